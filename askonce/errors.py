@@ -1,0 +1,163 @@
+"""Every situation that askonce cannot answer with an outcome.
+
+JobError
+├── PayloadInvalid        what the producer was given is not usable
+├── ValueInvalid          what the task body returned is not usable
+├── CallFailed            the outside call went wrong; raised by task bodies
+│   ├── Transient         may succeed later: retried
+│   ├── Permanent         will never succeed for this payload: kept briefly
+│   └── Configuration     wrong for every payload: never kept, never retried
+├── JobFailed             a waiter's job ended without an answer
+├── Superseded            a newer payload took the key over
+├── ResultTimeout         a waiter's patience ended before the job did
+├── SendFailed            the broker did not take the message
+├── StoreUnavailable      the store did not answer
+└── LayoutNewer           the record was written by a newer askonce
+
+A payload never appears in a message: errors travel into logs and monitors.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+FailureKind = Literal["transient", "permanent", "configuration", "quarantined"]
+
+
+class JobError(Exception):
+    """A job could not be done."""
+
+    def __init__(self, **data: object) -> None:
+        """Keep *data* as attributes; the class docstring is the message."""
+        super().__init__()
+        self.data = data
+
+    def __str__(self) -> str:
+        """Return the situation, then its data as ``name=value`` pairs."""
+        headline = (type(self).__doc__ or "").partition("\n")[0].rstrip(".")
+        shown = " ".join(f"{name}={value}" for name, value in self.data.items() if value is not None)
+        return f"{headline}: {shown}" if shown else headline
+
+    def __getattr__(self, name: str) -> object:
+        """Read one item of the data; for names that the class declares."""
+        try:
+            return self.__dict__["data"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive pickling between a worker's processes."""
+        return (_rebuild, (type(self), self.data))
+
+
+def _rebuild(kind: type[JobError], data: dict[str, object]) -> JobError:
+    return kind(**data)
+
+
+class PayloadInvalid(JobError):
+    """The payload cannot be used.
+
+    ``field`` is the path of the offending part (``items[3].price``), empty for the payload itself.
+    """
+
+    field: str
+    reason: str
+
+
+class ValueInvalid(JobError):
+    """The answer cannot be stored."""
+
+    field: str
+    reason: str
+
+
+class CallFailed(JobError):
+    """The outside call failed.
+
+    ``reason`` is a short stable word (``http_503``), never text from the payload or the provider.
+    """
+
+    reason: str
+    kind: FailureKind = "transient"
+
+    def __init__(self, reason: str, **data: object) -> None:
+        """Require a *reason*; everything else is optional data."""
+        super().__init__(reason=reason, **data)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive pickling although ``reason`` is positional."""
+        return (_rebuild, (type(self), self.data))
+
+
+class Transient(CallFailed):
+    """The outside call failed and may succeed later.
+
+    ``retry_after`` is the provider's wish in seconds. ``maybe_billed`` says that the provider may
+    have charged for the call although no answer came.
+    """
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, maybe_billed: bool = False) -> None:
+        """Take the provider's *retry_after* in seconds."""
+        super().__init__(reason, retry_after=retry_after, maybe_billed=maybe_billed)
+        self.retry_after = retry_after
+        self.maybe_billed = maybe_billed
+
+
+class Permanent(CallFailed):
+    """The outside call failed and will never succeed for this payload."""
+
+    kind: FailureKind = "permanent"
+
+
+class Configuration(CallFailed):
+    """The outside call was refused for every payload: credentials, quota or model."""
+
+    kind: FailureKind = "configuration"
+
+
+class JobFailed(JobError):
+    """The job ended without an answer.
+
+    ``kind`` is ``permanent``, ``configuration`` or ``quarantined``; ``reason`` the word its body gave.
+    """
+
+    key: str
+    job: str
+    kind: FailureKind
+    reason: str
+    attempts: int
+
+
+class Superseded(JobError):
+    """The key was taken over by a newer payload."""
+
+    key: str
+    job: str
+
+
+class ResultTimeout(JobError):
+    """The result did not come in time; the job itself goes on."""
+
+    key: str
+    state: str
+    waited_seconds: float
+
+
+class SendFailed(JobError):
+    """The broker did not take the message; the store sends it again after the queue deadline."""
+
+    key: str
+    job: str
+
+
+class StoreUnavailable(JobError):
+    """The store did not answer."""
+
+    verb: str
+    reason: str
+
+
+class LayoutNewer(JobError):
+    """The record was written by a newer version of askonce and is left alone."""
+
+    verb: str

@@ -1,0 +1,63 @@
+"""What one kind of work is: its identity, how long its answers are good, how it is retried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often a call is attempted, and how long it rests in between.
+
+    The rest before attempt *n + 1* is drawn between 0 and ``base * 2**(n - 1)`` seconds, at most
+    ``cap`` seconds (full jitter, AWS Architecture Blog 2015). A provider's own wish wins.
+    """
+
+    max_attempts: int = 3
+    base: float = 5.0
+    cap: float = 300.0
+    #: What happens to a key whose attempts are spent: ``quarantine`` keeps the failure until a
+    #: person replays it; ``backoff`` rests for ``cap`` at most and lets the next caller try.
+    on_give_up: Literal["quarantine", "backoff"] = "quarantine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """One kind of work. All times are in seconds, all sizes in bytes."""
+
+    name: str
+    #: Part of the key: raise it when the same payload must be asked anew.
+    version: str = "1"
+    #: Payload fields that make the identity; the whole payload where one of them is missing.
+    key_fields: tuple[str, ...] = ()
+    #: How long an answer is fresh: served without a call.
+    soft_ttl: float = 3600.0
+    #: How long an answer may be served when a call fails; at least ``soft_ttl``.
+    hard_ttl: float = 86400.0
+    #: How long a permanent failure answers for its payload.
+    failure_ttl: float = 120.0
+    #: A worker's timed right to run; renewed every third of it.
+    lease: float = 30.0
+    #: After this long without a start the message counts as lost and is sent again.
+    queue_deadline: float = 60.0
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    #: Same key, other payload: ask anew and fence the old run, or refuse and disclose nothing.
+    on_mismatch: Literal["replace", "conflict"] = "replace"
+    max_payload_bytes: int = 1 << 20
+    max_value_bytes: int = 1 << 20
+    #: Raises PayloadInvalid for a payload that the task body could not use.
+    validate: Callable[[Mapping[str, object]], None] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse times that cannot work, by name."""
+        for name in ("soft_ttl", "hard_ttl", "failure_ttl", "lease", "queue_deadline"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"JobSpec {self.name}: {name} must be more than 0 seconds")
+        if self.hard_ttl < self.soft_ttl:
+            raise ValueError(f"JobSpec {self.name}: hard_ttl must not be shorter than soft_ttl")
+        if self.retry.max_attempts < 1:
+            raise ValueError(f"JobSpec {self.name}: max_attempts must be at least 1")

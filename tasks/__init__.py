@@ -1,0 +1,1 @@
+"""What work exists: the catalog and the task bodies."""

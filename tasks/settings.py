@@ -1,0 +1,80 @@
+"""Reads the environment once, at the edge, into one frozen object."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Seconds = Annotated[float, Field(gt=0)]
+Bytes = Annotated[int, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """All variables of the project; the field name in upper case is the variable's name."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    redis_url: SecretStr | None = None
+    redis_host: str = "127.0.0.1"
+    redis_port: Annotated[int, Field(gt=0, lt=65536)] = 6379
+    redis_db: Annotated[int, Field(ge=0)] = 0
+    redis_password: SecretStr | None = None
+    redis_ssl: bool = False
+    celery_broker_url: SecretStr | None = None
+    namespace: Annotated[str, Field(alias="ASKONCE_NAMESPACE", pattern=r"^[A-Za-z0-9_.-]{1,40}$")] = "jobs"
+
+    cache_ttl_hours: Annotated[float, Field(gt=0)] = 24.0
+    cache_compression_threshold: Bytes = 1024
+
+    openai_api_key: SecretStr | None = None
+    openai_api_key_file: Path | None = None
+    openai_base_url: str | None = None
+    openai_model: Annotated[str, Field(min_length=1)] = "gpt-6-luna"
+    llm_api: Literal["responses", "chat", "auto"] = "auto"
+    llm_timeout: Seconds = 45.0
+    llm_max_input_chars: Bytes = 400_000
+
+    customer_api_url: str = "http://127.0.0.1:8081"
+    customer_api_timeout: Seconds = 5.0
+
+    def store_url(self) -> str:
+        """Return where the records live."""
+        if self.redis_url is not None:
+            return self.redis_url.get_secret_value()
+        scheme = "rediss" if self.redis_ssl else "redis"
+        secret = self.redis_password.get_secret_value() if self.redis_password else ""
+        login = f":{quote(secret, safe='')}@" if secret else ""
+        return f"{scheme}://{login}{self.redis_host}:{self.redis_port}/{self.redis_db}"
+
+    def broker_url(self) -> str:
+        """Return where messages go; the records' server unless told otherwise."""
+        return self.celery_broker_url.get_secret_value() if self.celery_broker_url else self.store_url()
+
+    def openai_key(self) -> str | None:
+        """Return the key of the LLM service, from the variable or from the file it names."""
+        if self.openai_api_key is not None:
+            return self.openai_api_key.get_secret_value()
+        return self.openai_api_key_file.read_text().strip() if self.openai_api_key_file else None
+
+
+class SettingsInvalid(Exception):
+    """A variable of the environment has a value that cannot be used."""
+
+
+@cache
+def load() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsInvalid: names each variable and what is wrong with it, never its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as exc:
+        lines = (f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in exc.errors())
+        raise SettingsInvalid("; ".join(lines)) from None
