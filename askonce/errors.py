@@ -8,6 +8,7 @@ JobError
 │   ├── Permanent         will never succeed for this payload: kept briefly
 │   └── Configuration     wrong for every payload: never kept, never retried
 ├── JobFailed             a waiter's job ended without an answer
+├── FingerprintMismatch   the key belongs to another payload
 ├── Superseded            a newer payload took the key over
 ├── ResultTimeout         a waiter's patience ended before the job did
 ├── SendFailed            the broker did not take the message
@@ -35,8 +36,12 @@ class JobError(Exception):
     def __str__(self) -> str:
         """Return the situation, then its data as ``name=value`` pairs."""
         headline = (type(self).__doc__ or "").partition("\n")[0].rstrip(".")
-        shown = " ".join(f"{name}={value}" for name, value in self.data.items() if value is not None)
+        shown = " ".join(f"{name}={value}" for name, value in self.data.items() if value not in (None, False))
         return f"{headline}: {shown}" if shown else headline
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.data.items())
+        return f"{type(self).__name__}({shown})"
 
     def __getattr__(self, name: str) -> object:
         """Read one item of the data; for names that the class declares."""
@@ -126,6 +131,12 @@ class JobFailed(JobError):
     kind: FailureKind
     reason: str
     attempts: int
+
+
+class FingerprintMismatch(JobError):
+    """The key belongs to another payload."""
+
+    key: str
 
 
 class Superseded(JobError):

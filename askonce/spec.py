@@ -29,7 +29,8 @@ class RetryPolicy:
 class JobSpec:
     """One kind of work. All times are in seconds, all sizes in bytes."""
 
-    name: str
+    #: The task's name; where the spec is given to a Celery task, that task's name when empty.
+    name: str = ""
     #: Part of the key: raise it when the same payload must be asked anew.
     version: str = "1"
     #: Payload fields that make the identity; the whole payload where one of them is missing.

@@ -1,0 +1,1 @@
+"""Where the engine meets Redis, Celery and memory: the only place with vendor imports."""

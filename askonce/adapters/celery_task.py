@@ -1,0 +1,199 @@
+"""Makes any Celery task idempotent: ``base=IdempotentTask`` and a spec.
+
+    once = AskOnce(app, store=lambda: RedisStore.from_url(URL, namespace="shop"))
+
+    @app.task(name="rates.fetch", base=IdempotentTask, spec=JobSpec(soft_ttl=300))
+    def fetch(currency): ...
+
+A message that askonce sent carries its key and runs only if its job is the one admitted. A message
+that something else sent (a canvas, a scheduler, a monitor) is a question like any other: the call is
+made here, or its answer taken over, so that every task id that somebody may wait for gets its result.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
+
+from celery import Task
+from celery.exceptions import Ignore, Retry
+
+from askonce.adapters.celery_process import AskOnce, of
+from askonce.adapters.celery_sender import HEADER
+from askonce.errors import JobFailed, PayloadInvalid, ResultTimeout, StoreUnavailable, Superseded
+from askonce.execute import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
+from askonce.key import Identity, identify, to_json
+from askonce.spec import JobSpec
+from askonce.store import Start
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from celery.result import AsyncResult
+
+    from askonce.adapters.celery_process import Process
+    from askonce.enqueue import Outcome
+    from askonce.record import Result
+
+__all__ = ["AskOnce", "IdempotentTask"]
+
+#: Seconds after which a message is looked at again when the store did not answer.
+STORE_DOWN_COUNTDOWN = 5.0
+#: Options of ``apply_async`` that are askonce's own.
+_OWN = frozenset({"on_duplicate", "force", "max_age", "tenant"})
+
+
+class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
+    """A Celery task whose equal calls are made once. Needs an AskOnce on its app."""
+
+    abstract = True
+    spec: ClassVar[JobSpec | None] = None
+    #: Answers live in the record; Celery's own result is for canvases and is off unless asked for.
+    ignore_result = True
+    #: Ends without an answer are outcomes: logged without a traceback.
+    throws = (JobFailed, Superseded, PayloadInvalid, ResultTimeout)
+    #: How long a canvas's part waits for somebody else's run; seconds.
+    attach_timeout = 600.0
+
+    @cached_property
+    def job_spec(self) -> JobSpec:
+        """Return the spec under the task's name."""
+        spec = self.spec or JobSpec()
+        if spec.name not in ("", self.name):
+            raise ValueError(f"task {self.name} has the spec of {spec.name}")
+        return replace(spec, name=self.name)
+
+    def enqueue(self, payload: Mapping[str, object], **options: Any) -> Outcome:  # noqa: ANN401  # of Producer.enqueue
+        """Ask for *payload*, the task's keyword arguments; options and errors as Producer.enqueue."""
+        return of(self.app).producer.enqueue(self.job_spec, self._bind((), payload), **options)
+
+    def apply_async(  # type: ignore[override]  # the stubs spell out every option
+        self,
+        args: Any = None,  # noqa: ANN401  # Celery's signature
+        kwargs: Any = None,  # noqa: ANN401
+        task_id: str | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> AsyncResult[Any]:
+        """Ask, and return Celery's result of the job that answers.
+
+        Options that a message must carry (``link``, ``chain``, ``countdown``, a canvas's) make it a
+        message of its own; the worker then attaches it to an equal job.
+        """
+        if options.keys() - _OWN or self.app.conf.task_always_eager:
+            foreign = {name: value for name, value in options.items() if name not in _OWN}
+            return super().apply_async(args, kwargs, task_id=task_id, **foreign)
+        payload = self._bind(args or (), kwargs or {})
+        outcome = of(self.app).producer.enqueue(self.job_spec, payload, job=task_id, **options)
+        return self.AsyncResult(outcome.job)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # as the task body
+        """Run the body if this message is the one that should; called directly, just run it."""
+        if self.request.called_directly:
+            return super().__call__(*args, **kwargs)
+        process = of(self.app).process()
+        try:
+            return self._answer(process, args, kwargs)
+        except StoreUnavailable as exc:
+            # Nothing was run. The message goes back for a while; the record, if any, has it too.
+            raise self.retry(exc=exc, countdown=STORE_DOWN_COUNTDOWN, max_retries=None) from None
+
+    def _answer(self, process: Process, args: Any, kwargs: Any) -> object:  # noqa: ANN401
+        job, spec = str(self.request.id), self.job_spec
+        header, waited_for = (self.request.headers or {}).get(HEADER), self._is_waited_for()
+        if _is_ours(header) and not waited_for:
+            delivery = Delivery(
+                spec=spec,
+                key=header["key"],
+                job=job,
+                fingerprint=header["fingerprint"],
+                payload=lambda: to_json(kwargs, canonical=True),
+            )
+            return self._to_celery(process.executor.execute(delivery, lambda: self.run(*args, **kwargs)))
+        payload = self._bind(args, kwargs)
+        if _is_ours(header):
+            identity = Identity(header["key"], header["fingerprint"], to_json(payload, canonical=True))
+        else:
+            identity = identify(spec, payload)
+        if waited_for:
+            timeout = self.attach_timeout
+            result = process.caller.call(
+                spec, identity, lambda: self.run(**payload), timeout=timeout, job=job
+            )
+            return self._returned(result)
+        return self._to_celery(process.admit_and_execute(spec, identity, job, lambda: self.run(**payload)))
+
+    def _is_waited_for(self) -> bool:
+        request = self.request
+        canvas = request.callbacks or request.errbacks or request.chain or request.chord or request.group
+        return bool(canvas) or not self._ignores_result()
+
+    def _ignores_result(self) -> bool:
+        return bool(
+            self.request.ignore_result if self.request.ignore_result is not None else self.ignore_result
+        )
+
+    def _to_celery(self, executed: Execution) -> object:
+        match executed:
+            case Computed() | Reused():
+                return self._returned(executed.result)
+            case Deferred():
+                # Celery only notes the state: the record has the job and the reaper sends it again.
+                raise Retry(f"{executed.reason}, again in {executed.after:.1f} s")
+            case Failed():
+                raise JobFailed(
+                    key=executed.key,
+                    job=executed.job,
+                    kind=executed.kind,
+                    reason=executed.reason,
+                    attempts=executed.attempts,
+                )
+            case Skipped(outcome=Start.BUSY | Start.BACKOFF):
+                raise Ignore
+            case Skipped():
+                return {"outcome": executed.outcome.value, "key": executed.key[:16]}
+
+    def _returned(self, result: Result) -> object:
+        """Return the answer where Celery keeps it, and a verdict without it where it only shows it."""
+        if not self._ignores_result():
+            return result.value
+        return {"outcome": result.source, "key": result.key[:16], "cost_usd": result.cost_usd}
+
+    def _bind(self, args: Any, kwargs: Mapping[str, object]) -> dict[str, object]:  # noqa: ANN401
+        """Turn a call into a payload with defaults, so that ``f(1)`` and ``f(x=1)`` are one question."""
+        if not args and self._takes_any:
+            return dict(kwargs)
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as exc:
+            # inspect's own words name the parameter, never a value.
+            raise PayloadInvalid(field="", reason=str(exc)) from None
+        bound.apply_defaults()
+        payload: dict[str, object] = {}
+        for name, parameter in self._signature.parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                payload |= bound.arguments[name]
+            elif parameter.kind is parameter.VAR_POSITIONAL:
+                raise PayloadInvalid(field=name, reason="a payload has named fields only")
+            else:
+                payload[name] = bound.arguments[name]
+        return payload
+
+    @cached_property
+    def _signature(self) -> inspect.Signature:
+        return inspect.signature(self.run)
+
+    @cached_property
+    def _takes_any(self) -> bool:
+        kinds = {parameter.kind for parameter in self._signature.parameters.values()}
+        return kinds == {inspect.Parameter.VAR_KEYWORD}
+
+
+def _is_ours(header: object) -> TypeGuard[dict[str, str]]:
+    """Tell whether *header* is one of ours: a stranger's must not name a key."""
+    return (
+        isinstance(header, dict)
+        and header.keys() == {"key", "fingerprint"}
+        and all(isinstance(v, str) and len(v) == 64 and v.isalnum() for v in header.values())  # noqa: PLR2004  # hex of SHA-256
+    )

@@ -1,0 +1,50 @@
+-- admit: the first who asks may send a message; everyone else learns of that job.
+-- KEYS record, index   ARGV job, fingerprint, task, payload, queue deadline, max attempts,
+--                           on_mismatch (replace, conflict), force (0, 1), max age (-1: any)
+-- returns reply(admitted | resend | attached | hit | negative | backoff | conflict)
+--
+--   producer A      producer B
+--   admit: ADMITTED
+--                   admit: ATTACHED to A's job
+--   dies, no message
+--   ... deadline passes ...
+--                   admit: RESEND of A's job: the job keeps its name, so a late message of A
+--                          still counts and a deep queue is never overtaken by its own resends
+local job, fingerprint, force, max_age = ARGV[1], ARGV[2], ARGV[8] == '1', tonumber(ARGV[9])
+local r = load(KEYS[1])
+
+if r.fp ~= '' and r.fp ~= fingerprint then
+  if ARGV[7] == 'conflict' then return reply('conflict', r, true) end
+  clear(r, VALUE)
+  clear(r, FAILURE)
+  set(r, {fl = 'idle', nx = 0, job = ''})
+end
+
+local fresh = is_fresh(r) and not force and (max_age < 0 or NOW - r.vt <= max_age)
+if r.fl == 'queued' and r.job == job then return reply('admitted', r) end
+if r.fl == 'queued' and r.rt == job then return reply('resend', r) end
+if fresh then return reply('hit', r) end
+
+if r.fl ~= 'idle' then
+  if NOW < r.dl then return reply('attached', r) end
+  if r.fl == 'running' and r.att >= r.ma then
+    quarantine(r, 'attempts_spent')
+    commit(r, KEYS[2])
+    return reply('negative', r)
+  end
+  set(r, {fl = 'queued', rep = r.rep + 1, rt = job, nx = 0, dl = NOW + r.qd * 2 ^ math.min(r.rep + 1, 16)})
+  commit(r, KEYS[2])
+  return reply('resend', r)
+end
+
+if not force then
+  if failure_answers(r) then return reply('negative', r) end
+  if NOW < r.nx then return reply('backoff', r) end
+end
+if r.job == job then return reply('attached', r) end
+
+clear(r, FAILURE)
+set(r, {task = ARGV[3], fp = fingerprint, fl = 'queued', job = job, own = '', att = 0, rep = 0, rt = '', nx = 0,
+  dl = NOW + ARGV[5], env = ARGV[4], qd = tonumber(ARGV[5]), ma = tonumber(ARGV[6]), ref = ''})
+commit(r, KEYS[2])
+return reply('admitted', r)

@@ -1,0 +1,21 @@
+-- complete: publish the answer and end the flight.
+-- KEYS record, index   ARGV owner, answer, meta, soft, hard      returns ok | fenced | absent
+--
+--   owner A               owner B
+--   start: lease
+--   stalls, lease ends
+--                         start: new lease, higher fence
+--   complete: FENCED      complete: OK
+--
+-- An owner whose lease ran out but whom nobody replaced still publishes: its answer is paid for.
+local r = load(KEYS[1])
+if not r.present then return 'absent' end
+if r.own ~= ARGV[1] then return 'fenced' end
+if r.fl == 'idle' then return r.vf == r.fen and r.vf > 0 and 'ok' or 'fenced' end
+clear(r, FAILURE)
+clear(r, {'env', 'ref'})
+set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = NOW + ARGV[4], hx = NOW + ARGV[5], fl = 'idle',
+  nx = 0})
+commit(r, KEYS[2])
+wake(r)
+return 'ok'

@@ -1,0 +1,26 @@
+-- fail: record why there is no answer; an answer of an earlier run is left as it is.
+-- KEYS record, index   ARGV owner, kind, reason, after, keep, quarantine (0, 1), fallback, meta
+-- returns reply(ok | fenced | absent)
+local owner, kind, reason, after, keep = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local r = load(KEYS[1])
+if not r.present then return reply('absent', r) end
+if r.own ~= owner or r.fl ~= 'running' then
+  return reply(r.eo == owner and r.ej == r.job and 'ok' or 'fenced', r, r.eo ~= owner)
+end
+
+local spent = r.att >= r.ma
+if kind == 'transient' and spent and ARGV[6] == '1' then
+  quarantine(r, reason)
+elseif kind == 'transient' and not spent then
+  fail(r, kind, reason, after + keep)
+  set(r, {fl = 'queued', nx = NOW + after, dl = NOW + after, rep = 0, ref = ''})
+else
+  fail(r, kind, reason, keep)
+  clear(r, {'env', 'ref'})
+  set(r, {fl = 'idle', nx = NOW + after})
+  if kind == 'fallback' then set(r, {ed = ARGV[7], em = ARGV[8]}) end
+end
+set(r, {own = ''})
+commit(r, KEYS[2])
+wake(r)
+return reply('ok', r)

@@ -1,0 +1,9 @@
+-- renew: prolong a lease; also one that has run out, as long as nobody took the job over.
+-- KEYS record, index   ARGV owner, lease          returns ok | fenced | absent
+local r = load(KEYS[1])
+if tonumber(ARGV[2]) <= 0 then error('ASKONCE_LEASE') end
+if not r.present then return 'absent' end
+if r.own ~= ARGV[1] or r.fl ~= 'running' then return 'fenced' end
+set(r, {dl = NOW + ARGV[2]})
+commit(r, KEYS[2])
+return 'ok'

@@ -1,0 +1,233 @@
+"""Keeps records on Redis (6.2 or newer) or Valkey: each verb is one Lua script and one round trip.
+
+Keys are ``{askonce:<namespace>:<bucket>}:rec:<key>`` and ``...:idx``; the braces put a record, the index
+of its bucket and its wake-up channel into one slot of a cluster.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from hashlib import sha1
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Self
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.retry import Retry
+
+from askonce.adapters.redis_link import Link
+from askonce.adapters.redis_reply import to_snapshot
+from askonce.errors import LayoutNewer, StoreUnavailable
+from askonce.store import BUCKETS, MAX_RESENDS, Admission, Lost, Reply, Start, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from redis.client import PubSub
+
+    from askonce.record import Snapshot
+    from askonce.store import Claim, Failing
+
+VERBS = ("read", "admit", "start", "renew", "checkpoint", "complete", "fail", "release", "invalidate", "reap")
+#: Short enough that a hanging server costs a caller less than a second; no hidden retries, because a
+#: retry that the caller does not know of doubles that (redis-py's own default blocks for a minute).
+CLIENT_OPTIONS = {"socket_timeout": 0.3, "socket_connect_timeout": 0.3, "socket_keepalive": True}
+
+_NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+
+
+def scripts(clock: str | None = None) -> dict[str, str]:
+    """Return each verb's source; *clock* replaces the server's clock in tests."""
+    lua = files("askonce.adapters") / "lua"
+    shared = (clock or (lua / "clock.lua").read_text()) + (lua / "record.lua").read_text()
+    return {verb: shared + (lua / f"{verb}.lua").read_text() for verb in VERBS}
+
+
+class RedisStore:
+    """The store on one Redis or Valkey server."""
+
+    def __init__(self, client: Redis, *, namespace: str, clock: str | None = None) -> None:
+        """Use *client*'s connections; *namespace* parts applications that share a server."""
+        if not _NAMESPACE.fullmatch(namespace):
+            raise ValueError(f"namespace must match {_NAMESPACE.pattern}")
+        self._client = client
+        self._link = Link(client)
+        self._prefix = f"{{askonce:{namespace}:b"
+        self._sources = scripts(clock)
+        self._shas = {
+            verb: sha1(text.encode(), usedforsecurity=False).hexdigest()
+            for verb, text in self._sources.items()
+        }
+
+    @classmethod
+    def from_url(cls, url: str, *, namespace: str) -> Self:
+        """Connect lazily to *url*, such as ``redis://127.0.0.1:6379/0``."""
+        client = Redis.from_url(url, retry=Retry(NoBackoff(), 0), **CLIENT_OPTIONS)
+        return cls(client, namespace=namespace)
+
+    def __repr__(self) -> str:
+        # The client's own repr would show the password.
+        return f"RedisStore({self._prefix[1:-1]})"
+
+    def read(self, keys: Sequence[str]) -> list[Snapshot]:
+        """Look at records; changes nothing."""
+        replies = self._run_all("read", [(self._keys(key)[:1], ()) for key in keys])
+        return [to_snapshot(reply) for reply in replies]
+
+    def admit(self, claim: Claim) -> Reply[Admission]:
+        """Give the right to send a message to the first who asks."""
+        reply = self._run(
+            "admit",
+            self._keys(claim.key),
+            claim.job,
+            claim.fingerprint,
+            claim.task,
+            claim.payload,
+            _ms(claim.queue_deadline),
+            claim.max_attempts,
+            claim.on_mismatch,
+            int(claim.force),
+            -1 if claim.max_age is None else _ms(claim.max_age),
+        )
+        return Reply(Admission(reply[0].decode()), to_snapshot(reply))
+
+    def start(self, key: str, job: str, owner: str, fingerprint: str, lease: float) -> Reply[Start]:
+        """Lease the key to *owner*, if *job* is the one admitted."""
+        reply = self._run("start", self._keys(key), job, owner, fingerprint, _ms(lease))
+        return Reply(Start(reply[0].decode()), to_snapshot(reply))
+
+    def renew(self, leases: Sequence[tuple[str, str, float]]) -> list[Write]:
+        """Prolong leases, each (key, owner, seconds)."""
+        calls = [(self._keys(key), (owner, _ms(lease))) for key, owner, lease in leases]
+        return [Write(reply.decode()) for reply in self._run_all("renew", calls)]
+
+    def checkpoint(self, key: str, owner: str, reference: str) -> Write:
+        """Keep the provider's reference of a call under way."""
+        return Write(self._run("checkpoint", self._keys(key), owner, reference).decode())
+
+    def complete(self, key: str, owner: str, data: bytes, meta: bytes, soft: float, hard: float) -> Write:
+        """Publish an answer and end the flight."""
+        return Write(self._run("complete", self._keys(key), owner, data, meta, _ms(soft), _ms(hard)).decode())
+
+    def fail(self, key: str, owner: str, failure: Failing) -> Reply[Write]:
+        """Record why there is no answer."""
+        reply = self._run(
+            "fail",
+            self._keys(key),
+            owner,
+            failure.kind,
+            failure.reason,
+            _ms(failure.after),
+            _ms(failure.keep),
+            int(failure.quarantine),
+            failure.data,
+            failure.meta,
+        )
+        return Reply(Write(reply[0].decode()), to_snapshot(reply))
+
+    def release(self, key: str, owner: str) -> Write:
+        """Give a lease back before the call began."""
+        return Write(self._run("release", self._keys(key), owner).decode())
+
+    def invalidate(self, key: str) -> Write:
+        """Forget answer, failure and flight."""
+        return Write(self._run("invalidate", self._keys(key)).decode())
+
+    def reap(self, buckets: Sequence[int], limit: int) -> list[Lost]:
+        """Collect jobs whose time ran out."""
+        calls = [
+            ((f"{self._prefix}{bucket % BUCKETS:02x}}}:idx",), (limit, MAX_RESENDS)) for bucket in buckets
+        ]
+        return [lost for reply in self._run_all("reap", calls) for lost in _to_lost(reply)]
+
+    @contextmanager
+    def subscribe(self, keys: Sequence[str]) -> Iterator[RedisSubscription]:
+        """Hear when a flight of one of *keys* ends."""
+        channels = {self._keys(key)[0].encode(): key for key in keys}
+        pubsub: PubSub = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # redis-py
+        try:
+            pubsub.subscribe(*channels)
+            yield RedisSubscription(pubsub, channels)
+        except RedisError as exc:
+            raise StoreUnavailable(verb="subscribe", reason=type(exc).__name__) from exc
+        finally:
+            pubsub.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._link.close()
+        self._client.close()
+
+    def _keys(self, key: str) -> tuple[str, str]:
+        slot = f"{self._prefix}{key[:2]}}}:"
+        return f"{slot}rec:{key}", f"{slot}idx"
+
+    def _run(self, verb: str, keys: tuple[str, ...], *args: bytes | str | int) -> Any:  # noqa: ANN401  # a status or a list, as the script says
+        return self._run_all(verb, [(keys, args)])[0]
+
+    def _run_all(
+        self, verb: str, calls: Sequence[tuple[tuple[str, ...], tuple[bytes | str | int, ...]]]
+    ) -> list[Any]:
+        """Run one verb on many keys in one round trip; a server that forgot the script gets it again."""
+        commands = [("EVALSHA", self._shas[verb], len(keys), *keys, *args) for keys, args in calls]
+        try:
+            replies = self._link.ask(commands)
+            forgotten = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+            if forgotten:
+                # The first one teaches the script to the server, the others then find it.
+                first, *others = (commands[i] for i in forgotten)
+                again = self._link.ask([("EVAL", self._sources[verb], *first[2:])])
+                again += self._link.ask(others) if others else []
+                for i, reply in zip(forgotten, again, strict=True):
+                    replies[i] = reply
+        except RedisError as exc:
+            raise StoreUnavailable(verb=verb, reason=type(exc).__name__) from exc
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise _to_error(verb, reply) from reply
+        return replies
+
+
+class RedisSubscription:
+    """Wake-ups through pub/sub."""
+
+    def __init__(self, pubsub: PubSub, channels: dict[bytes, str]) -> None:
+        """Listen on *pubsub* for *channels*."""
+        self._pubsub, self._channels = pubsub, channels
+
+    def wait(self, timeout: float) -> frozenset[str]:
+        """Return the keys heard of within *timeout* seconds; everything that is there already at once."""
+        heard: set[str] = set()
+        message = self._pubsub.get_message(timeout=timeout)
+        while message is not None:
+            heard.add(self._channels.get(message["channel"], ""))
+            message = self._pubsub.get_message(timeout=0)
+        return frozenset(heard - {""})
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+def _to_lost(reply: list[bytes]) -> list[Lost]:
+    return [
+        Lost(
+            key=reply[i].decode(),
+            job=reply[i + 1].decode(),
+            fingerprint=reply[i + 2].decode(),
+            task=reply[i + 3].decode(),
+            payload=reply[i + 4],
+            resent=int(reply[i + 5]),
+        )
+        for i in range(0, len(reply), 6)
+    ]
+
+
+def _to_error(verb: str, reply: ResponseError) -> Exception:
+    if "ASKONCE_LAYOUT_NEWER" in str(reply):
+        return LayoutNewer(verb=verb)
+    if "ASKONCE_LEASE" in str(reply):
+        return ValueError("a lease must be longer than 0 seconds")
+    return StoreUnavailable(verb=verb, reason=type(reply).__name__)

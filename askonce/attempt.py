@@ -1,0 +1,73 @@
+"""Runs a task body: what it may know of its run, and what its mistakes become."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from askonce.errors import CallFailed, Transient
+from askonce.record import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from askonce.record import Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What a task body may know of its run; see ``current_attempt``."""
+
+    key: str
+    job: str
+    #: From 1.
+    number: int
+    #: Hand it to downstream stores: they refuse a lower one.
+    fence: int
+    #: The last good answer, when it is too old to be served.
+    stale: Result | None
+    #: What an earlier attempt left with ``checkpoint``.
+    reference: str
+    checkpoint: Callable[[str], None]
+
+
+_current: ContextVar[Attempt] = ContextVar("askonce_attempt")
+
+
+def current_attempt() -> Attempt:
+    """Return the attempt that this code runs in.
+
+    Raises:
+        LookupError: it does not run in a task body.
+    """
+    return _current.get()
+
+
+def run(body: Callable[[], object], attempt: Attempt) -> Answer:
+    """Call *body* as *attempt*.
+
+    Raises:
+        CallFailed: whatever went wrong.
+    """
+    token = _current.set(attempt)
+    try:
+        value = body()
+    except CallFailed:
+        raise
+    except Exception as exc:
+        # A body's own mistake: its name and place are told, never its text, which may quote payload.
+        raise Transient(f"{type(exc).__name__}@{_place(exc)}", maybe_billed=True) from exc
+    finally:
+        _current.reset(token)
+    return value if isinstance(value, Answer) else Answer(value=value)
+
+
+def _place(exc: BaseException) -> str:
+    trace = exc.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "?"
+    return f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"

@@ -1,0 +1,250 @@
+"""Half one: payload -> key -> admit -> send.
+
+A duplicate is an outcome, never an error and never None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Protocol
+from uuid import uuid4
+
+from askonce.errors import FingerprintMismatch, JobFailed, SendFailed
+from askonce.events import Event, Listener, ignore
+from askonce.handle import Handle
+from askonce.key import identify
+from askonce.record import Failure, Result, to_result
+from askonce.store import Admission, Claim
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from askonce.record import FailureOrFallback
+    from askonce.spec import JobSpec
+    from askonce.store import Reply, Store
+
+OnDuplicate = Literal["attach", "reject"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What goes to the broker: a doorbell, since the record keeps the payload too."""
+
+    task: str
+    key: str
+    job: str
+    fingerprint: str
+    #: Canonical JSON object.
+    payload: bytes
+
+
+class Sender(Protocol):
+    """The way to the workers."""
+
+    def send(self, message: Message) -> None:
+        """Give *message* to the broker.
+
+        Raises:
+            SendFailed: it was not taken, or nobody knows.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueued:
+    """What an asker is told; every kind has the key and the job that answers for it."""
+
+    key: str
+    job: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted(Enqueued):
+    """A new job was made and its message sent."""
+
+    handle: Handle
+    #: The last good answer, when there is one that is too old.
+    stale: Result | None = None
+
+    def result(self, timeout: float) -> Result:
+        """Wait at most *timeout* seconds; errors as Handle.result."""
+        return self.handle.result(timeout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached(Enqueued):
+    """An equal job is in flight; its answer is this asker's too."""
+
+    handle: Handle
+    stale: Result | None = None
+
+    def result(self, timeout: float) -> Result:
+        """Wait at most *timeout* seconds; errors as Handle.result."""
+        return self.handle.result(timeout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicate(Enqueued):
+    """An equal job is in flight, and the asker wished to be refused then."""
+
+    def result(self, timeout: float) -> Result:
+        """Raise JobFailed: there is nothing to wait for."""
+        raise _refused(self, "duplicate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit(Enqueued):
+    """A fresh answer was there."""
+
+    answer: Result
+
+    def result(self, timeout: float) -> Result:
+        """Return the answer."""
+        return self.answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Negative(Enqueued):
+    """The call is known not to succeed for this payload, for now."""
+
+    failure: Failure
+    attempts: int
+
+    def result(self, timeout: float) -> Result:
+        """Raise JobFailed with the kept reason."""
+        raise _refused(self, self.failure.reason, self.failure.kind, self.attempts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff(Enqueued):
+    """The key rests after failures; ask again after *wait* seconds."""
+
+    wait: float
+    failure: Failure | None = None
+    stale: Result | None = None
+
+    def result(self, timeout: float) -> Result:
+        """Return the stale answer, or raise JobFailed with the last reason."""
+        if self.stale is not None:
+            return self.stale
+        raise _refused(self, self.failure.reason if self.failure else "backoff", "transient")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict(Enqueued):
+    """The key belongs to another payload; nothing of it is disclosed, so there is no job id."""
+
+    job: str = field(default="", init=False)
+
+    def result(self, timeout: float) -> Result:
+        """Raise FingerprintMismatch."""
+        raise FingerprintMismatch(key=self.key)
+
+
+Outcome = Admitted | Attached | Duplicate | Hit | Negative | Backoff | Conflict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Producer:
+    """Asks on a store and a way to the workers."""
+
+    store: Store
+    sender: Sender
+    listen: Listener = ignore
+
+    def enqueue(
+        self,
+        spec: JobSpec,
+        payload: Mapping[str, object],
+        *,
+        on_duplicate: OnDuplicate = "attach",
+        force: bool = False,
+        max_age: float | None = None,
+        tenant: str = "",
+        job: str | None = None,
+    ) -> Outcome:
+        """Ask for *payload*; send a message only if nobody did and no answer is fresh.
+
+        *force* makes a new generation although an answer is fresh; *max_age* in seconds does so when
+        the answer is older. *job* is this generation's id, drawn when not given.
+
+        Raises:
+            PayloadInvalid: names the field.
+            StoreUnavailable: nothing was asked.
+            SendFailed: the job is recorded; it will be sent again after the queue deadline.
+        """
+        identity = identify(spec, payload, tenant)
+        claim = Claim.of(spec, identity.key, job or str(uuid4()), identity.fingerprint, identity.payload)
+        if force or max_age is not None:
+            claim = replace(claim, force=force, max_age=max_age)
+        return self._ask(claim, on_duplicate)
+
+    def _ask(self, claim: Claim, on_duplicate: OnDuplicate) -> Outcome:
+        reply = self.store.admit(claim)
+        if reply.outcome in (Admission.ADMITTED, Admission.RESEND):
+            self._send(claim, reply.record.job)
+        self._tell(claim, reply)
+        return self._to_outcome(claim, reply, on_duplicate)
+
+    def _ask_again(self, claim: Claim) -> Handle | Result:
+        """Ask for the same payload as a new job: the record of the first one is gone."""
+        outcome = self._ask(replace(claim, job=str(uuid4()), force=False), "attach")
+        match outcome:
+            case Admitted() | Attached():
+                return outcome.handle
+            case _:
+                return outcome.result(0)
+
+    def _send(self, claim: Claim, job: str) -> None:
+        message = Message(
+            task=claim.task, key=claim.key, job=job, fingerprint=claim.fingerprint, payload=claim.payload
+        )
+        try:
+            self.sender.send(message)
+        except SendFailed:
+            self.listen(Event(name="job.send_failed", task=claim.task, key=claim.key, job=job))
+            raise
+
+    def _tell(self, claim: Claim, reply: Reply[Admission]) -> None:
+        record = reply.record
+        data: dict[str, object] = {}
+        match reply.outcome:
+            case Admission.HIT if record.value:
+                data = {"age_seconds": record.value.age}
+            case Admission.NEGATIVE if record.failure:
+                data = {"kind": record.failure.kind, "reason": record.failure.reason}
+            case Admission.BACKOFF:
+                data = {"wait_seconds": record.wait}
+            case Admission.RESEND:
+                data = {"resends": record.resent}
+        name = "job.resent" if reply.outcome is Admission.RESEND else f"job.{reply.outcome.value}"
+        self.listen(Event(name=name, task=claim.task, key=claim.key, job=record.job, data=data))
+
+    def _to_outcome(self, claim: Claim, reply: Reply[Admission], on_duplicate: OnDuplicate) -> Outcome:
+        key, record = claim.key, reply.record
+        value, failure = record.value, record.failure
+        match reply.outcome:
+            case Admission.HIT if value:
+                return Hit(key=key, job=record.job, answer=to_result(key, record.job, value, "cache"))
+            case Admission.NEGATIVE if failure:
+                return Negative(key=key, job=record.job, failure=failure, attempts=record.attempts)
+            case Admission.CONFLICT:
+                return Conflict(key=key)
+        stale = to_result(key, record.job, value, "stale") if value else None
+        if reply.outcome is Admission.BACKOFF:
+            return Backoff(key=key, job=record.job, wait=record.wait, failure=failure, stale=stale)
+        handle = Handle(self.store, key, record.job, claim.fingerprint, partial(self._ask_again, claim))
+        if reply.outcome is Admission.ADMITTED:
+            return Admitted(key=key, job=record.job, handle=handle, stale=stale)
+        if on_duplicate == "reject":
+            return Duplicate(key=key, job=record.job)
+        return Attached(key=key, job=record.job, handle=handle, stale=stale)
+
+
+def _refused(
+    asked: Enqueued,
+    reason: str,
+    kind: FailureOrFallback | Literal["duplicate"] = "duplicate",
+    attempts: int = 0,
+) -> JobFailed:
+    return JobFailed(key=asked.key, job=asked.job, kind=kind, reason=reason, attempts=attempts)

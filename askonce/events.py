@@ -1,0 +1,49 @@
+"""What happens to jobs, told to whoever listens: logs, metrics, monitors.
+
+Names are public API. An event never carries a payload or an answer.
+
+=================  ===================================================================================
+name               data beside task, key and job
+=================  ===================================================================================
+job.admitted       a message is sent
+job.attached       an equal job is in flight; nothing is sent
+job.hit            ``age_seconds``: a fresh answer was there
+job.negative       ``kind``, ``reason``: a kept failure answered
+job.backoff        ``wait_seconds``: the key rests after a failure
+job.conflict       the key belongs to another payload
+job.resent         ``resends``: nobody held the job, its message is sent again
+job.send_failed    the broker did not take the message
+job.completed      ``attempt``, ``run_seconds``, ``cost_usd``, ``source``
+job.reused         the worker found the answer made already
+job.skipped        ``outcome``: busy, superseded or backoff; the message had nothing to do
+job.deferred       ``attempt``, ``reason``, ``after_seconds``, ``run_seconds``: will be tried again
+job.failed         ``attempt``, ``kind``, ``reason``, ``run_seconds``: ended without an answer
+job.fenced         ``attempt``, ``run_seconds``: the answer came too late to be stored
+job.unstored       ``attempt``: the answer could not be stored before the lease ended
+lease.lost         the lease of a running job is somebody else's
+reaper.failed      ``reason``: a sweep did not succeed; the next one tries again
+=================  ===================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened to one job."""
+
+    name: str
+    task: str = ""
+    key: str = ""
+    job: str = ""
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], None]
+
+
+def ignore(_event: Event) -> None:
+    """Listen to nothing."""

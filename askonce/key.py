@@ -1,0 +1,175 @@
+"""Decides when two payloads are the same question: canonical JSON, key and fingerprint.
+
+The canonical form is JSON as the worker will see it, with sorted keys and NFC strings: ``1``,
+``"1"``, ``1.0`` and ``true`` differ, a ``datetime`` equals its UTC ISO form, NaN does not exist.
+orjson writes it; the rare inputs on which orjson is lenient (NaN becomes null, -0.0 keeps its
+sign, strings keep their normal form) are noticed in its output and take the slow, strict path.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import orjson
+
+from askonce.errors import PayloadInvalid
+
+if TYPE_CHECKING:
+    from askonce.spec import JobSpec
+
+#: Part of every key: raise it when the canonical form changes.
+KEY_LAYOUT = 1
+#: orjson itself refuses to nest deeper than 254.
+MAX_DEPTH = 250
+
+_STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+_CANONICAL = _STRICT | orjson.OPT_SORT_KEYS
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The key of a job, the digest of its payload, and the canonical payload itself."""
+
+    key: str
+    fingerprint: str
+    payload: bytes
+
+
+def identify(spec: JobSpec, payload: Mapping[str, object], tenant: str = "") -> Identity:
+    """Name the question that *payload* asks; the payload is serialised and hashed once.
+
+    Raises:
+        PayloadInvalid: names the field that has no canonical form, or the size.
+    """
+    if not isinstance(payload, Mapping):
+        raise PayloadInvalid(field="", reason=f"must be an object, not {type(payload).__name__}")
+    canonical = to_json(payload, canonical=True)
+    if len(canonical) > spec.max_payload_bytes:
+        raise PayloadInvalid(field="", reason=f"{len(canonical)} bytes, more than {spec.max_payload_bytes}")
+    if spec.validate is not None:
+        spec.validate(payload)
+    prefix = orjson.dumps([KEY_LAYOUT, tenant, spec.name, spec.version])
+    identity = _identity(spec, payload, canonical)
+    # The JSON array [layout, tenant, name, version, identity]: no two field lists share a text.
+    key = sha256(b"%b,%b]" % (prefix[:-1], identity)).hexdigest()
+    return Identity(key, sha256(canonical).hexdigest(), canonical)
+
+
+def _identity(spec: JobSpec, payload: Mapping[str, object], canonical: bytes) -> bytes:
+    # A payload that lacks a key field is its own identity: every job has a key, and it can not
+    # collide with a list of fields, because that always has all of them.
+    if not spec.key_fields or any(payload.get(name) is None for name in spec.key_fields):
+        return canonical
+    return to_json({name: payload[name] for name in spec.key_fields}, canonical=True)
+
+
+def to_json(value: object, *, canonical: bool = False) -> bytes:
+    """Serialise *value* strictly: what JSON can not say is an error, never a silent null.
+
+    Raises:
+        PayloadInvalid: names the field.
+    """
+    option = _CANONICAL if canonical else _STRICT
+    try:
+        text = orjson.dumps(value, _encode, option)
+    except (TypeError, RecursionError) as exc:
+        _normalise(value, "", 0)
+        raise PayloadInvalid(field="", reason=str(exc)) from None
+    if _may_be_lenient(text, canonical=canonical):
+        text = orjson.dumps(_normalise(value, "", 0, nfc=canonical), option=option)
+    return text
+
+
+def _may_be_lenient(text: bytes, *, canonical: bool) -> bool:
+    if b"null" in text or b"-0.0" in text:
+        return True
+    return canonical and not text.isascii() and not unicodedata.is_normalized("NFC", text.decode())
+
+
+def _encode(value: object) -> object:
+    """Turn a declared type into JSON; orjson asks for what it does not know itself."""
+    match value:
+        case datetime():
+            return (value.astimezone(UTC) if value.tzinfo else value).isoformat()
+        case date() | time():
+            return value.isoformat()
+        case Decimal() if value.is_finite():
+            return str(value)
+        case UUID():
+            return str(value)
+        case Enum():
+            return value.value
+        case Mapping():
+            return dict(value)
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):
+        return dump(mode="json")
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _normalise(value: object, path: str, depth: int, *, nfc: bool = True) -> object:
+    """Walk *value* as orjson would, refusing what it lets through; errors name the path."""
+    if depth > MAX_DEPTH:
+        raise PayloadInvalid(field=path, reason=f"nested deeper than {MAX_DEPTH}")
+    match value:
+        case None | True | False:
+            return value
+        case int() if type(value) is int:
+            return _integer(value, path)
+        case float() if type(value) is float:
+            return _number(value, path)
+        case str() if type(value) is str:
+            return _text(value, path, nfc=nfc)
+        case dict() if type(value) is dict:
+            return _object(value, path, depth, nfc=nfc)
+        case list() | tuple() if type(value) in (list, tuple):
+            return [_normalise(item, f"{path}[{i}]", depth + 1, nfc=nfc) for i, item in enumerate(value)]
+    return _normalise(_declared(value, path), path, depth + 1, nfc=nfc)
+
+
+def _declared(value: object, path: str) -> object:
+    try:
+        return _encode(value)
+    except (TypeError, ValueError):
+        # Not the exception's own text: a model's error may quote the payload.
+        raise PayloadInvalid(field=path, reason=f"{type(value).__name__} has no JSON form") from None
+
+
+def _integer(value: int, path: str) -> int:
+    if not -(2**63) <= value < 2**64:
+        raise PayloadInvalid(field=path, reason="integer beyond 64 bits; send it as a string")
+    return value
+
+
+def _number(value: float, path: str) -> float:
+    if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124  # only NaN differs from itself
+        raise PayloadInvalid(field=path, reason="NaN and infinity are not JSON")
+    return value + 0.0  # -0.0 + 0.0 is 0.0: equal numbers get one text
+
+
+def _text(value: str, path: str, *, nfc: bool) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise PayloadInvalid(field=path, reason="text with a lone surrogate") from None
+    return unicodedata.normalize("NFC", value) if nfc else value
+
+
+def _object(value: dict[object, object], path: str, depth: int, *, nfc: bool) -> dict[str, object]:
+    clean: dict[str, object] = {}
+    for name, item in value.items():
+        if type(name) is not str:
+            raise PayloadInvalid(field=path, reason=f"key of type {type(name).__name__}, not text")
+        clean_name = _text(name, path, nfc=nfc)
+        if clean_name in clean:
+            raise PayloadInvalid(field=path, reason="two keys that differ only in Unicode form")
+        clean[clean_name] = _normalise(item, f"{path}.{name}" if path else name, depth + 1, nfc=nfc)
+    return clean
