@@ -80,6 +80,7 @@ class CallFailed(JobError):
     """The outside call failed.
 
     ``reason`` is a short stable word (``http_503``), never text from the payload or the provider.
+    A call that failed after it was answered may carry what it cost: ``usage`` and ``cost_usd``.
     """
 
     reason: str
@@ -101,9 +102,11 @@ class Transient(CallFailed):
     have charged for the call although no answer came.
     """
 
-    def __init__(self, reason: str, *, retry_after: float | None = None, maybe_billed: bool = False) -> None:
-        """Take the provider's *retry_after* in seconds."""
-        super().__init__(reason, retry_after=retry_after, maybe_billed=maybe_billed)
+    def __init__(
+        self, reason: str, *, retry_after: float | None = None, maybe_billed: bool = False, **data: object
+    ) -> None:
+        """Take the provider's *retry_after* in seconds; the rest is optional data."""
+        super().__init__(reason, retry_after=retry_after, maybe_billed=maybe_billed, **data)
         self.retry_after = retry_after
         self.maybe_billed = maybe_billed
 

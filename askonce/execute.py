@@ -112,6 +112,8 @@ class Executor:
     listen: Listener = ignore
     #: Told (key, seconds) when a job should be looked at again.
     on_deferred: Callable[[str, float], None] = lambda _key, _after: None
+    #: Names this process to a person who asks who has a job.
+    holder: str = ""
     draw: Callable[[float, float], float] = random.uniform
     clock: Callable[[], float] = time.monotonic
 
@@ -121,7 +123,7 @@ class Executor:
         Raises:
             StoreUnavailable: the store did not answer at the start; the body was not run.
         """
-        owner = secrets.token_hex(16)
+        owner = f"{self.holder}:{secrets.token_hex(16)}"
         reply = self._start(delivery, owner)
         if reply.outcome is not Start.GRANTED:
             return self._decline(delivery, reply)
@@ -232,18 +234,20 @@ class Executor:
                 self._tell("job.fenced", delivery, attempt=attempt.number, run_seconds=seconds)
                 return Skipped(key=delivery.key, job=delivery.job, outcome=Start.SUPERSEDED)
             if reply.record.flight == "idle":
-                return self._failed(delivery, reply.record, seconds)
+                return self._failed(delivery, reply.record, seconds, error)
             reason, after = error.reason, reply.record.wait
         self.on_deferred(delivery.key, after)
         data = {"reason": reason, "after_seconds": after, "run_seconds": seconds}
-        self._tell("job.deferred", delivery, attempt=attempt.number, **data)
+        self._tell("job.deferred", delivery, attempt=attempt.number, **data, **_spent(error))
         return Deferred(key=delivery.key, job=delivery.job, reason=reason, after=after)
 
-    def _failed(self, delivery: Delivery, record: Snapshot, seconds: float) -> Failed:
+    def _failed(
+        self, delivery: Delivery, record: Snapshot, seconds: float, error: CallFailed | None = None
+    ) -> Failed:
         failure = record.failure
         kind, reason = (failure.kind, failure.reason) if failure else ("unknown", "unknown")
         data = {"attempt": record.attempts, "kind": kind, "reason": reason, "run_seconds": seconds}
-        self._tell("job.failed", delivery, **data)
+        self._tell("job.failed", delivery, **data, **_spent(error))
         return Failed(key=delivery.key, job=delivery.job, kind=kind, reason=reason, attempts=record.attempts)
 
     def _tell(self, name: str, delivery: Delivery, **data: object) -> None:
@@ -263,6 +267,12 @@ def _result(delivery: Delivery, attempt: Attempt, answer: Answer) -> Result:
         usage=answer.usage,
         stored_at=attempt.fence / 1_000_000,
     )
+
+
+def _spent(error: CallFailed | None) -> dict[str, object]:
+    """What a failed call cost all the same: an answer that was paid for and could not be used."""
+    data = error.data if error else {}
+    return {name: data[name] for name in ("usage", "cost_usd", "maybe_billed") if data.get(name)}
 
 
 def _ignore(_written: Write) -> None:

@@ -8,7 +8,7 @@ each other's queued jobs would fill all slots and stand still.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -92,7 +92,9 @@ class Caller:
                 return to_result(identity.key, record.job, record.value, "stale")
             self._wait(identity.key, min(record.wait, give_up_at - self.clock()))
             return None
-        executed = self.executor.execute(Delivery.of(spec, identity, record.job), body)
+        # A failed call is tried again by this loop, so nobody else need look after it meanwhile.
+        executor = replace(self.executor, on_deferred=lambda _key, _after: None)
+        executed = executor.execute(Delivery.of(spec, identity, record.job), body)
         match executed:
             case Computed() | Reused():
                 return executed.result

@@ -57,13 +57,14 @@ def identify(spec: JobSpec, payload: Mapping[str, object], tenant: str = "") -> 
     if spec.validate is not None:
         spec.validate(payload)
     prefix = orjson.dumps([KEY_LAYOUT, tenant, spec.name, spec.version])
-    identity = _identity(spec, payload, canonical)
+    identity = identity_of(spec, payload, canonical)
     # The JSON array [layout, tenant, name, version, identity]: no two field lists share a text.
     key = sha256(b"%b,%b]" % (prefix[:-1], identity)).hexdigest()
     return Identity(key, sha256(canonical).hexdigest(), canonical)
 
 
-def _identity(spec: JobSpec, payload: Mapping[str, object], canonical: bytes) -> bytes:
+def identity_of(spec: JobSpec, payload: Mapping[str, object], canonical: bytes) -> bytes:
+    """Return the canonical JSON of what makes *payload* itself, given the whole of it as *canonical*."""
     # A payload that lacks a key field is its own identity: every job has a key, and it can not
     # collide with a list of fields, because that always has all of them.
     if not spec.key_fields or any(payload.get(name) is None for name in spec.key_fields):

@@ -13,7 +13,6 @@ import time
 from threading import Condition, Thread
 from typing import TYPE_CHECKING
 
-from askonce.errors import JobError
 from askonce.events import Event, Listener, ignore
 from askonce.store import BUCKETS
 
@@ -96,8 +95,8 @@ class Reaper:
                 buckets = self._next_slice()
             try:
                 self.sweep(buckets)
-            except JobError as error:
-                # The jobs stay in the index with a later deadline: the next sweep finds them.
+            except Exception as error:  # noqa: BLE001  # the thread must outlive any fault
+                # The jobs stay in the index with a later deadline: a later sweep finds them.
                 self._listen(Event(name="reaper.failed", data={"reason": type(error).__name__}))
 
     def _wait(self, next_slice: float) -> list[int] | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  # pydantic reads the annotation
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -27,6 +28,10 @@ class Settings(BaseSettings):
     redis_ssl: bool = False
     celery_broker_url: SecretStr | None = None
     namespace: Annotated[str, Field(alias="ASKONCE_NAMESPACE", pattern=r"^[A-Za-z0-9_.-]{1,40}$")] = "jobs"
+
+    job_lease: Seconds = 30.0
+    job_queue_deadline: Seconds = 60.0
+    reap_interval: Seconds = 5.0
 
     cache_ttl_hours: Annotated[float, Field(gt=0)] = 24.0
     cache_compression_threshold: Bytes = 1024
@@ -78,3 +83,16 @@ def load() -> Settings:
     except ValidationError as exc:
         lines = (f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in exc.errors())
         raise SettingsInvalid("; ".join(lines)) from None
+
+
+#: BSD's EX_CONFIG.
+EXIT_CONFIG = 78
+
+
+def load_or_exit() -> Settings:
+    """Read the environment, or end the process with one line on stderr and EXIT_CONFIG."""
+    try:
+        return load()
+    except SettingsInvalid as exc:
+        sys.stderr.write(f"bad configuration: {exc}\n")
+        raise SystemExit(EXIT_CONFIG) from None

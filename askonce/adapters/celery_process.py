@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 class Process:
     """What one process works with; never crosses a fork."""
 
-    pid: int
     store: Store
     executor: Executor
     caller: Caller
@@ -107,10 +107,9 @@ class AskOnce:
             codec=self._codec,
             listen=self._listen,
             on_deferred=reaper.look_at,
+            holder=f"{socket.gethostname()}:{os.getpid()}",
         )
-        return Process(
-            pid=os.getpid(), store=store, executor=executor, caller=Caller(executor=executor), reaper=reaper
-        )
+        return Process(store=store, executor=executor, caller=Caller(executor=executor), reaper=reaper)
 
     def _resend(self, lost: Lost) -> None:
         self.sender.send(

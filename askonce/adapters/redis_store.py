@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 VERBS = ("read", "admit", "start", "renew", "checkpoint", "complete", "fail", "release", "invalidate", "reap")
 #: Short enough that a hanging server costs a caller less than a second; no hidden retries, because a
 #: retry that the caller does not know of doubles that (redis-py's own default blocks for a minute).
-CLIENT_OPTIONS = {"socket_timeout": 0.3, "socket_connect_timeout": 0.3, "socket_keepalive": True}
+CLIENT_OPTIONS: dict[str, Any] = {"socket_timeout": 0.3, "socket_connect_timeout": 0.3}
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
@@ -63,8 +63,10 @@ class RedisStore:
 
     @classmethod
     def from_url(cls, url: str, *, namespace: str) -> Self:
-        """Connect lazily to *url*, such as ``redis://127.0.0.1:6379/0``."""
-        client = Redis.from_url(url, retry=Retry(NoBackoff(), 0), **CLIENT_OPTIONS)
+        """Connect lazily to *url*, such as ``redis://127.0.0.1:6379/0`` or ``unix:///path?db=0``."""
+        # A unix socket has no keepalive, and redis-py does not take the option for one.
+        options = CLIENT_OPTIONS | ({} if url.startswith("unix:") else {"socket_keepalive": True})
+        client = Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
         return cls(client, namespace=namespace)
 
     def __repr__(self) -> str:

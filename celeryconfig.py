@@ -1,0 +1,80 @@
+"""Celery's settings, each with its reason; where they differ from Celery's own, that is on purpose."""
+
+import re
+import sys
+
+from tasks.settings import load_or_exit
+
+_settings = load_or_exit()
+#: Longest call, with room for the split of a long transcript into parts.
+_CALL_SECONDS = max(_settings.llm_timeout, _settings.customer_api_timeout)
+
+broker_url = _settings.broker_url()
+# A worker that starts before its broker waits for it; Celery 6 wants this said.
+broker_connection_retry_on_startup = True
+broker_transport_options = {
+    # Longer than any run. Not what recovers a job: leases and the reaper do that in seconds.
+    "visibility_timeout": 3600,
+    # Copies that Celery restores are refused by the record; restoring them sooner costs nothing.
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 10,
+    # Without these a publish to a hanging server blocks for ever. Longer than a BRPOP's one second.
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "socket_keepalive": True,
+    # A connection that died silently is noticed within this time.
+    "health_check_interval": 25,
+    # Several applications may share a server.
+    "global_keyprefix": f"{{{_settings.namespace}}}:",
+}
+
+task_default_queue = "askonce"
+# A message counts as done when its job is: a killed worker's comes back, and the record refuses it
+# when somebody else has the job by then.
+task_acks_late = True
+# What a failure means is in the record; the message is done either way.
+task_acks_on_failure = True
+task_acks_on_timeout = True
+# Redelivery knows no limit, so a job that kills its worker would go round for ever.
+task_reject_on_worker_lost = False
+# The reaper sends a lost worker's job again, bounded by the attempts on the record.
+task_retry_on_worker_lost = False
+
+# Threads: a call waits for the network, and one process holds 64 of them in 60 MB (docs/pools.md).
+# Celery takes "-P prefork" for "no pool was named" and would use these settings in spite of it.
+_prefork = re.search(r"(^| )(-P ?|--pool[= ])(prefork|processes)( |$)", " ".join(sys.argv))
+worker_pool = None if _prefork else "threads"
+worker_concurrency = None if _prefork else 64
+# A message waits in the queue, where every worker can take it, not in one worker's memory.
+worker_prefetch_multiplier = 1
+worker_disable_prefetch = True
+# A paid call is not aborted because the broker's link broke; the lease keeps others off it.
+worker_cancel_long_running_tasks_on_connection_loss = False
+# On SIGQUIT, or SIGTERM with REMAP_SIGTERM=SIGQUIT, calls under way may finish.
+worker_soft_shutdown_timeout = _CALL_SECONDS + 5
+# It deduplicates by task id only, needs results, and does nothing while the first run is live.
+worker_deduplicate_successful_tasks = False
+# Bounds what a leaking library can take (prefork only).
+worker_max_tasks_per_child = 1000
+# Our own log lines stay as they are.
+worker_hijack_root_logger = False
+worker_redirect_stdouts = False
+
+# The call's own timeout comes first, then these (prefork only), then the visibility timeout.
+task_soft_time_limit = _CALL_SECONDS + 15
+task_time_limit = _CALL_SECONDS + 30
+
+# Answers are read from the record; Celery's results would store and publish each one again.
+task_ignore_result = True
+# A refused publish is told to the asker soon; the record sends the job again anyway.
+task_publish_retry_policy = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
+
+# JSON only: pickle lets whoever can write to the broker run code in a worker.
+task_serializer = "json"
+accept_content = ["json"]
+result_accept_content = ["json"]
+
+# Monitors see when a job began and how it ended. They never see payloads: the sender writes none.
+task_track_started = True
+worker_send_task_events = True
+task_send_sent_event = False

@@ -1,0 +1,172 @@
+"""Submits rows and, if wished, waits for their answers; every row gets exactly one report."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from askonce.enqueue import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative
+from askonce.errors import (
+    JobError,
+    JobFailed,
+    PayloadInvalid,
+    ResultTimeout,
+    SendFailed,
+    StoreUnavailable,
+    Superseded,
+)
+from askonce.handle import as_completed
+from producer.rows import BadRow, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from askonce.enqueue import Outcome
+    from askonce.handle import Handle
+    from askonce.record import Result
+    from producer.client import Client
+
+#: Rows that are under way at once; bounds memory, not the size of a file.
+WINDOW = 1000
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What became of one row; the fields are the JSON that the command line prints."""
+
+    row: int
+    #: Without waiting: admitted, attached, duplicate, hit, negative, backoff, conflict.
+    #: After waiting: done, failed, superseded, timeout. Always possible: invalid, unavailable.
+    status: str
+    #: What the row met when it was asked for; one of the first list.
+    asked: str | None = None
+    key: str | None = None
+    job: str | None = None
+    source: str | None = None
+    result: object = None
+    error: dict[str, object] | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether this row was taken, and answered where an answer was waited for."""
+        return self.error is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One submission of many rows to one task."""
+
+    client: Client
+    task: str
+    #: Seconds to wait for each window of rows; None does not wait.
+    wait: float | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+
+    def run(self, rows: Iterable[Row | BadRow]) -> Iterator[Report]:
+        """Yield a report for every row, in the order of the rows.
+
+        Raises:
+            StoreUnavailable, SendFailed: after the reports of all rows that were asked for before.
+        """
+        rows = iter(rows)
+        while window := list(islice(rows, WINDOW)):
+            reports, handles, trouble = self._ask_all(window)
+            if self.wait is not None:
+                trouble = self._wait_all(handles, trouble)
+            yield from reports
+            if trouble is not None:
+                raise trouble
+
+    def _ask_all(
+        self, window: list[Row | BadRow]
+    ) -> tuple[list[Report], dict[Handle, Report], StoreUnavailable | SendFailed | None]:
+        reports: list[Report] = []
+        handles: dict[Handle, Report] = {}
+        for row in window:
+            try:
+                report, handle = self._ask(row)
+            except (StoreUnavailable, SendFailed) as trouble:
+                reports.append(_unavailable(row.number, trouble))
+                return reports, handles, trouble
+            reports.append(report)
+            if handle is not None:
+                handles[handle] = report
+        return reports, handles, None
+
+    def _ask(self, row: Row | BadRow) -> tuple[Report, Handle | None]:
+        if isinstance(row, BadRow):
+            return _invalid(row.number, row.field, row.reason), None
+        try:
+            outcome = self.client.enqueue(self.task, row.payload, **self.options)
+        except PayloadInvalid as exc:
+            return _invalid(row.number, exc.field, exc.reason), None
+        handle = outcome.handle if isinstance(outcome, Admitted | Attached) else None
+        return self._report(row.number, outcome), handle
+
+    def _report(self, number: int, outcome: Outcome) -> Report:
+        status = type(outcome).__name__.lower()
+        report = Report(row=number, status=status, asked=status, key=outcome.key, job=outcome.job or None)
+        match outcome:
+            case Hit():
+                _answer(report, outcome.answer, "hit" if self.wait is None else "done")
+            case Backoff(stale=stale) if stale is not None:
+                _answer(report, stale, status)
+            case Negative(failure=failure):
+                report.error = {"kind": failure.kind, "reason": failure.reason}
+            case Backoff():
+                report.error = {"kind": "transient", "reason": "backoff", "wait_seconds": outcome.wait}
+            case Conflict():
+                report.error = {"kind": "conflict", "reason": "the key belongs to another payload"}
+            case Duplicate():
+                report.error = {"kind": "duplicate", "reason": "an equal job is in flight"}
+        return report
+
+    def _wait_all(
+        self, handles: dict[Handle, Report], trouble: StoreUnavailable | SendFailed | None
+    ) -> StoreUnavailable | SendFailed | None:
+        waiting = dict(handles)
+        try:
+            for handle, answer in as_completed(
+                self.client.store, list(handles), self.wait or 0.0, self.clock
+            ):
+                _settle(waiting.pop(handle), answer)
+        except (StoreUnavailable, SendFailed) as exc:
+            # What was admitted goes on without us; say so for each row instead of losing its report.
+            for report in waiting.values():
+                _settle(report, exc)
+            return trouble or exc
+        return trouble
+
+
+def _settle(report: Report, answer: Result | JobError) -> None:
+    match answer:
+        case JobFailed():
+            report.status = "failed"
+            report.error = {"kind": answer.kind, "reason": answer.reason, "attempts": answer.attempts}
+        case ResultTimeout():
+            report.status = "timeout"
+            report.error = {"kind": "timeout", "state": answer.state, "waited_seconds": answer.waited_seconds}
+        case Superseded():
+            report.status = "superseded"
+            report.error = {"kind": "superseded", "reason": "a newer payload took the key over"}
+        case JobError():
+            report.status = "unavailable"
+            report.error = {"kind": "unavailable", "reason": str(answer)}
+        case _:
+            _answer(report, answer, "done")
+
+
+def _answer(report: Report, answer: Result, status: str) -> None:
+    report.status, report.source = status, answer.source
+    report.job, report.result = answer.job, answer.value
+
+
+def _invalid(number: int, name: str, reason: str) -> Report:
+    return Report(row=number, status="invalid", error={"kind": "invalid", "field": name, "reason": reason})
+
+
+def _unavailable(number: int, trouble: JobError) -> Report:
+    return Report(row=number, status="unavailable", error={"kind": "unavailable", "reason": str(trouble)})

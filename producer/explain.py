@@ -1,0 +1,99 @@
+"""Explains a payload: what its key is made of, who has its job, and whether a call would be made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import orjson
+
+from askonce.errors import PayloadInvalid
+from askonce.key import identify, identity_of
+from askonce.record import Status
+from producer.rows import BadRow, Row, parse_row, read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from askonce.record import Snapshot
+    from askonce.spec import JobSpec
+    from producer.client import Client
+
+#: A longer identity is told by its size: it is a whole payload.
+SHOWN_BYTES = 2000
+
+
+def rows_of(what: str) -> Iterator[Row | BadRow]:
+    """Yield the payloads of *what*: a JSON object, or the name of a file of JSON lines."""
+    if what.lstrip().startswith("{"):
+        yield parse_row(1, what.encode(errors="surrogateescape"))
+        return
+    try:
+        with Path(what).open("rb") as stream:
+            yield from read_rows(stream)
+    except OSError as exc:
+        raise click.UsageError(f"{what}: {exc.strerror}") from None
+
+
+def explain_row(client: Client, task: str, row: Row | BadRow, tenant: str) -> dict[str, object]:
+    """Return everything that is known of one payload; never the stored answer."""
+    if isinstance(row, BadRow):
+        return {"row": row.number, "error": {"field": row.field, "reason": row.reason}}
+    spec = client.specs[task]
+    try:
+        identity = identify(spec, row.payload, tenant)
+    except PayloadInvalid as exc:
+        return {"row": row.number, "error": {"field": exc.field, "reason": exc.reason}}
+    record = client.store.read([identity.key])[0]
+    canonical = identity_of(spec, row.payload, identity.payload)
+    return {
+        "row": row.number,
+        "task": task,
+        "version": spec.version,
+        "identity": orjson.loads(canonical) if len(canonical) <= SHOWN_BYTES else f"{len(canonical)} bytes",
+        "identity_is": "key fields" if canonical != identity.payload else "the whole payload",
+        "key": identity.key,
+        "fingerprint": identity.fingerprint,
+        **_state(record),
+        **_verdict(spec, record, identity.fingerprint),
+    }
+
+
+def _state(record: Snapshot) -> dict[str, object]:
+    flying = record.flight != "idle"
+    return {
+        "state": record.status.value,
+        "job": record.job or None,
+        # The secret half of the owner's token stays secret: it is the right to write.
+        "holder": record.owner.rpartition(":")[0] or None if record.flight == "running" else None,
+        "lease_left_seconds": record.deadline_in if record.flight == "running" else None,
+        "queue_deadline_seconds": record.deadline_in if record.flight == "queued" else None,
+        "attempts": record.attempts,
+        "resent": record.resent if flying else 0,
+        "answer_age_seconds": record.value.age if record.value else None,
+        "failure": {"kind": record.failure.kind, "reason": record.failure.reason} if record.failure else None,
+    }
+
+
+def _verdict(spec: JobSpec, record: Snapshot, fingerprint: str) -> dict[str, object]:
+    call, why = _would_call(spec, record, fingerprint)
+    return {"would_call": call, "why": why}
+
+
+def _would_call(spec: JobSpec, record: Snapshot, fingerprint: str) -> tuple[bool, str]:
+    if record.fingerprint not in ("", fingerprint):
+        if spec.on_mismatch == "conflict":
+            return False, "the key belongs to another payload, and the task refuses that"
+        return True, "the key has another payload's answer, which this one replaces"
+    if record.value is not None and record.value.fresh:
+        return False, "a fresh answer is there"
+    if record.flight != "idle" and record.deadline_in > 0:
+        return False, "an equal job is in flight; this one would attach to it"
+    if record.flight != "idle":
+        return True, "an equal job is in flight but its time ran out; it would be sent again"
+    if record.status in (Status.FAILED, Status.QUARANTINED):
+        return False, "a failure is kept for this payload"
+    if record.wait > 0:
+        return False, f"the key rests for {record.wait:.1f} s after a failure"
+    return True, "the answer is stale" if record.value is not None else "nothing is known"

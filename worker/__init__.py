@@ -1,0 +1,1 @@
+"""Who works: the Celery app and what its processes hold."""

@@ -1,0 +1,67 @@
+"""The Celery app: ``celery -A worker.app worker``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from celery import Celery
+
+from askonce.adapters.celery_task import AskOnce, IdempotentTask
+from askonce.adapters.redis_store import RedisStore
+from askonce.record import Codec
+from tasks import meetings, orders
+from tasks.catalog import (
+    CUSTOMERS_LOOKUP,
+    MEETINGS_ANALYZE,
+    MEETINGS_EXTRACT,
+    MEETINGS_FULL,
+    ORDERS_ENRICH,
+    catalog,
+)
+from tasks.lookups import lookup
+from tasks.settings import load_or_exit
+from worker.logs import listen
+from worker.resources import PerProcess, Resources
+
+if TYPE_CHECKING:
+    from askonce.spec import JobSpec
+
+Body = Callable[[Mapping[str, object], Resources], object]
+
+BODIES: dict[str, Body] = {
+    ORDERS_ENRICH: lambda payload, to: orders.enrich(payload, to.customers),
+    CUSTOMERS_LOOKUP: lambda payload, to: lookup(payload, to.http),
+    MEETINGS_EXTRACT: lambda payload, to: meetings.extract(
+        payload, to.model.ask, max_chars=to.max_input_chars
+    ),
+    MEETINGS_ANALYZE: lambda payload, to: meetings.analyze(
+        payload, to.model.ask, max_chars=to.max_input_chars
+    ),
+    MEETINGS_FULL: lambda payload, to: meetings.full(payload, to.model.ask, max_chars=to.max_input_chars),
+}
+
+settings = load_or_exit()
+specs = catalog(settings)
+app = Celery("askonce", config_source="celeryconfig")
+once = AskOnce(
+    app,
+    store=lambda: RedisStore.from_url(settings.store_url(), namespace=settings.namespace),
+    codec=Codec(compress_from=settings.cache_compression_threshold),
+    listen=listen,
+    reap_interval=settings.reap_interval,
+)
+resources = PerProcess(settings, specs, lambda: once.process().caller)
+
+
+def register(spec: JobSpec) -> None:
+    """Make a Celery task of *spec* and its body; a payload's fields are its keyword arguments."""
+    body = BODIES[spec.name]
+
+    @app.task(name=spec.name, base=IdempotentTask, spec=spec, typing=False)
+    def run(**payload: object) -> object:
+        return body(payload, resources.get())
+
+
+for _spec in specs.values():
+    register(_spec)
