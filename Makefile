@@ -1,0 +1,52 @@
+# Everything runs in .venv, from the hashed locks in requirements/. Needs Python >= 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := requirements/dev.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test test-all bench lock
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.done ## Make .venv with the locked dependencies and the project
+
+# uv where it is there, because it is faster; pip gives the same result.
+$(VENV)/.done: $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv pip install -q --python $(BIN)/python --require-hashes -r $(LOCK) && \
+	  uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	else \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(LOCK) && \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $@
+
+demo: setup ## Ask many times, kill a worker, count the calls (about 15 s)
+	@$(BIN)/python -m sandbox demo
+
+check: setup ## Lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup ## Everything that needs no more than Python
+	$(BIN)/python -m pytest -m "not redis and not bench"
+
+test-all: setup ## Also what needs a redis-server binary
+	$(BIN)/python -m pytest -m "redis"
+
+bench: setup ## Measure against plain Celery, celery-once and celery-singleton (minutes)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@$(BIN)/python -m benchmarks
+
+lock: setup ## Compile the locks anew from pyproject.toml (needs uv)
+	for set in "run --group app" "dev --group dev" "bench --group dev --group bench"; do \
+	  set -- $$set; name=$$1; shift; \
+	  uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes -q --upgrade --no-header \
+	    --no-emit-index-url --no-emit-find-links --extra redis --extra celery --extra zstd "$$@" -o requirements/$$name.txt; \
+	done
