@@ -5,10 +5,10 @@ A duplicate is an outcome, never an error and never None.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
+from secrets import token_hex
 from typing import TYPE_CHECKING, Literal, Protocol
-from uuid import uuid4
 
 from askonce.errors import FingerprintMismatch, JobFailed, SendFailed
 from askonce.events import Event, Listener, ignore
@@ -174,9 +174,9 @@ class Producer:
             SendFailed: the job is recorded; it will be sent again after the queue deadline.
         """
         identity = identify(spec, payload, tenant)
-        claim = Claim.of(spec, identity.key, job or str(uuid4()), identity.fingerprint, identity.payload)
+        claim = Claim.of(spec, identity.key, job or token_hex(16), identity.fingerprint, identity.payload)
         if force or max_age is not None:
-            claim = replace(claim, force=force, max_age=max_age)
+            claim = claim._replace(force=force, max_age=max_age)
         return self._ask(claim, on_duplicate)
 
     def _ask(self, claim: Claim, on_duplicate: OnDuplicate) -> Outcome:
@@ -188,7 +188,7 @@ class Producer:
 
     def _ask_again(self, claim: Claim) -> Handle | Result:
         """Ask for the same payload as a new job: the record of the first one is gone."""
-        outcome = self._ask(replace(claim, job=str(uuid4()), force=False), "attach")
+        outcome = self._ask(claim._replace(job=token_hex(16), force=False), "attach")
         match outcome:
             case Admitted() | Attached():
                 return outcome.handle
@@ -206,6 +206,8 @@ class Producer:
             raise
 
     def _tell(self, claim: Claim, reply: Reply[Admission]) -> None:
+        if self.listen is ignore:
+            return
         record = reply.record
         data: dict[str, object] = {}
         match reply.outcome:

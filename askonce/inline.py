@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from secrets import token_hex
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from askonce.errors import FingerprintMismatch, JobFailed, ResultTimeout
 from askonce.execute import Computed, Deferred, Delivery, Executor, Failed, Reused, Skipped
@@ -55,7 +55,7 @@ class Caller:
             ResultTimeout: somebody else's run took longer.
             StoreUnavailable: the store did not answer; *body* was not run.
         """
-        claim = Claim.of(spec, identity.key, job or str(uuid4()), identity.fingerprint, identity.payload)
+        claim = Claim.of(spec, identity.key, job or token_hex(16), identity.fingerprint, identity.payload)
         give_up_at = self.clock() + timeout
         while True:
             reply = self.executor.store.admit(claim)

@@ -56,19 +56,20 @@ def identify(spec: JobSpec, payload: Mapping[str, object], tenant: str = "") -> 
         raise PayloadInvalid(field="", reason=f"{len(canonical)} bytes, more than {spec.max_payload_bytes}")
     if spec.validate is not None:
         spec.validate(payload)
+    fingerprint = sha256(canonical).hexdigest()
+    identity = identity_of(spec, payload)
+    # A payload that is its own identity stands in the key by its digest: it is hashed once, and a
+    # string is never the object that key fields make.
+    made_of = b'"%b"' % fingerprint.encode() if identity is None else identity
     prefix = orjson.dumps([KEY_LAYOUT, tenant, spec.name, spec.version])
-    identity = identity_of(spec, payload, canonical)
-    # The JSON array [layout, tenant, name, version, identity]: no two field lists share a text.
-    key = sha256(b"%b,%b]" % (prefix[:-1], identity)).hexdigest()
-    return Identity(key, sha256(canonical).hexdigest(), canonical)
+    key = sha256(b"%b,%b]" % (prefix[:-1], made_of)).hexdigest()
+    return Identity(key, fingerprint, canonical)
 
 
-def identity_of(spec: JobSpec, payload: Mapping[str, object], canonical: bytes) -> bytes:
-    """Return the canonical JSON of what makes *payload* itself, given the whole of it as *canonical*."""
-    # A payload that lacks a key field is its own identity: every job has a key, and it can not
-    # collide with a list of fields, because that always has all of them.
+def identity_of(spec: JobSpec, payload: Mapping[str, object]) -> bytes | None:
+    """Return the canonical JSON of the key fields; None where one is missing, and all of it counts."""
     if not spec.key_fields or any(payload.get(name) is None for name in spec.key_fields):
-        return canonical
+        return None
     return to_json({name: payload[name] for name in spec.key_fields}, canonical=True)
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Literal, Self, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, cast
 
 import orjson
 
@@ -132,8 +132,7 @@ class Failure:
     fallback: StoredValue | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """One record at one moment of the store's clock; times in seconds."""
 
     present: bool = False

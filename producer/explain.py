@@ -46,13 +46,14 @@ def explain_row(client: Client, task: str, row: Row | BadRow, tenant: str) -> di
     except PayloadInvalid as exc:
         return {"row": row.number, "error": {"field": exc.field, "reason": exc.reason}}
     record = client.store.read([identity.key])[0]
-    canonical = identity_of(spec, row.payload, identity.payload)
+    fields = identity_of(spec, row.payload)
+    canonical = fields or identity.payload
     return {
         "row": row.number,
         "task": task,
         "version": spec.version,
         "identity": orjson.loads(canonical) if len(canonical) <= SHOWN_BYTES else f"{len(canonical)} bytes",
-        "identity_is": "key fields" if canonical != identity.payload else "the whole payload",
+        "identity_is": "key fields" if fields else "the whole payload",
         "key": identity.key,
         "fingerprint": identity.fingerprint,
         **_state(record),

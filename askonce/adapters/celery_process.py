@@ -38,6 +38,7 @@ class Process:
     store: Store
     executor: Executor
     caller: Caller
+    producer: Producer
     reaper: Reaper
 
     def admit_and_execute(
@@ -89,7 +90,7 @@ class AskOnce:
     @property
     def producer(self) -> Producer:
         """Asks on this app's store and broker."""
-        return Producer(store=self.process().store, sender=self.sender, listen=self._listen)
+        return self.process().producer
 
     def process(self) -> Process:
         """Return what this process works with, built at its first use."""
@@ -109,7 +110,13 @@ class AskOnce:
             on_deferred=reaper.look_at,
             holder=f"{socket.gethostname()}:{os.getpid()}",
         )
-        return Process(store=store, executor=executor, caller=Caller(executor=executor), reaper=reaper)
+        return Process(
+            store=store,
+            executor=executor,
+            caller=Caller(executor=executor),
+            producer=Producer(store=store, sender=self.sender, listen=self._listen),
+            reaper=reaper,
+        )
 
     def _resend(self, lost: Lost) -> None:
         self.sender.send(

@@ -15,6 +15,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+try:
+    import hiredis
+except ImportError:  # redis-py then packs in Python, at ten times the cost
+    _pack: Any = None
+else:
+    _pack = hiredis.pack_command
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -75,10 +82,12 @@ class Link:
 
 
 def _exchange(connection: Connection, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-    if len(commands) == 1:
-        connection.send_command(*commands[0])
+    if _pack is None:
+        packed = connection.pack_commands(commands)
     else:
-        connection.send_packed_command(connection.pack_commands(commands))
+        packed = [_pack(command) for command in commands]
+        packed = [b"".join(packed)] if len(packed) > 1 else packed
+    connection.send_packed_command(packed, check_health=False)
     replies = []
     for _ in commands:
         try:

@@ -213,7 +213,7 @@ def _ms(seconds: float) -> int:
     return int(seconds * 1000)
 
 
-def _to_lost(reply: list[bytes]) -> list[Lost]:
+def _to_lost(reply: list[Any]) -> list[Lost]:
     return [
         Lost(
             key=reply[i].decode(),
@@ -221,7 +221,7 @@ def _to_lost(reply: list[bytes]) -> list[Lost]:
             fingerprint=reply[i + 2].decode(),
             task=reply[i + 3].decode(),
             payload=reply[i + 4],
-            resent=int(reply[i + 5]),
+            resent=reply[i + 5],
         )
         for i in range(0, len(reply), 6)
     ]

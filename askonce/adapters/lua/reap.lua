@@ -5,12 +5,12 @@
 -- The old owner's token stays until the next start: if it wakes first, its paid answer counts.
 local prefix = string.sub(KEYS[1], 1, -4) .. 'rec:'
 local lost = {}
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', text(NOW), 'LIMIT', 0, ARGV[1])) do
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', NOW, 'LIMIT', 0, ARGV[1])) do
   local r = load(prefix .. member)
   if not r.present or r.fl == 'idle' then
     redis.call('ZREM', KEYS[1], member)
   elseif NOW < r.dl then
-    redis.call('ZADD', KEYS[1], text(r.dl), member)
+    redis.call('ZADD', KEYS[1], r.dl, member)
   elseif r.fl == 'running' and r.att >= r.ma then
     quarantine(r, 'attempts_spent')
     commit(r, KEYS[1])
@@ -21,7 +21,7 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', text(NOW), 
     local resends = r.rep + 1
     set(r, {fl = 'queued', rep = resends, nx = 0, dl = NOW + r.qd * 2 ^ math.min(resends, 16)})
     commit(r, KEYS[1])
-    for _, item in ipairs({member, r.job, r.fp, r.task, redis.call('HGET', r.key, 'env') or '', text(resends)}) do
+    for _, item in ipairs({member, r.job, r.fp, r.task, redis.call('HGET', r.key, 'env') or '', resends}) do
       lost[#lost + 1] = item
     end
   end

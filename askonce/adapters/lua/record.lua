@@ -10,45 +10,45 @@ local LAYOUT = 1
 local FLIGHT_KEPT = 604800000 -- a week: a job in flight outlives any outage of the workers
 local QUARANTINE_KEPT = 604800000
 local TOMBSTONE_KEPT = 3600000 -- longer than any lease: a late complete must still be fenced
+-- Numbers go to the server as they are: it writes them with 17 digits, and all of ours are below 2^53.
 local NOW_US = clock()
 local NOW = math.floor(NOW_US / 1000)
 
-local FIELDS = {'lv', 'task', 'fp', 'fl', 'job', 'own', 'fen', 'dl', 'att', 'rep', 'rt', 'nx', 'ma', 'qd',
-  'ref', 'vf', 'vt', 'sx', 'hx', 'ek', 'er', 'ej', 'eo', 'ex', 'xp'}
-local NUMBERS = {fen = true, dl = true, att = true, rep = true, nx = true, ma = true, qd = true, vf = true,
-  vt = true, sx = true, hx = true, ex = true, xp = true}
 local FAILURE = {'ek', 'er', 'ej', 'eo', 'ex', 'ed', 'em'}
 local VALUE = {'val', 'vm', 'vf', 'vt', 'sx', 'hx'}
+local ZERO = {fen = 0, dl = 0, att = 0, rep = 0, nx = 0, vf = 0, vt = 0, sx = 0, hx = 0, ex = 0}
 
-local function text(value)
-  if type(value) == 'number' then return string.format('%.0f', value) end
-  return value
-end
+local function number(value) return value and tonumber(value) or 0 end
 
--- A record past its time is absent, whether or not the server has removed it already.
+-- A record past its time is absent, whether or not the server has removed it already. Written out
+-- field by field, because a loop over names costs as much as all the rest of a script.
 local function load(key)
-  local got = redis.call('HMGET', key, unpack(FIELDS))
-  if got[1] and tonumber(got[1]) > LAYOUT then error('ASKONCE_LAYOUT_NEWER') end
-  local r = {key = key, present = got[1] and tonumber(got[#FIELDS]) > NOW, ghost = got[1], dirty = {}, gone = {}}
-  for i, name in ipairs(FIELDS) do
-    local value = r.present and got[i] or nil
-    if NUMBERS[name] then r[name] = tonumber(value) or 0 else r[name] = value or '' end
+  local lv, task, fp, fl, job, own, fen, dl, att, rep, rt, nx, ma, qd, ref, vf, vt, sx, hx, ek, er, ej, eo, ex, xp =
+    unpack(redis.call('HMGET', key, 'lv', 'task', 'fp', 'fl', 'job', 'own', 'fen', 'dl', 'att', 'rep', 'rt', 'nx',
+      'ma', 'qd', 'ref', 'vf', 'vt', 'sx', 'hx', 'ek', 'er', 'ej', 'eo', 'ex', 'xp'))
+  if lv and tonumber(lv) > LAYOUT then error('ASKONCE_LAYOUT_NEWER') end
+  if not lv or tonumber(xp) <= NOW then
+    return {key = key, present = false, ghost = lv, dirty = {}, gone = {}, task = '', fp = '', fl = 'idle', job = '',
+      own = '', fen = 0, dl = 0, att = 0, rep = 0, rt = '', nx = 0, ma = 0, qd = 0, ref = '', vf = 0, vt = 0,
+      sx = 0, hx = 0, ek = '', er = '', ej = '', eo = '', ex = 0}
   end
-  if not r.present then r.fl = 'idle' end
-  return r
+  return {key = key, present = true, dirty = {}, gone = {}, task = task, fp = fp or '', fl = fl, job = job or '',
+    own = own or '', fen = number(fen), dl = number(dl), att = number(att), rep = number(rep), rt = rt or '',
+    nx = number(nx), ma = number(ma), qd = number(qd), ref = ref or '', vf = number(vf), vt = number(vt),
+    sx = number(sx), hx = number(hx), ek = ek or '', er = er or '', ej = ej or '', eo = eo or '', ex = number(ex)}
 end
 
 local function set(r, changes)
   for name, value in pairs(changes) do
     r[name] = value
     r.dirty[#r.dirty + 1] = name
-    r.dirty[#r.dirty + 1] = text(value)
+    r.dirty[#r.dirty + 1] = value
   end
 end
 
 local function clear(r, names)
   for _, name in ipairs(names) do
-    r[name] = NUMBERS[name] and 0 or ''
+    r[name] = ZERO[name] or ''
     r.gone[#r.gone + 1] = name
   end
 end
@@ -64,14 +64,14 @@ local function commit(r, index)
     redis.call('ZREM', index, member)
   else
     kept = math.max(kept, r.dl + FLIGHT_KEPT)
-    redis.call('ZADD', index, text(r.dl), member)
+    redis.call('ZADD', index, r.dl, member)
   end
   if not r.present and r.ghost then redis.call('DEL', r.key) end
   if #r.gone > 0 and r.present then redis.call('HDEL', r.key, unpack(r.gone)) end
   r.present = true
   set(r, {lv = LAYOUT, xp = math.max(kept, r.keep or 0)})
   redis.call('HSET', r.key, unpack(r.dirty))
-  redis.call('PEXPIREAT', r.key, text(r.xp))
+  redis.call('PEXPIREAT', r.key, r.xp)
 end
 
 local function wake(r) redis.call('PUBLISH', r.key, r.job) end
@@ -87,20 +87,24 @@ local function quarantine(r, reason)
   wake(r)
 end
 
--- What goes back to the caller; a bare reply discloses nothing of the record.
+-- What goes back to the caller; a bare reply discloses nothing of the record. An answer and a failure
+-- are appended only where there is one: most replies have neither.
 local function reply(outcome, r, bare)
   if bare or not r.present then return {outcome} end
-  local value = {'', '', '0', '0', '0'}
+  local fail = r.ek ~= '' and NOW < r.ex
+  local told = {outcome, NOW, r.task, r.fp, r.fl, r.job, r.own, r.fen, r.dl - NOW, r.att,
+    r.rep, r.nx - NOW, r.ref}
   if has_value(r) then
     local got = redis.call('HMGET', r.key, 'val', 'vm')
-    value = {got[1] or '', got[2] or '', text(r.vf), text(r.vt), is_fresh(r) and '1' or '0'}
+    told[14], told[15], told[16], told[17] = got[1] or '', got[2] or '', r.vf, r.vt
+    told[18] = is_fresh(r) and '1' or '0'
+  elseif fail then
+    told[14], told[15], told[16], told[17], told[18] = '', '', '', '', ''
   end
-  local failed = {'', '', '', '0', '', ''}
-  if r.ek ~= '' and NOW < r.ex then
+  if fail then
     local got = r.ek == 'fallback' and redis.call('HMGET', r.key, 'ed', 'em') or {}
-    failed = {r.ek, r.er, r.ej, text(r.ex - NOW), got[1] or '', got[2] or ''}
+    told[19], told[20], told[21], told[22] = r.ek, r.er, r.ej, r.ex - NOW
+    told[23], told[24] = got[1] or '', got[2] or ''
   end
-  return {outcome, text(NOW), r.task, r.fp, r.fl, r.job, r.own, text(r.fen), text(r.dl - NOW), text(r.att),
-    text(r.rep), text(r.nx - NOW), r.ref, value[1], value[2], value[3], value[4], value[5],
-    failed[1], failed[2], failed[3], failed[4], failed[5], failed[6]}
+  return told
 end

@@ -1,0 +1,1 @@
+"""Measures askonce beside plain Celery and the two libraries that refuse duplicates."""

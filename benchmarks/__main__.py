@@ -1,0 +1,38 @@
+"""``python -m benchmarks [enqueue] [worker] [read] [startup]``: all of them without a name.
+
+Every figure stands beside its rival's from the same run; only the ratios mean something elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+
+from sandbox.valkey import Valkey
+
+PARTS = ("enqueue", "worker", "read", "startup")
+
+
+def main() -> int:
+    """Measure the parts asked for on a server of our own; return 1 when a goal was missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    parser.add_argument("--rounds", type=int, help="interleaved rounds, of which the median is taken")
+    options = parser.parse_args()
+    with Valkey(tcp=True) as valkey:
+        os.environ["BENCH_URL"] = valkey.url
+        from benchmarks.measure import Table
+
+        table = Table()
+        rounds = {"rounds": options.rounds} if options.rounds else {}
+        for part in options.parts or PARTS:
+            importlib.import_module(f"benchmarks.{part}").run(table, **rounds)
+    if table.missed:
+        print(f"\nmissed: {', '.join(table.missed)}")
+    return 1 if table.missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

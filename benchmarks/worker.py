@@ -1,0 +1,167 @@
+"""Working: how fast a worker drains its queue, beside plain Celery on the same pool."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from statistics import median
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+from askonce.enqueue import Message
+from askonce.key import identify
+from askonce.store import Claim
+from benchmarks.apps import (
+    URL,
+    VALUE,
+    app,
+    once,
+    once_call,
+    once_noop,
+    payload,
+    plain,
+    plain_call,
+    plain_stored,
+)
+from benchmarks.measure import interleaved, ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.measure import Contestant, Table
+
+ROUNDS = 5
+JOBS = 2000
+_POOLS = {"prefork": ("-P", "prefork", "-c", "2"), "threads": ("-P", "threads", "-c", "32")}
+#: For calls of 50 ms: the pool that is the default.
+_CALL_POOL = ("-P", "threads", "-c", "64")
+_PATIENCE = 120.0
+
+
+def run(table: Table, *, rounds: int = ROUNDS) -> None:
+    """Measure no-ops on two pools, then calls of 50 ms."""
+    for pool, options in _POOLS.items():
+        _noops(table, pool, options, rounds)
+    figures = interleaved(
+        {
+            "plain": _drain(_send_plain(plain_call), _CALL_POOL),
+            "askonce": _drain(_send_new(once_call), _CALL_POOL),
+        },
+        rounds,
+    )
+    seconds = {name: f"{JOBS / median(rates):.2f} s" for name, rates in figures.items()}
+    table.title(f"{JOBS} calls of 50 ms, threads of 64; ratio of the times")
+    table.line("plain", seconds["plain"], "x 1.00")
+    table.at_most("askonce", 1 / ratio(figures, "askonce", "plain"), 1.05, seconds["askonce"])
+
+
+def _noops(table: Table, pool: str, options: tuple[str, ...], rounds: int) -> None:
+    figures = interleaved(
+        {
+            "plain": _drain(_send_plain(plain), options),
+            "stored": _drain(_send_plain(plain_stored), options),
+            "computed": _drain(_send_new(once_noop), options),
+            "cached": _drain(_send_answered(once_noop), options),
+        },
+        rounds,
+    )
+    rate = {name: f"{median(rates):,.0f}/s" for name, rates in figures.items()}
+    stored = ratio(figures, "stored", "plain")
+    table.title(f"{JOBS} no-op jobs, {' '.join(options)}; ratio to plain Celery without results")
+    table.line("plain, results off", rate["plain"], "x 1.00")
+    table.line("plain, 1 KB result stored", rate["stored"], f"x {stored:.2f}")
+    goal = 0.9 if pool == "prefork" else 0.75
+    computed = ratio(figures, "computed", "plain")
+    table.at_least("askonce, computed, 1 KB kept", computed, goal, rate["computed"])
+    table.at_least("  the same against results stored", computed / stored, 1.0)
+    table.at_least(
+        "askonce, answered from the record", ratio(figures, "cached", "plain"), 0.95, rate["cached"]
+    )
+
+
+def _drain(fill: Callable[[], None], options: tuple[str, ...]) -> Contestant:
+    """Fill the queue, start a worker, and count jobs a second from its first to its last."""
+
+    def measure() -> float:
+        client = redis.Redis.from_url(URL)
+        client.flushdb()
+        fill()
+        worker = _start_worker(options)
+        try:
+            return _watch(client)
+        finally:
+            worker.terminate()
+            worker.wait()
+
+    return measure
+
+
+def _watch(client: redis.Redis[Any]) -> float:
+    deadline, pause, began, waiting = time.monotonic() + _PATIENCE, Event(), 0.0, JOBS
+    while waiting or client.exists("unacked"):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{waiting} jobs are still in the queue")
+        pause.wait(0.002)
+        waiting = client.llen("bench")
+        # The first jobs fall into the worker's start: the clock begins when a few are gone.
+        if not began and waiting < JOBS - 100:
+            began, left = time.perf_counter(), waiting
+    return left / (time.perf_counter() - began)
+
+
+def _start_worker(options: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "celery", "-A", "benchmarks.apps", "worker", "-l", "ERROR"]
+    flags = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    return subprocess.Popen(
+        [*command, *flags, *options],
+        env={**os.environ, "BENCH_URL": URL},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _send_plain(task: Any) -> Callable[[], None]:
+    def fill() -> None:
+        for number in range(JOBS):
+            task.apply_async(kwargs=payload(number))
+
+    return fill
+
+
+def _send_new(task: Any) -> Callable[[], None]:
+    def fill() -> None:
+        for number in range(JOBS):
+            task.enqueue(payload(number))
+
+    return fill
+
+
+def _send_answered(task: Any) -> Callable[[], None]:
+    """Put messages into the queue whose answers are in the record already."""
+
+    def fill() -> None:
+        process, spec = once.process(), task.job_spec
+        data = process.executor.codec.encode(VALUE, spec.max_value_bytes)
+        for number in range(JOBS):
+            identity, job = identify(spec, payload(number)), f"job-{number}"
+            process.store.admit(Claim.of(spec, identity.key, job, identity.fingerprint, identity.payload))
+            process.store.start(identity.key, job, "bench", identity.fingerprint, 30)
+            process.store.complete(identity.key, "bench", data, b"", 600, 600)
+            once.sender.send(
+                Message(
+                    task=spec.name,
+                    key=identity.key,
+                    job=job,
+                    fingerprint=identity.fingerprint,
+                    payload=identity.payload,
+                )
+            )
+
+    return fill
+
+
+assert app.conf.task_default_queue == "bench"

@@ -1,0 +1,38 @@
+"""Your own Celery app, made idempotent: run it with REDIS_URL, or with the address of your server in it."""
+
+import os
+
+from celery import Celery
+from celery.contrib.testing.worker import start_worker
+
+from askonce import JobSpec
+from askonce.adapters.celery_task import AskOnce, IdempotentTask
+from askonce.adapters.redis_store import RedisStore
+
+REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
+
+app = Celery("shop", broker=os.environ.get("CELERY_BROKER_URL", REDIS_URL))
+AskOnce(app, store=lambda: RedisStore.from_url(REDIS_URL, namespace="shop"))
+
+
+@app.task(name="rates.fetch", base=IdempotentTask, spec=JobSpec(soft_ttl=300))
+def fetch(currency: str, day: str = "today") -> dict[str, object]:
+    """Stand for a slow, paid call."""
+    print(f"paying for {currency} {day}")
+    return {"currency": currency, "rate": 5.42}
+
+
+def main() -> None:
+    """Ask four times, in the ways that a program would; one call is made."""
+    first = fetch.enqueue({"currency": "BRL"})
+    second = fetch.enqueue({"currency": "BRL", "day": "today"})
+    with start_worker(app, pool="threads", concurrency=4, perform_ping_check=False, loglevel="ERROR"):
+        print(type(first).__name__, first.result(timeout=10).value)
+        print(type(second).__name__, second.result(timeout=10).value)
+    third = fetch.enqueue({"currency": "BRL"})
+    print(type(third).__name__, third.result(timeout=0).source)
+    print("the same job:", fetch.delay("BRL").id == first.job)
+
+
+if __name__ == "__main__":
+    main()
