@@ -14,7 +14,7 @@ from askonce.errors import FingerprintMismatch, JobFailed, SendFailed
 from askonce.events import Event, Listener, ignore
 from askonce.handle import Handle
 from askonce.key import identify
-from askonce.record import Failure, Result, to_result
+from askonce.record import Failure, Result, readable
 from askonce.store import Admission, Claim
 
 if TYPE_CHECKING:
@@ -226,13 +226,17 @@ class Producer:
         key, record = claim.key, reply.record
         value, failure = record.value, record.failure
         match reply.outcome:
-            case Admission.HIT if value:
-                return Hit(key=key, job=record.job, answer=to_result(key, record.job, value, "cache"))
+            case Admission.HIT:
+                answer = readable(key, record.job, value, "cache")
+                if answer is None:
+                    # Written with a codec that is not installed here: as good as no answer.
+                    return self._ask(claim._replace(job=token_hex(16), force=True), on_duplicate)
+                return Hit(key=key, job=record.job, answer=answer)
             case Admission.NEGATIVE if failure:
                 return Negative(key=key, job=record.job, failure=failure, attempts=record.attempts)
             case Admission.CONFLICT:
                 return Conflict(key=key)
-        stale = to_result(key, record.job, value, "stale") if value else None
+        stale = readable(key, record.job, value, "stale")
         if reply.outcome is Admission.BACKOFF:
             return Backoff(key=key, job=record.job, wait=record.wait, failure=failure, stale=stale)
         handle = Handle(self.store, key, record.job, claim.fingerprint, partial(self._ask_again, claim))

@@ -208,6 +208,14 @@ def to_result(key: str, job: str, stored: StoredValue, source: Source | None = N
     )
 
 
+def readable(key: str, job: str, stored: StoredValue | None, source: Source) -> Result | None:
+    """Decode *stored* if there is one and this installation can; a foreign codec is a miss."""
+    try:
+        return to_result(key, job, stored, source) if stored else None
+    except ValueInvalid:
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codec:
     """Values as bytes: one tag byte, then JSON, or its raw length and compressed JSON."""
@@ -245,18 +253,23 @@ def decode(data: bytes) -> object:
     """Decode what a Codec wrote; never allocates more than MAX_DECODED_BYTES.
 
     Raises:
-        ValueInvalid: the tag is unknown here, or the length is a lie.
+        ValueInvalid: the tag is unknown here, the length is a lie, or it is no JSON.
     """
     tag, body = data[:1], data[1:]
-    if tag == b"j":
-        return cast("object", orjson.loads(body))
+    try:
+        return cast("object", orjson.loads(body if tag == b"j" else _unpack(tag, body)))
+    except orjson.JSONDecodeError:
+        raise ValueInvalid(field="", reason="is not JSON") from None
+
+
+def _unpack(tag: bytes, body: bytes) -> bytes:
     length, packed = int.from_bytes(body[:4], "big"), body[4:]
     if length > MAX_DECODED_BYTES:
         raise ValueInvalid(field="", reason=f"claims {length} bytes, more than {MAX_DECODED_BYTES}")
     raw = _inflate(tag, packed, length)
     if len(raw) != length:
         raise ValueInvalid(field="", reason="is not as long as it claims")
-    return cast("object", orjson.loads(raw))
+    return raw
 
 
 def _inflate(tag: bytes, packed: bytes, length: int) -> bytes:
@@ -265,7 +278,10 @@ def _inflate(tag: bytes, packed: bytes, length: int) -> bytes:
             # A stream, because decompress() trusts the frame's own claim of its size.
             return zstandard.ZstdDecompressor().stream_reader(packed).read(length + 1)
         if tag == b"d":
-            return zlib.decompressobj().decompress(packed, length + 1)
+            stream = zlib.decompressobj()
+            raw = stream.decompress(packed, length + 1)
+            # Without its end, the checksum was not looked at.
+            return raw if stream.eof else b""
     except _DAMAGED:
         raise ValueInvalid(field="", reason="is damaged") from None
     raise ValueInvalid(field="", reason=f"was written with an unknown codec {tag!r}")

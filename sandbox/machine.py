@@ -70,6 +70,7 @@ class Machine:
         own = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "OPENAI_API_KEY"}
         return {
             **{name: value for name, value in os.environ.items() if name in own},
+            "ENV_FILE": "",
             "PYTHONUNBUFFERED": "1",
             "REDIS_URL": self.valkey.url,
             "CELERY_BROKER_URL": self.valkey.broker_url,

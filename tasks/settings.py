@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import cache
 from pathlib import Path  # noqa: TC003  # pydantic reads the annotation
 from typing import Annotated, Literal
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-Seconds = Annotated[float, Field(gt=0)]
+#: Longer than any deadline that makes sense; infinity is a mistake.
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+#: A call must end well before the broker's visibility timeout of an hour.
+CallSeconds = Annotated[float, Field(gt=0, le=3_000, allow_inf_nan=False)]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+")]
 Bytes = Annotated[int, Field(gt=0)]
 
 
 class Settings(BaseSettings):
     """All variables of the project; the field name in upper case is the variable's name."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
 
     redis_url: SecretStr | None = None
     redis_host: str = "127.0.0.1"
@@ -33,19 +38,26 @@ class Settings(BaseSettings):
     job_queue_deadline: Seconds = 60.0
     reap_interval: Seconds = 5.0
 
-    cache_ttl_hours: Annotated[float, Field(gt=0)] = 24.0
+    cache_ttl_hours: Annotated[float, Field(gt=0, le=8_760, allow_inf_nan=False)] = 24.0
     cache_compression_threshold: Bytes = 1024
 
     openai_api_key: SecretStr | None = None
     openai_api_key_file: Path | None = None
-    openai_base_url: str | None = None
+    openai_base_url: HttpUrl | None = None
     openai_model: Annotated[str, Field(min_length=1)] = "gpt-6-luna"
     llm_api: Literal["responses", "chat", "auto"] = "auto"
-    llm_timeout: Seconds = 45.0
+    llm_timeout: CallSeconds = 45.0
     llm_max_input_chars: Bytes = 400_000
 
-    customer_api_url: str = "http://127.0.0.1:8081"
-    customer_api_timeout: Seconds = 5.0
+    customer_api_url: HttpUrl = "http://127.0.0.1:8081"
+    customer_api_timeout: CallSeconds = 5.0
+
+    @field_validator("redis_url")
+    @classmethod
+    def _has_a_scheme_of_ours(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "unix:///")):
+            raise ValueError("must begin with redis://, rediss:// or unix:///")
+        return url
 
     def store_url(self) -> str:
         """Return where the records live."""
@@ -58,7 +70,14 @@ class Settings(BaseSettings):
 
     def broker_url(self) -> str:
         """Return where messages go; the records' server unless told otherwise."""
-        return self.celery_broker_url.get_secret_value() if self.celery_broker_url else self.store_url()
+        if self.celery_broker_url is not None:
+            return self.celery_broker_url.get_secret_value()
+        parts = urlsplit(self.store_url())
+        if parts.scheme != "unix":
+            return self.store_url()
+        # kombu has words of its own for a unix socket.
+        database = parse_qs(parts.query).get("db", ["0"])[0]
+        return f"redis+socket://{parts.path}?virtual_host={database}"
 
     def openai_key(self) -> str | None:
         """Return the key of the LLM service, from the variable or from the file it names."""
@@ -79,7 +98,8 @@ def load() -> Settings:
         SettingsInvalid: names each variable and what is wrong with it, never its value.
     """
     try:
-        return Settings()
+        # ENV_FILE= (empty) reads none: what a test or a sandbox runs must not depend on the folder.
+        return Settings(_env_file=os.environ.get("ENV_FILE", ".env") or None)
     except ValidationError as exc:
         lines = (f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in exc.errors())
         raise SettingsInvalid("; ".join(lines)) from None
