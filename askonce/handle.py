@@ -62,16 +62,20 @@ class Handle:
         if failure is not None and failure.job == self.job:
             if failure.fallback is not None:
                 return to_result(self.key, self.job, failure.fallback)
-            if failure.kind == "transient" and record.value is not None:
+            if failure.kind in ("transient", "quarantined") and record.value is not None:
                 return to_result(self.key, self.job, record.value, "stale")
             if record.flight == "idle":
                 raise self._failed(record, failure.kind, failure.reason)
-        if record.flight != "idle":
+        if record.flight != "idle" and not self._was_answered(record):
             self.job = record.job
             return None
         if record.value is not None:
             return to_result(self.key, self.job, record.value)
         return self._resume()
+
+    def _was_answered(self, record: Snapshot) -> bool:
+        """Tell whether this job is over and a later one is under way, with the answer still fresh."""
+        return record.job != self.job and record.value is not None and record.value.fresh
 
     def _failed(self, record: Snapshot, kind: object, reason: str) -> JobFailed:
         return JobFailed(key=self.key, job=self.job, kind=kind, reason=reason, attempts=record.attempts)

@@ -98,6 +98,8 @@ class Caller:
         match executed:
             case Computed() | Reused():
                 return executed.result
+            case Failed(kind="transient" | "quarantined") if record.value is not None:
+                return to_result(identity.key, executed.job, record.value, "stale")
             case Failed():
                 raise JobFailed(
                     key=identity.key,
@@ -114,7 +116,7 @@ class Caller:
     def _wait(self, key: str, seconds: float) -> None:
         with self.executor.store.subscribe([key]) as subscription:
             # It may have ended before the subscription began.
-            if self.executor.store.read([key])[0].flight == "running":
+            if self.executor.store.read([key])[0].flight != "idle":
                 subscription.wait(max(0.0, seconds))
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import TYPE_CHECKING
 
-from askonce.errors import StoreUnavailable
 from askonce.events import Event, Listener, ignore
 from askonce.store import Write
 
@@ -67,7 +66,7 @@ class LeaseRenewer:
         while due := self._wait_for_due():
             try:
                 replies = self._store.renew([(lease.key, lease.owner, lease.seconds) for lease in due])
-            except StoreUnavailable:
+            except Exception:  # noqa: BLE001  # the thread must outlive any fault: others' leases hang on it
                 # The lease has slack for two missed renewals; look again soon.
                 self._postpone(due, 0.3)
                 continue

@@ -13,6 +13,7 @@ import time
 from threading import Condition, Thread
 from typing import TYPE_CHECKING
 
+from askonce.errors import SendFailed
 from askonce.events import Event, Listener, ignore
 from askonce.store import BUCKETS
 
@@ -77,9 +78,15 @@ class Reaper:
         """Send again what was lost in *buckets*; return how many."""
         lost = self._store.reap(buckets, LIMIT)
         for job in lost:
+            # One that the broker does not take must not hold up the others: its own deadline goes on.
+            try:
+                self._send(job)
+            except SendFailed:
+                name = "job.send_failed"
+            else:
+                name = "job.resent"
             data = {"resends": job.resent}
-            self._send(job)
-            self._listen(Event(name="job.resent", task=job.task, key=job.key, job=job.job, data=data))
+            self._listen(Event(name=name, task=job.task, key=job.key, job=job.job, data=data))
         return len(lost)
 
     def _run_thread(self) -> None:

@@ -13,6 +13,7 @@ made here, or its answer taken over, so that every task id that somebody may wai
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
@@ -41,6 +42,7 @@ __all__ = ["AskOnce", "IdempotentTask"]
 
 #: Seconds after which a message is looked at again when the store did not answer.
 STORE_DOWN_COUNTDOWN = 5.0
+_DIGEST = re.compile("[0-9a-f]{64}")
 #: Options of ``apply_async`` that are askonce's own.
 _OWN = frozenset({"on_duplicate", "force", "max_age", "tenant"})
 
@@ -195,5 +197,5 @@ def _is_ours(header: object) -> TypeGuard[dict[str, str]]:
     return (
         isinstance(header, dict)
         and header.keys() == {"key", "fingerprint"}
-        and all(isinstance(v, str) and len(v) == 64 and v.isalnum() for v in header.values())  # noqa: PLR2004  # hex of SHA-256
+        and all(isinstance(value, str) and _DIGEST.fullmatch(value) for value in header.values())
     )

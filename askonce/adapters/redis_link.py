@@ -44,26 +44,24 @@ class Link:
     def ask(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Send *commands* in one write and read their replies; an error reply is returned, not raised.
 
-        A connection that the server closed while it lay idle is replaced once: scripts may be
-        replayed with the same token.
+        A lost or late connection is replaced once and the commands are sent again: a script with the
+        same token may run twice. So a server that hangs costs twice the socket's timeout.
         """
-        connection = self._take()
-        reused = connection.is_connected
         try:
-            replies = _exchange(connection, commands)
-        except RedisTimeoutError:
-            connection.disconnect()
-            raise
-        except RedisConnectionError:
-            connection.disconnect()
-            if not reused:
-                raise
-            replies = _exchange(connection, commands)
+            return self._exchange(commands)
+        except (RedisTimeoutError, RedisConnectionError):
+            return self._exchange(commands)
+
+    def _exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        connection = self._take()
+        try:
+            replies = _send_and_read(connection, commands)
         except BaseException:
-            # Interrupted half-way: what is still to be read belongs to nobody.
+            # What is still to be read on it belongs to nobody; it connects again at its next use.
             connection.disconnect()
             raise
-        self._idle.append(connection)
+        finally:
+            self._idle.append(connection)
         return replies
 
     def close(self) -> None:
@@ -81,7 +79,7 @@ class Link:
             return self._pool.make_connection()
 
 
-def _exchange(connection: Connection, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+def _send_and_read(connection: Connection, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
     if _pack is None:
         packed = connection.pack_commands(commands)
     else:

@@ -31,9 +31,13 @@ if TYPE_CHECKING:
     from askonce.store import Claim, Failing
 
 VERBS = ("read", "admit", "start", "renew", "checkpoint", "complete", "fail", "release", "invalidate", "reap")
-#: Short enough that a hanging server costs a caller less than a second; no hidden retries, because a
-#: retry that the caller does not know of doubles that (redis-py's own default blocks for a minute).
-CLIENT_OPTIONS: dict[str, Any] = {"socket_timeout": 0.3, "socket_connect_timeout": 0.3}
+#: Short enough that a hanging server costs a caller less than a second, the one replay included; no
+#: hidden retries of redis-py's, whose default blocks for a minute. One connection a busy thread.
+CLIENT_OPTIONS: dict[str, Any] = {
+    "socket_timeout": 0.3,
+    "socket_connect_timeout": 0.3,
+    "max_connections": 1000,
+}
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 

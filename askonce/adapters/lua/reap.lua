@@ -3,11 +3,14 @@
 -- returns a flat list: key, job, fingerprint, task, payload, resends, ...
 --
 -- The old owner's token stays until the next start: if it wakes first, its paid answer counts.
+local NEWER_REST = 60000
 local prefix = string.sub(KEYS[1], 1, -4) .. 'rec:'
 local lost = {}
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', NOW, 'LIMIT', 0, ARGV[1])) do
-  local r = load(prefix .. member)
-  if not r.present or r.fl == 'idle' then
+  local known, r = pcall(load, prefix .. member)
+  if not known then
+    redis.call('ZADD', KEYS[1], NOW + NEWER_REST, member) -- a newer version's: its own workers look after it
+  elseif not r.present or r.fl == 'idle' then
     redis.call('ZREM', KEYS[1], member)
   elseif NOW < r.dl then
     redis.call('ZADD', KEYS[1], r.dl, member)

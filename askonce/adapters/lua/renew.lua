@@ -1,7 +1,8 @@
 -- renew: prolong a lease; also one that has run out, as long as nobody took the job over.
 -- KEYS record, index   ARGV owner, lease          returns ok | fenced | absent
-local r = load(KEYS[1])
 if tonumber(ARGV[2]) <= 0 then error('ASKONCE_LEASE') end
+local known, r = pcall(load, KEYS[1])
+if not known then return 'fenced' end -- a newer version has the record; other leases of the batch go on
 if not r.present then return 'absent' end
 if r.own ~= ARGV[1] or r.fl ~= 'running' then return 'fenced' end
 set(r, {dl = NOW + ARGV[2]})

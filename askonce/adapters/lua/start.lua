@@ -34,7 +34,7 @@ if r.fl == 'queued' then
   return grant()
 end
 -- A job given up because no message came is taken up again by the message that came after all.
-if r.ek == 'quarantined' and r.er == 'undeliverable' then
+if r.ek == 'quarantined' and r.er == 'undeliverable' and NOW < r.ex then
   clear(r, FAILURE)
   return grant()
 end
