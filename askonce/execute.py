@@ -10,7 +10,7 @@ from threading import Event as Signal
 from typing import TYPE_CHECKING, Self
 
 from askonce.attempt import Attempt, run
-from askonce.errors import CallFailed, Permanent, StoreUnavailable, ValueInvalid
+from askonce.errors import CallFailed, JobFailed, Permanent, StoreUnavailable, ValueInvalid
 from askonce.events import Event, Listener, ignore
 from askonce.record import Codec, Meta, Result, to_result
 from askonce.retry import TOLD_FOR, decide
@@ -97,6 +97,12 @@ class Failed(Executed):
     kind: str
     reason: str
     attempts: int
+
+    def to_error(self) -> JobFailed:
+        """Return what a caller who waits is told."""
+        return JobFailed(
+            key=self.key, job=self.job, kind=self.kind, reason=self.reason, attempts=self.attempts
+        )
 
 
 Execution = Computed | Reused | Skipped | Deferred | Failed

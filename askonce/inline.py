@@ -92,6 +92,11 @@ class Caller:
                 return to_result(identity.key, record.job, record.value, "stale")
             self._wait(identity.key, min(record.wait, give_up_at - self.clock()))
             return None
+        return self._run(spec, identity, record, body)
+
+    def _run(
+        self, spec: JobSpec, identity: Identity, record: Snapshot, body: Callable[[], object]
+    ) -> Result | None:
         # A failed call is tried again by this loop, so nobody else need look after it meanwhile.
         executor = replace(self.executor, on_deferred=lambda _key, _after: None)
         executed = executor.execute(Delivery.of(spec, identity, record.job), body)
@@ -101,13 +106,7 @@ class Caller:
             case Failed(kind="transient" | "quarantined") if record.value is not None:
                 return to_result(identity.key, executed.job, record.value, "stale")
             case Failed():
-                raise JobFailed(
-                    key=identity.key,
-                    job=executed.job,
-                    kind=executed.kind,
-                    reason=executed.reason,
-                    attempts=executed.attempts,
-                )
+                raise executed.to_error()
             case Skipped(outcome=Start.CONFLICT):
                 raise FingerprintMismatch(key=identity.key)
             case Skipped() | Deferred():

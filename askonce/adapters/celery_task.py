@@ -144,13 +144,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
                 # Celery only notes the state: the record has the job and the reaper sends it again.
                 raise Retry(f"{executed.reason}, again in {executed.after:.1f} s")
             case Failed():
-                raise JobFailed(
-                    key=executed.key,
-                    job=executed.job,
-                    kind=executed.kind,
-                    reason=executed.reason,
-                    attempts=executed.attempts,
-                )
+                raise executed.to_error()
             case Skipped(outcome=Start.BUSY | Start.BACKOFF):
                 raise Ignore
             case Skipped():

@@ -12,12 +12,14 @@ from threading import Condition
 from typing import TYPE_CHECKING
 
 from askonce.adapters.memory_record import TOMBSTONE_KEPT, MemoryFailure, MemoryRecord, MemoryValue, snapshot
+from askonce.adapters.memory_subscription import MemorySubscription
 from askonce.record import Snapshot
 from askonce.store import BUCKETS, MAX_RESENDS, Admission, Lost, Reply, Start, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from askonce.record import Flight
     from askonce.store import Claim, Failing
 
 
@@ -134,9 +136,9 @@ class MemoryStore:
 
     def _renew(self, key: str, owner: str, lease: float) -> Write:
         _require_lease(lease)
-        record = self._load(key)
-        if record is None or record.owner != owner or record.flight != "running":
-            return Write.ABSENT if record is None else Write.FENCED
+        record = self._held(key, owner, "running")
+        if isinstance(record, Write):
+            return record
         record.deadline = self._now() + lease
         self._commit(key, record)
         return Write.OK
@@ -144,18 +146,18 @@ class MemoryStore:
     def checkpoint(self, key: str, owner: str, reference: str) -> Write:
         """Keep the provider's reference of a call under way."""
         with self._changed:
-            record = self._load(key)
-            if record is None or record.owner != owner or record.flight != "running":
-                return Write.ABSENT if record is None else Write.FENCED
+            record = self._held(key, owner, "running")
+            if isinstance(record, Write):
+                return record
             record.checkpoint = reference
             return Write.OK
 
     def complete(self, key: str, owner: str, data: bytes, meta: bytes, soft: float, hard: float) -> Write:
         """Publish an answer and end the flight."""
         with self._changed:
-            record = self._load(key)
-            if record is None or record.owner != owner:
-                return Write.ABSENT if record is None else Write.FENCED
+            record = self._held(key, owner, "running", "queued", "idle")
+            if isinstance(record, Write):
+                return record
             if record.flight == "idle":
                 stored = record.value is not None and record.value.fence == record.fence
                 return Write.OK if stored else Write.FENCED
@@ -204,9 +206,9 @@ class MemoryStore:
     def release(self, key: str, owner: str) -> Write:
         """Give a lease back before the call began."""
         with self._changed:
-            record = self._load(key)
-            if record is None or record.owner != owner or record.flight == "idle":
-                return Write.ABSENT if record is None else Write.FENCED
+            record = self._held(key, owner, "running", "queued")
+            if isinstance(record, Write):
+                return record
             if record.flight == "running":
                 record.flight, record.deadline = "queued", self._now()
                 record.attempts -= 1
@@ -263,6 +265,13 @@ class MemoryStore:
             return None
         return record
 
+    def _held(self, key: str, owner: str, *flights: Flight) -> MemoryRecord | Write:
+        """Return the record if *owner* has it in one of *flights*, else why not."""
+        record = self._load(key)
+        if record is None:
+            return Write.ABSENT
+        return record if record.owner == owner and record.flight in flights else Write.FENCED
+
     def _late(self, key: str) -> bool:
         record = self._load(key)
         return record is not None and record.flight != "idle" and record.deadline <= self._now()
@@ -289,19 +298,3 @@ class MemoryStore:
 def _require_lease(lease: float) -> None:
     if lease <= 0:
         raise ValueError("a lease must be longer than 0 seconds")
-
-
-class MemorySubscription:
-    """Wake-ups through the store's own condition."""
-
-    def __init__(self, changed: Condition, ended: list[str], keys: frozenset[str]) -> None:
-        """Listen for *keys* in *ended*, from now on."""
-        self._changed, self._ended, self._keys, self._seen = changed, ended, keys, len(ended)
-
-    def wait(self, timeout: float) -> frozenset[str]:
-        """Return the keys heard of within *timeout* seconds."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._keys.isdisjoint(self._ended[self._seen :]), timeout)
-            heard = self._keys.intersection(self._ended[self._seen :])
-            self._seen = len(self._ended)
-            return heard
