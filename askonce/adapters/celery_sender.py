@@ -97,7 +97,7 @@ class CelerySender:
         task: Any = self._app.tasks.get(name)
         own = {k: v for k, v in task._get_exec_options().items() if v is not None} if task else {}  # noqa: SLF001  # as send_task
         timelimit = [own.pop("time_limit", None), own.pop("soft_time_limit", None)]
-        ignore_result = own.pop("ignore_result", self._app.conf.task_ignore_result)
+        ignore_result = task.ignore_result if task else self._app.conf.task_ignore_result
         own.pop("expires", None)
         amqp: Any = self._app.amqp
         options = {

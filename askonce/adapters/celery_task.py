@@ -14,16 +14,26 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import replace
+import sys
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from celery import Task
+from celery.backends.base import DisabledBackend
 from celery.exceptions import Ignore, Retry
 
 from askonce.adapters.celery_process import AskOnce, of
 from askonce.adapters.celery_sender import HEADER
-from askonce.errors import JobFailed, PayloadInvalid, ResultTimeout, StoreUnavailable, Superseded
+from askonce.enqueue import Conflict
+from askonce.errors import (
+    FingerprintMismatch,
+    JobFailed,
+    PayloadInvalid,
+    ResultTimeout,
+    StoreUnavailable,
+    Superseded,
+)
 from askonce.execute import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
 from askonce.key import Identity, identify, to_json
 from askonce.spec import JobSpec
@@ -32,11 +42,10 @@ from askonce.store import Start
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from celery.app.task import Context
     from celery.result import AsyncResult
 
-    from askonce.adapters.celery_process import Process
     from askonce.enqueue import Outcome
-    from askonce.record import Result
 
 __all__ = ["AskOnce", "IdempotentTask"]
 
@@ -55,7 +64,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
     #: Answers live in the record; Celery's own result is for canvases and is off unless asked for.
     ignore_result = True
     #: Ends without an answer are outcomes: logged without a traceback.
-    throws = (JobFailed, Superseded, PayloadInvalid, ResultTimeout)
+    throws = (JobFailed, Superseded, PayloadInvalid, ResultTimeout, FingerprintMismatch)
     #: How long a canvas's part waits for somebody else's run; seconds.
     attach_timeout = 600.0
 
@@ -82,79 +91,69 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
 
         Options that a message must carry (``link``, ``chain``, ``countdown``, a canvas's) make it a
         message of its own; the worker then attaches it to an equal job.
+
+        Raises:
+            FingerprintMismatch: the key belongs to another payload; and what ``enqueue`` raises.
         """
         if options.keys() - _OWN or self.app.conf.task_always_eager:
             foreign = {name: value for name, value in options.items() if name not in _OWN}
             return super().apply_async(args, kwargs, task_id=task_id, **foreign)
         payload = self._bind(args or (), kwargs or {})
         outcome = of(self.app).producer.enqueue(self.job_spec, payload, job=task_id, **options)
+        if isinstance(outcome, Conflict):
+            raise FingerprintMismatch(key=outcome.key)
         return self.AsyncResult(outcome.job)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # as the task body
         """Run the body if this message is the one that should; called directly, just run it."""
-        if self.request.called_directly:
+        request = self.request
+        if request.called_directly:
             return super().__call__(*args, **kwargs)
-        process = of(self.app).process()
+        header = (request.headers or {}).get(HEADER)
         try:
-            return self._answer(process, args, kwargs)
+            if _is_ours(header) and not self._is_waited_for(request):
+                return self._answer_ours(header, str(request.id), args, kwargs)
+            return self._answer_anyone(header, request, self._bind(args, kwargs))
         except StoreUnavailable as exc:
-            # Nothing was run. The message goes back for a while; the record, if any, has it too.
-            raise self.retry(exc=exc, countdown=STORE_DOWN_COUNTDOWN, max_retries=None) from None
+            # Nothing was run. The message goes back for a while, as often as it takes: None would mean
+            # the task's own three times. The record, if any, has the job too.
+            raise self.retry(exc=exc, countdown=STORE_DOWN_COUNTDOWN, max_retries=sys.maxsize) from None
 
-    def _answer(self, process: Process, args: Any, kwargs: Any) -> object:  # noqa: ANN401
-        job, spec = str(self.request.id), self.job_spec
-        header, waited_for = (self.request.headers or {}).get(HEADER), self._is_waited_for()
-        if _is_ours(header) and not waited_for:
-            delivery = Delivery(
-                spec=spec,
-                key=header["key"],
-                job=job,
-                fingerprint=header["fingerprint"],
-                payload=lambda: to_json(kwargs, canonical=True),
-            )
-            return self._to_celery(process.executor.execute(delivery, lambda: self.run(*args, **kwargs)))
-        payload = self._bind(args, kwargs)
+    def _answer_ours(self, header: dict[str, str], job: str, args: Any, kwargs: Any) -> object:  # noqa: ANN401
+        delivery = Delivery(
+            spec=self.job_spec,
+            key=header["key"],
+            job=job,
+            fingerprint=header["fingerprint"],
+            payload=lambda: to_json(kwargs, canonical=True),
+        )
+        executor = of(self.app).process().executor
+        return _verdict(executor.execute(delivery, lambda: self.run(*args, **kwargs)))
+
+    def _answer_anyone(self, header: object, request: Context, payload: dict[str, object]) -> object:
+        """Answer a message that askonce did not send, or whose own task id is waited for."""
+        process, job, spec = of(self.app).process(), str(request.id), self.job_spec
         if _is_ours(header):
             identity = Identity(header["key"], header["fingerprint"], to_json(payload, canonical=True))
         else:
             identity = identify(spec, payload)
-        if waited_for:
+        if self._is_waited_for(request):
             timeout = self.attach_timeout
-            result = process.caller.call(
+            answer = process.caller.call(
                 spec, identity, lambda: self.run(**payload), timeout=timeout, job=job
             )
-            return self._returned(result)
-        return self._to_celery(process.admit_and_execute(spec, identity, job, lambda: self.run(**payload)))
+            return answer.value
+        return _verdict(process.admit_and_execute(spec, identity, job, lambda: self.run(**payload)))
 
-    def _is_waited_for(self) -> bool:
-        request = self.request
-        canvas = request.callbacks or request.errbacks or request.chain or request.chord or request.group
-        return bool(canvas) or not self._ignores_result()
+    def _is_waited_for(self, request: Context) -> bool:
+        if request.callbacks or request.errbacks or request.chain or request.chord or request.group:
+            return True
+        ignored = self.ignore_result if request.ignore_result is None else request.ignore_result
+        return not ignored and self._keeps_results
 
-    def _ignores_result(self) -> bool:
-        return bool(
-            self.request.ignore_result if self.request.ignore_result is not None else self.ignore_result
-        )
-
-    def _to_celery(self, executed: Execution) -> object:
-        match executed:
-            case Computed() | Reused():
-                return self._returned(executed.result)
-            case Deferred():
-                # Celery only notes the state: the record has the job and the reaper sends it again.
-                raise Retry(f"{executed.reason}, again in {executed.after:.1f} s")
-            case Failed():
-                raise executed.to_error()
-            case Skipped(outcome=Start.BUSY | Start.BACKOFF):
-                raise Ignore
-            case Skipped():
-                return {"outcome": executed.outcome.value, "key": executed.key[:16]}
-
-    def _returned(self, result: Result) -> object:
-        """Return the answer where Celery keeps it, and a verdict without it where it only shows it."""
-        if not self._ignores_result():
-            return result.value
-        return {"outcome": result.source, "key": result.key[:16], "cost_usd": result.cost_usd}
+    @cached_property
+    def _keeps_results(self) -> bool:
+        return not isinstance(self.app.backend, DisabledBackend)
 
     def _bind(self, args: Any, kwargs: Mapping[str, object]) -> dict[str, object]:  # noqa: ANN401
         """Turn a call into a payload with defaults, so that ``f(1)`` and ``f(x=1)`` are one question."""
@@ -184,6 +183,35 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
     def _takes_any(self) -> bool:
         kinds = {parameter.kind for parameter in self._signature.parameters.values()}
         return kinds == {inspect.Parameter.VAR_KEYWORD}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Verdict:
+    """What Celery logs and monitors show of a job whose answer is in the record: never the answer."""
+
+    outcome: str
+    key: str
+    cost_usd: float | None = None
+
+    def __repr__(self) -> str:
+        # A flat literal, so that Flower can search its fields.
+        return f"{{'outcome': '{self.outcome}', 'key': '{self.key[:16]}', 'cost_usd': {self.cost_usd}}}"
+
+
+def _verdict(executed: Execution) -> Verdict:
+    """Turn the end of a delivery into Celery's terms."""
+    match executed:
+        case Computed(result=result) | Reused(result=result):
+            return Verdict(result.source, result.key, result.cost_usd)
+        case Deferred():
+            # Celery only notes the state: the record has the job and the reaper sends it again.
+            raise Retry(f"{executed.reason}, again in {executed.after:.1f} s")
+        case Failed():
+            raise executed.to_error()
+        case Skipped(outcome=Start.BUSY | Start.BACKOFF):
+            raise Ignore
+        case Skipped():
+            return Verdict(executed.outcome.value, executed.key)
 
 
 def _is_ours(header: object) -> TypeGuard[dict[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from itertools import count
 from threading import Condition
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,8 @@ class MemoryStore:
         self._clock = clock
         self._records: dict[str, MemoryRecord] = {}
         self._changed = Condition()
-        self._ended: list[str] = []
+        self._ended: dict[str, int] = {}
+        self._ends = count(1)
 
     def read(self, keys: Sequence[str]) -> list[Snapshot]:
         """Look at records; changes nothing."""
@@ -232,7 +234,9 @@ class MemoryStore:
             return [lost for bucket in buckets for lost in self._reap(bucket % BUCKETS, limit)]
 
     def _reap(self, bucket: int, limit: int) -> Iterator[Lost]:
-        late = [k for k in self._records if k.startswith(f"{bucket:02x}") and self._late(k)]
+        held = [key for key in self._records if key.startswith(f"{bucket:02x}")]
+        flying = [key for key in held if (found := self._load(key)) and found.flight != "idle"]
+        late = [key for key in flying if self._records[key].deadline <= self._now()]
         for key in sorted(late, key=lambda k: (self._records[k].deadline, k))[:limit]:
             record = self._records[key]
             if record.flight == "running" and record.attempts >= record.max_attempts:
@@ -272,10 +276,6 @@ class MemoryStore:
             return Write.ABSENT
         return record if record.owner == owner and record.flight in flights else Write.FENCED
 
-    def _late(self, key: str) -> bool:
-        record = self._load(key)
-        return record is not None and record.flight != "idle" and record.deadline <= self._now()
-
     def _commit(self, key: str, record: MemoryRecord) -> None:
         record.keep()
         self._records[key] = record
@@ -291,7 +291,7 @@ class MemoryStore:
         self._wake(key)
 
     def _wake(self, key: str) -> None:
-        self._ended.append(key)
+        self._ended[key] = next(self._ends)
         self._changed.notify_all()
 
 
