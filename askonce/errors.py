@@ -20,7 +20,8 @@ A payload never appears in a message: errors travel into logs and monitors.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, cast
 
 FailureKind = Literal["transient", "permanent", "configuration", "quarantined"]
 
@@ -28,10 +29,14 @@ FailureKind = Literal["transient", "permanent", "configuration", "quarantined"]
 class JobError(Exception):
     """A job could not be done."""
 
-    def __init__(self, **data: object) -> None:
-        """Keep *data* as attributes; the class docstring is the message."""
-        super().__init__()
-        self.data = data
+    def __init__(self, told: Mapping[str, object] | None = None, /, **data: object) -> None:
+        """Keep *data* as attributes; the class docstring is the message.
+
+        They are the exception's only argument too, *told*: what a result backend keeps of an error,
+        and builds it anew from.
+        """
+        self.data = {**(told or {}), **data}
+        super().__init__(self.data)
 
     def __str__(self) -> str:
         """Return the situation, then its data as ``name=value`` pairs."""
@@ -49,14 +54,6 @@ class JobError(Exception):
             return self.__dict__["data"][name]
         except KeyError:
             raise AttributeError(name) from None
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Survive pickling between a worker's processes."""
-        return (_rebuild, (type(self), self.data))
-
-
-def _rebuild(kind: type[JobError], data: dict[str, object]) -> JobError:
-    return kind(**data)
 
 
 class PayloadInvalid(JobError):
@@ -86,13 +83,9 @@ class CallFailed(JobError):
     reason: str
     kind: FailureKind = "transient"
 
-    def __init__(self, reason: str, **data: object) -> None:
+    def __init__(self, reason: str | Mapping[str, object], **data: object) -> None:
         """Require a *reason*; everything else is optional data."""
-        super().__init__(reason=reason, **data)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Survive pickling although ``reason`` is positional."""
-        return (_rebuild, (type(self), self.data))
+        super().__init__(reason if isinstance(reason, Mapping) else {"reason": reason}, **data)
 
 
 class Transient(CallFailed):
@@ -102,13 +95,15 @@ class Transient(CallFailed):
     have charged for the call although no answer came.
     """
 
-    def __init__(
-        self, reason: str, *, retry_after: float | None = None, maybe_billed: bool = False, **data: object
-    ) -> None:
-        """Take the provider's *retry_after* in seconds; the rest is optional data."""
-        super().__init__(reason, retry_after=retry_after, maybe_billed=maybe_billed, **data)
-        self.retry_after = retry_after
-        self.maybe_billed = maybe_billed
+    @property
+    def retry_after(self) -> float | None:
+        """The provider's wish in seconds."""
+        return cast("float | None", self.data.get("retry_after"))
+
+    @property
+    def maybe_billed(self) -> bool:
+        """Whether the provider may have charged for the call."""
+        return bool(self.data.get("maybe_billed"))
 
 
 class Permanent(CallFailed):

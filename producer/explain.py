@@ -89,12 +89,18 @@ def _would_call(spec: JobSpec, record: Snapshot, fingerprint: str) -> tuple[bool
         return True, "the key has another payload's answer, which this one replaces"
     if record.value is not None and record.value.fresh:
         return False, "a fresh answer is there"
-    if record.flight != "idle" and record.deadline_in > 0:
-        return False, "an equal job is in flight; this one would attach to it"
     if record.flight != "idle":
-        return True, "an equal job is in flight but its time ran out; it would be sent again"
+        return _would_resend(spec, record)
     if record.status in (Status.FAILED, Status.QUARANTINED):
         return False, "a failure is kept for this payload"
     if record.wait > 0:
         return False, f"the key rests for {record.wait:.1f} s after a failure"
     return True, "the answer is stale" if record.value is not None else "nothing is known"
+
+
+def _would_resend(spec: JobSpec, record: Snapshot) -> tuple[bool, str]:
+    if record.deadline_in > 0:
+        return False, "an equal job is in flight; this one would attach to it"
+    if record.flight == "running" and record.attempts >= spec.retry.max_attempts:
+        return False, "the last attempt's worker was lost; the job would be quarantined"
+    return True, "an equal job is in flight but its time ran out; it would be sent again"

@@ -146,6 +146,8 @@ class ReaperStep(StartStopStep):
         """Finish the sweep under way."""
         of(parent.app).process().reaper.stop()
 
+    terminate = stop
+
 
 def of(app: Celery) -> AskOnce:
     """Return the AskOnce of *app*.

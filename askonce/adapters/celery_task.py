@@ -52,6 +52,7 @@ __all__ = ["AskOnce", "IdempotentTask"]
 #: Seconds after which a message is looked at again when the store did not answer.
 STORE_DOWN_COUNTDOWN = 5.0
 _DIGEST = re.compile("[0-9a-f]{64}")
+_NO_REPR = {"argsrepr": "()", "kwargsrepr": "{}"}
 #: Options of ``apply_async`` that are askonce's own.
 _OWN = frozenset({"on_duplicate", "force", "max_age", "tenant"})
 
@@ -97,7 +98,8 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
         """
         if options.keys() - _OWN or self.app.conf.task_always_eager:
             foreign = {name: value for name, value in options.items() if name not in _OWN}
-            return super().apply_async(args, kwargs, task_id=task_id, **foreign)
+            # Else Celery would show the arguments to every monitor.
+            return super().apply_async(args, kwargs, task_id=task_id, **{**_NO_REPR, **foreign})
         payload = self._bind(args or (), kwargs or {})
         outcome = of(self.app).producer.enqueue(self.job_spec, payload, job=task_id, **options)
         if isinstance(outcome, Conflict):
