@@ -10,6 +10,9 @@ _settings = load_or_exit()
 _CALL_SECONDS = max(_settings.llm_timeout, _settings.customer_api_timeout)
 
 broker_url = _settings.broker_url()
+# One redis-py client for a channel: a third less work for each message.
+if broker_url.startswith(("redis://", "rediss://")):
+    broker_transport = "askonce.adapters.kombu_redis:Transport"
 # A worker that starts before its broker waits for it; Celery 6 wants this said.
 broker_connection_retry_on_startup = True
 broker_transport_options = {

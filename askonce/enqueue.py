@@ -109,9 +109,13 @@ class Negative(Enqueued):
 
     failure: Failure
     attempts: int
+    #: The last good answer, where the attempts are spent; never where the failure is permanent.
+    stale: Result | None = None
 
     def result(self, timeout: float) -> Result:
-        """Raise JobFailed with the kept reason."""
+        """Return the stale answer, or raise JobFailed with the kept reason."""
+        if self.stale is not None:
+            return self.stale
         raise _refused(self, self.failure.reason, self.failure.kind, self.attempts)
 
 
@@ -233,7 +237,11 @@ class Producer:
                     return self._ask(claim._replace(job=token_hex(16), force=True), on_duplicate)
                 return Hit(key=key, job=record.job, answer=answer)
             case Admission.NEGATIVE if failure:
-                return Negative(key=key, job=record.job, failure=failure, attempts=record.attempts)
+                spent = value if failure.kind == "quarantined" else None
+                stale = readable(key, record.job, spent, "stale")
+                return Negative(
+                    key=key, job=record.job, failure=failure, attempts=record.attempts, stale=stale
+                )
             case Admission.CONFLICT:
                 return Conflict(key=key)
         stale = readable(key, record.job, value, "stale")

@@ -19,6 +19,7 @@ job.skipped        ``outcome``: busy, superseded or backoff; the message had not
 job.deferred       ``attempt``, ``reason``, ``after_seconds``, ``run_seconds``: will be tried again
 job.failed         ``attempt``, ``kind``, ``reason``, ``run_seconds``: ended without an answer
                    both: ``usage``, ``cost_usd``, ``maybe_billed`` where the failed call was paid for
+job.invalid        ``field``, ``reason``: a message from elsewhere has a payload that cannot be used
 job.fenced         ``attempt``, ``run_seconds``: the answer came too late to be stored
 job.unstored       ``attempt``: the answer could not be stored before the lease ended
 lease.lost         the lease of a running job is somebody else's

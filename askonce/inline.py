@@ -63,12 +63,10 @@ class Caller:
             match reply.outcome:
                 case Admission.HIT if record.value:
                     return to_result(claim.key, record.job, record.value, "cache")
-                case Admission.NEGATIVE:
-                    raise _failed(claim.key, record)
+                case Admission.NEGATIVE | Admission.BACKOFF:
+                    return _stale_or_raise(claim.key, record)
                 case Admission.CONFLICT:
                     raise FingerprintMismatch(key=claim.key)
-                case Admission.BACKOFF:
-                    return _stale_or_raise(claim.key, record)
             answer = self._run_or_wait(spec, identity, record, body, give_up_at)
             if answer is not None:
                 return answer
@@ -120,7 +118,9 @@ class Caller:
 
 
 def _stale_or_raise(key: str, record: Snapshot) -> Result:
-    if record.value is not None:
+    # A permanent failure says that the old answer is wrong too; the other kinds only that none came.
+    permanent = record.failure is not None and record.failure.kind == "permanent"
+    if record.value is not None and not permanent:
         return to_result(key, record.job, record.value, "stale")
     raise _failed(key, record)
 

@@ -40,6 +40,8 @@ _POOLS = {"prefork": ("-P", "prefork", "-c", "2"), "threads": ("-P", "threads", 
 #: For calls of 50 ms: the pool that is the default.
 _CALL_POOL = ("-P", "threads", "-c", "64")
 _PATIENCE = 120.0
+#: What celeryconfig.py ships beside plain Celery's own.
+_SHIPPED = "askonce.adapters.kombu_redis:Transport"
 
 
 def run(table: Table, *, rounds: int = ROUNDS) -> None:
@@ -64,8 +66,9 @@ def _noops(table: Table, pool: str, options: tuple[str, ...], rounds: int) -> No
         {
             "plain": _drain(_send_plain(plain), options),
             "stored": _drain(_send_plain(plain_stored), options),
-            "computed": _drain(_send_new(once_noop), options),
-            "cached": _drain(_send_answered(once_noop), options),
+            "computed": _drain(_send_new(once_noop), options, _SHIPPED),
+            "cached": _drain(_send_answered(once_noop), options, _SHIPPED),
+            "stock": _drain(_send_new(once_noop), options),
         },
         rounds,
     )
@@ -83,14 +86,14 @@ def _noops(table: Table, pool: str, options: tuple[str, ...], rounds: int) -> No
     )
 
 
-def _drain(fill: Callable[[], None], options: tuple[str, ...]) -> Contestant:
+def _drain(fill: Callable[[], None], options: tuple[str, ...], transport: str = "") -> Contestant:
     """Fill the queue, start a worker, and count jobs a second from its first to its last."""
 
     def measure() -> float:
         client = redis.Redis.from_url(URL)
         client.flushdb()
         fill()
-        worker = _start_worker(options)
+        worker = _start_worker(options, transport)
         try:
             return _watch(client)
         finally:
@@ -113,12 +116,12 @@ def _watch(client: redis.Redis[Any]) -> float:
     return left / (time.perf_counter() - began)
 
 
-def _start_worker(options: tuple[str, ...]) -> subprocess.Popen[bytes]:
+def _start_worker(options: tuple[str, ...], transport: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "celery", "-A", "benchmarks.apps", "worker", "-l", "ERROR"]
     flags = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return subprocess.Popen(
         [*command, *flags, *options],
-        env={**os.environ, "BENCH_URL": URL},
+        env={**os.environ, "BENCH_URL": URL, "BENCH_TRANSPORT": transport},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -112,7 +112,7 @@ class Batch:
         match outcome:
             case Hit():
                 _answer(report, outcome.answer, "hit" if self.wait is None else "done")
-            case Backoff(stale=stale) if stale is not None:
+            case Backoff(stale=stale) | Negative(stale=stale) if stale is not None:
                 _answer(report, stale, status)
             case Negative(failure=failure):
                 report.error = {"kind": failure.kind, "reason": failure.reason}

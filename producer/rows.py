@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
@@ -36,6 +37,7 @@ def read_rows(stream: BinaryIO) -> Iterator[Row | BadRow]:
     number = 0
     while line := stream.readline(MAX_LINE_BYTES):
         number += 1
+        line = line.removeprefix(BOM_UTF8) if number == 1 else line  # the mark is of the file
         if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
             _skip_line(stream)
             yield BadRow(number=number, field="", reason=f"longer than {MAX_LINE_BYTES} bytes")
@@ -46,7 +48,7 @@ def read_rows(stream: BinaryIO) -> Iterator[Row | BadRow]:
 def parse_row(number: int, line: bytes) -> Row | BadRow:
     """Parse one line; NaN is left to the key, which can name its field."""
     try:
-        payload = json.loads(line.decode(), object_pairs_hook=_object)
+        payload = json.loads(line.decode().strip(), object_pairs_hook=_object)
     except UnicodeDecodeError as exc:
         return BadRow(number=number, field="", reason=f"invalid UTF-8 at byte {exc.start + 1}")
     except _DuplicateField as exc:

@@ -105,8 +105,16 @@ def _kill_one_child_in_a_call(machine: Machine) -> int:
         raise NotReady("the worker made no calls")
     child = children_of(machine.workers[0].pid)[0]
     os.kill(child, signal.SIGKILL)
+    # Only a process that is gone has let go of its call.
+    while _is_alive(child):
+        pass
     print(f"Killed worker process {child} with SIGKILL in the middle of its call.")
     return 1
+
+
+def _is_alive(pid: int) -> bool:
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S607
+    return state.stdout.strip() not in ("", "Z")
 
 
 def children_of(pid: int) -> list[int]:

@@ -39,6 +39,8 @@ class HttpLookup:
             response = self._client.get(path)
         except httpx2.TimeoutException:
             raise Transient("timeout", maybe_billed=True) from None
+        except httpx2.InvalidURL:
+            raise Permanent("invalid_url") from None
         except httpx2.HTTPError as exc:
             raise Transient(type(exc).__name__) from None
         if response.status_code != httpx2.codes.OK:

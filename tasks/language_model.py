@@ -21,6 +21,7 @@ from askonce.errors import CallFailed, Configuration, Transient
 from askonce.record import Answer
 from tasks.call_errors import from_status, parse_retry_after, with_spending
 from tasks.model_reply import Flavour, read
+from tasks.settings import SettingsInvalid
 
 if TYPE_CHECKING:
     import openai
@@ -127,7 +128,7 @@ class LanguageModel:
 def _build_client(settings: Settings) -> openai.OpenAI | None:
     try:
         key = (settings.openai_key() or "").strip()
-    except OSError:
+    except SettingsInvalid:
         return None
     # A key that is not ASCII cannot be a header: the error about it would quote the key.
     if not key or not key.isascii():

@@ -80,10 +80,20 @@ class Settings(BaseSettings):
         return f"redis+socket://{parts.path}?virtual_host={database}"
 
     def openai_key(self) -> str | None:
-        """Return the key of the LLM service, from the variable or from the file it names."""
-        if self.openai_api_key is not None:
-            return self.openai_api_key.get_secret_value()
-        return self.openai_api_key_file.read_text().strip() if self.openai_api_key_file else None
+        """Return the key of the LLM service, from the variable or from the file it names.
+
+        Raises:
+            SettingsInvalid: the file cannot be read or is empty. Not at start: who only asks needs no key.
+        """
+        if self.openai_api_key is not None or self.openai_api_key_file is None:
+            return self.openai_api_key.get_secret_value() if self.openai_api_key else None
+        try:
+            key = self.openai_api_key_file.read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            key = ""
+        if not key:
+            raise SettingsInvalid("OPENAI_API_KEY_FILE: must name a readable file that holds a key")
+        return key
 
 
 class SettingsInvalid(Exception):

@@ -14,10 +14,33 @@ log = logging.getLogger("askonce")
 
 #: A person may want to look at these.
 _WARNINGS = frozenset(
-    {"job.failed", "job.fenced", "job.unstored", "job.send_failed", "lease.lost", "reaper.failed"}
+    {
+        "job.failed",
+        "job.invalid",
+        "job.fenced",
+        "job.unstored",
+        "job.send_failed",
+        "lease.lost",
+        "reaper.failed",
+    }
 )
 #: These tell of every message or request; what they say stands in our own line, without addresses.
 _CHATTY = ("celery.app.trace", "celery.worker.strategy", "httpx2", "httpcore2", "openai")
+
+
+class _NoBodies(logging.Filter):
+    """Keeps the bodies of messages that are no job out of the log: Celery writes them there in full."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Leave what happened, and drop what it happened to."""
+        told = str(record.msg)
+        if "body" in told:
+            record.msg, record.args, record.exc_info = (
+                f"refused: {told.splitlines()[0].split('%')[0]}",
+                (),
+                None,
+            )
+        return True
 
 
 @setup_logging.connect
@@ -26,6 +49,7 @@ def configure(loglevel: int | str = logging.INFO, **_: object) -> None:
     logging.basicConfig(level=loglevel, format="%(asctime)s %(levelname)s %(processName)s %(message)s")
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(_NoBodies())
 
 
 def listen(event: Event) -> None:

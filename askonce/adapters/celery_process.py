@@ -73,7 +73,7 @@ class AskOnce:
         Every worker of the app looks at the whole store once in *reap_interval* seconds.
         """
         self.app = app
-        self._connect, self._codec, self._listen = store, codec or Codec(), listen
+        self._connect, self._codec, self.listen = store, codec or Codec(), listen
         self._reap_interval = reap_interval
         self._process: Process | None = None
         self._lock = Lock()
@@ -101,12 +101,12 @@ class AskOnce:
 
     def _build(self) -> Process:
         store = self._connect()
-        reaper = Reaper(store, self._resend, interval=self._reap_interval, listen=self._listen)
+        reaper = Reaper(store, self._resend, interval=self._reap_interval, listen=self.listen)
         executor = Executor(
             store=store,
-            leases=LeaseRenewer(store, listen=self._listen),
+            leases=LeaseRenewer(store, listen=self.listen),
             codec=self._codec,
-            listen=self._listen,
+            listen=self.listen,
             on_deferred=reaper.look_at,
             holder=f"{socket.gethostname()}:{os.getpid()}",
         )
@@ -114,7 +114,7 @@ class AskOnce:
             store=store,
             executor=executor,
             caller=Caller(executor=executor),
-            producer=Producer(store=store, sender=self.sender, listen=self._listen),
+            producer=Producer(store=store, sender=self.sender, listen=self.listen),
             reaper=reaper,
         )
 

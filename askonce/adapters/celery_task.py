@@ -34,6 +34,7 @@ from askonce.errors import (
     StoreUnavailable,
     Superseded,
 )
+from askonce.events import Event
 from askonce.execute import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
 from askonce.key import Identity, identify, to_json
 from askonce.spec import JobSpec
@@ -116,6 +117,10 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             if _is_ours(header) and not self._is_waited_for(request):
                 return self._answer_ours(header, str(request.id), args, kwargs)
             return self._answer_anyone(header, request, self._bind(args, kwargs))
+        except PayloadInvalid as exc:
+            data = {"field": exc.field, "reason": exc.reason}
+            of(self.app).listen(Event(name="job.invalid", task=self.name, job=str(request.id), data=data))
+            raise
         except StoreUnavailable as exc:
             # Nothing was run. The message goes back for a while, as often as it takes: None would mean
             # the task's own three times. The record, if any, has the job too.

@@ -1,0 +1,213 @@
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from itertools import count
+
+import pytest
+
+from askonce.adapters.redis_store import RedisStore
+from sandbox.machine import ROOT, Machine
+
+#: Seconds after which a producer that does not end is a failure.
+PATIENCE = 90.0
+CUSTOMERS = range(1, 500)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a finished process said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def reports(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def report(self):
+        [report] = self.reports
+        return report
+
+    @property
+    def complaints(self):
+        return self.err.splitlines()
+
+
+class Running:
+    """A process that was started; `finish` gives what it said."""
+
+    def __init__(self, arguments, environment):
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def finish(self, seconds=PATIENCE):
+        out, err = self.process.communicate(timeout=seconds)
+        return Told(code=self.process.returncode, out=out.decode(), err=err.decode())
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def start():
+    """Start this Python with arguments on a machine; ends with the test at the latest."""
+    running = []
+
+    def begin(machine, *arguments, **environment):
+        running.append(Running(arguments, {**machine.env, **environment}))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.close()
+
+
+@pytest.fixture
+def producer(start):
+    """Run the command line to its end."""
+
+    def run(machine, *arguments, **environment):
+        return start(machine, "-m", "producer", *map(str, arguments), **environment).finish()
+
+    return run
+
+
+@pytest.fixture
+def rows_file(tmp_path):
+    """Write payloads, or raw lines, as a file of rows."""
+    numbers = count(1)
+
+    def write(*rows):
+        path = tmp_path / f"rows-{next(numbers)}.jsonl"
+        lines = [row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]
+        path.write_bytes(b"".join(line + b"\n" for line in lines))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def begin_submit(start, rows_file):
+    """Start a producer that submits payloads with `--json`."""
+
+    def begin(machine, task, payloads, *options, **environment):
+        arguments = ("-m", "producer", "submit", task, str(rows_file(*payloads)), "--json", *options)
+        return start(machine, *arguments, **environment)
+
+    return begin
+
+
+@pytest.fixture
+def submit(begin_submit):
+    """The same, to its end."""
+
+    def run(*arguments, **environment):
+        return begin_submit(*arguments, **environment).finish()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def numbers():
+    """Numbers that no other test gets: a question of one test is never answered from another's."""
+    return iter(CUSTOMERS)
+
+
+@pytest.fixture
+def new_order(numbers):
+    """An order, of a customer that nobody asked for yet."""
+
+    def make(**more):
+        number = next(numbers)
+        return {"order_id": f"TEST-{number}", "cliente_id": number, "total": 1.5, **more}
+
+    return make
+
+
+@pytest.fixture
+def new_meeting(numbers):
+    """A meeting that nobody asked for yet."""
+
+    def make(**more):
+        number = next(numbers)
+        said = f"Ana: We decided to ship version {number} on Friday.\nBruno: I will write the notes."
+        return {"meeting_id": f"meeting-{number}", "transcript": said, **more}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def customers(tmp_path_factory):
+    """A customer for each number."""
+    path = tmp_path_factory.mktemp("customers") / "customers.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["cliente_id", "cliente_nome"])
+        writer.writerows([number, f"Cliente {number}"] for number in CUSTOMERS)
+    return path
+
+
+@pytest.fixture(scope="session")
+def working_machine(customers):
+    outside = {"failure_rate": 0, "customers": customers}
+    with Machine(outside=outside, env={"CUSTOMER_API_TIMEOUT": "45", "REAP_INTERVAL": "1"}) as machine:
+        machine.start_worker("-P", "threads", "-c", "32")
+        yield machine
+
+
+@pytest.fixture
+def machine(working_machine):
+    """One machine with a worker for all tests; its outside behaves well again after each."""
+    yield working_machine
+    working_machine.control(hold=False, failure_rate=0.0, llm_failure_rate=0.0)
+
+
+@pytest.fixture(scope="session")
+def idle_machine():
+    """A machine on which nobody works."""
+    with Machine(outside={"failure_rate": 0}) as machine:
+        yield machine
+
+
+@pytest.fixture
+def new_machine():
+    """Start a machine of one's own."""
+    machines = []
+
+    def begin(**options):
+        machines.append(Machine(**options).__enter__())
+        return machines[-1]
+
+    yield begin
+    for machine in machines:
+        machine.__exit__(None, None, None)
+
+
+@pytest.fixture
+def store(machine):
+    """The records of the machine."""
+    store = RedisStore.from_url(machine.valkey.url, namespace="jobs")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def real_data():
+    """The folder that the variable names."""
+    folder = os.environ.get("REAL_DATA_DIR")
+    if not folder:
+        pytest.skip("REAL_DATA_DIR names no folder with meetings.jsonl, orders.jsonl and customers.csv")
+    return folder

@@ -1,0 +1,145 @@
+import pytest
+from redis import Redis
+
+pytestmark = pytest.mark.acceptance
+
+
+@pytest.fixture
+def enrich(machine, submit):
+    """Ask for one order and wait; the report of its answer."""
+    return lambda order: submit(machine, "orders.enrich", [order], "--wait").report
+
+
+@pytest.fixture
+def make_stale(machine):
+    """End the freshness of every answer that is kept, as if its soft time to live had passed."""
+
+    def end():
+        with Redis.from_url(machine.valkey.url) as client:
+            for key in client.scan_iter("{askonce:jobs:*:rec:*"):
+                if client.hexists(key, "sx"):
+                    client.hset(key, "sx", 1)
+
+    return end
+
+
+def test_order_is_answered_as_unknown_while_the_customer_service_is_down(machine, enrich, new_order):
+    order = new_order()
+    machine.control(failure_rate=1.0)
+
+    told = enrich(order)
+
+    assert ("done", "default") == (told["status"], told["source"])
+    assert {**order, "cliente_nome": "Desconhecido", "cliente_fonte": "default"} == told["result"]
+
+
+def test_unknown_customer_is_not_kept_and_gets_a_name_once_the_service_healed(
+    machine, enrich, new_order, eventually
+):
+    order = new_order()
+    machine.control(failure_rate=1.0)
+    first, again = enrich(order), enrich(order)
+    before = machine.ledger.customers.answered
+    machine.control(failure_rate=0.0)
+
+    # The customer's key rests for a moment after the last failure; until then the default stays.
+    healed = eventually(lambda: named(enrich(order)), 30)
+    kept = enrich(order)
+
+    assert ("default", "default") == (first["source"], again["source"])
+    assert "admitted" == again["asked"]
+    assert ("call", f"Cliente {order['cliente_id']}") == (healed["source"], healed["result"]["cliente_nome"])
+    assert before + 1 == machine.ledger.customers.answered
+    assert ("hit", healed["result"]) == (kept["asked"], kept["result"])
+
+
+def test_last_known_customer_is_served_as_stale_while_the_service_is_down(
+    machine, enrich, new_order, make_stale, eventually
+):
+    order = new_order()
+    known = enrich(order)
+    make_stale()
+    machine.control(failure_rate=1.0)
+    before = machine.ledger.customers.refused
+
+    stale = enrich({**order, "order_id": f"{order['order_id']}-B"})
+    again = enrich({**order, "order_id": f"{order['order_id']}-B"})
+    machine.control(failure_rate=0.0)
+    fresh = eventually(lambda: called(enrich({**order, "order_id": f"{order['order_id']}-B"})), 30)
+
+    assert ("done", "stale", "stale") == (stale["status"], stale["source"], stale["result"]["cliente_fonte"])
+    assert known["result"]["cliente"] == stale["result"]["cliente"]
+    assert machine.ledger.customers.refused > before
+    assert ("admitted", "stale") == (again["asked"], again["source"])
+    assert ("call", known["result"]["cliente"]) == (fresh["source"], fresh["result"]["cliente"])
+
+
+def test_customer_whom_the_service_does_not_know_is_asked_for_once(machine, enrich, new_order):
+    before = machine.ledger.customers
+    nobody = {**new_order(), "cliente_id": "nobody"}
+
+    first, again = enrich(nobody), enrich(nobody)
+    other = enrich({**nobody, "order_id": f"{nobody['order_id']}-B"})
+
+    assert {"Desconhecido"} == {told["result"]["cliente_nome"] for told in (first, again, other)}
+    assert {"default"} == {told["source"] for told in (first, again, other)}
+    assert before.calls + 1 == machine.ledger.customers.calls
+    assert before.refused + 1 == machine.ledger.customers.refused
+
+
+def test_refused_model_call_is_tried_again_and_answered(machine, begin_submit, new_meeting, eventually):
+    before = machine.ledger.openai
+    machine.control(llm_failure_rate=1.0)
+
+    asker = begin_submit(machine, "meetings.extract", [new_meeting()], "--wait")
+    eventually(lambda: machine.ledger.openai.refused > before.refused, 30)
+    machine.control(llm_failure_rate=0.0)
+    told = asker.finish()
+
+    assert (0, "done", "call") == (told.code, told.report["status"], told.report["source"])
+    after = machine.ledger.openai
+    assert before.answered + 1 == after.answered
+    assert 1 <= after.refused - before.refused <= 2
+
+
+def test_model_that_stays_down_is_called_three_times_and_then_left_alone(machine, submit, new_meeting):
+    meeting, before = new_meeting(), machine.ledger.openai
+    machine.control(llm_failure_rate=1.0)
+
+    told = submit(machine, "meetings.extract", [meeting], "--wait")
+    again = submit(machine, "meetings.extract", [meeting], "--wait")
+
+    assert (1, "failed", 3) == (told.code, told.report["status"], told.report["error"]["attempts"])
+    assert told.report["error"]["reason"] in ("http_503", "http_429")
+    assert ("negative", "quarantined") == (again.report["asked"], again.report["error"]["kind"])
+    assert before.calls + 3 == machine.ledger.openai.calls
+
+
+@pytest.mark.parametrize(
+    ("api_key", "reason"), [("sk-invalid", "http_401"), ("sk-no-quota", "insufficient_quota")]
+)
+def test_refused_credentials_fail_each_job_after_one_call_and_nothing_is_kept(
+    new_machine, submit, new_meeting, api_key, reason
+):
+    machine = new_machine(env={"OPENAI_API_KEY": api_key, "REAP_INTERVAL": "1"})
+    machine.start_worker("-P", "threads", "-c", "4")
+    meetings = [new_meeting(), new_meeting()]
+
+    first = submit(machine, "meetings.extract", meetings, "--wait")
+    calls = machine.ledger.openai.calls
+    again = submit(machine, "meetings.extract", meetings, "--wait")
+
+    assert (1, ["failed"] * 2) == (first.code, [report["status"] for report in first.reports])
+    errors = [report["error"] for told in (first, again) for report in told.reports]
+    assert [{"kind": "configuration", "reason": reason, "attempts": 1}] * 4 == errors
+    assert ["admitted"] * 2 == [report["asked"] for report in again.reports]
+    assert (2, 4, 4) == (calls, machine.ledger.openai.calls, machine.ledger.openai.refused)
+    assert "resent" not in (machine.folder / "worker.log").read_text()
+
+
+def named(report):
+    return report if report["result"]["cliente_nome"] != "Desconhecido" else None
+
+
+def called(report):
+    return report if report["source"] == "call" else None

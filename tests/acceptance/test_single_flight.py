@@ -1,0 +1,130 @@
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+
+ASKERS = 50
+ASKER = str(Path(__file__).with_name("one_asker.py"))
+STRANGER = str(Path(__file__).with_name("send_raw.py"))
+QUEUE, UNACKED = "{jobs}:askonce", "{jobs}:unacked"
+
+
+@pytest.fixture
+def broker(machine):
+    with Redis.from_url(machine.valkey.url) as client:
+        client.delete("test:ready", "test:go", "test:asked")
+        yield client
+
+
+@pytest.fixture
+def send_raw(start, tmp_path):
+    """Put messages into the queue behind the producer's back."""
+
+    def send(machine, task, payloads):
+        path = tmp_path / "messages.jsonl"
+        path.write_text("".join(json.dumps([task, payload]) + "\n" for payload in payloads))
+        told = start(machine, STRANGER, str(path), PYTHONPATH=".").finish()
+        assert 0 == told.code, told.err
+
+    return send
+
+
+def test_fifty_processes_that_ask_at_once_share_one_job_one_call_and_one_answer(
+    machine, broker, start, new_order, eventually
+):
+    order, before = new_order(), machine.ledger.customers.calls
+    machine.control(hold=True)
+
+    askers = [
+        start(machine, ASKER, "orders.enrich", json.dumps(order), PYTHONPATH=".") for _ in range(ASKERS)
+    ]
+    eventually(lambda: broker.llen("test:ready") == ASKERS, 90)
+    broker.rpush("test:go", *range(ASKERS))
+    eventually(lambda: broker.llen("test:asked") == ASKERS, 60)
+    machine.control(hold=False)
+    told = [asker.finish() for asker in askers]
+
+    assert {0} == {one.code for one in told}, told
+    assert {"Admitted": 1, "Attached": ASKERS - 1} == Counter(one.report["asked"] for one in told)
+    assert 1 == len({one.report["job"] for one in told})
+    assert [told[0].report["value"]] * ASKERS == [one.report["value"] for one in told]
+    assert f"Cliente {order['cliente_id']}" == told[0].report["value"]["cliente_nome"]
+    assert before + 1 == machine.ledger.customers.calls
+
+
+def test_fifty_messages_behind_the_producers_back_make_one_call(
+    machine, broker, send_raw, submit, new_meeting, eventually
+):
+    meeting, before = new_meeting(), machine.ledger.openai.calls
+    machine.control(hold=True)
+
+    send_raw(machine, "meetings.extract", [meeting] * ASKERS)
+    # All but the one that calls have found out that there is nothing to do.
+    eventually(lambda: (broker.llen(QUEUE), broker.hlen(UNACKED)) == (0, 1), 30)
+    assert machine.wait_for_held(1, 10)
+    machine.control(hold=False)
+    eventually(lambda: broker.hlen(UNACKED) == 0, 30)
+
+    told = submit(machine, "meetings.extract", [meeting], "--wait")
+    assert "hit" == told.report["asked"]
+    assert before + 1 == machine.ledger.openai.calls
+
+
+def test_message_behind_the_producers_back_after_the_answer_makes_no_call(
+    machine, broker, send_raw, submit, new_meeting, eventually
+):
+    meeting = new_meeting()
+    submit(machine, "meetings.extract", [meeting], "--wait")
+    before = machine.ledger.openai.calls
+
+    send_raw(machine, "meetings.extract", [meeting] * 5)
+    eventually(lambda: (broker.llen(QUEUE), broker.hlen(UNACKED)) == (0, 0), 30)
+
+    assert before == machine.ledger.openai.calls
+
+
+def test_duplicate_after_the_answer_is_a_hit_without_a_call(machine, submit, new_order):
+    order = new_order()
+    first = submit(machine, "orders.enrich", [order], "--wait").report
+    before = machine.ledger
+
+    second = submit(machine, "orders.enrich", [order], "--wait").report
+
+    assert ("admitted", "call") == (first["asked"], first["source"])
+    assert ("hit", "cache") == (second["asked"], second["source"])
+    assert (first["result"], first["key"]) == (second["result"], second["key"])
+    assert before == machine.ledger
+
+
+def test_duplicate_during_the_call_attaches_and_gets_its_answer(machine, begin_submit, submit, new_meeting):
+    meeting, before = new_meeting(), machine.ledger.openai.calls
+    machine.control(hold=True)
+    owner = begin_submit(machine, "meetings.extract", [meeting], "--wait")
+    assert machine.wait_for_held(1, 30)
+
+    peeked = submit(machine, "meetings.extract", [meeting]).report
+    duplicate = begin_submit(machine, "meetings.extract", [meeting], "--wait")
+    machine.control(hold=False)
+    first, second = owner.finish().report, duplicate.finish().report
+
+    assert "attached" == peeked["asked"]
+    assert first["job"] == peeked["job"] == second["job"]
+    assert first["result"] == second["result"]
+    assert before + 1 == machine.ledger.openai.calls
+
+
+def test_tenants_and_other_payload_fields_decide_what_is_one_question(machine, submit, new_meeting):
+    meeting, before = new_meeting(), machine.ledger.openai.calls
+
+    own = submit(machine, "meetings.extract", [meeting], "--wait").report
+    other = submit(machine, "meetings.extract", [meeting], "--wait", "--tenant", "acme").report
+    corrected = {**meeting, "transcript": meeting["transcript"] + "\nAna: On Monday."}
+    anew = submit(machine, "meetings.extract", [corrected], "--wait").report
+
+    assert own["key"] != other["key"]
+    assert ("admitted", "admitted") == (other["asked"], anew["asked"])
+    assert before + 3 == machine.ledger.openai.calls

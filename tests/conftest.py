@@ -1,0 +1,128 @@
+import os
+import shutil
+import threading
+from fractions import Fraction
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from hypothesis import HealthCheck, settings
+from redis import Redis
+
+from askonce.adapters.redis_store import RedisStore
+from sandbox.valkey import Valkey
+
+# A server or a thread may stall on a busy machine: the time of one example says nothing.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
+
+
+REDIS_SERVER = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
+
+
+def pytest_runtest_setup(item):
+    if REDIS_SERVER is None and item.get_closest_marker("redis"):
+        pytest.skip("no redis-server on PATH; REDIS_SERVER may name one")
+
+
+class Clock:
+    """A store's clock that only a test moves; exact, so that boundaries are what they say."""
+
+    #: Beyond the year 2100 in microseconds: the server, which has its own clock, removes nothing by itself.
+    START = 4_102_444_800_000_000
+
+    def __init__(self, publish=lambda micros: None):
+        self._publish = publish
+        self.set(self.START)
+
+    def __call__(self):
+        return Fraction(self.micros, 1_000_000)
+
+    def set(self, micros):
+        self.micros = micros
+        self._publish(micros)
+
+    def advance(self, seconds):
+        self.set(self.micros + round(seconds * 1_000_000))
+
+
+class ServerClock(Clock):
+    """The same for the scripts of a server: `lua` reads the whole time from one key."""
+
+    lua = "local function clock() return tonumber(redis.call('GET', 'test:clock')) end\n"
+
+    def __init__(self, client):
+        super().__init__(lambda micros: client.set("test:clock", micros))
+
+
+@pytest.fixture(scope="session")
+def valkey():
+    """One server for all tests; a test that kills it starts its own."""
+    with Valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server():
+    """The same as a Redis; for tests that are marked `redis`."""
+    with Valkey(binary=Path(REDIS_SERVER)) as server:
+        yield server
+
+
+@pytest.fixture
+def store_url(valkey):
+    """An empty server."""
+    return _emptied(valkey)
+
+
+@pytest.fixture
+def client(store_url):
+    with Redis.from_url(store_url) as client:
+        yield client
+
+
+@pytest.fixture
+def new_server_clock():
+    """Make a clock for the stores of one client: give its `lua` to RedisStore as clock."""
+    return ServerClock
+
+
+@pytest.fixture
+def server_clock(client):
+    """A clock for stores on `client`."""
+    return ServerClock(client)
+
+
+@pytest.fixture
+def shifted_store(client, server_clock):
+    """A store on the shared server whose clock is `server_clock`."""
+    store = RedisStore(client, namespace="test", clock=server_clock.lua)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def eventually():
+    """Wait until a condition holds; returns what it returned, or fails after some seconds."""
+
+    def wait(condition, seconds=5.0):
+        never, deadline = threading.Event(), monotonic() + seconds
+        while not (seen := condition()):
+            if monotonic() > deadline:
+                pytest.fail(f"not within {seconds} s: {condition}")
+            never.wait(0.01)
+        return seen
+
+    return wait
+
+
+@pytest.fixture
+def clock():
+    """A clock for stores in memory."""
+    return Clock()
+
+
+def _emptied(server):
+    with Redis.from_url(server.url) as client:
+        client.flushall()
+    return server.url

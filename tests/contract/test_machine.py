@@ -1,0 +1,268 @@
+from contextlib import closing
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from askonce.adapters import redis_store
+from askonce.adapters.memory_store import MemoryStore
+from askonce.record import Meta, Snapshot
+from askonce.store import Admission, Claim, Failing, Start, Write
+
+pytestmark = pytest.mark.integration
+
+KEY = "0a" + "0" * 62
+RECORD, INDEX = f"{{askonce:test:b0a}}:rec:{KEY}", "{askonce:test:b0a}:idx"
+
+# Durations are sums of eighths of a second: the reference reckons in floats, the scripts in
+# milliseconds, and both are exact there. None stands for what the record says at that moment.
+JOBS = st.sampled_from(["job-1", "job-2", None, None, None])
+OWNERS = st.sampled_from(["owner-1", "owner-2", "owner-3", None, None, None])
+FINGERPRINTS = st.sampled_from(["fp-1"] * 5 + ["fp-2"])
+LEASES = st.sampled_from([0.125, 30.0])
+TIMES = st.sampled_from([0.125, 9.0, 30.0, 60.0, 600.0])
+FAILURES = st.builds(
+    Failing,
+    kind=st.sampled_from(["transient", "transient", "transient", "permanent", "configuration", "fallback"]),
+    reason=st.sampled_from(["http_503", "undeliverable"]),
+    after=st.sampled_from([0.0, 9.0]),
+    keep=st.sampled_from([0.0, 9.0, 120.0]),
+    quarantine=st.booleans(),
+    data=st.sampled_from([b"", b"j0"]),
+)
+
+
+#: On a key of which nothing is known most verbs have but one answer: asked only after a loss.
+known = precondition(lambda self: self.before.present or self.lost)
+
+
+class Actors(RuleBasedStateMachine):
+    """Three actors with tokens that repeat, on a real server and on the reference at once."""
+
+    def __init__(self, client, clock, store):
+        super().__init__()
+        client.flushall()
+        clock.set(clock.START)
+        self.client, self.clock, self.store = client, clock, store
+        self.reference = MemoryStore(clock)
+        self.before = Snapshot()
+        self.calls = 0
+        self.highest_fence = 0
+        self.lost = False
+        #: What each actor has been told: until when it holds the lease, by the server's clock.
+        self.leases = {}
+
+    @initialize(max_attempts=st.sampled_from([1, 2, 3]))
+    def first(self, max_attempts):
+        self.admit("job-1", "fp-1", queue_deadline=60.0, max_attempts=max_attempts)
+
+    @rule(
+        job=JOBS,
+        fingerprint=FINGERPRINTS,
+        queue_deadline=TIMES,
+        max_attempts=st.sampled_from([1, 2, 3]),
+        on_mismatch=st.sampled_from(["replace", "conflict"]),
+        force=st.sampled_from([False, False, True]),
+        max_age=st.sampled_from([None, None, 0.0, 9.0]),
+    )
+    def admit(self, job, fingerprint, **terms):
+        job, self.lost = job or self.before.job or "job-3", False
+        claim = Claim(key=KEY, job=job, fingerprint=fingerprint, task="t", payload=b"{}", **terms)
+        reply = self.both("admit", claim)
+        if reply.outcome is Admission.CONFLICT:
+            assert Snapshot() == reply.record
+        if reply.outcome is Admission.ADMITTED and fingerprint != self.before.fingerprint:
+            self.leases.clear()
+        elif self.before.flight != "idle" and self.before.deadline_in > 0:
+            assert self.before == self.now(), "a job that is alive was changed by who asked for it"
+
+    @known
+    @rule(job=JOBS, owner=OWNERS, fingerprint=FINGERPRINTS, lease=LEASES)
+    def start(self, job, owner, fingerprint, lease):
+        job, owner = job or self.before.job or "job-3", owner or self.before.owner or "owner-1"
+        reply = self.both("start", KEY, job, owner, fingerprint, lease)
+        if reply.outcome is not Start.GRANTED:
+            return
+        assert self.before.present, "started without a record"
+        assert (job, fingerprint) == (self.before.job, self.before.fingerprint), "started another job"
+        if (self.before.flight, self.before.owner) != ("running", owner):
+            self.leases[owner] = self.clock() + lease
+            assert reply.record.fence > self.before.fence
+
+    @precondition(lambda self: self.before.flight == "queued")
+    @rule(owner=OWNERS, lease=LEASES)
+    def start_what_is_queued(self, owner, lease):
+        self.start(None, owner, self.before.fingerprint, lease)
+
+    @known
+    @rule(owner=OWNERS, lease=LEASES)
+    def renew(self, owner, lease):
+        owner = owner or self.before.owner or "owner-1"
+        [outcome] = self.both("renew", [(KEY, owner, lease)])
+        self.check_write(owner, outcome)
+        if outcome is Write.OK:
+            self.leases[owner] = self.clock() + lease
+
+    @known
+    @rule(owner=OWNERS, reference=st.sampled_from(["resp-1", "resp-2"]))
+    def checkpoint(self, owner, reference):
+        owner = owner or self.before.owner or "owner-1"
+        self.check_write(owner, self.both("checkpoint", KEY, owner, reference))
+
+    @known
+    @rule(owner=OWNERS, soft=TIMES, more=st.sampled_from([0.0, 600.0]))
+    def complete(self, owner, soft, more):
+        owner = owner or self.before.owner or "owner-1"
+        self.calls += 1
+        data, meta = b"j%d" % self.calls, Meta(attempts=self.calls).encode()
+        outcome = self.both("complete", KEY, owner, data, meta, soft, soft + more)
+        self.check_write(owner, outcome)
+        if outcome is Write.OK:
+            self.leases.pop(owner, None)
+
+    @known
+    @rule(owner=OWNERS, failure=FAILURES)
+    def fail(self, owner, failure):
+        owner = owner or self.before.owner or "owner-1"
+        running = self.before.flight == "running"
+        reply = self.both("fail", KEY, owner, failure)
+        if owner != self.before.owner or not running:
+            assert self.before == self.now(), "a failure was recorded for another owner's run"
+        elif reply.outcome is Write.OK:
+            self.leases.pop(owner, None)
+
+    @known
+    @rule(owner=OWNERS)
+    def release(self, owner):
+        owner = owner or self.before.owner or "owner-1"
+        outcome = self.both("release", KEY, owner)
+        self.check_write(owner, outcome)
+        if outcome is Write.OK:
+            self.leases.pop(owner, None)
+
+    @precondition(lambda self: self.before.present and self.calls % 3 == 2)
+    @rule()
+    def invalidate(self):
+        self.both("invalidate", KEY)
+        self.leases.clear()
+
+    @rule(limit=st.sampled_from([1, 10]))
+    def reap(self, limit):
+        lost = self.both("reap", [10], limit)
+        if self.before.flight == "idle" or self.before.deadline_in > 0:
+            assert [] == lost
+            assert self.before == self.now()
+        assert all(each.job == self.before.job for each in lost)
+
+    @rule(seconds=st.sampled_from([0.125] * 3 + [9.0] * 3 + [30.0, 60.0, 3600.0, 604_800.0]))
+    def advance(self, seconds):
+        self.clock.advance(seconds)
+
+    @precondition(lambda self: self.before.flight != "idle" and self.before.deadline_in > 0)
+    @rule(short_of=st.sampled_from([0.0, 0.0, 0.125]))
+    def advance_to_the_deadline(self, short_of):
+        self.clock.advance(self.now().deadline_in - short_of)
+
+    @precondition(lambda self: self.before.present and self.calls % 5 == 4)
+    @rule()
+    def lose_the_record(self):
+        self.client.delete(RECORD)
+        self.lost = True
+        self.reference._records.clear()
+        self.leases.clear()
+        self.highest_fence = 0
+
+    @invariant()
+    def both_show_the_same_record(self):
+        self.before = self.now()
+        assert self.reference.read([KEY]) == [self.before]
+
+    @invariant()
+    def one_owner_at_most_holds_a_live_lease(self):
+        alive = [owner for owner, until in self.leases.items() if self.clock() < until]
+        assert len(alive) <= 1, alive
+
+    @invariant()
+    def answers_never_grow_older(self):
+        value = self.before.value
+        if value is not None:
+            assert value.fence >= self.highest_fence
+            self.highest_fence = value.fence
+
+    @invariant()
+    def fingerprint_is_there_in_every_state(self):
+        known = self.before.flight != "idle" or self.before.value or self.before.failure
+        assert bool(known) <= bool(self.before.fingerprint)
+
+    @invariant()
+    def reaper_finds_what_is_in_flight(self):
+        score = self.client.zscore(INDEX, KEY)
+        if self.before.flight != "idle":
+            assert score == float((self.clock() + round(self.before.deadline_in * 8) / 8) * 1000)
+
+    def now(self):
+        return self.store.read([KEY])[0]
+
+    def both(self, verb, *args):
+        self.before = self.now()
+        reply = getattr(self.store, verb)(*args)
+        assert getattr(self.reference, verb)(*args) == reply
+        return reply
+
+    def check_write(self, owner, outcome):
+        if owner != self.before.owner:
+            assert outcome is not Write.OK, "a write by another than the owner was taken"
+            assert self.before == self.now()
+
+
+def act(client, clock, **options):
+    chosen = settings(deadline=None, stateful_step_count=40, database=None, print_blob=False, **options)
+    with closing(redis_store.RedisStore(client, namespace="test", clock=clock.lua)) as store:
+        run_state_machine_as_test(lambda: Actors(client, clock, store), settings=chosen)
+
+
+@pytest.mark.timeout(400)  # a disagreement is made small before it is shown
+def test_scripts_and_reference_agree_on_every_history(client, server_clock):
+    act(client, server_clock, max_examples=200)
+
+
+MUTANTS = {
+    "complete forgets the owner": ("complete", "if r.own ~= ARGV[1] then return 'fenced' end", ""),
+    "start forgets the job": ("start", "if r.job ~= job then", "if false then"),
+    "start forgets the lease": ("start", "if NOW < r.dl then return reply('busy', r) end", ""),
+    "start forgets the rest": ("start", "if NOW < r.nx then return reply('backoff', r) end", ""),
+    "admit forgets the deadline": ("admit", "if NOW < r.dl then return reply('attached', r) end", ""),
+    "admit never sends again": ("admit", "if NOW < r.dl then", "if true then"),
+    "admit is late by a moment": ("admit", "if NOW < r.dl then", "if NOW <= r.dl then"),
+    "fail forgets the owner": ("fail", "if r.own ~= owner or r.fl ~= 'running'", "if r.fl ~= 'running'"),
+    "renew forgets the owner": ("renew", "r.own ~= ARGV[1] or r.fl", "r.fl"),
+    "release forgets the owner": ("release", "r.own ~= ARGV[1] or r.fl", "r.fl"),
+    "invalidate leaves the owner": ("invalidate", "'ref', 'own', 'fp'", "'ref', 'fp'"),
+    "reap forgets the attempts": (
+        "reap",
+        "elseif r.fl == 'running' and r.att >= r.ma then",
+        "elseif false then",
+    ),
+    "fence stands still": ("start", "fen = math.max(r.fen + 1, NOW_US)", "fen = NOW_US"),
+    "commit forgets the index": ("admit", "redis.call('ZADD', index, r.dl, member)", ""),
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_broken_script_is_noticed(client, server_clock, monkeypatch, mutant):
+    verb, sound, broken = MUTANTS[mutant]
+    sources = redis_store.scripts(server_clock.lua)
+    assert sources[verb].count(sound) == 1
+    sources[verb] = sources[verb].replace(sound, broken)
+    monkeypatch.setattr(redis_store, "scripts", lambda clock: sources)
+
+    with pytest.raises(AssertionError):
+        act(client, server_clock, max_examples=400, derandomize=True, phases=[Phase.generate])

@@ -1,0 +1,121 @@
+import pytest
+
+from askonce.record import Status
+from askonce.store import Admission, Start, Write
+
+# One suite for every store: what a failure means for its job and for who asks next.
+
+
+def test_transient_failure_rests_and_is_tried_again(scene):
+    scene.run()
+
+    reply = scene.fail(after=9.0, keep=120.0)
+    resting = scene.start("owner-2")
+    scene.clock.advance(9)
+    again = scene.start("owner-2")
+
+    assert (Write.OK, "queued", 9.0) == (reply.outcome, reply.record.flight, reply.record.wait)
+    assert ("transient", "http_503", 129.0) == (
+        reply.record.failure.kind,
+        reply.record.failure.reason,
+        reply.record.failure.remaining,
+    )
+    assert (Start.BACKOFF, 9.0) == (resting.outcome, resting.record.wait)
+    assert (Start.GRANTED, 2) == (again.outcome, again.record.attempts)
+
+
+def test_transient_failure_leaves_the_old_answer_and_attaches_who_asks(scene):
+    scene.done()
+    scene.clock.advance(60)
+    scene.run("owner-2", "job-2")
+
+    scene.fail("owner-2", after=9.0)
+    reply = scene.admit("job-3")
+
+    assert (Admission.ATTACHED, b'j"answer"') == (reply.outcome, reply.record.value.data)
+
+
+def test_spent_attempts_are_quarantined(scene):
+    scene.run(max_attempts=2)
+    scene.fail()
+    scene.start("owner-2")
+
+    reply = scene.fail("owner-2", reason="http_500")
+
+    assert ("idle", Status.QUARANTINED) == (reply.record.flight, reply.record.status)
+    assert ("quarantined", "http_500", "job-1") == (
+        reply.record.failure.kind,
+        reply.record.failure.reason,
+        reply.record.failure.job,
+    )
+    assert (Admission.NEGATIVE, Start.NEGATIVE) == (
+        scene.admit("job-2").outcome,
+        scene.start("owner-3").outcome,
+    )
+
+
+def test_quarantine_lasts_a_week_and_then_the_key_is_free(scene):
+    scene.quarantined()
+    scene.clock.advance(7 * 86400 - 0.001)
+    before = scene.admit("job-2")
+    scene.clock.advance(0.001)
+
+    assert (Admission.NEGATIVE, Admission.ADMITTED) == (before.outcome, scene.admit("job-2").outcome)
+
+
+def test_spent_attempts_without_quarantine_rest_and_free_the_key(scene):
+    scene.run(max_attempts=1)
+
+    reply = scene.fail(after=300.0, keep=300.0, quarantine=False)
+    resting = scene.admit("job-2")
+    scene.clock.advance(300)
+    free = scene.admit("job-2")
+
+    assert ("idle", "transient") == (reply.record.flight, reply.record.failure.kind)
+    assert (Admission.BACKOFF, 300.0) == (resting.outcome, resting.record.wait)
+    assert (Admission.ADMITTED, 0) == (free.outcome, free.record.attempts)
+
+
+def test_permanent_failure_answers_until_it_is_over(scene):
+    scene.run()
+
+    reply = scene.fail(kind="permanent", reason="http_400", keep=120.0)
+    scene.clock.advance(119.999)
+    before = scene.admit("job-2")
+    scene.clock.advance(0.001)
+
+    assert (Status.FAILED, 120.0) == (reply.record.status, reply.record.failure.remaining)
+    assert (Admission.NEGATIVE, "http_400") == (before.outcome, before.record.failure.reason)
+    assert Admission.ADMITTED is scene.admit("job-2").outcome
+
+
+@pytest.mark.parametrize("kind", ["configuration", "fallback"])
+def test_failure_that_is_nobodys_fault_answers_for_its_own_job_only(scene, kind):
+    scene.run()
+
+    scene.fail(kind=kind, reason="http_401", keep=120.0)
+    seen = scene.read()
+    reply = scene.admit("job-2")
+
+    assert (kind, "job-1", "idle") == (seen.failure.kind, seen.failure.job, seen.flight)
+    assert Status.ABSENT is seen.status
+    assert (Admission.ADMITTED, None) == (reply.outcome, reply.record.failure)
+
+
+def test_fallback_reaches_the_waiters_and_is_never_the_answer(scene):
+    scene.run()
+
+    reply = scene.fail(kind="fallback", data=b'j"Desconhecido"', meta=b"", keep=120.0)
+
+    assert b'j"Desconhecido"' == reply.record.failure.fallback.data
+    assert (None, False) == (scene.read().value, scene.read().failure.fallback.fresh)
+    assert b'j"Desconhecido"' == scene.read().failure.fallback.data
+
+
+def test_answer_clears_the_failure_before_it(scene):
+    scene.run()
+    scene.fail(after=0.0)
+    scene.start("owner-2")
+    scene.complete("owner-2")
+
+    assert (Status.DONE, None) == (scene.read().status, scene.read().failure)

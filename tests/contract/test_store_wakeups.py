@@ -1,0 +1,60 @@
+import threading
+from time import monotonic
+
+import pytest
+
+# One suite for every store: who waits hears of the end of a flight.
+
+ENDS = {
+    "complete": lambda scene: scene.complete(),
+    "fail": lambda scene: scene.fail(kind="permanent"),
+    "retry": lambda scene: scene.fail(after=9.0),
+    "invalidate": lambda scene: scene.invalidate(),
+    "reaped with its attempts spent": lambda scene: (scene.clock.advance(30), scene.reap()),
+    "found with its attempts spent": lambda scene: (scene.clock.advance(30), scene.admit("job-2")),
+    "started with its attempts spent": lambda scene: (scene.clock.advance(30), scene.start("owner-2")),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_subscriber_hears_of_the_end(scene, end, eventually):
+    scene.run(max_attempts=2 if end == "retry" else 1)
+    with scene.store.subscribe([scene.key]) as subscription:
+        subscription.wait(0.05)
+
+        ENDS[end](scene)
+
+        assert eventually(lambda: scene.key in subscription.wait(0.5))
+
+
+def test_subscriber_is_woken_while_it_waits(scene, eventually):
+    scene.run()
+    with scene.store.subscribe([scene.key]) as subscription:
+        subscription.wait(0.05)
+        ender = threading.Timer(0.05, scene.complete)
+        ender.start()
+        began = monotonic()
+
+        assert eventually(lambda: scene.key in subscription.wait(5.0))
+        assert monotonic() - began < 2.0
+        ender.join()
+
+
+def test_subscriber_hears_of_its_own_keys_only(scene):
+    neighbour = scene.at(scene.key[:-1] + "1")
+    neighbour.run()
+    with scene.store.subscribe([scene.key]) as subscription:
+        subscription.wait(0.05)
+        neighbour.complete()
+
+        assert frozenset() == subscription.wait(0.1)
+
+
+def test_subscriber_without_news_waits_as_long_as_it_said(scene):
+    scene.run()
+    with scene.store.subscribe([scene.key]) as subscription:
+        subscription.wait(0.05)
+        began = monotonic()
+
+        assert frozenset() == subscription.wait(0.2)
+        assert monotonic() - began >= 0.19

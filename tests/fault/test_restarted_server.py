@@ -1,0 +1,46 @@
+import pytest
+
+pytestmark = pytest.mark.fault
+
+
+def test_queued_jobs_outlive_a_killed_server(scene):
+    keys = scene.submit("meetings.extract", scene.meetings(5))
+
+    scene.machine.valkey.kill()
+    scene.machine.valkey.start()
+    scene.machine.start_worker("-P", "threads", "-c", "4")
+    scene.wait_until_done(keys, 30)
+
+    assert 5 == scene.machine.ledger.openai.calls
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_running_and_waiting_jobs_outlive_a_killed_server_at_no_extra_call(new_scene, pool):
+    scene = new_scene(JOB_QUEUE_DEADLINE="5")
+    scene.machine.start_worker("-P", pool, "-c", "2")
+    scene.hold_meetings(2)
+    waiting = scene.submit("meetings.extract", scene.meetings(6))
+    running = [key[-64:].decode() for key in scene.client.keys("*:rec:*")]
+
+    scene.machine.valkey.kill()
+    scene.machine.valkey.start()
+    scene.let_go()
+    scene.wait_until_done(sorted({*running, *waiting}), 60)
+
+    calls = scene.machine.ledger.openai
+    assert (8, 0) == (calls.answered, calls.surplus)
+
+
+def test_answer_that_comes_while_the_server_is_down_is_stored_when_it_is_back(new_scene):
+    scene = new_scene(JOB_LEASE="30")
+    scene.machine.start_worker("-P", "threads", "-c", "2")
+    [key] = scene.hold_meetings(1)
+
+    scene.machine.valkey.kill()
+    scene.let_go()
+    scene.eventually(lambda: scene.machine.ledger.openai.answered == 1, 15)
+    scene.machine.valkey.start()
+    scene.wait_until_done([key], 25)
+
+    assert 1 == scene.machine.ledger.openai.calls
+    assert 1 == scene.record(key).attempts

@@ -1,0 +1,44 @@
+import pytest
+
+pytestmark = pytest.mark.fault
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_answer_of_a_process_stalled_past_its_lease_is_fenced(scene, stopped, pool):
+    scene.machine.start_worker("-P", pool, "-c", "1", name="stalled")
+    [key] = scene.hold_meetings(1)
+    scene.machine.start_worker("-P", pool, "-c", "1", name="other")
+
+    with stopped(scene.pid_of(key)):
+        scene.let_go()
+        scene.wait_until_done([key], scene.recovery)
+        visible = scene.record(key)
+    scene.eventually(lambda: "job.fenced" in scene.log("stalled"), 15)
+
+    assert 2 == scene.machine.ledger.openai.answered
+    assert visible.value.data == scene.record(key).value.data
+    assert visible.value.fence == scene.record(key).value.fence
+    assert 1 == scene.log("other").count("job.completed")
+    assert 0 == scene.log("stalled").count("job.completed")
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_answer_of_a_stalled_process_counts_where_nobody_took_over(new_scene, stopped, pool):
+    # Nobody else works, so the job waits for the one that was stalled.
+    scene = new_scene(JOB_LEASE="1")
+    scene.machine.start_worker("-P", pool, "-c", "1", name="stalled")
+    [key] = scene.hold_meetings(1)
+
+    with stopped(scene.pid_of(key)):
+        scene.let_go()
+        scene.eventually(lambda: is_over(scene.record(key)), 10)
+    scene.wait_until_done([key])
+
+    scene.eventually(lambda: scene.client.llen(scene.queue) + scene.client.hlen("{jobs}:unacked") == 0, 15)
+
+    assert (1, 1) == (scene.machine.ledger.openai.answered, scene.record(key).attempts)
+    assert "job.fenced" not in scene.log("stalled")
+
+
+def is_over(record):
+    return record.flight == "queued" or record.deadline_in <= 0

@@ -1,0 +1,203 @@
+from contextlib import contextmanager
+from hashlib import sha1
+from itertools import count, takewhile
+from threading import Event as Signal
+from threading import Lock
+
+import pytest
+from celery import Celery, signals
+from celery.contrib.testing.worker import start_worker
+from redis import Redis
+
+from askonce.adapters.celery_task import AskOnce, IdempotentTask
+from askonce.adapters.redis_store import RedisStore, scripts
+from askonce.errors import Permanent, Transient
+from askonce.spec import JobSpec, RetryPolicy
+from sandbox.valkey import Valkey
+
+_numbers = count(1)
+
+
+class Calls:
+    """What the task bodies of one app were asked, and what they shall do."""
+
+    def __init__(self):
+        self._lock, self._asked, self.errors, self.gates = Lock(), [], {}, {}
+
+    def make(self, name, *payload):
+        with self._lock:
+            self._asked.append((name, *payload))
+            errors = self.errors.get(payload[0])
+            error = errors.pop(0) if errors else None
+        gate = self.gates.get(payload[0])
+        if gate is not None:
+            assert gate.wait(10)
+        if error is not None:
+            raise error
+
+    def of(self, number):
+        """Return the calls whose first argument is *number*."""
+        with self._lock:
+            return [call for call in self._asked if call[1] == number]
+
+
+class Shop:
+    """One Celery app with askonce and some tasks, on one server."""
+
+    def __init__(self, server, name, **conf):
+        self.server, self.calls, self.heard = server, Calls(), []
+        self.app = Celery(name, broker=server.url, set_as_current=False)
+        self.app.conf.update(
+            broker_connection_retry_on_startup=True,
+            broker_transport_options={"global_keyprefix": f"{name}:"},
+            task_acks_late=True,
+            task_default_queue=name,
+            worker_hijack_root_logger=False,
+            worker_redirect_stdouts=False,
+            worker_disable_prefetch=True,
+            worker_prefetch_multiplier=1,
+            **conf,
+        )
+        self.once = AskOnce(
+            self.app,
+            store=lambda: RedisStore.from_url(server.url, namespace=name),
+            listen=self.heard.append,
+            reap_interval=0.2,
+        )
+        self._add_tasks(self.calls)
+
+    def _add_tasks(self, calls):
+        spec = JobSpec(retry=RetryPolicy(max_attempts=3, base=0.02))
+
+        @self.app.task(name="add", base=IdempotentTask, spec=spec, shared=False)
+        def add(n, more=1):
+            calls.make("add", n, more)
+            return n + more
+
+        @self.app.task(name="total", base=IdempotentTask, spec=spec, shared=False)
+        def total(numbers):
+            return sum(numbers)
+
+        @self.app.task(name="note", shared=False)
+        def note(answer, number):
+            calls.make("note", number, answer)
+
+        self.add, self.total, self.note = add, total, note
+
+    @property
+    def store(self):
+        return self.once.process().store
+
+    def names(self, job):
+        """Return the events of one job, in order."""
+        return [event.name for event in self.heard if event.job == job]
+
+    def drained(self):
+        """Tell whether no message waits and none is under way."""
+        with Redis.from_url(self.server.url) as client:
+            return not client.exists(f"{self.app.main}:{self.app.main}", f"{self.app.main}:unacked")
+
+    @contextmanager
+    def worker(self):
+        """Run a worker in this process, where Celery allows one at a time."""
+        options = {"concurrency": 8, "perform_ping_check": False, "shutdown_timeout": 30}
+        try:
+            with start_worker(self.app, pool="threads", **options):
+                yield self
+        finally:
+            # Celery ends an embedded worker as on a cold shutdown, which leaves the reaper to the process.
+            self.once.process().reaper.stop()
+
+
+@pytest.fixture(scope="session")
+def tcp_server():
+    with Valkey(tcp=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_shop(tcp_server):
+    """Make a Celery app of this name on the server."""
+    return lambda name, **conf: Shop(tcp_server, name, **conf)
+
+
+@pytest.fixture(scope="module")
+def plain(new_shop):
+    """An app as it should be run, and its worker."""
+    with new_shop("plain").worker() as shop:
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def kept(new_shop, tcp_server):
+    """The same with Celery's own results switched on."""
+    prefix = {"global_keyprefix": "kept:"}
+    shop = new_shop("kept", result_backend=tcp_server.url, result_backend_transport_options=prefix)
+    shop.add.ignore_result = shop.total.ignore_result = False
+    with shop.worker():
+        yield shop
+
+
+@pytest.fixture
+def number():
+    """A number that no other test asks for."""
+    return next(_numbers) * 1000
+
+
+@pytest.fixture
+def gate():
+    """A gate for `calls.gates`; open after the test in any case."""
+    gate = Signal()
+    yield gate
+    gate.set()
+
+
+@pytest.fixture
+def errors():
+    return {"transient": Transient("http_503"), "permanent": Permanent("http_404")}
+
+
+@pytest.fixture
+def commands(tcp_server):
+    """Return what a function made the server be asked: our scripts by their verbs, the rest by name."""
+    verbs = {sha1(text.encode()).hexdigest(): verb for verb, text in scripts().items()}
+    watcher, speaker = Redis.from_url(tcp_server.url), Redis.from_url(tcp_server.url)
+
+    def name(words):
+        return verbs[words[1]] if words[0].upper() == "EVALSHA" else words[0].upper()
+
+    def watch(function):
+        with watcher.monitor() as monitor:
+            heard = monitor.listen()
+            function()
+            speaker.echo("end of the test")
+            said = takewhile(lambda each: "end of the test" not in each["command"], heard)
+            return [name(each["command"].split()) for each in said if each["client_type"] != "lua"]
+
+    speaker.ping()
+    yield watch
+    watcher.close()
+    speaker.close()
+
+
+@pytest.fixture
+def ended():
+    """How each message ended, as Celery tells it: lists of (state, task id)."""
+    heard = []
+
+    def on_retry(request=None, **_):
+        heard.append(("RETRY", request.id))
+
+    def on_failure(task_id=None, exception=None, **_):
+        heard.append((type(exception).__name__, task_id))
+
+    def on_success(sender=None, **_):
+        heard.append(("SUCCESS", sender.request.id))
+
+    signals.task_retry.connect(on_retry)
+    signals.task_failure.connect(on_failure)
+    signals.task_success.connect(on_success)
+    yield heard
+    signals.task_retry.disconnect(on_retry)
+    signals.task_failure.disconnect(on_failure)
+    signals.task_success.disconnect(on_success)

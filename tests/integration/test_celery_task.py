@@ -1,0 +1,256 @@
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from celery import Celery
+
+from askonce.adapters import celery_task
+from askonce.adapters.celery_task import AskOnce, IdempotentTask
+from askonce.adapters.memory_store import MemoryStore
+from askonce.adapters.redis_store import RedisStore
+from askonce.enqueue import Admitted, Attached, Hit
+from askonce.errors import FingerprintMismatch, JobFailed, PayloadInvalid, StoreUnavailable
+from askonce.record import Status
+from askonce.spec import JobSpec
+
+pytestmark = pytest.mark.integration
+
+FORGED = {
+    "no object": "key",
+    "other fields": {"key": "0" * 64},
+    "field too many": {"key": "0" * 64, "fingerprint": "0" * 64, "job": "j"},
+    "no text": {"key": 7, "fingerprint": "0" * 64},
+    "too short": {"key": "0" * 63, "fingerprint": "0" * 64},
+    "no digest": {"key": "z" * 64, "fingerprint": "0" * 64},
+    "another script": {"key": "}:" + "0" * 62, "fingerprint": "0" * 64},
+}
+
+
+def double(n):
+    return 2 * n
+
+
+def double_for(n, amount):
+    return n * amount
+
+
+def test_answer_is_made_by_a_worker_and_kept(plain, number):
+    first = plain.add.enqueue({"n": number})
+    result = first.result(10)
+    second = plain.add.enqueue({"n": number})
+
+    assert (result.value, result.source) == (number + 1, "call")
+    assert isinstance(second, Hit)
+    assert plain.calls.of(number) == [("add", number, 1)]
+
+
+def test_positional_keyword_and_default_arguments_are_one_question(plain, number, gate):
+    plain.calls.gates[number] = gate
+    asked = [
+        plain.add.delay(number),
+        plain.add.delay(number, 1),
+        plain.add.delay(n=number),
+        plain.add.delay(more=1, n=number),
+        plain.add.apply_async((number,), {"more": 1}),
+        plain.add.apply_async(kwargs={"n": number}),
+    ]
+    outcome = plain.add.enqueue({"n": number})
+    gate.set()
+
+    assert {each.id for each in asked} == {outcome.job}
+    assert outcome.result(10).value == number + 1
+    assert len(plain.calls.of(number)) == 1
+
+
+def test_other_argument_is_another_question(plain, number):
+    first, second = plain.add.enqueue({"n": number}), plain.add.enqueue({"n": number, "more": 2})
+
+    assert first.key != second.key
+    assert (first.result(10).value, second.result(10).value) == (number + 1, number + 2)
+
+
+def test_task_called_directly_just_runs(plain, number):
+    assert plain.add(number, more=5) == number + 5
+    assert plain.add(number, more=5) == number + 5
+
+    assert len(plain.calls.of(number)) == 2
+    assert isinstance(plain.add.enqueue({"n": number, "more": 5}), Admitted)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "reason"),
+    [((), {}, "missing a required argument: 'n'"), ((1, 2, 3), {}, "too many"), ((), {"x": 1}, "missing")],
+)
+def test_call_that_does_not_fit_the_task_is_refused_before_it_is_sent(plain, args, kwargs, reason):
+    with pytest.raises(PayloadInvalid, match=reason):
+        plain.add.delay(*args, **kwargs)
+
+
+def test_spec_of_another_task_is_refused():
+    app = Celery("lonely", set_as_current=False)
+    AskOnce(app, store=MemoryStore)
+    task = app.task(name="mine", base=IdempotentTask, spec=JobSpec(name="yours"), shared=False)(double)
+
+    with pytest.raises(ValueError, match="task mine has the spec of yours"):
+        task.delay(1)
+
+
+def test_app_without_askonce_is_told_so():
+    task = Celery("bare", set_as_current=False).task(name="mine", base=IdempotentTask, shared=False)(double)
+
+    with pytest.raises(RuntimeError, match="Celery app bare has no AskOnce"):
+        task.delay(1)
+
+
+def test_task_takes_the_specs_name_from_its_own(plain):
+    assert plain.add.job_spec.name == "add"
+    assert plain.add.ignore_result
+
+
+def test_countdown_holds_a_message_and_its_answer_is_everybodys(plain, number, eventually):
+    plain.add.apply_async((number,), countdown=0.2)
+    before = plain.calls.of(number)
+
+    eventually(lambda: plain.calls.of(number))
+
+    assert before == []
+    eventually(lambda: isinstance(plain.add.enqueue({"n": number}), Hit))
+    assert len(plain.calls.of(number)) == 1
+
+
+def test_message_that_askonce_did_not_send_is_a_question_like_any_other(plain, number, eventually):
+    for _ in range(5):
+        plain.app.send_task("add", (number,))
+
+    eventually(plain.drained)
+
+    assert plain.calls.of(number) == [("add", number, 1)]
+    assert isinstance(plain.add.enqueue({"n": number}), Hit)
+
+
+@pytest.mark.parametrize("header", FORGED.values(), ids=FORGED)
+def test_message_with_a_forged_header_is_a_question_of_its_own(plain, number, eventually, ended, header):
+    job = plain.app.send_task("add", (number,), headers={"askonce": header}).id
+
+    eventually(lambda: ("SUCCESS", job) in ended)
+
+    asked = plain.add.enqueue({"n": number})
+    assert isinstance(asked, Hit)
+    assert (asked.answer.value, asked.answer.job) == (number + 1, job)
+    assert plain.store.read(["0" * 64])[0].status is Status.ABSENT
+
+
+def test_message_whose_payload_is_unusable_fails_alone(plain, number, eventually, ended):
+    bad = plain.app.send_task("add", (number, 1, 2)).id
+    good = plain.app.send_task("add", (number,)).id
+
+    eventually(lambda: {("PayloadInvalid", bad), ("SUCCESS", good)} <= set(ended))
+
+    assert plain.calls.of(number) == [("add", number, 1)]
+
+
+def test_copy_of_a_message_does_not_call_again(plain, number, gate, eventually, ended):
+    plain.calls.gates[number] = gate
+    asked = plain.add.enqueue({"n": number})
+    eventually(lambda: plain.calls.of(number))
+    headers = {"askonce": {"key": asked.key, "fingerprint": plain.store.read([asked.key])[0].fingerprint}}
+    plain.app.send_task("add", kwargs={"n": number, "more": 1}, task_id=asked.job, headers=headers)
+    eventually(lambda: "job.skipped" in plain.names(asked.job))
+
+    gate.set()
+
+    assert asked.result(10).value == number + 1
+    eventually(lambda: ("SUCCESS", asked.job) in ended)
+    assert len(plain.calls.of(number)) == 1
+
+
+def test_failed_call_ends_its_message_and_is_run_again_by_the_reaper(
+    plain, number, errors, eventually, ended
+):
+    plain.calls.errors[number] = [errors["transient"]]
+
+    asked = plain.add.enqueue({"n": number})
+
+    assert asked.result(10).value == number + 1
+    eventually(lambda: ("SUCCESS", asked.job) in ended)
+    assert [state for state, job in ended if job == asked.job] == ["RETRY", "SUCCESS"]
+    assert plain.names(asked.job) == ["job.admitted", "job.deferred", "job.resent", "job.completed"]
+    assert len(plain.calls.of(number)) == 2
+
+
+def test_permanent_failure_ends_its_message_as_a_failure_and_is_kept(
+    plain, number, errors, eventually, ended
+):
+    plain.calls.errors[number] = [errors["permanent"]]
+    asked = plain.add.enqueue({"n": number})
+
+    with pytest.raises(JobFailed, match="http_404"):
+        asked.result(10)
+
+    eventually(lambda: ("JobFailed", asked.job) in ended)
+    with pytest.raises(JobFailed, match="http_404"):
+        plain.add.enqueue({"n": number}).result(10)
+    assert len(plain.calls.of(number)) == 1
+
+
+def test_job_whose_message_is_lost_is_sent_again(plain, number, monkeypatch):
+    monkeypatch.setattr(type(plain.once.sender), "send", lambda _self, _message: None)
+    spec = plain.add.job_spec
+    asked = plain.once.producer.enqueue(replace(spec, queue_deadline=0.2), {"n": number, "more": 1})
+    monkeypatch.undo()
+
+    assert asked.result(10).value == number + 1
+    assert plain.names(asked.job)[:2] == ["job.admitted", "job.resent"]
+
+
+def test_attached_asker_is_answered_with_the_first(plain, number, gate, eventually):
+    plain.calls.gates[number] = gate
+    first = plain.add.enqueue({"n": number})
+    eventually(lambda: plain.calls.of(number))
+    second = plain.add.enqueue({"n": number})
+    gate.set()
+
+    assert isinstance(second, Attached)
+    assert first.result(10).fence == second.result(10).fence
+
+
+def test_options_of_asking_go_through_apply_async(plain, number):
+    first = plain.add.enqueue({"n": number})
+    first.result(10)
+
+    again = plain.add.apply_async((number,), force=True, task_id=str(uuid4()))
+
+    assert again.id != first.job
+    assert plain.add.enqueue({"n": number}, max_age=0.0).result(10).job != first.job
+
+
+def test_message_goes_back_for_as_long_as_the_store_is_silent(plain, number, monkeypatch, eventually, ended):
+    silent = []
+
+    def admit(_self, _claim):
+        silent.append(1)
+        raise StoreUnavailable(verb="admit", reason="TimeoutError")
+
+    monkeypatch.setattr(celery_task, "STORE_DOWN_COUNTDOWN", 0.01)
+    monkeypatch.setattr(RedisStore, "admit", admit)
+    job = plain.app.send_task("add", (number,)).id
+    eventually(lambda: len(silent) > 6, seconds=8.0)
+    monkeypatch.undo()
+
+    eventually(lambda: ("SUCCESS", job) in ended, seconds=8.0)
+
+    assert ("StoreUnavailable", job) not in ended
+    assert plain.calls.of(number) == [("add", number, 1)]
+
+
+def test_conflict_is_an_error_of_delay_and_discloses_nothing(plain, number):
+    task = plain.app.task(
+        name="pay",
+        base=IdempotentTask,
+        spec=JobSpec(key_fields=("n",), on_mismatch="conflict"),
+        shared=False,
+    )(double_for)
+    plain.once.producer.enqueue(task.job_spec, {"n": number, "amount": 1})
+
+    with pytest.raises(FingerprintMismatch):
+        task.delay(number, 2)

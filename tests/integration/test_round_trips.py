@@ -1,0 +1,161 @@
+from uuid import uuid4
+
+import pytest
+from redis import Redis
+from redis.connection import AbstractConnection
+
+from askonce.adapters.redis_store import RedisStore
+from askonce.enqueue import Attached, Hit, Producer
+from askonce.handle import as_completed
+from askonce.spec import JobSpec
+from askonce.store import BUCKETS
+
+pytestmark = pytest.mark.integration
+
+SPEC = JobSpec(name="add")
+
+
+@pytest.fixture
+def writes(monkeypatch):
+    """Count writes to sockets."""
+    counted, send = [], AbstractConnection.send_packed_command
+
+    def counting(self, command, *args, **options):
+        counted.append(1 if isinstance(command, str | bytes) else len(command))
+        return send(self, command, *args, **options)
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", counting)
+    return counted
+
+
+@pytest.fixture
+def store(tcp_server):
+    with Redis.from_url(tcp_server.url) as client:
+        store = RedisStore(client, namespace="trips")
+        # The scripts and the connection are there before anything is counted.
+        store.read(["00" * 32])
+        store.reap([0], 1)
+        store.invalidate("00" * 32)
+        yield store
+        store.close()
+
+
+@pytest.fixture
+def idle(new_shop):
+    """An app without a worker, whose connections are open."""
+    shop = new_shop("idle")
+    shop.add.enqueue({"n": 0})
+    return shop
+
+
+def keys(count):
+    return [f"{n % BUCKETS:02x}{n:062x}" for n in range(count)]
+
+
+def test_new_question_costs_one_script_and_one_push(commands, idle, number):
+    seen = commands(lambda: idle.add.enqueue({"n": number}))
+
+    assert seen == ["admit", "LPUSH"]
+
+
+def test_duplicate_question_costs_one_script_and_nothing_else(commands, idle, number, writes):
+    idle.add.enqueue({"n": number})
+    writes.clear()
+    asked = []
+
+    seen = commands(lambda: asked.append(idle.add.enqueue({"n": number})))
+
+    assert isinstance(asked[0], Attached)
+    assert seen == ["admit"]
+    assert sum(writes[:1]) == 1
+
+
+def test_kept_answer_costs_its_asker_one_script(commands, idle, number):
+    asked = idle.add.enqueue({"n": number})
+    store, key = idle.store, asked.key
+    store.start(key, asked.job, "owner", store.read([key])[0].fingerprint, 30.0)
+    store.complete(key, "owner", b"j1", b"", 60.0, 60.0)
+    again = []
+
+    seen = commands(lambda: again.append(idle.add.enqueue({"n": number})))
+
+    assert isinstance(again[0], Hit)
+    assert seen == ["admit"]
+
+
+def test_kept_answer_costs_its_waiter_one_script(commands, idle, number):
+    asked = idle.add.enqueue({"n": number})
+    store, key = idle.store, asked.key
+    store.start(key, asked.job, "owner", store.read([key])[0].fingerprint, 30.0)
+    store.complete(key, "owner", b"j1", b"", 60.0, 60.0)
+
+    assert commands(lambda: asked.result(5)) == ["read"]
+
+
+def test_many_records_are_read_in_one_write(commands, store, writes):
+    writes.clear()
+    found = []
+
+    seen = commands(lambda: found.extend(store.read(keys(500))))
+
+    assert len(found) == 500
+    assert seen == ["read"] * 500
+    assert writes[0] == 1
+
+
+def test_many_leases_are_renewed_in_one_write(store, writes):
+    store.renew([(keys(1)[0], "owner", 30.0)])
+    writes.clear()
+
+    store.renew([(key, "owner", 30.0) for key in keys(200)])
+
+    assert writes == [1]
+
+
+def test_all_buckets_are_reaped_in_one_write(store, writes):
+    writes.clear()
+
+    store.reap(range(BUCKETS), 100)
+
+    assert writes == [1]
+
+
+def test_batch_that_waits_reads_all_its_answers_in_one_write(store, writes, tcp_server):
+    class Nowhere:
+        def send(self, message):
+            store.start(message.key, message.job, "owner", message.fingerprint, 30.0)
+            store.complete(message.key, "owner", b"j1", b"", 60.0, 60.0)
+
+    producer = Producer(store=store, sender=Nowhere())
+    handles = [producer.enqueue(SPEC, {"n": n}, tenant=uuid4().hex).handle for n in range(100)]
+    writes.clear()
+
+    answers = list(as_completed(store, handles, 5.0))
+
+    assert len(answers) == 100
+    assert writes == [1]
+
+
+def test_server_that_forgot_the_scripts_costs_one_more(store, tcp_server, writes):
+    key = keys(1)
+    store.read(key)
+    with Redis.from_url(tcp_server.url) as client:
+        client.script_flush()
+    writes.clear()
+
+    assert not store.read(key)[0].present
+    forgotten = list(writes)
+    writes.clear()
+    store.read(key)
+
+    assert (forgotten, writes) == ([1, 1], [1])
+
+
+def test_server_that_forgot_the_scripts_costs_a_batch_two_more(store, tcp_server, writes):
+    with Redis.from_url(tcp_server.url) as client:
+        client.script_flush()
+    writes.clear()
+
+    assert len(store.read(keys(50))) == 50
+
+    assert writes == [1, 1, 1]

@@ -1,0 +1,57 @@
+import pytest
+
+pytestmark = pytest.mark.integration
+
+
+def ours(commands):
+    """Return our verbs, which are in small letters, but the reaper's."""
+    return [name for name in commands if name.islower() and name != "reap"]
+
+
+@pytest.fixture
+def warm(plain, number, eventually):
+    """A worker whose connections are open."""
+    plain.add.enqueue({"n": number + 1}).result(10)
+    eventually(plain.drained)
+    return plain
+
+
+def test_computed_job_costs_a_worker_two_scripts_besides_celerys_own(commands, warm, number, eventually):
+    def ask():
+        warm.add.enqueue({"n": number})
+        eventually(lambda: warm.calls.of(number) and warm.drained())
+
+    verbs = ours(commands(ask))
+
+    assert verbs == ["admit", "start", "complete"]
+
+
+def test_answered_job_costs_a_worker_one_script(commands, warm, number, eventually):
+    asked = warm.add.enqueue({"n": number})
+    asked.result(10)
+    fingerprint = warm.store.read([asked.key])[0].fingerprint
+    headers = {"askonce": {"key": asked.key, "fingerprint": fingerprint}}
+    eventually(warm.drained)
+
+    def copy():
+        warm.app.send_task("add", kwargs={"n": number, "more": 1}, task_id=asked.job, headers=headers)
+        eventually(lambda: "job.reused" in warm.names(asked.job))
+
+    verbs = ours(commands(copy))
+
+    assert verbs == ["start"]
+
+
+def test_foreign_message_of_an_answered_question_costs_a_worker_one_script(
+    commands, warm, number, eventually
+):
+    warm.add.enqueue({"n": number}).result(10)
+    eventually(warm.drained)
+
+    def ask():
+        warm.app.send_task("add", (number,))
+        eventually(warm.drained)
+
+    verbs = ours(commands(ask))
+
+    assert verbs == ["admit"]

@@ -1,0 +1,50 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+API = Path(__file__).with_name("api.py")
+
+
+def check(file, cache):
+    """Run the type checker on *file*; return its exit code and what it says."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", str(cache)]
+    done = subprocess.run(
+        [*command, "--config-file", "pyproject.toml", str(file)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("mypy")
+
+
+def test_public_api_is_typed_as_promised(cache):
+    assert check(API, cache) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("promise", "broken"),
+    [
+        ('        case Conflict():\n            return "conflict"\n', ""),
+        ("assert_type(result.cost_usd, float | None)", "assert_type(result.cost_usd, float)"),
+        ('            return "duplicate"', "            return outcome.handle.job"),
+    ],
+    ids=["outcome forgotten", "unknown cost forgotten", "handle of a duplicate"],
+)
+def test_checker_notices_a_broken_promise(cache, tmp_path, promise, broken):
+    text = API.read_text()
+    assert promise in text
+    (tmp_path / "broken.py").write_text(text.replace(promise, broken))
+
+    code, _ = check(tmp_path / "broken.py", cache)
+
+    assert code == 1

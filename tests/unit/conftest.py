@@ -1,0 +1,203 @@
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event as Signal
+from threading import Thread
+
+import pytest
+
+from askonce.adapters.memory_store import MemoryStore
+from askonce.enqueue import Producer
+from askonce.errors import SendFailed, StoreUnavailable
+from askonce.execute import Delivery, Executor
+from askonce.inline import Caller
+from askonce.key import identify
+from askonce.lease import LeaseRenewer
+from askonce.spec import JobSpec, RetryPolicy
+
+QUESTION = {"currency": "BRL", "day": "2026-11-20"}
+ANSWER = {"rate": 5.25}
+
+SPEC = JobSpec(
+    name="rates.fetch",
+    key_fields=("currency",),
+    soft_ttl=60.0,
+    hard_ttl=600.0,
+    failure_ttl=120.0,
+    lease=30.0,
+    queue_deadline=60.0,
+    retry=RetryPolicy(max_attempts=3, base=5.0, cap=300.0),
+)
+
+
+class Sender:
+    """A broker that keeps what it is given, or refuses it."""
+
+    def __init__(self):
+        self.sent, self.refuses = [], False
+
+    def send(self, message):
+        if self.refuses:
+            raise SendFailed(key=message.key, job=message.job)
+        self.sent.append(message)
+
+
+class Heard(list):
+    """Every event, in order."""
+
+    @property
+    def names(self):
+        return [event.name for event in self]
+
+    def named(self, name):
+        return [event for event in self if event.name == name]
+
+
+class Failing:
+    """A store whose *verb* does not answer the next *times* times."""
+
+    def __init__(self, store, verb, times, error=None):
+        self._store, self._verb = store, verb
+        self._error = error or StoreUnavailable(verb=verb, reason="TimeoutError")
+        self.left, self.calls = times, 0
+
+    def __getattr__(self, name):
+        method = getattr(self._store, name)
+        return method if name != self._verb else self._failing(method)
+
+    def _failing(self, method):
+        def call(*args):
+            self.calls += 1
+            if self.left > 0:
+                self.left -= 1
+                raise self._error
+            return method(*args)
+
+        return call
+
+
+class Scene:
+    """One producer and one worker on one store; the clock is the store's, and only a test moves it."""
+
+    question, answer, spec = QUESTION, ANSWER, SPEC
+
+    def __init__(self, clock):
+        self.clock, self.sender, self.heard, self.deferred = clock, Sender(), Heard(), []
+        self.use(MemoryStore(clock))
+
+    def use(self, store, spec=None):
+        """Go on with *store*, and with *spec* where it is given."""
+        self.store, self.spec = store, spec or self.spec
+        self.producer = Producer(store=store, sender=self.sender, listen=self.heard.append)
+        self.leases = LeaseRenewer(store, listen=self.heard.append)
+        self.executor = Executor(
+            store=store,
+            leases=self.leases,
+            listen=self.heard.append,
+            on_deferred=lambda key, after: self.deferred.append((key, after)),
+            holder="worker-1:7",
+            draw=lambda _low, high: high,
+        )
+        self.caller = Caller(executor=self.executor)
+
+    def fail_on(self, verb, times=10**9, error=None):
+        """Let *verb* fail the next *times* times."""
+        failing = Failing(self.store, verb, times, error)
+        self.use(failing)
+        return failing
+
+    def ask(self, question=QUESTION, **options):
+        return self.producer.enqueue(self.spec, question, **options)
+
+    def work(self, body=lambda: ANSWER, number=-1):
+        """Execute the message sent last, or the one of *number*."""
+        return self.executor.execute(self.delivery(number), body)
+
+    def delivery(self, number=-1):
+        message = self.sender.sent[number]
+        return Delivery(
+            spec=self.spec,
+            key=message.key,
+            job=message.job,
+            fingerprint=message.fingerprint,
+            payload=lambda: message.payload,
+        )
+
+    def call(self, body=lambda: ANSWER, question=QUESTION, timeout=5.0, **options):
+        """Ask and answer in this thread."""
+        identity = identify(self.spec, question)
+        return self.caller.call(self.spec, identity, body, timeout=timeout, **options)
+
+    def answered(self, question=QUESTION, body=lambda: ANSWER):
+        """Ask and work in one go."""
+        asked = self.ask(question)
+        self.work(body)
+        return asked
+
+    def stale(self):
+        """An answer that is too old but still kept."""
+        asked = self.answered()
+        self.clock.advance(self.spec.soft_ttl)
+        return asked
+
+    def read(self, key=None):
+        return self.store.read([key or self.sender.sent[0].key])[0]
+
+
+@pytest.fixture
+def scene(clock):
+    return Scene(clock)
+
+
+@pytest.fixture
+def raising():
+    """Make a body that raises."""
+
+    def make(error):
+        def body():
+            raise error
+
+        return body
+
+    return make
+
+
+class Running:
+    """A body that runs in a thread until it is let go."""
+
+    def __init__(self, run):
+        self._go, self.began, self.outcome = Signal(), Signal(), None
+
+        def body():
+            self.began.set()
+            assert self._go.wait(10), "never let go"
+            return ANSWER
+
+        self._thread = Thread(target=lambda: setattr(self, "outcome", run(body)), daemon=True)
+        self._thread.start()
+        assert self.began.wait(10), "the body never began"
+
+    def finish(self):
+        self._go.set()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        return self.outcome
+
+
+@pytest.fixture
+def running():
+    """Start a body in a thread: give it a function that runs a body."""
+    started = []
+
+    def start(run):
+        started.append(Running(run))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.finish()
+
+
+@pytest.fixture
+def threads():
+    """Run functions in threads."""
+    with ThreadPoolExecutor(24) as pool:
+        yield pool

@@ -1,0 +1,102 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from askonce.adapters.redis_store import VERBS
+from askonce.store import Store
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("askonce", "tasks", "producer", "worker", "sandbox")
+SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+LUA = ROOT / "askonce" / "adapters" / "lua"
+#: Imports code and prints which of some modules came with it.
+PROBE = "import sys; {code}; print([name for name in {names} if name in sys.modules])"
+
+
+def loaded(code, names):
+    """Return which modules of *names* a new interpreter has after *code*."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE.format(code=code, names=list(names))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return ast.literal_eval(done.stdout.splitlines()[-1])
+
+
+def test_there_is_something_to_check():
+    assert len(SOURCES) > 40
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_file_is_short_enough_to_read(path):
+    assert len(path.read_text().splitlines()) <= 300
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_function_is_short_enough_to_read(path):
+    functions = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+    assert [f.name for f in functions if f.end_lineno - f.lineno >= 50] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_module_says_what_it_decides(path):
+    if path.name != "__main__.py" or path.read_text():
+        assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+def test_engine_knows_no_vendor():
+    vendors = ["celery", "kombu", "redis", "openai", "pydantic", "httpx2"]
+
+    assert (
+        loaded("import askonce, askonce.enqueue, askonce.execute, askonce.inline, askonce.reaper", vendors)
+        == []
+    )
+    assert loaded("import askonce.adapters.memory_store", vendors) == []
+
+
+def test_help_of_the_command_line_is_not_kept_waiting():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "producer", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+    assert "click" in imported
+    assert not imported & {"celery", "kombu", "redis", "openai", "pydantic", "httpx2"}
+
+
+def test_producer_loads_no_task_body():
+    bodies = ["openai", "httpx2", "tasks.orders", "tasks.lookups", "tasks.meetings", "tasks.language_model"]
+
+    assert loaded("import producer.client, producer.batch, producer.explain, producer.__main__", bodies) == []
+
+
+def test_every_verb_of_the_store_is_one_script():
+    verbs = {name for name in vars(Store) if not name.startswith("_")} - {"subscribe"}
+
+    assert sorted(verbs) == sorted(VERBS)
+    assert {path.stem for path in LUA.iterdir()} == verbs | {"clock", "record"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_script_says_what_it_takes_and_returns(verb):
+    header = [line for line in (LUA / f"{verb}.lua").read_text().splitlines() if line.startswith("--")]
+
+    assert header[0].startswith(f"-- {verb}: ")
+    assert any("KEYS" in line for line in header)
+    assert any("returns" in line for line in header)

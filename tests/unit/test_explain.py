@@ -1,0 +1,191 @@
+import json
+from dataclasses import replace
+
+import click
+import pytest
+
+from askonce.enqueue import Admitted
+from askonce.errors import Configuration, Permanent, Transient
+from askonce.record import Answer
+from askonce.spec import RetryPolicy
+from producer.client import Client
+from producer.explain import explain_row, rows_of
+from producer.rows import BadRow, Row
+
+MARKER = "hunter2-of-ana-souza"
+CORRECTED = {"currency": "BRL", "day": "2026-11-21"}
+
+
+@pytest.fixture
+def explain(scene):
+    def explain(payload=None, tenant=""):
+        client = Client(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
+        row = Row(number=3, payload=scene.question if payload is None else payload)
+        return explain_row(client, scene.spec.name, row, tenant)
+
+    return explain
+
+
+def given_up(on_give_up):
+    def happen(scene, raising):
+        scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=1, on_give_up=on_give_up)))
+        scene.answered(body=raising(Transient("http_503")))
+
+    return happen
+
+
+def run_late(scene, attempts):
+    scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=attempts)))
+    scene.ask()
+    delivery = scene.delivery()
+    scene.store.start(delivery.key, delivery.job, "owner", delivery.fingerprint, 30.0)
+    scene.clock.advance(30)
+
+
+STATES = {
+    "nothing": lambda scene, raising: None,
+    "queued": lambda scene, raising: scene.ask(),
+    "message lost": lambda scene, raising: (scene.ask(), scene.clock.advance(60)),
+    "worker lost": lambda scene, raising: run_late(scene, 2),
+    "fresh": lambda scene, raising: scene.answered(),
+    "fresh and refreshed": lambda scene, raising: (scene.answered(), scene.ask(force=True)),
+    "stale": lambda scene, raising: scene.stale(),
+    "stale and refreshed": lambda scene, raising: (scene.stale(), scene.ask()),
+    "resting between attempts": lambda scene, raising: scene.answered(body=raising(Transient("http_503"))),
+    "rested": lambda scene, raising: (
+        scene.answered(body=raising(Transient("http_503"))),
+        scene.clock.advance(9),
+    ),
+    "failed": lambda scene, raising: scene.answered(body=raising(Permanent("http_404"))),
+    "failed a while ago": lambda scene, raising: (
+        scene.answered(body=raising(Permanent("http_404"))),
+        scene.clock.advance(120),
+    ),
+    "wrongly configured": lambda scene, raising: scene.answered(body=raising(Configuration("http_401"))),
+    "fallen back": lambda scene, raising: scene.answered(body=lambda: Answer(value=None, source="default")),
+    "quarantined": given_up("quarantine"),
+    "given up, resting": given_up("backoff"),
+    "invalidated": lambda scene, raising: scene.store.invalidate(scene.answered().key),
+    "other payload": lambda scene, raising: scene.answered(CORRECTED),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_verdict_is_what_asking_then_does(scene, explain, raising, state):
+    STATES[state](scene, raising)
+    before = len(scene.sender.sent)
+
+    told = explain()
+
+    scene.ask()
+    assert told["would_call"] is (len(scene.sender.sent) > before), told["why"]
+
+
+def test_verdict_on_a_lost_worker_counts_its_attempts(scene, explain):
+    run_late(scene, 1)
+
+    told = explain()
+
+    assert not isinstance(scene.ask(), Admitted)
+    assert len(scene.sender.sent) == 1
+    assert told["would_call"] is False
+
+
+def test_other_payload_is_refused_where_the_task_says_so(scene, explain):
+    scene.use(scene.store, replace(scene.spec, on_mismatch="conflict"))
+    scene.answered(CORRECTED)
+
+    assert explain()["would_call"] is False
+
+
+def test_explaining_changes_nothing(scene, explain):
+    scene.ask()
+    before = scene.read()
+    explain()
+
+    assert scene.read() == before
+    assert len(scene.sender.sent) == 1
+
+
+def test_key_is_the_one_that_asking_uses(scene, explain):
+    told = explain(tenant="shop")
+
+    asked = scene.ask(tenant="shop")
+
+    assert (told["row"], told["task"], told["key"]) == (3, "rates.fetch", asked.key)
+    assert told["fingerprint"] == scene.sender.sent[0].fingerprint
+    assert (told["identity"], told["identity_is"]) == ({"currency": "BRL"}, "key fields")
+
+
+def test_payload_without_a_key_field_is_its_own_identity(explain):
+    told = explain({"day": "2026-11-20"})
+
+    assert (told["identity"], told["identity_is"]) == ({"day": "2026-11-20"}, "the whole payload")
+
+
+def test_long_identity_is_told_by_its_size(explain):
+    assert explain({"note": "x" * 3000})["identity"] == "3011 bytes"
+
+
+def test_running_job_is_told_with_its_holder_and_without_its_right_to_write(scene, explain, running):
+    scene.ask()
+    running(scene.work)
+    scene.clock.advance(10)
+
+    told = explain()
+
+    assert (told["state"], told["holder"], told["lease_left_seconds"]) == ("running", "worker-1:7", 20.0)
+    assert scene.read().owner.rpartition(":")[2] not in json.dumps(told)
+
+
+def test_queued_job_is_told_with_its_deadline_and_its_resends(scene, explain):
+    asked = scene.ask()
+    scene.clock.advance(60)
+    scene.ask()
+
+    told = explain()
+
+    assert (told["state"], told["job"], told["resent"]) == ("queued", asked.job, 1)
+    assert (told["queue_deadline_seconds"], told["lease_left_seconds"], told["holder"]) == (120.0, None, None)
+
+
+def test_kept_failure_is_told_with_its_reason(scene, explain, raising):
+    scene.answered(body=raising(Permanent("http_404")))
+
+    told = explain()
+
+    assert (told["state"], told["failure"]) == ("failed", {"kind": "permanent", "reason": "http_404"})
+
+
+def test_answer_is_told_by_its_age_only(scene, explain):
+    scene.answered(body=lambda: {"secret": MARKER})
+    scene.clock.advance(7)
+
+    told = explain()
+
+    assert (told["state"], told["answer_age_seconds"]) == ("done", 7.0)
+    assert MARKER not in json.dumps(told)
+
+
+def test_bad_payload_is_explained_as_bad(scene, explain):
+    client = Client(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
+    bad = BadRow(number=2, field="n", reason="given twice")
+
+    assert explain_row(client, "rates.fetch", bad, "") == {
+        "row": 2,
+        "error": {"field": "n", "reason": "given twice"},
+    }
+    assert explain({"x": float("nan")})["error"]["field"] == "x"
+
+
+def test_payload_is_given_as_json_or_as_a_file(tmp_path):
+    (tmp_path / "rows").write_bytes(b'{"n":1}\n{"n":2}\n')
+
+    assert list(rows_of(' {"n":1}')) == [Row(number=1, payload={"n": 1})]
+    assert [row.payload for row in rows_of(str(tmp_path / "rows"))] == [{"n": 1}, {"n": 2}]
+    assert isinstance(next(iter(rows_of('{"n":'))), BadRow)
+
+
+def test_file_that_is_not_there_is_a_usage_error(tmp_path):
+    with pytest.raises(click.UsageError, match="No such file"):
+        list(rows_of(str(tmp_path / "nowhere")))

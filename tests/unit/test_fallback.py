@@ -1,0 +1,146 @@
+from dataclasses import replace
+from threading import Barrier
+
+import pytest
+
+from askonce.enqueue import Admitted, Attached
+from askonce.errors import ResultTimeout
+from askonce.execute import Computed
+from askonce.record import Answer
+from askonce.store import Write
+
+UNKNOWN = {"rate": None}
+
+
+@pytest.mark.parametrize("source", ["stale", "default"])
+class TestFallback:
+    def test_reaches_the_waiters_of_its_job(self, scene, source):
+        first, second = scene.ask(), scene.ask()
+
+        scene.work(lambda: Answer(value=UNKNOWN, source=source))
+
+        for asked in (first, second):
+            assert (asked.result(0).value, asked.result(0).source) == (UNKNOWN, source)
+
+    def test_reaches_nobody_else(self, scene, source):
+        scene.answered(body=lambda: Answer(value=UNKNOWN, source=source))
+
+        asked = scene.ask()
+
+        assert isinstance(asked, Admitted)
+        assert asked.stale is None
+        scene.work()
+        assert asked.result(0).value == scene.answer
+
+    def test_reaches_no_waiter_of_an_earlier_job(self, scene, source):
+        earlier = scene.ask()
+        scene.store.invalidate(earlier.key)
+        scene.answered(body=lambda: Answer(value=UNKNOWN, source=source))
+
+        with pytest.raises(ResultTimeout):
+            earlier.result(0)
+        scene.work()
+        assert earlier.result(0).value == scene.answer
+
+    def test_leaves_the_earlier_good_answer_alone(self, scene, source):
+        scene.stale()
+        before = scene.read().value
+        scene.ask()
+        scene.work(lambda: Answer(value=UNKNOWN, source=source))
+
+        after = scene.read().value
+
+        assert (after.data, after.stored_at, after.fence) == (before.data, before.stored_at, before.fence)
+        assert not after.fresh
+        assert scene.ask().stale.value == scene.answer
+
+    def test_does_not_prolong_the_earlier_answer(self, scene, source):
+        scene.stale()
+        scene.ask()
+        scene.work(lambda: Answer(value=UNKNOWN, source=source))
+        scene.clock.advance(scene.spec.hard_ttl - scene.spec.soft_ttl)
+
+        assert scene.read().value is None
+
+    def test_is_reported_with_its_source(self, scene, source):
+        scene.ask()
+
+        executed = scene.work(lambda: Answer(value=UNKNOWN, source=source))
+
+        assert isinstance(executed, Computed)
+        assert (executed.result.source, executed.stored) == (source, Write.OK)
+        [event] = scene.heard.named("job.completed")
+        assert event.data["source"] == source
+
+
+def test_answer_is_stored_once_the_store_is_back(scene):
+    scene.use(scene.store, replace(scene.spec, lease=2.0))
+    scene.ask()
+    failing = scene.fail_on("complete", times=3)
+
+    executed = scene.work()
+
+    assert executed.stored is Write.OK
+    assert failing.calls == 4
+    assert scene.ask().result(0).value == scene.answer
+
+
+def test_fallback_is_stored_once_the_store_is_back(scene):
+    scene.use(scene.store, replace(scene.spec, lease=2.0))
+    asked = scene.ask()
+    failing = scene.fail_on("fail", times=2)
+
+    scene.work(lambda: Answer(value=UNKNOWN, source="default"))
+
+    assert failing.calls == 3
+    assert asked.result(0).value == UNKNOWN
+
+
+def test_answer_that_could_not_be_stored_is_reported_and_still_returned(scene):
+    scene.use(scene.store, replace(scene.spec, lease=0.1))
+    scene.ask()
+    failing = scene.fail_on("complete")
+
+    executed = scene.work()
+
+    assert isinstance(executed, Computed)
+    assert (executed.stored, executed.result.value) == (Write.UNAVAILABLE, scene.answer)
+    assert failing.calls > 2
+    assert [event.name for event in scene.heard][-1] == "job.unstored"
+
+
+def test_storing_is_given_up_when_a_lease_could_not_have_lasted(scene):
+    ticks = iter(range(1000))
+    scene.use(scene.store, replace(scene.spec, lease=0.1))
+    scene.ask()
+    failing = scene.fail_on("complete")
+    scene.executor = replace(scene.executor, clock=lambda: next(ticks) * 0.03)
+
+    scene.work()
+
+    # This clock makes a step of 0.03 s for each try.
+    assert failing.calls == 4
+
+
+def test_twenty_askers_at_once_make_one_job(scene, threads):
+    barrier = Barrier(20)
+
+    def ask(_number):
+        barrier.wait(10)
+        return scene.ask()
+
+    outcomes = list(threads.map(ask, range(20)))
+
+    assert sorted(type(each).__name__ for each in outcomes) == ["Admitted"] + ["Attached"] * 19
+    assert len({each.job for each in outcomes}) == 1
+    assert len(scene.sender.sent) == 1
+    assert isinstance(outcomes[0], Admitted | Attached)
+
+
+def test_asker_who_comes_too_late_for_a_fallback_asks_anew(scene):
+    asked = scene.answered(body=lambda: Answer(value=UNKNOWN, source="default"))
+    scene.clock.advance(120)
+
+    with pytest.raises(ResultTimeout):
+        asked.result(0)
+    assert len(scene.sender.sent) == 2

@@ -1,0 +1,226 @@
+from dataclasses import replace
+from threading import Barrier, current_thread
+
+import pytest
+
+from askonce.errors import (
+    Configuration,
+    FingerprintMismatch,
+    JobFailed,
+    Permanent,
+    ResultTimeout,
+    StoreUnavailable,
+    Transient,
+)
+from askonce.execute import Reused
+from askonce.record import Answer
+from askonce.spec import RetryPolicy
+
+CORRECTED = {"currency": "BRL", "day": "2026-11-21"}
+
+
+def never():
+    pytest.fail("the body was run")
+
+
+def test_call_is_made_in_the_askers_thread_and_its_answer_kept(scene):
+    ran_in = []
+
+    made = scene.call(lambda: ran_in.append(current_thread()) or scene.answer)
+    kept = scene.call(never)
+
+    assert ran_in == [current_thread()]
+    assert (made.value, made.source) == (scene.answer, "call")
+    assert (kept.value, kept.source) == (scene.answer, "cache")
+    assert kept.job == made.job
+
+
+def test_job_is_named_by_its_asker_where_a_name_is_given(scene):
+    assert scene.call(job="my-job").job == "my-job"
+
+
+def test_queued_job_is_run_here_instead_of_waited_for(scene):
+    asked = scene.ask()
+
+    result = scene.call()
+
+    assert (result.value, result.job) == (scene.answer, asked.job)
+    assert isinstance(scene.work(never), Reused)
+
+
+def test_running_job_is_waited_for(scene, running, threads, eventually):
+    asked = scene.ask()
+    other = running(lambda body: scene.work(lambda: [body(), "theirs"]))
+    watched = scene.fail_on("subscribe", times=0)
+    caller = threads.submit(scene.call, never)
+    eventually(lambda: watched.calls)
+
+    other.finish()
+
+    assert caller.result(10).value == [scene.answer, "theirs"]
+    assert caller.result().job == asked.job
+
+
+def test_running_job_is_taken_over_when_its_lease_is_over(scene, running):
+    scene.ask()
+    running(scene.work)
+    scene.clock.advance(scene.spec.lease)
+
+    result = scene.call(lambda: "ours")
+
+    assert (result.value, result.attempts) == ("ours", 2)
+
+
+def test_twenty_threads_make_one_call(scene, threads):
+    calls, barrier = [], Barrier(20)
+
+    def ask(_number):
+        barrier.wait(10)
+        return scene.call(lambda: calls.append(1) or scene.answer)
+
+    results = list(threads.map(ask, range(20)))
+
+    assert len(calls) == 1
+    assert [result.value for result in results] == [scene.answer] * 20
+    assert len({result.job for result in results}) == 1
+
+
+def test_patience_ends_with_a_timeout_that_names_key_and_state(scene, running):
+    asked = scene.ask()
+    running(scene.work)
+
+    with pytest.raises(ResultTimeout) as caught:
+        scene.call(never, timeout=0.02)
+
+    assert (caught.value.key, caught.value.state) == (asked.key, "running")
+
+
+def test_failed_call_is_tried_again_after_its_rest(scene):
+    policy = RetryPolicy(max_attempts=3, base=0.01)
+    scene.use(scene.store, replace(scene.spec, retry=policy))
+    scene.executor = replace(scene.executor, draw=lambda low, _high: low)
+    scene.caller = replace(scene.caller, executor=scene.executor)
+    calls = []
+
+    def body():
+        calls.append(1)
+        if len(calls) < 3:
+            raise Transient("http_503")
+        return scene.answer
+
+    result = scene.call(body)
+
+    assert (result.value, result.attempts) == (scene.answer, 3)
+
+
+def test_failed_call_is_left_to_this_loop_and_to_no_reaper(scene, raising):
+    with pytest.raises(ResultTimeout):
+        scene.call(raising(Transient("http_503")), timeout=0.02)
+
+    assert scene.deferred == []
+
+
+def test_resting_job_is_waited_for_without_asking_all_the_time(scene, raising):
+    counted = scene.fail_on("admit", times=0)
+
+    with pytest.raises(ResultTimeout):
+        scene.call(raising(Transient("http_503")), timeout=0.3)
+
+    assert counted.calls <= 5
+
+
+def test_stale_answer_is_served_when_the_call_fails(scene, raising):
+    scene.stale()
+
+    result = scene.call(raising(Transient("http_503")))
+
+    assert (result.value, result.source) == (scene.answer, "stale")
+
+
+def test_stale_answer_is_served_without_a_call_while_the_job_rests(scene, raising):
+    scene.stale()
+    scene.call(raising(Transient("http_503")))
+
+    result = scene.call(never)
+
+    assert (result.value, result.source) == (scene.answer, "stale")
+
+
+def test_stale_answer_is_served_when_the_last_attempt_fails(scene, raising):
+    policy = RetryPolicy(max_attempts=1, base=5.0, on_give_up="backoff")
+    scene.use(scene.store, replace(scene.spec, retry=policy))
+    scene.stale()
+
+    result = scene.call(raising(Transient("http_503")))
+
+    assert (result.value, result.source) == (scene.answer, "stale")
+
+
+def test_stale_answer_is_served_while_a_given_up_key_rests(scene, raising):
+    policy = RetryPolicy(max_attempts=1, base=5.0, on_give_up="backoff")
+    scene.use(scene.store, replace(scene.spec, retry=policy))
+    scene.stale()
+    scene.ask()
+    scene.work(raising(Transient("http_503")))
+
+    result = scene.call(never)
+
+    assert (result.value, result.source) == (scene.answer, "stale")
+
+
+def test_given_up_key_that_rests_without_an_answer_fails_at_once(scene, raising):
+    policy = RetryPolicy(max_attempts=1, base=5.0, on_give_up="backoff")
+    scene.use(scene.store, replace(scene.spec, retry=policy))
+    scene.ask()
+    scene.work(raising(Transient("http_503")))
+
+    with pytest.raises(JobFailed, match="kind=transient reason=http_503"):
+        scene.call(never)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(Permanent("http_404"), "permanent"), (Configuration("http_401"), "configuration")]
+)
+def test_call_that_can_not_succeed_fails_with_its_kind(scene, raising, error, kind):
+    with pytest.raises(JobFailed) as caught:
+        scene.call(raising(error))
+
+    assert (caught.value.kind, caught.value.reason, caught.value.attempts) == (kind, error.reason, 1)
+
+
+def test_kept_failure_answers_without_a_call(scene, raising):
+    scene.answered(body=raising(Permanent("http_404")))
+
+    with pytest.raises(JobFailed, match="kind=permanent reason=http_404"):
+        scene.call(never)
+
+
+def test_key_of_another_payload_is_refused_where_the_task_says_so(scene):
+    scene.use(scene.store, replace(scene.spec, on_mismatch="conflict"))
+    scene.answered()
+
+    with pytest.raises(FingerprintMismatch):
+        scene.call(never, CORRECTED)
+
+
+@pytest.mark.parametrize("verb", ["admit", "start"])
+def test_body_is_not_run_while_the_store_does_not_answer(scene, verb):
+    scene.fail_on(verb)
+
+    with pytest.raises(StoreUnavailable):
+        scene.call(never)
+
+
+def test_fallback_is_returned_and_not_kept(scene):
+    first = scene.call(lambda: Answer(value=None, source="default"))
+    second = scene.call()
+
+    assert (first.value, first.source) == (None, "default")
+    assert (second.value, second.source) == (scene.answer, "call")
+
+
+def test_answer_that_could_not_be_stored_still_reaches_its_asker(scene):
+    scene.use(scene.store, replace(scene.spec, lease=0.05))
+    scene.fail_on("complete")
+
+    assert scene.call().value == scene.answer

@@ -1,0 +1,78 @@
+import logging
+
+import pytest
+
+from askonce.events import Event
+from worker import logs
+
+KEY = "0123456789abcdef" * 4
+
+
+@pytest.fixture
+def logged(caplog):
+    """Tell an event and return its record."""
+    caplog.set_level(logging.INFO, logger="askonce")
+
+    def tell(name, **data):
+        logs.listen(Event(name=name, task="rates.fetch", key=KEY, job="job-1", data=data))
+        return caplog.records[-1]
+
+    return tell
+
+
+@pytest.fixture
+def untouched_loggers(monkeypatch):
+    for name in logs._CHATTY:
+        logger = logging.getLogger(name)
+        monkeypatch.setattr(logger, "level", logger.level)
+
+
+def test_event_is_one_line_with_its_name_first(logged):
+    line = logged("job.completed", run_seconds=0.12345, source="call").getMessage()
+
+    assert line == (
+        "job.completed task=rates.fetch key=0123456789abcdef job=job-1 run_seconds=0.123 source=call"
+    )
+
+
+def test_what_is_not_known_is_left_out(logged):
+    assert "cost_usd" not in logged("job.completed", cost_usd=None, reason="").getMessage()
+
+
+def test_nought_is_not_unknown(logged):
+    assert logged("job.completed", cost_usd=0.0, resends=0).getMessage().endswith("cost_usd=0.000 resends=0")
+
+
+def test_percent_sign_in_an_event_does_no_harm(logged):
+    assert logged("job.failed", reason="100%s").getMessage().endswith("reason=100%s")
+
+
+WARNINGS = {"job.failed", "job.fenced", "job.unstored", "job.send_failed", "lease.lost", "reaper.failed"}
+
+
+@pytest.mark.parametrize(
+    "name", sorted(WARNINGS | {"job.admitted", "job.hit", "job.completed", "job.deferred"})
+)
+def test_what_a_person_may_want_to_look_at_is_a_warning(logged, name):
+    assert logged(name).levelno == (logging.WARNING if name in WARNINGS else logging.INFO)
+
+
+def test_every_warning_is_an_event_that_there_is():
+    from askonce import events
+
+    assert {name for name in logs._WARNINGS if name not in events.__doc__} == set()
+
+
+def test_line_that_nobody_reads_is_not_made(monkeypatch, caplog):
+    caplog.set_level(logging.WARNING, logger="askonce")
+    monkeypatch.setattr(logs, "_line", lambda _event: pytest.fail("made"))
+
+    logs.listen(Event(name="job.hit"))
+
+
+def test_libraries_that_tell_addresses_are_quietened(untouched_loggers):
+    logs.configure(logging.INFO)
+
+    assert not logging.getLogger("httpx2").isEnabledFor(logging.INFO)
+    assert not logging.getLogger("celery.app.trace").isEnabledFor(logging.INFO)
+    assert logging.getLogger("httpx2").isEnabledFor(logging.WARNING)

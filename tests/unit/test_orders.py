@@ -1,0 +1,165 @@
+from dataclasses import replace
+
+import pytest
+
+from askonce.errors import Configuration, Permanent, StoreUnavailable, Transient
+from askonce.record import Answer, Result
+from askonce.spec import JobSpec, RetryPolicy
+from tasks.lookups import Customers
+from tasks.orders import UNKNOWN, enrich
+
+ORDER = {"order_id": "o-1", "cliente_id": 7, "total": 10.5}
+ANA = {"cliente_id": "7", "cliente_nome": "Ana Souza"}
+
+
+class Service:
+    """A look-up service that answers, or fails with the errors it is given."""
+
+    def __init__(self):
+        self.asked, self.errors = [], []
+
+    def fetch(self, *segments):
+        self.asked.append(segments)
+        if self.errors:
+            raise self.errors.pop(0)
+        return ANA
+
+
+class Known:
+    """Customers as an order sees them: one of them, or none."""
+
+    def __init__(self, value, source="call"):
+        self._found = value and Result(
+            key="k",
+            job="j",
+            value=value,
+            source=source,
+            age=0.0,
+            attempts=1,
+            fence=1,
+            cost_usd=None,
+            usage={},
+            stored_at=0.0,
+        )
+
+    def get(self, _cliente_id):
+        return self._found
+
+
+@pytest.fixture
+def service():
+    return Service()
+
+
+@pytest.fixture
+def customers(scene, service):
+    spec = JobSpec(
+        name="customers.lookup",
+        key_fields=("cliente_id",),
+        soft_ttl=300.0,
+        hard_ttl=600.0,
+        retry=RetryPolicy(max_attempts=1, base=5.0, on_give_up="backoff"),
+    )
+    scene.use(scene.store, spec)
+    return Customers(scene.caller, service, spec)
+
+
+@pytest.mark.parametrize("source", ["call", "cache"])
+def test_known_customer_is_added_to_the_order(source):
+    answer = enrich(ORDER, Known(ANA, source))
+
+    assert answer == Answer(
+        value={**ORDER, "cliente_nome": "Ana Souza", "cliente": ANA, "cliente_fonte": "api"}
+    )
+
+
+def test_last_known_customer_is_added_and_marked_in_answer_and_source():
+    answer = enrich(ORDER, Known(ANA, "stale"))
+
+    assert answer.source == "stale"
+    assert (answer.value["cliente_nome"], answer.value["cliente_fonte"]) == ("Ana Souza", "stale")
+
+
+def test_unknown_customer_is_openly_unknown():
+    answer = enrich(ORDER, Known(None))
+
+    assert answer == Answer(
+        value={**ORDER, "cliente_nome": "Desconhecido", "cliente_fonte": "default"}, source="default"
+    )
+
+
+def test_customer_without_a_name_is_unknown_by_name_only():
+    answer = enrich(ORDER, Known({"cliente_id": "7"}))
+
+    assert (answer.value["cliente_nome"], answer.source) == (UNKNOWN, "call")
+
+
+def test_order_itself_is_left_alone():
+    order = dict(ORDER)
+
+    enrich(order, Known(ANA))
+
+    assert order == ORDER
+
+
+def test_customer_is_looked_up_once_for_many_orders(customers, service):
+    found = [customers.get(7) for _ in range(5)]
+
+    assert [each.value for each in found] == [ANA] * 5
+    assert service.asked == [("customers", "7")]
+
+
+def test_number_and_text_name_the_same_customer(customers, service):
+    assert customers.get(7).key == customers.get("7").key
+    assert len(service.asked) == 1
+
+
+def test_customer_is_looked_up_again_when_the_answer_is_old(scene, customers, service):
+    customers.get(7)
+    scene.clock.advance(300)
+    customers.get(7)
+
+    assert len(service.asked) == 2
+
+
+@pytest.mark.parametrize("error", [Permanent("http_404"), Transient("http_503")])
+def test_customer_that_can_not_be_looked_up_is_none(customers, service, error):
+    service.errors = [error]
+
+    assert customers.get(7) is None
+
+
+def test_last_known_customer_is_served_while_the_service_is_sick(scene, customers, service):
+    customers.get(7)
+    scene.clock.advance(300)
+    service.errors = [Transient("http_503")]
+
+    found = customers.get(7)
+
+    assert (found.value, found.source) == (ANA, "stale")
+
+
+def test_sick_service_is_given_a_rest(customers, service):
+    service.errors = [Transient("http_503")]
+    customers.get(7)
+
+    assert customers.get(7) is None
+    assert len(service.asked) == 1
+
+
+def test_refused_credentials_reach_the_operator(customers, service):
+    service.errors = [Configuration("http_401")]
+
+    with pytest.raises(Configuration, match="http_401"):
+        customers.get(7)
+
+
+def test_silent_store_is_no_reason_to_guess(scene, customers, service):
+    scene.fail_on("admit")
+    silent = Customers(replace(scene.caller), service, scene.spec)
+
+    with pytest.raises(Transient, match="store_unavailable") as caught:
+        silent.get(7)
+
+    assert service.asked == []
+    assert not isinstance(caught.value.__cause__, StoreUnavailable)

@@ -1,0 +1,259 @@
+from threading import Event as Signal
+
+import pytest
+
+from askonce.errors import SendFailed, StoreUnavailable, Transient
+from askonce.reaper import SLACK, SLICES, Reaper
+from askonce.store import BUCKETS, Lost
+
+EVERYWHERE = range(BUCKETS)
+
+
+class Reaping:
+    """A store that only reaps: it notes where, and gives out what it is told."""
+
+    def __init__(self):
+        self.looks, self.lost, self.errors, self.looked = [], [], [], Signal()
+
+    def reap(self, buckets, _limit):
+        self.looks.append(list(buckets))
+        self.looked.set()
+        if self.errors:
+            raise self.errors.pop()
+        found, self.lost = self.lost, []
+        return found
+
+
+def lost(key="0a" + "0" * 62, resent=1):
+    return Lost(key=key, job="job-1", fingerprint="fp", task="rates.fetch", payload=b"{}", resent=resent)
+
+
+@pytest.fixture
+def reaping():
+    return Reaping()
+
+
+@pytest.fixture
+def sent():
+    return []
+
+
+@pytest.fixture
+def heard():
+    return []
+
+
+@pytest.fixture
+def new_reaper(reaping, sent, heard):
+    """Make reapers that are stopped after the test."""
+    made = []
+
+    def make(store=reaping, send=sent.append, **options):
+        made.append(Reaper(store, send, listen=heard.append, **options))
+        return made[-1]
+
+    yield make
+    for reaper in made:
+        reaper.stop()
+
+
+def test_lost_message_is_sent_again_with_all_it_needs(scene, sent, new_reaper):
+    asked = scene.ask()
+    scene.clock.advance(scene.spec.queue_deadline)
+
+    count = new_reaper(scene.store).sweep(EVERYWHERE)
+
+    [message] = scene.sender.sent
+    assert count == 1
+    [again] = sent
+    assert (again.task, again.key, again.job) == ("rates.fetch", asked.key, asked.job)
+    assert (again.fingerprint, again.payload, again.resent) == (message.fingerprint, message.payload, 1)
+
+
+def test_killed_workers_job_is_sent_again_when_its_lease_is_over(scene, running, sent, new_reaper):
+    scene.ask()
+    running(scene.work)
+    reaper = new_reaper(scene.store)
+    reaper.sweep(EVERYWHERE)
+    before = list(sent)
+
+    scene.clock.advance(scene.spec.lease)
+    reaper.sweep(EVERYWHERE)
+
+    assert (before, len(sent)) == ([], 1)
+
+
+def test_job_is_looked_for_in_the_given_buckets_only(scene, sent, new_reaper):
+    key = scene.ask().key
+    scene.clock.advance(scene.spec.queue_deadline)
+    reaper = new_reaper(scene.store)
+
+    assert reaper.sweep([bucket for bucket in EVERYWHERE if bucket != int(key[:2], 16)]) == 0
+    assert reaper.sweep([int(key[:2], 16)]) == 1
+
+
+def test_two_reapers_never_send_the_same_job(scene, sent, new_reaper, threads):
+    for number in range(40):
+        scene.ask({"currency": f"C{number}"})
+    scene.clock.advance(scene.spec.queue_deadline)
+
+    reapers = [new_reaper(scene.store) for _ in range(8)]
+    counts = list(threads.map(lambda reaper: reaper.sweep(EVERYWHERE), reapers))
+
+    assert sum(counts) == 40
+    assert len({job.key for job in sent}) == len(sent) == 40
+
+
+def test_every_resend_is_told(reaping, heard, new_reaper):
+    reaping.lost = [lost(resent=2)]
+    new_reaper().sweep([10])
+
+    [event] = heard
+    assert (event.name, event.task, event.job, dict(event.data)) == (
+        "job.resent",
+        "rates.fetch",
+        "job-1",
+        {"resends": 2},
+    )
+
+
+def test_every_bucket_is_looked_at_once_in_each_round(reaping, new_reaper, eventually):
+    new_reaper(interval=0.02).start()
+    eventually(lambda: len(reaping.looks) >= 2 * SLICES)
+
+    for round_ in (reaping.looks[:SLICES], reaping.looks[SLICES : 2 * SLICES]):
+        assert sorted(bucket for look in round_ for bucket in look) == list(EVERYWHERE)
+
+
+def test_rounds_have_different_slices(reaping, new_reaper, eventually):
+    new_reaper(interval=0.02).start()
+    eventually(lambda: len(reaping.looks) >= 2 * SLICES)
+
+    assert reaping.looks[:SLICES] != reaping.looks[SLICES : 2 * SLICES]
+
+
+def test_round_takes_the_interval(reaping, new_reaper):
+    new_reaper(interval=3600.0).start()
+    assert reaping.looked.wait(5)
+    reaping.looked.clear()
+
+    assert not reaping.looked.wait(0.1)
+
+
+def test_job_that_rests_is_looked_for_when_its_rest_is_over(reaping, new_reaper, eventually):
+    new_reaper().look_at("0a" + "0" * 62, 0.05)
+
+    eventually(lambda: reaping.looks)
+
+    assert reaping.looks == [[10]]
+
+
+def test_job_that_rests_is_not_looked_for_before(reaping, new_reaper):
+    now = [100.0]
+    reaper = new_reaper(clock=lambda: now[0])
+    reaper.look_at("0a" + "0" * 62, 0.0)
+    reaping.looked.wait(0.2)
+    before = list(reaping.looks)
+
+    now[0] += SLACK
+    reaper.look_at("0b" + "0" * 62, 1000.0)
+
+    assert reaping.looked.wait(5)
+    assert (before, reaping.looks) == ([], [[10]])
+
+
+def test_looks_that_are_due_together_are_one(reaping, new_reaper):
+    now = [100.0]
+    reaper = new_reaper(clock=lambda: now[0])
+    for bucket in ("0c", "0a", "0c"):
+        reaper.look_at(bucket + "0" * 62, 1.0)
+
+    now[0] += 2.0
+    reaper.look_at("ff" + "0" * 62, 1000.0)
+
+    assert reaping.looked.wait(5)
+    assert reaping.looks == [[10, 12]]
+
+
+@pytest.mark.parametrize(
+    "error", [StoreUnavailable(verb="reap", reason="TimeoutError"), RuntimeError("text of a payload")]
+)
+def test_sweep_that_fails_is_told_by_its_type_and_the_next_one_is_made(
+    reaping, heard, sent, new_reaper, eventually, error
+):
+    reaping.errors, reaping.lost = [error], [lost()]
+    new_reaper(interval=0.02).start()
+
+    eventually(lambda: sent)
+
+    assert (heard[0].name, dict(heard[0].data)) == ("reaper.failed", {"reason": type(error).__name__})
+
+
+def test_job_that_the_broker_did_not_take_is_sent_by_a_later_sweep(scene, heard, eventually, new_reaper):
+    scene.ask()
+    scene.clock.advance(scene.spec.queue_deadline)
+    refusals, sent = [SendFailed(key="k", job="j")], []
+
+    def send(job):
+        if refusals:
+            raise refusals.pop()
+        sent.append(job)
+
+    new_reaper(scene.store, send, interval=0.02).start()
+    eventually(lambda: heard)
+    scene.clock.advance(2 * scene.spec.queue_deadline)
+
+    assert eventually(lambda: sent)[0].resent == 2
+
+
+def test_job_that_the_broker_did_not_take_does_not_hold_up_the_others(scene, heard, new_reaper):
+    for number in range(5):
+        scene.ask({"currency": f"C{number}"})
+    scene.clock.advance(scene.spec.queue_deadline)
+    refusals, sent = [SendFailed(key="k", job="j")], []
+
+    def send(job):
+        if refusals:
+            raise refusals.pop()
+        sent.append(job)
+
+    new_reaper(scene.store, send).sweep(EVERYWHERE)
+
+    assert len(sent) == 4
+    assert [event.name for event in heard] == ["job.send_failed"] + ["job.resent"] * 4
+
+
+def test_stop_waits_for_the_sweep_under_way(new_reaper, reaping, threads):
+    sweeping, go_on = Signal(), Signal()
+    reaping.lost = [lost()]
+
+    def send(_job):
+        sweeping.set()
+        assert go_on.wait(10)
+
+    reaper = new_reaper(send=send)
+    reaper.start()
+    assert sweeping.wait(5)
+    stopped = threads.submit(reaper.stop)
+
+    assert not stopped.done()
+    go_on.set()
+    stopped.result(10)
+    assert not reaper._thread.is_alive()
+
+
+def test_stop_without_a_start_does_nothing(new_reaper, reaping):
+    new_reaper().stop()
+
+    assert reaping.looks == []
+
+
+def test_deferred_job_is_run_again_by_executor_and_reaper_together(scene, raising, sent, new_reaper):
+    scene.ask()
+    scene.work(raising(Transient("http_503")))
+    reaper = new_reaper(scene.store)
+
+    assert reaper.sweep(EVERYWHERE) == 0
+    scene.clock.advance(5)
+    assert reaper.sweep(EVERYWHERE) == 1
+    assert scene.work().result.attempts == 2

@@ -1,0 +1,120 @@
+import io
+from time import process_time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producer import rows
+from producer.rows import BadRow, Row, parse_row, read_rows
+
+MARKER = "hunter2-of-ana-souza"
+
+
+def read(text):
+    return list(read_rows(io.BytesIO(text)))
+
+
+def test_every_line_is_a_row_with_its_number():
+    assert read(b'{"n":1}\n{"n":2}\n') == [Row(number=1, payload={"n": 1}), Row(number=2, payload={"n": 2})]
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
+def test_blank_lines_are_skipped_and_counted(ending):
+    assert read(ending.join([b"", b'{"n":1}', b"  ", b"\t", b'{"n":2}'])) == [
+        Row(number=2, payload={"n": 1}),
+        Row(number=5, payload={"n": 2}),
+    ]
+
+
+def test_last_line_needs_no_newline():
+    assert read(b'{"n":1}') == [Row(number=1, payload={"n": 1})]
+
+
+def test_empty_file_has_no_rows():
+    assert read(b"") == []
+
+
+BAD = {
+    "text": (b"hello", "", "not JSON: Expecting value at column 1"),
+    "torn": (b'{"n":}', "", "not JSON: Expecting value at column 6"),
+    "not UTF-8": (b'{"n":"\xff"}', "", "invalid UTF-8 at byte 7"),
+    "list": (b"[1]", "", "must be a JSON object"),
+    "number": (b"7", "", "must be a JSON object"),
+    "given twice": (b'{"n":1,"m":2,"n":3}', "n", "given twice"),
+    "given twice inside": (b'{"a":{"n":1,"n":1}}', "n", "given twice"),
+    "too deep": (b'{"a":' + b"[" * 100_000, "", "not JSON that can be read: too deep or too long a number"),
+    "long number": (
+        b'{"n":' + b"9" * 5000 + b"}",
+        "",
+        "not JSON that can be read: too deep or too long a number",
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "field", "reason"), BAD.values(), ids=BAD)
+def test_bad_line_costs_one_line_and_is_named(line, field, reason):
+    assert read(b'{"n":1}\n' + line + b'\n{"n":2}\n') == [
+        Row(number=1, payload={"n": 1}),
+        BadRow(number=2, field=field, reason=reason),
+        Row(number=3, payload={"n": 2}),
+    ]
+
+
+def test_line_that_is_too_long_is_skipped_without_being_read(monkeypatch):
+    monkeypatch.setattr(rows, "MAX_LINE_BYTES", 16)
+    lengths = []
+
+    class Stream(io.BytesIO):
+        def readline(self, size=-1):
+            line = super().readline(size)
+            lengths.append(len(line))
+            return line
+
+    found = list(read_rows(Stream(b'{"n":"' + b"x" * 100 + b'"}\n{"n":2}\n')))
+
+    assert found == [
+        BadRow(number=1, field="", reason="longer than 16 bytes"),
+        Row(number=2, payload={"n": 2}),
+    ]
+    assert max(lengths) == 16
+
+
+def test_too_long_last_line_without_newline_ends_the_file(monkeypatch):
+    monkeypatch.setattr(rows, "MAX_LINE_BYTES", 16)
+
+    assert read(b'{"n":"' + b"x" * 100) == [BadRow(number=1, field="", reason="longer than 16 bytes")]
+
+
+def test_nan_is_left_to_the_key():
+    [row] = read(b'{"n":NaN}')
+
+    assert isinstance(row, Row)
+
+
+def test_field_given_twice_in_a_long_line_is_found_soon():
+    names = [f'"f{n}":1' for n in range(6_000)]
+    began = process_time()
+
+    row = parse_row(1, ("{" + ",".join([*names, names[-1]]) + "}").encode())
+
+    assert row.field == "f5999"
+    assert process_time() - began < 0.1
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_rows_or_named_and_every_number_is_a_line(text):
+    found = read(text)
+
+    numbers = [each.number for each in found]
+    assert numbers == sorted(set(numbers))
+    assert all(1 <= number <= text.count(b"\n") + 1 for number in numbers)
+
+
+@given(st.text(max_size=20), st.integers(0, 40))
+def test_reason_never_quotes_the_line(junk, cut):
+    line = (f'{{"name":"{MARKER}","more":"{junk}","rest":[1,2'[: 60 + cut]).encode(errors="replace")
+
+    row = parse_row(1, line)
+
+    assert MARKER not in repr(row) if isinstance(row, BadRow) else True

@@ -1,0 +1,207 @@
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks import settings
+from tasks.settings import EXIT_CONFIG, Settings, SettingsInvalid, load, load_or_exit
+
+MARKER = "hunter2-of-ana-souza"
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch, tmp_path):
+    for name in names():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("ENV_FILE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    load.cache_clear()
+    yield
+    load.cache_clear()
+
+
+def names():
+    return [(field.alias or name).upper() for name, field in Settings.model_fields.items()]
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Read an environment of these variables."""
+
+    def read(**variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return load()
+
+    return read
+
+
+def test_environment_without_a_variable_is_usable(read):
+    found = read()
+
+    assert found.store_url() == found.broker_url() == "redis://127.0.0.1:6379/0"
+    assert found.openai_key() is None
+    assert found.namespace == "jobs"
+
+
+GOOD = {
+    "REDIS_PORT": ("6380", 6380),
+    "REDIS_DB": ("3", 3),
+    "REDIS_SSL": ("true", True),
+    "ASKONCE_NAMESPACE": ("shop-2.eu_west", "shop-2.eu_west"),
+    "JOB_LEASE": ("2.5", 2.5),
+    "JOB_QUEUE_DEADLINE": ("10", 10.0),
+    "REAP_INTERVAL": ("0.5", 0.5),
+    "CACHE_TTL_HOURS": ("0.5", 0.5),
+    "CACHE_COMPRESSION_THRESHOLD": ("2048", 2048),
+    "OPENAI_BASE_URL": ("http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1"),
+    "OPENAI_MODEL": ("gpt-6-sol", "gpt-6-sol"),
+    "LLM_API": ("chat", "chat"),
+    "LLM_TIMEOUT": ("30", 30.0),
+    "LLM_MAX_INPUT_CHARS": ("1000", 1000),
+    "CUSTOMER_API_URL": ("http://127.0.0.1:9", "http://127.0.0.1:9"),
+    "CUSTOMER_API_TIMEOUT": ("2", 2.0),
+    "REDIS_HOST": ("redis.internal", "redis.internal"),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_variable_is_read_under_its_name(read, name):
+    text, value = GOOD[name]
+
+    found = read(**{name: text})
+
+    assert getattr(found, name.lower().removeprefix("askonce_")) == value
+
+
+BAD = {
+    "REDIS_PORT": ["0", "65536", "-1", "a"],
+    "REDIS_DB": ["-1", "x"],
+    "REDIS_SSL": ["perhaps"],
+    "ASKONCE_NAMESPACE": ["with space", "{brace}", "a:b", "n" * 41],
+    "JOB_LEASE": ["0", "-1", "soon", "nan", "inf", "86401"],
+    "JOB_QUEUE_DEADLINE": ["0", "x"],
+    "REAP_INTERVAL": ["0", "x", "inf"],
+    "CACHE_TTL_HOURS": ["0", "-2", "a day", "inf", "8761"],
+    "CACHE_COMPRESSION_THRESHOLD": ["0", "1.5"],
+    "LLM_API": ["completions"],
+    "LLM_TIMEOUT": ["0", "x", "inf", "3001"],
+    "LLM_MAX_INPUT_CHARS": ["0", "x"],
+    "CUSTOMER_API_TIMEOUT": ["0", "x", "inf"],
+    "CUSTOMER_API_URL": ["ftp://h", "h:80", "http://"],
+    "OPENAI_BASE_URL": ["h/v1"],
+    "REDIS_URL": ["http://h", "unix:x"],
+}
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in BAD.items() for text in texts])
+def test_value_that_can_not_be_used_is_refused_by_the_variables_name(read, name, text):
+    with pytest.raises(SettingsInvalid, match=f"^{name}: "):
+        read(**{name: text})
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_refused_value_is_not_repeated(read, name):
+    with pytest.raises(SettingsInvalid) as caught:
+        read(**{name: f"{MARKER}!"})
+
+    assert MARKER not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_every_bad_variable_is_named_at_once(read):
+    with pytest.raises(SettingsInvalid, match=r"REDIS_PORT: .*; JOB_LEASE: "):
+        read(REDIS_PORT="a", JOB_LEASE="0")
+
+
+def test_empty_variable_is_an_absent_one(read):
+    assert read(REDIS_PORT="", OPENAI_MODEL="").redis_port == 6379
+
+
+def test_bad_configuration_ends_the_process_with_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("JOB_LEASE", "0")
+
+    with pytest.raises(SystemExit) as caught:
+        load_or_exit()
+
+    assert caught.value.code == EXIT_CONFIG == 78
+    assert capsys.readouterr().err.startswith("bad configuration: JOB_LEASE: ")
+
+
+def test_environment_is_read_once(read, monkeypatch):
+    first = read(JOB_LEASE="7")
+    monkeypatch.setenv("JOB_LEASE", "8")
+
+    assert load() is first
+
+
+def test_url_wins_over_its_parts(read):
+    found = read(REDIS_URL="redis://10.0.0.1:7/2", REDIS_HOST="elsewhere", REDIS_PORT="9")
+
+    assert found.store_url() == "redis://10.0.0.1:7/2"
+
+
+def test_url_is_made_of_its_parts(read):
+    found = read(REDIS_HOST="h", REDIS_PORT="7", REDIS_DB="2", REDIS_PASSWORD="p@ss:/w?d#%", REDIS_SSL="1")
+
+    assert found.store_url() == "rediss://:p%40ss%3A%2Fw%3Fd%23%25@h:7/2"
+
+
+@given(password=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
+def test_any_password_survives_the_url(password):
+    url = urlsplit(Settings(redis_password=password, redis_host="h").store_url())
+
+    assert unquote(url.password) == password
+    assert (url.hostname, url.port, url.path) == ("h", 6379, "/0")
+
+
+def test_broker_is_the_store_unless_told_otherwise(read):
+    found = read(REDIS_URL="redis://10.0.0.1:7/2", CELERY_BROKER_URL="amqp://10.0.0.2")
+
+    assert found.broker_url() == "amqp://10.0.0.2"
+
+
+@pytest.mark.parametrize(
+    ("url", "broker"),
+    [
+        ("unix:///run/r.sock?db=3", "redis+socket:///run/r.sock?virtual_host=3"),
+        ("unix:///run/r.sock", "redis+socket:///run/r.sock?virtual_host=0"),
+    ],
+)
+def test_broker_on_a_unix_socket_has_the_brokers_words(read, url, broker):
+    assert read(REDIS_URL=url).broker_url() == broker
+
+
+def test_key_is_read_from_its_file_without_the_newline(read, tmp_path):
+    (tmp_path / "key").write_text("sk-1\n")
+
+    assert read(OPENAI_API_KEY_FILE=str(tmp_path / "key")).openai_key() == "sk-1"
+
+
+def test_key_in_the_environment_wins_over_the_file(read, tmp_path):
+    (tmp_path / "key").write_text("sk-1\n")
+
+    assert read(OPENAI_API_KEY="sk-2", OPENAI_API_KEY_FILE=str(tmp_path / "key")).openai_key() == "sk-2"
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "REDIS_PASSWORD", "CELERY_BROKER_URL", "OPENAI_API_KEY"])
+def test_secret_is_not_shown(read, name):
+    found = read(**{name: f"redis://:{MARKER}@h"})
+
+    assert MARKER not in repr(found)
+    assert MARKER not in str(found)
+    assert MARKER not in str(found.model_dump())
+
+
+def test_settings_are_frozen(read):
+    with pytest.raises(settings.ValidationError):
+        read().job_lease = 1.0
+
+
+def test_file_of_the_working_directory_is_read_too(read, tmp_path):
+    (tmp_path / ".env").write_text("JOB_LEASE=9\nOTHER=1\n")
+
+    assert read().job_lease == 9.0
+    load.cache_clear()
+    assert read(ENV_FILE="").job_lease == 30.0
