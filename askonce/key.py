@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from math import copysign, isfinite
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -34,8 +35,7 @@ _STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | o
 _CANONICAL = _STRICT | orjson.OPT_SORT_KEYS
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """The key of a job, the digest of its payload, and the canonical payload itself."""
 
     key: str
@@ -49,7 +49,7 @@ def identify(spec: JobSpec, payload: Mapping[str, object], tenant: str = "") -> 
     Raises:
         PayloadInvalid: names the field that has no canonical form, or the size.
     """
-    if not isinstance(payload, Mapping):
+    if type(payload) is not dict and not isinstance(payload, Mapping):
         raise PayloadInvalid(field="", reason=f"must be an object, not {type(payload).__name__}")
     canonical = to_json(payload, canonical=True)
     if len(canonical) > spec.max_payload_bytes:
@@ -61,16 +61,23 @@ def identify(spec: JobSpec, payload: Mapping[str, object], tenant: str = "") -> 
     # A payload that is its own identity stands in the key by its digest: it is hashed once, and a
     # string is never the object that key fields make.
     made_of = b'"%b"' % fingerprint.encode() if identity is None else identity
-    prefix = orjson.dumps([KEY_LAYOUT, tenant, spec.name, spec.version])
-    key = sha256(b"%b,%b]" % (prefix[:-1], made_of)).hexdigest()
+    key = sha256(b"%b,%b]" % (_prefix(tenant, spec.name, spec.version), made_of)).hexdigest()
     return Identity(key, fingerprint, canonical)
+
+
+@lru_cache(maxsize=1024)
+def _prefix(tenant: str, name: str, version: str) -> bytes:
+    return orjson.dumps([KEY_LAYOUT, tenant, name, version])[:-1]
 
 
 def identity_of(spec: JobSpec, payload: Mapping[str, object]) -> bytes | None:
     """Return the canonical JSON of the key fields; None where one is missing, and all of it counts."""
-    if not spec.key_fields or any(payload.get(name) is None for name in spec.key_fields):
-        return None
-    return to_json({name: payload[name] for name in spec.key_fields}, canonical=True)
+    fields = {}
+    for name in spec.key_fields:
+        if payload.get(name) is None:
+            return None
+        fields[name] = payload[name]
+    return to_json(fields, canonical=True) if fields else None
 
 
 def to_json(value: object, *, canonical: bool = False) -> bytes:
@@ -85,15 +92,26 @@ def to_json(value: object, *, canonical: bool = False) -> bytes:
     except (TypeError, RecursionError) as exc:
         _normalise(value, "", 0)
         raise PayloadInvalid(field="", reason=str(exc)) from None
-    if _may_be_lenient(text, canonical=canonical):
+    if _may_be_lenient(value, text, canonical=canonical):
         text = orjson.dumps(_normalise(value, "", 0, nfc=canonical), option=option)
     return text
 
 
-def _may_be_lenient(text: bytes, *, canonical: bool) -> bool:
-    if b"null" in text or b"-0.0" in text:
+def _may_be_lenient(value: object, text: bytes, *, canonical: bool) -> bool:
+    if (b"null" in text or b"-0.0" in text) and not _is_plain(value):
         return True
     return canonical and not text.isascii() and not unicodedata.is_normalized("NFC", text.decode())
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether no float in *value* is one that orjson writes too kindly; unsure is no."""
+    if value is None or type(value) in (str, int, bool):
+        return True
+    if type(value) is float:
+        return isfinite(value) and (value != 0 or copysign(1.0, value) > 0)
+    if type(value) is dict:
+        return all(map(_is_plain, value.values()))
+    return type(value) is list and all(map(_is_plain, value))
 
 
 def _encode(value: object) -> object:

@@ -64,8 +64,7 @@ class Write(Enum):
 OutcomeT = TypeVar("OutcomeT", Admission, Start, Write)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply(Generic[OutcomeT]):
+class Reply(NamedTuple, Generic[OutcomeT]):
     """A verb's decision, and the record as it was left."""
 
     outcome: OutcomeT

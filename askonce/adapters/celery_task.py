@@ -80,7 +80,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
 
     def enqueue(self, payload: Mapping[str, object], **options: Any) -> Outcome:  # noqa: ANN401  # of Producer.enqueue
         """Ask for *payload*, the task's keyword arguments; options and errors as Producer.enqueue."""
-        return of(self.app).producer.enqueue(self.job_spec, self._bind((), payload), **options)
+        return self._once.producer.enqueue(self.job_spec, self._bind((), payload), **options)
 
     def apply_async(  # type: ignore[override]  # the stubs spell out every option
         self,
@@ -102,7 +102,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             # Else Celery would show the arguments to every monitor.
             return super().apply_async(args, kwargs, task_id=task_id, **{**_NO_REPR, **foreign})
         payload = self._bind(args or (), kwargs or {})
-        outcome = of(self.app).producer.enqueue(self.job_spec, payload, job=task_id, **options)
+        outcome = self._once.producer.enqueue(self.job_spec, payload, job=task_id, **options)
         if isinstance(outcome, Conflict):
             raise FingerprintMismatch(key=outcome.key)
         return self.AsyncResult(outcome.job)
@@ -119,7 +119,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             return self._answer_anyone(header, request, self._bind(args, kwargs))
         except PayloadInvalid as exc:
             data = {"field": exc.field, "reason": exc.reason}
-            of(self.app).listen(Event(name="job.invalid", task=self.name, job=str(request.id), data=data))
+            self._once.listen(Event(name="job.invalid", task=self.name, job=str(request.id), data=data))
             raise
         except StoreUnavailable as exc:
             # Nothing was run. The message goes back for a while, as often as it takes: None would mean
@@ -134,12 +134,12 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             fingerprint=header["fingerprint"],
             payload=lambda: to_json(kwargs, canonical=True),
         )
-        executor = of(self.app).process().executor
+        executor = self._once.process().executor
         return _verdict(executor.execute(delivery, lambda: self.run(*args, **kwargs)))
 
     def _answer_anyone(self, header: object, request: Context, payload: dict[str, object]) -> object:
         """Answer a message that askonce did not send, or whose own task id is waited for."""
-        process, job, spec = of(self.app).process(), str(request.id), self.job_spec
+        process, job, spec = self._once.process(), str(request.id), self.job_spec
         if _is_ours(header):
             identity = Identity(header["key"], header["fingerprint"], to_json(payload, canonical=True))
         else:
@@ -157,6 +157,10 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             return True
         ignored = self.ignore_result if request.ignore_result is None else request.ignore_result
         return not ignored and self._keeps_results
+
+    @cached_property
+    def _once(self) -> AskOnce:
+        return of(self.app)
 
     @cached_property
     def _keeps_results(self) -> bool:

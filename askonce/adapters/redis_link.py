@@ -23,8 +23,6 @@ else:
     _pack = hiredis.pack_command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from redis import Redis
 
 
@@ -41,7 +39,7 @@ class Link:
         self._idle: deque[Connection] = deque()
         self._pid = os.getpid()
 
-    def ask(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def ask(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send *commands* in one write and read their replies; an error reply is returned, not raised.
 
         A lost or late connection is replaced once and the commands are sent again: a script with the
@@ -52,17 +50,17 @@ class Link:
         except (RedisTimeoutError, RedisConnectionError):
             return self._exchange(commands)
 
-    def _exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def _exchange(self, commands: tuple[tuple[Any, ...], ...]) -> list[Any]:
         connection = self._take()
         try:
-            replies = _send_and_read(connection, commands)
+            connection.send_packed_command(_packed(connection, commands), check_health=False)
+            return [_reply(connection) for _ in commands]
         except BaseException:
             # What is still to be read on it belongs to nobody; it connects again at its next use.
             connection.disconnect()
             raise
         finally:
             self._idle.append(connection)
-        return replies
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -79,17 +77,16 @@ class Link:
             return self._pool.make_connection()
 
 
-def _send_and_read(connection: Connection, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+def _packed(connection: Connection, commands: tuple[tuple[Any, ...], ...]) -> list[bytes]:
     if _pack is None:
-        packed = connection.pack_commands(commands)
-    else:
-        packed = [_pack(command) for command in commands]
-        packed = [b"".join(packed)] if len(packed) > 1 else packed
-    connection.send_packed_command(packed, check_health=False)
-    replies = []
-    for _ in commands:
-        try:
-            replies.append(connection.read_response())
-        except ResponseError as error:
-            replies.append(error)
-    return replies
+        return list(connection.pack_commands(commands))
+    if len(commands) == 1:
+        return [_pack(commands[0])]
+    return [b"".join(map(_pack, commands))]
+
+
+def _reply(connection: Connection) -> Any:  # noqa: ANN401  # whatever a script returns
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error

@@ -39,6 +39,10 @@ CLIENT_OPTIONS: dict[str, Any] = {
     "max_connections": 1000,
 }
 
+# Looked up by the bytes on the wire: calling the enum would decode and search.
+_ADMISSIONS = {outcome.value.encode(): outcome for outcome in Admission}
+_STARTS = {outcome.value.encode(): outcome for outcome in Start}
+_WRITES = {outcome.value.encode(): outcome for outcome in Write}
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
@@ -97,25 +101,25 @@ class RedisStore:
             int(claim.force),
             -1 if claim.max_age is None else _ms(claim.max_age),
         )
-        return Reply(Admission(reply[0].decode()), to_snapshot(reply))
+        return Reply(_ADMISSIONS[reply[0]], to_snapshot(reply))
 
     def start(self, key: str, job: str, owner: str, fingerprint: str, lease: float) -> Reply[Start]:
         """Lease the key to *owner*, if *job* is the one admitted."""
         reply = self._run("start", self._keys(key), job, owner, fingerprint, _ms(lease))
-        return Reply(Start(reply[0].decode()), to_snapshot(reply))
+        return Reply(_STARTS[reply[0]], to_snapshot(reply))
 
     def renew(self, leases: Sequence[tuple[str, str, float]]) -> list[Write]:
         """Prolong leases, each (key, owner, seconds)."""
         calls = [(self._keys(key), (owner, _ms(lease))) for key, owner, lease in leases]
-        return [Write(reply.decode()) for reply in self._run_all("renew", calls)]
+        return [_WRITES[reply] for reply in self._run_all("renew", calls)]
 
     def checkpoint(self, key: str, owner: str, reference: str) -> Write:
         """Keep the provider's reference of a call under way."""
-        return Write(self._run("checkpoint", self._keys(key), owner, reference).decode())
+        return _WRITES[self._run("checkpoint", self._keys(key), owner, reference)]
 
     def complete(self, key: str, owner: str, data: bytes, meta: bytes, soft: float, hard: float) -> Write:
         """Publish an answer and end the flight."""
-        return Write(self._run("complete", self._keys(key), owner, data, meta, _ms(soft), _ms(hard)).decode())
+        return _WRITES[self._run("complete", self._keys(key), owner, data, meta, _ms(soft), _ms(hard))]
 
     def fail(self, key: str, owner: str, failure: Failing) -> Reply[Write]:
         """Record why there is no answer."""
@@ -131,15 +135,15 @@ class RedisStore:
             failure.data,
             failure.meta,
         )
-        return Reply(Write(reply[0].decode()), to_snapshot(reply))
+        return Reply(_WRITES[reply[0]], to_snapshot(reply))
 
     def release(self, key: str, owner: str) -> Write:
         """Give a lease back before the call began."""
-        return Write(self._run("release", self._keys(key), owner).decode())
+        return _WRITES[self._run("release", self._keys(key), owner)]
 
     def invalidate(self, key: str) -> Write:
         """Forget answer, failure and flight."""
-        return Write(self._run("invalidate", self._keys(key)).decode())
+        return _WRITES[self._run("invalidate", self._keys(key))]
 
     def reap(self, buckets: Sequence[int], limit: int) -> list[Lost]:
         """Collect jobs whose time ran out."""
@@ -171,22 +175,35 @@ class RedisStore:
         return f"{slot}rec:{key}", f"{slot}idx"
 
     def _run(self, verb: str, keys: tuple[str, ...], *args: bytes | str | int) -> Any:  # noqa: ANN401  # a status or a list, as the script says
-        return self._run_all(verb, [(keys, args)])[0]
+        """Run one verb on one key: the path of every ask, so it does nothing twice."""
+        command = ("EVALSHA", self._shas[verb], len(keys), *keys, *args)
+        try:
+            reply = self._link.ask(command)[0]
+            if isinstance(reply, NoScriptError):
+                reply = self._link.ask(("EVAL", self._sources[verb], *command[2:]))[0]
+        except RedisError as exc:
+            raise StoreUnavailable(verb=verb, reason=type(exc).__name__) from exc
+        if isinstance(reply, ResponseError):
+            raise _to_error(verb, reply) from reply
+        return reply
 
     def _run_all(
         self, verb: str, calls: Sequence[tuple[tuple[str, ...], tuple[bytes | str | int, ...]]]
     ) -> list[Any]:
         """Run one verb on many keys in one round trip; a server that forgot the script gets it again."""
+        if not calls:
+            return []
         commands = [("EVALSHA", self._shas[verb], len(keys), *keys, *args) for keys, args in calls]
         try:
-            replies = self._link.ask(commands)
+            replies = self._link.ask(*commands)
             forgotten = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
             if forgotten:
-                # The first one teaches the script to the server, the others then find it.
-                first, *others = (commands[i] for i in forgotten)
-                again = self._link.ask([("EVAL", self._sources[verb], *first[2:])])
-                again += self._link.ask(others) if others else []
-                for i, reply in zip(forgotten, again, strict=True):
+                # The first one teaches the script to the server (EVAL, for SCRIPT may be forbidden), the
+                # others then find it.
+                first, *others = forgotten
+                replies[first] = self._link.ask(("EVAL", self._sources[verb], *commands[first][2:]))[0]
+                again = self._link.ask(*(commands[i] for i in others)) if others else []
+                for i, reply in zip(others, again, strict=True):
                     replies[i] = reply
         except RedisError as exc:
             raise StoreUnavailable(verb=verb, reason=type(exc).__name__) from exc

@@ -53,9 +53,9 @@ def round_trips(monkeypatch):
     """Count what is sent and answered in one go."""
     counted, ask = [], redis_link.Link.ask
 
-    def count(link, commands):
+    def count(link, *commands):
         counted.append(len(commands))
-        return ask(link, commands)
+        return ask(link, *commands)
 
     monkeypatch.setattr(redis_link.Link, "ask", count)
     return counted
@@ -91,11 +91,11 @@ def test_server_that_forgot_a_script_gets_it_once_for_a_whole_batch(store, clien
 
 def test_connection_that_the_server_closed_while_idle_is_replaced(store, client):
     store.read(KEYS[:1])
-    before = store._link.ask([("CLIENT", "ID")])
+    before = store._link.ask(("CLIENT", "ID"))
     client.client_kill_filter(_type="normal", skipme=True)
 
     assert Admission.ADMITTED is store.admit(claim(KEYS[0])).outcome
-    assert before != store._link.ask([("CLIENT", "ID")])
+    assert before != store._link.ask(("CLIENT", "ID"))
 
 
 def test_idle_connections_of_many_threads_are_replaced(store, client):
@@ -136,7 +136,7 @@ def test_server_is_found_again_however_many_calls_it_missed(own_server, own_stor
 def test_error_reply_leaves_the_connection_usable(store, client):
     store.admit(claim(KEYS[0]))
     client.set(f"{{askonce:test:b01}}:rec:{KEYS[1]}", "not a record")
-    before = store._link.ask([("CLIENT", "ID")])
+    before = store._link.ask(("CLIENT", "ID"))
 
     with pytest.raises(StoreUnavailable):
         store.read([KEYS[1]])
@@ -144,7 +144,7 @@ def test_error_reply_leaves_the_connection_usable(store, client):
         store.read([KEYS[1], KEYS[0], KEYS[1]])
 
     assert [KEYS[0], ""] == [snapshot.task for snapshot in store.read([KEYS[0], KEYS[2]])]
-    assert before == store._link.ask([("CLIENT", "ID")])
+    assert before == store._link.ask(("CLIENT", "ID"))
 
 
 def test_threads_never_get_each_others_replies(store):
@@ -194,12 +194,12 @@ def test_late_reply_is_not_taken_for_the_next_one(own_server, own_store):
 
 
 def test_forked_child_does_not_speak_on_its_parents_sockets(store):
-    before = store._link.ask([("CLIENT", "ID")])
+    before = store._link.ask(("CLIENT", "ID"))
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            os.write(writer, b"%d" % store._link.ask([("CLIENT", "ID")])[0])
+            os.write(writer, b"%d" % store._link.ask(("CLIENT", "ID"))[0])
         finally:
             os._exit(0)
     os.close(writer)
@@ -208,7 +208,7 @@ def test_forked_child_does_not_speak_on_its_parents_sockets(store):
     with os.fdopen(reader, "rb") as pipe:
         seen_by_child = [int(pipe.read())]
     assert before != seen_by_child
-    assert before == store._link.ask([("CLIENT", "ID")])
+    assert before == store._link.ask(("CLIENT", "ID"))
 
 
 @pytest.mark.parametrize("password", [SECRET, f"{SECRET}-wrong"], ids=["right", "wrong"])

@@ -15,8 +15,8 @@ local r = load(KEYS[1])
 
 if r.fp ~= '' and r.fp ~= fingerprint then
   if ARGV[7] == 'conflict' then return reply('conflict', r, true) end
-  clear(r, VALUE)
-  clear(r, FAILURE)
+  clear_value(r)
+  clear_failure(r)
   set(r, {fl = 'idle', nx = 0, job = ''})
 end
 
@@ -43,7 +43,7 @@ if not force then
 end
 if r.job == job then return reply('attached', r) end
 
-clear(r, FAILURE)
+clear_failure(r)
 set(r, {task = ARGV[3], fp = fingerprint, fl = 'queued', job = job, own = '', att = 0, rep = 0, rt = '', nx = 0,
   dl = NOW + ARGV[5], env = ARGV[4], qd = tonumber(ARGV[5]), ma = tonumber(ARGV[6]), ref = ''})
 commit(r, KEYS[2])

@@ -12,8 +12,8 @@ local r = load(KEYS[1])
 if not r.present then return 'absent' end
 if r.own ~= ARGV[1] then return 'fenced' end
 if r.fl == 'idle' then return r.vf == r.fen and r.vf > 0 and 'ok' or 'fenced' end
-clear(r, FAILURE)
-clear(r, {'env', 'ref'})
+clear_failure(r)
+clear(r, {}, {'env', 'ref'})
 set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = NOW + ARGV[4], hx = NOW + ARGV[5], fl = 'idle',
   nx = 0})
 commit(r, KEYS[2])

@@ -16,7 +16,7 @@ elseif kind == 'transient' and not spent then
   set(r, {fl = 'queued', nx = NOW + after, dl = NOW + after, rep = 0, ref = ''})
 else
   fail(r, kind, reason, keep)
-  clear(r, {'env', 'ref'})
+  clear(r, {}, {'env', 'ref'})
   set(r, {fl = 'idle', nx = NOW + after})
   if kind == 'fallback' then set(r, {ed = ARGV[7], em = ARGV[8]}) end
 end

@@ -3,9 +3,9 @@
 -- KEYS record, index                              returns ok | absent
 local r = load(KEYS[1])
 if not r.present then return 'absent' end
-clear(r, VALUE)
-clear(r, FAILURE)
-clear(r, {'env', 'ref', 'own', 'fp'})
+clear_value(r)
+clear_failure(r)
+clear(r, {}, {'env', 'ref', 'own', 'fp'})
 wake(r)
 set(r, {fl = 'idle', job = '', att = 0, rep = 0, rt = '', nx = 0, dl = 0})
 r.keep = NOW + TOMBSTONE_KEPT

@@ -14,12 +14,6 @@ local TOMBSTONE_KEPT = 3600000 -- longer than any lease: a late complete must st
 local NOW_US = clock()
 local NOW = math.floor(NOW_US / 1000)
 
-local FAILURE = {'ek', 'er', 'ej', 'eo', 'ex', 'ed', 'em'}
-local VALUE = {'val', 'vm', 'vf', 'vt', 'sx', 'hx'}
-local ZERO = {fen = 0, dl = 0, att = 0, rep = 0, nx = 0, vf = 0, vt = 0, sx = 0, hx = 0, ex = 0}
-
-local function number(value) return value and tonumber(value) or 0 end
-
 -- A record past its time is absent, whether or not the server has removed it already. Written out
 -- field by field, because a loop over names costs as much as all the rest of a script.
 local function load(key)
@@ -33,9 +27,9 @@ local function load(key)
       sx = 0, hx = 0, ek = '', er = '', ej = '', eo = '', ex = 0}
   end
   return {key = key, present = true, dirty = {}, gone = {}, task = task, fp = fp or '', fl = fl, job = job or '',
-    own = own or '', fen = number(fen), dl = number(dl), att = number(att), rep = number(rep), rt = rt or '',
-    nx = number(nx), ma = number(ma), qd = number(qd), ref = ref or '', vf = number(vf), vt = number(vt),
-    sx = number(sx), hx = number(hx), ek = ek or '', er = er or '', ej = ej or '', eo = eo or '', ex = number(ex)}
+    own = own or '', fen = tonumber(fen or 0), dl = tonumber(dl or 0), att = tonumber(att or 0), rep = tonumber(rep or 0), rt = rt or '',
+    nx = tonumber(nx or 0), ma = tonumber(ma or 0), qd = tonumber(qd or 0), ref = ref or '', vf = tonumber(vf or 0), vt = tonumber(vt or 0),
+    sx = tonumber(sx or 0), hx = tonumber(hx or 0), ek = ek or '', er = er or '', ej = ej or '', eo = eo or '', ex = tonumber(ex or 0)}
 end
 
 local function set(r, changes)
@@ -46,12 +40,20 @@ local function set(r, changes)
   end
 end
 
-local function clear(r, names)
-  for _, name in ipairs(names) do
-    r[name] = ZERO[name] or ''
+-- Numbers are cleared to 0, words to nothing, as `load` shows an absent field.
+local function clear(r, numbers, words)
+  for _, name in ipairs(numbers) do
+    r[name] = 0
+    r.gone[#r.gone + 1] = name
+  end
+  for _, name in ipairs(words) do
+    r[name] = ''
     r.gone[#r.gone + 1] = name
   end
 end
+
+local function clear_value(r) clear(r, {'vf', 'vt', 'sx', 'hx'}, {'val', 'vm'}) end
+local function clear_failure(r) clear(r, {'ex'}, {'ek', 'er', 'ej', 'eo', 'ed', 'em'}) end
 
 local function has_value(r) return NOW < r.hx end
 local function is_fresh(r) return has_value(r) and NOW < r.sx end

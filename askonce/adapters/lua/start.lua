@@ -35,7 +35,7 @@ if r.fl == 'queued' then
 end
 -- A job given up because no message came is taken up again by the message that came after all.
 if r.ek == 'quarantined' and r.er == 'undeliverable' and NOW < r.ex then
-  clear(r, FAILURE)
+  clear_failure(r)
   return grant()
 end
 if failure_answers(r) then return reply('negative', r) end
