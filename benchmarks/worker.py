@@ -81,6 +81,9 @@ def _noops(table: Table, pool: str, options: tuple[str, ...], rounds: int) -> No
     computed = ratio(figures, "computed", "plain")
     table.at_least("askonce, computed, 1 KB kept", computed, goal, rate["computed"])
     table.at_least("  the same against results stored", computed / stored, 1.0)
+    table.line(
+        "  the same on kombu's stock transport", rate["stock"], f"x {ratio(figures, 'stock', 'plain'):.2f}"
+    )
     table.at_least(
         "askonce, answered from the record", ratio(figures, "cached", "plain"), 0.95, rate["cached"]
     )

@@ -35,9 +35,9 @@ def from_status(
     if code in _OPERATOR_CODES:
         return Configuration(code)
     reason = f"http_{status}"
-    if status in _TRY_LATER or status >= 500:  # noqa: PLR2004 - the lower bound of HTTP's server errors
+    if status in _TRY_LATER or status >= 500:  # noqa: PLR2004  # the lower bound of HTTP's server errors
         return Transient(reason, retry_after=retry_after, maybe_billed=maybe_billed)
-    if status in _CREDENTIALS or status < 400:  # noqa: PLR2004 - the lower bound of HTTP's client errors
+    if status in _CREDENTIALS or status < 400:  # noqa: PLR2004  # the lower bound of HTTP's client errors
         return Configuration(reason)
     return Permanent(reason)
 

@@ -27,7 +27,7 @@ M_co = TypeVar("M_co", bound=BaseModel, covariant=True)
 #: Where to cut, best first: after a line, after a sentence, after a space.
 _CUTS: Final = (
     re.compile(r"\n"),
-    re.compile(r"""[.!?…]["'”’)\]]*\s|[。！？]"""),  # noqa: RUF001 - CJK transcripts end sentences so
+    re.compile(r"""[.!?…]["'”’)\]]*\s|[。！？]"""),  # noqa: RUF001  # CJK transcripts end sentences so
     re.compile(r"\s"),
 )
 #: From this share of the text on, a side is heard in the whole.

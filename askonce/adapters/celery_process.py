@@ -138,11 +138,11 @@ class ReaperStep(StartStopStep):
 
     requires = ("celery.worker.components:Pool",)
 
-    def start(self, parent: Any) -> None:  # noqa: ANN401  # Celery's worker controller
+    def start(self, parent: Any) -> None:
         """Begin to sweep."""
         of(parent.app).process().reaper.start()
 
-    def stop(self, parent: Any) -> None:  # noqa: ANN401
+    def stop(self, parent: Any) -> None:
         """Finish the sweep under way."""
         of(parent.app).process().reaper.stop()
 

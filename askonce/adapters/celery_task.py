@@ -78,16 +78,16 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             raise ValueError(f"task {self.name} has the spec of {spec.name}")
         return replace(spec, name=self.name)
 
-    def enqueue(self, payload: Mapping[str, object], **options: Any) -> Outcome:  # noqa: ANN401  # of Producer.enqueue
+    def enqueue(self, payload: Mapping[str, object], **options: Any) -> Outcome:
         """Ask for *payload*, the task's keyword arguments; options and errors as Producer.enqueue."""
         return self._once.producer.enqueue(self.job_spec, self._bind((), payload), **options)
 
     def apply_async(  # type: ignore[override]  # the stubs spell out every option
         self,
-        args: Any = None,  # noqa: ANN401  # Celery's signature
-        kwargs: Any = None,  # noqa: ANN401
+        args: Any = None,
+        kwargs: Any = None,
         task_id: str | None = None,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> AsyncResult[Any]:
         """Ask, and return Celery's result of the job that answers.
 
@@ -107,7 +107,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             raise FingerprintMismatch(key=outcome.key)
         return self.AsyncResult(outcome.job)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # as the task body
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the body if this message is the one that should; called directly, just run it."""
         request = self.request
         if request.called_directly:
@@ -126,7 +126,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             # the task's own three times. The record, if any, has the job too.
             raise self.retry(exc=exc, countdown=STORE_DOWN_COUNTDOWN, max_retries=sys.maxsize) from None
 
-    def _answer_ours(self, header: dict[str, str], job: str, args: Any, kwargs: Any) -> object:  # noqa: ANN401
+    def _answer_ours(self, header: dict[str, str], job: str, args: Any, kwargs: Any) -> object:
         delivery = Delivery(
             spec=self.job_spec,
             key=header["key"],
@@ -166,7 +166,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
     def _keeps_results(self) -> bool:
         return not isinstance(self.app.backend, DisabledBackend)
 
-    def _bind(self, args: Any, kwargs: Mapping[str, object]) -> dict[str, object]:  # noqa: ANN401
+    def _bind(self, args: Any, kwargs: Mapping[str, object]) -> dict[str, object]:
         """Turn a call into a payload with defaults, so that ``f(1)`` and ``f(x=1)`` are one question."""
         if not args and self._takes_any:
             return dict(kwargs)

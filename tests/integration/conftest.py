@@ -1,9 +1,16 @@
+import json
+import subprocess
+import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import sha1
 from itertools import count, takewhile
+from pathlib import Path
 from threading import Event as Signal
 from threading import Lock
 
+import httpx2
+import openai
 import pytest
 from celery import Celery, signals
 from celery.contrib.testing.worker import start_worker
@@ -16,6 +23,8 @@ from askonce.spec import JobSpec, RetryPolicy
 from sandbox.valkey import Valkey
 
 _numbers = count(1)
+ROOT = Path(__file__).parents[2]
+DEADLINE_SECONDS = 20
 
 
 class Calls:
@@ -201,3 +210,43 @@ def ended():
     signals.task_retry.disconnect(on_retry)
     signals.task_failure.disconnect(on_failure)
     signals.task_success.disconnect(on_success)
+
+
+@dataclass
+class Running:
+    ledger: Path
+    url: str
+    openai_base_url: str
+    http: httpx2.Client
+    process: subprocess.Popen
+
+    def openai(self, key="sk-sandbox"):
+        return openai.OpenAI(base_url=self.openai_base_url, api_key=key, max_retries=0)
+
+    def set(self, **settings):
+        answer = self.http.post("/control", json=settings)
+        assert answer.status_code == 200, answer.text
+
+    def wait_for_held(self, count):
+        state = self.http.get("/control", params={"held": count, "seconds": DEADLINE_SECONDS}).json()
+        assert state["held"] == count
+
+
+def _command(ledger, *options):
+    return [sys.executable, "-m", "sandbox.stand_in", "--ledger", str(ledger), *options]
+
+
+@pytest.fixture
+def stand_in(tmp_path):
+    with subprocess.Popen(
+        _command(tmp_path, "--failure-rate", "0"), cwd=ROOT, stdout=subprocess.PIPE
+    ) as process:
+        ready = json.loads(process.stdout.readline())
+        with httpx2.Client(base_url=ready["customer_api_url"], timeout=DEADLINE_SECONDS + 5) as http:
+            yield Running(tmp_path, ready["customer_api_url"], ready["openai_base_url"], http, process)
+        process.terminate()
+
+
+@pytest.fixture
+def stand_in_command():
+    return _command
