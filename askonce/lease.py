@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Condition, Thread
+from threading import Condition, Thread, current_thread
 from typing import TYPE_CHECKING
 
 from askonce.events import Event, Listener, ignore
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: A lease is renewed this many times within its length: two renewals may fail.
 BEATS = 3
+#: Seconds between looks at the leases; the shortest lease that is safe is three times this.
+LOOK = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -49,18 +51,22 @@ class LeaseRenewer:
     def hold(self, key: str, owner: str, seconds: float) -> Iterator[Lease]:
         """Renew the lease that the store has just granted until the block ends."""
         lease = Lease(key, owner, seconds, self._clock() + seconds / BEATS)
-        with self._changed:
-            self._held.add(lease)
-            if self._thread is None:
-                self._thread = Thread(target=self._renew_until_idle, name="askonce-lease", daemon=True)
-                self._thread.start()
-            elif lease.renew_at < self._next_look:
-                self._changed.notify()
+        # No lock on the path of every job: adding to a set is one step, and the thread looks at a copy.
+        self._held.add(lease)
+        if self._thread is None or lease.renew_at < self._next_look:
+            self._wake()
         try:
             yield lease
         finally:
-            with self._changed:
-                self._held.discard(lease)
+            self._held.discard(lease)
+
+    def _wake(self) -> None:
+        with self._changed:
+            if self._thread is None:
+                self._thread = Thread(target=self._renew_until_idle, name="askonce-lease", daemon=True)
+                self._thread.start()
+            else:
+                self._changed.notify()
 
     def _renew_until_idle(self) -> None:
         while due := self._wait_for_due():
@@ -75,29 +81,33 @@ class LeaseRenewer:
 
     def _wait_for_due(self) -> list[Lease]:
         """Block until a lease must be renewed; empty when none was held for a while."""
+        idle = False
         with self._changed:
             while True:
-                now = self._clock()
-                if not self._held:
-                    self._next_look = now + 1.0
-                    self._changed.wait(1.0)
-                    if not self._held:
-                        self._thread = None
-                        return []
-                    continue
-                due = [lease for lease in self._held if lease.renew_at <= now]
+                now, held = self._clock(), tuple(self._held)
+                due = [lease for lease in held if lease.renew_at <= now]
                 if due:
                     return due
-                self._next_look = min(lease.renew_at for lease in self._held)
-                self._changed.wait(self._next_look - now)
+                if idle and not held and self._may_end():
+                    return []
+                idle = not held
+                # Never long: a lease that was taken just now, without the lock, may be due before these.
+                self._next_look = min((lease.renew_at for lease in held), default=now + LOOK)
+                self._changed.wait(min(self._next_look - now, LOOK))
+
+    def _may_end(self) -> bool:
+        # In this order: who takes a lease now either is seen here, or sees that there is no thread.
+        self._thread = None
+        if self._held:
+            self._thread = current_thread()
+        return self._thread is None
 
     def _settle(self, lease: Lease, reply: Write) -> None:
         lease.renew_at = self._clock() + lease.seconds / BEATS
         if reply is Write.OK:
             return
-        with self._changed:
-            held = lease in self._held
-            self._held.discard(lease)
+        held = lease in self._held
+        self._held.discard(lease)
         if held:
             lease.lost = True
             self._listen(Event(name="lease.lost", key=lease.key))
