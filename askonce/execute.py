@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from askonce.attempt import Attempt, run
 from askonce.errors import CallFailed, JobFailed, Permanent, StoreUnavailable, ValueInvalid
 from askonce.events import Event, Listener, ignore
-from askonce.record import Codec, Meta, Result, to_result
+from askonce.record import Codec, Meta, Result, readable, to_result
 from askonce.retry import TOLD_FOR, decide
 from askonce.store import Claim, Failing, Start, Write
 
@@ -164,13 +164,13 @@ class Executor:
         return Skipped(**ids, outcome=reply.outcome)
 
     def _attempt(self, delivery: Delivery, owner: str, record: Snapshot) -> Attempt:
-        stale = record.value
         return Attempt(
             key=delivery.key,
             job=delivery.job,
             number=record.attempts,
             fence=record.fence,
-            stale=to_result(delivery.key, delivery.job, stale, "stale") if stale else None,
+            # Not to_result: a value in a foreign codec must not cost the lease that was just granted.
+            stale=readable(delivery.key, delivery.job, record.value, "stale"),
             reference=record.checkpoint,
             checkpoint=lambda reference: _ignore(self.store.checkpoint(delivery.key, owner, reference)),
         )

@@ -114,7 +114,7 @@ def _kill_one_child_in_a_call(machine: Machine) -> int:
 
 def _is_alive(pid: int) -> bool:
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S607  # as above
-    return state.stdout.strip() not in ("", "Z")
+    return state.stdout.strip()[:1] not in ("", "Z")
 
 
 def children_of(pid: int) -> list[int]:

@@ -18,7 +18,7 @@ class Channel(redis.Channel):
 
     _kept: Any = None
 
-    def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  # kombu's signature
+    def _create_client(self, asynchronous: bool = False) -> object:  # noqa: FBT001, FBT002  # kombu's signature
         # The asynchronous one belongs to the event loop and is kept by kombu itself.
         if asynchronous:
             return super()._create_client(asynchronous=True)  # type: ignore[misc]  # not in the stubs

@@ -170,3 +170,14 @@ def test_no_event_and_no_outcome_without_an_answer_quotes_payload_or_answer(scen
     if not isinstance(executed, Computed):
         assert MARKER not in repr(executed)
     assert MARKER not in repr(asked.handle)
+
+
+def test_stale_answer_in_a_foreign_codec_does_not_cost_the_run(scene):
+    asked = scene.stale()
+    scene.store._records[asked.key].value.data = b"?written elsewhere"
+    again = scene.ask()
+
+    executed = scene.work()
+
+    assert isinstance(executed, Computed)
+    assert again.result(0).value == scene.answer

@@ -123,6 +123,8 @@ def test_renewing_outlives_a_record_of_a_newer_layout(leases, renewing, eventual
     with leases.hold("key", "owner", 0.03):
         eventually(lambda: len(renewing.asked) > 2, seconds=1.0)
 
+    assert renewing.errors == []
+
 
 def test_thread_ends_when_no_lease_is_held_and_starts_again(leases, renewing, eventually):
     with leases.hold("key", "owner", 0.3):
