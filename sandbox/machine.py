@@ -113,9 +113,10 @@ class Machine:
         wait_for(lambda: b"ready." in log.read_bytes(), worker, log)
         return worker
 
-    def spawn(self, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
-        """Start this Python with *arguments*; the process ends with this one."""
-        command = [sys.executable, "-m", "sandbox.run_with_parent", "--", sys.executable, *arguments]
+    def spawn(self, *arguments: str, log: Path, ended_by: str = "SIGTERM") -> subprocess.Popen[bytes]:
+        """Start this Python with *arguments*; signal *ended_by* comes when this process is gone."""
+        wrapper = [sys.executable, "-m", "sandbox.run_with_parent", ended_by, "--"]
+        command = [*wrapper, sys.executable, *arguments]
         with log.open("ab") as out:
             return subprocess.Popen(
                 command, cwd=ROOT, env=self.env, stdout=out, stderr=out, stdin=subprocess.DEVNULL

@@ -32,7 +32,9 @@ def _start_flower(machine: Machine) -> str:
         port = probe.getsockname()[1]
     log = machine.folder / "flower.log"
     options = ["--address=127.0.0.1", f"--port={port}", "--read_only"]
-    flower = machine.spawn("-m", "celery", "-A", "worker.app", "flower", *options, log=log)
+    # It has nothing to finish, and after a SIGTERM it waits for its questions to a broker that is gone.
+    command = ["-m", "celery", "-A", "worker.app", "flower", *options]
+    flower = machine.spawn(*command, log=log, ended_by="SIGKILL")
     machine.workers.append(flower)
     wait_for(lambda: b"Connected to" in log.read_bytes(), flower, log)
     return f"http://127.0.0.1:{port}"

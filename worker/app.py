@@ -43,7 +43,7 @@ BODIES: dict[str, Body] = {
 
 settings = load_or_exit()
 specs = catalog(settings)
-app = Celery("askonce", config_source="celeryconfig")
+app = Celery("askonce", config_source="celeryconfig", control="worker.control:Control")
 once = AskOnce(
     app,
     store=lambda: RedisStore.from_url(settings.store_url(), namespace=settings.namespace),
