@@ -244,15 +244,14 @@ class Producer:
                 )
             case Admission.CONFLICT:
                 return Conflict(key=key)
-        stale = readable(key, record.job, value, "stale")
+        stale = readable(key, record.job, value, "stale") if value else None
         if reply.outcome is Admission.BACKOFF:
             return Backoff(key=key, job=record.job, wait=record.wait, failure=failure, stale=stale)
-        handle = Handle(self.store, key, record.job, claim.fingerprint, partial(self._ask_again, claim))
-        if reply.outcome is Admission.ADMITTED:
-            return Admitted(key=key, job=record.job, handle=handle, stale=stale)
-        if on_duplicate == "reject":
+        if on_duplicate == "reject" and reply.outcome is not Admission.ADMITTED:
             return Duplicate(key=key, job=record.job)
-        return Attached(key=key, job=record.job, handle=handle, stale=stale)
+        handle = Handle(self.store, key, record.job, claim.fingerprint, partial(self._ask_again, claim))
+        kind = Admitted if reply.outcome is Admission.ADMITTED else Attached
+        return kind(key=key, job=record.job, handle=handle, stale=stale)
 
 
 def _refused(

@@ -16,6 +16,7 @@ from enum import Enum
 from functools import lru_cache
 from hashlib import sha256
 from math import copysign, isfinite
+from types import NoneType
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
@@ -33,6 +34,7 @@ MAX_DEPTH = 250
 
 _STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
 _CANONICAL = _STRICT | orjson.OPT_SORT_KEYS
+_NEVER_LENIENT = frozenset((str, int, bool, NoneType))
 
 
 class Identity(NamedTuple):
@@ -98,14 +100,16 @@ def to_json(value: object, *, canonical: bool = False) -> bytes:
 
 
 def _may_be_lenient(value: object, text: bytes, *, canonical: bool) -> bool:
-    if (b"null" in text or b"-0.0" in text) and not _is_plain(value):
+    # Most payloads are flat: their few types are looked at sooner than their many bytes.
+    flat = type(value) is dict and _NEVER_LENIENT.issuperset(map(type, value.values()))
+    if not flat and (b"null" in text or b"-0.0" in text) and not _is_plain(value):
         return True
     return canonical and not text.isascii() and not unicodedata.is_normalized("NFC", text.decode())
 
 
 def _is_plain(value: object) -> bool:
     """Tell whether no float in *value* is one that orjson writes too kindly; unsure is no."""
-    if value is None or type(value) in (str, int, bool):
+    if type(value) in _NEVER_LENIENT:
         return True
     if type(value) is float:
         return isfinite(value) and (value != 0 or copysign(1.0, value) > 0)

@@ -133,7 +133,11 @@ class Failure:
 
 
 class Snapshot(NamedTuple):
-    """One record at one moment of the store's clock; times in seconds."""
+    """One record at one moment of the store's clock; times in seconds.
+
+    *task*, *fingerprint* and *owner* are told by ``read`` alone: whoever writes knows the first two, and the
+    third is the right to write.
+    """
 
     present: bool = False
     task: str = ""

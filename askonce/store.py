@@ -89,16 +89,8 @@ class Claim(NamedTuple):
     @classmethod
     def of(cls, spec: JobSpec, key: str, job: str, fingerprint: str, payload: bytes) -> Self:
         """Claim *key* for *job* on the terms of *spec*."""
-        return cls(
-            key=key,
-            job=job,
-            fingerprint=fingerprint,
-            task=spec.name,
-            payload=payload,
-            queue_deadline=spec.queue_deadline,
-            max_attempts=spec.retry.max_attempts,
-            on_mismatch=spec.on_mismatch,
-        )
+        terms = spec.queue_deadline, spec.retry.max_attempts, spec.on_mismatch
+        return cls(key, job, fingerprint, spec.name, payload, *terms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,7 +93,7 @@ class MemoryRecord:
 
 
 def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
-    """Show *record* as every store shows it."""
+    """Show *record* as every store's ``read`` shows it."""
     if record is None:
         return Snapshot()
     value, failed = record.value_at(now), record.failed_at(now)
@@ -113,6 +113,11 @@ def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
         value=_stored(value, now) if value else None,
         failure=_failure(failed, now) if failed else None,
     )
+
+
+def told(record: MemoryRecord, now: float) -> Snapshot:
+    """Show *record* as a verb that writes shows it: without the words that only ``read`` tells."""
+    return snapshot(record, now)._replace(task="", fingerprint="", owner="")
 
 
 def _stored(value: MemoryValue, now: float) -> StoredValue:

@@ -12,7 +12,14 @@ from itertools import count
 from threading import Condition
 from typing import TYPE_CHECKING
 
-from askonce.adapters.memory_record import TOMBSTONE_KEPT, MemoryFailure, MemoryRecord, MemoryValue, snapshot
+from askonce.adapters.memory_record import (
+    TOMBSTONE_KEPT,
+    MemoryFailure,
+    MemoryRecord,
+    MemoryValue,
+    snapshot,
+    told,
+)
 from askonce.adapters.memory_subscription import MemorySubscription
 from askonce.record import Snapshot
 from askonce.store import BUCKETS, MAX_RESENDS, Admission, Lost, Reply, Start, Write
@@ -50,7 +57,7 @@ class MemoryStore:
                 record.value, record.failed = None, None
                 record.flight, record.not_before, record.job = "idle", 0.0, ""
             outcome = self._admit(record, claim)
-            return Reply(outcome, snapshot(record, self._now()))
+            return Reply(outcome, told(record, self._now()))
 
     def _admit(self, record: MemoryRecord, claim: Claim) -> Admission:
         now = self._now()
@@ -100,7 +107,7 @@ class MemoryStore:
             if record.fingerprint != fingerprint:
                 return Reply(Start.CONFLICT if record.job == job else Start.SUPERSEDED, Snapshot())
             outcome = self._start(key, record, job, owner, lease)
-            return Reply(outcome, snapshot(record, self._now()))
+            return Reply(outcome, told(record, self._now()))
 
     def _start(self, key: str, record: MemoryRecord, job: str, owner: str, lease: float) -> Start:
         now = self._now()
@@ -180,10 +187,10 @@ class MemoryStore:
             if record.owner != owner or record.flight != "running":
                 failed = record.failed
                 if failed and (failed.owner, failed.job) == (owner, record.job):
-                    return Reply(Write.OK, snapshot(record, self._now()))
+                    return Reply(Write.OK, told(record, self._now()))
                 return Reply(Write.FENCED, Snapshot())
             self._fail(key, record, failure)
-            return Reply(Write.OK, snapshot(record, self._now()))
+            return Reply(Write.OK, told(record, self._now()))
 
     def _fail(self, key: str, record: MemoryRecord, failure: Failing) -> None:
         now, spent = self._now(), record.attempts >= record.max_attempts

@@ -11,30 +11,40 @@ if TYPE_CHECKING:
 
 _ABSENT = Snapshot()
 #: Items of a reply without an answer, and of one without a failure.
-_BARE, _WITH_VALUE = 13, 18
+_BARE, _WITH_VALUE = 10, 15
 
 
 def to_snapshot(reply: list[Any]) -> Snapshot:
     """Build the record as the script left it; absent where the script disclosed nothing."""
     if len(reply) == 1:
         return _ABSENT
-    now = reply[1]
+    now, flight, job, fence, deadline_in, attempts, resent, wait, checkpoint = reply[1:10]
+    # By position: names would cost as much as all the rest.
     return Snapshot(
-        present=True,
-        task=reply[2].decode(),
-        fingerprint=reply[3].decode(),
-        flight=cast("Flight", reply[4].decode()),
-        job=reply[5].decode(),
-        owner=reply[6].decode(),
-        fence=reply[7],
-        deadline_in=reply[8] / 1000,
-        attempts=reply[9],
-        resent=reply[10],
-        wait=max(0, reply[11]) / 1000,
-        checkpoint=reply[12].decode(),
-        value=_value(reply[13:18], now) if len(reply) > _BARE and reply[13] else None,
-        failure=_failure(reply[18:24], now) if len(reply) > _WITH_VALUE else None,
+        True,  # noqa: FBT003  # as above
+        "",
+        "",
+        cast("Flight", flight.decode()),
+        job.decode(),
+        "",
+        fence,
+        deadline_in / 1000,
+        attempts,
+        resent,
+        wait / 1000 if wait > 0 else 0.0,
+        checkpoint.decode(),
+        _value(reply[10:15], now) if len(reply) > _BARE and reply[10] else None,
+        _failure(reply[15:21], now) if len(reply) > _WITH_VALUE else None,
     )
+
+
+def to_full_snapshot(reply: list[Any]) -> Snapshot:
+    """Build the record as ``read`` tells it, with the words that the other verbs keep to themselves."""
+    told, task, fingerprint, owner = reply
+    seen = to_snapshot(told)
+    if not seen.present:
+        return seen
+    return seen._replace(task=task.decode(), fingerprint=fingerprint.decode(), owner=owner.decode())
 
 
 def _value(part: list[Any], now: int) -> StoredValue:

@@ -18,7 +18,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from askonce.adapters.redis_link import Link
-from askonce.adapters.redis_reply import to_snapshot
+from askonce.adapters.redis_reply import to_full_snapshot, to_snapshot
 from askonce.errors import LayoutNewer, StoreUnavailable
 from askonce.store import BUCKETS, MAX_RESENDS, Admission, Lost, Reply, Start, Write
 
@@ -84,7 +84,7 @@ class RedisStore:
     def read(self, keys: Sequence[str]) -> list[Snapshot]:
         """Look at records; changes nothing."""
         replies = self._run_all("read", [(self._keys(key)[:1], ()) for key in keys])
-        return [to_snapshot(reply) for reply in replies]
+        return [to_full_snapshot(reply) for reply in replies]
 
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the right to send a message to the first who asks."""

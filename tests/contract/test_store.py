@@ -18,8 +18,8 @@ def test_first_who_asks_is_admitted(scene):
     assert ("queued", "job-1", "orders", "fp-1") == (
         reply.record.flight,
         reply.record.job,
-        reply.record.task,
-        reply.record.fingerprint,
+        scene.read().task,
+        scene.read().fingerprint,
     )
     assert (60.0, 0, Status.QUEUED) == (reply.record.deadline_in, reply.record.attempts, reply.record.status)
 
@@ -157,7 +157,7 @@ def test_other_payload_replaces_the_job_and_fences_its_run(scene):
     assert (Admission.ADMITTED, "job-2", "fp-2") == (
         reply.outcome,
         reply.record.job,
-        reply.record.fingerprint,
+        scene.read().fingerprint,
     )
     assert Write.FENCED is scene.complete("owner-1")
     assert Start.SUPERSEDED is scene.start("owner-3", "job-1").outcome
@@ -230,7 +230,7 @@ def test_granted_start_counts_an_attempt_and_hands_out_lease_and_fence(scene):
 
     assert ("running", "owner-1", 1, 30.0) == (
         reply.record.flight,
-        reply.record.owner,
+        scene.read().owner,
         reply.record.attempts,
         reply.record.deadline_in,
     )
@@ -284,3 +284,10 @@ def test_record_without_a_deadline_can_not_be_written(scene, lease):
         scene.renew(lease=lease)
 
     assert running == scene.read()
+
+
+def test_only_a_read_tells_the_owner_whose_token_is_the_right_to_write(scene):
+    replies = [scene.admit("job-1"), scene.start("owner-1", "job-1"), scene.admit("job-2")]
+
+    assert ["", "", ""] == [reply.record.owner for reply in replies]
+    assert "owner-1" == scene.read().owner

@@ -244,3 +244,50 @@ def test_store_keeps_no_connection_after_it_is_closed(store_url, client, eventua
     store.close()
 
     assert eventually(lambda: before == len(client.client_list()))
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """Count the calls whose answer was watched for."""
+    counted, watch = [], redis_link.Link._watch
+
+    def count(link, connection):
+        counted.append(connection)
+        return watch(link, connection)
+
+    monkeypatch.setattr(redis_link.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(redis_link.Link, "_watch", count)
+    return counted
+
+
+def test_a_process_of_one_thread_watches_for_the_answer(watched, monkeypatch, store_url):
+    monkeypatch.setattr(redis_link.threading, "active_count", lambda: 1)
+    monkeypatch.setattr(redis_link, "_WATCH", 5.0)
+    with closing(RedisStore.from_url(store_url, namespace="test")) as store:
+        store.read(KEYS[:1])
+        store.read(KEYS[:1])
+
+    assert 2 == len(watched)
+
+
+def test_threads_leave_the_processor_to_each_other(watched, monkeypatch, store_url):
+    monkeypatch.setattr(redis_link.threading, "active_count", lambda: 2)
+    with closing(RedisStore.from_url(store_url, namespace="test")) as store:
+        store.read(KEYS[:1])
+
+    assert [] == watched
+
+
+def test_a_far_server_is_not_watched_again_at_once(watched, monkeypatch, own_server):
+    monkeypatch.setattr(redis_link.threading, "active_count", lambda: 1)
+    monkeypatch.setattr(redis_link, "_WATCH", 0.0)
+    with closing(RedisStore.from_url(own_server.url, namespace="test")) as store:
+        store.read(KEYS[:1])
+        os.kill(own_server.pid, signal.SIGSTOP)
+        with pytest.raises(StoreUnavailable):
+            store.read(KEYS[:1])
+        os.kill(own_server.pid, signal.SIGCONT)
+        counted = len(watched)
+        store.read(KEYS[:1])
+
+    assert counted == len(watched)

@@ -89,24 +89,24 @@ local function quarantine(r, reason)
   wake(r)
 end
 
--- What goes back to the caller; a bare reply discloses nothing of the record. An answer and a failure
--- are appended only where there is one: most replies have neither.
+-- What goes back to the caller; a bare reply discloses nothing of the record, and none of them the owner,
+-- whose token is the right to write. An answer and a failure are appended only where there is one: most
+-- replies have neither.
 local function reply(outcome, r, bare)
   if bare or not r.present then return {outcome} end
   local fail = r.ek ~= '' and NOW < r.ex
-  local told = {outcome, NOW, r.task, r.fp, r.fl, r.job, r.own, r.fen, r.dl - NOW, r.att,
-    r.rep, r.nx - NOW, r.ref}
+  local told = {outcome, NOW, r.fl, r.job, r.fen, r.dl - NOW, r.att, r.rep, r.nx - NOW, r.ref}
   if has_value(r) then
     local got = redis.call('HMGET', r.key, 'val', 'vm')
-    told[14], told[15], told[16], told[17] = got[1] or '', got[2] or '', r.vf, r.vt
-    told[18] = is_fresh(r) and '1' or '0'
+    told[11], told[12], told[13], told[14] = got[1] or '', got[2] or '', r.vf, r.vt
+    told[15] = is_fresh(r) and '1' or '0'
   elseif fail then
-    told[14], told[15], told[16], told[17], told[18] = '', '', '', '', ''
+    told[11], told[12], told[13], told[14], told[15] = '', '', '', '', ''
   end
   if fail then
     local got = r.ek == 'fallback' and redis.call('HMGET', r.key, 'ed', 'em') or {}
-    told[19], told[20], told[21], told[22] = r.ek, r.er, r.ej, r.ex - NOW
-    told[23], told[24] = got[1] or '', got[2] or ''
+    told[16], told[17], told[18], told[19] = r.ek, r.er, r.ej, r.ex - NOW
+    told[20], told[21] = got[1] or '', got[2] or ''
   end
   return told
 end
