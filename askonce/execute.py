@@ -257,6 +257,8 @@ class Executor:
         return Failed(key=delivery.key, job=delivery.job, kind=kind, reason=reason, attempts=record.attempts)
 
     def _tell(self, name: str, delivery: Delivery, **data: object) -> None:
+        if self.listen is ignore:
+            return
         self.listen(Event(name=name, task=delivery.spec.name, key=delivery.key, job=delivery.job, data=data))
 
 

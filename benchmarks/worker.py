@@ -51,7 +51,8 @@ def run(table: Table, *, rounds: int = ROUNDS) -> None:
     figures = interleaved(
         {
             "plain": _drain(_send_plain(plain_call), _CALL_POOL),
-            "askonce": _drain(_send_new(once_call), _CALL_POOL),
+            "askonce": _drain(_send_new(once_call), _CALL_POOL, _SHIPPED),
+            "stock": _drain(_send_new(once_call), _CALL_POOL),
         },
         rounds,
     )
@@ -59,6 +60,8 @@ def run(table: Table, *, rounds: int = ROUNDS) -> None:
     table.title(f"{JOBS} calls of 50 ms, threads of 64; ratio of the times")
     table.line("plain", seconds["plain"], "x 1.00")
     table.at_most("askonce", 1 / ratio(figures, "askonce", "plain"), 1.05, seconds["askonce"])
+    on_stock = f"x {1 / ratio(figures, 'stock', 'plain'):.2f}"
+    table.line("  the same on kombu's stock transport", seconds["stock"], on_stock)
 
 
 def _noops(table: Table, pool: str, options: tuple[str, ...], rounds: int) -> None:

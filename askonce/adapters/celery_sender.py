@@ -87,7 +87,9 @@ class CelerySender:
             "replaced_task_nesting": 0,
             "stamped_headers": None,
             "stamps": {},
-            HEADER: {"key": message.key, "fingerprint": message.fingerprint},
+            # Under this name Celery takes it as it is; beside the others it would search for it in each
+            # message.
+            "headers": {HEADER: {"key": message.key, "fingerprint": message.fingerprint}},
         }
         if countdown is not None:
             headers["eta"] = (self._app.now() + timedelta(seconds=countdown)).isoformat()

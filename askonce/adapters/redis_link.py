@@ -36,7 +36,7 @@ Connection = Any
 #: A server on the same machine answers in 20 us, but a process that went to sleep for that takes 40 us more
 #: to wake up: a process of one thread watches for the answer, for this long at most (seconds).
 _WATCH = 100e-6
-#: Where it does not come so soon, the next calls do not watch.
+#: Where it does not come so soon, or there are threads, the next calls do not watch.
 _CALLS_UNWATCHED = 20
 
 
@@ -67,8 +67,8 @@ class Link:
             connection.send_packed_command(_packed(connection, commands), check_health=False)
             if self._unwatched:
                 self._unwatched -= 1
-            elif threading.active_count() == 1:
-                self._watch(connection)
+            elif threading.active_count() > 1 or not self._watch(connection):
+                self._unwatched = _CALLS_UNWATCHED
             return [_reply(connection) for _ in commands]
         except BaseException:
             # What is still to be read on it belongs to nobody; it connects again at its next use.
@@ -77,14 +77,15 @@ class Link:
         finally:
             self._idle.append(connection)
 
-    def _watch(self, connection: Connection) -> None:
-        """Look for the answer without going to sleep, for a moment."""
+    @staticmethod
+    def _watch(connection: Connection) -> bool:
+        """Look for the answer without going to sleep; tell whether it came within a moment."""
         readable, until = select.poll(), perf_counter() + _WATCH
         readable.register(connection._sock, select.POLLIN)  # noqa: SLF001  # redis-py has no public name for it
         while not readable.poll(0):
             if perf_counter() > until:
-                self._unwatched = _CALLS_UNWATCHED
-                return
+                return False
+        return True
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -78,8 +78,8 @@ def test_message_on_the_wire_is_what_celery_would_send_and_our_header(app, taken
     CelerySender(app).send(message())
     ours = taken()
 
-    assert ours.headers.keys() == theirs.headers.keys() | {HEADER}
-    assert {k: v for k, v in ours.headers.items() if k not in OWN | {HEADER}} == {
+    assert ours.headers.keys() == theirs.headers.keys() | {"headers"}
+    assert {k: v for k, v in ours.headers.items() if k not in OWN | {"headers"}} == {
         k: v for k, v in theirs.headers.items() if k not in OWN
     }
     assert (ours.headers["id"], ours.headers["root_id"]) == (JOB, JOB)
@@ -97,7 +97,7 @@ def test_message_on_the_wire_is_what_celery_would_send_and_our_header(app, taken
 def test_identity_travels_in_the_header(app, taken):
     CelerySender(app).send(message())
 
-    assert taken().headers[HEADER] == {"key": KEY, "fingerprint": FINGERPRINT}
+    assert taken().headers["headers"][HEADER] == {"key": KEY, "fingerprint": FINGERPRINT}
 
 
 def test_what_monitors_show_holds_no_payload(app, taken):

@@ -251,12 +251,12 @@ def watched(monkeypatch):
     """Count the calls whose answer was watched for."""
     counted, watch = [], redis_link.Link._watch
 
-    def count(link, connection):
+    def count(connection):
         counted.append(connection)
-        return watch(link, connection)
+        return watch(connection)
 
     monkeypatch.setattr(redis_link.os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(redis_link.Link, "_watch", count)
+    monkeypatch.setattr(redis_link.Link, "_watch", staticmethod(count))
     return counted
 
 

@@ -1,0 +1,120 @@
+import json
+
+import pytest
+from kombu import Connection, Queue
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from askonce.adapters.kombu_redis import Transport
+from sandbox.valkey import Valkey
+
+pytestmark = pytest.mark.integration
+
+QUEUE = Queue("jobs")
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Valkey(tcp=True) as server:
+        yield server
+
+
+@pytest.fixture(params=["", "shop:"])
+def prefix(request):
+    return request.param
+
+
+@pytest.fixture
+def connect(server, prefix):
+    """Open a connection to the broker, over kombu's own transport or ours."""
+    opened = []
+
+    def open_one(transport):
+        options = {"global_keyprefix": prefix}
+        connection = Connection(server.url, transport=transport, transport_options=options)
+        opened.append(connection)
+        return connection
+
+    yield open_one
+    for connection in opened:
+        connection.release()
+
+
+@pytest.fixture
+def broker(server):
+    with Redis.from_url(server.url, decode_responses=True) as client:
+        client.flushall()
+        yield client
+
+
+def deliver(connection):
+    """Send one message and take it, as a worker does; returns the message."""
+    channel = connection.channel()
+    connection.Producer(channel).publish({"x": 1}, routing_key="jobs", declare=[QUEUE])
+    return QUEUE(channel).get()
+
+
+def state(broker):
+    """What the broker keeps of deliveries, without the two values that differ from time to time."""
+    kept = {}
+    for key in broker.keys("*unacked*"):
+        if key.endswith("unacked_index"):
+            kept[key] = broker.zcard(key)
+        elif broker.type(key) == "hash":
+            kept[key] = [keys_of(json.loads(value)) for value in broker.hvals(key)]
+    return kept
+
+
+def keys_of(noted):
+    message, exchange, routing_key = noted
+    return sorted(message), sorted(message["properties"]), exchange, routing_key
+
+
+def test_a_delivery_is_noted_as_kombu_notes_it(connect, broker, prefix):
+    deliver(connect("redis"))
+    theirs = state(broker)
+    broker.flushall()
+
+    deliver(connect(Transport))
+
+    assert theirs == state(broker)
+    assert {f"{prefix}unacked", f"{prefix}unacked_index"} == set(theirs)
+
+
+def test_an_acknowledged_delivery_is_forgotten(connect, broker):
+    deliver(connect(Transport)).ack()
+
+    assert {} == state(broker)
+
+
+def test_a_worker_on_kombus_transport_restores_what_ours_left(connect, broker, prefix):
+    tag = deliver(connect(Transport)).delivery_tag
+
+    connect("redis").channel().qos.restore_by_tag(tag)
+
+    assert 1 == broker.llen(f"{prefix}jobs")
+    assert {} == state(broker)
+
+
+def test_a_closed_channel_leaves_no_connection(connect, broker, eventually):
+    others = len(broker.client_list())
+    connection = connect(Transport)
+    deliver(connection).ack()
+
+    connection.release()
+
+    eventually(lambda: others == len(broker.client_list()))
+
+
+def test_a_broker_that_is_gone_is_an_error_that_kombu_knows():
+    with Valkey(tcp=True) as own:
+        connection = Connection(own.url, transport=Transport)
+        message = deliver(connection)
+        own.kill()
+
+        with pytest.raises(connection.connection_errors) as caught:
+            message.ack()
+        # Else kombu would restore it when the tests end, from a server that is gone.
+        message.channel.qos.restore_at_shutdown = False
+
+        assert isinstance(caught.value, RedisConnectionError)
