@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from askonce.record import Failure, FailureOrFallback, Flight, Meta, Snapshot, StoredValue
+
+if TYPE_CHECKING:
+    from askonce.store import Claim
 
 FLIGHT_KEPT = 604_800.0
 QUARANTINE_KEPT = 604_800.0
@@ -85,6 +89,15 @@ class MemoryRecord:
             self.not_before,
         )
         self.kept_until = kept if self.flight == "idle" else max(kept, self.deadline + FLIGHT_KEPT)
+
+    def enter(self, claim: Claim, now: float) -> None:
+        """Begin the flight of *claim*; the last answer and the fence stay."""
+        self.flight, self.failed = "queued", None
+        self.task, self.fingerprint, self.job = claim.task, claim.fingerprint, claim.job
+        self.owner, self.attempts, self.resent, self.resender = "", 0, 0, ""
+        self.not_before, self.checkpoint, self.payload = 0.0, "", claim.payload
+        self.deadline, self.queue_deadline = now + claim.queue_deadline, claim.queue_deadline
+        self.max_attempts = claim.max_attempts
 
     def quarantine(self, reason: str, now: float) -> None:
         """End the flight; the payload stays for a replay."""

@@ -74,16 +74,7 @@ class MemoryStore:
             return Admission.BACKOFF
         if record.job == claim.job:
             return Admission.ATTACHED
-        record.failed, record.task, record.fingerprint, record.flight = (
-            None,
-            claim.task,
-            claim.fingerprint,
-            "queued",
-        )
-        record.job, record.owner, record.attempts, record.resent = claim.job, "", 0, 0
-        record.resender, record.not_before, record.checkpoint = "", 0.0, ""
-        record.deadline, record.payload = now + claim.queue_deadline, claim.payload
-        record.queue_deadline, record.max_attempts = claim.queue_deadline, claim.max_attempts
+        record.enter(claim, now)
         self._commit(claim.key, record)
         return Admission.ADMITTED
 

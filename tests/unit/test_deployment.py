@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import celeryconfig
@@ -6,6 +8,24 @@ from tasks.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
+LOCKED = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements/run.txt").read_text(), re.MULTILINE))
+#: Loads what the image's three commands load, as if nothing but what is locked for it were installed.
+LOADING = """
+import re, sys, importlib.metadata as metadata
+locked, distributions = set(sys.argv[1:]), metadata.packages_distributions()
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        owners = {re.sub(r"[-_.]+", "-", owner).lower() for owner in distributions.get(top, ())}
+        if owners and not owners & locked:
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Absent())
+import worker.app, producer.batch, producer.explain, producer.__main__, flower.command, openai
+worker.app.app.finalize()
+worker.app.app.connection_for_write("redis://127.0.0.1").transport_cls
+"""
 IMAGE = (ROOT / "Dockerfile").read_text()
 FIELDS = {(field.alias or name).upper() for name, field in Settings.model_fields.items()}
 
@@ -40,3 +60,18 @@ def test_image_holds_every_package_that_a_worker_and_a_producer_import():
     assert {"askonce", "tasks", "producer", "worker", "celeryconfig", "requirements"} == copied
     allowed = (ROOT / ".dockerignore").read_text()
     assert all(f"!{name}" in allowed for name in copied)
+
+
+def test_what_is_locked_for_the_image_is_all_that_it_loads():
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING, *LOCKED],
+        cwd=ROOT,
+        env={"ENV_FILE": "", "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert {"celery", "redis", "flower", "openai"} <= LOCKED
+    assert 0 == done.returncode, done.stderr
