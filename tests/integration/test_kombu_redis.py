@@ -103,7 +103,8 @@ def test_a_closed_channel_leaves_no_connection(connect, broker, eventually):
 
     connection.release()
 
-    eventually(lambda: others == len(broker.client_list()))
+    # Not more than before; those of an earlier test may have gone meanwhile.
+    eventually(lambda: others >= len(broker.client_list()))
 
 
 def test_a_broker_that_is_gone_is_an_error_that_kombu_knows():
