@@ -195,14 +195,14 @@ def test_permanent_failure_ends_its_message_as_a_failure_and_is_kept(
     assert len(plain.calls.of(number)) == 1
 
 
-def test_job_whose_message_is_lost_is_sent_again(plain, number, monkeypatch):
+def test_job_whose_message_is_lost_is_sent_again(plain, number, monkeypatch, eventually):
     monkeypatch.setattr(type(plain.once.sender), "send", lambda _self, _message: None)
     spec = plain.add.job_spec
     asked = plain.once.producer.enqueue(replace(spec, queue_deadline=0.2), {"n": number, "more": 1})
     monkeypatch.undo()
 
     assert asked.result(10).value == number + 1
-    assert plain.names(asked.job)[:2] == ["job.admitted", "job.resent"]
+    eventually(lambda: plain.names(asked.job).count("job.resent") == 1)
 
 
 def test_attached_asker_is_answered_with_the_first(plain, number, gate, eventually):
