@@ -58,7 +58,9 @@ class Channel(redis.Channel):
         prefixed = [(verb, f"{self.global_keyprefix}{key}", *rest) for verb, key, *rest in commands]
         client = self._create_client()
         self._link = self._link or Link(client)
-        for reply in self._link.ask(("MULTI",), *prefixed, ("EXEC",)):
+        *queued, done = self._link.ask(("MULTI",), *prefixed, ("EXEC",))
+        # A command may be refused when it is queued, which refuses all of them, or when it is run.
+        for reply in (*queued, *(done if isinstance(done, list) else [done])):
             if isinstance(reply, ResponseError):
                 raise reply
 

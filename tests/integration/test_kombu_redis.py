@@ -4,6 +4,7 @@ import pytest
 from kombu import Connection, Queue
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from askonce.adapters.kombu_redis import Transport
 from sandbox.valkey import Valkey
@@ -105,6 +106,23 @@ def test_a_closed_channel_leaves_no_connection(connect, broker, eventually):
 
     # Not more than before; those of an earlier test may have gone meanwhile.
     eventually(lambda: others >= len(broker.client_list()))
+
+
+@pytest.mark.parametrize("spoil", ["wrong_type", "no_permission"])
+def test_a_command_that_the_server_refuses_is_an_error(connect, broker, prefix, spoil):
+    message = deliver(connect(Transport))
+    message.channel.qos.restore_at_shutdown = False
+    if spoil == "wrong_type":
+        broker.delete(f"{prefix}unacked_index")
+        broker.set(f"{prefix}unacked_index", "a word")
+    else:
+        broker.acl_setuser("default", commands=["-zrem"])
+
+    try:
+        with pytest.raises(ResponseError):
+            message.ack()
+    finally:
+        broker.acl_setuser("default", commands=["+zrem"])
 
 
 def test_a_broker_that_is_gone_is_an_error_that_kombu_knows():
