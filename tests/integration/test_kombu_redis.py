@@ -116,13 +116,13 @@ def test_a_command_that_the_server_refuses_is_an_error(connect, broker, prefix, 
         broker.delete(f"{prefix}unacked_index")
         broker.set(f"{prefix}unacked_index", "a word")
     else:
-        broker.acl_setuser("default", commands=["-zrem"])
+        broker.execute_command("ACL", "SETUSER", "default", "-zrem")
 
     try:
         with pytest.raises(ResponseError):
             message.ack()
     finally:
-        broker.acl_setuser("default", commands=["+zrem"])
+        broker.execute_command("ACL", "SETUSER", "default", "+zrem")
 
 
 def test_a_broker_that_is_gone_is_an_error_that_kombu_knows():
