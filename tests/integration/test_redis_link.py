@@ -264,10 +264,11 @@ def test_a_process_of_one_thread_watches_for_the_answer(watched, monkeypatch, st
     monkeypatch.setattr(redis_link.threading, "active_count", lambda: 1)
     monkeypatch.setattr(redis_link, "_WATCH", 5.0)
     with closing(RedisStore.from_url(store_url, namespace="test")) as store:
-        store.read(KEYS[:1])
+        store.read(KEYS[:1])  # the server may not know the script yet, which is a call more
+        before = len(watched)
         store.read(KEYS[:1])
 
-    assert 2 == len(watched)
+    assert (before + 1) == len(watched)
 
 
 def test_threads_leave_the_processor_to_each_other(watched, monkeypatch, store_url):
