@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 from secrets import token_hex
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
-from askonce.errors import FingerprintMismatch, JobFailed, SendFailed
+from askonce.errors import FingerprintMismatch, JobFailed, SendFailed, StoreUnavailable
 from askonce.events import Event, Listener, ignore
 from askonce.handle import Handle
 from askonce.key import identify
@@ -18,7 +18,7 @@ from askonce.record import Failure, Result, readable
 from askonce.store import Admission, Claim
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from askonce.record import FailureOrFallback
     from askonce.spec import JobSpec
@@ -37,6 +37,20 @@ class Message:
     fingerprint: str
     #: Canonical JSON object.
     payload: bytes
+    #: False: no record knows of it, so the worker asks for itself before it runs.
+    admitted: bool = True
+
+    @classmethod
+    def of(cls, claim: Claim, job: str, *, admitted: bool = True) -> Self:
+        """Return the message of *claim* under *job*."""
+        return cls(
+            task=claim.task,
+            key=claim.key,
+            job=job,
+            fingerprint=claim.fingerprint,
+            payload=claim.payload,
+            admitted=admitted,
+        )
 
 
 class Sender(Protocol):
@@ -56,12 +70,12 @@ class Enqueued:
 
     key: str
     job: str
+    #: The store did not answer; what it would have said is not known.
+    degraded: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted(Enqueued):
-    """A new job was made and its message sent."""
-
+class _UnderWay(Enqueued):
     handle: Handle
     #: The last good answer, when there is one that is too old.
     stale: Result | None = None
@@ -72,15 +86,13 @@ class Admitted(Enqueued):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attached(Enqueued):
+class Admitted(_UnderWay):
+    """A new job was made and its message sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached(_UnderWay):
     """An equal job is in flight; its answer is this asker's too."""
-
-    handle: Handle
-    stale: Result | None = None
-
-    def result(self, timeout: float) -> Result:
-        """Wait at most *timeout* seconds; errors as Handle.result."""
-        return self.handle.result(timeout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +167,11 @@ class Producer:
     store: Store
     sender: Sender
     listen: Listener = ignore
+    #: Admits and sends in one step, where one server keeps records and messages; None for a claim that it
+    #: has to leave to the two steps.
+    publish: Callable[[Claim], Reply[Admission] | None] = lambda _claim: None
+    #: The broker is another server: while the store is down, messages can be sent without it.
+    sends_alone: bool = False
 
     def enqueue(
         self,
@@ -174,21 +191,39 @@ class Producer:
 
         Raises:
             PayloadInvalid: names the field.
-            StoreUnavailable: nothing was asked.
+            StoreUnavailable: nothing was asked, and nothing could be sent without asking.
             SendFailed: the job is recorded; it will be sent again after the queue deadline.
         """
         identity = identify(spec, payload, tenant)
         claim = Claim.of(spec, identity.key, job or token_hex(16), identity.fingerprint, identity.payload)
         if force or max_age is not None:
             claim = claim._replace(force=force, max_age=max_age)
-        return self._ask(claim, on_duplicate)
+        try:
+            return self._ask(claim, on_duplicate)
+        except StoreUnavailable:
+            # What the record would have to judge cannot be asked of a message.
+            judged = force or max_age is not None or on_duplicate == "reject"
+            if judged or not self.sends_alone or spec.on_store_down == "fail":
+                raise
+            return self._send_alone(spec, claim)
 
     def _ask(self, claim: Claim, on_duplicate: OnDuplicate) -> Outcome:
-        reply = self.store.admit(claim)
-        if reply.outcome in (Admission.ADMITTED, Admission.RESEND):
+        reply = self.publish(claim)
+        if reply is None:
+            reply = self.store.admit(claim)
+            if reply.outcome is Admission.ADMITTED:
+                self._send(claim, reply.record.job)
+        if reply.outcome is Admission.RESEND:
             self._send(claim, reply.record.job)
         self._tell(claim, reply)
         return self._to_outcome(claim, reply, on_duplicate)
+
+    def _send_alone(self, spec: JobSpec, claim: Claim) -> Admitted:
+        """Leave it to the worker to admit the job; of equal ones that are sent meanwhile one is called."""
+        self._send(claim, claim.job, admitted=False)
+        data = {"policy": spec.on_store_down, "source": "none"}
+        self.listen(Event(name="job.degraded", task=claim.task, key=claim.key, job=claim.job, data=data))
+        return Admitted(key=claim.key, job=claim.job, handle=self._handle(claim, claim.job), degraded=True)
 
     def _ask_again(self, claim: Claim) -> Handle | Result:
         """Ask for the same payload as a new job: the record of the first one is gone."""
@@ -199,10 +234,8 @@ class Producer:
             case _:
                 return outcome.result(0)
 
-    def _send(self, claim: Claim, job: str) -> None:
-        message = Message(
-            task=claim.task, key=claim.key, job=job, fingerprint=claim.fingerprint, payload=claim.payload
-        )
+    def _send(self, claim: Claim, job: str, *, admitted: bool = True) -> None:
+        message = Message.of(claim, job, admitted=admitted)
         try:
             self.sender.send(message)
         except SendFailed:
@@ -249,9 +282,12 @@ class Producer:
             return Backoff(key=key, job=record.job, wait=record.wait, failure=failure, stale=stale)
         if on_duplicate == "reject" and reply.outcome is not Admission.ADMITTED:
             return Duplicate(key=key, job=record.job)
-        handle = Handle(self.store, key, record.job, claim.fingerprint, partial(self._ask_again, claim))
+        handle = self._handle(claim, record.job)
         kind = Admitted if reply.outcome is Admission.ADMITTED else Attached
         return kind(key=key, job=record.job, handle=handle, stale=stale)
+
+    def _handle(self, claim: Claim, job: str) -> Handle:
+        return Handle(self.store, claim.key, job, claim.fingerprint, partial(self._ask_again, claim))
 
 
 def _refused(

@@ -160,7 +160,11 @@ class SendFailed(JobError):
 
 
 class StoreUnavailable(JobError):
-    """The store did not answer."""
+    """The store did not answer.
+
+    ``reason`` is the error's class, ``breaker_open`` when it was not asked because it did not answer just
+    before, ``calls_spent`` when the calls that may be made without it are spent.
+    """
 
     verb: str
     reason: str

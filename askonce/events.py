@@ -21,9 +21,14 @@ job.failed         ``attempt``, ``kind``, ``reason``, ``run_seconds``: ended wit
                    both: ``usage``, ``cost_usd``, ``maybe_billed`` where the failed call was paid for
 job.invalid        ``field``, ``reason``: a message from elsewhere has a payload that cannot be used
 job.fenced         ``attempt``, ``run_seconds``: the answer came too late to be stored
-job.unstored       ``attempt``: the answer could not be stored before the lease ended
+job.unstored       ``attempt``: the answer could not be stored; it is kept in this process until it can
+job.stored_late    ``outcome``, ``late_seconds``: what became of it when the store was back
+job.unkept         ``reason``: it was never stored: no room, or the process ended before the store was back
+job.degraded       ``policy``, ``source``: answered or sent without the store; see ``on_store_down``
 lease.lost         the lease of a running job is somebody else's
 reaper.failed      ``reason``: a sweep did not succeed; the next one tries again
+store.down         callers are kept off a store that did not answer three times
+store.up           it answered again
 =================  ===================================================================================
 """
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event as Signal
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from askonce.attempt import Attempt, run
-from askonce.errors import CallFailed, JobFailed, Permanent, StoreUnavailable, ValueInvalid
+from askonce.errors import CallFailed, Permanent, StoreUnavailable, ValueInvalid
 from askonce.events import Event, Listener, ignore
+from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
 from askonce.record import Codec, Meta, Result, readable, to_result
 from askonce.retry import TOLD_FOR, decide
-from askonce.store import Claim, Failing, Start, Write
+from askonce.spill import Spill, Unstored
+from askonce.store import Failing, Start, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from askonce.key import Identity
     from askonce.lease import Lease, LeaseRenewer
     from askonce.record import Answer, Snapshot
     from askonce.spec import JobSpec
@@ -27,85 +28,8 @@ if TYPE_CHECKING:
 
 #: A fresh answer ends up to this part earlier, so that answers made together do not end together.
 JITTER = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """One message as it reached a worker."""
-
-    spec: JobSpec
-    key: str
-    job: str
-    fingerprint: str
-    #: The canonical payload; asked for only when the record is gone.
-    payload: Callable[[], bytes]
-
-    @classmethod
-    def of(cls, spec: JobSpec, identity: Identity, job: str) -> Self:
-        """Deliver *job* for a payload that was identified here."""
-        return cls(
-            spec=spec,
-            key=identity.key,
-            job=job,
-            fingerprint=identity.fingerprint,
-            payload=lambda: identity.payload,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Executed:
-    """The end of one delivery, and the answer where there is one."""
-
-    key: str
-    job: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Computed(Executed):
-    """The call was made; *stored* says what became of its answer."""
-
-    result: Result
-    stored: Write
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reused(Executed):
-    """The answer had been made already."""
-
-    result: Result
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped(Executed):
-    """There was nothing to do for this message: somebody else has the job, or nobody wants it."""
-
-    outcome: Start
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deferred(Executed):
-    """The call failed and will be tried again in *after* seconds."""
-
-    reason: str
-    after: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed(Executed):
-    """The job ended without an answer."""
-
-    kind: str
-    reason: str
-    attempts: int
-
-    def to_error(self) -> JobFailed:
-        """Return what a caller who waits is told."""
-        return JobFailed(
-            key=self.key, job=self.job, kind=self.kind, reason=self.reason, attempts=self.attempts
-        )
-
-
-Execution = Computed | Reused | Skipped | Deferred | Failed
+#: Seconds: an answer that is stored too late to be fresh is stale at once.
+SHORTEST = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +39,8 @@ class Executor:
     store: Store
     leases: LeaseRenewer
     codec: Codec = field(default_factory=Codec)
+    #: Takes over what was paid for and could not be stored.
+    spill: Spill = field(default_factory=Spill)
     listen: Listener = ignore
     #: Told (key, seconds) when a job should be looked at again.
     on_deferred: Callable[[str, float], None] = lambda _key, _after: None
@@ -129,7 +55,7 @@ class Executor:
         Raises:
             StoreUnavailable: the store did not answer at the start; the body was not run.
         """
-        owner = f"{self.holder}:{secrets.token_hex(16)}"
+        owner = self.new_owner()
         reply = self._start(delivery, owner)
         if reply.outcome is not Start.GRANTED:
             return self._decline(delivery, reply)
@@ -137,10 +63,26 @@ class Executor:
         with self.leases.hold(delivery.key, owner, delivery.spec.lease) as lease:
             try:
                 answer = run(body, attempt)
-                data = self._encode(delivery.spec, answer)
+                data = self.encode(delivery.spec, answer)
             except CallFailed as error:
                 return self._fail(delivery, attempt, lease, error, self.clock() - began)
             return self._complete(delivery, attempt, lease, (answer, data), self.clock() - began)
+
+    def new_owner(self) -> str:
+        """Draw a token: the right to write as the owner of one run."""
+        return f"{self.holder}:{secrets.token_hex(16)}"
+
+    def encode(self, spec: JobSpec, answer: Answer) -> bytes:
+        """Encode what a body returned.
+
+        Raises:
+            Permanent: it cannot be stored.
+        """
+        try:
+            return self.codec.encode(answer.value, spec.max_value_bytes)
+        except ValueInvalid:
+            # The same payload would give the same unusable answer again, and be paid for again.
+            raise Permanent("value_invalid") from None
 
     def _start(self, delivery: Delivery, owner: str) -> Reply[Start]:
         spec = delivery.spec
@@ -149,8 +91,7 @@ class Executor:
             return reply
         # The record was lost between sending and now. Admitting again, not just running, lets only
         # one of several such messages through.
-        claim = Claim.of(spec, delivery.key, delivery.job, delivery.fingerprint, delivery.payload())
-        self.store.admit(claim)
+        self.store.admit(delivery.to_claim())
         return self.store.start(delivery.key, delivery.job, owner, delivery.fingerprint, spec.lease)
 
     def _decline(self, delivery: Delivery, reply: Reply[Start]) -> Execution:
@@ -175,43 +116,56 @@ class Executor:
             checkpoint=lambda reference: _ignore(self.store.checkpoint(delivery.key, owner, reference)),
         )
 
-    def _encode(self, spec: JobSpec, answer: Answer) -> bytes:
-        try:
-            return self.codec.encode(answer.value, spec.max_value_bytes)
-        except ValueInvalid:
-            # The same payload would give the same unusable answer again, and be paid for again.
-            raise Permanent("value_invalid") from None
-
     def _complete(
         self, delivery: Delivery, attempt: Attempt, lease: Lease, answer: tuple[Answer, bytes], seconds: float
     ) -> Execution:
-        (given, data), spec = answer, delivery.spec
-        meta = Meta(
-            source=given.source, attempts=attempt.number, cost_usd=given.cost_usd, usage=given.usage
-        ).encode()
-        if given.source == "call":
-            soft = spec.soft_ttl * (1 - self.draw(0.0, JITTER))
-            written = self._persist(
-                lease, lambda: self.store.complete(lease.key, lease.owner, data, meta, soft, spec.hard_ttl)
-            )
-        else:
-            fallback = Failing(kind="fallback", reason=given.source, keep=TOLD_FOR, data=data, meta=meta)
-            written = self._persist(lease, lambda: self.store.fail(lease.key, lease.owner, fallback).outcome)
-        self._tell_completed(delivery, attempt, given, written, seconds)
-        return Computed(
-            key=delivery.key, job=delivery.job, result=_result(delivery, attempt, given), stored=written
+        given, data = answer
+        soft, made_at = delivery.spec.soft_ttl * (1 - self.draw(0.0, JITTER)), self.clock()
+        late = Unstored(
+            task=delivery.spec.name,
+            key=delivery.key,
+            job=delivery.job,
+            size=len(data),
+            write=lambda: self._write(lease, answer, attempt, soft, delivery.spec.hard_ttl, made_at),
         )
+        written = self._persist(late, lease.seconds)
+        self._tell_completed(delivery, attempt, given, written, seconds)
+        result = _result(delivery, attempt, given)
+        if written in (Write.UNAVAILABLE, Write.ABSENT):
+            result = replace(result, degraded=True)
+        return Computed(key=delivery.key, job=delivery.job, result=result, stored=written)
 
-    def _persist(self, lease: Lease, write: Callable[[], Write]) -> Write:
-        """Write a paid answer, trying again while the lease can hold: the write may be replayed."""
-        give_up_at = self.clock() + lease.seconds
+    def _write(
+        self,
+        lease: Lease,
+        answer: tuple[Answer, bytes],
+        attempt: Attempt,
+        soft: float,
+        hard: float,
+        made_at: float,
+    ) -> Write:
+        """Store an answer once; its times to live began when it was made."""
+        given, data = answer
+        meta = Meta(source=given.source, attempts=attempt.number, cost_usd=given.cost_usd, usage=given.usage)
+        if given.source != "call":
+            fallback = Failing(
+                kind="fallback", reason=given.source, keep=TOLD_FOR, data=data, meta=meta.encode()
+            )
+            return self.store.fail(lease.key, lease.owner, fallback).outcome
+        age = self.clock() - made_at
+        times = max(SHORTEST, soft - age), max(SHORTEST, hard - age)
+        return self.store.complete(lease.key, lease.owner, data, meta.encode(), *times)
+
+    def _persist(self, answer: Unstored, seconds: float) -> Write:
+        """Store a paid answer, or leave it to the spill; while that is full, try for *seconds*."""
+        give_up_at = self.clock() + seconds
         while True:
             try:
-                return write()
+                return answer.write()
             except StoreUnavailable:
-                if self.clock() >= give_up_at:
+                if self.spill.keep(answer) or self.clock() >= give_up_at:
                     return Write.UNAVAILABLE
-                Signal().wait(min(0.5, lease.seconds / 10))
+                Signal().wait(min(0.5, seconds / 10))
 
     def _tell_completed(
         self, delivery: Delivery, attempt: Attempt, answer: Answer, written: Write, seconds: float

@@ -12,15 +12,17 @@ from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from askonce.errors import FingerprintMismatch, JobFailed, ResultTimeout
-from askonce.execute import Computed, Deferred, Delivery, Executor, Failed, Reused, Skipped
+from askonce.errors import FingerprintMismatch, JobFailed, ResultTimeout, StoreUnavailable
+from askonce.execution import Computed, Deferred, Delivery, Failed, Reused, Skipped
 from askonce.record import Result, to_result
-from askonce.store import Admission, Claim, Start
+from askonce.store import Admission, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from askonce.execute import Executor
     from askonce.key import Identity
+    from askonce.local_calls import LocalCalls
     from askonce.record import Snapshot
     from askonce.spec import JobSpec
 
@@ -30,9 +32,10 @@ POLL = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Asks through *executor*, in the asker's thread."""
+    """Asks through *executor*, in the asker's thread; through *local* while its store is down."""
 
     executor: Executor
+    local: LocalCalls
     clock: Callable[[], float] = time.monotonic
 
     def call(
@@ -53,68 +56,74 @@ class Caller:
             JobFailed: there is no answer.
             FingerprintMismatch: the key belongs to another payload.
             ResultTimeout: somebody else's run took longer.
-            StoreUnavailable: the store did not answer; *body* was not run.
+            StoreUnavailable: the store did not answer, and the spec or the budget forbids a call without it.
         """
-        claim = Claim.of(spec, identity.key, job or token_hex(16), identity.fingerprint, identity.payload)
+        delivery = Delivery.of(spec, identity, job or token_hex(16))
+        try:
+            answer = self._ask(delivery, body, timeout)
+        except StoreUnavailable as down:
+            return _result_of(self.local.instead(delivery, body, down))
+        self.local.keep(delivery, answer)
+        return answer
+
+    def _ask(self, delivery: Delivery, body: Callable[[], object], timeout: float) -> Result:
+        key, claim = delivery.key, delivery.to_claim()
         give_up_at = self.clock() + timeout
         while True:
             reply = self.executor.store.admit(claim)
             record = reply.record
             match reply.outcome:
                 case Admission.HIT if record.value:
-                    return to_result(claim.key, record.job, record.value, "cache")
+                    return to_result(key, record.job, record.value, "cache")
                 case Admission.NEGATIVE | Admission.BACKOFF:
-                    return _stale_or_raise(claim.key, record)
+                    return _stale_or_raise(key, record)
                 case Admission.CONFLICT:
-                    raise FingerprintMismatch(key=claim.key)
-            answer = self._run_or_wait(spec, identity, record, body, give_up_at)
+                    raise FingerprintMismatch(key=key)
+            answer = self._run_or_wait(replace(delivery, job=record.job), record, body, give_up_at)
             if answer is not None:
                 return answer
             if self.clock() >= give_up_at:
-                raise ResultTimeout(key=claim.key, state=record.status.value, waited_seconds=timeout)
+                raise ResultTimeout(key=key, state=record.status.value, waited_seconds=timeout)
 
     def _run_or_wait(
-        self,
-        spec: JobSpec,
-        identity: Identity,
-        record: Snapshot,
-        body: Callable[[], object],
-        give_up_at: float,
+        self, delivery: Delivery, record: Snapshot, body: Callable[[], object], give_up_at: float
     ) -> Result | None:
+        key = delivery.key
         if record.flight == "running":
-            self._wait(identity.key, min(POLL, give_up_at - self.clock()))
+            self._wait(key, min(POLL, give_up_at - self.clock()))
             return None
         if record.flight == "queued" and record.wait > 0:
             # The job rests after a failure; a stale answer need not.
             if record.value is not None:
-                return to_result(identity.key, record.job, record.value, "stale")
-            self._wait(identity.key, min(record.wait, give_up_at - self.clock()))
+                return to_result(key, record.job, record.value, "stale")
+            self._wait(key, min(record.wait, give_up_at - self.clock()))
             return None
-        return self._run(spec, identity, record, body)
+        return self._run(delivery, record, body)
 
-    def _run(
-        self, spec: JobSpec, identity: Identity, record: Snapshot, body: Callable[[], object]
-    ) -> Result | None:
+    def _run(self, delivery: Delivery, record: Snapshot, body: Callable[[], object]) -> Result | None:
         # A failed call is tried again by this loop, so nobody else need look after it meanwhile.
         executor = replace(self.executor, on_deferred=lambda _key, _after: None)
-        executed = executor.execute(Delivery.of(spec, identity, record.job), body)
+        executed = executor.execute(delivery, body)
         match executed:
-            case Computed() | Reused():
-                return executed.result
             case Failed(kind="transient" | "quarantined") if record.value is not None:
-                return to_result(identity.key, executed.job, record.value, "stale")
-            case Failed():
-                raise executed.to_error()
+                return to_result(delivery.key, executed.job, record.value, "stale")
             case Skipped(outcome=Start.CONFLICT):
-                raise FingerprintMismatch(key=identity.key)
+                raise FingerprintMismatch(key=delivery.key)
             case Skipped() | Deferred():
                 return None
+        return _result_of(executed)
 
     def _wait(self, key: str, seconds: float) -> None:
         with self.executor.store.subscribe([key]) as subscription:
             # It may have ended before the subscription began.
             if self.executor.store.read([key])[0].flight != "idle":
                 subscription.wait(max(0.0, seconds))
+
+
+def _result_of(executed: Computed | Reused | Failed) -> Result:
+    if isinstance(executed, Failed):
+        raise executed.to_error()
+    return executed.result
 
 
 def _stale_or_raise(key: str, record: Snapshot) -> Result:

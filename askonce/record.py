@@ -190,6 +190,8 @@ class Result:
     usage: Mapping[str, int]
     #: UTC, since 1970, by the store's clock.
     stored_at: float
+    #: Made or kept without the store: an equal call may have been made elsewhere meanwhile.
+    degraded: bool = False
 
 
 def to_result(key: str, job: str, stored: StoredValue, source: Source | None = None) -> Result:

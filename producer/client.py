@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from celery import Celery
 
 from askonce.adapters.celery_sender import CelerySender
+from askonce.adapters.redis_publish import new_producer
 from askonce.adapters.redis_store import RedisStore
-from askonce.enqueue import Producer
 from tasks.catalog import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from askonce.enqueue import Outcome
+    from askonce.enqueue import Outcome, Producer
     from askonce.spec import JobSpec
     from askonce.store import Store
     from tasks.settings import Settings
@@ -38,6 +38,4 @@ def connect(settings: Settings) -> Client:
     """Join the store and the broker that *settings* name; neither is spoken to yet."""
     store = RedisStore.from_url(settings.store_url(), namespace=settings.namespace)
     app = Celery("askonce", config_source="celeryconfig", set_as_current=False)
-    return Client(
-        specs=catalog(settings), store=store, producer=Producer(store=store, sender=CelerySender(app))
-    )
+    return Client(specs=catalog(settings), store=store, producer=new_producer(app, store, CelerySender(app)))

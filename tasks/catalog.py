@@ -33,7 +33,7 @@ CUSTOMER_KEPT = 7 * 86_400.0
 
 def catalog(settings: Settings) -> dict[str, JobSpec]:
     """Return each task's terms under *settings*; names are what producers, queues and monitors show."""
-    specs = [_orders(), _customers(), *(_meeting(name, settings) for name in OPERATIONS)]
+    specs = [_orders(), _customers(settings), *(_meeting(name, settings) for name in OPERATIONS)]
     lease, queue_deadline = settings.job_lease, settings.job_queue_deadline
     return {spec.name: replace(spec, lease=lease, queue_deadline=queue_deadline) for spec in specs}
 
@@ -49,7 +49,7 @@ def _orders() -> JobSpec:
     )
 
 
-def _customers() -> JobSpec:
+def _customers(settings: Settings) -> JobSpec:
     return JobSpec(
         name=CUSTOMERS_LOOKUP,
         key_fields=("cliente_id",),
@@ -57,6 +57,8 @@ def _customers() -> JobSpec:
         hard_ttl=CUSTOMER_KEPT,
         # A look-up has a fallback, so a sick service is given a rest instead of a person's attention.
         retry=RetryPolicy(base=0.2, cap=30.0, on_give_up="backoff"),
+        # A look-up is cheap, and the customer is the same whoever asks.
+        on_store_down="local" if settings.cache_fallback_enabled else "defer",
         validate=accepts(CustomerPayload),
     )
 

@@ -40,6 +40,9 @@ class Settings(BaseSettings):
 
     cache_ttl_hours: Annotated[float, Field(gt=0, le=8_760, allow_inf_nan=False)] = 24.0
     cache_compression_threshold: Bytes = 1024
+    cache_fallback_enabled: bool = True
+    cache_fallback_ttl: Seconds = 300.0
+    cache_max_memory_mb: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] = 100.0
 
     openai_api_key: SecretStr | None = None
     openai_api_key_file: Path | None = None

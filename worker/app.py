@@ -9,6 +9,7 @@ from celery import Celery
 
 from askonce.adapters.celery_task import AskOnce, IdempotentTask
 from askonce.adapters.redis_store import RedisStore
+from askonce.local_cache import LocalCache
 from askonce.record import Codec
 from tasks import meetings, orders
 from tasks.catalog import (
@@ -46,10 +47,13 @@ specs = catalog(settings)
 app = Celery("askonce", config_source="celeryconfig", control="worker.control:Control")
 once = AskOnce(
     app,
-    store=lambda: RedisStore.from_url(settings.store_url(), namespace=settings.namespace),
+    store=lambda: RedisStore.from_url(settings.store_url(), namespace=settings.namespace, listen=listen),
     codec=Codec(compress_from=settings.cache_compression_threshold),
     listen=listen,
     reap_interval=settings.reap_interval,
+    local_cache=lambda: LocalCache(
+        max_bytes=int(settings.cache_max_memory_mb * 1_000_000), ttl=settings.cache_fallback_ttl
+    ),
 )
 resources = PerProcess(settings, specs, lambda: once.process().caller)
 

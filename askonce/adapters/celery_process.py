@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from celery.bootsteps import StartStopStep
+from celery.signals import worker_process_shutdown
 
 from askonce.adapters.celery_sender import CelerySender
-from askonce.enqueue import Message, Producer
+from askonce.adapters.redis_publish import new_producer
+from askonce.enqueue import Message
+from askonce.errors import StoreUnavailable
 from askonce.events import Listener, ignore
-from askonce.execute import Delivery, Execution, Executor, Reused, Skipped
+from askonce.execute import Executor
+from askonce.execution import Delivery, Execution, Reused, Skipped
 from askonce.inline import Caller
 from askonce.lease import LeaseRenewer
+from askonce.local_cache import LocalCache
+from askonce.local_calls import LocalCalls
 from askonce.reaper import INTERVAL, Reaper
 from askonce.record import Codec, to_result
-from askonce.store import Admission, Claim, Start
+from askonce.spill import Spill
+from askonce.store import Admission, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from celery import Celery
 
+    from askonce.enqueue import Producer
     from askonce.key import Identity
     from askonce.spec import JobSpec
     from askonce.store import Lost, Store
+
+#: How long a process that ends waits for a store that is down to take its last answers.
+DRAIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +47,8 @@ class Process:
     """What one process works with; never crosses a fork."""
 
     store: Store
-    executor: Executor
+    local: LocalCalls
+    spill: Spill
     caller: Caller
     producer: Producer
     reaper: Reaper
@@ -45,7 +57,11 @@ class Process:
         self, spec: JobSpec, identity: Identity, job: str, body: Callable[[], object]
     ) -> Execution:
         """Treat a message that askonce did not send as a question that nobody waits for."""
-        reply = self.store.admit(Claim.of(spec, identity.key, job, identity.fingerprint, identity.payload))
+        delivery = Delivery.of(spec, identity, job)
+        try:
+            reply = self.store.admit(delivery.to_claim())
+        except StoreUnavailable as down:
+            return self.local.instead(delivery, body, down)
         record = reply.record
         match reply.outcome:
             case Admission.HIT if record.value:
@@ -53,7 +69,7 @@ class Process:
                 return Reused(key=identity.key, job=job, result=result)
             case Admission.CONFLICT:
                 return Skipped(key=identity.key, job=job, outcome=Start.CONFLICT)
-        return self.executor.execute(Delivery.of(spec, identity, record.job), body)
+        return self.local.execute(replace(delivery, job=record.job), body)
 
 
 class AskOnce:
@@ -67,18 +83,21 @@ class AskOnce:
         codec: Codec | None = None,
         listen: Listener = ignore,
         reap_interval: float = INTERVAL,
+        local_cache: Callable[[], LocalCache] = LocalCache,
     ) -> None:
         """Join *app* to the store that *store* connects to, once in each process.
 
-        Every worker of the app looks at the whole store once in *reap_interval* seconds.
+        Every worker of the app looks at the whole store once in *reap_interval* seconds. *local_cache* is
+        what a process answers from while the store is down.
         """
         self.app = app
         self._connect, self._codec, self.listen = store, codec or Codec(), listen
-        self._reap_interval = reap_interval
+        self._reap_interval, self._local_cache = reap_interval, local_cache
         self._process: Process | None = None
         self._lock = Lock()
         # A child must not wait for a lock that another thread of its parent held.
         os.register_at_fork(after_in_child=self._forget)
+        worker_process_shutdown.connect(self._drain, weak=False)
         cast("Any", app).askonce = self
         app.steps["worker"].add(ReaperStep)
 
@@ -102,19 +121,23 @@ class AskOnce:
     def _build(self) -> Process:
         store = self._connect()
         reaper = Reaper(store, self._resend, interval=self._reap_interval, listen=self.listen)
+        cache, spill = self._local_cache(), Spill(listen=self.listen)
         executor = Executor(
             store=store,
             leases=LeaseRenewer(store, listen=self.listen),
             codec=self._codec,
+            spill=spill,
             listen=self.listen,
             on_deferred=reaper.look_at,
             holder=f"{socket.gethostname()}:{os.getpid()}",
         )
+        local = LocalCalls(executor, cache)
         return Process(
             store=store,
-            executor=executor,
-            caller=Caller(executor=executor),
-            producer=Producer(store=store, sender=self.sender, listen=self.listen),
+            local=local,
+            spill=spill,
+            caller=Caller(executor=executor, local=local),
+            producer=new_producer(self.app, store, self.sender, self.listen),
             reaper=reaper,
         )
 
@@ -128,6 +151,10 @@ class AskOnce:
                 payload=lost.payload,
             )
         )
+
+    def _drain(self, **_: object) -> None:
+        if self._process is not None:
+            self._process.spill.drain(DRAIN_SECONDS)
 
     def _forget(self) -> None:
         self._process, self._lock = None, Lock()
@@ -143,8 +170,10 @@ class ReaperStep(StartStopStep):
         of(parent.app).process().reaper.start()
 
     def stop(self, parent: Any) -> None:
-        """Finish the sweep under way."""
-        of(parent.app).process().reaper.stop()
+        """Finish the sweep under way, and store what is left to be stored."""
+        process = of(parent.app).process()
+        process.spill.drain(DRAIN_SECONDS)
+        process.reaper.stop()
 
     terminate = stop
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: The message header that carries a job's identity; the worker does not compute it again.
 HEADER = "askonce"
 #: Payload fields become keyword arguments; nothing is linked to the message.
-_BODY = '[[],%s,{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
+BODY = b'[[],%b,{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
 
 
 class CelerySender:
@@ -42,6 +42,18 @@ class CelerySender:
         Raises:
             SendFailed: it was not taken, or nobody knows.
         """
+        try:
+            with self._app.producer_or_acquire() as producer:
+                self.publish(producer, message, countdown=countdown)
+        except OperationalError as exc:
+            raise SendFailed(key=message.key, job=message.job) from exc
+
+    def publish(self, producer: Any, message: Message, *, countdown: float | None = None) -> None:
+        """Publish *message* with one of Celery's producers.
+
+        Raises:
+            kombu.exceptions.OperationalError: it was not taken, or nobody knows.
+        """
         amqp: Any = self._app.amqp
         options = self._options.get(message.task) or self._options_of(message.task)
         wire = task_message(
@@ -52,16 +64,12 @@ class CelerySender:
                 "content_type": "application/json",
                 "content_encoding": "utf-8",
             },
-            body=cast("Any", _BODY % message.payload.decode()),
+            body=cast("Any", (BODY % message.payload).decode()),
             sent_event=None,
         )
-        try:
-            with self._app.producer_or_acquire() as producer:
-                connection: Any = producer.connection
-                with connection._reraise_as_library_errors():  # noqa: SLF001  # as Celery's own send_task
-                    amqp.send_task_message(producer, message.task, wire, **options["publish"])
-        except OperationalError as exc:
-            raise SendFailed(key=message.key, job=message.job) from exc
+        connection: Any = producer.connection
+        with connection._reraise_as_library_errors():  # noqa: SLF001  # as Celery's own send_task
+            amqp.send_task_message(producer, message.task, wire, **options["publish"])
 
     def _headers(self, message: Message, options: dict[str, Any], countdown: float | None) -> dict[str, Any]:
         parent = self._app.current_worker_task
@@ -87,10 +95,11 @@ class CelerySender:
             "replaced_task_nesting": 0,
             "stamped_headers": None,
             "stamps": {},
+        }
+        if message.admitted:
             # Under this name Celery takes it as it is; beside the others it would search for it in each
             # message.
-            "headers": {HEADER: {"key": message.key, "fingerprint": message.fingerprint}},
-        }
+            headers["headers"] = {HEADER: {"key": message.key, "fingerprint": message.fingerprint}}
         if countdown is not None:
             headers["eta"] = (self._app.now() + timedelta(seconds=countdown)).isoformat()
         return headers

@@ -13,6 +13,7 @@ made here, or its answer taken over, so that every task id that somebody may wai
 from __future__ import annotations
 
 import inspect
+import random
 import re
 import sys
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from celery import Task
 from celery.backends.base import DisabledBackend
-from celery.exceptions import Ignore, Retry
+from celery.exceptions import Ignore, Reject, Retry
 
 from askonce.adapters.celery_process import AskOnce, of
 from askonce.adapters.celery_sender import HEADER
@@ -35,9 +36,10 @@ from askonce.errors import (
     Superseded,
 )
 from askonce.events import Event
-from askonce.execute import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
+from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
 from askonce.key import Identity, identify, to_json
-from askonce.spec import JobSpec
+from askonce.retry import rest
+from askonce.spec import JobSpec, RetryPolicy
 from askonce.store import Start
 
 if TYPE_CHECKING:
@@ -50,8 +52,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AskOnce", "IdempotentTask"]
 
-#: Seconds after which a message is looked at again when the store did not answer.
-STORE_DOWN_COUNTDOWN = 5.0
+#: How long a message rests before it is looked at again when the store did not answer.
+STORE_DOWN = RetryPolicy(base=5.0, cap=60.0)
 _DIGEST = re.compile("[0-9a-f]{64}")
 _NO_REPR = {"argsrepr": "()", "kwargsrepr": "{}"}
 #: Options of ``apply_async`` that are askonce's own.
@@ -66,7 +68,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
     #: Answers live in the record; Celery's own result is for canvases and is off unless asked for.
     ignore_result = True
     #: Ends without an answer are outcomes: logged without a traceback.
-    throws = (JobFailed, Superseded, PayloadInvalid, ResultTimeout, FingerprintMismatch)
+    throws = (JobFailed, Superseded, PayloadInvalid, ResultTimeout, FingerprintMismatch, StoreUnavailable)
     #: How long a canvas's part waits for somebody else's run; seconds.
     attach_timeout = 600.0
 
@@ -122,9 +124,22 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             self._once.listen(Event(name="job.invalid", task=self.name, job=str(request.id), data=data))
             raise
         except StoreUnavailable as exc:
-            # Nothing was run. The message goes back for a while, as often as it takes: None would mean
-            # the task's own three times. The record, if any, has the job too.
-            raise self.retry(exc=exc, countdown=STORE_DOWN_COUNTDOWN, max_retries=sys.maxsize) from None
+            if self.job_spec.on_store_down == "fail":
+                raise
+            raise self._put_back(exc) from None
+
+    def _put_back(self, down: StoreUnavailable) -> Exception:
+        """Send the message again for later, as often as it takes: nothing was run."""
+        countdown = rest(STORE_DOWN, min(10, self.request.retries + 1), random.uniform)
+        try:
+            # Not None: that would mean the task's own three times.
+            self.retry(exc=down, countdown=countdown, max_retries=sys.maxsize)
+        except Retry as again:
+            return again
+        except Reject:
+            # The broker is down too. Celery would drop the message; given back, it is there when both return.
+            return Reject("store and broker are down", requeue=True)
+        raise AssertionError("retry always raises")
 
     def _answer_ours(self, header: dict[str, str], job: str, args: Any, kwargs: Any) -> object:
         delivery = Delivery(
@@ -134,8 +149,8 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             fingerprint=header["fingerprint"],
             payload=lambda: to_json(kwargs, canonical=True),
         )
-        executor = self._once.process().executor
-        return _verdict(executor.execute(delivery, lambda: self.run(*args, **kwargs)))
+        local = self._once.process().local
+        return _verdict(local.execute(delivery, lambda: self.run(*args, **kwargs)))
 
     def _answer_anyone(self, header: object, request: Context, payload: dict[str, object]) -> object:
         """Answer a message that askonce did not send, or whose own task id is waited for."""

@@ -10,7 +10,7 @@ import re
 from contextlib import contextmanager
 from hashlib import sha1
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -19,7 +19,9 @@ from redis.retry import Retry
 
 from askonce.adapters.redis_link import Link
 from askonce.adapters.redis_reply import to_full_snapshot, to_snapshot
+from askonce.breaker import Breaker
 from askonce.errors import LayoutNewer, StoreUnavailable
+from askonce.events import Listener, ignore
 from askonce.store import BUCKETS, MAX_RESENDS, Admission, Lost, Reply, Start, Write
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from askonce.store import Claim, Failing
 
 VERBS = ("read", "admit", "start", "renew", "checkpoint", "complete", "fail", "release", "invalidate", "reap")
+#: Nobody waits for these, so they are made even while callers are kept off a store that is down: they keep
+#: leases and paid answers, and the first of them that is answered lets the callers in again.
+_BACKGROUND = frozenset({"renew", "complete", "fail", "reap"})
 #: Short enough that a hanging server costs a caller less than a second, the one replay included; no
 #: hidden retries of redis-py's, whose default blocks for a minute. One connection a busy thread.
 CLIENT_OPTIONS: dict[str, Any] = {
@@ -50,18 +55,33 @@ def scripts(clock: str | None = None) -> dict[str, str]:
     """Return each verb's source; *clock* replaces the server's clock in tests."""
     lua = files("askonce.adapters") / "lua"
     shared = (clock or (lua / "clock.lua").read_text()) + (lua / "record.lua").read_text()
-    return {verb: shared + (lua / f"{verb}.lua").read_text() for verb in VERBS}
+    verbs = {verb: shared + (lua / f"{verb}.lua").read_text() for verb in VERBS}
+    admit = (lua / "admit.lua").read_text()
+    publish = f"local function admit()\n{admit}end\n{(lua / 'publish.lua').read_text()}"
+    return verbs | {"publish": shared + publish}
+
+
+class Address(NamedTuple):
+    """One database of one server."""
+
+    #: A host, or the path of a unix socket, which has port 0.
+    host: str
+    port: int
+    database: str
 
 
 class RedisStore:
     """The store on one Redis or Valkey server."""
 
-    def __init__(self, client: Redis, *, namespace: str, clock: str | None = None) -> None:
+    def __init__(
+        self, client: Redis, *, namespace: str, clock: str | None = None, listen: Listener = ignore
+    ) -> None:
         """Use *client*'s connections; *namespace* parts applications that share a server."""
         if not _NAMESPACE.fullmatch(namespace):
             raise ValueError(f"namespace must match {_NAMESPACE.pattern}")
         self._client = client
         self._link = Link(client)
+        self._breaker = Breaker(listen=listen)
         self._prefix = f"{{askonce:{namespace}:b"
         self._sources = scripts(clock)
         self._shas = {
@@ -70,12 +90,19 @@ class RedisStore:
         }
 
     @classmethod
-    def from_url(cls, url: str, *, namespace: str) -> Self:
+    def from_url(cls, url: str, *, namespace: str, listen: Listener = ignore) -> Self:
         """Connect lazily to *url*, such as ``redis://127.0.0.1:6379/0`` or ``unix:///path?db=0``."""
         # A unix socket has no keepalive, and redis-py does not take the option for one.
         options = CLIENT_OPTIONS | ({} if url.startswith("unix:") else {"socket_keepalive": True})
         client = Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
-        return cls(client, namespace=namespace)
+        return cls(client, namespace=namespace, listen=listen)
+
+    @property
+    def address(self) -> Address | None:
+        """Where the records are, if that is one server."""
+        options = self._client.connection_pool.connection_kwargs
+        place = options.get("path") or options.get("host")
+        return place and Address(place, int(options.get("port") or 0), str(options.get("db") or 0))
 
     def __repr__(self) -> str:
         # The client's own repr would show the password.
@@ -88,19 +115,12 @@ class RedisStore:
 
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the right to send a message to the first who asks."""
-        reply = self._run(
-            "admit",
-            self._keys(claim.key),
-            claim.job,
-            claim.fingerprint,
-            claim.task,
-            claim.payload,
-            _ms(claim.queue_deadline),
-            claim.max_attempts,
-            claim.on_mismatch,
-            int(claim.force),
-            -1 if claim.max_age is None else _ms(claim.max_age),
-        )
+        reply = self._run("admit", self._keys(claim.key), *_terms(claim))
+        return Reply(_ADMISSIONS[reply[0]], to_snapshot(reply))
+
+    def admit_and_push(self, claim: Claim, queue: str, message: bytes) -> Reply[Admission]:
+        """Admit *claim* and, if it is ADMITTED, put *message* into the list *queue* in the same step."""
+        reply = self._run("publish", (*self._keys(claim.key), queue), *_terms(claim), message)
         return Reply(_ADMISSIONS[reply[0]], to_snapshot(reply))
 
     def start(self, key: str, job: str, owner: str, fingerprint: str, lease: float) -> Reply[Start]:
@@ -177,12 +197,9 @@ class RedisStore:
     def _run(self, verb: str, keys: tuple[str, ...], *args: bytes | str | int) -> Any:  # noqa: ANN401  # a status or a list, as the script says
         """Run one verb on one key: the path of every ask, so it does nothing twice."""
         command = ("EVALSHA", self._shas[verb], len(keys), *keys, *args)
-        try:
-            reply = self._link.ask(command)[0]
-            if isinstance(reply, NoScriptError):
-                reply = self._link.ask(("EVAL", self._sources[verb], *command[2:]))[0]
-        except RedisError as exc:
-            raise StoreUnavailable(verb=verb, reason=type(exc).__name__) from exc
+        reply = self._ask(verb, command)[0]
+        if isinstance(reply, NoScriptError):
+            reply = self._ask(verb, ("EVAL", self._sources[verb], *command[2:]))[0]
         if isinstance(reply, ResponseError):
             raise _to_error(verb, reply) from reply
         return reply
@@ -194,22 +211,30 @@ class RedisStore:
         if not calls:
             return []
         commands = [("EVALSHA", self._shas[verb], len(keys), *keys, *args) for keys, args in calls]
-        try:
-            replies = self._link.ask(*commands)
-            forgotten = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-            if forgotten:
-                # The first one teaches the script to the server (EVAL, for SCRIPT may be forbidden), the
-                # others then find it.
-                first, *others = forgotten
-                replies[first] = self._link.ask(("EVAL", self._sources[verb], *commands[first][2:]))[0]
-                again = self._link.ask(*(commands[i] for i in others)) if others else []
-                for i, reply in zip(others, again, strict=True):
-                    replies[i] = reply
-        except RedisError as exc:
-            raise StoreUnavailable(verb=verb, reason=type(exc).__name__) from exc
+        replies = self._ask(verb, *commands)
+        forgotten = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if forgotten:
+            # The first one teaches the script to the server (EVAL, for SCRIPT may be forbidden), the
+            # others then find it.
+            first, *others = forgotten
+            replies[first] = self._ask(verb, ("EVAL", self._sources[verb], *commands[first][2:]))[0]
+            again = self._ask(verb, *(commands[i] for i in others)) if others else []
+            for i, reply in zip(others, again, strict=True):
+                replies[i] = reply
         for reply in replies:
             if isinstance(reply, ResponseError):
                 raise _to_error(verb, reply) from reply
+        return replies
+
+    def _ask(self, verb: str, *commands: tuple[Any, ...]) -> list[Any]:
+        if verb not in _BACKGROUND and not self._breaker.allows():
+            raise StoreUnavailable(verb=verb, reason="breaker_open")
+        try:
+            replies = self._link.ask(*commands)
+        except RedisError as exc:
+            self._breaker.failed()
+            raise StoreUnavailable(verb=verb, reason=type(exc).__name__) from exc
+        self._breaker.answered()
         return replies
 
 
@@ -228,6 +253,20 @@ class RedisSubscription:
             heard.add(self._channels.get(message["channel"], ""))
             message = self._pubsub.get_message(timeout=0)
         return frozenset(heard - {""})
+
+
+def _terms(claim: Claim) -> tuple[bytes | str | int, ...]:
+    return (
+        claim.job,
+        claim.fingerprint,
+        claim.task,
+        claim.payload,
+        _ms(claim.queue_deadline),
+        claim.max_attempts,
+        claim.on_mismatch,
+        int(claim.force),
+        -1 if claim.max_age is None else _ms(claim.max_age),
+    )
 
 
 def _ms(seconds: float) -> int:

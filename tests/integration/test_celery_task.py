@@ -11,7 +11,7 @@ from askonce.adapters.redis_store import RedisStore
 from askonce.enqueue import Admitted, Attached, Hit
 from askonce.errors import FingerprintMismatch, JobFailed, PayloadInvalid, StoreUnavailable
 from askonce.record import Status
-from askonce.spec import JobSpec
+from askonce.spec import JobSpec, RetryPolicy
 
 pytestmark = pytest.mark.integration
 
@@ -197,8 +197,8 @@ def test_permanent_failure_ends_its_message_as_a_failure_and_is_kept(
 
 def test_job_whose_message_is_lost_is_sent_again(plain, number, monkeypatch, eventually):
     monkeypatch.setattr(type(plain.once.sender), "send", lambda _self, _message: None)
-    spec = plain.add.job_spec
-    asked = plain.once.producer.enqueue(replace(spec, queue_deadline=0.2), {"n": number, "more": 1})
+    spec, producer = plain.add.job_spec, replace(plain.once.producer, publish=lambda _claim: None)
+    asked = producer.enqueue(replace(spec, queue_deadline=0.2), {"n": number, "more": 1})
     monkeypatch.undo()
 
     assert asked.result(10).value == number + 1
@@ -233,7 +233,7 @@ def test_message_goes_back_for_as_long_as_the_store_is_silent(plain, number, mon
         silent.append(1)
         raise StoreUnavailable(verb="admit", reason="TimeoutError")
 
-    monkeypatch.setattr(celery_task, "STORE_DOWN_COUNTDOWN", 0.01)
+    monkeypatch.setattr(celery_task, "STORE_DOWN", RetryPolicy(base=0.01, cap=0.1))
     monkeypatch.setattr(RedisStore, "admit", admit)
     job = plain.app.send_task("add", (number,)).id
     eventually(lambda: len(silent) > 6, seconds=8.0)

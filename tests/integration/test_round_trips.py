@@ -1,3 +1,4 @@
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -52,8 +53,17 @@ def keys(count):
     return [f"{n % BUCKETS:02x}{n:062x}" for n in range(count)]
 
 
-def test_new_question_costs_one_script_and_one_push(commands, idle, number):
+def test_new_question_costs_one_script_that_sends_its_message(commands, idle, number):
     seen = commands(lambda: idle.add.enqueue({"n": number}))
+
+    assert seen == ["publish"]
+
+
+def test_new_question_on_another_broker_costs_one_script_and_one_push(commands, idle, number):
+    producer = replace(idle.once.producer, publish=lambda _claim: None)
+    producer.enqueue(idle.add.job_spec, {"n": -number})
+
+    seen = commands(lambda: producer.enqueue(idle.add.job_spec, {"n": number}))
 
     assert seen == ["admit", "LPUSH"]
 
@@ -66,7 +76,7 @@ def test_duplicate_question_costs_one_script_and_nothing_else(commands, idle, nu
     seen = commands(lambda: asked.append(idle.add.enqueue({"n": number})))
 
     assert isinstance(asked[0], Attached)
-    assert seen == ["admit"]
+    assert seen == ["publish"]
     assert sum(writes[:1]) == 1
 
 
@@ -80,7 +90,7 @@ def test_kept_answer_costs_its_asker_one_script(commands, idle, number):
     seen = commands(lambda: again.append(idle.add.enqueue({"n": number})))
 
     assert isinstance(again[0], Hit)
-    assert seen == ["admit"]
+    assert seen == ["publish"]
 
 
 def test_kept_answer_costs_its_waiter_one_script(commands, idle, number):

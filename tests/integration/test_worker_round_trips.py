@@ -23,7 +23,7 @@ def test_computed_job_costs_a_worker_two_scripts_besides_celerys_own(commands, w
 
     verbs = ours(commands(ask))
 
-    assert verbs == ["admit", "start", "complete"]
+    assert verbs == ["publish", "start", "complete"]
 
 
 def test_answered_job_costs_a_worker_one_script(commands, warm, number, eventually):

@@ -41,7 +41,8 @@ from askonce.enqueue import (
     Producer,
 )
 from askonce.events import Event
-from askonce.execute import Computed, Deferred, Execution, Executor, Failed, Reused, Skipped
+from askonce.execute import Executor
+from askonce.execution import Computed, Deferred, Execution, Failed, Reused, Skipped
 from askonce.handle import Handle, as_completed
 from askonce.key import Identity, identify
 from askonce.lease import LeaseRenewer

@@ -7,11 +7,15 @@ import pytest
 from askonce.adapters.memory_store import MemoryStore
 from askonce.enqueue import Producer
 from askonce.errors import SendFailed, StoreUnavailable
-from askonce.execute import Delivery, Executor
+from askonce.execute import Executor
+from askonce.execution import Delivery
 from askonce.inline import Caller
 from askonce.key import identify
 from askonce.lease import LeaseRenewer
+from askonce.local_cache import LocalCache
+from askonce.local_calls import LocalCalls
 from askonce.spec import JobSpec, RetryPolicy
+from askonce.spill import Spill
 
 QUESTION = {"currency": "BRL", "day": "2026-11-20"}
 ANSWER = {"rate": 5.25}
@@ -81,6 +85,8 @@ class Scene:
 
     def __init__(self, clock):
         self.clock, self.sender, self.heard, self.deferred = clock, Sender(), Heard(), []
+        self.failing, self.cache = [], LocalCache(clock=clock)
+        self.spill = Spill(interval=0.01, listen=self.heard.append)
         self.use(MemoryStore(clock))
 
     def use(self, store, spec=None):
@@ -91,16 +97,19 @@ class Scene:
         self.executor = Executor(
             store=store,
             leases=self.leases,
+            spill=self.spill,
             listen=self.heard.append,
             on_deferred=lambda key, after: self.deferred.append((key, after)),
             holder="worker-1:7",
             draw=lambda _low, high: high,
         )
-        self.caller = Caller(executor=self.executor)
+        self.local = LocalCalls(self.executor, self.cache, budget=3, clock=self.clock)
+        self.caller = Caller(executor=self.executor, local=self.local)
 
     def fail_on(self, verb, times=10**9, error=None):
         """Let *verb* fail the next *times* times."""
         failing = Failing(self.store, verb, times, error)
+        self.failing.append(failing)
         self.use(failing)
         return failing
 
@@ -144,7 +153,11 @@ class Scene:
 
 @pytest.fixture
 def scene(clock):
-    return Scene(clock)
+    scene = Scene(clock)
+    yield scene
+    for failing in scene.failing:
+        failing.left = 0
+    assert scene.spill.drain(10) == 0, "a thread went on after its test"
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_every_verb_of_the_store_is_one_script():
     verbs = {name for name in vars(Store) if not name.startswith("_")} - {"subscribe"}
 
     assert sorted(verbs) == sorted(VERBS)
-    assert {path.stem for path in LUA.iterdir()} == verbs | {"clock", "record"}
+    assert {path.stem for path in LUA.iterdir()} == verbs | {"clock", "record", "publish"}
 
 
 @pytest.mark.parametrize("verb", VERBS)

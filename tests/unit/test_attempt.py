@@ -4,7 +4,7 @@ import pytest
 
 from askonce.attempt import current_attempt
 from askonce.errors import Transient
-from askonce.execute import Computed, Deferred, Failed
+from askonce.execution import Computed, Deferred, Failed
 from askonce.record import Answer
 
 MARKER = "hunter2-of-ana-souza"

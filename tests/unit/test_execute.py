@@ -5,7 +5,8 @@ import pytest
 
 from askonce.enqueue import Admitted, Hit
 from askonce.errors import Configuration, Permanent, StoreUnavailable, Transient
-from askonce.execute import JITTER, Computed, Deferred, Failed, Reused, Skipped
+from askonce.execute import JITTER
+from askonce.execution import Computed, Deferred, Failed, Reused, Skipped
 from askonce.record import Answer, Status
 from askonce.spec import RetryPolicy
 from askonce.store import Start, Write

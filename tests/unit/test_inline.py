@@ -12,7 +12,7 @@ from askonce.errors import (
     StoreUnavailable,
     Transient,
 )
-from askonce.execute import Reused
+from askonce.execution import Reused
 from askonce.record import Answer
 from askonce.spec import RetryPolicy
 

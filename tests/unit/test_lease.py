@@ -5,7 +5,7 @@ import pytest
 
 from askonce.adapters.memory_store import MemoryStore
 from askonce.errors import LayoutNewer, StoreUnavailable
-from askonce.execute import Computed
+from askonce.execution import Computed
 from askonce.lease import LeaseRenewer
 from askonce.store import Start, Write
 

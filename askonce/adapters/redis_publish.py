@@ -1,0 +1,173 @@
+"""Admits a job and sends its message in one script, where the broker is the store's own server.
+
+The message is what kombu itself would have put into the queue. Celery and kombu build one for each task,
+which is caught before it is sent; every further one is that text with its own ids and payload. Whatever does
+not look as expected (another exchange, compression, somebody who listens to Celery's signals) goes the
+ordinary way: first the record, then the message.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import b2a_base64
+from dataclasses import dataclass, replace
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+from celery import signals
+from kombu.exceptions import OperationalError
+from kombu.utils.json import dumps
+
+from askonce.adapters.celery_sender import BODY
+from askonce.adapters.redis_store import Address, RedisStore
+from askonce.enqueue import Message, Producer
+from askonce.events import Listener, ignore
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from askonce.adapters.celery_sender import CelerySender
+    from askonce.store import Admission, Claim, Reply, Store
+
+#: Stands for what each message has of its own; no longer than the real thing, and nowhere else in a message.
+_SAMPLE = Message(task="", key="a" * 64, job="b" * 32, fingerprint="c" * 64, payload=b'{"d":"d"}')
+_BODY, _TAG = "e" * 16, "f" * 36
+#: In this order, because the second begins with the third.
+_PLACES = tuple(
+    (sampled, place)
+    for place, sampled in enumerate(
+        (_BODY, _SAMPLE.key, _SAMPLE.key[:16], _SAMPLE.fingerprint, _SAMPLE.job, _TAG)
+    )
+)
+#: What kombu calls a single server; ours is the same with another channel.
+_REDIS = frozenset({"redis", "rediss", "askonce.adapters.kombu_redis:Transport"})
+
+
+def new_producer(app: Celery, store: Store, sender: CelerySender, listen: Listener = ignore) -> Producer:
+    """Return a producer that asks *store* and sends by *sender*, in one step where one server has both."""
+    producer = Producer(store=store, sender=sender, listen=listen)
+    if not isinstance(store, RedisStore):
+        return producer
+    records, messages = store.address, address(app)
+    if records is not None and records == messages:
+        return replace(producer, publish=RedisPublish(app, store, sender))
+    return replace(producer, sends_alone=_apart(records, messages, app))
+
+
+def _apart(records: Address | None, messages: Address | None, app: Celery) -> bool:
+    """Tell whether the broker can be expected to be there while the store is not."""
+    if records and messages:
+        return records[:2] != messages[:2]
+    # Several servers behind one name may well be the same ones.
+    return not re.search("redis|sentinel", str(app.connection_for_write().transport_cls))
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """One task's messages: the list they go to, and their text with places to fill."""
+
+    queue: str
+    text: bytes
+
+    @classmethod
+    def of(cls, queue: str, message: dict[str, Any]) -> Self:
+        """Make one of the message of the sample."""
+        message["body"], message["properties"]["delivery_tag"] = _BODY, _TAG
+        text = dumps(message).replace("%", "%%")
+        for sampled, place in _PLACES:
+            text = text.replace(sampled, f"%(a{place})b")
+        return cls(queue, text.encode())
+
+    def fill(self, claim: Claim) -> bytes:
+        """Return the message of *claim*."""
+        key = claim.key.encode()
+        return self.text % {
+            b"a0": b2a_base64(BODY % claim.payload, newline=False),
+            b"a1": key,
+            b"a2": key[:16],
+            b"a3": claim.fingerprint.encode(),
+            b"a4": claim.job.encode(),
+            b"a5": token_hex(16).encode(),
+        }
+
+
+class RedisPublish:
+    """``Producer.publish`` for one app whose broker is its store's server and database."""
+
+    def __init__(self, app: Celery, store: RedisStore, sender: CelerySender) -> None:
+        """Send to *app*'s workers what *sender* would send."""
+        self._app, self._store, self._sender = app, store, sender
+        self._templates: dict[str, _Template | None] = {}
+
+    def __call__(self, claim: Claim) -> Reply[Admission] | None:
+        """Admit *claim* and send its message; None when that has to be done in two steps.
+
+        Raises:
+            StoreUnavailable: nobody knows whether both were done; neither was done alone.
+        """
+        if self._is_watched() or not claim.job.replace("-", "").isalnum():
+            return None
+        if claim.task not in self._templates:
+            self._templates[claim.task] = self._template(claim.task)
+        template = self._templates[claim.task]
+        if template is None:
+            return None
+        return self._store.admit_and_push(claim, template.queue, template.fill(claim))
+
+    def _is_watched(self) -> bool:
+        """Tell whether a message has more to it: a task that sends it, or somebody who is told of it."""
+        return bool(
+            self._app.current_worker_task
+            or signals.before_task_publish.receivers
+            or signals.after_task_publish.receivers
+            or signals.task_sent.receivers
+        )
+
+    def _template(self, task: str) -> _Template | None:
+        sample = replace(_SAMPLE, task=task)
+        try:
+            queue, message = self._catch(sample)
+        except (OperationalError, ValueError):
+            return None
+        if (
+            message["body"] != b2a_base64(BODY % sample.payload, newline=False).decode()
+            or "compression" in message["headers"]
+        ):
+            return None
+        if message["properties"]["delivery_info"]["exchange"]:
+            return None
+        return _Template.of(queue, message)
+
+    def _catch(self, sample: Message) -> tuple[str, dict[str, Any]]:
+        """Let kombu make *sample*'s message, and take it before it goes; also declares its queue.
+
+        Raises:
+            ValueError: it does not go to exactly one plain list.
+        """
+        caught: list[tuple[str, dict[str, Any]]] = []
+        with self._app.producer_or_acquire() as producer:
+            channel: Any = producer.channel
+            channel._put = lambda queue, message, **_: caught.append((queue, message))  # noqa: SLF001
+            try:
+                self._sender.publish(producer, sample)
+            finally:
+                del channel._put  # noqa: SLF001
+            [(queue, message)] = caught
+            if queue in (channel._expires or ()):  # noqa: SLF001
+                raise ValueError("a queue that expires is prolonged by each message")
+            priority = channel._get_message_priority(message, reverse=False)  # noqa: SLF001
+            name = channel._q_for_pri(queue, priority)  # noqa: SLF001
+            return f"{channel.global_keyprefix}{name}", message
+
+
+def address(app: Celery) -> Address | None:
+    """Return where *app*'s messages go, if that is one Redis server."""
+    connection: Any = app.connection_for_write()
+    if connection.transport_cls not in _REDIS or len(connection.alt) > 1:
+        return None
+    database = str(connection.virtual_host or "0").strip("/") or "0"
+    if str(connection.hostname).startswith("socket://"):
+        socket = urlsplit(connection.hostname)
+        return Address(socket.path, 0, parse_qs(socket.query).get("virtual_host", ["0"])[0])
+    return Address(connection.hostname or "127.0.0.1", int(connection.port or 6379), database)

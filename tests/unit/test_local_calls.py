@@ -1,0 +1,222 @@
+from dataclasses import replace
+
+import pytest
+
+from askonce.errors import Configuration, JobFailed, Permanent, StoreUnavailable, Transient
+from askonce.execution import Computed, Failed, Reused
+from askonce.record import Answer
+
+
+@pytest.fixture
+def scene(scene):
+    scene.use(scene.store, replace(scene.spec, on_store_down="local"))
+    return scene
+
+
+def never():
+    pytest.fail("called")
+
+
+def down(scene, *verbs):
+    """The store does not answer from now on; returns what heals it."""
+    failing = [scene.fail_on(verb) for verb in verbs]
+
+    def heal():
+        for each in failing:
+            each.left = 0
+
+    return heal
+
+
+def stored(scene, eventually):
+    eventually(lambda: "job.stored_late" in scene.heard.names)
+    return scene.heard.named("job.stored_late")[-1].data["outcome"]
+
+
+def test_call_is_made_without_the_store_and_says_so(scene):
+    down(scene, "admit")
+
+    answer = scene.call()
+
+    assert (answer.value, answer.source, answer.degraded, answer.fence) == (scene.answer, "call", True, 0)
+    [event] = scene.heard.named("job.degraded")
+    assert (event.task, event.data) == (scene.spec.name, {"policy": "local", "source": "call"})
+
+
+@pytest.mark.parametrize("policy", ["defer", "fail"])
+def test_call_is_not_made_where_the_spec_does_not_say_so(scene, policy):
+    scene.use(scene.store, replace(scene.spec, on_store_down=policy))
+    down(scene, "admit")
+
+    with pytest.raises(StoreUnavailable, match="TimeoutError"):
+        scene.call(never)
+
+
+def test_second_asker_gets_the_first_one_s_answer(scene):
+    down(scene, "admit")
+    scene.call()
+
+    again = scene.call(never)
+
+    assert (again.value, again.source, again.degraded) == (scene.answer, "cache", True)
+
+
+def test_answer_made_while_the_store_was_there_is_used_when_it_is_not(scene):
+    scene.call()
+    down(scene, "admit")
+
+    again = scene.call(never)
+
+    assert (again.value, again.source, again.degraded) == (scene.answer, "cache", True)
+
+
+def test_kept_answer_grows_old_here_too(scene):
+    scene.call()
+    scene.clock.advance(20.0)
+    down(scene, "admit")
+    assert scene.call(never).age == 20.0
+
+    scene.clock.advance(scene.spec.soft_ttl - 20.0)
+
+    assert scene.call(lambda: "new").value == "new"
+
+
+def test_callers_at_once_share_one_call(scene, threads, running):
+    down(scene, "admit")
+    first = running(scene.call)
+
+    others = [threads.submit(scene.call, never) for _ in range(10)]
+    first.finish()
+
+    assert {other.result(10).value["rate"] for other in others} == {scene.answer["rate"]}
+
+
+def test_other_payloads_do_not_wait_for_it(scene, running):
+    down(scene, "admit")
+    running(scene.call)
+
+    assert scene.call(question={"currency": "USD"}).value == scene.answer
+
+
+def test_no_more_calls_are_made_than_the_budget_allows(scene):
+    down(scene, "admit")
+    for number in range(3):
+        scene.call(question={"currency": f"C{number}"})
+
+    with pytest.raises(StoreUnavailable, match="calls_spent"):
+        scene.call(never, {"currency": "D"})
+    scene.clock.advance(scene.cache.ttl)
+    assert scene.call(question={"currency": "D"}).degraded
+
+
+def test_answer_is_stored_when_the_store_is_back(scene, eventually):
+    heal = down(scene, "admit")
+    answer = scene.call()
+
+    heal()
+
+    assert stored(scene, eventually) == "ok"
+    later = scene.call(never)
+    assert (later.value, later.source, later.degraded) == (scene.answer, "cache", False)
+    assert later.job == answer.job
+
+
+def test_answer_is_stored_although_replies_are_lost_on_the_way(scene, eventually):
+    heal = down(scene, "admit")
+    scene.call()
+    lost = [LosesReplies(scene.store, verb) for verb in ("start", "complete")]
+    heal()
+
+    assert stored(scene, eventually) == "ok"
+    assert [each.verb for each in lost] == ["start", "complete"]
+
+
+class LosesReplies:
+    """Lets the first call of *verb* be executed, and its reply get lost."""
+
+    def __init__(self, failing, verb):
+        self.verb, real = verb, getattr(failing, verb)
+
+        def call(*args):
+            delattr(failing, verb)
+            real(*args)
+            raise StoreUnavailable(verb=verb, reason="ConnectionError")
+
+        setattr(failing, verb, call)
+
+
+def test_answer_that_somebody_else_made_meanwhile_is_left_alone(scene, eventually):
+    heal = down(scene, "admit")
+    scene.call(lambda: "local")
+    heal_complete = scene.store._store
+    other = replace(scene.executor, store=heal_complete)
+    scene.producer = replace(scene.producer, store=heal_complete)
+    scene.ask()
+    other.execute(scene.delivery(), lambda: "theirs")
+
+    heal()
+
+    assert stored(scene, eventually) == "fenced"
+    assert scene.ask().result(0).value == "theirs"
+
+
+def test_job_of_a_message_is_done_once_when_the_store_is_back(scene, eventually):
+    asked = scene.ask()
+    heal = down(scene, "start")
+
+    executed = scene.local.execute(scene.delivery(), lambda: scene.answer)
+    heal()
+
+    assert isinstance(executed, Computed)
+    assert stored(scene, eventually) == "ok"
+    assert asked.result(0).value == scene.answer
+    assert isinstance(scene.work(never), Reused)
+
+
+def test_fallback_is_neither_kept_nor_stored(scene):
+    down(scene, "admit")
+
+    first = scene.call(lambda: Answer(value=None, source="default"))
+
+    assert (first.source, first.degraded) == ("default", True)
+    assert scene.call().source == "call"
+    assert scene.spill.bytes > 0, "only the second one waits to be stored"
+
+
+@pytest.mark.parametrize("error", [Permanent("http_404"), Configuration("http_401")])
+def test_failure_is_told_and_not_kept(scene, raising, error):
+    down(scene, "admit")
+
+    with pytest.raises(JobFailed, match=error.reason):
+        scene.call(raising(error))
+
+    assert scene.call().value == scene.answer
+
+
+def test_call_that_may_succeed_later_is_left_for_later(scene, raising):
+    scene.ask()
+    down(scene, "start")
+
+    with pytest.raises(StoreUnavailable, match="http_503"):
+        scene.local.execute(scene.delivery(), raising(Transient("http_503")))
+
+
+def test_answer_that_has_no_form_is_a_failure(scene):
+    scene.ask()
+    down(scene, "start")
+
+    executed = scene.local.execute(scene.delivery(), object)
+
+    assert isinstance(executed, Failed)
+    assert executed.reason == "value_invalid"
+
+
+def test_job_that_waits_for_its_storing_is_answered_here_whatever_its_spec(scene):
+    scene.use(scene.store, replace(scene.spec, on_store_down="defer"))
+    scene.ask()
+    scene.fail_on("complete")
+    scene.local.execute(scene.delivery(), lambda: scene.answer)
+
+    kept = scene.local.instead(scene.delivery(), never, StoreUnavailable(verb="start", reason="x"))
+
+    assert (kept.result.value, kept.result.degraded) == (scene.answer, True)
