@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from threading import Event as Signal
 from typing import TYPE_CHECKING
 
-from askonce.errors import JobError, JobFailed, ResultTimeout, Superseded
+from askonce.errors import JobError, JobFailed, ResultTimeout, StoreUnavailable, Superseded
 from askonce.record import Result, Snapshot, Status, to_result
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Handle:
             JobFailed: the job ended without one.
             Superseded: another payload took the key over.
             ResultTimeout: the job goes on; ask again.
-            StoreUnavailable: the store did not answer.
+            StoreUnavailable: the store did not answer when the time was over.
         """
         for _, outcome in as_completed(self._store, [self], timeout):
             if isinstance(outcome, JobError):
@@ -94,45 +95,68 @@ def as_completed(
 ) -> Iterator[tuple[Handle, Result | JobError]]:
     """Yield each handle with its answer or the error that ended it, as they come.
 
-    What is not done after *timeout* seconds is yielded with a ResultTimeout.
+    What is not done after *timeout* seconds is yielded with a ResultTimeout. A store that is away
+    meanwhile is waited for like an answer.
+
+    Raises:
+        StoreUnavailable: it did not answer when the time was over.
     """
     began, waiting = clock(), list(handles)
-    for handle, outcome in (settled := _look(store, waiting)).items():
-        yield handle, outcome
-    waiting = [handle for handle in waiting if handle not in settled]
+    while True:
+        try:
+            yield from _follow(store, waiting, began + timeout, clock)
+            for handle, record in zip(waiting, _read(store, waiting), strict=True):
+                yield handle, _timed_out(handle, record, clock() - began)
+        except StoreUnavailable:
+            left = began + timeout - clock()
+            if left <= 0:
+                raise
+            Signal().wait(min(POLL, left))
+        else:
+            return
+
+
+def _follow(
+    store: Store, waiting: list[Handle], until: float, clock: Callable[[], float]
+) -> Iterator[tuple[Handle, Result | JobError]]:
+    """Yield what is done and take it off *waiting*, until nothing is left or the time is over."""
+    yield from _take_settled(store, waiting, waiting)
     if not waiting:
         return
     with store.subscribe([handle.key for handle in waiting]) as subscription:
-        look_at, all_looked_at = waiting, clock()
+        look_at, all_looked_at = list(waiting), clock()
         while waiting:
-            settled = _look(store, look_at)
-            yield from settled.items()
-            waiting = [handle for handle in waiting if handle not in settled]
-            left = began + timeout - clock()
+            yield from _take_settled(store, waiting, look_at)
+            left = until - clock()
             if left <= 0:
-                break
+                return
             heard = subscription.wait(min(POLL, left)) if waiting else frozenset()
             # Only those that were heard of; all of them once a POLL, for a wake-up may be missed.
             look_at = [handle for handle in waiting if handle.key in heard]
             if clock() - all_looked_at >= POLL:
-                look_at, all_looked_at = waiting, clock()
-    for handle, record in zip(waiting, store.read([handle.key for handle in waiting]), strict=True):
-        yield handle, _timed_out(handle, record, clock() - began)
+                look_at, all_looked_at = list(waiting), clock()
 
 
-def _look(store: Store, handles: Sequence[Handle]) -> dict[Handle, Result | JobError]:
+def _take_settled(
+    store: Store, waiting: list[Handle], look_at: Sequence[Handle]
+) -> Iterator[tuple[Handle, Result | JobError]]:
     settled: dict[Handle, Result | JobError] = {}
-    if not handles:
-        return settled
-    for handle, record in zip(handles, store.read([handle.key for handle in handles]), strict=True):
+    for handle, record in zip(look_at, _read(store, look_at), strict=True):
         try:
             outcome = handle.settle(record)
+        except StoreUnavailable:
+            raise
         except JobError as error:
             settled[handle] = error
         else:
             if outcome is not None:
                 settled[handle] = outcome
-    return settled
+    waiting[:] = [handle for handle in waiting if handle not in settled]
+    yield from settled.items()
+
+
+def _read(store: Store, handles: Sequence[Handle]) -> list[Snapshot]:
+    return store.read([handle.key for handle in handles]) if handles else []
 
 
 def _timed_out(handle: Handle, record: Snapshot, waited: float) -> ResultTimeout:

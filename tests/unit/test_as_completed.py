@@ -5,7 +5,7 @@ import pytest
 
 from askonce import handle
 from askonce.errors import JobFailed, Permanent, ResultTimeout, Transient
-from askonce.handle import as_completed
+from askonce.handle import Handle, as_completed
 from askonce.record import Answer, Result
 
 ENDS = {
@@ -77,6 +77,34 @@ def test_as_completed_looks_only_at_what_it_heard_of(scene, monkeypatch):
     next(as_completed(store, handles, 30.0))
 
     assert looks == [9, 9, 1]
+
+
+@pytest.mark.parametrize("verb", ["read", "subscribe"])
+def test_store_that_is_away_for_a_while_is_waited_for(scene, monkeypatch, verb):
+    monkeypatch.setattr(handle, "POLL", 0.01)
+    handles = [scene.ask({"currency": f"C{n}"}).handle for n in range(3)]
+    for number in range(3):
+        scene.work(number=number)
+    late = scene.ask({"currency": "late"}).handle
+    failing = scene.fail_on(verb, times=3)
+
+    outcomes = dict(as_completed(failing, [*handles, late], 0.5))
+
+    assert [Result, Result, Result, ResultTimeout] == [type(outcomes[each]) for each in [*handles, late]]
+    assert failing.calls > 3
+
+
+def test_question_asked_again_waits_for_the_store_too(scene, monkeypatch):
+    monkeypatch.setattr(handle, "POLL", 0.01)
+    asked = scene.ask()
+    scene.store.invalidate(asked.key)
+    scene.fail_on("admit", times=2)
+    waiter = Handle(scene.store, asked.key, asked.job, "f" * 64, lambda: scene.ask().handle)
+
+    with pytest.raises(ResultTimeout):
+        waiter.result(0.5)
+
+    assert len(scene.sender.sent) == 2
 
 
 class Noted:
