@@ -114,6 +114,20 @@ def explain(task: str, what: str, tenant: str) -> None:
     sys.exit(Exit.FAILED if failed else Exit.OK)
 
 
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each finding on stdout.")
+def doctor(*, as_json: bool) -> None:
+    """Check servers, settings and the order of times; a worker checks the same at its start."""
+    from askonce.finding import joined
+    from producer.doctor import examine
+    from tasks.settings import load_or_exit
+
+    findings = examine(load_or_exit())
+    for found in findings if as_json else joined(findings):
+        click.echo(json.dumps(asdict(found), ensure_ascii=False) if as_json else str(found))
+    sys.exit(Exit.CONFIG if any(found.severity == "error" for found in findings) else Exit.OK)
+
+
 class _Tally:
     """Prints reports as they come and adds them up."""
 

@@ -37,5 +37,10 @@ class Client:
 def connect(settings: Settings) -> Client:
     """Join the store and the broker that *settings* name; neither is spoken to yet."""
     store = RedisStore.from_url(settings.store_url(), namespace=settings.namespace)
-    app = Celery("askonce", config_source="celeryconfig", set_as_current=False)
+    app = new_app()
     return Client(specs=catalog(settings), store=store, producer=new_producer(app, store, CelerySender(app)))
+
+
+def new_app() -> Celery:
+    """Return a Celery app that has the workers' settings and no task."""
+    return Celery("askonce", config_source="celeryconfig", set_as_current=False)

@@ -7,7 +7,7 @@ import sys
 from functools import cache
 from pathlib import Path  # noqa: TC003  # pydantic reads the annotation
 from typing import Annotated, Literal
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -62,6 +62,16 @@ class Settings(BaseSettings):
             raise ValueError("must begin with redis://, rediss:// or unix:///")
         return url
 
+    @field_validator("redis_url", "celery_broker_url")
+    @classmethod
+    def _has_its_password_encoded(cls, url: SecretStr | None) -> SecretStr | None:
+        # A bare / # or ? in a password ends the host; what follows would be read, and shown, as a port.
+        if url is not None and url.get_secret_value().startswith(("redis://", "rediss://")):
+            parts = urlsplit(url.get_secret_value())
+            if "@" in f"{parts.path}{parts.query}{parts.fragment}" or not _has_port(parts):
+                raise ValueError("must have a port from 1 to 65535, and its password percent-encoded")
+        return url
+
     def store_url(self) -> str:
         """Return where the records live."""
         if self.redis_url is not None:
@@ -97,6 +107,13 @@ class Settings(BaseSettings):
         if not key:
             raise SettingsInvalid("OPENAI_API_KEY_FILE: must name a readable file that holds a key")
         return key
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 class SettingsInvalid(Exception):

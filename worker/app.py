@@ -20,6 +20,7 @@ from tasks.catalog import (
     ORDERS_ENRICH,
     catalog,
 )
+from tasks.checks import check
 from tasks.lookups import lookup
 from tasks.settings import load_or_exit
 from worker.logs import listen
@@ -54,6 +55,7 @@ once = AskOnce(
     local_cache=lambda: LocalCache(
         max_bytes=int(settings.cache_max_memory_mb * 1_000_000), ttl=settings.cache_fallback_ttl
     ),
+    check=lambda once: check(settings, once.process().store, app),
 )
 resources = PerProcess(settings, specs, lambda: once.process().caller)
 

@@ -13,6 +13,7 @@ from celery.bootsteps import StartStopStep
 from celery.signals import worker_process_shutdown
 
 from askonce.adapters.celery_sender import CelerySender
+from askonce.adapters.celery_startup import CheckLaterStep, CheckStep, StartUp, check_start
 from askonce.adapters.redis_publish import new_producer
 from askonce.enqueue import Message
 from askonce.errors import StoreUnavailable
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from askonce.enqueue import Producer
+    from askonce.finding import Finding
     from askonce.key import Identity
     from askonce.spec import JobSpec
     from askonce.store import Lost, Store
@@ -84,22 +86,26 @@ class AskOnce:
         listen: Listener = ignore,
         reap_interval: float = INTERVAL,
         local_cache: Callable[[], LocalCache] = LocalCache,
+        check: Callable[[AskOnce], list[Finding]] | None = check_start,
     ) -> None:
         """Join *app* to the store that *store* connects to, once in each process.
 
         Every worker of the app looks at the whole store once in *reap_interval* seconds. *local_cache* is
-        what a process answers from while the store is down.
+        what a process answers from while the store is down. At its start a worker logs the warnings of
+        *check*, and ends with exit code 78 on an error; None checks nothing.
         """
         self.app = app
         self._connect, self._codec, self.listen = store, codec or Codec(), listen
-        self._reap_interval, self._local_cache = reap_interval, local_cache
+        self.reap_interval, self._local_cache = reap_interval, local_cache
+        self.start_up = StartUp(lambda: check(self) if check else [])
         self._process: Process | None = None
         self._lock = Lock()
         # A child must not wait for a lock that another thread of its parent held.
         os.register_at_fork(after_in_child=self._forget)
         worker_process_shutdown.connect(self._drain, weak=False)
         cast("Any", app).askonce = self
-        app.steps["worker"].add(ReaperStep)
+        app.steps["worker"].update((CheckStep, ReaperStep))
+        app.steps["consumer"].add(CheckLaterStep)
 
     @cached_property
     def sender(self) -> CelerySender:
@@ -120,7 +126,7 @@ class AskOnce:
 
     def _build(self) -> Process:
         store = self._connect()
-        reaper = Reaper(store, self._resend, interval=self._reap_interval, listen=self.listen)
+        reaper = Reaper(store, self._resend, interval=self.reap_interval, listen=self.listen)
         cache, spill = self._local_cache(), Spill(listen=self.listen)
         executor = Executor(
             store=store,

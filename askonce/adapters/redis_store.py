@@ -17,11 +17,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
+from askonce.adapters.redis_checks import check_server
 from askonce.adapters.redis_link import Link
 from askonce.adapters.redis_reply import to_full_snapshot, to_snapshot
 from askonce.breaker import Breaker
 from askonce.errors import LayoutNewer, StoreUnavailable
 from askonce.events import Listener, ignore
+from askonce.finding import Finding
 from askonce.store import BUCKETS, MAX_RESENDS, Admission, Lost, Reply, Start, Write
 
 if TYPE_CHECKING:
@@ -185,10 +187,30 @@ class RedisStore:
         finally:
             pubsub.close()
 
+    def check(self) -> list[Finding]:
+        """Look at the server, and at whether this user may run the verbs; writes nothing."""
+        findings = check_server(self._client, subject="store", place=self._place())
+        if not any(found.severity == "error" for found in findings):
+            findings += self._check_scripts()
+        return findings
+
     def close(self) -> None:
         """Close every connection."""
         self._link.close()
         self._client.close()
+
+    def _place(self) -> str:
+        to = self._client.connection_pool.connection_kwargs
+        where = f"unix://{to['path']}?db=" if "path" in to else f"redis://{to.get('host')}:{to.get('port')}/"
+        return f"{where}{to.get('db', 0)}"
+
+    def _check_scripts(self) -> Iterator[Finding]:
+        try:
+            self.read(["0" * 64])
+        except StoreUnavailable as error:
+            text = f"does not let this user run scripts on {self._prefix}...}} ({error.reason})"
+            cure = "allow its user EVAL, EVALSHA and the commands in them, on these keys and channels"
+            yield Finding(severity="error", subject="store", name="scripts", text=text, cure=cure)
 
     def _keys(self, key: str) -> tuple[str, str]:
         slot = f"{self._prefix}{key[:2]}}}:"

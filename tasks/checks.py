@@ -1,0 +1,51 @@
+"""What this application needs in order to work, looked at before it does: by workers and by the doctor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from askonce.adapters.celery_checks import check_broker, check_store, check_times
+from askonce.finding import Finding, without_secrets
+from tasks.catalog import catalog
+from tasks.settings import SettingsInvalid
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from askonce.store import Store
+    from tasks.settings import Settings
+
+
+def check(settings: Settings, store: Store, app: Celery) -> list[Finding]:
+    """Look at *store*, at *app*'s broker and at the order of all times."""
+    times = check_times(
+        catalog(settings).values(),
+        app,
+        reap_interval=settings.reap_interval,
+        longest_call=max(settings.llm_timeout, settings.customer_api_timeout),
+    )
+    return [*check_store(store), *check_broker(app), *times]
+
+
+def check_outside(settings: Settings) -> list[Finding]:
+    """Say which services are configured; none of them is called."""
+    customers = f"are looked up at {without_secrets(settings.customer_api_url)}"
+    return [
+        _check_model(settings),
+        Finding(severity="ok", subject="customers", name="customer_api", text=customers),
+    ]
+
+
+def _check_model(settings: Settings) -> Finding:
+    at = without_secrets(settings.openai_base_url) if settings.openai_base_url else "OpenAI"
+    try:
+        key = settings.openai_key()
+    except SettingsInvalid as error:
+        variable, _, cure = str(error).partition(": ")
+        text = f"{variable} cannot be used"
+        return Finding(severity="error", subject="model", name="api_key", text=text, cure=cure)
+    if key is None and settings.openai_base_url is None:
+        text, cure = "has neither a key nor a server of its own", "set OPENAI_API_KEY or OPENAI_BASE_URL"
+        return Finding(severity="warning", subject="model", name="api_key", text=text, cure=cure)
+    text = f"is asked at {at}, {'with' if key else 'without'} a key"
+    return Finding(severity="ok", subject="model", name="api_key", text=text)
