@@ -39,8 +39,10 @@ def check_broker(app: Celery) -> list[Finding]:
     """Connect to *app*'s broker once; a Redis or Valkey server is looked at closely."""
     place = without_secrets(_url(app.conf))
     options = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
-    connection = cast("Any", app).connection_for_write(connect_timeout=PATIENCE, transport_options=options)
     try:
+        connection = cast("Any", app).connection_for_write(
+            connect_timeout=PATIENCE, transport_options=options
+        )
         transport = connection.transport
     except (ImportError, LookupError, ValueError) as error:
         text = f"cannot be used: its URL {place} names no transport that is here ({type(error).__name__})"
