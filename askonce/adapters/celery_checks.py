@@ -38,20 +38,20 @@ def check_store(store: object) -> list[Finding]:
 def check_broker(app: Celery) -> list[Finding]:
     """Connect to *app*'s broker once; a Redis or Valkey server is looked at closely."""
     place = without_secrets(_url(app.conf))
-    options = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
     try:
         connection = cast("Any", app).connection_for_write(
-            connect_timeout=PATIENCE, transport_options=options
+            connect_timeout=PATIENCE, transport_options=_patience(app)
         )
         transport = connection.transport
+        redis = transport.driver_type == "redis"
+        try:
+            established = transport.establish_connection()
+        except (*connection.connection_errors, *connection.channel_errors) as error:
+            return [_no_answer(place, error, redis=redis)]
     except (ImportError, LookupError, ValueError) as error:
-        text = f"cannot be used: its URL {place} names no transport that is here ({type(error).__name__})"
-        return [_error("broker", "transport", text, "correct the URL, or install the transport")]
-    redis = transport.driver_type == "redis"
-    try:
-        established = transport.establish_connection()
-    except (*connection.connection_errors, *connection.channel_errors) as error:
-        return [_no_answer(place, error, redis=redis)]
+        text = f"cannot be used: {place} ({type(error).__name__})"
+        cure = "correct its URL or its transport options, or install its transport"
+        return [_error("broker", "transport", text, cure)]
     try:
         if redis:
             return _check_redis(transport.create_channel(established).client, place)
@@ -86,6 +86,18 @@ def specs_of(app: Celery) -> list[JobSpec]:
 def _url(conf: Any) -> str:
     url = conf.broker_write_url or "amqp://127.0.0.1"
     return url if isinstance(url, str) else ";".join(url)
+
+
+def _patience(app: Celery) -> dict[str, Any]:
+    options: dict[str, Any] = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
+    if _url(app.conf).startswith("sentinel"):
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        # redis-py would ask each sentinel for ten seconds.
+        own = (app.conf.broker_transport_options or {}).get("sentinel_kwargs") or {}
+        options["sentinel_kwargs"] = {**own, **options, "retry": Retry(NoBackoff(), 0)}
+    return options
 
 
 def _check_redis(client: Any, place: str) -> list[Finding]:

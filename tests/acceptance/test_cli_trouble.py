@@ -70,6 +70,7 @@ BAD_VALUES = {
     "CACHE_TTL_HOURS": SECRET,
     "REDIS_PORT": SECRET,
     "REDIS_URL": f"http://user:{SECRET}@127.0.0.1/0",
+    "CELERY_BROKER_URL": f"redis://:{SECRET}/4712@127.0.0.1/0",
     "JOB_LEASE": "-4711",
     "ASKONCE_NAMESPACE": f"{{{SECRET}}}",
     "CUSTOMER_API_URL": SECRET,

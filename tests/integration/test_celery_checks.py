@@ -58,10 +58,11 @@ def test_broker_is_looked_at_through_the_transport_of_its_app(tcp_server, policy
     assert [("broker", "eviction")] == [(f.subject, f.name) for f in after if f.severity == "error"]
 
 
-@pytest.mark.parametrize("url", ["redis://ana:{}@{}/0", "amqp://ana:{}@{}//"])
+@pytest.mark.parametrize("url", ["redis://ana:{}@{}/0", "sentinel://ana:{}@{}/0", "amqp://ana:{}@{}//"])
 def test_broker_that_never_answers_is_given_up_soon_and_named_without_its_password(hole, url):
     began = monotonic()
-    [found] = check_broker(new_app(url.format(SECRET, hole)))
+    options = {"master_name": "one"} if url.startswith("sentinel") else {}
+    [found] = check_broker(new_app(url.format(SECRET, hole), broker_transport_options=options))
 
     assert monotonic() - began < 10
     assert ("error", "broker", "reachable") == (found.severity, found.subject, found.name)
@@ -73,8 +74,9 @@ def test_broker_of_another_kind_is_only_reached():
     assert [("ok", "reachable")] == [(f.severity, f.name) for f in check_broker(new_app("memory://"))]
 
 
-def test_broker_without_a_transport_is_an_error():
-    [found] = check_broker(new_app(f"nonsense://:{SECRET}@host"))
+@pytest.mark.parametrize("scheme", ["nonsense", "sentinel"])
+def test_broker_whose_transport_is_missing_or_lacks_an_option_is_an_error(scheme):
+    [found] = check_broker(new_app(f"{scheme}://:{SECRET}@127.0.0.1:1"))
 
     assert ("error", "transport") == (found.severity, found.name)
     assert SECRET not in repr(found)

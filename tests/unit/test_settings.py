@@ -110,6 +110,23 @@ def test_refused_value_is_not_repeated(read, name):
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
+@pytest.mark.parametrize("bare", ["/", "#", "?"])
+@pytest.mark.parametrize("password", [f"{MARKER}{{}}x", f"123{{}}{MARKER}"])
+def test_password_that_would_be_read_as_a_port_is_refused_and_not_repeated(read, name, bare, password):
+    with pytest.raises(SettingsInvalid, match=f"^{name}: .*percent-encoded") as caught:
+        read(**{name: f"redis://ana:{password.format(bare)}@host:6379/0"})
+
+    assert MARKER not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["rediss://ana:p%2Fw%40@host/0", "redis://:p@w@host:6379/0", "redis://[::1]:6379"]
+)
+def test_url_with_an_encoded_password_is_used_as_it_is(read, url):
+    assert url == read(REDIS_URL=url).store_url() == read().broker_url()
+
+
 def test_every_bad_variable_is_named_at_once(read):
     with pytest.raises(SettingsInvalid, match=r"REDIS_PORT: .*; JOB_LEASE: "):
         read(REDIS_PORT="a", JOB_LEASE="0")
