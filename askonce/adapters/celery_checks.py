@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from askonce.spec import JobSpec
 
 #: Seconds to connect, and to wait for one answer of the broker.
-PATIENCE = 0.5
+PATIENCE = 1.0
 #: kombu's own, where the app does not set it (seconds).
 _VISIBILITY = 3600.0
 

@@ -4,6 +4,7 @@ from time import monotonic
 
 import pytest
 from redis import Redis
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from askonce.adapters.redis_checks import Facts, _Judge, check_server
 from askonce.adapters.redis_store import RedisStore
@@ -239,3 +240,29 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def test_one_late_answer_is_no_news(server):
+    with Redis.from_url(server.url) as client:
+        client.connection_pool = Hesitant(client.connection_pool)
+
+        findings = check_server(client, subject="store", place="here")
+
+        assert [] == bad(findings)
+        assert client.connection_pool.asked > 1
+
+
+class Hesitant:
+    """A pool whose first connection is late."""
+
+    def __init__(self, pool):
+        self._pool, self.asked = pool, 0
+
+    def get_connection(self, *arguments, **options):
+        self.asked += 1
+        if self.asked == 1:
+            raise RedisTimeoutError
+        return self._pool.get_connection(*arguments, **options)
+
+    def __getattr__(self, name):
+        return getattr(self._pool, name)
