@@ -99,7 +99,8 @@ def test_question_asked_again_waits_for_the_store_too(scene, monkeypatch):
     asked = scene.ask()
     scene.store.invalidate(asked.key)
     scene.fail_on("admit", times=2)
-    waiter = Handle(scene.store, asked.key, asked.job, "f" * 64, lambda: scene.ask().handle)
+    fingerprint = scene.sender.sent[0].fingerprint
+    waiter = Handle(scene.store, asked.key, asked.job, fingerprint, lambda: scene.ask().handle)
 
     with pytest.raises(ResultTimeout):
         waiter.result(0.5)
