@@ -1,0 +1,50 @@
+"""What must hold in every history, checked at the step that could break it.
+
+I1    At most one owner holds a lease that lasts, and nobody else ends that lease.
+I2    The answer that is shown is never followed by one of a lower fence.
+I3    Who is not the owner changes nothing by writing.
+I5    The calls are no more than the admissions and the counted faults: a worker that dies after its
+      call or is stalled past its lease, a call that fails for now, a record that is lost.
+I6    Only the job that is admitted in the record starts.
+I8    Whoever waits can still be answered, whatever has gone wrong so far; ``explore`` checks it.
+PAID  The answer of an owner whom nobody replaced is taken.
+
+I4 and I7 are about payloads and fallbacks, which the model does not have: tests of the code hold them.
+"""
+
+
+def after_start(before, after, job):
+    after = _must(after, "I6", before.record is not None and before.record.job == job)
+    return one_lease(before, after)
+
+
+def after_call(after):
+    after = after._replace(allowed=after.allowed - 1)
+    return _must(after, "I5", after.allowed >= 0)
+
+
+def after_write(before, after, worker):
+    mine = before.record is not None and before.record.owner == worker.owner
+    return _must(after, "I3", mine or after.record == before.record)
+
+
+def after_complete(before, after, worker, outcome):
+    after = after_write(before, after, worker)
+    mine = before.record is not None and before.record.owner == worker.owner
+    after = _must(after, "PAID", outcome == "ok" or not mine)
+    answer = after.record.answer if after.record else None
+    if answer is None:
+        return after
+    after = _must(after, "I2", answer.fence >= before.shown)
+    return after._replace(shown=max(answer.fence, before.shown))
+
+
+def one_lease(before, after):
+    after = _must(after, "I1", sum(worker.live for worker in after.workers) <= 1)
+    held = before.record
+    lasts = held is not None and held.flight == "running" and not held.over
+    return _must(after, "I1", not lasts or after.record == held)
+
+
+def _must(world, invariant, holds):
+    return world if holds else world._replace(broken=world.broken | {invariant})

@@ -1,0 +1,239 @@
+import random
+from collections import Counter
+
+import pytest
+
+from askonce.adapters.memory_store import MemoryStore
+from askonce.store import MAX_RESENDS, Claim, Failing
+from tests.model import verbs
+from tests.model.verbs import Answer, Failure, Limits, Record
+
+# The model against the code: random walks through its verbs and its time, each step also made on a real
+# store. So what `test_model` says of the rules, it says of the rules that are built.
+
+KEY = "0a" + "0" * 62
+WALKS, STEPS = 500, 60
+JOBS = OWNERS = range(1, 4)
+KINDS = ("transient", "transient", "permanent", "configuration", "fallback")
+
+
+class Twins:
+    """One key in the model and in a real store; the real clock moves to where a time passes."""
+
+    def __init__(self, clock, seed):
+        self.random, self.clock, self.seen = random.Random(seed), clock, Counter()
+        self.store, self.told = MemoryStore(clock), []
+        self.limits = Limits(attempts=self.random.choice([1, 2, 3]), resends=MAX_RESENDS)
+        self.record, self.moment = None, 0
+        #: The real fences, in order: the model counts them.
+        self.fences = {0: 0}
+
+    def walk(self):
+        moves = [self.admit, self.start, self.start, self.renew, self.checkpoint, self.complete, self.fail]
+        moves += [self.release, self.reap, *[self.pass_time] * 4]
+        for _ in range(STEPS):
+            rare = self.random.random() < 0.02
+            usual = moves if self.record or self.random.random() < 0.3 else [self.admit]
+            self.random.choice([self.invalidate, self.lose] if rare else usual)()
+            assert self.record == self.real(), self
+            assert verbs.read(self.record) == self.read(), self
+
+    def __repr__(self):
+        return "\n".join(["these steps:", *self.told])
+
+    def both(self, verb, expected, outcome, *args):
+        """Compare the model's answer with the store's, and go on from what the model left."""
+        self.told.append(f"{verb}{args}: {outcome}")
+        assert expected[0] == outcome, self
+        self.seen[verb, outcome if verb != "reap" else bool(outcome)] += 1
+        self.record = expected[1]
+
+    def job(self):
+        return self.random.choice([*JOBS, *[self.record.job or 1] * 4]) if self.record else 1
+
+    def owner(self):
+        return self.random.choice([*OWNERS, *[self.record.owner or 1] * 4]) if self.record else 1
+
+    def admit(self):
+        job, force = self.random.choice([*JOBS, self.job()]), self.random.random() < 0.2
+        claim = Claim(KEY, f"job-{job}", "fp", "t", b"{}", 60.0, self.limits.attempts, force=force)
+        expected = verbs.admit(self.record, self.limits, job, force=force)
+        self.both("admit", expected, self.store.admit(claim).outcome.value, job, force)
+
+    def start(self):
+        job, owner = self.job(), self.owner()
+        # So that the fence of the next lease is later, as it is where time goes on.
+        self.go_on(0.001)
+        self.moment += 1
+        expected = verbs.start(self.record, self.limits, job, owner, self.moment)
+        reply = self.store.start(KEY, f"job-{job}", f"owner-{owner}", "fp", 30.0)
+        self.both("start", expected, reply.outcome.value, job, owner)
+
+    def renew(self):
+        owner = self.owner()
+        [outcome] = self.store.renew([(KEY, f"owner-{owner}", 30.0)])
+        self.both("renew", verbs.renew(self.record, owner), outcome.value, owner)
+
+    def checkpoint(self):
+        owner = self.owner()
+        outcome = self.store.checkpoint(KEY, f"owner-{owner}", "resp")
+        self.both("checkpoint", verbs.checkpoint(self.record, owner), outcome.value, owner)
+
+    def complete(self):
+        owner, soft = self.owner(), self.random.choice([5.0, 45.0, 600.0])
+        outcome = self.store.complete(KEY, f"owner-{owner}", b"j1", b"{}", soft, soft + 100.0)
+        self.both("complete", verbs.complete(self.record, owner), outcome.value, owner)
+
+    def fail(self):
+        owner, kind = self.owner(), self.random.choice(KINDS)
+        rests, quarantine = self.random.random() < 0.5, self.random.random() < 0.7
+        keep, after = self.random.choice([5.0, 120.0]), 9.0 if rests else 0.0
+        failing = Failing(kind=kind, reason="http_503", after=after, keep=keep, quarantine=quarantine)
+        expected = verbs.fail(self.record, self.limits, owner, kind, rests=rests, quarantine=quarantine)
+        outcome = self.store.fail(KEY, f"owner-{owner}", failing).outcome.value
+        self.both("fail", expected, outcome, owner, kind, rests, quarantine)
+
+    def release(self):
+        owner = self.owner()
+        outcome = self.store.release(KEY, f"owner-{owner}")
+        self.both("release", verbs.release(self.record, owner), outcome.value, owner)
+
+    def invalidate(self):
+        self.both("invalidate", verbs.invalidate(self.record), self.store.invalidate(KEY).value)
+
+    def reap(self):
+        lost = self.store.reap([10], 10)
+        self.both("reap", verbs.reap(self.record, self.limits), number(lost[0].job) if lost else 0)
+
+    def lose(self):
+        self.told.append("the record is lost")
+        self.store._records.clear()
+        self.record = None
+
+    def pass_time(self):
+        """Let one of the times pass that the model says may pass next, and with it all that are earlier."""
+        passing = [what for what, _ in verbs.passing(self.record)]
+        if passing:
+            self.go_on(self.until(self.random.choice(passing)) - self.store._now())
+
+    def go_on(self, seconds):
+        """Move the clock; the model is told of each time that passes by it, earliest first."""
+        times = []
+        while (until := self.earliest()) is not None and until[0] <= self.store._now() + seconds:
+            times.append(until[1])
+            self.record = dict(verbs.passing(self.record))[until[1]]
+        self.clock.advance(seconds)
+        self.told.append(f"{float(seconds)} s pass: {times}")
+
+    def earliest(self):
+        return min(((self.until(what), what) for what, _ in verbs.passing(self.record)), default=None)
+
+    def until(self, what):
+        """Return when a time ends, by the real record."""
+        record = self.store._records[KEY]
+        match what:
+            case "rest":
+                return record.not_before
+            case "deadline":
+                return record.deadline
+            case "freshness":
+                return record.value.fresh_until
+            case "answer":
+                return record.value.kept_until
+            case "failure":
+                return record.failed.until
+        return record.kept_until
+
+    def read(self):
+        [shown] = self.store.read([KEY])
+        return "ok", self.real() if shown.present else None
+
+    def real(self):
+        """Return the real record as the model has it."""
+        r, now = self.store._load(KEY), self.store._now()
+        if r is None:
+            return None
+        answer, failed = r.value_at(now), r.failed
+        return Record(
+            flight=r.flight,
+            job=number(r.job),
+            owner=number(r.owner),
+            fence=self.fence(r.fence),
+            over=r.flight != "idle" and r.deadline <= now,
+            attempts=r.attempts,
+            resent=r.resent,
+            resender=number(r.resender),
+            resting=now < r.not_before,
+            reference=bool(r.checkpoint),
+            answer=Answer(self.fence(answer.fence), r.fresh(now)) if answer else None,
+            failure=failed
+            and Failure(
+                failed.kind, failed.reason, number(failed.job), number(failed.owner), now < failed.until
+            ),
+            tombstone=not r.fingerprint,
+        )
+
+    def fence(self, real):
+        """Return the model's number of a real fence: it rises with it."""
+        if real not in self.fences:
+            assert real > max(self.fences), "the fence fell"
+            self.fences[real] = self.moment
+        return self.fences[real]
+
+
+def number(token):
+    return int(token.rpartition("-")[2]) if token else 0
+
+
+def walk_all(clock):
+    """Return how often each outcome was seen."""
+    seen = Counter()
+    for seed in range(WALKS):
+        twins = Twins(clock, seed)
+        twins.walk()
+        seen += twins.seen
+    return seen
+
+
+OUTCOMES = [
+    *(("admit", each) for each in ("admitted", "resend", "attached", "hit", "negative", "backoff")),
+    *(("start", each) for each in ("granted", "done", "busy", "backoff", "superseded", "negative", "absent")),
+    *(
+        (verb, each)
+        for verb in ("renew", "checkpoint", "complete", "fail", "release")
+        for each in ("ok", "fenced", "absent")
+    ),
+    *(("invalidate", each) for each in ("ok", "absent")),
+    *(("reap", each) for each in (True, False)),
+]
+
+
+def test_model_and_store_agree_on_every_walk(clock):
+    seen = walk_all(clock)
+
+    # Else the walks would prove less than they seem to.
+    assert set(OUTCOMES) == seen.keys()
+    assert min(seen.values()) >= 10, seen
+
+
+def _forgets_its_answer(record, owner, complete=verbs.complete):
+    return ("fenced", record) if record and record.flight == "idle" else complete(record, owner)
+
+
+def _fences_the_owner(r):
+    return r._replace(flight="queued", over=False, resent=r.resent + 1, resting=False, owner=0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong"),
+    [
+        ("complete", _forgets_its_answer),
+        ("_queue_again", _fences_the_owner),
+        ("reap", lambda record, _limits: (0, record)),
+    ],
+)
+def test_wrong_model_is_noticed(clock, monkeypatch, rule, wrong):
+    monkeypatch.setattr(verbs, rule, wrong)
+
+    with pytest.raises(AssertionError, match="these steps"):
+        walk_all(clock)

@@ -1,0 +1,125 @@
+"""One key, and everybody who acts on it: who may do what next, and what it leads to.
+
+A step is something nobody can forbid. The *fair* ones happen sooner or later by themselves; the others
+are somebody's choice or a fault, and each has a budget. ``broken`` names what a step broke.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tests.model import verbs
+from tests.model.verbs import Limits, Record
+
+
+class Budget(NamedTuple):
+    """How often each of these may happen in one history."""
+
+    asks: int = 1
+    #: An answer grows stale; what is kept of a record runs out.
+    ages: int = 0
+    expiries: int = 0
+    #: Delivery: a message is lost, also with the producer that should have sent it; comes once more,
+    #: however long after; is not taken before its deadline.
+    losses: int = 0
+    copies: int = 0
+    delays: int = 0
+    #: Workers: one dies; one is stalled until its lease is over; a call fails; a lease is given back.
+    crashes: int = 0
+    stalls: int = 0
+    failures: int = 0
+    releases: int = 0
+    #: The record is lost; an operator forgets it.
+    record_losses: int = 0
+    invalidations: int = 0
+
+
+class Worker(NamedTuple):
+    doing: str = "nothing"
+    job: int = 0
+    owner: int = 0
+    #: Its lease lasts, by the server's clock.
+    live: bool = False
+
+
+class World(NamedTuple):
+    budget: Budget
+    record: Record | None = None
+    queue: tuple[int, ...] = ()
+    #: Every job of which there is, or was, a message.
+    sent: frozenset[int] = frozenset()
+    #: In order, since one is as good as another.
+    workers: tuple[Worker, ...] = (Worker(), Worker())
+    waiting: bool = False
+    jobs: int = 0
+    #: The server's time, counted in leases.
+    moment: int = 0
+    #: The highest fence of an answer that anybody may have seen.
+    shown: int = 0
+    #: Calls that admissions and counted faults explain, less those that were made.
+    allowed: int = 0
+    broken: frozenset[str] = frozenset()
+
+
+class Step(NamedTuple):
+    name: str
+    after: World
+    fair: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The verbs of one design, and what its workers do; the defaults are what is built."""
+
+    limits: Limits = field(default_factory=Limits)
+    admit: Callable[..., tuple] = verbs.admit
+    start: Callable[..., tuple] = verbs.start
+    renew: Callable[..., tuple] = verbs.renew
+    complete: Callable[..., tuple] = verbs.complete
+    fail: Callable[..., tuple] = verbs.fail
+    release: Callable[..., tuple] = verbs.release
+    reap: Callable[..., tuple] = verbs.reap
+    #: A message has a deadline too.
+    queue_deadline: bool = True
+    #: Who finds a lease run out takes it over in a second round trip, whatever happened meanwhile.
+    looks_first: bool = False
+
+
+def spend(world, what):
+    """Return the budget after one *what*; None where there is none left."""
+    left = getattr(world.budget, what)
+    return world.budget._replace(**{what: left - 1}) if left else None
+
+
+def with_message(world, job):
+    queue = tuple(sorted((*world.queue, job)))
+    return world._replace(queue=queue, sent=world.sent | {job})
+
+
+def with_worker(world, old, new):
+    workers = list(world.workers)
+    workers[workers.index(old)] = new
+    return world._replace(workers=tuple(sorted(workers)))
+
+
+def without_leases(world):
+    """Nobody's lease counts any more: the record that gave them is gone."""
+    return world._replace(workers=tuple(sorted(worker._replace(live=False) for worker in world.workers)))
+
+
+def runs(worker):
+    return worker.doing in ("holding", "called")
+
+
+def carried(world, job):
+    """Tell whether a message of *job* is on its way or in a worker's hands."""
+    return job in world.queue or any(worker.job == job and not runs(worker) for worker in world.workers)
+
+
+def settled(record):
+    """Tell whether who waits is answered, as a handle reads it off the record."""
+    if record is None:
+        return False
+    failed = record.told
+    stale = failed is not None and failed.kind in ("transient", "quarantined") and record.answer is not None
+    return stale or (record.flight == "idle" and (record.answer is not None or failed is not None))
