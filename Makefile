@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-all bench lock
+.PHONY: help setup demo check test test-all mutants bench lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test: setup ## Everything that needs no more than Python
 
 test-all: setup ## Also what needs a redis-server binary
 	$(BIN)/python -m pytest -m "redis"
+
+mutants: setup ## Break each guard and name who notices: the model, a test (about a minute)
+	@$(BIN)/python -m tests.mutants
 
 bench: setup ## Measure against plain Celery, celery-once and celery-singleton (minutes)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.txt

@@ -1,4 +1,5 @@
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
@@ -16,6 +17,7 @@ from askonce.adapters import redis_store
 from askonce.adapters.memory_store import MemoryStore
 from askonce.record import Meta, Snapshot
 from askonce.store import Admission, Claim, Failing, Start, Write
+from tests.mutants.table import OF_SCRIPTS
 
 pytestmark = pytest.mark.integration
 
@@ -234,34 +236,13 @@ def test_scripts_and_reference_agree_on_every_history(client, server_clock):
     act(client, server_clock, max_examples=200)
 
 
-MUTANTS = {
-    "complete forgets the owner": ("complete", "if r.own ~= ARGV[1] then return 'fenced' end", ""),
-    "start forgets the job": ("start", "if r.job ~= job then", "if false then"),
-    "start forgets the lease": ("start", "if NOW < r.dl then return reply('busy', r) end", ""),
-    "start forgets the rest": ("start", "if NOW < r.nx then return reply('backoff', r) end", ""),
-    "admit forgets the deadline": ("admit", "if NOW < r.dl then return reply('attached', r) end", ""),
-    "admit never sends again": ("admit", "if NOW < r.dl then", "if true then"),
-    "admit is late by a moment": ("admit", "if NOW < r.dl then", "if NOW <= r.dl then"),
-    "fail forgets the owner": ("fail", "if r.own ~= owner or r.fl ~= 'running'", "if r.fl ~= 'running'"),
-    "renew forgets the owner": ("renew", "r.own ~= ARGV[1] or r.fl", "r.fl"),
-    "release forgets the owner": ("release", "r.own ~= ARGV[1] or r.fl", "r.fl"),
-    "invalidate leaves the owner": ("invalidate", "'ref', 'own', 'fp'", "'ref', 'fp'"),
-    "reap forgets the attempts": (
-        "reap",
-        "elseif r.fl == 'running' and r.att >= r.ma then",
-        "elseif false then",
-    ),
-    "fence stands still": ("start", "fen = math.max(r.fen + 1, NOW_US)", "fen = NOW_US"),
-    "commit forgets the index": ("admit", "redis.call('ZADD', index, r.dl, member)", ""),
-}
-
-
-@pytest.mark.parametrize("mutant", MUTANTS)
+@pytest.mark.parametrize("mutant", OF_SCRIPTS, ids=lambda mutant: mutant.name)
 def test_broken_script_is_noticed(client, server_clock, monkeypatch, mutant):
-    verb, sound, broken = MUTANTS[mutant]
-    sources = redis_store.scripts(server_clock.lua)
-    assert sources[verb].count(sound) == 1
-    sources[verb] = sources[verb].replace(sound, broken)
+    sound = redis_store.scripts(server_clock.lua)
+    broken = {verb: text.replace(mutant.sound, mutant.broken) for verb, text in sound.items()}
+    file = Path(mutant.file).stem
+    sources = broken if file == "record" else sound | {file: broken[file]}
+    assert sources != sound
     monkeypatch.setattr(redis_store, "scripts", lambda clock: sources)
 
     with pytest.raises(AssertionError):

@@ -70,6 +70,15 @@ def test_of_two_who_see_a_lease_run_out_one_takes_over(scene):
     assert b"j2" == scene.read().value.data
 
 
+def test_of_many_who_see_a_lease_run_out_at_once_one_takes_over(scene, at_once):
+    scene.run("owner-1")
+    scene.clock.advance(30)
+
+    outcomes = [reply.outcome for reply in at_once(lambda n: scene.start(f"late-{n}"))]
+
+    assert (1, 49) == (outcomes.count(Start.GRANTED), outcomes.count(Start.BUSY))
+
+
 def test_reaper_returns_the_job_with_its_payload_and_queues_it_again(scene):
     scene.run()
     early = scene.reap()

@@ -234,6 +234,14 @@ def test_answer_of_a_run_that_was_invalidated_stays_invisible(scene):
     assert scene.read().value is None
 
 
+def test_invalidated_run_has_no_owner_any_more(scene):
+    scene.run()
+
+    scene.invalidate()
+
+    assert ("", "") == (scene.read().owner, scene.read().job)
+
+
 def test_invalidated_job_neither_starts_nor_is_sent_again(scene):
     scene.admit()
     scene.invalidate()

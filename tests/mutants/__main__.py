@@ -1,0 +1,100 @@
+"""Break each guard in a copy of the project, run the test that should notice, and print who did.
+
+Ends with 1 if a mutant survives, or if the table itself is wrong: a text that is not there once, a
+test that does not pass as things are.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from xml.etree import ElementTree as ET
+
+from tests.model.explore import explore
+from tests.model.variants import VARIANTS
+from tests.mutants.table import MUTANTS
+
+ROOT = Path(__file__).parents[2]
+LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__")
+ROW = "{:<40} {:<22} {}"
+
+
+def main():
+    with TemporaryDirectory(prefix="askonce-mutants-") as folder:
+        copy = Path(folder) / "project"
+        shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
+        verdicts, told = run(copy, sorted({mutant.killed_by for mutant in MUTANTS}))
+        if set(verdicts) != {"passed"}:
+            return f"not all of the tests pass as things are:\n{told}"
+        print(ROW.format("mutant", "caught by the model", "killed by"))
+        survivors = [mutant.name for mutant in MUTANTS if not judge(copy, mutant)]
+    return f"survived: {', '.join(survivors)}" if survivors else 0
+
+
+def judge(copy, mutant):
+    """Print what becomes of *mutant*; tell whether it was noticed wherever it should be."""
+    steps, killed = by_model(mutant), by_test(copy, mutant)
+    test = mutant.killed_by.rpartition("::")[2]
+    caught = f"in {steps} steps" if steps else "NOT CAUGHT" if mutant.variant else "-"
+    print(ROW.format(mutant.name, caught, test if killed else f"SURVIVES {test}"), flush=True)
+    return killed and bool(steps or not mutant.variant)
+
+
+def by_model(mutant):
+    """Return how many steps the shortest history has that shows *mutant*'s fault; 0 for none."""
+    if not mutant.variant:
+        return 0
+    rules, breaks, budget = VARIANTS[mutant.variant]
+    return len(explore(rules, budget, until=breaks).broken.get(breaks, ()))
+
+
+def by_test(copy, mutant):
+    path = copy / mutant.file
+    whole = path.read_text()
+    if whole.count(mutant.sound) != 1:
+        sys.exit(f"{mutant.name}: its text stands {whole.count(mutant.sound)} times in {mutant.file}")
+    path.write_text(whole.replace(mutant.sound, mutant.broken))
+    try:
+        verdicts, told = run(copy, [mutant.killed_by])
+    finally:
+        path.write_text(whole)
+    if verdicts not in (["passed"], ["refuted"]):
+        sys.exit(f"{mutant.name}: the test could not be run:\n{told}")
+    return verdicts == ["refuted"]
+
+
+def run(copy, tests):
+    """Run *tests* in *copy*; return each one's verdict, and what pytest said.
+
+    ``refuted`` is a failed assertion; anything else that ends a test has its own name.
+    """
+    report = copy.parent / "report.xml"
+    report.unlink(missing_ok=True)
+    # The copy comes before the project that the interpreter has installed; no file of a mutant is kept.
+    environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    arguments = ["-q", "--tb=short", "-p", "no:randomly", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, *tests],
+        cwd=copy,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    cases = ET.parse(report).iter("testcase") if report.exists() else ()
+    return [_verdict(case) for case in cases], done.stdout + done.stderr
+
+
+def _verdict(case):
+    for end in case:
+        message = end.get("message", "")
+        refuted = end.tag == "failure" and message.startswith(("AssertionError", "assert "))
+        return "refuted" if refuted else f"{end.tag}: {message}"
+    return "passed"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
