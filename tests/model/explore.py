@@ -9,9 +9,10 @@ from tests.model.world import World
 
 @dataclass(frozen=True, slots=True)
 class Explored:
-    """How many states there are, and by invariant the shortest history that breaks it."""
+    """How many states there are, by which steps, and by invariant the shortest history that breaks it."""
 
     states: int
+    steps: frozenset[str]
     broken: dict[str, list[str]]
 
     def __str__(self):
@@ -40,7 +41,7 @@ class _Graph:
 def explore(rules, budget, until=None):
     """Check every history; stop at the first that breaks the invariant *until*."""
     first = World(budget)
-    graph, todo, found = _Graph({first: None}), deque([first]), {}
+    graph, todo, found, names = _Graph({first: None}), deque([first]), {}, set()
     while todo and until not in found:
         world = todo.popleft()
         if world.broken:
@@ -49,6 +50,7 @@ def explore(rules, budget, until=None):
             # What follows is judged anew, else one trouble would hide all others.
             world = _forgiven(graph, world)
         for name, after, fair in steps(world, rules):
+            names.add(name)
             if fair:
                 graph.fair_before[after].append(world)
             if after not in graph.came:
@@ -56,7 +58,8 @@ def explore(rules, budget, until=None):
                 todo.append(after)
     if until in (None, "I8") and (stuck := _stuck(graph)) is not None:
         found["I8"] = stuck
-    return Explored(len(graph.came), {name: graph.history(world) for name, world in sorted(found.items())})
+    broken = {name: graph.history(world) for name, world in sorted(found.items())}
+    return Explored(len(graph.came), frozenset(names), broken)
 
 
 def _forgiven(graph, world):

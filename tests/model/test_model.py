@@ -16,6 +16,8 @@ MIXES = {
     "calls": Budget(asks=2, ages=1, failures=2, stalls=1, copies=2),
     "lost record": Budget(asks=2, record_losses=1, copies=2, stalls=1),
     "two lost records": Budget(asks=1, record_losses=2, copies=1, crashes=1),
+    "dead claims": Budget(asks=2, copies=1, stalls=1, delays=1, record_losses=1),
+    "a bit of everything": Budget(asks=2, losses=1, crashes=1, stalls=1, failures=1, record_losses=1),
     "operator": Budget(asks=2, invalidations=1, copies=1, stalls=1, releases=1),
 }
 
@@ -27,6 +29,22 @@ def test_rules_hold_whatever_goes_wrong(mix):
     assert explored.states > 1000
     # The answer of an owner whose last attempt was given up: see below.
     assert set() == explored.broken.keys() - {"PAID"}, str(explored)
+
+
+def test_bad_luck_is_more_than_a_name():
+    steps = explore(BUILT, MIXES["dead claims"]).steps
+
+    assert {
+        "somebody asks: resend",
+        "the reaper sends job 1 again",
+        "who waits asks anew: admitted",
+        "a worker admits job 1: admitted",
+        "a worker admits job 1: attached",
+        "a worker starts job 1: superseded",
+        "owner 1 completes: fenced",
+        "owner 1 completes: absent",
+        "owner 1 renews: ok",
+    } <= steps
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
