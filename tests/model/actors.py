@@ -20,7 +20,7 @@ def steps(world, rules):
     yield from _asker(world, rules)
     yield from _waiter(world, rules)
     yield from _broker(world)
-    for worker in set(world.workers):
+    for worker in sorted(set(world.workers)):
         yield from _WORKERS[worker.doing](world, rules, worker)
         yield from _crash(world, worker)
     yield from _reaper(world, rules)

@@ -3,8 +3,9 @@ from collections import Counter
 
 import pytest
 
+from askonce.adapters import memory_store
 from askonce.adapters.memory_store import MemoryStore
-from askonce.store import MAX_RESENDS, Claim, Failing
+from askonce.store import Claim, Failing
 from tests.model import verbs
 from tests.model.verbs import Answer, Failure, Limits, Record
 
@@ -13,8 +14,15 @@ from tests.model.verbs import Answer, Failure, Limits, Record
 
 KEY = "0a" + "0" * 62
 WALKS, STEPS = 500, 60
+#: Fewer than usual, so that walks come to the end of them.
+RESENDS = 2
 JOBS = OWNERS = range(1, 4)
 KINDS = ("transient", "transient", "permanent", "configuration", "fallback")
+
+
+@pytest.fixture(autouse=True)
+def few_resends(monkeypatch):
+    monkeypatch.setattr(memory_store, "MAX_RESENDS", RESENDS)
 
 
 class Twins:
@@ -23,7 +31,7 @@ class Twins:
     def __init__(self, clock, seed):
         self.random, self.clock, self.seen = random.Random(seed), clock, Counter()
         self.store, self.told = MemoryStore(clock), []
-        self.limits = Limits(attempts=self.random.choice([1, 2, 3]), resends=MAX_RESENDS)
+        self.limits = Limits(attempts=self.random.choice([1, 2, 3]), resends=RESENDS)
         self.record, self.moment = None, 0
         #: The real fences, in order: the model counts them.
         self.fences = {0: 0}
@@ -66,6 +74,8 @@ class Twins:
         self.go_on(0.001)
         self.moment += 1
         expected = verbs.start(self.record, self.limits, job, owner, self.moment)
+        if expected[0] == "granted" and self.record.flight == "idle":
+            self.seen["start", "granted after all"] += 1
         reply = self.store.start(KEY, f"job-{job}", f"owner-{owner}", "fp", 30.0)
         self.both("start", expected, reply.outcome.value, job, owner)
 
@@ -197,6 +207,7 @@ def walk_all(clock):
 
 OUTCOMES = [
     *(("admit", each) for each in ("admitted", "resend", "attached", "hit", "negative", "backoff")),
+    ("start", "granted after all"),
     *(("start", each) for each in ("granted", "done", "busy", "backoff", "superseded", "negative", "absent")),
     *(
         (verb, each)

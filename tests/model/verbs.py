@@ -13,7 +13,7 @@ class Limits(NamedTuple):
     """How often a job is tried, and how often its message is sent again without a start."""
 
     attempts: int = 2
-    resends: int = 2
+    resends: int = 1
 
 
 class Answer(NamedTuple):
