@@ -198,7 +198,7 @@ OTHERS = (
     Mutant(
         "message of a lost record is dropped",
         "askonce/execute.py",
-        "        self.store.admit(claim)\n",
+        "        self.store.admit(delivery.to_claim())\n",
         "",
         "tests/unit/test_execute.py::test_message_whose_record_was_lost_is_called_all_the_same",
     ),
