@@ -45,6 +45,8 @@ class Report:
     key: str | None = None
     job: str | None = None
     source: str | None = None
+    #: Sent, or answered, without the store.
+    degraded: bool = False
     result: object = None
     error: dict[str, object] | None = None
 
@@ -109,6 +111,7 @@ class Batch:
     def _report(self, number: int, outcome: Outcome) -> Report:
         status = type(outcome).__name__.lower()
         report = Report(row=number, status=status, asked=status, key=outcome.key, job=outcome.job or None)
+        report.degraded = outcome.degraded
         match outcome:
             case Hit():
                 _answer(report, outcome.answer, "hit" if self.wait is None else "done")
@@ -161,7 +164,7 @@ def _settle(report: Report, answer: Result | JobError) -> None:
 
 def _answer(report: Report, answer: Result, status: str) -> None:
     report.status, report.source = status, answer.source
-    report.job, report.result = answer.job, answer.value
+    report.job, report.result, report.degraded = answer.job, answer.value, answer.degraded
 
 
 def _invalid(number: int, name: str, reason: str) -> Report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from askonce.record import Failure, Meta, Snapshot, StoredValue
+from askonce.store import Lost
 
 if TYPE_CHECKING:
     from askonce.record import FailureOrFallback, Flight
@@ -69,3 +70,18 @@ def _failure(part: list[Any], now: int) -> Failure:
         remaining=remaining / 1000,
         fallback=fallback,
     )
+
+
+def to_lost(reply: list[Any]) -> list[Lost]:
+    """Read what ``reap`` collected."""
+    return [
+        Lost(
+            key=reply[i].decode(),
+            job=reply[i + 1].decode(),
+            fingerprint=reply[i + 2].decode(),
+            task=reply[i + 3].decode(),
+            payload=reply[i + 4],
+            resent=reply[i + 5],
+        )
+        for i in range(0, len(reply), 6)
+    ]

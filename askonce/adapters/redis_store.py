@@ -7,7 +7,6 @@ of its bucket and its wake-up channel into one slot of a cluster.
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from hashlib import sha1
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -19,7 +18,8 @@ from redis.retry import Retry
 
 from askonce.adapters.redis_checks import check_server
 from askonce.adapters.redis_link import Link
-from askonce.adapters.redis_reply import to_full_snapshot, to_snapshot
+from askonce.adapters.redis_reply import to_full_snapshot, to_lost, to_snapshot
+from askonce.adapters.redis_subscription import listening
 from askonce.breaker import Breaker
 from askonce.errors import LayoutNewer, StoreUnavailable
 from askonce.events import Listener, ignore
@@ -28,9 +28,9 @@ from askonce.store import BUCKETS, MAX_RESENDS, Admission, Lost, Reply, Start, W
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
-    from redis.client import PubSub
-
+    from askonce.adapters.redis_subscription import RedisSubscription
     from askonce.record import Snapshot
     from askonce.store import Claim, Failing
 
@@ -172,20 +172,11 @@ class RedisStore:
         calls = [
             ((f"{self._prefix}{bucket % BUCKETS:02x}}}:idx",), (limit, MAX_RESENDS)) for bucket in buckets
         ]
-        return [lost for reply in self._run_all("reap", calls) for lost in _to_lost(reply)]
+        return [lost for reply in self._run_all("reap", calls) for lost in to_lost(reply)]
 
-    @contextmanager
-    def subscribe(self, keys: Sequence[str]) -> Iterator[RedisSubscription]:
+    def subscribe(self, keys: Sequence[str]) -> AbstractContextManager[RedisSubscription]:
         """Hear when a flight of one of *keys* ends."""
-        channels = {self._keys(key)[0].encode(): key for key in keys}
-        pubsub: PubSub = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # redis-py
-        try:
-            pubsub.subscribe(*channels)
-            yield RedisSubscription(pubsub, channels)
-        except RedisError as exc:
-            raise StoreUnavailable(verb="subscribe", reason=type(exc).__name__) from exc
-        finally:
-            pubsub.close()
+        return listening(self._client, {self._keys(key)[0].encode(): key for key in keys})
 
     def check(self) -> list[Finding]:
         """Look at the server, and at whether this user may run the verbs; writes nothing."""
@@ -260,23 +251,6 @@ class RedisStore:
         return replies
 
 
-class RedisSubscription:
-    """Wake-ups through pub/sub."""
-
-    def __init__(self, pubsub: PubSub, channels: dict[bytes, str]) -> None:
-        """Listen on *pubsub* for *channels*."""
-        self._pubsub, self._channels = pubsub, channels
-
-    def wait(self, timeout: float) -> frozenset[str]:
-        """Return the keys heard of within *timeout* seconds; everything that is there already at once."""
-        heard: set[str] = set()
-        message = self._pubsub.get_message(timeout=timeout)
-        while message is not None:
-            heard.add(self._channels.get(message["channel"], ""))
-            message = self._pubsub.get_message(timeout=0)
-        return frozenset(heard - {""})
-
-
 def _terms(claim: Claim) -> tuple[bytes | str | int, ...]:
     return (
         claim.job,
@@ -293,20 +267,6 @@ def _terms(claim: Claim) -> tuple[bytes | str | int, ...]:
 
 def _ms(seconds: float) -> int:
     return int(seconds * 1000)
-
-
-def _to_lost(reply: list[Any]) -> list[Lost]:
-    return [
-        Lost(
-            key=reply[i].decode(),
-            job=reply[i + 1].decode(),
-            fingerprint=reply[i + 2].decode(),
-            task=reply[i + 3].decode(),
-            payload=reply[i + 4],
-            resent=reply[i + 5],
-        )
-        for i in range(0, len(reply), 6)
-    ]
 
 
 def _to_error(verb: str, reply: ResponseError) -> Exception:

@@ -36,12 +36,21 @@ def test_store_that_is_down_ends_every_command_with_69_within_seconds(
     }[command]
 
     began = monotonic()
-    told = producer(idle_machine, *arguments, REDIS_URL=dead_url)
+    told = producer(idle_machine, *arguments, REDIS_URL=dead_url, CELERY_BROKER_URL=dead_url)
 
     assert 69 == told.code
     assert monotonic() - began < SOON
     assert "Traceback" not in told.err
     assert "The store did not answer" in told.err
+
+
+def test_rows_are_sent_without_the_store_where_the_broker_is_another_server(
+    idle_machine, submit, new_order, dead_url
+):
+    told = submit(idle_machine, "orders.enrich", [new_order()], REDIS_URL=dead_url)
+
+    assert 0 == told.code
+    assert ("admitted", True) == (told.report["status"], told.report["degraded"])
 
 
 def test_broker_that_is_down_ends_a_submission_with_69_within_seconds(
