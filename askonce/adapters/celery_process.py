@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from celery.bootsteps import StartStopStep
 from celery.signals import worker_process_shutdown
+from celery.utils import uuid
 
 from askonce.adapters.celery_sender import CelerySender
 from askonce.adapters.celery_startup import CheckLaterStep, CheckStep, StartUp, check_start
@@ -148,6 +149,10 @@ class AskOnce:
         )
 
     def _resend(self, lost: Lost) -> None:
+        from celery.worker.state import revoked  # a producer does not load the worker
+
+        # Workers refuse a revoked id for hours; the job itself is everybody's who asked for it.
+        delivery = uuid() if lost.job in revoked else None
         self.sender.send(
             Message(
                 task=lost.task,
@@ -155,7 +160,8 @@ class AskOnce:
                 job=lost.job,
                 fingerprint=lost.fingerprint,
                 payload=lost.payload,
-            )
+            ),
+            delivery=delivery,
         )
 
     def _drain(self, **_: object) -> None:

@@ -36,8 +36,10 @@ class CelerySender:
         self._origin = anon_nodename()
         self._options: dict[str, dict[str, Any]] = {}
 
-    def send(self, message: Message, *, countdown: float | None = None) -> None:
+    def send(self, message: Message, *, countdown: float | None = None, delivery: str | None = None) -> None:
         """Publish *message*; with *countdown* it is held for that many seconds.
+
+        Celery knows it by its job's id, or by *delivery* if workers refuse that one.
 
         Raises:
             SendFailed: it was not taken, or nobody knows.
@@ -57,9 +59,9 @@ class CelerySender:
         amqp: Any = self._app.amqp
         options = self._options.get(message.task) or self._options_of(message.task)
         wire = task_message(
-            headers=self._headers(message, options, countdown),
+            headers=self._headers(message, options, countdown, delivery or message.job),
             properties={
-                "correlation_id": message.job,
+                "correlation_id": delivery or message.job,
                 "reply_to": "",
                 "content_type": "application/json",
                 "content_encoding": "utf-8",
@@ -71,13 +73,17 @@ class CelerySender:
         with connection._reraise_as_library_errors():  # noqa: SLF001  # as Celery's own send_task
             amqp.send_task_message(producer, message.task, wire, **options["publish"])
 
-    def _headers(self, message: Message, options: dict[str, Any], countdown: float | None) -> dict[str, Any]:
+    def _headers(
+        self, message: Message, options: dict[str, Any], countdown: float | None, delivery: str
+    ) -> dict[str, Any]:
         parent = self._app.current_worker_task
-        job = message.job
+        identity = {"key": message.key, "fingerprint": message.fingerprint}
+        if delivery != message.job:
+            identity["job"] = message.job
         headers: dict[str, Any] = {
             "lang": "py",
             "task": message.task,
-            "id": job,
+            "id": delivery,
             "shadow": None,
             "eta": None,
             "expires": None,
@@ -85,7 +91,7 @@ class CelerySender:
             "group_index": None,
             "retries": 0,
             "timelimit": options["timelimit"],
-            "root_id": parent.request.root_id or parent.request.id if parent else job,
+            "root_id": parent.request.root_id or parent.request.id if parent else delivery,
             "parent_id": parent.request.id if parent else None,
             "argsrepr": "()",
             # What monitors may show and search: never the payload.
@@ -99,7 +105,7 @@ class CelerySender:
         if message.admitted:
             # Under this name Celery takes it as it is; beside the others it would search for it in each
             # message.
-            headers["headers"] = {HEADER: {"key": message.key, "fingerprint": message.fingerprint}}
+            headers["headers"] = {HEADER: identity}
         if countdown is not None:
             headers["eta"] = (self._app.now() + timedelta(seconds=countdown)).isoformat()
         return headers

@@ -67,6 +67,8 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
     spec: ClassVar[JobSpec | None] = None
     #: Answers live in the record; Celery's own result is for canvases and is off unless asked for.
     ignore_result = True
+    #: A killed child's message comes back, for its own id may be waited for; the record bounds its attempts.
+    reject_on_worker_lost = True
     #: Ends without an answer are outcomes: logged without a traceback.
     throws = (JobFailed, Superseded, PayloadInvalid, ResultTimeout, FingerprintMismatch, StoreUnavailable)
     #: How long a canvas's part waits for somebody else's run; seconds.
@@ -117,7 +119,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
         header = (request.headers or {}).get(HEADER)
         try:
             if _is_ours(header) and not self._is_waited_for(request):
-                return self._answer_ours(header, str(request.id), args, kwargs)
+                return self._answer_ours(header, header.get("job", str(request.id)), args, kwargs)
             return self._answer_anyone(header, request, self._bind(args, kwargs))
         except PayloadInvalid as exc:
             data = {"field": exc.field, "reason": exc.reason}
@@ -244,6 +246,7 @@ def _is_ours(header: object) -> TypeGuard[dict[str, str]]:
     """Tell whether *header* is one of ours: a stranger's must not name a key."""
     return (
         isinstance(header, dict)
-        and header.keys() == {"key", "fingerprint"}
-        and all(isinstance(value, str) and _DIGEST.fullmatch(value) for value in header.values())
+        and header.keys() - {"job"} == {"key", "fingerprint"}
+        and all(isinstance(value, str) for value in header.values())
+        and all(_DIGEST.fullmatch(header[name]) for name in ("key", "fingerprint"))
     )

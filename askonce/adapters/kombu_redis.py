@@ -9,13 +9,13 @@ in ``celeryconfig.py``; a unix socket's URL names its transport itself, and gets
 
 from __future__ import annotations
 
-from time import time
 from typing import Any
 
 from kombu.transport import redis, virtual
 from kombu.utils.json import dumps
 from redis.exceptions import ResponseError
 
+from askonce.adapters.delivery_lease import DeliveryLease
 from askonce.adapters.redis_link import Link
 
 
@@ -23,13 +23,16 @@ class QoS(redis.QoS):
     """What was delivered and is not acknowledged; keys, fields and errors are kombu's."""
 
     channel: Any
+    _delivered: Any
+    _dirty: Any
+    _lease: DeliveryLease | None = None
 
     def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401  # kombu's signature
         """Note a message that was taken from its queue."""
         where = message.delivery_info
         noted = dumps([message._raw, where["exchange"], where["routing_key"]])  # noqa: SLF001  # as kombu's
         self.channel.transact(
-            ("ZADD", self.unacked_index_key, time(), delivery_tag),
+            ("ZADD", self.unacked_index_key, self.lease.now(), delivery_tag),
             ("HSET", self.unacked_key, delivery_tag, noted),
         )
         virtual.QoS.append(self, message, delivery_tag)
@@ -40,6 +43,31 @@ class QoS(redis.QoS):
             ("ZREM", self.unacked_index_key, delivery_tag), ("HDEL", self.unacked_key, delivery_tag)
         )
         virtual.QoS.ack(self, delivery_tag)
+
+    def restore_visible(self, *_: object, **__: object) -> None:
+        """Put back into its queue what a dead worker held; kombu's limits are not needed."""
+        for tag in self.lease.take_abandoned():
+            self.restore_by_tag(tag)
+
+    @property
+    def lease(self) -> DeliveryLease:
+        """The hold on this channel's deliveries, from its first use on."""
+        if self._lease is None:
+            index = f"{self.channel.global_keyprefix}{self.unacked_index_key}"
+            # A connection of its own: the channel's may be in use by another thread.
+            link = Link(self.channel._create_client())  # noqa: SLF001  # this module's own
+            lease = DeliveryLease(link, index, self.visibility_timeout, self._held)
+            lease.begin()
+            self._lease = lease
+        return self._lease
+
+    def end_lease(self) -> None:
+        """Leave to others what is still held."""
+        if self._lease is not None:
+            self._lease.end()
+
+    def _held(self) -> list[str]:
+        return [tag for tag in list(self._delivered) if tag not in self._dirty]
 
 
 class Channel(redis.Channel):
@@ -63,6 +91,12 @@ class Channel(redis.Channel):
         for reply in (*queued, *(done if isinstance(done, list) else [done])):
             if isinstance(reply, ResponseError):
                 raise reply
+
+    def close(self) -> None:
+        """Close the channel; what it held is given back."""
+        if isinstance(self._qos, QoS):
+            self._qos.end_lease()
+        super().close()
 
     def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  # kombu's signature
         # The asynchronous one belongs to the event loop and is kept by kombu itself.

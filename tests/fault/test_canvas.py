@@ -1,0 +1,187 @@
+import os
+import subprocess
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from celery import chord
+from redis import Redis
+
+from askonce.errors import JobFailed
+from sandbox.valkey import Valkey
+
+pytestmark = [
+    pytest.mark.fault,
+    # Celery's result backend speaks redis-py's older language.
+    pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning"),
+]
+
+HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+POOLS = {"prefork": ("-P", "prefork", "-c", "4"), "threads": ("-P", "threads", "-c", "4")}
+SECONDS = 120
+
+
+class Stage:
+    """A broker, workers of `canvas_app` and what they wrote down."""
+
+    def __init__(self, server, folder, eventually):
+        self.server, self.folder, self.eventually = server, folder, eventually
+        self.env = {**os.environ, "CANVAS_URL": server.url, "PYTHONPATH": f"{HERE}:{ROOT}"}
+        self.client = Redis.from_url(server.url, decode_responses=True)
+        self.workers = []
+        os.environ["CANVAS_URL"] = server.url
+        sys.path.insert(0, str(HERE))
+        sys.modules.pop("canvas_app", None)
+        import canvas_app
+
+        self.tasks = canvas_app
+
+    def start_worker(self, *pool):
+        number = len(self.workers)
+        log = (self.folder / f"worker-{number}.log").open("wb")
+        options = ("--without-mingle", "-n", f"w{number}@test", "-l", "info")
+        command = (sys.executable, "-m", "celery", "-A", "canvas_app", "worker", *options, *pool)
+        worker = subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=log, stderr=log)
+        log.close()
+        self.workers.append(worker)
+        path = self.folder / f"worker-{number}.log"
+        self.eventually(lambda: b" ready." in path.read_bytes(), 60)
+        return worker
+
+    def begun(self):
+        return self.client.lrange("begun", 0, -1)
+
+    def ended(self):
+        return self.client.lrange("ended", 0, -1)
+
+    def wait_for_begun(self, count):
+        return self.eventually(lambda: len(self.begun()) >= count and self.begun(), 60)
+
+    @contextmanager
+    def held(self):
+        self.client.set("hold", 1)
+        try:
+            yield
+        finally:
+            self.client.delete("hold")
+
+    def get(self, result):
+        return result.get(timeout=SECONDS)
+
+
+@pytest.fixture
+def stage(tmp_path, eventually, kill_group):
+    with Valkey(tcp=True) as server:
+        stage = Stage(server, tmp_path, eventually)
+        yield stage
+        stage.client.delete("hold")
+        for worker in stage.workers:
+            kill_group(worker)
+        stage.tasks.app.close()
+        stage.tasks.once.process().store.close()
+        stage.client.close()
+
+
+def counted(entries):
+    return Counter(int(entry.split(":")[0]) for entry in entries)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_chord_of_a_hundred_parts_completes_though_a_worker_is_killed(stage, kill_group, pool):
+    call = stage.tasks.call
+    doomed = stage.start_worker(*POOLS[pool])
+    for n in range(100, 110):
+        assert stage.get(call.delay(n)) == n + 1
+    fresh = list(range(40))
+    numbers = fresh + list(range(100, 110)) + (fresh + fresh)[:50]
+    with stage.held():
+        result = chord([call.s(n) for n in numbers], stage.tasks.collect.s()).delay()
+        stage.wait_for_begun(10 + 4)
+        kill_group(doomed)
+        lost = counted(stage.begun()) - counted(stage.ended())
+        stage.start_worker(*POOLS[pool])
+
+    assert stage.get(result) == [n + 1 for n in numbers]
+    calls = counted(stage.begun())
+    assert stage.client.lrange("collected", 0, -1) == ["100"]
+    assert sorted(calls) == sorted(set(numbers))
+    assert calls - Counter(set(numbers)) == lost
+    assert sum(lost.values()) == 4
+
+
+def test_parts_of_a_killed_child_complete(stage, kill):
+    stage.start_worker(*POOLS["prefork"])
+    with stage.held():
+        numbers = [1, 2, 1, 3]
+        result = chord([stage.tasks.call.s(n) for n in numbers], stage.tasks.collect.s()).delay()
+        begun = stage.wait_for_begun(3)
+        kill(int(begun[0].split(":")[1]))
+
+    assert stage.get(result) == [2, 3, 2, 4]
+    assert stage.client.lrange("collected", 0, -1) == ["4"]
+    assert len(stage.begun()) == 4
+
+
+def test_part_that_fails_for_now_is_called_again_and_counted_once(stage):
+    stage.start_worker(*POOLS["threads"])
+    parts = [stage.tasks.call.s(n, "once") for n in (1, 1, 2)]
+
+    assert stage.get(chord(parts, stage.tasks.collect.s()).delay()) == [2, 2, 3]
+    assert counted(stage.begun()) == {1: 2, 2: 2}
+
+
+def test_part_without_an_answer_fails_the_chord_and_calls_its_error_link(stage):
+    stage.start_worker(*POOLS["threads"])
+    parts = [stage.tasks.call.s(1), stage.tasks.call.s(2, "always")]
+    body = stage.tasks.collect.s().on_error(stage.tasks.note.si("chord failed"))
+    result = chord(parts, body).delay()
+
+    stage.eventually(lambda: stage.client.lrange("noted", 0, -1), 60)
+    with pytest.raises(JobFailed) as caught:
+        stage.get(result.parent[1])
+
+    assert (caught.value.kind, caught.value.reason) == ("permanent", "http_404")
+    assert not stage.client.exists("collected")
+
+
+@pytest.mark.parametrize("terminate", [False, True], ids=["waiting", "running"])
+def test_job_whose_task_was_revoked_is_still_answered_for_others(stage, terminate):
+    call, app = stage.tasks.call, stage.tasks.app
+    stage.start_worker("-P", "prefork", "-c", "2")
+    with stage.held():
+        if not terminate:
+            stage.client.set("hold", 1)
+            for n in (8, 9):
+                call.delay(n)
+            stage.wait_for_begun(2)
+        asked = call.enqueue({"n": 1, "fails": ""})
+        if terminate:
+            stage.wait_for_begun(1)
+        other = call.enqueue({"n": 1, "fails": ""})
+        assert other.job == asked.job
+        [reply] = app.control.revoke(asked.job, terminate=terminate, signal="SIGKILL", reply=True, timeout=10)
+        assert reply
+
+    assert other.result(SECONDS).value == 2
+    assert counted(stage.begun())[1] == 1 + terminate
+
+
+def test_worker_that_lives_keeps_its_delivery_past_the_timeout(stage):
+    stage.start_worker(*POOLS["threads"])
+    stage.start_worker(*POOLS["threads"])
+    with stage.held():
+        result = stage.tasks.call.delay(1)
+        stage.wait_for_begun(1)
+        first = score(stage)
+        stage.eventually(lambda: score(stage) > first + 2 * stage.tasks.VISIBILITY, 60)
+        assert stage.client.llen(f"{stage.tasks.PREFIX}celery") == 0
+
+    assert stage.get(result) == 2
+    assert len(stage.begun()) == 1
+
+
+def score(stage):
+    [(_, at)] = stage.client.zrange(f"{stage.tasks.PREFIX}unacked_index", 0, -1, withscores=True)
+    return at
