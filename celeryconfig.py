@@ -11,13 +11,16 @@ _CALL_SECONDS = max(_settings.llm_timeout, _settings.customer_api_timeout)
 
 broker_url = _settings.broker_url()
 # One redis-py client for a channel: a third less work for each message.
-if broker_url.startswith(("redis://", "rediss://")):
+_ours = broker_url.startswith(("redis://", "rediss://"))
+if _ours:
     broker_transport = "askonce.adapters.kombu_redis:Transport"
 # A worker that starts before its broker waits for it; Celery 6 wants this said.
 broker_connection_retry_on_startup = True
 broker_transport_options = {
-    # Longer than any run. Not what recovers a job: leases and the reaper do that in seconds.
-    "visibility_timeout": 3600,
+    # Our transport renews what a living worker holds, so this is the time without a sign of life
+    # (docs/canvas.md). kombu's own does not: there it must be longer than any run. It is not what
+    # recovers a job: leases and the reaper do that.
+    "visibility_timeout": 60 if _ours else 3600,
     # Copies that Celery restores are refused by the record; restoring them sooner costs nothing.
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 10,
@@ -38,7 +41,8 @@ task_acks_late = True
 # What a failure means is in the record; the message is done either way.
 task_acks_on_failure = True
 task_acks_on_timeout = True
-# Redelivery knows no limit, so a job that kills its worker would go round for ever.
+# Redelivery knows no limit, so a task that kills its worker would go round for ever. Idempotent tasks
+# set it for themselves: their attempts are counted in the record.
 task_reject_on_worker_lost = False
 # The reaper sends a lost worker's job again, bounded by the attempts on the record.
 task_retry_on_worker_lost = False
@@ -63,7 +67,7 @@ worker_max_tasks_per_child = 1000
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 
-# The call's own timeout comes first, then these (prefork only), then the visibility timeout.
+# The call's own timeout comes first, then these (prefork only).
 task_soft_time_limit = _CALL_SECONDS + 15
 task_time_limit = _CALL_SECONDS + 30
 

@@ -18,7 +18,7 @@ import re
 import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard, cast
 
 from celery import Task
 from celery.backends.base import DisabledBackend
@@ -26,7 +26,7 @@ from celery.exceptions import Ignore, Reject, Retry
 
 from askonce.adapters.celery_process import AskOnce, of
 from askonce.adapters.celery_sender import HEADER
-from askonce.enqueue import Conflict
+from askonce.enqueue import Conflict, Hit
 from askonce.errors import (
     FingerprintMismatch,
     JobFailed,
@@ -109,6 +109,9 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
         outcome = self._once.producer.enqueue(self.job_spec, payload, job=task_id, **options)
         if isinstance(outcome, Conflict):
             raise FingerprintMismatch(key=outcome.key)
+        if isinstance(outcome, Hit) and self._keeps_results and not self.ignore_result:
+            # Celery may have forgotten its result, or never had it: the call was made outside of a task.
+            cast("Any", self.backend).store_result(outcome.job, outcome.answer.value, "SUCCESS")
         return self.AsyncResult(outcome.job)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -24,7 +24,7 @@ class Scene:
     """One machine whose processes are killed, and the records that tell what became of the jobs."""
 
     lease, queue = LEASE, QUEUE
-    #: A killed worker's job is done within this, whatever the broker's visibility timeout of an hour.
+    #: A killed worker's job is done within this, whatever the broker's visibility timeout of a minute.
     recovery = LEASE + REAP + 5.0
 
     def __init__(self, machine, eventually):

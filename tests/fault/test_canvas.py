@@ -67,6 +67,11 @@ class Stage:
         finally:
             self.client.delete("hold")
 
+    def received(self, task_id):
+        """How often workers took a message of this task."""
+        logs = [path.read_text(errors="replace") for path in self.folder.glob("worker-*.log")]
+        return sum(log.count(f"Task call[{task_id}] received") for log in logs)
+
     def get(self, result):
         return result.get(timeout=SECONDS)
 
@@ -169,19 +174,73 @@ def test_job_whose_task_was_revoked_is_still_answered_for_others(stage, terminat
 
 
 def test_worker_that_lives_keeps_its_delivery_past_the_timeout(stage):
-    stage.start_worker(*POOLS["threads"])
-    stage.start_worker(*POOLS["threads"])
+    for _ in range(2):
+        stage.start_worker(*POOLS["threads"])
     with stage.held():
         result = stage.tasks.call.delay(1)
         stage.wait_for_begun(1)
-        first = score(stage)
-        stage.eventually(lambda: score(stage) > first + 2 * stage.tasks.VISIBILITY, 60)
-        assert stage.client.llen(f"{stage.tasks.PREFIX}celery") == 0
+        first = server_time(stage)
+        stage.eventually(lambda: server_time(stage) > first + 3 * stage.tasks.VISIBILITY, 60)
 
     assert stage.get(result) == 2
+    assert stage.received(result.id) == 1
+
+
+def test_task_that_rests_for_longer_than_the_timeout_is_delivered_once(stage):
+    for _ in range(2):
+        stage.start_worker(*POOLS["threads"])
+
+    result = stage.tasks.call.apply_async((1,), countdown=3 * stage.tasks.VISIBILITY)
+
+    assert stage.get(result) == 2
+    assert stage.received(result.id) == 1
+
+
+def test_task_that_came_too_late_is_revoked_and_costs_others_nothing(stage):
+    call = stage.tasks.call
+    late = call.apply_async((1,), expires=0.001)
+    other = call.apply_async((1,), countdown=0)
+    stage.start_worker(*POOLS["threads"])
+
+    assert stage.get(other) == 2
+    stage.eventually(lambda: late.state == "REVOKED", 30)
     assert len(stage.begun()) == 1
 
 
-def score(stage):
-    [(_, at)] = stage.client.zrange(f"{stage.tasks.PREFIX}unacked_index", 0, -1, withscores=True)
-    return at
+@pytest.mark.parametrize("asker", ["attached", "answered"])
+def test_links_of_a_duplicate_are_called(stage, asker):
+    call, note = stage.tasks.call, stage.tasks.note
+    stage.start_worker(*POOLS["threads"])
+    with stage.held():
+        first = call.delay(1)
+        failing = call.delay(2, "always")
+        stage.wait_for_begun(2)
+        if asker == "attached":
+            linked(call, note)
+    stage.get(first)
+    stage.eventually(failing.ready, 60)
+    if asker == "answered":
+        linked(call, note)
+
+    stage.eventually(lambda: stage.client.llen("noted") == 2, 60)
+    assert sorted(stage.client.lrange("noted", 0, -1)) == ["2", "no answer"]
+    assert counted(stage.begun()) == {1: 1, 2: 1}
+
+
+def linked(call, note):
+    call.apply_async((1,), link=note.s())
+    call.apply_async((2, "always"), link_error=note.si("no answer"))
+
+
+def test_answer_whose_result_celery_no_longer_has_is_a_result_again(stage):
+    stage.start_worker(*POOLS["threads"])
+    first = stage.tasks.call.delay(1)
+    stage.get(first)
+    first.forget()
+
+    assert stage.get(stage.tasks.app.AsyncResult(stage.tasks.call.delay(1).id)) == 2
+    assert len(stage.begun()) == 1
+
+
+def server_time(stage):
+    return stage.client.time()[0]
