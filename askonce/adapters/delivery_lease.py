@@ -61,6 +61,7 @@ class DeliveryLease:
     def end(self) -> None:
         """Renew no more; what is still held becomes others' in time."""
         self._ended.set()
+        self._link.close()
 
     def now(self) -> float:
         """Return the server's time in seconds, as of the last renewal and our clock since."""
@@ -85,6 +86,8 @@ class DeliveryLease:
             except (RedisError, OSError, RuntimeError):
                 # The worker's own connection notices a server that is gone; the next renewal may be in time.
                 continue
+        # Its connection was not idle, or it opened a new one, when the others were closed.
+        self._link.close()
 
     def _eval(self, script: str, *arguments: object) -> Any:  # noqa: ANN401  # whatever the script returns
         [reply] = self._link.ask(("EVAL", script, 1, self._index, *arguments))

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.integration
 FORGED = {
     "no object": "key",
     "other fields": {"key": "0" * 64},
-    "field too many": {"key": "0" * 64, "fingerprint": "0" * 64, "job": "j"},
+    "field too many": {"key": "0" * 64, "fingerprint": "0" * 64, "more": "j"},
+    "job no text": {"key": "0" * 64, "fingerprint": "0" * 64, "job": 7},
     "no text": {"key": 7, "fingerprint": "0" * 64},
     "too short": {"key": "0" * 63, "fingerprint": "0" * 64},
     "no digest": {"key": "z" * 64, "fingerprint": "0" * 64},
