@@ -46,11 +46,18 @@ class CelerySender:
         """
         try:
             with self._app.producer_or_acquire() as producer:
-                self.publish(producer, message, countdown=countdown)
+                self.publish(producer, message, countdown=countdown, delivery=delivery)
         except OperationalError as exc:
             raise SendFailed(key=message.key, job=message.job) from exc
 
-    def publish(self, producer: Any, message: Message, *, countdown: float | None = None) -> None:
+    def publish(
+        self,
+        producer: Any,
+        message: Message,
+        *,
+        countdown: float | None = None,
+        delivery: str | None = None,
+    ) -> None:
         """Publish *message* with one of Celery's producers.
 
         Raises:
