@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 #: Longer than any deadline that makes sense; infinity is a mistake.
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-#: A call must end well before the broker's visibility timeout of an hour.
+#: A call must end well before the visibility timeout of an hour that kombu's own transport has.
 CallSeconds = Annotated[float, Field(gt=0, le=3_000, allow_inf_nan=False)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+")]
 Bytes = Annotated[int, Field(gt=0)]

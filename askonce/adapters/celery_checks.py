@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PATIENCE = 1.0
 #: kombu's own, where the app does not set it (seconds).
 _VISIBILITY = 3600.0
+#: The transport whose workers renew what they hold.
+_RENEWS = "askonce.adapters.kombu_redis:Transport"
 
 
 @runtime_checkable
@@ -118,11 +120,13 @@ def _no_answer(place: str, error: Exception, *, redis: bool) -> Finding:
 def _check_ladder(conf: Any, longest_call: float | None) -> list[Finding]:
     # Only these brokers deliver a message again that takes too long.
     default = _VISIBILITY if _url(conf).startswith(("redis", "sentinel")) else None
+    visibility = (conf.broker_transport_options or {}).get("visibility_timeout", default)
     steps = [
         ("the longest call", longest_call),
         ("task_soft_time_limit", conf.task_soft_time_limit),
         ("task_time_limit", conf.task_time_limit),
-        ("visibility_timeout", (conf.broker_transport_options or {}).get("visibility_timeout", default)),
+        # Where a worker renews its deliveries, they last as long as it lives.
+        ("visibility_timeout", None if conf.broker_transport == _RENEWS else visibility),
     ]
     known = [(name, seconds) for name, seconds in steps if seconds is not None]
     return [

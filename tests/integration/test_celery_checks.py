@@ -122,6 +122,13 @@ def test_visibility_timeout_of_kombu_counts_where_there_is_one():
     assert ["times"] == [found.name for found in check_times([], rabbit, reap_interval=5)]
 
 
+def test_visibility_timeout_does_not_bound_a_call_whose_delivery_is_renewed():
+    options = {"task_time_limit": 75, "broker_transport_options": {"visibility_timeout": 60}}
+    app = new_app("redis://", broker_transport="askonce.adapters.kombu_redis:Transport", **options)
+
+    assert ["times"] == [found.name for found in check_times([], app, reap_interval=5)]
+
+
 SPECS = {
     "lease that its renewals do not fit": ({"lease": 2.9}, "warning", "lease"),
     "lease that outlives its fence": ({"lease": 3600.0}, "error", "lease"),
