@@ -158,10 +158,11 @@ class MemoryStore:
             record = self._held(key, owner, "running", "queued", "idle")
             if isinstance(record, Write):
                 return record
-            if record.flight == "idle":
+            now = self._now()
+            failed = record.failed_at(now)
+            if record.flight == "idle" and not (failed and failed.kind == "quarantined"):
                 stored = record.value is not None and record.value.fence == record.fence
                 return Write.OK if stored else Write.FENCED
-            now = self._now()
             record.value = MemoryValue(data, meta, record.fence, now, now + soft, now + hard)
             record.failed, record.payload, record.checkpoint = None, b"", ""
             record.flight, record.not_before = "idle", 0.0

@@ -1,3 +1,5 @@
+import pytest
+
 from askonce.record import Snapshot, Status
 from askonce.store import MAX_RESENDS, Admission, Start, Write
 
@@ -161,6 +163,27 @@ def undeliverable(scene):
     for _ in range(MAX_RESENDS + 1):
         scene.clock.advance(max(0.0, scene.read().deadline_in))
         scene.reap()
+
+
+@pytest.mark.parametrize("gives_up", ["admit", "reap"])
+def test_last_owner_who_only_stood_still_ends_the_quarantine_with_its_answer(scene, gives_up):
+    scene.run(max_attempts=1)
+    scene.clock.advance(30)
+    scene.admit("job-2") if gives_up == "admit" else scene.reap()
+    assert Status.QUARANTINED is scene.read().status
+
+    assert Write.FENCED is scene.complete(owner="owner-2")
+    outcomes = scene.complete(), scene.complete()
+
+    assert (Write.OK, Write.OK) == outcomes
+    assert (Status.DONE, None) == (scene.read().status, scene.read().failure)
+
+
+def test_owner_who_failed_for_good_ends_no_quarantine(scene):
+    scene.quarantined()
+
+    assert Write.FENCED is scene.complete()
+    assert Status.QUARANTINED is scene.read().status
 
 
 def test_message_that_never_arrives_is_quarantined(scene):

@@ -144,7 +144,8 @@ def complete(record, owner):
         return "absent", record
     if record.owner != owner:
         return "fenced", record
-    if record.flight == "idle":
+    given_up = record.told is not None and record.told.kind == "quarantined"
+    if record.flight == "idle" and not given_up:
         return "ok" if record.answer and record.answer.fence == record.fence else "fenced", record
     return "ok", answered(record)
 

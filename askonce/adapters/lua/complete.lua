@@ -7,11 +7,13 @@
 --                         start: new lease, higher fence
 --   complete: FENCED      complete: OK
 --
--- An owner whose lease ran out but whom nobody replaced still publishes: its answer is paid for.
+-- An owner whose lease ran out but whom nobody replaced still publishes: its answer is paid for. So does the
+-- last attempt's owner, when the job was given up while it stood still.
 local r = load(KEYS[1])
 if not r.present then return 'absent' end
 if r.own ~= ARGV[1] then return 'fenced' end
-if r.fl == 'idle' then return r.vf == r.fen and r.vf > 0 and 'ok' or 'fenced' end
+local given_up = r.ek == 'quarantined' and NOW < r.ex
+if r.fl == 'idle' and not given_up then return r.vf == r.fen and r.vf > 0 and 'ok' or 'fenced' end
 clear_failure(r)
 clear(r, {}, {'env', 'ref'})
 set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = NOW + ARGV[4], hx = NOW + ARGV[5], fl = 'idle',
