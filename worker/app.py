@@ -23,10 +23,12 @@ from tasks.catalog import (
 from tasks.checks import check
 from tasks.lookups import lookup
 from tasks.settings import load_or_exit
-from worker.logs import listen
+from worker.counts import count
+from worker.logs import log_event
 from worker.resources import PerProcess, Resources
 
 if TYPE_CHECKING:
+    from askonce.events import Event
     from askonce.spec import JobSpec
 
 Body = Callable[[Mapping[str, object], Resources], object]
@@ -42,6 +44,13 @@ BODIES: dict[str, Body] = {
     ),
     MEETINGS_FULL: lambda payload, to: meetings.full(payload, to.model.ask, max_chars=to.max_input_chars),
 }
+
+
+def listen(event: Event) -> None:
+    """Count *event* and log it."""
+    count(event)
+    log_event(event)
+
 
 settings = load_or_exit()
 specs = catalog(settings)

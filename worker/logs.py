@@ -19,9 +19,12 @@ _WARNINGS = frozenset(
         "job.invalid",
         "job.fenced",
         "job.unstored",
+        "job.unkept",
+        "job.degraded",
         "job.send_failed",
         "lease.lost",
         "reaper.failed",
+        "store.down",
     }
 )
 #: These tell of every message or request; what they say stands in our own line, without addresses.
@@ -52,7 +55,7 @@ def configure(loglevel: int | str = logging.INFO, **_: object) -> None:
     logging.getLogger("celery.worker.consumer.consumer").addFilter(_NoBodies())
 
 
-def listen(event: Event) -> None:
+def log_event(event: Event) -> None:
     """Log *event*; a full key is only in the record, sixteen digits are enough to find it."""
     level = logging.WARNING if event.name in _WARNINGS else logging.INFO
     if log.isEnabledFor(level):

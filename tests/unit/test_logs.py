@@ -14,7 +14,7 @@ def logged(caplog):
     caplog.set_level(logging.INFO, logger="askonce")
 
     def tell(name, **data):
-        logs.listen(Event(name=name, task="rates.fetch", key=KEY, job="job-1", data=data))
+        logs.log_event(Event(name=name, task="rates.fetch", key=KEY, job="job-1", data=data))
         return caplog.records[-1]
 
     return tell
@@ -67,7 +67,7 @@ def test_line_that_nobody_reads_is_not_made(monkeypatch, caplog):
     caplog.set_level(logging.WARNING, logger="askonce")
     monkeypatch.setattr(logs, "_line", lambda _event: pytest.fail("made"))
 
-    logs.listen(Event(name="job.hit"))
+    logs.log_event(Event(name="job.hit"))
 
 
 def test_libraries_that_tell_addresses_are_quietened(untouched_loggers):

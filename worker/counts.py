@@ -1,0 +1,31 @@
+"""Counts what happens to jobs in this process: ``celery -A worker.app inspect counts``.
+
+With prefork each child counts for itself, and the answer is the main process's, which runs the reaper.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from celery.worker.control import inspect_command
+
+if TYPE_CHECKING:
+    from askonce.events import Event
+
+_counted, _lock = Counter[str](), Lock()
+
+
+def count(event: Event) -> None:
+    """Count *event* under its name and task."""
+    with _lock:
+        _counted[f"{event.name} {event.task}".rstrip()] += 1
+
+
+@inspect_command()
+def counts(state: object) -> dict[str, int]:
+    """Events so far, by name and task."""
+    del state
+    with _lock:
+        return dict(sorted(_counted.items()))
