@@ -5,7 +5,7 @@ import pytest
 
 pytestmark = pytest.mark.acceptance
 
-FIELDS = {"row", "status", "asked", "key", "job", "source", "result", "error"}
+FIELDS = {"degraded", "row", "status", "asked", "key", "job", "source", "result", "error"}
 
 
 @pytest.fixture
