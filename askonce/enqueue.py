@@ -35,8 +35,8 @@ class Message:
     key: str
     job: str
     fingerprint: str
-    #: Canonical JSON object.
-    payload: bytes
+    payload: bytes  # canonical JSON object
+    edition: str = "1"
     #: False: no record knows of it, so the worker asks for itself before it runs.
     admitted: bool = True
 
@@ -49,6 +49,7 @@ class Message:
             job=job,
             fingerprint=claim.fingerprint,
             payload=claim.payload,
+            edition=claim.edition,
             admitted=admitted,
         )
 
@@ -195,7 +196,7 @@ class Producer:
             SendFailed: the job is recorded; it will be sent again after the queue deadline.
         """
         identity = identify(spec, payload, tenant)
-        claim = Claim.of(spec, identity.key, job or token_hex(16), identity.fingerprint, identity.payload)
+        claim = Claim.of(spec, identity.key, job or token_hex(16), *identity[1:])
         if force or max_age is not None:
             claim = claim._replace(force=force, max_age=max_age)
         try:
@@ -235,9 +236,8 @@ class Producer:
                 return outcome.result(0)
 
     def _send(self, claim: Claim, job: str, *, admitted: bool = True) -> None:
-        message = Message.of(claim, job, admitted=admitted)
         try:
-            self.sender.send(message)
+            self.sender.send(Message.of(claim, job, admitted=admitted))
         except SendFailed:
             self.listen(Event(name="job.send_failed", task=claim.task, key=claim.key, job=job))
             raise

@@ -27,6 +27,7 @@ class Delivery:
     fingerprint: str
     #: The canonical payload; asked for only when the record is gone.
     payload: Callable[[], bytes]
+    tenant: str = ""
 
     @classmethod
     def of(cls, spec: JobSpec, identity: Identity, job: str) -> Self:
@@ -37,11 +38,12 @@ class Delivery:
             job=job,
             fingerprint=identity.fingerprint,
             payload=lambda: identity.payload,
+            tenant=identity.tenant,
         )
 
     def to_claim(self) -> Claim:
         """Return what admits this job."""
-        return Claim.of(self.spec, self.key, self.job, self.fingerprint, self.payload())
+        return Claim.of(self.spec, self.key, self.job, self.fingerprint, self.payload(), self.tenant)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

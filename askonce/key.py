@@ -43,6 +43,7 @@ class Identity(NamedTuple):
     key: str
     fingerprint: str
     payload: bytes
+    tenant: str = ""
 
 
 def identify(spec: JobSpec, payload: Mapping[str, object], tenant: str = "") -> Identity:
@@ -64,12 +65,23 @@ def identify(spec: JobSpec, payload: Mapping[str, object], tenant: str = "") -> 
     # string is never the object that key fields make.
     made_of = b'"%b"' % fingerprint.encode() if identity is None else identity
     key = sha256(b"%b,%b]" % (_prefix(tenant, spec.name, spec.version), made_of)).hexdigest()
-    return Identity(key, fingerprint, canonical)
+    return Identity(key, fingerprint, canonical, tenant)
 
 
 @lru_cache(maxsize=1024)
 def _prefix(tenant: str, name: str, version: str) -> bytes:
     return orjson.dumps([KEY_LAYOUT, tenant, name, version])[:-1]
+
+
+def edition_of(version: str, tenant: str = "") -> str:
+    """Return what parts keys of one task besides the payload, as one word that messages and records carry."""
+    return f"{version}\n{tenant}" if tenant else version
+
+
+def split_edition(edition: str) -> tuple[str, str]:
+    """Return the version and the tenant that ``edition_of`` joined."""
+    version, _, tenant = edition.partition("\n")
+    return version, tenant
 
 
 def identity_of(spec: JobSpec, payload: Mapping[str, object]) -> bytes | None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 
+from askonce.key import edition_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
@@ -85,12 +87,17 @@ class Claim(NamedTuple):
     on_mismatch: Literal["replace", "conflict"] = "replace"
     force: bool = False
     max_age: float | None = None
+    #: Which version of the task asks, and for which tenant: see askonce.key.
+    edition: str = "1"
 
     @classmethod
-    def of(cls, spec: JobSpec, key: str, job: str, fingerprint: str, payload: bytes) -> Self:
+    def of(
+        cls, spec: JobSpec, key: str, job: str, fingerprint: str, payload: bytes, tenant: str = ""
+    ) -> Self:
         """Claim *key* for *job* on the terms of *spec*."""
         terms = spec.queue_deadline, spec.retry.max_attempts, spec.on_mismatch
-        return cls(key, job, fingerprint, spec.name, payload, *terms)
+        edition = edition_of(spec.version, tenant)
+        return cls(key, job, fingerprint, spec.name, payload, *terms, edition=edition)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +110,7 @@ class Lost:
     task: str
     payload: bytes
     resent: int
+    edition: str = "1"
 
 
 class Subscription(Protocol):

@@ -13,6 +13,7 @@ from celery.bootsteps import StartStopStep
 from celery.signals import worker_process_shutdown
 from celery.utils import uuid
 
+from askonce.adapters.celery_letters import LettersStep
 from askonce.adapters.celery_sender import CelerySender
 from askonce.adapters.celery_startup import CheckLaterStep, CheckStep, StartUp, check_start
 from askonce.adapters.redis_publish import new_producer
@@ -106,7 +107,7 @@ class AskOnce:
         worker_process_shutdown.connect(self._drain, weak=False)
         cast("Any", app).askonce = self
         app.steps["worker"].update((CheckStep, ReaperStep))
-        app.steps["consumer"].add(CheckLaterStep)
+        app.steps["consumer"].update((CheckLaterStep, LettersStep))
 
     @cached_property
     def sender(self) -> CelerySender:
@@ -160,6 +161,7 @@ class AskOnce:
                 job=lost.job,
                 fingerprint=lost.fingerprint,
                 payload=lost.payload,
+                edition=lost.edition,
             ),
             delivery=delivery,
         )

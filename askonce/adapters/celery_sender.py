@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from askonce.enqueue import Message
 
-#: The message header that carries a job's identity; the worker does not compute it again.
+#: The message header that carries a job's identity; the worker computes it again and compares.
 HEADER = "askonce"
 #: Payload fields become keyword arguments; nothing is linked to the message.
 BODY = b'[[],%b,{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
@@ -84,7 +84,11 @@ class CelerySender:
         self, message: Message, options: dict[str, Any], countdown: float | None, delivery: str
     ) -> dict[str, Any]:
         parent = self._app.current_worker_task
-        identity = {"key": message.key, "fingerprint": message.fingerprint}
+        identity = {
+            "key": message.key,
+            "fingerprint": message.fingerprint,
+            "edition": message.edition,
+        }
         if delivery != message.job:
             identity["job"] = message.job
         headers: dict[str, Any] = {

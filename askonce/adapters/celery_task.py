@@ -20,10 +20,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard, cast
 
+import orjson
 from celery import Task
 from celery.backends.base import DisabledBackend
 from celery.exceptions import Ignore, Reject, Retry
 
+from askonce.adapters.celery_letters import keep_letter
 from askonce.adapters.celery_process import AskOnce, of
 from askonce.adapters.celery_sender import HEADER
 from askonce.enqueue import Conflict, Hit
@@ -37,7 +39,7 @@ from askonce.errors import (
 )
 from askonce.events import Event
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
-from askonce.key import Identity, identify, to_json
+from askonce.key import identify, split_edition
 from askonce.retry import rest
 from askonce.spec import JobSpec, RetryPolicy
 from askonce.store import Start
@@ -49,11 +51,14 @@ if TYPE_CHECKING:
     from celery.result import AsyncResult
 
     from askonce.enqueue import Outcome
+    from askonce.key import Identity
 
 __all__ = ["AskOnce", "IdempotentTask"]
 
 #: How long a message rests before it is looked at again when the store did not answer.
 STORE_DOWN = RetryPolicy(base=5.0, cap=60.0)
+#: So often, and after so many seconds each, a message of another version looks for another worker.
+OTHER_VERSION_TRIES, OTHER_VERSION_REST = 3, 5.0
 _DIGEST = re.compile("[0-9a-f]{64}")
 _NO_REPR = {"argsrepr": "()", "kwargsrepr": "{}"}
 #: Options of ``apply_async`` that are askonce's own.
@@ -81,6 +86,11 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
         if spec.name not in ("", self.name):
             raise ValueError(f"task {self.name} has the spec of {spec.name}")
         return replace(spec, name=self.name)
+
+    @cached_property
+    def _asked_spec(self) -> JobSpec:
+        """The same for a payload that its producer has looked at."""
+        return replace(self.job_spec, validate=None)
 
     def enqueue(self, payload: Mapping[str, object], **options: Any) -> Outcome:
         """Ask for *payload*, the task's keyword arguments; options and errors as Producer.enqueue."""
@@ -121,49 +131,68 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             return super().__call__(*args, **kwargs)
         header = (request.headers or {}).get(HEADER)
         try:
-            if _is_ours(header) and not self._is_waited_for(request):
-                return self._answer_ours(header, header.get("job", str(request.id)), args, kwargs)
-            return self._answer_anyone(header, request, self._bind(args, kwargs))
-        except PayloadInvalid as exc:
-            data = {"field": exc.field, "reason": exc.reason}
-            self._once.listen(Event(name="job.invalid", task=self.name, job=str(request.id), data=data))
-            raise
+            return self._answer(request, header, args, kwargs)
         except StoreUnavailable as exc:
             if self.job_spec.on_store_down == "fail":
                 raise
             raise self._put_back(exc) from None
 
-    def _put_back(self, down: StoreUnavailable) -> Exception:
+    def _answer(self, request: Context, header: object, args: Any, kwargs: Any) -> object:
+        job = str(request.id)
+        try:
+            if not _is_ours(header):
+                return self._answer_anyone(request, identify(self.job_spec, self._bind(args, kwargs)))
+            version, tenant = split_edition(header["edition"])
+            if version != self.job_spec.version:
+                raise self._pass_on(request, header, version)
+            identity = identify(self._asked_spec, kwargs, tenant)
+        except PayloadInvalid as exc:
+            data = {"field": exc.field, "reason": exc.reason}
+            self._once.listen(Event(name="job.invalid", task=self.name, job=job, data=data))
+            self._keep("invalid_payload", job, args, kwargs)
+            raise
+        if args or identity[:2] != (header["key"], header["fingerprint"]):
+            # Whoever made this header, it names a record that is not this payload's.
+            self._keep("identity_mismatch", job, args, kwargs)
+            raise Reject("the key is not the payload's", requeue=False)
+        if self._is_waited_for(request):
+            return self._answer_anyone(request, identity)
+        delivery = Delivery.of(self.job_spec, identity, header.get("job", job))
+        return _verdict(self._once.process().local.execute(delivery, lambda: self.run(**kwargs)))
+
+    def _pass_on(self, request: Context, header: dict[str, str], version: str) -> Exception:
+        """Leave a job of another version to a worker that has it; the record keeps it in any case."""
+        if request.retries < OTHER_VERSION_TRIES:
+            return self._put_back(Ignore("another version of the task"), OTHER_VERSION_REST)
+        event = {"task": self.name, "key": header["key"], "job": str(request.id)}
+        self._once.listen(Event(name="message.other_version", data={"version": version}, **event))
+        return Ignore("another version of the task")
+
+    def _keep(self, reason: str, job: str, args: Any, kwargs: Any) -> None:
+        """Keep a message that can not be run, without the header that named its job."""
+        try:
+            keep_letter(self.app, reason, task=self.name, job=job, arguments=(args, kwargs))
+        except StoreUnavailable as exc:
+            raise self._put_back(exc) from None
+
+    def _put_back(self, why: Exception, countdown: float | None = None) -> Exception:
         """Send the message again for later, as often as it takes: nothing was run."""
-        countdown = rest(STORE_DOWN, min(10, self.request.retries + 1), random.uniform)
+        if countdown is None:
+            countdown = rest(STORE_DOWN, min(10, self.request.retries + 1), random.uniform)
         try:
             # Not None: that would mean the task's own three times.
-            self.retry(exc=down, countdown=countdown, max_retries=sys.maxsize)
+            self.retry(exc=why, countdown=countdown, max_retries=sys.maxsize)
         except Retry as again:
             return again
         except Reject:
-            # The broker is down too. Celery would drop the message; given back, it is there when both return.
-            return Reject("store and broker are down", requeue=True)
+            # The broker is down. Celery would drop the message; given back, it is there when both return.
+            return Reject("the broker is down", requeue=True)
         raise AssertionError("retry always raises")
 
-    def _answer_ours(self, header: dict[str, str], job: str, args: Any, kwargs: Any) -> object:
-        delivery = Delivery(
-            spec=self.job_spec,
-            key=header["key"],
-            job=job,
-            fingerprint=header["fingerprint"],
-            payload=lambda: to_json(kwargs, canonical=True),
-        )
-        local = self._once.process().local
-        return _verdict(local.execute(delivery, lambda: self.run(*args, **kwargs)))
-
-    def _answer_anyone(self, header: object, request: Context, payload: dict[str, object]) -> object:
+    def _answer_anyone(self, request: Context, identity: Identity) -> object:
         """Answer a message that askonce did not send, or whose own task id is waited for."""
         process, job, spec = self._once.process(), str(request.id), self.job_spec
-        if _is_ours(header):
-            identity = Identity(header["key"], header["fingerprint"], to_json(payload, canonical=True))
-        else:
-            identity = identify(spec, payload)
+        payload = orjson.loads(identity.payload)
         if self._is_waited_for(request):
             timeout = self.attach_timeout
             answer = process.caller.call(
@@ -246,10 +275,10 @@ def _verdict(executed: Execution) -> Verdict:
 
 
 def _is_ours(header: object) -> TypeGuard[dict[str, str]]:
-    """Tell whether *header* is one of ours: a stranger's must not name a key."""
+    """Tell whether *header* has the form of ours; what it says is compared with the payload."""
     return (
         isinstance(header, dict)
-        and header.keys() - {"job"} == {"key", "fingerprint"}
+        and header.keys() - {"job"} == {"key", "fingerprint", "edition"}
         and all(isinstance(value, str) for value in header.values())
         and all(_DIGEST.fullmatch(header[name]) for name in ("key", "fingerprint"))
     )

@@ -9,14 +9,27 @@ in ``celeryconfig.py``; a unix socket's URL names its transport itself, and gets
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import logging
+from binascii import a2b_base64
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
+import orjson
 from kombu.transport import redis, virtual
 from kombu.utils.json import dumps
 from redis.exceptions import ResponseError
 
 from askonce.adapters.delivery_lease import DeliveryLease
 from askonce.adapters.redis_link import Link
+from askonce.errors import JobError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+#: Seconds until a queue is read on in which an item is no message and can not be kept elsewhere.
+UNKEPT_REST = 0.5
 
 
 class QoS(redis.QoS):
@@ -76,6 +89,9 @@ class Channel(redis.Channel):
     QoS = QoS
     _client_kept: Any = None
     _link: Link | None = None
+    #: Keeps an item that is no message, given its queue and its bytes; raises JobError when it can not.
+    on_garbage: Callable[[str, bytes], None] | None = None
+    from_transport_options = (*redis.Channel.from_transport_options, "on_garbage")
 
     def transact(self, *commands: tuple[Any, ...]) -> None:
         """Run *commands*, whose second word is a key, all or none, in one round trip.
@@ -101,16 +117,65 @@ class Channel(redis.Channel):
     def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  # kombu's signature
         # The asynchronous one belongs to the event loop and is kept by kombu itself.
         if asynchronous:
-            return super()._create_client(asynchronous=True)  # type: ignore[misc]  # not in the stubs
+            client: Any = super()._create_client(asynchronous=True)  # type: ignore[misc]  # not in the stubs
+            client.parse_response = self._checked(client.parse_response)
+            return client
         if self._client_kept is None or self._client_kept.connection_pool is not self.pool:
             self._client_kept = super()._create_client()  # type: ignore[misc]  # not in the stubs
         return self._client_kept
+
+    def _checked(self, parse: Callable[..., Any]) -> Callable[..., Any]:
+        """Let only messages out of a queue: kombu lets anything else end the worker."""
+
+        def parse_response(connection: Any, command: str, **options: Any) -> Any:  # noqa: ANN401  # redis-py's
+            reply = parse(connection, command, **options)
+            if command == "BRPOP" and reply and not _is_message(reply[1]):
+                self._refuse(*reply)
+                return None  # as when nothing came
+            return reply
+
+        return parse_response
+
+    def _refuse(self, queue: bytes, item: bytes) -> None:
+        name = queue.decode(errors="replace").removeprefix(self.global_keyprefix)
+        try:
+            if self.on_garbage is not None:
+                self.on_garbage(name, item)
+            else:
+                log.warning("an item of %d bytes in %s is no message; it is dropped", len(item), name)
+        except JobError:
+            # It goes to the end of its queue; after a while, because it may be alone there.
+            self._create_client().execute_command("LPUSH", f"{self.global_keyprefix}{name}", item)
+            Event().wait(UNKEPT_REST)
 
     def _disconnect_pools(self) -> None:
         if self._link is not None:
             self._link.close()
         self._link = None
         super()._disconnect_pools()  # type: ignore[misc]  # not in the stubs
+
+
+def _is_message(item: bytes) -> bool:
+    """Tell whether kombu can read *item*; what it says is the business of whoever takes it."""
+    try:
+        envelope = orjson.loads(item)
+    except orjson.JSONDecodeError:
+        # The standard reader takes more: NaN, long integers.
+        try:
+            envelope = json.loads(item)
+        except (ValueError, RecursionError):
+            return False
+    try:
+        properties, body = envelope["properties"], envelope.get("body")
+        where = properties["delivery_info"]
+        known = {"delivery_tag": properties["delivery_tag"], **where}["exchange"], where["routing_key"]
+        if body and properties.get("body_encoding") == "base64":
+            a2b_base64(body)
+        headers = envelope.get("headers")
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return False
+    plain = properties.get("body_encoding") in (None, "base64") and isinstance(body, (str, type(None)))
+    return plain and isinstance(headers, (dict, type(None))) and all(isinstance(each, str) for each in known)
 
 
 class Transport(redis.Transport):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from askonce.dead import Quarantined
 from askonce.record import Failure, FailureOrFallback, Flight, Meta, Snapshot, StoredValue
 
 if TYPE_CHECKING:
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 FLIGHT_KEPT = 604_800.0
 QUARANTINE_KEPT = 604_800.0
 TOMBSTONE_KEPT = 3_600.0
+#: So many reasons of earlier attempts are kept, each cut to so many characters.
+HISTORY_KEPT, REASON_KEPT = 8, 40
 
 
 @dataclass(slots=True)
@@ -58,6 +62,8 @@ class MemoryRecord:
     max_attempts: int = 0
     queue_deadline: float = 0.0
     payload: bytes = b""
+    edition: str = ""
+    history: tuple[str, ...] = ()
     checkpoint: str = ""
     value: MemoryValue | None = None
     failed: MemoryFailure | None = None
@@ -92,7 +98,8 @@ class MemoryRecord:
 
     def enter(self, claim: Claim, now: float) -> None:
         """Begin the flight of *claim*; the last answer and the fence stay."""
-        self.flight, self.failed = "queued", None
+        self.flight, self.edition = "queued", claim.edition
+        self.forget_failure()
         self.task, self.fingerprint, self.job = claim.task, claim.fingerprint, claim.job
         self.owner, self.attempts, self.resent, self.resender = "", 0, 0, ""
         self.not_before, self.checkpoint, self.payload = 0.0, "", claim.payload
@@ -101,8 +108,39 @@ class MemoryRecord:
 
     def quarantine(self, reason: str, now: float) -> None:
         """End the flight; the payload stays for a replay."""
-        self.failed = MemoryFailure("quarantined", reason, self.job, self.owner, now + QUARANTINE_KEPT)
+        self.fail("quarantined", reason, now + QUARANTINE_KEPT)
         self.flight, self.not_before = "idle", 0.0
+
+    def fail(self, kind: FailureOrFallback, reason: str, until: float) -> MemoryFailure:
+        """Remember why this run gave no answer."""
+        self.note(reason)
+        self.failed = MemoryFailure(kind, reason, self.job, self.owner, until)
+        return self.failed
+
+    def note(self, reason: str) -> None:
+        """Add to the history of this job."""
+        word = re.sub(r"\s", "_", reason[:REASON_KEPT])
+        self.history = (*self.history, word)[-HISTORY_KEPT:]
+
+    def forget_failure(self) -> None:
+        """Begin anew."""
+        self.failed, self.history = None, ()
+
+    def grant(self, owner: str, clock: float, now: float, lease: float) -> None:
+        """Begin a run of *owner*."""
+        if self.flight == "running":
+            self.note("worker_lost")
+        self.flight, self.owner = "running", owner
+        self.fence = max(self.fence + 1, int(clock * 1_000_000))
+        self.deadline, self.attempts = now + lease, self.attempts + 1
+        self.resent, self.resender, self.not_before = 0, "", 0.0
+
+    def requeue(self, now: float) -> None:
+        """Wait for the message that is sent again."""
+        if self.flight == "running":
+            self.note("worker_lost")
+        self.flight, self.not_before, self.resent = "queued", 0.0, self.resent + 1
+        self.deadline = now + self.queue_deadline * 2 ** min(self.resent, 16)
 
 
 def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
@@ -125,6 +163,25 @@ def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
         checkpoint=record.checkpoint,
         value=_stored(value, now) if value else None,
         failure=_failure(failed, now) if failed else None,
+    )
+
+
+def quarantined(key: str, record: MemoryRecord, now: float, *, payload: bool) -> Quarantined | None:
+    """Show *record* if it is in quarantine."""
+    failed = record.failed_at(now)
+    if failed is None or failed.kind != "quarantined" or record.flight != "idle":
+        return None
+    return Quarantined(
+        key=key,
+        job=failed.job,
+        task=record.task,
+        edition=record.edition,
+        reason=failed.reason,
+        attempts=record.attempts,
+        history=record.history,
+        since=float(failed.until - QUARANTINE_KEPT),
+        until=float(failed.until),
+        payload=record.payload if payload else b"",
     )
 
 

@@ -12,9 +12,9 @@ from itertools import count
 from threading import Condition
 from typing import TYPE_CHECKING
 
+from askonce.adapters.memory_dead import DeadListing
 from askonce.adapters.memory_record import (
     TOMBSTONE_KEPT,
-    MemoryFailure,
     MemoryRecord,
     MemoryValue,
     snapshot,
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from askonce.store import Claim, Failing
 
 
-class MemoryStore:
+class MemoryStore(DeadListing):
     """The store in one process, behind one lock."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         """Judge time by *clock*, in seconds."""
+        super().__init__()
         self._clock = clock
         self._records: dict[str, MemoryRecord] = {}
         self._changed = Condition()
@@ -54,7 +55,8 @@ class MemoryStore:
             if record.fingerprint and record.fingerprint != claim.fingerprint:
                 if claim.on_mismatch == "conflict":
                     return Reply(Admission.CONFLICT, Snapshot())
-                record.value, record.failed = None, None
+                record.value = None
+                record.forget_failure()
                 record.flight, record.not_before, record.job = "idle", 0.0, ""
             outcome = self._admit(record, claim)
             return Reply(outcome, told(record, self._now()))
@@ -112,7 +114,7 @@ class MemoryStore:
             return Start.BACKOFF if now < record.not_before else self._grant(key, record, owner, lease)
         failed = record.failed_at(now)
         if failed and (failed.kind, failed.reason) == ("quarantined", "undeliverable"):
-            record.failed = None
+            record.forget_failure()
             return self._grant(key, record, owner, lease)
         if record.failure_answers(now):
             return Start.NEGATIVE
@@ -122,10 +124,7 @@ class MemoryStore:
         if record.attempts >= record.max_attempts:
             self._quarantine(key, record, "attempts_spent")
             return Start.NEGATIVE
-        record.flight, record.owner = "running", owner
-        record.fence = max(record.fence + 1, int(self._clock() * 1_000_000))
-        record.deadline, record.attempts = self._now() + lease, record.attempts + 1
-        record.resent, record.resender, record.not_before = 0, "", 0.0
+        record.grant(owner, self._clock(), self._now(), lease)
         self._commit(key, record)
         return Start.GRANTED
 
@@ -164,7 +163,8 @@ class MemoryStore:
                 stored = record.value is not None and record.value.fence == record.fence
                 return Write.OK if stored else Write.FENCED
             record.value = MemoryValue(data, meta, record.fence, now, now + soft, now + hard)
-            record.failed, record.payload, record.checkpoint = None, b"", ""
+            record.forget_failure()
+            record.payload, record.checkpoint = b"", ""
             record.flight, record.not_before = "idle", 0.0
             self._commit(key, record)
             self._wake(key)
@@ -189,17 +189,15 @@ class MemoryStore:
         if failure.kind == "transient" and spent and failure.quarantine:
             self._quarantine(key, record, failure.reason)
         else:
-            record.failed = MemoryFailure(
-                failure.kind, failure.reason, record.job, record.owner, now + failure.keep
-            )
+            failed = record.fail(failure.kind, failure.reason, now + failure.keep)
             record.not_before, record.checkpoint = now + failure.after, ""
             if failure.kind == "transient" and not spent:
-                record.failed.until += failure.after
+                failed.until += failure.after
                 record.flight, record.deadline, record.resent = "queued", now + failure.after, 0
             else:
                 record.flight, record.payload = "idle", b""
             if failure.kind == "fallback":
-                record.failed.data, record.failed.meta = failure.data, failure.meta
+                failed.data, failed.meta = failure.data, failure.meta
             self._wake(key)
         record.owner = ""
         self._commit(key, record)
@@ -251,6 +249,7 @@ class MemoryStore:
                     task=record.task,
                     payload=record.payload,
                     resent=record.resent,
+                    edition=record.edition,
                 )
 
     @contextmanager
@@ -280,8 +279,7 @@ class MemoryStore:
         self._records[key] = record
 
     def _requeue(self, key: str, record: MemoryRecord) -> None:
-        record.flight, record.not_before, record.resent = "queued", 0.0, record.resent + 1
-        record.deadline = self._now() + record.queue_deadline * 2 ** min(record.resent, 16)
+        record.requeue(self._now())
         self._commit(key, record)
 
     def _quarantine(self, key: str, record: MemoryRecord, reason: str) -> None:

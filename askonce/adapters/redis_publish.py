@@ -15,6 +15,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+import orjson
 from celery import signals
 from kombu.exceptions import OperationalError
 from kombu.utils.json import dumps
@@ -31,13 +32,15 @@ if TYPE_CHECKING:
     from askonce.store import Admission, Claim, Reply, Store
 
 #: Stands for what each message has of its own; no longer than the real thing, and nowhere else in a message.
-_SAMPLE = Message(task="", key="a" * 64, job="b" * 32, fingerprint="c" * 64, payload=b'{"d":"d"}')
+_SAMPLE = Message(
+    task="", key="a" * 64, job="b" * 32, fingerprint="c" * 64, payload=b'{"d":"d"}', edition="g" * 24
+)
 _BODY, _TAG = "e" * 16, "f" * 36
 #: In this order, because the second begins with the third.
 _PLACES = tuple(
     (sampled, place)
     for place, sampled in enumerate(
-        (_BODY, _SAMPLE.key, _SAMPLE.key[:16], _SAMPLE.fingerprint, _SAMPLE.job, _TAG)
+        (_BODY, _SAMPLE.key, _SAMPLE.key[:16], _SAMPLE.fingerprint, _SAMPLE.job, _TAG, _SAMPLE.edition)
     )
 )
 #: What kombu calls a single server; ours is the same with another channel.
@@ -89,6 +92,7 @@ class _Template:
             b"a3": claim.fingerprint.encode(),
             b"a4": claim.job.encode(),
             b"a5": token_hex(16).encode(),
+            b"a6": orjson.dumps(claim.edition)[1:-1],
         }
 
 

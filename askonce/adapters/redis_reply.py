@@ -82,6 +82,7 @@ def to_lost(reply: list[Any]) -> list[Lost]:
             task=reply[i + 3].decode(),
             payload=reply[i + 4],
             resent=reply[i + 5],
+            edition=reply[i + 6].decode(),
         )
-        for i in range(0, len(reply), 6)
+        for i in range(0, len(reply), 7)
     ]

@@ -17,6 +17,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from askonce.adapters.redis_checks import check_server
+from askonce.adapters.redis_dead import DeadListing
 from askonce.adapters.redis_link import Link
 from askonce.adapters.redis_reply import to_full_snapshot, to_lost, to_snapshot
 from askonce.adapters.redis_subscription import listening
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from askonce.store import Claim, Failing
 
 VERBS = ("read", "admit", "start", "renew", "checkpoint", "complete", "fail", "release", "invalidate", "reap")
+#: What a person looks at.
+LISTINGS = ("dead", "show")
 #: Nobody waits for these, so they are made even while callers are kept off a store that is down: they keep
 #: leases and paid answers, and the first of them that is answered lets the callers in again.
 _BACKGROUND = frozenset({"renew", "complete", "fail", "reap"})
@@ -57,7 +60,7 @@ def scripts(clock: str | None = None) -> dict[str, str]:
     """Return each verb's source; *clock* replaces the server's clock in tests."""
     lua = files("askonce.adapters") / "lua"
     shared = (clock or (lua / "clock.lua").read_text()) + (lua / "record.lua").read_text()
-    verbs = {verb: shared + (lua / f"{verb}.lua").read_text() for verb in VERBS}
+    verbs = {verb: shared + (lua / f"{verb}.lua").read_text() for verb in (*VERBS, *LISTINGS)}
     admit = (lua / "admit.lua").read_text()
     publish = f"local function admit()\n{admit}end\n{(lua / 'publish.lua').read_text()}"
     return verbs | {"publish": shared + publish}
@@ -72,7 +75,7 @@ class Address(NamedTuple):
     database: str
 
 
-class RedisStore:
+class RedisStore(DeadListing):
     """The store on one Redis or Valkey server."""
 
     def __init__(
@@ -262,6 +265,7 @@ def _terms(claim: Claim) -> tuple[bytes | str | int, ...]:
         claim.on_mismatch,
         int(claim.force),
         -1 if claim.max_age is None else _ms(claim.max_age),
+        claim.edition,
     )
 
 

@@ -188,6 +188,14 @@ class Actors(RuleBasedStateMachine):
         assert self.reference.read([KEY]) == [self.before]
 
     @invariant()
+    def both_list_the_same_quarantine(self):
+        shown = self.store.show([KEY], payload=True)
+        assert self.reference.show([KEY], payload=True) == shown
+        assert self.reference.dead() == self.store.dead()
+        failure = self.now().failure
+        assert bool(shown[0]) == bool(failure and failure.kind == "quarantined")
+
+    @invariant()
     def one_owner_at_most_holds_a_live_lease(self):
         alive = [owner for owner, until in self.leases.items() if self.clock() < until]
         assert len(alive) <= 1, alive

@@ -97,7 +97,7 @@ def test_message_on_the_wire_is_what_celery_would_send_and_our_header(app, taken
 def test_identity_travels_in_the_header(app, taken):
     CelerySender(app).send(message())
 
-    assert taken().headers["headers"][HEADER] == {"key": KEY, "fingerprint": FINGERPRINT}
+    assert taken().headers["headers"][HEADER] == {"key": KEY, "fingerprint": FINGERPRINT, "edition": "1"}
 
 
 def test_what_monitors_show_holds_no_payload(app, taken):

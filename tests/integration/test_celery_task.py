@@ -18,12 +18,12 @@ pytestmark = pytest.mark.integration
 FORGED = {
     "no object": "key",
     "other fields": {"key": "0" * 64},
-    "field too many": {"key": "0" * 64, "fingerprint": "0" * 64, "more": "j"},
-    "job no text": {"key": "0" * 64, "fingerprint": "0" * 64, "job": 7},
-    "no text": {"key": 7, "fingerprint": "0" * 64},
-    "too short": {"key": "0" * 63, "fingerprint": "0" * 64},
-    "no digest": {"key": "z" * 64, "fingerprint": "0" * 64},
-    "another script": {"key": "}:" + "0" * 62, "fingerprint": "0" * 64},
+    "field too many": {"key": "0" * 64, "fingerprint": "0" * 64, "edition": "1", "more": "j"},
+    "job no text": {"key": "0" * 64, "fingerprint": "0" * 64, "edition": "1", "job": 7},
+    "no text": {"key": 7, "fingerprint": "0" * 64, "edition": "1"},
+    "too short": {"key": "0" * 63, "fingerprint": "0" * 64, "edition": "1"},
+    "no digest": {"key": "z" * 64, "fingerprint": "0" * 64, "edition": "1"},
+    "another script": {"key": "}:" + "0" * 62, "fingerprint": "0" * 64, "edition": "1"},
 }
 
 
@@ -154,7 +154,8 @@ def test_copy_of_a_message_does_not_call_again(plain, number, gate, eventually, 
     plain.calls.gates[number] = gate
     asked = plain.add.enqueue({"n": number})
     eventually(lambda: plain.calls.of(number))
-    headers = {"askonce": {"key": asked.key, "fingerprint": plain.store.read([asked.key])[0].fingerprint}}
+    fingerprint = plain.store.read([asked.key])[0].fingerprint
+    headers = {"askonce": {"key": asked.key, "fingerprint": fingerprint, "edition": "1"}}
     plain.app.send_task("add", kwargs={"n": number, "more": 1}, task_id=asked.job, headers=headers)
     eventually(lambda: "job.skipped" in plain.names(asked.job))
 

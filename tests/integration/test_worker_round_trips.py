@@ -30,7 +30,7 @@ def test_answered_job_costs_a_worker_one_script(commands, warm, number, eventual
     asked = warm.add.enqueue({"n": number})
     asked.result(10)
     fingerprint = warm.store.read([asked.key])[0].fingerprint
-    headers = {"askonce": {"key": asked.key, "fingerprint": fingerprint}}
+    headers = {"askonce": {"key": asked.key, "fingerprint": fingerprint, "edition": "1"}}
     eventually(warm.drained)
 
     def copy():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from askonce.adapters.redis_store import VERBS
+from askonce.adapters.redis_store import LISTINGS, VERBS
 from askonce.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -90,10 +90,10 @@ def test_every_verb_of_the_store_is_one_script():
     verbs = {name for name in vars(Store) if not name.startswith("_")} - {"subscribe"}
 
     assert sorted(verbs) == sorted(VERBS)
-    assert {path.stem for path in LUA.iterdir()} == verbs | {"clock", "record", "publish"}
+    assert {path.stem for path in LUA.iterdir()} == verbs | {"clock", "record", "publish", *LISTINGS}
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [*VERBS, *LISTINGS])
 def test_script_says_what_it_takes_and_returns(verb):
     header = [line for line in (LUA / f"{verb}.lua").read_text().splitlines() if line.startswith("--")]
 

@@ -1,6 +1,7 @@
 -- admit: the first who asks may send a message; everyone else learns of that job.
 -- KEYS record, index   ARGV job, fingerprint, task, payload, queue deadline, max attempts,
---                           on_mismatch (replace, conflict), force (0, 1), max age (-1: any)
+--                           on_mismatch (replace, conflict), force (0, 1), max age (-1: any),
+--                           edition
 -- returns reply(admitted | resend | attached | hit | negative | backoff | conflict)
 --
 --   producer A      producer B
@@ -42,6 +43,7 @@ if r.fl ~= 'idle' then
     commit(r, KEYS[2])
     return reply('negative', r)
   end
+  if r.fl == 'running' then note(r, 'worker_lost') end
   set(r, {fl = 'queued', rep = r.rep + 1, rt = job, nx = 0, dl = NOW + r.qd * 2 ^ math.min(r.rep + 1, 16)})
   commit(r, KEYS[2])
   return reply('resend', r)
@@ -55,6 +57,6 @@ if r.job == job then return reply('attached', r) end
 
 clear_failure(r)
 set(r, {task = ARGV[3], fp = fingerprint, fl = 'queued', job = job, own = '', att = 0, rep = 0, rt = '', nx = 0,
-  dl = NOW + ARGV[5], env = ARGV[4], qd = tonumber(ARGV[5]), ma = tonumber(ARGV[6]), ref = ''})
+  dl = NOW + ARGV[5], env = ARGV[4], qd = tonumber(ARGV[5]), ma = tonumber(ARGV[6]), ref = '', ver = ARGV[10]})
 commit(r, KEYS[2])
 return reply('admitted', r)

@@ -1,6 +1,6 @@
 -- reap: collect jobs whose lease or queue deadline is over, and queue them again.
 -- KEYS index           ARGV limit, max resends
--- returns a flat list: key, job, fingerprint, task, payload, resends, ...
+-- returns a flat list: key, job, fingerprint, task, payload, resends, edition, ...
 --
 -- The old owner's token stays until the next start: if it wakes first, its paid answer counts.
 local NEWER_REST = 60000
@@ -22,9 +22,11 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', NOW, 'LIMIT
     commit(r, KEYS[1])
   else
     local resends = r.rep + 1
+    if r.fl == 'running' then note(r, 'worker_lost') end
     set(r, {fl = 'queued', rep = resends, nx = 0, dl = NOW + r.qd * 2 ^ math.min(resends, 16)})
     commit(r, KEYS[1])
-    for _, item in ipairs({member, r.job, r.fp, r.task, redis.call('HGET', r.key, 'env') or '', resends}) do
+    local kept = redis.call('HMGET', r.key, 'env', 'ver')
+    for _, item in ipairs({member, r.job, r.fp, r.task, kept[1] or '', resends, kept[2] or ''}) do
       lost[#lost + 1] = item
     end
   end

@@ -5,6 +5,7 @@
 --   ma max attempts  qd queue deadline (duration)   ref provider's reference
 --   val vm answer and its meta   vf its fence   vt stored at   sx fresh until   hx kept until
 --   ek er failure kind, reason   ej eo its job, owner   ex answers until   ed em fallback and meta
+--   hist reasons of the attempts so far   ver the task's edition that asked
 --   xp the whole record is kept until
 local LAYOUT = 1
 local FLIGHT_KEPT = 604800000 -- a week: a job in flight outlives any outage of the workers
@@ -53,7 +54,7 @@ local function clear(r, numbers, words)
 end
 
 local function clear_value(r) clear(r, {'vf', 'vt', 'sx', 'hx'}, {'val', 'vm'}) end
-local function clear_failure(r) clear(r, {'ex'}, {'ek', 'er', 'ej', 'eo', 'ed', 'em'}) end
+local function clear_failure(r) clear(r, {'ex'}, {'ek', 'er', 'ej', 'eo', 'ed', 'em', 'hist'}) end
 
 local function has_value(r) return NOW < r.hx end
 local function is_fresh(r) return has_value(r) and NOW < r.sx end
@@ -64,6 +65,8 @@ local function commit(r, index)
   local kept = math.max(r.hx, r.ex, r.nx)
   if r.fl == 'idle' then
     redis.call('ZREM', index, member)
+    -- Who leaves quarantine stays in this list until somebody looks at it: jobs that are well pay nothing.
+    if r.buried then redis.call('ZADD', string.sub(index, 1, -4) .. 'dead', r.ex, member) end
   else
     kept = math.max(kept, r.dl + FLIGHT_KEPT)
     redis.call('ZADD', index, r.dl, member)
@@ -78,7 +81,16 @@ end
 
 local function wake(r) redis.call('PUBLISH', r.key, r.job) end
 
+-- The last eight reasons for which a run of this job gave no answer, oldest first.
+local function note(r, reason)
+  local past = r.hist or redis.call('HGET', r.key, 'hist') or ''
+  local _, known = string.gsub(past, '%S+', '')
+  if known >= 8 then past = string.match(past, '^%S+ (.*)$') end
+  set(r, {hist = (past == '' and '' or past .. ' ') .. string.gsub(string.sub(reason, 1, 40), '%s', '_')})
+end
+
 local function fail(r, kind, reason, keep)
+  note(r, reason)
   set(r, {ek = kind, er = reason, ej = r.job, eo = r.own, ex = NOW + keep})
 end
 
@@ -86,6 +98,7 @@ end
 local function quarantine(r, reason)
   fail(r, 'quarantined', reason, QUARANTINE_KEPT)
   set(r, {fl = 'idle', nx = 0})
+  r.buried = true
   wake(r)
 end
 

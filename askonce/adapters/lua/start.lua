@@ -11,6 +11,7 @@ local function grant()
     commit(r, KEYS[2])
     return reply('negative', r)
   end
+  if r.fl == 'running' then note(r, 'worker_lost') end
   set(r, {fl = 'running', own = owner, fen = math.max(r.fen + 1, NOW_US), dl = NOW + lease, att = r.att + 1,
     rep = 0, rt = '', nx = 0})
   commit(r, KEYS[2])
