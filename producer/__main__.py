@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import contextmanager
 from dataclasses import asdict
-from enum import IntEnum
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from producer.console import Exit, open_client, unavailable
+from producer.dead import dead
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from producer.batch import Report
-    from producer.client import Client
-
-
-class Exit(IntEnum):
-    """Exit codes; the three high ones are BSD's."""
-
-    OK = 0
-    #: Some rows failed, or there is no answer.
-    FAILED = 1
-    USAGE = 2
-    #: Broker or store do not answer.
-    UNAVAILABLE = 69
-    #: An answer did not come in time; the job goes on.
-    TIMED_OUT = 75
-    CONFIG = 78
 
 
 @click.group(
@@ -37,6 +21,9 @@ class Exit(IntEnum):
 )
 def cli() -> None:
     """Ask for jobs and read their answers."""
+
+
+cli.add_command(dead)
 
 
 @cli.command()
@@ -64,14 +51,14 @@ def submit(  # noqa: PLR0913  # one parameter for each option of the command
     as_json: bool,
 ) -> None:
     """Submit the rows of FILE (JSON lines, - for stdin) to TASK."""
-    client = _client(task)
+    client = open_client(task)
     from producer.batch import Batch
     from producer.rows import read_rows
 
     options = {"tenant": tenant, "on_duplicate": on_duplicate, "force": force, "max_age": max_age}
     batch = Batch(client=client, task=task, wait=timeout if wait else None, options=options)
     tally = _Tally(file.name, as_json=as_json)
-    with _unavailable():
+    with unavailable():
         try:
             for report in batch.run(read_rows(file)):
                 tally.add(report)
@@ -87,8 +74,8 @@ def result(key: str) -> None:
     _require_key(key)
     from askonce.record import Status, to_result
 
-    with _unavailable():
-        record = _client().store.read([key])[0]
+    with unavailable():
+        record = open_client().store.read([key])[0]
     if record.value is None:
         click.echo(f"{key}: no answer, the job is {record.status.value}", err=True)
         sys.exit(Exit.TIMED_OUT if record.status in (Status.QUEUED, Status.RUNNING) else Exit.FAILED)
@@ -102,11 +89,11 @@ def result(key: str) -> None:
 @click.option("--tenant", default="", help="Whose jobs these are: part of the key.")
 def explain(task: str, what: str, tenant: str) -> None:
     """Say, for each payload, what its key is made of, who has the job, and whether a call would be made."""
-    client = _client(task)
+    client = open_client(task)
     from producer.explain import explain_row, rows_of
 
     failed = False
-    with _unavailable():
+    with unavailable():
         for row in rows_of(what):
             told = explain_row(client, task, row, tenant)
             failed |= "error" in told
@@ -164,33 +151,9 @@ class _Tally:
         return Exit.FAILED if self._failed else Exit.OK
 
 
-def _client(task: str | None = None) -> Client:
-    from producer.client import connect
-    from tasks.settings import load_or_exit
-
-    client = connect(load_or_exit())
-    if task is not None and task not in client.specs:
-        raise click.UsageError(f"unknown task {task!r}; there are: {', '.join(sorted(client.specs))}")
-    return client
-
-
 def _require_key(key: str) -> None:
     if len(key) != 64 or not set(key) <= set("0123456789abcdef"):  # noqa: PLR2004  # hex of SHA-256
         raise click.UsageError("KEY must be 64 hexadecimal digits")
-
-
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    from askonce.errors import JobError, SendFailed, StoreUnavailable
-
-    try:
-        yield
-    except (StoreUnavailable, SendFailed) as exc:
-        click.echo(str(exc), err=True)
-        sys.exit(Exit.UNAVAILABLE)
-    except JobError as exc:
-        click.echo(str(exc), err=True)
-        sys.exit(Exit.FAILED)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 LUA = "askonce/adapters/lua/"
 MEMORY = "askonce/adapters/memory_store.py"
+MEMORY_RECORD = "askonce/adapters/memory_record.py"
 RECOVERY = "tests/contract/test_store_recovery.py::"
 WRITES = "tests/contract/test_store_writes.py::"
 
@@ -211,9 +212,9 @@ OTHERS = (
     ),
     Mutant(
         "reference fences who is sent again",
-        MEMORY,
-        'record.flight, record.not_before, record.resent = "queued", 0.0, record.resent + 1',
-        'record.flight, record.owner, record.resent = "queued", "", record.resent + 1',
+        MEMORY_RECORD,
+        'self.flight, self.not_before, self.resent = "queued", 0.0, self.resent + 1',
+        'self.flight, self.owner, self.resent = "queued", "", self.resent + 1',
         "tests/model/test_replay.py::test_model_and_store_agree_on_every_walk",
     ),
 )
