@@ -1,0 +1,155 @@
+import json
+
+import pytest
+from redis import Redis
+
+from askonce.dead import Letter
+from askonce.store import Claim, Failing
+
+pytestmark = pytest.mark.acceptance
+
+QUEUE = "{jobs}:askonce"
+
+
+@pytest.fixture
+def dead(machine, producer):
+    """Run `producer dead` on the machine."""
+    return lambda *arguments: producer(machine, "dead", *arguments)
+
+
+@pytest.fixture
+def quarantined(machine, submit, new_meeting):
+    """A meeting whose three attempts failed; the report of its asker."""
+    meeting = new_meeting()
+    machine.control(llm_failure_rate=1.0)
+    told = submit(machine, "meetings.extract", [meeting], "--wait").report
+    machine.control(llm_failure_rate=0.0)
+    assert "quarantined" == told["error"]["kind"]
+    return told
+
+
+@pytest.fixture(autouse=True)
+def nothing_given_up(store):
+    """Forget what other tests gave up."""
+    for key, _ in store.dead():
+        store.invalidate(key)
+    store.show([key for key, _ in store.dead()])
+    store.drop_letters([letter.id for letter in store.letters()])
+
+
+def test_job_in_quarantine_is_listed_without_its_payload_and_shown_with_its_history(dead, quarantined):
+    key = quarantined["key"]
+
+    listed, [shown] = dead("list", "--json"), dead("show", key[:12]).reports
+    payload = dead("show", key, "--payload").report["payload"]
+
+    assert [(0, key)] == [(listed.code, report["key"]) for report in listed.reports]
+    assert (3, 3, "meetings.extract") == (shown["attempts"], len(shown["history"]), shown["task"])
+    assert "transcript" in payload
+    assert "transcript" not in listed.out + json.dumps(shown)
+
+
+def test_replayed_job_is_done_at_one_more_call_and_leaves_the_list(
+    machine, dead, store, quarantined, eventually
+):
+    key, before = quarantined["key"], machine.ledger.openai
+
+    told = dead("replay", key)
+    eventually(lambda: store.read([key])[0].value, 60)
+
+    assert (0, f"{key} admitted\n") == (told.code, told.out)
+    assert before.calls + 1 == machine.ledger.openai.calls
+    assert [] == dead("list", "--json").reports
+
+
+def test_discarded_job_is_forgotten_and_may_be_asked_again(machine, dead, store, quarantined):
+    key = quarantined["key"]
+
+    told, again = dead("discard", "--reason", quarantined["error"]["reason"]), dead("discard", key)
+
+    assert (0, f"{key} discarded\n") == (told.code, told.out)
+    assert 1 == again.code
+    assert "Traceback" not in again.err
+    assert "absent" == store.read([key])[0].status.value
+
+
+def test_messages_that_are_no_job_are_listed_and_others_are_worked_on(
+    machine, dead, submit, new_order, store, eventually
+):
+    with Redis.from_url(machine.valkey.url) as client:
+        client.lpush(QUEUE, b"no message at all")
+    eventually(store.letters, 30)
+
+    answered = submit(machine, "orders.enrich", [new_order()], "--wait").report
+    [letter] = dead("list", "--json").reports
+    replayed, discarded = dead("replay", letter["id"]), dead("discard", "--all")
+
+    assert "done" == answered["status"]
+    assert ("letter", "garbage") == (letter["what"], letter["reason"])
+    assert (1, 0) == (replayed.code, discarded.code)
+    assert [] == dead("list", "--json").reports
+
+
+def test_letter_is_sent_again_and_worked_on(machine, dead, store, new_order, eventually):
+    order = new_order()
+    about = {
+        "headers": {"lang": "py", "task": "orders.enrich", "id": "letter-1"},
+        "content_type": "application/json",
+        "content_encoding": "utf-8",
+    }
+    embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+    body = json.dumps([[], order, embed]).encode()
+    letter = Letter(
+        reason="unknown_task",
+        task="orders.enrich",
+        queue="askonce",
+        about=json.dumps(about).encode(),
+        body=body,
+    )
+    store.keep_letter(letter)
+    before = machine.ledger.customers.answered
+
+    told = dead("replay", "--task", "orders.enrich")
+    eventually(lambda: machine.ledger.customers.answered > before, 60)
+
+    assert 0 == told.code, told.err
+    assert [] == store.letters()
+
+
+def test_long_quarantine_is_listed_in_pages(dead, store):
+    keys = [f"{n % 256:02x}{n:062x}" for n in range(10_000)]
+    for key in keys:
+        store.admit(Claim(key, "job", "fp", "t", b"{}", 60.0, 1))
+        store.start(key, "job", "owner", "fp", 30.0)
+        store.fail(key, "owner", Failing(kind="transient", reason="http_503"))
+
+    some, everything = dead("list"), dead("list", "--all", "--json")
+
+    assert (0, 100) == (some.code, len(some.out.splitlines()))
+    assert "--all" in some.err
+    assert sorted(keys) == sorted(report["key"] for report in everything.reports)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("show", "abc"), 1),
+        (("replay", "0" * 64), 1),
+        (("replay",), 2),
+        (("discard", "--all", "0" * 64), 2),
+        (("show",), 2),
+    ],
+)
+def test_mistake_is_told_in_a_line(dead, arguments, code):
+    told = dead(*arguments)
+
+    assert code == told.code
+    assert "Traceback" not in told.err
+    assert told.err
+
+
+def test_store_that_is_down_is_told_in_a_line(dead, machine, producer):
+    told = producer(machine, "dead", "list", REDIS_URL="redis://127.0.0.1:1/0", CELERY_BROKER_URL="")
+
+    assert (69, "") == (told.code, told.out)
+    assert 1 == len(told.complaints)
