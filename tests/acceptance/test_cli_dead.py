@@ -1,14 +1,13 @@
 import json
+from pathlib import Path
 
 import pytest
-from redis import Redis
-
 from askonce.dead import Letter
 from askonce.store import Claim, Failing
 
 pytestmark = pytest.mark.acceptance
 
-QUEUE = "{jobs}:askonce"
+STRANGER = str(Path(__file__).with_name("send_raw.py"))
 
 
 @pytest.fixture
@@ -74,19 +73,22 @@ def test_discarded_job_is_forgotten_and_may_be_asked_again(machine, dead, store,
 
 
 def test_messages_that_are_no_job_are_listed_and_others_are_worked_on(
-    machine, dead, submit, new_order, store, eventually
+    machine, dead, start, submit, new_order, store, eventually, tmp_path
 ):
-    with Redis.from_url(machine.valkey.url) as client:
-        client.lpush(QUEUE, b"no message at all")
+    path = tmp_path / "messages.jsonl"
+    path.write_text(json.dumps(["no.such.task", {"n": 1}]) + "\n")
+    assert 0 == start(machine, STRANGER, str(path), PYTHONPATH=".").finish().code
     eventually(store.letters, 30)
 
     answered = submit(machine, "orders.enrich", [new_order()], "--wait").report
     [letter] = dead("list", "--json").reports
-    replayed, discarded = dead("replay", letter["id"]), dead("discard", "--all")
+    replayed = dead("replay", letter["id"])
+    eventually(lambda: [each.id for each in store.letters()] not in ([], [letter["id"]]), 30)
+    discarded = dead("discard", "--all")
 
     assert "done" == answered["status"]
-    assert ("letter", "garbage") == (letter["what"], letter["reason"])
-    assert (1, 0) == (replayed.code, discarded.code)
+    assert ("letter", "unknown_task") == (letter["what"], letter["reason"])
+    assert (0, 0) == (replayed.code, discarded.code)
     assert [] == dead("list", "--json").reports
 
 
