@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from askonce.dead import Letter
 from askonce.store import Claim, Failing
 

@@ -40,6 +40,20 @@ def _rest(killed_by):
 #: What the state machine in ``tests/contract/test_machine.py`` must notice too.
 OF_SCRIPTS = (
     _of_script(
+        "reap forgets the lost run",
+        "reap",
+        "if r.fl == 'running' then note(r, 'worker_lost') end",
+        "",
+        "tests/contract/test_store_dead.py::test_killed_workers_stand_in_the_history",
+    ),
+    _of_script(
+        "commit forgets who is in quarantine",
+        "record",
+        "if r.buried then",
+        "if false then",
+        "tests/contract/test_store_dead.py::test_quarantine_is_listed_until_its_time_is_over",
+    ),
+    _of_script(
         "complete forgets the owner",
         "complete",
         "if r.own ~= ARGV[1] then return 'fenced' end",
