@@ -25,9 +25,10 @@ job.unstored       ``attempt``: the answer could not be stored; it is kept in th
 job.stored_late    ``outcome``, ``late_seconds``: what became of it when the store was back
 job.unkept         ``reason``: it was never stored: no room, or the process ended before the store was back
 job.degraded       ``policy``, ``source``: answered or sent without the store; see ``on_store_down``
-message.undecodable  ``size``: a message that is no job is kept as a letter; so are the next four
+message.undecodable  ``size``, ``queue``: a message that is no job is kept as a letter; so are the next five
 message.unknown_task   ``size``: no task of this name here; a job of ours stays on its record instead
 message.invalid_task   ``size``: its headers or its shape are not those of a task
+message.invalid_payload  ``size``: its arguments are not those of the task; told beside job.invalid
 message.identity_mismatch  its key is not that of its payload
 message.garbage    ``size``: an item in the queue that is no message at all
 message.other_version  ``version``: the job belongs to another version of the task; it is sent again later
