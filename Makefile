@@ -35,10 +35,10 @@ check: setup ## Lint, types, import contracts
 	$(BIN)/lint-imports
 
 test: setup ## Everything that needs no more than Python
-	$(BIN)/python -m pytest -m "not redis and not bench"
+	$(BIN)/python -m pytest -m "not redis and not servers and not bench"
 
-test-all: setup ## Also what needs a redis-server binary
-	$(BIN)/python -m pytest -m "redis"
+test-all: setup ## Also what needs a redis-server binary, or several servers
+	$(BIN)/python -m pytest -m "redis or servers"
 
 mutants: setup ## Break each guard and name who notices: the model, a test (about a minute)
 	@$(BIN)/python -m tests.mutants

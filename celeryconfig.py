@@ -33,6 +33,9 @@ broker_transport_options = {
     # Several applications may share a server.
     "global_keyprefix": f"{{{_settings.namespace}}}:",
 }
+if _settings.broker_master_name():
+    # By what name the sentinels know the server.
+    broker_transport_options["master_name"] = _settings.broker_master_name()
 
 task_default_queue = "askonce"
 # A message counts as done when its job is: a killed worker's comes back, and the record refuses it

@@ -34,20 +34,28 @@ class Valkey:
     """One server on a unix socket and, with *tcp*, on a port of 127.0.0.1 that the kernel picks.
 
     With a *folder* the data is kept there; without one it is deleted by ``close``. *options* are
-    further lines of the server's configuration; *binary* runs another server than the embedded one.
+    further lines of the server's configuration; *binary* runs another server than the embedded one, and
+    *arguments* follow its configuration, as ``--sentinel`` does.
 
     Start it from a thread that lasts: it ends with that thread.
     """
 
     def __init__(
-        self, folder: Path | None = None, *, tcp: bool = False, binary: Path | None = None, options: str = ""
+        self,
+        folder: Path | None = None,
+        *,
+        tcp: bool = False,
+        binary: Path | None = None,
+        options: str = "",
+        arguments: tuple[str, ...] = (),
     ) -> None:
         # Short, because a socket's path may not be longer than about 100 bytes.
         self._run_folder = Path(tempfile.mkdtemp(prefix="askonce-"))
         self.folder = (folder or self._run_folder).resolve()
         self.socket = self._run_folder / "s"
-        self.port = _free_port() if tcp else 0
+        self.port = free_port() if tcp else 0
         self._configuration, self._log = self._run_folder / "server.conf", self._run_folder / "log"
+        self._arguments = arguments
         self._binary = binary or _embedded()
         places = {"port": self.port, "socket": self.socket, "folder": self.folder}
         self._lines = f"{_CONFIGURATION.format(**places)}{options}\n"
@@ -86,7 +94,7 @@ class Valkey:
         wrapper = [sys.executable, "-S", "-m", "sandbox.run_with_parent", "--"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*wrapper, str(self._binary), str(self._configuration)],
+                [*wrapper, str(self._binary), str(self._configuration), *self._arguments],
                 cwd=_ROOT,
                 stdout=log,
                 stderr=log,
@@ -144,7 +152,8 @@ def _embedded() -> Path:
     return Path(get_binary_path())
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody has at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -6,11 +6,14 @@ import os
 import sys
 from functools import cache
 from pathlib import Path  # noqa: TC003  # pydantic reads the annotation
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from askonce.adapters.redis_servers import CLUSTER, SENTINEL, Servers, parse
 
 #: Longer than any deadline that makes sense; infinity is a mistake.
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -58,9 +61,35 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _has_a_scheme_of_ours(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "unix:///")):
-            raise ValueError("must begin with redis://, rediss:// or unix:///")
+        known = ("redis://", "rediss://", "unix:///", *CLUSTER, *SENTINEL)
+        if url is not None and not url.get_secret_value().startswith(known):
+            raise ValueError(
+                "must begin with redis://, rediss://, unix:///, redis+cluster://, rediss+cluster:// or sentinel://"
+            )
         return url
+
+    @field_validator("redis_url", "celery_broker_url")
+    @classmethod
+    def _names_its_servers(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and url.get_secret_value().startswith((*CLUSTER, *SENTINEL)):
+            parse(url.get_secret_value())
+        return url
+
+    @field_validator("celery_broker_url")
+    @classmethod
+    def _is_no_cluster(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and url.get_secret_value().startswith(CLUSTER):
+            raise ValueError("must be one server or sentinels: a cluster can not carry Celery's messages")
+        return url
+
+    @model_validator(mode="after")
+    def _has_a_broker(self) -> Self:
+        if self.celery_broker_url is None and self.store_url().startswith(CLUSTER):
+            raise PydanticCustomError(
+                "broker",
+                "CELERY_BROKER_URL: must be set, because REDIS_URL is a cluster, which carries records only",
+            )
+        return self
 
     @field_validator("redis_url", "celery_broker_url")
     @classmethod
@@ -83,6 +112,9 @@ class Settings(BaseSettings):
 
     def broker_url(self) -> str:
         """Return where messages go; the records' server unless told otherwise."""
+        sentinels = self._broker_sentinels()
+        if sentinels is not None:
+            return sentinels.broker_url
         if self.celery_broker_url is not None:
             return self.celery_broker_url.get_secret_value()
         parts = urlsplit(self.store_url())
@@ -91,6 +123,16 @@ class Settings(BaseSettings):
         # kombu has words of its own for a unix socket.
         database = parse_qs(parts.query).get("db", ["0"])[0]
         return f"redis+socket://{parts.path}?virtual_host={database}"
+
+    def broker_master_name(self) -> str | None:
+        """Return by what name sentinels know the broker; None where there are none."""
+        sentinels = self._broker_sentinels()
+        return sentinels.master_name if sentinels else None
+
+    def _broker_sentinels(self) -> Servers | None:
+        given = self.celery_broker_url
+        url = given.get_secret_value() if given is not None else self.store_url()
+        return parse(url) if url.startswith(SENTINEL) else None
 
     def openai_key(self) -> str | None:
         """Return the key of the LLM service, from the variable or from the file it names.
@@ -131,7 +173,8 @@ def load() -> Settings:
         # ENV_FILE= (empty) reads none: what a test or a sandbox runs must not depend on the folder.
         return Settings(_env_file=os.environ.get("ENV_FILE", ".env") or None)
     except ValidationError as exc:
-        lines = (f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in exc.errors())
+        # What is wrong with several together names them itself.
+        lines = (": ".join((*(str(part).upper() for part in e["loc"][:1]), e["msg"])) for e in exc.errors())
         raise SettingsInvalid("; ".join(lines)) from None
 
 

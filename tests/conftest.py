@@ -9,7 +9,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from redis import Redis
 
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.redis_servers import connect
+from askonce.adapters.redis_store import CLIENT_OPTIONS, RedisStore
+from askonce.store import BUCKETS
+from sandbox.servers import Cluster
 from sandbox.valkey import Valkey
 
 # A server or a thread may stall on a busy machine: the time of one example says nothing.
@@ -53,6 +56,40 @@ class ServerClock(Clock):
 
     def __init__(self, client):
         super().__init__(lambda micros: client.set("test:clock", micros))
+
+
+class ClusterClock(Clock):
+    """The same for a cluster, whose scripts may read in their own slot only: one key for each bucket."""
+
+    lua = "local function clock() return tonumber(redis.call('GET', KEYS[1]:match('{.-}') .. ':clock')) end\n"
+
+    def __init__(self, link, namespace):
+        self._link, self._namespace = link, namespace
+        super().__init__(self._set)
+
+    def _set(self, micros):
+        keys = [f"{{askonce:{self._namespace}:b{bucket:02x}}}:clock" for bucket in range(BUCKETS)]
+        self._link.ask(*(("EVAL", "redis.call('SET', KEYS[1], ARGV[1])", 1, key, micros) for key in keys))
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """Three nodes for all tests; a test that kills one starts its own."""
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def new_cluster_store():
+    """Make a store on a cluster, with a clock of its own as `clock`."""
+
+    def make(cluster):
+        link = connect(cluster.url, CLIENT_OPTIONS)
+        store = RedisStore(link, namespace="test", clock=ClusterClock.lua)
+        store.clock = ClusterClock(link, "test")
+        return store
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ class Link:
 
     def __init__(self, client: Redis) -> None:
         """Open connections as *client* would."""
-        self._pool = client.connection_pool
+        self.client, self._pool = client, client.connection_pool
         self._idle: deque[Connection] = deque()
         self._pid = os.getpid()
         self._unwatched = 0 if hasattr(select, "poll") and (os.cpu_count() or 1) > 1 else sys.maxsize
@@ -61,9 +61,24 @@ class Link:
         except (RedisTimeoutError, RedisConnectionError):
             return self._exchange(commands)
 
+    def ask_once(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """Do the same without sending anything again: it costs the socket's timeout at most."""
+        return self._exchange(commands)
+
+    def client_of(self, key: str) -> Redis:  # noqa: ARG002  # a cluster's link has one for each node
+        """Return the client of the server that has *key*."""
+        return self.client
+
+    def clients(self) -> list[Redis]:
+        """Return the client of each server."""
+        return [self.client]
+
     def _exchange(self, commands: tuple[tuple[Any, ...], ...]) -> list[Any]:
         connection = self._take()
         try:
+            if not connection.is_connected:
+                # Not left to the sending: that would not ask the sentinels who the primary is.
+                connection.connect()
             connection.send_packed_command(_packed(connection, commands), check_health=False)
             if self._unwatched:
                 self._unwatched -= 1

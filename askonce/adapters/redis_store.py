@@ -1,4 +1,4 @@
-"""Keeps records on Redis (6.2 or newer) or Valkey: each verb is one Lua script and one round trip.
+"""Keeps records on Redis (6.2 or newer) or Valkey, also a cluster; each verb is a script and a round trip.
 
 Keys are ``{askonce:<namespace>:<bucket>}:rec:<key>`` and ``...:idx``; the braces put a record, the index
 of its bucket and its wake-up channel into one slot of a cluster.
@@ -12,14 +12,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
-from redis.retry import Retry
 
 from askonce.adapters.redis_checks import check_server
 from askonce.adapters.redis_dead import DeadListing
 from askonce.adapters.redis_link import Link
 from askonce.adapters.redis_reply import to_full_snapshot, to_lost, to_snapshot
+from askonce.adapters.redis_servers import connect, place_of
 from askonce.adapters.redis_subscription import listening
 from askonce.breaker import Breaker
 from askonce.errors import LayoutNewer, StoreUnavailable
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from askonce.adapters.redis_cluster import ClusterLink
     from askonce.adapters.redis_subscription import RedisSubscription
     from askonce.record import Snapshot
     from askonce.store import Claim, Failing
@@ -76,16 +76,20 @@ class Address(NamedTuple):
 
 
 class RedisStore(DeadListing):
-    """The store on one Redis or Valkey server."""
+    """The store on one Redis or Valkey server, or on a cluster of them."""
 
     def __init__(
-        self, client: Redis, *, namespace: str, clock: str | None = None, listen: Listener = ignore
+        self,
+        servers: Redis | ClusterLink,
+        *,
+        namespace: str,
+        clock: str | None = None,
+        listen: Listener = ignore,
     ) -> None:
-        """Use *client*'s connections; *namespace* parts applications that share a server."""
+        """Use the connections of *servers*; *namespace* parts applications that share them."""
         if not _NAMESPACE.fullmatch(namespace):
             raise ValueError(f"namespace must match {_NAMESPACE.pattern}")
-        self._client = client
-        self._link = Link(client)
+        self._link: Link | ClusterLink = Link(servers) if isinstance(servers, Redis) else servers
         self._breaker = Breaker(listen=listen)
         self._prefix = f"{{askonce:{namespace}:b"
         self._sources = scripts(clock)
@@ -96,16 +100,21 @@ class RedisStore(DeadListing):
 
     @classmethod
     def from_url(cls, url: str, *, namespace: str, listen: Listener = ignore) -> Self:
-        """Connect lazily to *url*, such as ``redis://127.0.0.1:6379/0`` or ``unix:///path?db=0``."""
-        # A unix socket has no keepalive, and redis-py does not take the option for one.
-        options = CLIENT_OPTIONS | ({} if url.startswith("unix:") else {"socket_keepalive": True})
-        client = Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
-        return cls(client, namespace=namespace, listen=listen)
+        """Connect lazily to *url*, such as ``redis://127.0.0.1:6379/0`` or ``unix:///path?db=0``.
+
+        See ``redis_servers`` for ``redis+cluster://`` and ``sentinel://``.
+
+        Raises:
+            ValueError: the URL cannot be read.
+        """
+        return cls(connect(url, CLIENT_OPTIONS), namespace=namespace, listen=listen)
 
     @property
     def address(self) -> Address | None:
-        """Where the records are, if that is one server."""
-        options = self._client.connection_pool.connection_kwargs
+        """Where the records are, if that is one server at a place that stays."""
+        if not isinstance(self._link, Link):
+            return None
+        options = self._link.client.connection_pool.connection_kwargs
         place = options.get("path") or options.get("host")
         return place and Address(place, int(options.get("port") or 0), str(options.get("db") or 0))
 
@@ -179,11 +188,16 @@ class RedisStore(DeadListing):
 
     def subscribe(self, keys: Sequence[str]) -> AbstractContextManager[RedisSubscription]:
         """Hear when a flight of one of *keys* ends."""
-        return listening(self._client, {self._keys(key)[0].encode(): key for key in keys})
+        return listening(self._link, {self._keys(key)[0].encode(): key for key in keys})
 
     def check(self) -> list[Finding]:
         """Look at the server, and at whether this user may run the verbs; writes nothing."""
-        findings = check_server(self._client, subject="store", place=self._place())
+        clustered = not isinstance(self._link, Link)
+        findings = [
+            found
+            for client in self._link.clients()
+            for found in check_server(client, subject="store", place=place_of(client), clustered=clustered)
+        ]
         if not any(found.severity == "error" for found in findings):
             findings += self._check_scripts()
         return findings
@@ -191,12 +205,8 @@ class RedisStore(DeadListing):
     def close(self) -> None:
         """Close every connection."""
         self._link.close()
-        self._client.close()
-
-    def _place(self) -> str:
-        to = self._client.connection_pool.connection_kwargs
-        where = f"unix://{to['path']}?db=" if "path" in to else f"redis://{to.get('host')}:{to.get('port')}/"
-        return f"{where}{to.get('db', 0)}"
+        if isinstance(self._link, Link):
+            self._link.client.close()
 
     def _check_scripts(self) -> Iterator[Finding]:
         try:
@@ -228,8 +238,8 @@ class RedisStore(DeadListing):
             return []
         commands = [("EVALSHA", self._shas[verb], len(keys), *keys, *args) for keys, args in calls]
         replies = self._ask(verb, *commands)
-        forgotten = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if forgotten:
+        # A cluster's nodes forget one by one: each round teaches at least one of them.
+        while forgotten := [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]:
             # The first one teaches the script to the server (EVAL, for SCRIPT may be forbidden), the
             # others then find it.
             first, *others = forgotten

@@ -12,25 +12,31 @@ from askonce.errors import StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from redis import Redis
     from redis.client import PubSub
+
+    from askonce.adapters.redis_cluster import ClusterLink
+    from askonce.adapters.redis_link import Link
 
 
 @contextmanager
-def listening(client: Redis, channels: dict[bytes, str]) -> Iterator[RedisSubscription]:
+def listening(link: Link | ClusterLink, channels: dict[bytes, str]) -> Iterator[RedisSubscription]:
     """Listen to *channels*, each with its record's key.
 
     Raises:
         StoreUnavailable: the server did not answer.
     """
-    pubsub: PubSub = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # redis-py
+    pubsub: PubSub | None = None
     try:
+        # Any node of a cluster hears what is published on another one.
+        client = link.client_of(next(iter(channels)).decode())
+        pubsub = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # redis-py
         pubsub.subscribe(*channels)
         yield RedisSubscription(pubsub, channels)
     except RedisError as exc:
         raise StoreUnavailable(verb="subscribe", reason=type(exc).__name__) from exc
     finally:
-        pubsub.close()
+        if pubsub is not None:
+            pubsub.close()
 
 
 class RedisSubscription:

@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from threading import Barrier
 
@@ -77,6 +78,7 @@ class Scene:
         "memory",
         pytest.param("valkey", marks=pytest.mark.integration),
         pytest.param("redis_server", marks=[pytest.mark.integration, pytest.mark.redis]),
+        pytest.param("cluster", marks=[pytest.mark.integration, pytest.mark.servers]),
     ]
 )
 def scene(request):
@@ -84,6 +86,12 @@ def scene(request):
     if request.param == "memory":
         clock = request.getfixturevalue("clock")
         yield Scene(MemoryStore(clock), clock)
+        return
+    if request.param == "cluster":
+        cluster = request.getfixturevalue("cluster")
+        cluster.flush()
+        with closing(request.getfixturevalue("new_cluster_store")(cluster)) as store:
+            yield Scene(store, store.clock)
         return
     server = request.getfixturevalue(request.param)
     with Redis.from_url(server.url) as client:
