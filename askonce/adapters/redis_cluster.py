@@ -46,11 +46,11 @@ class ClusterLink:
     def ask(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send each of *commands*, all EVAL or EVALSHA, to its key's node and return their replies in order.
 
-        An error reply is returned. A lost node does not keep the others from being asked; then its error
-        is raised. A script may run twice, as with ``Link.ask``.
+        An error reply is returned, and so is the error of a lost node, in the places of its commands: the
+        others are asked all the same. A script may run twice, as with ``Link.ask``.
 
         Raises:
-            redis.exceptions.RedisError: a node, or at the beginning all of them, did not answer.
+            redis.exceptions.RedisError: nobody answered.
         """
         slots = [_slot(command) for command in commands]
         if not all(slot in self._owners for slot in slots):
@@ -64,9 +64,8 @@ class ClusterLink:
             pending = self._elsewhere(slots, asked, replies, generation)
             if not pending:
                 break
-        for reply in replies:
-            if isinstance(reply, RedisError) and not isinstance(reply, ResponseError):
-                raise reply
+        if replies and all(_is_lost(reply) for reply in replies):
+            raise replies[0]
         return replies
 
     def client_of(self, key: str) -> Redis:
@@ -146,7 +145,7 @@ class ClusterLink:
         """Return the commands that another node has to be asked for: who, or None for the owner."""
         told = {number: replies[number] for number in asked if isinstance(replies[number], RedisError)}
         moved = {number: error for number, error in told.items() if isinstance(error, MovedError)}
-        lost = {number for number, error in told.items() if not isinstance(error, ResponseError)}
+        lost = {number for number, error in told.items() if _is_lost(error)}
         if moved or lost:
             try:
                 self._refresh(generation, without={asked[number] for number in lost})
@@ -191,6 +190,10 @@ class ClusterLink:
     def _link(self, node: Node) -> Link:
         # Two threads may make one each; the one that is not kept has no connection yet.
         return self._links.get(node) or self._links.setdefault(node, Link(self._new_client(node)))
+
+
+def _is_lost(reply: object) -> bool:
+    return isinstance(reply, RedisError) and not isinstance(reply, ResponseError)
 
 
 def _slot(command: tuple[Any, ...]) -> int:

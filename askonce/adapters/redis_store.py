@@ -248,7 +248,8 @@ class RedisStore(DeadListing):
             for i, reply in zip(others, again, strict=True):
                 replies[i] = reply
         for reply in replies:
-            if isinstance(reply, ResponseError):
+            # A cluster may have lost some of its nodes.
+            if isinstance(reply, RedisError):
                 raise _to_error(verb, reply) from reply
         return replies
 
@@ -283,7 +284,7 @@ def _ms(seconds: float) -> int:
     return int(seconds * 1000)
 
 
-def _to_error(verb: str, reply: ResponseError) -> Exception:
+def _to_error(verb: str, reply: RedisError) -> Exception:
     if "ASKONCE_LAYOUT_NEWER" in str(reply):
         return LayoutNewer(verb=verb)
     if "ASKONCE_LEASE" in str(reply):
