@@ -34,6 +34,9 @@ broker_transport_options = {
     "global_keyprefix": f"{{{_settings.namespace}}}:",
 }
 if _settings.broker_master_name():
+    # Celery takes CELERY_BROKER_URL from the environment itself, where kombu stumbles over the name when it
+    # goes from one sentinel to the next; these two come before it.
+    broker_read_url = broker_write_url = broker_url
     # By what name the sentinels know the server.
     broker_transport_options["master_name"] = _settings.broker_master_name()
 

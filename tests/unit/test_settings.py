@@ -222,3 +222,43 @@ def test_file_of_the_working_directory_is_read_too(read, tmp_path):
     assert read().job_lease == 9.0
     load.cache_clear()
     assert read(ENV_FILE="").job_lease == 30.0
+
+
+SENTINELS = "sentinel://:p%40ss@one:26379;sentinel://two:26380/3?master_name=main"
+
+
+def test_sentinels_carry_messages_in_the_words_of_kombu(read):
+    found = read(REDIS_URL=SENTINELS)
+
+    assert SENTINELS == found.store_url()
+    assert "sentinel://:p%40ss@one:26379/3;sentinel://:p%40ss@two:26380/3" == found.broker_url()
+    assert "main" == found.broker_master_name()
+
+
+def test_single_broker_has_no_master_name(read):
+    found = read(REDIS_URL="redis+cluster://one:7000,two:7001", CELERY_BROKER_URL="redis://three:6379/0")
+
+    assert ("redis://three:6379/0", None) == (found.broker_url(), found.broker_master_name())
+
+
+WRONG_SERVERS = {
+    "cluster without a broker": {"REDIS_URL": "redis+cluster://one:7000"},
+    "cluster as broker": {"CELERY_BROKER_URL": "redis+cluster://one:7000"},
+    "sentinels that are not told whom they watch": {"REDIS_URL": "sentinel://one:26379/0"},
+    "bare password": {"REDIS_URL": f"redis+cluster://:a/{MARKER}@one:7000", "CELERY_BROKER_URL": "redis://b"},
+    "bare password of sentinels": {"REDIS_URL": f"sentinel://:a?{MARKER}@one:26379/0?master_name=main"},
+    "database in a cluster": {"REDIS_URL": "redis+cluster://one:7000/1", "CELERY_BROKER_URL": "redis://b"},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_SERVERS)
+def test_servers_that_cannot_be_used_end_the_process_in_one_line_without_secrets(monkeypatch, capsys, wrong):
+    with pytest.raises(SystemExit) as ended:
+        for name, value in WRONG_SERVERS[wrong].items():
+            monkeypatch.setenv(name, value)
+        load_or_exit()
+
+    assert EXIT_CONFIG == ended.value.code
+    told = capsys.readouterr().err
+    assert 1 == told.count("\n")
+    assert MARKER not in told
