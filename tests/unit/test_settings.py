@@ -253,9 +253,10 @@ WRONG_SERVERS = {
 
 @pytest.mark.parametrize("wrong", WRONG_SERVERS)
 def test_servers_that_cannot_be_used_end_the_process_in_one_line_without_secrets(monkeypatch, capsys, wrong):
+    for name, value in WRONG_SERVERS[wrong].items():
+        monkeypatch.setenv(name, value)
+
     with pytest.raises(SystemExit) as ended:
-        for name, value in WRONG_SERVERS[wrong].items():
-            monkeypatch.setenv(name, value)
         load_or_exit()
 
     assert EXIT_CONFIG == ended.value.code
