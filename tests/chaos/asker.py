@@ -1,0 +1,33 @@
+"""A producer: asks, looks, forces and forgets by its seed until it is ended."""
+
+import random
+import sys
+from contextlib import suppress
+from threading import Event
+
+from askonce.errors import JobError
+from askonce.key import identify
+from tests.chaos.app import ask, once
+
+
+def main(seed, keys):
+    draw, never = random.Random(seed), Event()
+    producer = once.producer
+    while True:
+        n = min(draw.randrange(keys), draw.randrange(keys))
+        # Some questions are corrected now and then.
+        text = draw.choice("ab") if n % 4 == 0 and draw.random() < 0.3 else "a"
+        payload = {"n": n, "text": text}
+        act = draw.random()
+        with suppress(JobError):
+            if act < 0.25:
+                producer.store.read([identify(ask.job_spec, payload).key])
+            elif act < 0.27:
+                producer.store.invalidate(identify(ask.job_spec, payload).key)
+            else:
+                ask.enqueue(payload, force=act < 0.31)
+        never.wait(draw.uniform(0.01, 0.06))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,162 @@
+"""Writes down what each verb was asked and answered, each process into a file of its own.
+
+A line is written before the verb and one after it, unbuffered: of a killed process everything is known but
+the reply that it did not live to hear.
+"""
+
+import json
+import os
+import threading
+from itertools import count
+from pathlib import Path
+from secrets import token_hex
+from time import monotonic
+
+from askonce.adapters.redis_link import Link
+from askonce.errors import JobError
+from tests.chaos.history import Op
+
+_sent = threading.local()
+
+
+def count_attempts():
+    """Notice that a link sends the same verb twice: it may then take effect twice."""
+    once = Link._exchange
+
+    def exchange(self, commands):
+        _sent.times = getattr(_sent, "times", 0) + 1
+        return once(self, commands)
+
+    Link._exchange = exchange
+
+
+class Journal:
+    """The lines of one process, which never cross a fork; safe for threads."""
+
+    def __init__(self, folder):
+        self._name = f"{os.getpid()}-{token_hex(2)}"
+        self._ids = count()
+        self._file = os.open(Path(folder) / f"{self._name}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def write(self, **line):
+        os.write(self._file, json.dumps({"t": monotonic(), **line}).encode() + b"\n")
+
+    def invoke(self, verb, key, **args):
+        name = f"{self._name}-{next(self._ids)}"
+        self.write(e="invoke", id=name, verb=verb, key=key, args=args)
+        return name
+
+
+class RecordingStore:
+    """Another store, whose verbs are written down."""
+
+    def __init__(self, store, journal):
+        self._store, self._journal = store, journal
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def read(self, keys):
+        return self._record([("read", key, {}) for key in keys], lambda: self._store.read(keys))
+
+    def admit(self, claim):
+        args = {"job": claim.job, "fp": claim.fingerprint, "force": claim.force}
+        terms = {"max_attempts": claim.max_attempts, "queue_deadline": claim.queue_deadline}
+        return self._one("admit", claim.key, lambda: self._store.admit(claim), **args, **terms)
+
+    def start(self, key, job, owner, fingerprint, lease):
+        args = {"job": job, "owner": owner, "fp": fingerprint, "lease": lease}
+        return self._one("start", key, lambda: self._store.start(key, job, owner, fingerprint, lease), **args)
+
+    def renew(self, leases):
+        calls = [("renew", key, {"owner": owner, "lease": lease}) for key, owner, lease in leases]
+        return self._record(calls, lambda: self._store.renew(leases))
+
+    def complete(self, key, owner, data, meta, soft, hard):
+        run = self._store.complete
+        return self._one(
+            "complete", key, lambda: run(key, owner, data, meta, soft, hard), owner=owner, soft=soft
+        )
+
+    def fail(self, key, owner, failure):
+        args = {"kind": failure.kind, "after": failure.after, "quarantine": failure.quarantine}
+        return self._one("fail", key, lambda: self._store.fail(key, owner, failure), owner=owner, **args)
+
+    def release(self, key, owner):
+        return self._one("release", key, lambda: self._store.release(key, owner), owner=owner)
+
+    def invalidate(self, key):
+        return self._one("invalidate", key, lambda: self._store.invalidate(key))
+
+    def _one(self, verb, key, run, **args):
+        return self._record([(verb, key, args)], lambda: [run()])[0]
+
+    def _record(self, calls, run):
+        names = [self._journal.invoke(verb, key, **args) for verb, key, args in calls]
+        _sent.times = 0
+        try:
+            replies = run()
+        except JobError as error:
+            for name in names:
+                self._journal.write(e="info", id=name, sent=_sent.times, error=type(error).__name__)
+            raise
+        for name, reply in zip(names, replies, strict=True):
+            outcome, seen = told(reply)
+            self._journal.write(e="ok", id=name, sent=_sent.times, outcome=outcome, seen=seen)
+        return replies
+
+
+def told(reply):
+    """The outcome, and the record where it was shown."""
+    if hasattr(reply, "outcome"):
+        return reply.outcome.value, _seen(reply.record) if reply.record.present else None
+    if hasattr(reply, "flight"):
+        return "ok", _seen(reply)
+    return reply.value, None
+
+
+def _seen(record):
+    return {
+        "present": record.present,
+        "flight": record.flight,
+        "job": record.job,
+        "owner": record.owner,
+        "fp": record.fingerprint,
+        "fence": record.fence,
+        "attempts": record.attempts,
+        "value": record.value.fence if record.value else 0,
+    }
+
+
+def load(folder):
+    """Return each key's verbs in the order of their invocation."""
+    by_key = {}
+    for path in sorted(Path(folder).glob("*.jsonl")):
+        for key, ops in _load_one(path).items():
+            by_key.setdefault(key, []).extend(ops)
+    return {key: sorted(ops, key=lambda op: op.invoked) for key, ops in by_key.items()}
+
+
+def _load_one(path):
+    ends, invoked = {}, []
+    for text in path.read_text().splitlines():
+        # The last line of a killed process may be cut short.
+        if text.endswith("}"):
+            line = json.loads(text)
+            if line["e"] == "invoke":
+                invoked.append(line)
+            elif "id" in line:
+                ends[line["id"]] = line
+    by_key = {}
+    for line in invoked:
+        by_key.setdefault(line["key"], []).extend(_to_ops(line, ends.get(line["id"])))
+    return by_key
+
+
+def _to_ops(line, end):
+    op = Op(line["id"], line["verb"], line["args"], line["t"])
+    unheard = [op._replace(id=f"{op.id}.{n}") for n in (1, 2)]
+    if end is None or end["e"] == "info":
+        return [] if op.verb == "read" else unheard
+    known = op._replace(returned=end["t"], outcome=end["outcome"], seen=end["seen"])
+    return [known] if op.verb == "read" or end["sent"] < 2 else [known, unheard[0]]

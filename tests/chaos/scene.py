@@ -1,0 +1,222 @@
+"""Server, proxies, workers and producers of one run, and what can be done to them."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from time import monotonic
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from sandbox.demo import children_of
+from sandbox.proxy import Proxy
+from sandbox.valkey import Valkey
+from tests.chaos.recording import Journal
+
+ROOT = Path(__file__).parents[2]
+QUEUE, UNACKED, RECORDS = "{chaos}:chaos", "{chaos}:unacked", "{askonce:chaos:"
+#: Processes by name, and what they run. Celery's own beat of itself is of no use here.
+WORKER = ("-m", "celery", "-A", "tests.chaos.app", "worker", "--loglevel", "WARNING")
+QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+PROGRAMS = {
+    "threads": (*WORKER, *QUIET, "-n", "threads@%h", "-P", "threads", "-c", "8"),
+    "prefork": (*WORKER, *QUIET, "-n", "prefork@%h", "-P", "prefork", "-c", "2"),
+}
+WORKERS, PRODUCERS = ("threads", "prefork"), ("asker-0", "asker-1")
+
+
+class Scene:
+    """A context manager; *folder* keeps histories, ledger and logs."""
+
+    def __init__(self, folder, seed, keys, *, mutant="", recorded=True):
+        self.folder, self.mutant, self.recorded = folder, mutant, recorded
+        self.programs = PROGRAMS | {
+            name: ("-m", "tests.chaos.asker", f"{seed} {name}", str(keys)) for name in PRODUCERS
+        }
+        self.processes, self.orphans = {}, set()
+        self.killed, self.stalled = {}, []
+        self._undo = []
+        (folder / "history").mkdir()
+
+    def __enter__(self):
+        with ExitStack() as stack:
+            # Written before it is answered, so that a killed server forgets nothing that it said.
+            self.server = stack.enter_context(
+                Valkey(self.folder / "data", tcp=True, options="appendfsync no")
+            )
+            self.store = stack.enter_context(Proxy(self.server.port))
+            self.broker = stack.enter_context(Proxy(self.server.port))
+            self.client = stack.enter_context(Redis.from_url(self.server.url))
+            self.journal = Journal(self.folder / "history")
+            stack.callback(self.kill_all)
+            for name in self.programs:
+                self.start(name)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+    def start(self, name):
+        env = {
+            **os.environ,
+            "CHAOS_FOLDER": str(self.folder),
+            "CHAOS_STORE_URL": f"redis://127.0.0.1:{self.store.port}/0",
+            "CHAOS_BROKER_URL": f"redis://127.0.0.1:{self.broker.port}/0",
+            "CHAOS_MUTANT": self.mutant,
+            "CHAOS_RECORDED": str(int(self.recorded)),
+        }
+        wrapper = [sys.executable, "-m", "sandbox.run_with_parent", "SIGKILL", "--", sys.executable]
+        with (self.folder / f"{name}.log").open("ab") as log:
+            command = [*wrapper, *self.programs[name]]
+            self.processes[name] = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+
+    def keep_running(self):
+        """Start again what has ended."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                self.killed.setdefault(process.pid, monotonic())
+                self.start(name)
+
+    def end_producers(self):
+        for name in PRODUCERS:
+            self._kill(self.processes.pop(name).pid)
+
+    def undo(self, now):
+        """End the faults whose time is over."""
+        for due, action in [each for each in self._undo if each[0] <= now]:
+            self._undo.remove((due, action))
+            action()
+
+    def apply(self, fault):
+        """Do it; tell whether it could be done."""
+        try:
+            return getattr(self, fault.kind)(fault) is not False
+        except (RedisError, ProcessLookupError):
+            return False
+
+    def kill_child(self, fault):
+        return self._kill(self._child(fault))
+
+    def kill_worker(self, fault):
+        process = self.processes[_pick(WORKERS, fault)]
+        children = children_of(process.pid)
+        self._kill(process.pid)
+        for child in children:
+            self._kill(child)
+
+    def kill_producer(self, fault):
+        return self._kill(self.processes[_pick(PRODUCERS, fault)].pid)
+
+    def stall_worker(self, fault):
+        return self._stall(self.processes["threads"].pid, fault)
+
+    def stall_child(self, fault):
+        return self._stall(self._child(fault), fault)
+
+    def stall_producer(self, fault):
+        return self._stall(self.processes[_pick(PRODUCERS, fault)].pid, fault)
+
+    def cut_store(self, _fault):
+        self.store.cut()
+
+    def cut_broker(self, _fault):
+        self.broker.cut()
+
+    def block_store(self, fault):
+        self._block(self.store, fault)
+
+    def block_broker(self, fault):
+        self._block(self.broker, fault)
+
+    def refuse_store(self, fault):
+        refusing = self.store.refusing()
+        refusing.__enter__()
+        self.store.cut()
+        self._later(fault, lambda: refusing.__exit__(None, None, None))
+
+    def drop_store_reply(self, _fault):
+        self.store.drop_reply(b"EVALSHA")
+
+    def drop_broker_reply(self, _fault):
+        self.broker.drop_reply(b"LPUSH")
+
+    def restart_server(self, _fault):
+        self.server.kill()
+        self.server.start()
+
+    def lose_queue(self, _fault):
+        return bool(self.client.delete(QUEUE))
+
+    def lose_message(self, _fault):
+        return self.client.rpop(QUEUE) is not None
+
+    def double_messages(self, _fault):
+        """What waits, and what is under way."""
+        waiting = self.client.lrange(QUEUE, 0, 3)
+        waiting += [message[1] for message in map(_loads, self.client.hvals(UNACKED)) if message]
+        return bool(waiting and self.client.lpush(QUEUE, *waiting[:6]))
+
+    def lose_record(self, fault):
+        records = sorted(self.client.scan_iter(f"{RECORDS}*:rec:*", count=1000))
+        if not records:
+            return False
+        record = _pick(records, fault)
+        lost = self.journal.invoke("lose", record.decode()[-64:])
+        self.client.delete(record)
+        self.journal.write(e="ok", id=lost, sent=1, outcome="ok", seen=None)
+        return True
+
+    def heal(self):
+        """End every fault."""
+        self.undo(float("inf"))
+
+    def kill_all(self):
+        self.heal()
+        for process in self.processes.values():
+            children = children_of(process.pid)
+            process.kill()
+            process.wait()
+            for child in children:
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+
+    def _child(self, fault):
+        children = children_of(self.processes["prefork"].pid)
+        if not children:
+            raise ProcessLookupError
+        return _pick(children, fault)
+
+    def _kill(self, pid):
+        os.kill(pid, signal.SIGKILL)
+        self.killed[pid] = monotonic()
+
+    def _stall(self, pid, fault):
+        os.kill(pid, signal.SIGSTOP)
+
+        def go_on():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+        self._later(fault, go_on)
+
+    def _block(self, proxy, fault):
+        proxy.block()
+        self._later(fault, proxy.unblock)
+
+    def _later(self, fault, action):
+        self._undo.append((monotonic() + fault.lasts, action))
+
+
+def _pick(things, fault):
+    return things[int(fault.pick * len(things))]
+
+
+def _loads(text):
+    import json
+
+    message = json.loads(text)
+    return (None, json.dumps(message[0])) if message else None

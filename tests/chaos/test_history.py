@@ -1,0 +1,146 @@
+from itertools import count
+
+import pytest
+
+from tests.chaos.history import NEVER, Op, check
+
+_ids = count(1)
+FENCE = 1_000_000
+
+
+def op(verb, when, outcome=None, took=0.01, seen=None, **args):
+    returned = NEVER if outcome is None else when + took
+    return Op(f"op{next(_ids)}", verb, args, when, returned, outcome, seen)
+
+
+def admit(when, job, outcome="admitted", *, fp="f", force=False, **more):
+    return op("admit", when, outcome, job=job, fp=fp, force=force, max_attempts=3, queue_deadline=2.0, **more)
+
+
+def start(when, owner, outcome="granted", *, job="j", fp="f", fence=0, attempts=1, value=0, **more):
+    seen = None
+    if fence:
+        seen = {
+            "present": True,
+            "flight": "running",
+            "job": job,
+            "fence": fence,
+            "attempts": attempts,
+            "value": value,
+        }
+    return op("start", when, outcome, job=job, owner=owner, fp=fp, lease=3.0, seen=seen, **more)
+
+
+def complete(when, owner, outcome="ok", soft=60.0, **more):
+    return op("complete", when, outcome, owner=owner, soft=soft, **more)
+
+
+def renew(when, owner, outcome="ok"):
+    return op("renew", when, outcome, owner=owner, lease=3.0)
+
+
+def fail(when, owner, outcome="ok", kind="transient"):
+    return op("fail", when, outcome, owner=owner, kind=kind, after=0.1, quarantine=True)
+
+
+def read(when, flight="idle", job="j", owner="", fence=0, value=0, attempts=1, took=0.01):
+    seen = {
+        "present": True,
+        "flight": flight,
+        "job": job,
+        "owner": owner,
+        "fp": "f",
+        "fence": fence,
+        "value": value,
+        "attempts": attempts,
+    }
+    return op("read", when, "ok", seen=seen, took=took)
+
+
+A = admit(0, "j")
+S = start(1, "a", fence=FENCE)
+#: After the lease of S, a second owner.
+T = start(5, "b", fence=FENCE + 9, attempts=2)
+
+LEGAL = {
+    "one job": [A, S, renew(2, "a"), complete(3, "a"), admit(4, "k", "hit")],
+    "a duplicate": [A, admit(0.5, "k", "attached"), S, start(2, "b", "busy"), complete(3, "a")],
+    "two asks at once, told in the other order": [admit(0, "j", took=1), admit(0.1, "k", "attached")],
+    "takeover after the lease": [A, S, T, complete(6, "a", "fenced"), complete(7, "b")],
+    "late answer of an owner whom nobody replaced": [A, S, complete(9, "a")],
+    "renewed late, as nobody came": [A, S, renew(8, "a"), start(9, "b", "busy")],
+    "reaped meanwhile": [A, S, renew(5, "a", "fenced"), complete(6, "a")],
+    "a failure, and again": [A, S, fail(2, "a"), start(3, "b", fence=FENCE + 5, attempts=2)],
+    "an ask that was heard by the store alone": [admit(0, "j", None), admit(3, "k", "attached")],
+    "an ask that was never heard": [admit(0, "j", None), admit(1, "k"), start(2, "a", "superseded")],
+    "an answer whose reply was lost, told again": [A, S, complete(2, "a", None), complete(3, "a")],
+    "an answer of a killed worker, later": [
+        A,
+        S,
+        complete(2, "a", None),
+        read(9, "idle", "j", "a", FENCE, FENCE),
+    ],
+    "a fence that is told late": [A, start(1, "a", None), read(2, "running", "j", "a", FENCE)],
+    "lost and asked again": [A, S, op("lose", 2, "ok"), complete(3, "a", "absent"), admit(4, "k")],
+    "other payload fences the run": [A, S, admit(2, "k", fp="g"), complete(3, "a", "fenced")],
+    "stale, so asked again": [A, S, complete(2, "a", soft=1.0), admit(4, "k")],
+    "forced while it is fresh": [A, S, complete(2, "a"), admit(3, "k", force=True)],
+    "forgotten during the run": [A, S, op("invalidate", 2, "ok"), complete(3, "a", "fenced"), admit(4, "k")],
+    "a read beside the answer sees either": [
+        A,
+        S,
+        complete(2, "a", took=1),
+        read(2.1, "idle", "j", "a", FENCE, FENCE, took=0.1),
+    ],
+}
+
+ILLEGAL = {
+    "start during a live lease": [A, S, start(2, "b", fence=FENCE + 1, attempts=2)],
+    "start during a lease that was renewed": [A, S, renew(3, "a"), T],
+    "two owners complete": [A, S, T, complete(6, "b"), complete(7, "a")],
+    "an old owner completes during its successor's run": [A, S, T, complete(6, "a")],
+    "who never had the lease completes": [A, S, complete(2, "b")],
+    "an answer after it was forgotten": [A, S, op("invalidate", 2, "ok"), complete(3, "a")],
+    "an answer after another payload came": [A, S, admit(2, "k", fp="g"), complete(3, "a")],
+    "an answer into a record that is lost": [A, S, op("lose", 2, "ok"), complete(3, "a")],
+    "a lease that is prolonged after a takeover": [A, S, T, renew(6, "a")],
+    "asked twice while it is fresh": [A, S, complete(2, "a"), admit(3, "k")],
+    "two jobs admitted at once": [A, admit(1, "k")],
+    "an old job starts": [A, S, complete(2, "a", soft=0.1), start(4, "b", fence=FENCE + 1)],
+    "a job starts that nobody admitted": [start(1, "a", fence=FENCE)],
+    "a fence that does not rise": [A, S, start(5, "b", fence=FENCE, attempts=2)],
+    "old fence visible after a newer": [
+        A,
+        S,
+        T,
+        complete(6, "b"),
+        read(7, "idle", "j", "b", FENCE + 9, FENCE + 9, 2),
+        read(8, "idle", "j", "b", FENCE + 9, FENCE, 2),
+    ],
+    "a record that disappears": [A, S, op("read", 2, "ok", seen={"present": False})],
+    "an answer that disappears": [A, S, complete(2, "a"), read(3, "idle", "j", "a", FENCE, 0)],
+    "an attempt that is forgotten": [A, S, fail(2, "a"), start(3, "b", fence=FENCE + 5, attempts=1)],
+    "a failure of somebody else": [A, S, T, fail(6, "a")],
+    "a duplicate is sent again while the job is held": [A, S, admit(2, "k", "resend")],
+    "an attachment to nothing": [admit(1, "k", "attached")],
+}
+
+
+@pytest.mark.parametrize("ops", LEGAL.values(), ids=LEGAL)
+def test_history_of_a_record_that_keeps_its_rules_is_explained(ops):
+    assert check(ops) is None
+
+
+@pytest.mark.parametrize("ops", ILLEGAL.values(), ids=ILLEGAL)
+def test_history_that_breaks_a_rule_is_found_at_the_reply_that_breaks_it(ops):
+    violation = check([*ops, admit(20, "later", "attached")])
+
+    assert ops[-1].id == violation.ops[-1].id
+
+
+def test_who_only_looked_is_left_out_of_the_story():
+    looks = [read(1.2 + n / 10, "running", "j", "a", FENCE) for n in range(5)]
+
+    violation = check([A, S, *looks, complete(2, "b")])
+
+    assert ["admit", "start", "complete"] == [op.verb for op in violation.ops]
