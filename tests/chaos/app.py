@@ -14,7 +14,7 @@ from askonce.adapters import redis_store
 from askonce.adapters.celery_task import AskOnce, IdempotentTask
 from askonce.attempt import current_attempt
 from askonce.errors import Permanent, Transient
-from askonce.retry import RetryPolicy
+from askonce.spec import RetryPolicy
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.recording import Journal, RecordingStore, count_attempts
 

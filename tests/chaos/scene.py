@@ -1,5 +1,6 @@
 """Server, proxies, workers and producers of one run, and what can be done to them."""
 
+import json
 import os
 import signal
 import subprocess
@@ -36,9 +37,12 @@ class Scene:
         self.programs = PROGRAMS | {
             name: ("-m", "tests.chaos.asker", f"{seed} {name}", str(keys)) for name in PRODUCERS
         }
-        self.processes, self.orphans = {}, set()
-        self.killed, self.stalled = {}, []
-        self._undo = []
+        self.processes = {}
+        #: When each was killed, by its process id.
+        self.killed = {}
+        #: What ended although nobody killed it.
+        self.ended = []
+        self._undo, self._refused = [], False
         (folder / "history").mkdir()
 
     def __enter__(self):
@@ -78,12 +82,14 @@ class Scene:
         """Start again what has ended."""
         for name, process in self.processes.items():
             if process.poll() is not None:
-                self.killed.setdefault(process.pid, monotonic())
+                if process.pid not in self.killed:
+                    self.ended.append(f"{name} ended by itself with {process.returncode}")
                 self.start(name)
 
     def end_producers(self):
         for name in PRODUCERS:
-            self._kill(self.processes.pop(name).pid)
+            with suppress(ProcessLookupError):
+                self._kill(self.processes.pop(name).pid)
 
     def undo(self, now):
         """End the faults whose time is over."""
@@ -106,7 +112,8 @@ class Scene:
         children = children_of(process.pid)
         self._kill(process.pid)
         for child in children:
-            self._kill(child)
+            with suppress(ProcessLookupError):
+                self._kill(child)
 
     def kill_producer(self, fault):
         return self._kill(self.processes[_pick(PRODUCERS, fault)].pid)
@@ -133,10 +140,18 @@ class Scene:
         self._block(self.broker, fault)
 
     def refuse_store(self, fault):
-        refusing = self.store.refusing()
+        if self._refused:
+            return False
+        self._refused, refusing = True, self.store.refusing()
         refusing.__enter__()
         self.store.cut()
-        self._later(fault, lambda: refusing.__exit__(None, None, None))
+
+        def listen():
+            self._refused = False
+            refusing.__exit__(None, None, None)
+
+        self._later(fault, listen)
+        return True
 
     def drop_store_reply(self, _fault):
         self.store.drop_reply(b"EVALSHA")
@@ -157,7 +172,7 @@ class Scene:
     def double_messages(self, _fault):
         """What waits, and what is under way."""
         waiting = self.client.lrange(QUEUE, 0, 3)
-        waiting += [message[1] for message in map(_loads, self.client.hvals(UNACKED)) if message]
+        waiting += [json.dumps(json.loads(noted)[0]) for noted in self.client.hvals(UNACKED)]
         return bool(waiting and self.client.lpush(QUEUE, *waiting[:6]))
 
     def lose_record(self, fault):
@@ -191,8 +206,9 @@ class Scene:
         return _pick(children, fault)
 
     def _kill(self, pid):
-        os.kill(pid, signal.SIGKILL)
+        # Noted first: somebody may find it dead at once.
         self.killed[pid] = monotonic()
+        os.kill(pid, signal.SIGKILL)
 
     def _stall(self, pid, fault):
         os.kill(pid, signal.SIGSTOP)
@@ -213,10 +229,3 @@ class Scene:
 
 def _pick(things, fault):
     return things[int(fault.pick * len(things))]
-
-
-def _loads(text):
-    import json
-
-    message = json.loads(text)
-    return (None, json.dumps(message[0])) if message else None

@@ -1,0 +1,139 @@
+"""``python -m tests.chaos --seed 1 --seconds 20``: break things for a while, then judge what was answered.
+
+Exit codes: 0 every promise held, 1 one was broken (its history is printed), 2 usage.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from time import monotonic
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from askonce.adapters.redis_store import RedisStore
+from tests.chaos import checks, schedule
+from tests.chaos.mutants import MUTANTS
+from tests.chaos.recording import load
+from tests.chaos.scene import Scene
+
+KEYS, DRAIN_SECONDS, LOOK_SECONDS = 16, 90.0, 0.05
+
+
+@dataclass
+class Run:
+    faults: list = field(default_factory=list)  # done ones: (kind, from, to)
+    drained: bool = False
+    problems: list = field(default_factory=list)
+    said: str = ""
+
+    def note(self, fault, at):
+        self.faults.append((fault.kind, at, at + fault.lasts))
+
+
+def main(arguments=None):
+    options = _parse(arguments)
+    seconds = options.soak * 60 if options.soak else options.seconds
+    draw = schedule.soak if options.soak else schedule.chaos
+    faults = draw(options.seed, seconds)
+    if options.schedule:
+        print(*faults, sep="\n")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="askonce-chaos-") as folder:
+        run = execute(Path(options.keep or folder), options, faults, seconds)
+    print(*run.problems, run.said, sep="\n")
+    return 1 if run.problems else 0
+
+
+def execute(folder, options, faults, seconds):
+    run = Run()
+    folder.mkdir(exist_ok=True, parents=True)
+    with Scene(folder, options.seed, KEYS, mutant=options.mutant, recorded=not options.soak) as scene:
+        _break_things(scene, run, faults, seconds)
+        scene.end_producers()
+        run.drained = _drain(scene)
+        _judge(scene, run, options, seconds)
+    return run
+
+
+def _break_things(scene, run, faults, seconds):
+    began, to_do, never, minutes = monotonic(), list(faults), Event(), 0
+    while (now := monotonic()) < began + seconds:
+        scene.undo(now)
+        scene.keep_running()
+        while to_do and began + to_do[0].at <= now:
+            fault = to_do.pop(0)
+            at = monotonic()
+            if scene.apply(fault):
+                run.note(fault, at)
+        if (now - began) // 60 > minutes:
+            minutes += 1
+            print(f"minute {minutes}: {len(run.faults)} faults, {_calls(scene)} calls", flush=True)
+        never.wait(LOOK_SECONDS)
+    scene.heal()
+
+
+def _calls(scene):
+    with (scene.folder / "ledger.jsonl").open() as lines:
+        return sum('"call"' in line for line in lines)
+
+
+def _drain(scene):
+    """Wait until all that was asked for is done; nothing is broken any more."""
+    never, until = Event(), monotonic() + DRAIN_SECONDS
+    while monotonic() < until:
+        scene.keep_running()
+        try:
+            if checks.is_drained(scene.client):
+                return True
+        except RedisError:
+            pass
+        never.wait(0.2)
+    return False
+
+
+def _judge(scene, run, options, seconds):
+    by_key = load(scene.folder / "history")
+    ledger = checks.read_ledger(scene.folder / "ledger.jsonl")
+    lost_at = {
+        key: [op.invoked for op in ops if op.verb in ("lose", "invalidate")] for key, ops in by_key.items()
+    }
+    reasons, unexplained = checks.explain_calls(checks.Evidence(ledger, scene.killed, run.faults, lost_at))
+    with Redis.from_url(scene.server.url) as client:
+        lost = checks.lost_jobs(by_key, RedisStore(client, namespace="chaos"))
+    violations, undecided = checks.check_histories(by_key)
+    run.problems += [f"key {key[:8]}\n{violation}" for key, violation in violations.items()]
+    run.problems += [f"a call that nothing explains: {before}, then {after}" for before, after in unexplained]
+    if not options.soak:
+        run.problems += [f"a call nobody asked for: {call}" for call in checks.uncalled_for(ledger, by_key)]
+    run.problems += [f"lost: {key[:8]} {record}" for key, record in lost]
+    run.problems += [f"an older answer after a newer: {op}" for _, op in checks.fences_that_went_back(by_key)]
+    run.problems += scene.ended
+    run.problems += [f"left over: {name}" for name in checks.leftovers(scene.client)]
+    if not run.drained:
+        run.problems.append(f"not done after {DRAIN_SECONDS:.0f} s without faults")
+    kinds = Counter(kind for kind, _, _ in run.faults)
+    run.said = (
+        f"seed {options.seed}: {seconds:.0f} s, {sum(map(len, by_key.values()))} operations,"
+        f" {len(by_key)} keys ({undecided} undecided), {len(ledger.calls)} calls, faults {dict(kinds)},"
+        f" surplus calls {dict(reasons)}, {len(lost)} lost, {len(run.problems)} problems"
+    )
+
+
+def _parse(arguments):
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--soak", type=float, default=0.0, metavar="MINUTES", help="the long, plain schedule")
+    parser.add_argument("--mutant", choices=MUTANTS, default="", help="break a script first: must be found")
+    parser.add_argument("--schedule", action="store_true", help="print the faults of this seed and end")
+    parser.add_argument("--keep", default="", metavar="FOLDER", help="keep history, ledger and logs here")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
