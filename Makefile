@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-all mutants bench lock
+.PHONY: help setup demo check test test-all mutants chaos soak bench lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,13 +35,17 @@ check: setup ## Lint, types, import contracts
 	$(BIN)/lint-imports
 
 test: setup ## Everything that needs no more than Python
-	$(BIN)/python -m pytest -m "not redis and not servers and not bench"
+	$(BIN)/python -m pytest -m "not redis and not servers and not bench and not chaos"
 
-test-all: setup ## Also what needs a redis-server binary, or several servers
-	$(BIN)/python -m pytest -m "redis or servers"
+test-all: setup ## Also what needs a redis-server binary, several servers, or ten minutes of chaos
+	$(BIN)/python -m pytest -m "redis or servers or chaos"
 
 mutants: setup ## Break each guard and name who notices: the model, a test (about a minute)
 	@$(BIN)/python -m tests.mutants
+chaos: setup ## Break things for a while, judge what was answered: SEED=1 SECONDS=20
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --seconds $(or $(SECONDS),20)
+soak: setup ## Kill a process every 3 s for long, count what it cost: SEED=1 MINUTES=60
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --soak $(or $(MINUTES),60)
 
 bench: setup ## Measure against plain Celery, celery-once and celery-singleton (minutes)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.txt

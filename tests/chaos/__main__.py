@@ -104,7 +104,7 @@ def _judge(scene, run, options, seconds):
     }
     reasons, unexplained = checks.explain_calls(checks.Evidence(ledger, scene.killed, run.faults, lost_at))
     with Redis.from_url(scene.server.url) as client:
-        lost = checks.lost_jobs(by_key, RedisStore(client, namespace="chaos"))
+        lost = checks.lost_jobs(by_key, RedisStore(client, namespace="chaos"), client)
     violations, undecided = checks.check_histories(by_key)
     run.problems += [f"key {key[:8]}\n{violation}" for key, violation in violations.items()]
     run.problems += [f"a call that nothing explains: {before}, then {after}" for before, after in unexplained]
@@ -120,7 +120,8 @@ def _judge(scene, run, options, seconds):
     run.said = (
         f"seed {options.seed}: {seconds:.0f} s, {sum(map(len, by_key.values()))} operations,"
         f" {len(by_key)} keys ({undecided} undecided), {len(ledger.calls)} calls, faults {dict(kinds)},"
-        f" surplus calls {dict(reasons)}, {len(lost)} lost, {len(run.problems)} problems"
+        f" surplus calls {dict(reasons)}, {len(lost)} lost, {scene.fell} workers fell with their broker,"
+        f" {len(run.problems)} problems"
     )
 
 

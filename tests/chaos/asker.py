@@ -7,7 +7,7 @@ from threading import Event
 
 from askonce.errors import JobError
 from askonce.key import identify
-from tests.chaos.app import ask, once
+from tests.chaos.app import RECORDED, ask, once
 
 
 def main(seed, keys):
@@ -22,7 +22,7 @@ def main(seed, keys):
         with suppress(JobError):
             if act < 0.25:
                 producer.store.read([identify(ask.job_spec, payload).key])
-            elif act < 0.27:
+            elif act < 0.27 and RECORDED:
                 producer.store.invalidate(identify(ask.job_spec, payload).key)
             else:
                 ask.enqueue(payload, force=act < 0.31)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tests.chaos.history import Undecided, check
 from tests.chaos.scene import QUEUE, RECORDS, UNACKED
 
-#: Faults that keep a worker from the store: (kind, seconds that it lasts beyond its end).
+#: Faults that keep a worker from the store.
 OUTAGES = (
     "block_store",
     "refuse_store",
@@ -110,14 +110,15 @@ def check_histories(by_key):
     return violations, undecided
 
 
-def lost_jobs(by_key, store):
+def lost_jobs(by_key, store, client):
     """Keys that were asked for and have neither an answer nor a failure, without a fault that says why."""
-    asked = [key for key, ops in by_key.items() if any(op.outcome == "admitted" for op in ops)]
-    lost = []
-    for key, record in zip(asked, store.read(asked), strict=True):
+    asked = {key for key, ops in by_key.items() if any(op.outcome == "admitted" for op in ops)}
+    asked |= {name.decode()[-64:] for name in client.scan_iter(f"{RECORDS}*:rec:*", count=1000)}
+    lost, keys = [], sorted(asked)
+    for key, record in zip(keys, store.read(keys), strict=True):
         ended = record.flight == "idle" and (record.value is not None or record.failure is not None)
-        forgotten = record.flight == "idle" and any(op.verb in ("lose", "invalidate") for op in by_key[key])
-        if not (ended or forgotten):
+        gone = any(op.verb in ("lose", "invalidate") for op in by_key.get(key, ()))
+        if not (ended or (gone and record.flight == "idle")):
             lost.append((key, record))
     return lost
 

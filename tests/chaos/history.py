@@ -7,7 +7,7 @@ reply nobody got may have taken effect at any later time, once, or never.
 
 from typing import NamedTuple
 
-from tests.chaos.model import NEVER, Bounds, State, observe, steps
+from tests.chaos.model import NEVER, Bounds, State, steps
 
 #: States and orders looked at for one reply before the checker gives up.
 LIMIT = 20_000
@@ -130,7 +130,7 @@ def _take(state, bounds, op, latest):
             if (step.state, step.bounds[1:]) != (state, bounds[1:]):
                 yield step.state, step.bounds
         elif step.outcome == op.outcome:
-            left = observe(step.state, op)
+            left = _observe(step.state, op)
             if left is not None:
                 yield left, step.bounds
 
@@ -141,3 +141,28 @@ def _add(known, configuration, bounds):
     after = bounds if before is None else before.merge(bounds)
     known[configuration] = after
     return after != before
+
+
+def _observe(state, op):
+    """What is left of *state* after what *op* was told of it; None where that cannot be."""
+    seen = op.seen
+    if seen is None or not seen["present"]:
+        # A verb that discloses nothing says nothing; `read` says that there is no record.
+        return None if op.verb == "read" and state.present else state
+    if not state.present or (state.flight, state.job) != (seen["flight"], seen["job"]):
+        return None
+    if state.flight != "idle" and state.attempts != seen["attempts"]:
+        return None
+    if op.verb == "read" and (state.owner, state.fingerprint) != (seen["owner"], seen["fp"]):
+        return None
+    return _bind(state, seen)
+
+
+def _bind(state, seen):
+    told = seen["fence"]
+    if state.fence != told and (state.fence >= 0 or told < -state.fence):
+        return None
+    value = told if state.value == state.fence else state.value
+    if bool(value) != bool(seen["value"]) or (value > 0 and value != seen["value"]):
+        return None
+    return state._replace(fence=told, value=seen["value"])

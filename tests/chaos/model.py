@@ -285,28 +285,3 @@ def lose(m):
 VERBS = {
     verb.__name__: verb for verb in (read, admit, start, renew, complete, fail, release, invalidate, lose)
 }
-
-
-def observe(state, op):
-    """What is left of *state* after what *op* was told of it; None where that cannot be."""
-    seen = op.seen
-    if seen is None or not seen["present"]:
-        # A verb that discloses nothing says nothing; `read` says that there is no record.
-        return None if op.verb == "read" and state.present else state
-    if not state.present or (state.flight, state.job) != (seen["flight"], seen["job"]):
-        return None
-    if state.flight != "idle" and state.attempts != seen["attempts"]:
-        return None
-    if op.verb == "read" and (state.owner, state.fingerprint) != (seen["owner"], seen["fp"]):
-        return None
-    return _bind(state, seen)
-
-
-def _bind(state, seen):
-    told = seen["fence"]
-    if state.fence != told and (state.fence >= 0 or told < -state.fence):
-        return None
-    value = told if state.value == state.fence else state.value
-    if bool(value) != bool(seen["value"]) or (value > 0 and value != seen["value"]):
-        return None
-    return state._replace(fence=told, value=seen["value"])
