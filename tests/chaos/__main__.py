@@ -116,10 +116,11 @@ def _judge(scene, run, options, seconds):
     run.problems += [f"left over: {name}" for name in checks.leftovers(scene.client)]
     if not run.drained:
         run.problems.append(f"not done after {DRAIN_SECONDS:.0f} s without faults")
+    keys = {call.key for call in ledger.calls} | by_key.keys()
     kinds = Counter(kind for kind, _, _ in run.faults)
     run.said = (
         f"seed {options.seed}: {seconds:.0f} s, {sum(map(len, by_key.values()))} operations,"
-        f" {len(by_key)} keys ({undecided} undecided), {len(ledger.calls)} calls, faults {dict(kinds)},"
+        f" {len(keys)} keys ({undecided} undecided), {len(ledger.calls)} calls, faults {dict(kinds)},"
         f" surplus calls {dict(reasons)}, {len(lost)} lost, {scene.fell} workers fell with their broker,"
         f" {len(run.problems)} problems"
     )
