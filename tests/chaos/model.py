@@ -231,9 +231,10 @@ def complete(m):
         yield m.step("absent")
     elif s.owner != m.args["owner"]:
         yield m.step("fenced")
-    elif s.flight == "idle":
+    elif s.flight == "idle" and s.failure not in ("quarantined", "undeliverable"):
         yield m.step("ok" if s.value and s.value == s.fence else "fenced")
     else:
+        # Also of a job that was given up while its last owner stood still.
         stale = m.after(m.args["soft"])
         yield m.step("ok", stale=stale, value=s.fence, flight="idle", rests=False, **NO_FAILURE)
 

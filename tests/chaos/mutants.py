@@ -4,7 +4,6 @@ MUTANTS = {
     "complete forgets the owner": ("complete", "if r.own ~= ARGV[1] then return 'fenced' end", ""),
     "start forgets the lease": ("start", "if NOW < r.dl then return reply('busy', r) end", ""),
     "start forgets the job": ("start", "if r.job ~= job then", "if false then"),
-    "renew forgets the owner": ("renew", "r.own ~= ARGV[1] or ", ""),
     "admit forgets the answer": ("admit", "if fresh then return reply('hit', r) end", ""),
     "the fence stands still": ("start", "fen = math.max(r.fen + 1, NOW_US)", "fen = math.max(r.fen, 1)"),
 }

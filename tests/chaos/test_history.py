@@ -85,6 +85,18 @@ LEGAL = {
     "other payload fences the run": [A, S, admit(2, "k", fp="g"), complete(3, "a", "fenced")],
     "stale, so asked again": [A, S, complete(2, "a", soft=1.0), admit(4, "k")],
     "forced while it is fresh": [A, S, complete(2, "a"), admit(3, "k", force=True)],
+    "given up while its last owner stood still": [
+        A,
+        *(
+            each
+            for n in range(2)
+            for each in (start(n, f"{n}", fence=FENCE + n, attempts=n + 1), fail(n + 0.5, f"{n}"))
+        ),
+        start(3, "c", fence=FENCE + 5, attempts=3),
+        admit(8, "k", "negative"),
+        complete(9, "c"),
+        admit(10, "l", "hit"),
+    ],
     "forgotten during the run": [A, S, op("invalidate", 2, "ok"), complete(3, "a", "fenced"), admit(4, "k")],
     "a read beside the answer sees either": [
         A,
