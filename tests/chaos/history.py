@@ -87,7 +87,8 @@ def _search(ops, limit):
         explained = _explain(known, pending, n, time, limit)
         if not explained:
             prefix = [op for op in ops if op.invoked <= time]
-            return Violation(sorted(_cut(prefix, time), key=_order), sorted({state for _, state in known}))
+            others = [op for op in _cut(prefix, time) if op.id != ops[n].id]
+            return Violation([*others, ops[n]], sorted({state for _, state in known}))
         del pending[n]
         known = explained
     return None
@@ -98,10 +99,6 @@ def _cut(prefix, time):
     return [
         op if op.returned <= time else op._replace(returned=NEVER, outcome=None, seen=None) for op in prefix
     ]
-
-
-def _order(op):
-    return op.returned, op.invoked
 
 
 def _explain(known, pending, wanted, latest, limit):

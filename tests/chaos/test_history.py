@@ -156,3 +156,11 @@ def test_who_only_looked_is_left_out_of_the_story():
     violation = check([A, S, *looks, complete(2, "b")])
 
     assert ["admit", "start", "complete"] == [op.verb for op in violation.ops]
+
+
+def test_story_ends_with_the_reply_that_cannot_be_although_others_were_never_heard():
+    wrong = complete(4, "b")
+
+    violation = check([A, S, renew(2, "a", None), wrong])
+
+    assert wrong.id == violation.ops[-1].id
