@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Event as Signal
 from typing import TYPE_CHECKING
@@ -113,8 +114,17 @@ class Executor:
             # Not to_result: a value in a foreign codec must not cost the lease that was just granted.
             stale=readable(delivery.key, delivery.job, record.value, "stale"),
             reference=record.checkpoint,
-            checkpoint=lambda reference: _ignore(self.store.checkpoint(delivery.key, owner, reference)),
+            checkpoint=lambda reference: self._checkpoint(delivery.key, owner, reference),
         )
+
+    def _checkpoint(self, key: str, owner: str, reference: str) -> None:
+        """Keep *reference* if that is possible.
+
+        It is advice: a fenced owner learns of it when it completes, and a store that is away must not cost
+        a call that is paid.
+        """
+        with suppress(StoreUnavailable):
+            self.store.checkpoint(key, owner, reference)
 
     def _complete(
         self, delivery: Delivery, attempt: Attempt, lease: Lease, answer: tuple[Answer, bytes], seconds: float
@@ -235,7 +245,3 @@ def _spent(error: CallFailed | None) -> dict[str, object]:
     """What a failed call cost all the same: an answer that was paid for and could not be used."""
     data = error.data if error else {}
     return {name: data[name] for name in ("usage", "cost_usd", "maybe_billed") if data.get(name)}
-
-
-def _ignore(_written: Write) -> None:
-    """A checkpoint is advice: a fenced owner learns of it when it completes."""
