@@ -190,12 +190,12 @@ class MemoryStore(DeadListing):
             self._quarantine(key, record, failure.reason)
         else:
             failed = record.fail(failure.kind, failure.reason, now + failure.keep)
-            record.not_before, record.checkpoint = now + failure.after, ""
+            record.not_before = now + failure.after
             if failure.kind == "transient" and not spent:
                 failed.until += failure.after
                 record.flight, record.deadline, record.resent = "queued", now + failure.after, 0
             else:
-                record.flight, record.payload = "idle", b""
+                record.flight, record.payload, record.checkpoint = "idle", b"", ""
             if failure.kind == "fallback":
                 failed.data, failed.meta = failure.data, failure.meta
             self._wake(key)

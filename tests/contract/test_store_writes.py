@@ -126,23 +126,6 @@ def test_renewing_many_leases_answers_each(scene):
     assert (9.0, 30.0) == (scene.read().deadline_in, neighbour.read().deadline_in)
 
 
-def test_checkpoint_is_seen_by_the_next_owner(scene):
-    scene.run("owner-1")
-    scene.checkpoint("owner-1", "resp-42")
-    scene.clock.advance(30)
-
-    assert "resp-42" == scene.start("owner-2").record.checkpoint
-
-
-@pytest.mark.parametrize("end", ["complete", "fail"])
-def test_checkpoint_is_forgotten_with_its_run(scene, end):
-    scene.run()
-    scene.checkpoint()
-    getattr(scene, end)()
-
-    assert "" == scene.read().checkpoint
-
-
 def test_released_job_starts_at_once_and_its_attempt_does_not_count(scene):
     scene.run("owner-1")
 

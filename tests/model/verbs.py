@@ -175,12 +175,10 @@ def _fail(record, limits, kind, reason, *, rests, quarantine):
     spent = record.attempts >= limits.attempts
     if kind == "transient" and spent and quarantine:
         return _quarantine(record, reason)
-    failed = record._replace(
-        failure=Failure(kind, reason, record.job, record.owner), resting=rests, reference=False
-    )
+    failed = record._replace(failure=Failure(kind, reason, record.job, record.owner), resting=rests)
     if kind == "transient" and not spent:
         return failed._replace(flight="queued", over=not rests, resent=0)
-    return failed._replace(flight="idle", over=False)
+    return failed._replace(flight="idle", over=False, reference=False)
 
 
 def release(record, owner):

@@ -67,6 +67,33 @@ def test_takeover_sees_the_reference_that_the_stalled_run_left(scene, running):
     assert seen == ["resp_7"]
 
 
+def test_next_attempt_sees_the_reference_of_the_one_that_failed(scene):
+    scene.ask()
+    seen = []
+
+    def body():
+        seen.append(current_attempt().reference)
+        current_attempt().checkpoint(f"resp_{current_attempt().number}")
+        raise Transient("timeout")
+
+    for _ in range(2):
+        scene.work(body)
+        scene.clock.advance(scene.spec.retry.cap)
+
+    assert seen == ["", "resp_1"]
+
+
+def test_store_that_is_away_at_a_checkpoint_does_not_cost_the_call(scene):
+    scene.ask()
+    failing = scene.fail_on("checkpoint")
+
+    executed = scene.work(lambda: [current_attempt().checkpoint("resp_7"), scene.answer][1])
+
+    assert failing.calls == 1
+    assert isinstance(executed, Computed)
+    assert scene.read().value is not None
+
+
 def test_fenced_body_may_checkpoint_without_harm(scene, running):
     scene.ask()
     late = running(lambda body: scene.work(lambda: [body(), current_attempt().checkpoint("old")]))

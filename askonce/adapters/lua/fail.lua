@@ -1,4 +1,5 @@
--- fail: record why there is no answer; an answer of an earlier run is left as it is.
+-- fail: record why there is no answer; an answer of an earlier run is left as it is, and so is the provider's
+-- reference while the job goes on: only the body knows whether the call it names is spent.
 -- KEYS record, index   ARGV owner, kind, reason, after, keep, quarantine (0, 1), fallback, meta
 -- returns reply(ok | fenced | absent)
 local owner, kind, reason, after, keep = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -13,7 +14,7 @@ if kind == 'transient' and spent and ARGV[6] == '1' then
   quarantine(r, reason)
 elseif kind == 'transient' and not spent then
   fail(r, kind, reason, after + keep)
-  set(r, {fl = 'queued', nx = NOW + after, dl = NOW + after, rep = 0, ref = ''})
+  set(r, {fl = 'queued', nx = NOW + after, dl = NOW + after, rep = 0})
 else
   fail(r, kind, reason, keep)
   clear(r, {}, {'env', 'ref'})
