@@ -5,6 +5,9 @@ A call leaves two lines. Between them it is in flight; a server that was killed 
     begun ──> ended status=200 delivered=true     answered, the client has it
           ├─> ended status=200 delivered=false    answered and paid, but the client had gone away
           └─> ended status>=400                   refused
+
+A response made in the background ends when it is made, delivered if its client heard its id; whoever looks
+at it makes no call.
 """
 
 import hashlib

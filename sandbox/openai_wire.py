@@ -33,6 +33,8 @@ class Question:
     text: str
     schema_name: str
     schema: Mapping[str, object] | None
+    #: Whether the answer is made after the reply, for the client to come for.
+    background: bool = False
 
     @property
     def content(self) -> str:
@@ -66,7 +68,8 @@ def question_in(path: str, raw: bytes) -> Question:
     """Read a request.
 
     Raises:
-        BadRequest: It is no JSON object, asks for streaming, or lacks the model or the input.
+        BadRequest: It is no JSON object, asks for streaming, lacks the model or the input, or asks for a
+            response in the background that must not be stored.
     """
     try:
         body = json.loads(raw)
@@ -79,6 +82,8 @@ def question_in(path: str, raw: bytes) -> Question:
         raise BadRequest("Missing required parameter: model, and input or messages.")
     if body.get("stream"):
         raise BadRequest("This service does not stream.")
+    if body.get("background") and body.get("store") is False:
+        raise BadRequest("Background responses must be stored.")
     return _responses_question(body) if path == RESPONSES_PATH else _chat_question(body)
 
 
@@ -91,6 +96,18 @@ def answered(path: str, question: Question, text: str, at: int) -> Reply:
         input_tokens=question.tokens,
         output_tokens=tokens_of(text),
     )
+
+
+def waiting(question: Question, at: int) -> Body:
+    """Shape the response to `question` that is only accepted, at `at` (unix seconds)."""
+    body = {**_response(question, "", at), "status": "queued", "completed_at": None, "output": []}
+    return {**body, "usage": None, "background": True, "store": True}
+
+
+def failed(accepted: Body) -> Body:
+    """Shape the end of an accepted response that could not be made."""
+    error = {"code": "server_error", "message": "The server had an error while processing your request."}
+    return {**accepted, "status": "failed", "error": error}
 
 
 def refused(
@@ -153,6 +170,7 @@ def _question(
         text=text,
         schema_name=_text(wanted.get("name")),
         schema=_object(wanted.get("schema")) or None,
+        background=body.get("background") is True,
     )
 
 

@@ -6,7 +6,9 @@ Start it with `python -m sandbox.stand_in --ledger DIR`; one JSON line on stdout
 
     GET  /healthz                200
     GET  /customers/{id}         200, 404, or at the failure rate 503
-    POST /v1/responses           200, 400, 401, 429, or at the failure rate 503 and 429
+    POST /v1/responses           200, 400, 401, 429, or at the failure rate 503 and 429;
+                                 with `background` 200 at once, and at the failure rate it fails later
+    GET  /v1/responses/{id}      200, 401, 404, 429; for what was created in the background; not in the ledger
     POST /v1/chat/completions    the same
     GET  /control                settings and number of calls held; `?held=N&seconds=S` waits for N of them
     POST /control                changes the settings it is given
@@ -29,6 +31,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from sandbox import extractive, openai_wire
+from sandbox.background import Responses
 from sandbox.controls import BadSetting, Controls, Settings, luck
 from sandbox.ledger import Call, LedgerWriter, content_of
 from sandbox.openai_wire import BadRequest, Question, Reply
@@ -51,6 +54,7 @@ class StandIn(ThreadingHTTPServer):
         self.customers = _read_customers(customers)
         self.customer_calls = LedgerWriter(ledger, "customers")
         self.model_calls = LedgerWriter(ledger, "openai")
+        self.responses = Responses()
 
     @property
     def url(self) -> str:
@@ -82,6 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(_state(self.server.controls, parse_qs(address.query)))
             case ["customers", asked] if asked:
                 self._look_up(unquote(asked))
+            case ["v1", "responses", asked] if asked:
+                refusal = openai_wire.refused_key(self.headers.get("Authorization"))
+                self._send(refusal or self.server.responses.retrieve(unquote(asked)))
             case _:
                 self._send(_not_found(self.path))
 
@@ -113,15 +120,34 @@ class _Handler(BaseHTTPRequestHandler):
             reply = refusal or openai_wire.refused(HTTPStatus.BAD_REQUEST, str(exc), "invalid_request_error")
         else:
             call = calls.begun(question.content)
-            reply = refusal or self._answer(question, call)
+            if question.background and refusal is None:
+                self._create(question, call)
+                return
+            reply = refusal or self._answer(self.path, question, call)
         self._finish(calls, call, reply)
 
-    def _answer(self, question: Question, call: Call) -> Reply:
+    def _create(self, question: Question, call: Call) -> None:
+        """Reply at once and answer later; a client that is gone before the reply can never come for it."""
+        responses = self.server.responses
+        body = responses.create(question, int(time.time()))
+        reply = self._bytes(Reply(status=HTTPStatus.OK, body=body))
+        delivered = self._arrives(reply[:-1])
+
+        def ended(made: Reply) -> None:
+            self._end(self.server.model_calls, call, made, delivered=delivered)
+
+        # By then the connection may be asking for something else.
+        path = self.path
+        making = (body, lambda: self._answer(path, question, call), ended)
+        threading.Thread(target=responses.make, args=making, name="response", daemon=True).start()
+        self._release(reply, delivered=delivered)
+
+    def _answer(self, path: str, question: Question, call: Call) -> Reply:
         if not self.server.controls.let_through(call):
             return _overloaded(call)
         said = extractive.answer(question.text, question.schema)
         text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-        return openai_wire.answered(self.path, question, text, int(time.time()))
+        return openai_wire.answered(path, question, text, int(time.time()))
 
     def _finish(self, calls: LedgerWriter, call: Call, reply: Reply) -> None:
         """Answer, and tell the ledger whether somebody was there to hear it.
@@ -134,6 +160,10 @@ class _Handler(BaseHTTPRequestHandler):
         """
         answer = self._bytes(reply)
         delivered = self._arrives(answer[:-1])
+        self._end(calls, call, reply, delivered=delivered)
+        self._release(answer, delivered=delivered)
+
+    def _end(self, calls: LedgerWriter, call: Call, reply: Reply, *, delivered: bool) -> None:
         calls.ended(
             call,
             status=reply.status,
@@ -141,6 +171,9 @@ class _Handler(BaseHTTPRequestHandler):
             input_tokens=reply.input_tokens,
             output_tokens=reply.output_tokens,
         )
+
+    def _release(self, answer: bytes, *, delivered: bool) -> None:
+        """Send the last byte, which `_arrives` was not given."""
         if delivered:
             self.wfile.write(answer[-1:])
         else:
