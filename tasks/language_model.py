@@ -13,27 +13,25 @@ Retrying is the engine's business, so the client never does.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
-from askonce.errors import CallFailed, Configuration, Transient
+from askonce.errors import Configuration, Transient
 from askonce.record import Answer
-from tasks.call_errors import from_status, parse_retry_after, with_spending
-from tasks.model_reply import Flavour, read
-from tasks.settings import SettingsInvalid
+from tasks.call_errors import with_spending
+from tasks.model_reply import read
+from tasks.openai_errors import failure_of
+from tasks.settings import OPENAI_URL, SettingsInvalid, is_openai
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import openai
 
     from tasks.settings import Settings
 
-_OPENAI_URL: Final = "https://api.openai.com/v1"
 #: A service that cannot be reached shows it within this many seconds; only the answer takes long.
 _CONNECT_SECONDS: Final = 5.0
-
-#: The service behind the gateway may have finished, and charged, after the gateway gave up.
-_GATEWAY_GAVE_UP: Final = frozenset({502, 504})
 
 
 class LanguageModel:
@@ -44,9 +42,9 @@ class LanguageModel:
 
         A missing key is reported by ``ask``: a worker must start to be able to say so.
         """
-        self._model = settings.openai_model
-        self._host = urlsplit(settings.openai_base_url or _OPENAI_URL).hostname or ""
-        self._flavour = self._choose_flavour(settings)
+        self.name, self.timeout = settings.openai_model, settings.llm_timeout
+        self._is_openai = is_openai(settings.openai_base_url)
+        self._flavour = settings.llm_flavour()
         self._client = client or _build_client(settings)
 
     def ask(self, *, instructions: str, text: str, schema: type[BaseModel]) -> Answer:
@@ -55,43 +53,78 @@ class LanguageModel:
         Raises:
             CallFailed: ``usage`` and ``cost_usd`` are among its data if the service answered.
         """
-        reply = read(self._send(instructions, text, schema), self._flavour)
+        return self.judge(self.send(instructions, text, schema), schema)
+
+    def send(
+        self, instructions: str, text: str, schema: type[BaseModel], *, background: bool = False
+    ) -> bytes:
+        """Return the body of the service's reply; in the *background* it may only tell an id.
+
+        Raises:
+            CallFailed: the service gave none.
+        """
+        if self._flavour == "chat":
+            return self._call(lambda client: self._send_chat(client, instructions, text, schema))
+        return self._call(
+            lambda client: self._send_responses(client, instructions, text, schema, background=background)
+        )
+
+    def retrieve(self, response: str, seconds: float) -> bytes:
+        """Return the body of a response as it is now; *seconds* is how long to wait for the reply.
+
+        Raises:
+            CallFailed: the service gave none.
+        """
+        return self._call(
+            lambda client: (
+                client.responses.with_raw_response.retrieve(response, timeout=seconds).http_response.content
+            )
+        )
+
+    def judge(self, content: bytes, schema: type[BaseModel]) -> Answer:
+        """Return the answer that a body holds.
+
+        Raises:
+            CallFailed: there is none that fits the *schema*; with its usage and cost.
+        """
+        reply = read(content, self._flavour)
         value = _validated(schema, reply.text) if reply.failure is None else None
         if value is None:
             failure = reply.failure or Transient("malformed_answer", maybe_billed=True)
             raise with_spending(failure, usage=reply.usage, cost_usd=reply.cost_usd)
         return Answer(value=value, cost_usd=reply.cost_usd, usage=reply.usage)
 
-    def _choose_flavour(self, settings: Settings) -> Flavour:
-        if settings.llm_api != "auto":
-            return settings.llm_api
-        return "responses" if self._is_openai() else "chat"
-
-    def _is_openai(self) -> bool:
-        return self._host == "api.openai.com" or self._host.endswith(".api.openai.com")
-
-    def _send(self, instructions: str, text: str, schema: type[BaseModel]) -> bytes:
+    def _call(self, send: Callable[[openai.OpenAI], bytes]) -> bytes:
         if self._client is None:
             raise Configuration("no_api_key")
         import openai
 
-        send = self._send_chat if self._flavour == "chat" else self._send_responses
         try:
-            return send(self._client, instructions, text, schema)
+            return send(self._client)
         except openai.APIError as exc:
-            failure = _failure(exc)
+            failure = failure_of(exc)
         # Outside the handler: a chained vendor error would carry the request and the provider's text.
         raise failure
 
     def _send_responses(
-        self, client: openai.OpenAI, instructions: str, text: str, schema: type[BaseModel]
+        self,
+        client: openai.OpenAI,
+        instructions: str,
+        text: str,
+        schema: type[BaseModel],
+        *,
+        background: bool,
     ) -> bytes:
+        from openai import omit
+
         raw = client.responses.with_raw_response.create(
-            model=self._model,
+            model=self.name,
             instructions=instructions,
             input=text,
-            # The service keeps what it is asked for at least a month unless told not to.
-            store=False,
+            # The service keeps what it is asked for at least a month unless told not to; only what it
+            # keeps can be made in the background.
+            store=background,
+            background=True if background else omit,
             text={
                 "format": {
                     "type": "json_schema",
@@ -109,10 +142,10 @@ class LanguageModel:
         from openai import omit
 
         raw = client.chat.completions.with_raw_response.create(
-            model=self._model,
+            model=self.name,
             messages=[{"role": "system", "content": instructions}, {"role": "user", "content": text}],
             # Compatible services may refuse fields that they do not know.
-            store=False if self._is_openai() else omit,
+            store=False if self._is_openai else omit,
             response_format={
                 "type": "json_schema",
                 "json_schema": {
@@ -137,33 +170,10 @@ def _build_client(settings: Settings) -> openai.OpenAI | None:
 
     return openai.OpenAI(
         api_key=key,
-        base_url=settings.openai_base_url or _OPENAI_URL,
+        base_url=settings.openai_base_url or OPENAI_URL,
         timeout=openai.Timeout(settings.llm_timeout, connect=min(_CONNECT_SECONDS, settings.llm_timeout)),
         max_retries=0,
     )
-
-
-def _failure(exc: openai.APIError) -> CallFailed:
-    """Map the vendor's errors; the one table of this adapter."""
-    import openai
-
-    match exc:
-        case openai.APITimeoutError():
-            return Transient("timeout", maybe_billed=_was_sent(exc))
-        case openai.APIConnectionError():
-            return Transient("connection", maybe_billed=_was_sent(exc))
-        case openai.APIStatusError():
-            wish = parse_retry_after(exc.response.headers)
-            billed = exc.status_code in _GATEWAY_GAVE_UP
-            return from_status(exc.status_code, code=exc.code, retry_after=wish, maybe_billed=billed)
-        case _:
-            return Transient("client_error", maybe_billed=True)
-
-
-def _was_sent(exc: openai.APIConnectionError) -> bool:
-    import httpx2
-
-    return not isinstance(exc.__cause__, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout))
 
 
 def _validated(schema: type[BaseModel], text: str) -> dict[str, object] | None:

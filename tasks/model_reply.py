@@ -50,6 +50,23 @@ class Reply:
     cost_usd: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Which response a body tells of, and whether that is still under way."""
+
+    #: Whatever the service gave as its id; empty where it gave no text.
+    response: str
+    pending: bool
+
+
+def standing(content: bytes) -> Standing:
+    """Return how a response stands; a body that tells of none is no end of it."""
+    body = _decoded(content)
+    response = _at(body, "id")
+    pending = not isinstance(body, dict) or _at(body, "status") in ("queued", "in_progress")
+    return Standing(response if isinstance(response, str) else "", pending)
+
+
 def read(content: bytes, flavour: Flavour) -> Reply:
     """Return what is in the body, whatever shape it is in; never raises."""
     body = _decoded(content)

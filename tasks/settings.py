@@ -9,7 +9,14 @@ from pathlib import Path  # noqa: TC003  # pydantic reads the annotation
 from typing import Annotated, Literal, Self
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -21,6 +28,8 @@ Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 CallSeconds = Annotated[float, Field(gt=0, le=3_000, allow_inf_nan=False)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+")]
 Bytes = Annotated[int, Field(gt=0)]
+
+OPENAI_URL = "https://api.openai.com/v1"
 
 
 class Settings(BaseSettings):
@@ -52,6 +61,7 @@ class Settings(BaseSettings):
     openai_base_url: HttpUrl | None = None
     openai_model: Annotated[str, Field(min_length=1)] = "gpt-6-luna"
     llm_api: Literal["responses", "chat", "auto"] = "auto"
+    llm_background: bool = False
     llm_timeout: CallSeconds = 45.0
     llm_max_input_chars: Bytes = 400_000
 
@@ -101,6 +111,19 @@ class Settings(BaseSettings):
                 raise ValueError("must have a port from 1 to 65535, and its password percent-encoded")
         return url
 
+    @field_validator("llm_background")
+    @classmethod
+    def _is_of_the_responses_form(cls, background: bool, known: ValidationInfo) -> bool:  # noqa: FBT001  # pydantic's signature
+        # A sibling that was refused is not known; its own line says so.
+        api, url = known.data.get("llm_api", "responses"), known.data.get("openai_base_url")
+        if background and _flavour(api, url) == "chat":
+            raise ValueError("needs the responses form of the API; LLM_API=responses asks for it")
+        return background
+
+    def llm_flavour(self) -> Literal["responses", "chat"]:
+        """Return the form of the API in which the model is asked."""
+        return _flavour(self.llm_api, self.openai_base_url)
+
     def store_url(self) -> str:
         """Return where the records live."""
         if self.redis_url is not None:
@@ -149,6 +172,18 @@ class Settings(BaseSettings):
         if not key:
             raise SettingsInvalid("OPENAI_API_KEY_FILE: must name a readable file that holds a key")
         return key
+
+
+def is_openai(base_url: str | None) -> bool:
+    """Tell whether the service is OpenAI itself, not a compatible one."""
+    host = urlsplit(base_url or OPENAI_URL).hostname or ""
+    return host == "api.openai.com" or host.endswith(".api.openai.com")
+
+
+def _flavour(api: Literal["responses", "chat", "auto"], base_url: str | None) -> Literal["responses", "chat"]:
+    if api != "auto":
+        return api
+    return "responses" if is_openai(base_url) else "chat"
 
 
 def _has_port(parts: SplitResult) -> bool:

@@ -36,13 +36,9 @@ Body = Callable[[Mapping[str, object], Resources], object]
 BODIES: dict[str, Body] = {
     ORDERS_ENRICH: lambda payload, to: orders.enrich(payload, to.customers),
     CUSTOMERS_LOOKUP: lambda payload, to: lookup(payload, to.http),
-    MEETINGS_EXTRACT: lambda payload, to: meetings.extract(
-        payload, to.model.ask, max_chars=to.max_input_chars
-    ),
-    MEETINGS_ANALYZE: lambda payload, to: meetings.analyze(
-        payload, to.model.ask, max_chars=to.max_input_chars
-    ),
-    MEETINGS_FULL: lambda payload, to: meetings.full(payload, to.model.ask, max_chars=to.max_input_chars),
+    MEETINGS_EXTRACT: lambda payload, to: meetings.extract(payload, to.ask(), max_chars=to.max_input_chars),
+    MEETINGS_ANALYZE: lambda payload, to: meetings.analyze(payload, to.ask(), max_chars=to.max_input_chars),
+    MEETINGS_FULL: lambda payload, to: meetings.full(payload, to.ask(), max_chars=to.max_input_chars),
 }
 
 

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from askonce.attempt import current_attempt
 from tasks.catalog import CUSTOMERS_LOOKUP
 from tasks.http_lookup import HttpLookup
 from tasks.language_model import LanguageModel
 from tasks.lookups import Customers
+from tasks.two_steps import TwoSteps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from askonce.inline import Caller
     from askonce.spec import JobSpec
+    from tasks.meetings import Ask
     from tasks.settings import Settings
 
 
@@ -28,6 +31,11 @@ class Resources:
     http: HttpLookup
     customers: Customers
     max_input_chars: int
+    in_background: bool
+
+    def ask(self) -> Ask:
+        """Return what asks the model in the attempt that this is called in."""
+        return TwoSteps(self.model, current_attempt()) if self.in_background else self.model.ask
 
 
 class PerProcess:
@@ -56,6 +64,7 @@ class PerProcess:
             http=http,
             customers=Customers(self._caller(), http, self._specs[CUSTOMERS_LOOKUP]),
             max_input_chars=self._settings.llm_max_input_chars,
+            in_background=self._settings.llm_background,
         )
 
     def _forget(self) -> None:

@@ -1,0 +1,88 @@
+"""Keeps the ids of one job's responses as a short text, for whoever takes the job over.
+
+    {"<digest of the question>": ["<id of its response>", <told: 0, 1>], ...}
+
+A response whose price an attempt has told is *told*: another attempt reads it for nothing, and must not
+count it a second time.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: Characters: every reply of the store carries the reference.
+_LONGEST: Final = 4096
+_LONGEST_ID: Final = 128
+#: What one more response takes: its id, its digest and what stands between them.
+_ROOM: Final = _LONGEST_ID + 40
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One response that may be looked at again."""
+
+    response: str
+    told: bool = False
+
+
+class References:
+    """What one job has asked so far; questions are known by a digest of at most 16 characters."""
+
+    def __init__(self, text: str) -> None:
+        """Read what an earlier attempt left; a text that is not one of ours names no response."""
+        self._kept = _read(text)
+
+    def __str__(self) -> str:
+        """Return the text to keep, empty for no response."""
+        if not self._kept:
+            return ""
+        named = {question: [kept.response, int(kept.told)] for question, kept in self._kept.items()}
+        return json.dumps(named, separators=(",", ":"))
+
+    def get(self, question: str) -> Kept | None:
+        """Return the response to a question."""
+        return self._kept.get(question)
+
+    def has_room(self) -> bool:
+        """Tell whether one more response can be kept."""
+        return len(str(self)) + _ROOM <= _LONGEST
+
+    def add(self, question: str, response: str) -> None:
+        """Keep a response whose price is not told yet."""
+        self._kept[question] = Kept(response)
+
+    def drop(self, question: str) -> None:
+        """Forget a response that is of no use any more."""
+        self._kept.pop(question, None)
+
+    def tell(self, questions: Iterable[str]) -> None:
+        """Note that the prices of these responses, as far as they are kept, are told."""
+        for question in self._kept.keys() & set(questions):
+            self._kept[question] = replace(self._kept[question], told=True)
+
+
+def is_usable(response: object) -> bool:
+    """Tell whether an id can be kept and asked for."""
+    return isinstance(response, str) and 0 < len(response) <= _LONGEST_ID and response.isascii()
+
+
+def _read(text: str) -> dict[str, Kept]:
+    try:
+        found = cast("object", json.loads(text))
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {str(question): kept for question, entry in found.items() if (kept := _kept(entry)) is not None}
+
+
+def _kept(entry: object) -> Kept | None:
+    match entry:
+        case [str(response), told] if is_usable(response):
+            return Kept(response, told=bool(told))
+    return None
