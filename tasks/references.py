@@ -9,6 +9,7 @@ count it a second time.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, cast
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 #: Characters: every reply of the store carries the reference.
 _LONGEST: Final = 4096
 _LONGEST_ID: Final = 128
+#: It becomes part of a URL's path.
+_ID: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.:-]{{0,{_LONGEST_ID - 1}}}")
 #: What one more response takes: its id, its digest and what stands between them.
 _ROOM: Final = _LONGEST_ID + 40
 
@@ -68,7 +71,7 @@ class References:
 
 def is_usable(response: object) -> bool:
     """Tell whether an id can be kept and asked for."""
-    return isinstance(response, str) and 0 < len(response) <= _LONGEST_ID and response.isascii()
+    return isinstance(response, str) and _ID.fullmatch(response) is not None
 
 
 def _read(text: str) -> dict[str, Kept]:

@@ -82,8 +82,10 @@ class TwoSteps:
         name = _digest(self._model.name, instructions, text, schema)
         try:
             return self._ask(_Question(instructions=instructions, text=text, schema=schema, name=name))
-        except CallFailed:
-            self._references.tell(self._read)
+        except CallFailed as failure:
+            # Counts that are unknown here make the sum unknown: then nothing was told of the others.
+            if failure.data.get("usage") != {}:
+                self._references.tell(self._read)
             self._note()
             raise
 

@@ -58,6 +58,7 @@ GOOD = {
     "OPENAI_BASE_URL": ("http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1"),
     "OPENAI_MODEL": ("gpt-6-sol", "gpt-6-sol"),
     "LLM_API": ("chat", "chat"),
+    "LLM_BACKGROUND": ("true", True),
     "LLM_TIMEOUT": ("30", 30.0),
     "LLM_MAX_INPUT_CHARS": ("1000", 1000),
     "CUSTOMER_API_URL": ("http://127.0.0.1:9", "http://127.0.0.1:9"),
@@ -86,6 +87,7 @@ BAD = {
     "CACHE_TTL_HOURS": ["0", "-2", "a day", "inf", "8761"],
     "CACHE_COMPRESSION_THRESHOLD": ["0", "1.5"],
     "LLM_API": ["completions"],
+    "LLM_BACKGROUND": ["perhaps"],
     "LLM_TIMEOUT": ["0", "x", "inf", "3001"],
     "LLM_MAX_INPUT_CHARS": ["0", "x"],
     "CUSTOMER_API_TIMEOUT": ["0", "x", "inf"],
@@ -125,6 +127,18 @@ def test_password_that_would_be_read_as_a_port_is_refused_and_not_repeated(read,
 )
 def test_url_with_an_encoded_password_is_used_as_it_is(read, url):
     assert url == read(REDIS_URL=url).store_url() == read().broker_url()
+
+
+@pytest.mark.parametrize("form", [{"LLM_API": "chat"}, {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}])
+def test_background_is_refused_with_the_chat_form_and_its_cure_is_told(read, form):
+    with pytest.raises(SettingsInvalid, match=r"^LLM_BACKGROUND: .*LLM_API=responses asks for it$"):
+        read(LLM_BACKGROUND="true", **form)
+
+
+def test_background_is_possible_with_a_compatible_server_of_the_responses_form(read):
+    found = read(LLM_BACKGROUND="true", LLM_API="responses", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+
+    assert (found.llm_background, found.llm_flavour()) == (True, "responses")
 
 
 def test_every_bad_variable_is_named_at_once(read):

@@ -189,7 +189,7 @@ def test_service_that_answers_at_once_is_not_looked_at(scene):
     assert scene.story == ["create", "checkpoint"]
 
 
-@pytest.mark.parametrize("name", [None, "", "r" * 129, 7])
+@pytest.mark.parametrize("name", [None, "", "r" * 129, 7, "..", "a/b"])
 def test_response_without_a_usable_id_is_not_waited_for(scene, name):
     scene.creations = [lambda _: httpx2.Response(200, json=body(name, "queued"))]
 

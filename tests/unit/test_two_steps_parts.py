@@ -71,6 +71,18 @@ def test_part_without_an_answer_alone_is_asked_again(scene):
     assert (len(scene.created), answer.usage) == (4, spent(2))
 
 
+def test_parts_before_one_of_unknown_price_are_counted_by_the_attempt_that_ends(scene):
+    scene.looks = [shown(said=READING), shown("failed", usage=None), shown(said=READING)]
+    with pytest.raises(Transient) as caught:
+        analyze(scene)
+    scene.looks = [shown(said=READING)] * 3
+
+    answer = analyze(scene)
+
+    assert (caught.value.data["usage"], caught.value.data["cost_usd"]) == ({}, None)
+    assert (len(scene.created), answer.usage) == (4, spent(3))
+
+
 def test_same_question_twice_is_asked_and_counted_once(scene):
     asking = scene.attempt()
 
