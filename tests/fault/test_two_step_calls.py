@@ -69,6 +69,19 @@ def test_job_whose_process_dies_in_every_attempt_but_the_last_is_paid_once(new_s
     assert 1 == scene.machine.ledger.openai.calls
 
 
+def test_call_that_outlasts_an_attempt_is_gone_on_with_by_the_next(new_scene):
+    scene = new_scene(LLM_TIMEOUT="2", LLM_BACKGROUND="true")
+    scene.machine.start_worker(*POOLS["threads"])
+    [key] = hold_meetings(scene, 1)
+
+    scene.eventually(lambda: scene.record(key).attempts >= 2, 30)
+    scene.let_go()
+    scene.wait_until_done([key], 60)
+
+    calls = scene.machine.ledger.openai
+    assert (1, 0) == (calls.calls, calls.undelivered)
+
+
 def runs(scene, key, attempt):
     record = scene.record(key)
     return (record.flight, record.attempts) == ("running", attempt)

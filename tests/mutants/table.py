@@ -148,6 +148,14 @@ OF_SCRIPTS = (
         f"{WRITES}test_fence_rises_with_every_run_even_when_the_clock_stands_or_steps_back",
     ),
     _of_script(
+        "a failure for now forgets the reference",
+        "fail",
+        "dl = NOW + after, rep = 0})",
+        "dl = NOW + after, rep = 0, ref = ''})",
+        "tests/contract/test_store_references.py::"
+        "test_checkpoint_outlives_a_failure_for_now_and_only_its_owner_drops_it",
+    ),
+    _of_script(
         "commit forgets the index",
         "record",
         "redis.call('ZADD', index, r.dl, member)",

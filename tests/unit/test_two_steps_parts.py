@@ -14,6 +14,7 @@ from tests.unit.kept_responses import (
     ask,
     raising,
     shown,
+    status,
 )
 
 # Several questions of one job: lines of 20 characters with their line ends, one part each.
@@ -91,6 +92,14 @@ def test_same_question_twice_is_asked_and_counted_once(scene):
     assert len(scene.created) == 1
     assert (first.usage, second.usage, second.cost_usd) == (USAGE, spent(0), 0.0)
     assert first.value == second.value
+
+
+def test_question_that_had_to_be_asked_again_is_counted_again(scene):
+    asking = scene.attempt()
+    ask(asking)
+    scene.looks = [status(404)]
+
+    assert (ask(asking).usage, len(scene.created)) == (USAGE, 2)
 
 
 def test_question_too_many_for_the_record_is_asked_in_one_step(scene):
