@@ -28,8 +28,9 @@ class Attempt:
     fence: int
     #: The last good answer, when it is too old to be served.
     stale: Result | None
-    #: What an earlier attempt left with ``checkpoint``.
+    #: What an earlier attempt of this job left with ``checkpoint``; kept until the job ends.
     reference: str
+    #: Leave a short text for the next attempt; an empty one drops it. Advice: it may not arrive.
     checkpoint: Callable[[str], None]
 
 

@@ -18,7 +18,7 @@ from hashlib import sha256
 from threading import Event as Signal
 from typing import TYPE_CHECKING, Final
 
-from askonce.errors import CallFailed, Configuration, Permanent, Transient
+from askonce.errors import CallFailed, Permanent, Transient
 from tasks.model_reply import standing
 from tasks.references import References, is_usable
 
@@ -161,8 +161,6 @@ class TwoSteps:
         seconds = min(_LOOK_SECONDS, max(_SHORTEST_LOOK, deadline - self._clock()))
         try:
             content = self._model.retrieve(response, seconds)
-        except Configuration:
-            raise
         except (Transient, Permanent) as failure:
             return failure
         found = standing(content)
