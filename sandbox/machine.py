@@ -50,7 +50,7 @@ class Machine:
             temporary = tempfile.TemporaryDirectory(prefix="askonce-sandbox-")
             self.folder = self._kept or Path(stack.enter_context(temporary))
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.valkey = stack.enter_context(Valkey(self.folder / "valkey"))
+            self.valkey = stack.enter_context(Valkey(self.folder / "valkey", tcp=True))
             self.urls = self._start_outside(stack)
             stack.callback(self.stop_workers)
             self._stack = stack.pop_all()

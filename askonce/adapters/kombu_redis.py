@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from kombu.transport import redis, virtual
 from kombu.utils.json import dumps
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from askonce.adapters.delivery_lease import DeliveryLease
@@ -147,6 +148,13 @@ class Channel(redis.Channel):
             # It goes to the end of its queue; after a while, because it may be alone there.
             self._create_client().execute_command("LPUSH", f"{self.global_keyprefix}{name}", item)
             Event().wait(UNKEPT_REST)
+
+    def _get_pool(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  # kombu's signature
+        if self.connection is None or self.connection.client is None:
+            # A channel may be closed once more after its connection. kombu then trips over its missing client
+            # and ends the worker; of a lost connection it takes care.
+            raise RedisConnectionError("the connection is closed")
+        return super()._get_pool(asynchronous=asynchronous)  # type: ignore[misc]  # not in the stubs
 
     def _disconnect_pools(self) -> None:
         if self._link is not None:
