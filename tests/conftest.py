@@ -142,7 +142,7 @@ def shifted_store(client, server_clock):
 def eventually():
     """Wait until a condition holds; returns what it returned, or fails after some seconds."""
 
-    def wait(condition, seconds=5.0):
+    def wait(condition, seconds=15.0):
         never, deadline = threading.Event(), monotonic() + seconds
         while not (seen := condition()):
             if monotonic() > deadline:

@@ -238,10 +238,10 @@ def test_message_goes_back_for_as_long_as_the_store_is_silent(plain, number, mon
     monkeypatch.setattr(celery_task, "STORE_DOWN", RetryPolicy(base=0.01, cap=0.1))
     monkeypatch.setattr(RedisStore, "admit", admit)
     job = plain.app.send_task("add", (number,)).id
-    eventually(lambda: len(silent) > 6, seconds=8.0)
+    eventually(lambda: len(silent) > 6, seconds=30.0)
     monkeypatch.undo()
 
-    eventually(lambda: ("SUCCESS", job) in ended, seconds=8.0)
+    eventually(lambda: ("SUCCESS", job) in ended, seconds=30.0)
 
     assert ("StoreUnavailable", job) not in ended
     assert plain.calls.of(number) == [("add", number, 1)]
