@@ -21,6 +21,10 @@ class DeadListing:
 
     _records: dict[str, MemoryRecord]
     _changed: Condition
+    if TYPE_CHECKING:  # the other half's
+
+        def _now(self) -> float: ...
+        def _load(self, key: str) -> MemoryRecord | None: ...
 
     def __init__(self) -> None:
         """Begin without letters."""
@@ -62,9 +66,3 @@ class DeadListing:
     def _show(self, key: str, *, payload: bool) -> Quarantined | None:
         record = self._load(key)
         return quarantined(key, record, self._now(), payload=payload) if record else None
-
-    def _now(self) -> float:
-        raise NotImplementedError
-
-    def _load(self, key: str) -> MemoryRecord | None:
-        raise NotImplementedError

@@ -21,6 +21,10 @@ class DeadListing:
     """The listing half of the store on Redis."""
 
     _prefix: str
+    if TYPE_CHECKING:  # the other half's
+
+        def _run_all(self, verb: str, calls: Sequence[Any]) -> list[Any]: ...
+        def _ask(self, verb: str, *commands: tuple[Any, ...]) -> list[Any]: ...
 
     def dead(self) -> list[tuple[str, float]]:
         """Return (key, kept until) of every job in quarantine, the oldest first."""
@@ -84,12 +88,6 @@ class DeadListing:
             if isinstance(reply, ResponseError):
                 raise StoreUnavailable(verb="letters", reason=type(reply).__name__) from reply
         return replies
-
-    def _run_all(self, verb: str, calls: Sequence[Any]) -> list[Any]:
-        raise NotImplementedError
-
-    def _ask(self, verb: str, *commands: tuple[Any, ...]) -> list[Any]:
-        raise NotImplementedError
 
 
 def _to_quarantined(key: str, reply: list[Any]) -> Quarantined | None:
