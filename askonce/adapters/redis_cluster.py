@@ -29,7 +29,7 @@ _TURNS = 4
 #: Seconds after which no further node is asked where the slots are: with a lost node before it, and each
 #: question bounded by the client's timeout, a call stays below a second.
 _LOOK_AROUND = 0.2
-#: Where EVAL and EVALSHA have their first key.
+#: Where EVAL and EVALSHA have their first key; other commands have theirs in the second place.
 _KEY = 3
 
 
@@ -44,7 +44,7 @@ class ClusterLink:
         self._lock, self._generation = Lock(), 0
 
     def ask(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """Send each of *commands*, all EVAL or EVALSHA, to its key's node and return their replies in order.
+        """Send each of *commands* to its key's node and return their replies in order.
 
         An error reply is returned, and so is the error of a lost node, in the places of its commands: the
         others are asked all the same. A script may run twice, as with ``Link.ask``.
@@ -67,6 +67,10 @@ class ClusterLink:
         if replies and all(_is_lost(reply) for reply in replies):
             raise replies[0]
         return replies
+
+    def place_of(self, commands: tuple[tuple[Any, ...], ...]) -> Node | None:
+        """Return whose health tells of *commands*; None where that is the whole cluster's."""
+        return self._owners.get(_slot(commands[0])) if len(commands) == 1 else None
 
     def client_of(self, key: str) -> Redis:
         """Return the client of the node that has *key*.
@@ -197,7 +201,7 @@ def _is_lost(reply: object) -> bool:
 
 
 def _slot(command: tuple[Any, ...]) -> int:
-    return key_slot(command[_KEY].encode())
+    return key_slot(command[_KEY if command[0].startswith("EVAL") else 1].encode())
 
 
 def _named(error: AskError, by: Node) -> Node:

@@ -65,6 +65,9 @@ class Link:
         """Do the same without sending anything again: it costs the socket's timeout at most."""
         return self._exchange(commands)
 
+    def place_of(self, _commands: tuple[tuple[Any, ...], ...]) -> None:
+        """There is one server, and one health."""
+
     def client_of(self, key: str) -> Redis:  # noqa: ARG002  # a cluster's link has one for each node
         """Return the client of the server that has *key*."""
         return self.client

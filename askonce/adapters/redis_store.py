@@ -7,6 +7,7 @@ of its bucket and its wake-up channel into one slot of a cluster.
 from __future__ import annotations
 
 import re
+from functools import partial
 from hashlib import sha1
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -90,7 +91,9 @@ class RedisStore(DeadListing):
         if not _NAMESPACE.fullmatch(namespace):
             raise ValueError(f"namespace must match {_NAMESPACE.pattern}")
         self._link: Link | ClusterLink = Link(servers) if isinstance(servers, Redis) else servers
-        self._breaker = Breaker(listen=listen)
+        #: One for each node of a cluster: one that is lost must not keep callers off the others.
+        self._breakers: dict[tuple[str, int] | None, Breaker] = {}
+        self._new_breaker = partial(Breaker, listen=listen)
         self._prefix = f"{{askonce:{namespace}:b"
         self._sources = scripts(clock)
         self._shas = {
@@ -254,14 +257,16 @@ class RedisStore(DeadListing):
         return replies
 
     def _ask(self, verb: str, *commands: tuple[Any, ...]) -> list[Any]:
-        if verb not in _BACKGROUND and not self._breaker.allows():
+        place = self._link.place_of(commands)
+        breaker = self._breakers.get(place) or self._breakers.setdefault(place, self._new_breaker())
+        if verb not in _BACKGROUND and not breaker.allows():
             raise StoreUnavailable(verb=verb, reason="breaker_open")
         try:
             replies = self._link.ask(*commands)
         except RedisError as exc:
-            self._breaker.failed()
+            breaker.failed()
             raise StoreUnavailable(verb=verb, reason=type(exc).__name__) from exc
-        self._breaker.answered()
+        breaker.answered()
         return replies
 
 

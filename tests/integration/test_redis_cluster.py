@@ -175,6 +175,19 @@ def test_lost_node_does_not_keep_leases_on_the_others_from_being_renewed(own_sto
     assert before < 5.1 < own_store.read([kept])[0].deadline_in
 
 
+def test_lost_node_does_not_keep_callers_off_the_others(own_store, own_cluster):
+    lost, kept = on_node(1), on_node(2)
+    for key in (lost, kept):
+        own_store.admit(claim(key))
+    own_cluster.nodes[1].kill()
+
+    for _ in range(5):
+        with pytest.raises(StoreUnavailable):
+            own_store.read([lost])
+
+    assert own_store.read([kept])[0].present
+
+
 def test_replica_that_takes_over_is_found_and_has_the_records(own_store, own_cluster, eventually):
     key = on_node(0)
     own_store.admit(claim(key))
