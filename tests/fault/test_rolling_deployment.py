@@ -1,0 +1,106 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from askonce.adapters.redis_store import RedisStore
+from askonce.enqueue import Producer
+from askonce.handle import as_completed
+from askonce.spec import JobSpec
+from sandbox.valkey import Valkey
+
+pytestmark = pytest.mark.fault
+
+HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+VERSIONS = ("1", "2")
+ASK = """
+import sys, rolling_app
+for n in range(int(sys.argv[1])):
+    rolling_app.ask.enqueue({"asked": rolling_app.VERSION, "n": n})
+"""
+
+
+class Deployment:
+    """Producers and workers of two versions of one task, on one queue and one store."""
+
+    def __init__(self, server, folder, eventually):
+        self.server, self.folder, self.eventually = server, folder, eventually
+        self.store = RedisStore.from_url(server.url, namespace="rolling")
+        self.workers = []
+
+    def env(self, version):
+        places = {"ROLLING_URL": self.server.url, "PYTHONPATH": f"{HERE}:{ROOT}"}
+        return {**os.environ, **places, "ROLLING_VERSION": version}
+
+    def start_worker(self, version):
+        path = self.folder / f"worker-{version}.log"
+        command = (sys.executable, "-m", "celery", "-A", "rolling_app", "worker", "-P", "threads", "-c", "4")
+        with path.open("wb") as log:
+            options = ("--without-mingle", "-n", f"v{version}@test", "-l", "info")
+            worker = subprocess.Popen(
+                [*command, *options], cwd=self.folder, env=self.env(version), stdout=log, stderr=log
+            )
+        self.workers.append(worker)
+        self.eventually(lambda: b" ready." in path.read_bytes(), 60)
+        return worker
+
+    def ask(self, version, count):
+        """Ask as a producer of this version, in a process of its own."""
+        command = [sys.executable, "-c", ASK, str(count)]
+        subprocess.run(command, cwd=self.folder, env=self.env(version), timeout=60, check=True)
+
+    def answers(self, version, count):
+        """Wait for what was asked: the values, by number."""
+
+        class Nowhere:
+            def send(self, _message):
+                pytest.fail("nobody had asked for this")
+
+        producer, spec = Producer(store=self.store, sender=Nowhere()), JobSpec(name="ask", version=version)
+        asked = [producer.enqueue(spec, {"asked": version, "n": n}) for n in range(count)]
+        handles = [each.handle for each in asked if hasattr(each, "handle")]
+        waited = [outcome.value for _, outcome in as_completed(self.store, handles, 60.0)]
+        return sorted(waited + [each.answer.value for each in asked if hasattr(each, "answer")])
+
+    def calls(self):
+        with Redis.from_url(self.server.url, decode_responses=True) as client:
+            return sorted(client.lrange("calls", 0, -1))
+
+
+@pytest.fixture
+def deployment(tmp_path, eventually, kill_group):
+    with Valkey(tcp=True) as server:
+        deployment = Deployment(server, tmp_path, eventually)
+        yield deployment
+        for worker in deployment.workers:
+            kill_group(worker)
+        deployment.store.close()
+
+
+def test_two_versions_of_a_task_side_by_side_lose_nothing_and_mix_nothing(deployment):
+    for version in VERSIONS:
+        deployment.start_worker(version)
+
+    for version in (*VERSIONS, *VERSIONS):
+        deployment.ask(version, 20)
+
+    for version in VERSIONS:
+        assert [[version, n] for n in range(20)] == deployment.answers(version, 20)
+    assert deployment.calls() == sorted(f"{v} by {v}: {n}" for v in VERSIONS for n in range(20))
+
+
+def test_jobs_of_a_version_that_comes_later_wait_for_its_workers(deployment):
+    old = deployment.start_worker("1")
+    deployment.ask("2", 10)
+    log = deployment.folder / "worker-1.log"
+    deployment.eventually(lambda: log.read_text().count("another version of the task") >= 10, 30)
+
+    deployment.start_worker("2")
+    old.terminate()
+
+    assert [["2", n] for n in range(10)] == deployment.answers("2", 10)
+    assert deployment.calls() == sorted(f"2 by 2: {n}" for n in range(10))
+    assert deployment.store.letters() == []
