@@ -10,6 +10,7 @@ pytestmark = pytest.mark.integration
 
 KEY, NEIGHBOUR = "0a" + "0" * 62, "0a" + "0" * 61 + "1"
 RECORD, INDEX = f"{{askonce:test:b0a}}:rec:{KEY}", "{askonce:test:b0a}:idx"
+DEAD = "{askonce:test:b0a}:dead"
 
 
 def claim(key=KEY, job="job-1"):
@@ -41,6 +42,29 @@ def test_namespaces_do_not_see_each_other(shifted_store, client, server_clock):
 def test_namespace_that_would_break_a_key_is_refused(client, namespace):
     with pytest.raises(ValueError, match="namespace"):
         RedisStore(client, namespace=namespace)
+
+
+def give_up(store, key):
+    store.admit(claim(key)._replace(max_attempts=1))
+    store.start(key, "job-1", "owner-1", "fp-1", 30.0)
+    store.fail(key, "owner-1", Failing(kind="transient", reason="http_503"))
+
+
+@pytest.mark.parametrize("leaves", ["forgotten", "asked anew"])
+def test_list_of_quarantine_leaves_nothing_behind(shifted_store, client, leaves):
+    for key in (KEY, NEIGHBOUR):
+        give_up(shifted_store, key)
+    assert 604_800_000 + 4_102_444_800_000 == client.pexpiretime(DEAD)
+
+    for key in (KEY, NEIGHBOUR):
+        assert key.encode() in client.zrange(DEAD, 0, -1)
+        if leaves == "forgotten":
+            shifted_store.invalidate(key)
+        else:
+            shifted_store.admit(claim(key, "job-2")._replace(force=True))
+        assert key.encode() not in client.zrange(DEAD, 0, -1)
+
+    assert not client.exists(DEAD)
 
 
 def test_server_removes_a_record_when_the_record_itself_ends(shifted_store, client):

@@ -54,7 +54,10 @@ local function clear(r, numbers, words)
 end
 
 local function clear_value(r) clear(r, {'vf', 'vt', 'sx', 'hx'}, {'val', 'vm'}) end
-local function clear_failure(r) clear(r, {'ex'}, {'ek', 'er', 'ej', 'eo', 'ed', 'em', 'hist'}) end
+local function clear_failure(r)
+  r.revived = r.revived or r.ek == 'quarantined'
+  clear(r, {'ex'}, {'ek', 'er', 'ej', 'eo', 'ed', 'em', 'hist'})
+end
 
 local function has_value(r) return NOW < r.hx end
 local function is_fresh(r) return has_value(r) and NOW < r.sx end
@@ -65,11 +68,17 @@ local function commit(r, index)
   local kept = math.max(r.hx, r.ex, r.nx)
   if r.fl == 'idle' then
     redis.call('ZREM', index, member)
-    -- Who leaves quarantine stays in this list until somebody looks at it: jobs that are well pay nothing.
-    if r.buried then redis.call('ZADD', string.sub(index, 1, -4) .. 'dead', r.ex, member) end
   else
     kept = math.max(kept, r.dl + FLIGHT_KEPT)
     redis.call('ZADD', index, r.dl, member)
+  end
+  if r.buried or r.revived then -- jobs that are well pay nothing for the list
+    local dead = string.sub(index, 1, -4) .. 'dead'
+    redis.call('ZREM', dead, member)
+    if r.buried then
+      redis.call('ZADD', dead, r.ex, member)
+      redis.call('PEXPIREAT', dead, r.ex)
+    end
   end
   if not r.present and r.ghost then redis.call('DEL', r.key) end
   if #r.gone > 0 and r.present then redis.call('HDEL', r.key, unpack(r.gone)) end
