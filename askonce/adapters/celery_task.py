@@ -74,6 +74,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
     ignore_result = True
     #: A killed child's message comes back, for its own id may be waited for; the record bounds its attempts.
     reject_on_worker_lost = True
+    Request = "askonce.adapters.celery_request:PartRequest"
     #: Ends without an answer are outcomes: logged without a traceback.
     throws = (JobFailed, Superseded, PayloadInvalid, ResultTimeout, FingerprintMismatch, StoreUnavailable)
     #: How long a canvas's part waits for somebody else's run; seconds.
