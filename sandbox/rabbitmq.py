@@ -1,0 +1,199 @@
+"""Runs one RabbitMQ server that belongs to this process and dies with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Self
+
+from sandbox.valkey import ServerNotReady, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ROOT = Path(__file__).parents[1]
+#: Erlang takes seconds to start, and much longer on a machine that is busy.
+_READY_SECONDS, _POLL_SECONDS, _STOP_SECONDS, _ASK_SECONDS = 90.0, 0.05, 20.0, 60.0
+#: Debian's ``rabbitmq-server`` on PATH changes the user and the folder; this is what it calls.
+_DEBIANS = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+_CONFIGURATION = """
+listeners.tcp.1 = 127.0.0.1:{port}
+log.console = true
+log.console.level = warning
+log.file = false
+"""
+_NEW_HOST = """
+rabbit_vhost:add(<<"{name}">>, <<"guest">>),
+rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{name}">>, <<".*">>, <<".*">>, <<".*">>, <<"guest">>).
+"""
+
+
+def find_server() -> Path | None:
+    """Return the server's start script: the one ``RABBITMQ_SERVER`` names, Debian's, or one on PATH."""
+    named = os.environ.get("RABBITMQ_SERVER") or (_DEBIANS if _DEBIANS.exists() else None)
+    found = named or shutil.which("rabbitmq-server")
+    return Path(found) if found else None
+
+
+class RabbitMQ:
+    """One server on ports of 127.0.0.1 that the kernel picks, with its data in a temporary folder.
+
+    It has an Erlang port mapper of its own: the machine's would outlive both. Start it from a thread that
+    lasts: both end with that thread. *options* are further lines of the server's configuration.
+    """
+
+    def __init__(self, *, binary: Path | None = None, options: str = "") -> None:
+        found = binary or find_server()
+        if found is None:
+            raise ServerNotReady("no rabbitmq-server on PATH; RABBITMQ_SERVER may name one")
+        self._binary = found
+        self.folder = Path(tempfile.mkdtemp(prefix="askonce-rabbitmq-"))
+        self.port, self._mapper_port, self._node_port = free_port(), free_port(), free_port()
+        self._node = f"askonce-{os.getpid()}-{self.port}@localhost"
+        self._log, self._lines = self.folder / "log", f"{_CONFIGURATION.format(port=self.port)}{options}\n"
+        self._hosts = count(1)
+        self._mapper: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """Where Celery finds the server's first virtual host."""
+        return self.url_of("/")
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        assert self._process is not None, "not started"
+        return self._process.pid
+
+    def url_of(self, host: str, port: int | None = None) -> str:
+        """Return where Celery finds virtual *host*; *port* is a proxy's, where one stands before it."""
+        return f"amqp://guest:guest@127.0.0.1:{port or self.port}/{'' if host == '/' else host}"
+
+    def new_host(self) -> str:
+        """Make a virtual host, which has no queue yet, and return its name."""
+        name = f"h{next(self._hosts)}"
+        self.ask("eval", _NEW_HOST.format(name=name))
+        return name
+
+    def ask(self, *command: str) -> str:
+        """Run ``rabbitmqctl`` with *command*; what it printed.
+
+        Raises:
+            subprocess.CalledProcessError: it refused.
+        """
+        control = [str(self._binary.with_name("rabbitmqctl")), "--quiet", *command]
+        done = subprocess.run(
+            control, env=self._env, cwd=self.folder, capture_output=True, timeout=_ASK_SECONDS, check=True
+        )
+        return done.stdout.decode()
+
+    def start(self) -> None:
+        """Start the server, or start it again on the same data and ports; return once it answers."""
+        if self._process is not None:
+            return
+        (self.folder / "rabbitmq.conf").write_text(self._lines)
+        (self.folder / "plugins").write_text("[].\n")
+        mapper = shutil.which("epmd")
+        if self._mapper is None and mapper is not None:
+            self._mapper = self._spawn(mapper, "-address", "127.0.0.1", "-port", str(self._mapper_port))
+        self._process = self._spawn(str(self._binary))
+        self._wait_until_ready(self._process, monotonic() + _READY_SECONDS)
+
+    def stop(self) -> None:
+        """End the server as an operator would."""
+        if self._process is not None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the server by SIGKILL: what it has confirmed is kept."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def close(self) -> None:
+        """Stop the server for good and delete its data."""
+        self.stop()
+        if self._mapper is not None:
+            self._mapper.kill()
+            self._mapper.wait()
+            self._mapper = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def _env(self) -> Mapping[str, str]:
+        folder = self.folder
+        return {
+            "PATH": os.environ["PATH"],
+            # The script becomes the server itself, so that its process id, and who ends it, stay the same.
+            "detached": "1",
+            # Erlang keeps a secret here that the server and its control share.
+            "HOME": str(folder),
+            "LANG": "C.UTF-8",
+            "ERL_EPMD_PORT": str(self._mapper_port),
+            "RABBITMQ_NODENAME": self._node,
+            "RABBITMQ_DIST_PORT": str(self._node_port),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "logs"),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            # The machine's own settings are not for us.
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "none"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_CTL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        }
+
+    def _spawn(self, *command: str) -> subprocess.Popen[bytes]:
+        # An Erlang that gets SIGTERM takes its time; its parent is gone, and nobody needs the data.
+        wrapper = [sys.executable, "-S", "-m", "sandbox.run_with_parent", "SIGKILL", "--"]
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [*wrapper, *command],
+                cwd=_ROOT,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,  # Ctrl-C is for its owner, who may still need it
+            )
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes], deadline: float) -> None:
+        while not self._answers():
+            try:
+                process.wait(_POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                if monotonic() < deadline:
+                    continue
+            self.kill()
+            raise ServerNotReady(self._log.read_text(errors="replace")[-2000:])
+
+    def _answers(self) -> bool:
+        # An open port is not enough: the server lets in nobody before its queues are there.
+        from amqp import Connection
+        from amqp.exceptions import AMQPError
+
+        try:
+            with Connection(f"127.0.0.1:{self.port}", connect_timeout=5.0):
+                return True
+        except (OSError, AMQPError):
+            return False
