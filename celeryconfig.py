@@ -3,6 +3,8 @@
 import re
 import sys
 
+from kombu import Exchange, Queue
+
 from tasks.settings import load_or_exit
 
 _settings = load_or_exit()
@@ -33,6 +35,23 @@ broker_transport_options = {
     # Several applications may share a server.
     "global_keyprefix": f"{{{_settings.namespace}}}:",
 }
+_rabbit = broker_url.startswith(("amqp://", "amqps://", "pyamqp://"))
+if _rabbit:
+    # With an end to every wait for the server.
+    _tls = "SSL" if broker_url.startswith("amqps") else ""
+    broker_transport = f"askonce.adapters.kombu_amqp:{_tls}Transport"
+    broker_transport_options = {
+        # Without it a message that the server lost, or never took, counts as sent.
+        "confirm_publish": True,
+        # For one reply, a message's confirmation among them.
+        "reply_timeout": 5,
+        # For a connection that a publish needs: an asker must not wait for the next try.
+        "max_retries": 1,
+        "interval_start": 0.2,
+    }
+    broker_connection_timeout = 2
+    # A connection that died silently is noticed within two of these.
+    broker_heartbeat = 25
 if _settings.broker_master_name():
     # Celery takes CELERY_BROKER_URL from the environment itself, where kombu stumbles over the name when it
     # goes from one sentinel to the next; these two come before it.
@@ -41,6 +60,27 @@ if _settings.broker_master_name():
     broker_transport_options["master_name"] = _settings.broker_master_name()
 
 task_default_queue = "askonce"
+if _rabbit:
+    # Several applications may share a server; a dot would part the words that a topic exchange compares.
+    task_default_queue = f"{_settings.namespace.replace('.', '/')}:askonce"
+    # Quorum: kept by most of the servers, and so not lost with one. Celery's delay of messages on the server
+    # (countdown, retries) needs a topic exchange.
+    task_default_queue_type = task_create_missing_queue_type = "quorum"
+    task_default_exchange_type = task_create_missing_queue_exchange_type = "topic"
+    task_queues = [
+        Queue(
+            task_default_queue,
+            Exchange(task_default_queue, type="topic"),
+            routing_key=task_default_queue,
+            queue_arguments={
+                "x-queue-type": "quorum",
+                # A message that kills its worker so often is dropped; the record has the job, and counts too.
+                "x-delivery-limit": 20,
+                # From 3.12 on: a run may be longer than the server's own half hour (milliseconds).
+                "x-consumer-timeout": 86_400_000,
+            },
+        )
+    ]
 # A message counts as done when its job is: a killed worker's comes back, and the record refuses it
 # when somebody else has the job by then.
 task_acks_late = True
@@ -60,7 +100,8 @@ worker_pool = None if _prefork else "threads"
 worker_concurrency = None if _prefork else 64
 # A message waits in the queue, where every worker can take it, not in one worker's memory.
 worker_prefetch_multiplier = 1
-worker_disable_prefetch = True
+# Celery knows it for Redis only; RabbitMQ keeps to the concurrency because messages are done late.
+worker_disable_prefetch = not _rabbit
 # A paid call is not aborted because the broker's link broke; the lease keeps others off it.
 worker_cancel_long_running_tasks_on_connection_loss = False
 # On SIGQUIT, or SIGTERM with REMAP_SIGTERM=SIGQUIT, calls under way may finish.
@@ -81,6 +122,9 @@ task_time_limit = _CALL_SECONDS + 30
 task_ignore_result = True
 # A refused publish is told to the asker soon; the record sends the job again anyway.
 task_publish_retry_policy = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
+if _rabbit:
+    # A server that takes no messages costs each try a reply's whole time.
+    task_publish_retry_policy["max_retries"] = 1
 
 # JSON only: pickle lets whoever can write to the broker run code in a worker.
 task_serializer = "json"

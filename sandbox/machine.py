@@ -31,6 +31,7 @@ class Machine:
 
     *folder* keeps data and logs, else they are deleted at the end. *outside* are options of the
     stand-in server, such as ``{"latency": 0.05}``. *env* adds to the environment of every process.
+    *broker* is where messages go if that is another server than the records'.
     """
 
     def __init__(
@@ -39,10 +40,12 @@ class Machine:
         *,
         outside: Mapping[str, object] | None = None,
         env: Mapping[str, str] | None = None,
+        broker: str | None = None,
     ) -> None:
         self._stack = ExitStack()
         self._kept = folder
         self._outside, self._extra = dict(outside or {}), dict(env or {})
+        self._broker = broker
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
@@ -73,7 +76,7 @@ class Machine:
             "ENV_FILE": "",
             "PYTHONUNBUFFERED": "1",
             "REDIS_URL": self.valkey.url,
-            "CELERY_BROKER_URL": self.valkey.broker_url,
+            "CELERY_BROKER_URL": self._broker or self.valkey.broker_url,
             "CUSTOMER_API_URL": self.urls["customer_api_url"],
             "OPENAI_BASE_URL": self.urls["openai_base_url"],
             "LLM_API": "responses",

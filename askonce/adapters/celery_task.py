@@ -179,7 +179,8 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
     def _put_back(self, why: Exception, countdown: float | None = None) -> Exception:
         """Send the message again for later, as often as it takes: nothing was run."""
         if countdown is None:
-            countdown = rest(STORE_DOWN, min(10, self.request.retries + 1), random.uniform)
+            # Celery refuses less than a second where RabbitMQ delays messages.
+            countdown = max(1.0, rest(STORE_DOWN, min(10, self.request.retries + 1), random.uniform))
         try:
             # Not None: that would mean the task's own three times.
             self.retry(exc=why, countdown=countdown, max_retries=sys.maxsize)
