@@ -80,6 +80,12 @@ class RabbitMQ:
         assert self._process is not None, "not started"
         return self._process.pid
 
+    @property
+    def mapper_pid(self) -> int:
+        """The process id of its port mapper."""
+        assert self._mapper is not None, "not started"
+        return self._mapper.pid
+
     def url_of(self, host: str, port: int | None = None) -> str:
         """Return where Celery finds virtual *host*; *port* is a proxy's, where one stands before it."""
         return f"amqp://guest:guest@127.0.0.1:{port or self.port}/{'' if host == '/' else host}"
@@ -108,8 +114,10 @@ class RabbitMQ:
             return
         (self.folder / "rabbitmq.conf").write_text(self._lines)
         (self.folder / "plugins").write_text("[].\n")
-        mapper = shutil.which("epmd")
-        if self._mapper is None and mapper is not None:
+        if self._mapper is None:
+            mapper = shutil.which("epmd")
+            if mapper is None:
+                raise ServerNotReady("no epmd on PATH, Erlang's port mapper")
             self._mapper = self._spawn(mapper, "-address", "127.0.0.1", "-port", str(self._mapper_port))
         self._process = self._spawn(str(self._binary))
         self._wait_until_ready(self._process, monotonic() + _READY_SECONDS)
@@ -132,11 +140,14 @@ class RabbitMQ:
     def close(self) -> None:
         """Stop the server for good and delete its data."""
         self.stop()
+        self._end_mapper()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end_mapper(self) -> None:
         if self._mapper is not None:
             self._mapper.kill()
             self._mapper.wait()
             self._mapper = None
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def _env(self) -> Mapping[str, str]:
@@ -148,6 +159,8 @@ class RabbitMQ:
             # Erlang keeps a secret here that the server and its control share.
             "HOME": str(folder),
             "LANG": "C.UTF-8",
+            # No dump of a crash: the log says why.
+            "ERL_CRASH_DUMP_SECONDS": "0",
             "ERL_EPMD_PORT": str(self._mapper_port),
             "RABBITMQ_NODENAME": self._node,
             "RABBITMQ_DIST_PORT": str(self._node_port),
@@ -185,7 +198,10 @@ class RabbitMQ:
                 if monotonic() < deadline:
                     continue
             self.kill()
-            raise ServerNotReady(self._log.read_text(errors="replace")[-2000:])
+            self._end_mapper()
+            said = self._log.read_text(errors="replace")
+            # What it says last is how Erlang ends, not why.
+            raise ServerNotReady(said[max(0, said.find("[error]")) :][:2000])
 
     def _answers(self) -> bool:
         # An open port is not enough: the server lets in nobody before its queues are there.

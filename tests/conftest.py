@@ -4,6 +4,7 @@ import threading
 from fractions import Fraction
 from pathlib import Path
 from time import monotonic
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,8 +13,10 @@ from redis import Redis
 from askonce.adapters.redis_servers import connect
 from askonce.adapters.redis_store import CLIENT_OPTIONS, RedisStore
 from askonce.store import BUCKETS
+from sandbox.rabbitmq import RabbitMQ, find_server
 from sandbox.servers import Cluster
 from sandbox.valkey import Valkey
+from tests.brokers import RabbitQueue, RedisQueue
 
 # A server or a thread may stall on a busy machine: the time of one example says nothing.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -21,11 +24,18 @@ settings.load_profile("tests")
 
 
 REDIS_SERVER = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
+#: Where the machines' messages go: "rabbitmq", or to the records' server.
+TEST_BROKER = os.environ.get("TEST_BROKER", "")
 
 
 def pytest_runtest_setup(item):
     if REDIS_SERVER is None and item.get_closest_marker("redis"):
         pytest.skip("no redis-server on PATH; REDIS_SERVER may name one")
+    needs_rabbitmq = TEST_BROKER == "rabbitmq" or item.get_closest_marker("rabbitmq")
+    if needs_rabbitmq and find_server() is None:
+        pytest.skip("no rabbitmq-server on PATH; RABBITMQ_SERVER may name one")
+    if TEST_BROKER and (only := item.get_closest_marker("redis_broker")):
+        pytest.skip(f"TEST_BROKER={TEST_BROKER}: {only.args[0]}")
 
 
 class Clock:
@@ -104,6 +114,35 @@ def redis_server():
     """The same as a Redis; for tests that are marked `redis`."""
     with Valkey(binary=Path(REDIS_SERVER)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq():
+    """One server for all tests, each with a virtual host of its own; a test that kills it starts its own."""
+    with RabbitMQ() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_broker(request):
+    """Return Machine's option of a broker that has no messages yet; the empty one is the records' server."""
+    if TEST_BROKER != "rabbitmq":
+        return lambda: None
+    server = request.getfixturevalue("rabbitmq")
+    return lambda: server.url_of(server.new_host())
+
+
+@pytest.fixture(scope="session")
+def queue_of():
+    """Return the queue of a machine's broker."""
+
+    def look(machine):
+        url = urlsplit(machine.env["CELERY_BROKER_URL"])
+        if url.scheme == "amqp":
+            return RabbitQueue(url.port, url.path[1:])
+        return RedisQueue(machine.valkey.url)
+
+    return look
 
 
 @pytest.fixture

@@ -161,9 +161,10 @@ def customers(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def working_machine(customers):
+def working_machine(customers, new_broker):
     outside = {"failure_rate": 0, "customers": customers}
-    with Machine(outside=outside, env={"CUSTOMER_API_TIMEOUT": "45", "REAP_INTERVAL": "1"}) as machine:
+    env = {"CUSTOMER_API_TIMEOUT": "45", "REAP_INTERVAL": "1"}
+    with Machine(outside=outside, env=env, broker=new_broker()) as machine:
         machine.start_worker("-P", "threads", "-c", "32")
         yield machine
 
@@ -176,19 +177,19 @@ def machine(working_machine):
 
 
 @pytest.fixture(scope="session")
-def idle_machine():
+def idle_machine(new_broker):
     """A machine on which nobody works."""
-    with Machine(outside={"failure_rate": 0}) as machine:
+    with Machine(outside={"failure_rate": 0}, broker=new_broker()) as machine:
         yield machine
 
 
 @pytest.fixture
-def new_machine():
+def new_machine(new_broker):
     """Start a machine of one's own."""
     machines = []
 
     def begin(**options):
-        machines.append(Machine(**options).__enter__())
+        machines.append(Machine(**{"broker": new_broker(), **options}).__enter__())
         return machines[-1]
 
     yield begin

@@ -10,11 +10,17 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 ASKERS = 50
 ASKER = str(Path(__file__).with_name("one_asker.py"))
 STRANGER = str(Path(__file__).with_name("send_raw.py"))
-QUEUE, UNACKED = "{jobs}:askonce", "{jobs}:unacked"
 
 
 @pytest.fixture
-def broker(machine):
+def queue(machine, queue_of):
+    queue = queue_of(machine)
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def gate(machine):
     with Redis.from_url(machine.valkey.url) as client:
         client.delete("test:ready", "test:go", "test:asked")
         yield client
@@ -34,7 +40,7 @@ def send_raw(start, tmp_path):
 
 
 def test_fifty_processes_that_ask_at_once_share_one_job_one_call_and_one_answer(
-    machine, broker, start, new_order, eventually
+    machine, gate, start, new_order, eventually
 ):
     order, before = new_order(), machine.ledger.customers.calls
     machine.control(hold=True)
@@ -42,9 +48,9 @@ def test_fifty_processes_that_ask_at_once_share_one_job_one_call_and_one_answer(
     askers = [
         start(machine, ASKER, "orders.enrich", json.dumps(order), PYTHONPATH=".") for _ in range(ASKERS)
     ]
-    eventually(lambda: broker.llen("test:ready") == ASKERS, 90)
-    broker.rpush("test:go", *range(ASKERS))
-    eventually(lambda: broker.llen("test:asked") == ASKERS, 60)
+    eventually(lambda: gate.llen("test:ready") == ASKERS, 90)
+    gate.rpush("test:go", *range(ASKERS))
+    eventually(lambda: gate.llen("test:asked") == ASKERS, 60)
     machine.control(hold=False)
     told = [asker.finish() for asker in askers]
 
@@ -57,17 +63,17 @@ def test_fifty_processes_that_ask_at_once_share_one_job_one_call_and_one_answer(
 
 
 def test_fifty_messages_behind_the_producers_back_make_one_call(
-    machine, broker, send_raw, submit, new_meeting, eventually
+    machine, queue, send_raw, submit, new_meeting, eventually
 ):
     meeting, before = new_meeting(), machine.ledger.openai.calls
     machine.control(hold=True)
 
     send_raw(machine, "meetings.extract", [meeting] * ASKERS)
     # All but the one that calls have found out that there is nothing to do.
-    eventually(lambda: (broker.llen(QUEUE), broker.hlen(UNACKED)) == (0, 1), 30)
+    eventually(lambda: queue.is_settled(held=1), 30)
     assert machine.wait_for_held(1, 10)
     machine.control(hold=False)
-    eventually(lambda: broker.hlen(UNACKED) == 0, 30)
+    eventually(queue.is_settled, 30)
 
     told = submit(machine, "meetings.extract", [meeting], "--wait")
     assert "hit" == told.report["asked"]
@@ -75,14 +81,14 @@ def test_fifty_messages_behind_the_producers_back_make_one_call(
 
 
 def test_message_behind_the_producers_back_after_the_answer_makes_no_call(
-    machine, broker, send_raw, submit, new_meeting, eventually
+    machine, queue, send_raw, submit, new_meeting, eventually
 ):
     meeting = new_meeting()
     submit(machine, "meetings.extract", [meeting], "--wait")
     before = machine.ledger.openai.calls
 
     send_raw(machine, "meetings.extract", [meeting] * 5)
-    eventually(lambda: (broker.llen(QUEUE), broker.hlen(UNACKED)) == (0, 0), 30)
+    eventually(queue.is_settled, 30)
 
     assert before == machine.ledger.openai.calls
 

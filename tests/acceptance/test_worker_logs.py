@@ -1,15 +1,14 @@
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from celery import Celery
-from redis import Redis
 
 pytestmark = pytest.mark.acceptance
 
 MARK = "segredo-4711"
 STRANGER = str(Path(__file__).with_name("send_raw.py"))
-QUEUE, UNACKED = "{jobs}:askonce", "{jobs}:unacked"
 
 
 @pytest.fixture
@@ -38,12 +37,12 @@ def send_raw(start, tmp_path):
 
 
 @pytest.fixture
-def drained(eventually):
+def drained(eventually, queue_of):
     """Wait until a worker has dealt with every message."""
 
     def wait(machine):
-        with Redis.from_url(machine.valkey.url) as client:
-            eventually(lambda: client.llen(QUEUE) + client.hlen(UNACKED) == 0, 30)
+        with closing(queue_of(machine)) as queue:
+            eventually(queue.is_settled, 30)
 
     return wait
 
@@ -73,6 +72,7 @@ def test_payloads_never_appear_in_worker_logs(new_worker, submit, send_raw, drai
     assert [] == lines_with_mark(machine)
 
 
+@pytest.mark.redis_broker("writes into the list that kombu makes of a queue")
 def test_messages_that_are_no_job_show_no_payload_in_worker_logs(new_worker, send_raw, drained):
     machine = new_worker("threads")
     headers = {"task": "orders.enrich", "id": "1"}

@@ -17,18 +17,17 @@ from sandbox.machine import ROOT, Machine
 
 #: Seconds, each shorter than a real one so that nobody waits for long.
 LEASE, REAP = 3.0, 1.0
-QUEUE = "{jobs}:askonce"
 
 
 class Scene:
     """One machine whose processes are killed, and the records that tell what became of the jobs."""
 
-    lease, queue = LEASE, QUEUE
+    lease = LEASE
     #: A killed worker's job is done within this, whatever the broker's visibility timeout of a minute.
     recovery = LEASE + REAP + 5.0
 
-    def __init__(self, machine, eventually):
-        self.machine, self.eventually = machine, eventually
+    def __init__(self, machine, eventually, queue):
+        self.machine, self.eventually, self.queue = machine, eventually, queue
         self.store = RedisStore.from_url(machine.valkey.url, namespace="jobs")
         self.client = Redis.from_url(machine.valkey.url)
         self.numbers = count(1)
@@ -36,6 +35,7 @@ class Scene:
     def close(self):
         self.store.close()
         self.client.close()
+        self.queue.close()
 
     def meetings(self, how_many):
         """Meetings that differ in everything."""
@@ -79,22 +79,32 @@ class Scene:
     def log(self, name):
         return (self.machine.folder / f"{name}.log").read_text(errors="replace")
 
+    def use_records(self, server):
+        """Look at the records of another server than the machine's own."""
+        self.store.close()
+        self.store = RedisStore.from_url(server.url, namespace="jobs")
+
     def run_script(self, name, *arguments):
         """Run a script of this folder on the machine; its exit code."""
-        command = [sys.executable, str(Path(__file__).with_name(name)), *arguments]
+        return self.run_python(str(Path(__file__).with_name(name)), *arguments)
+
+    def run_python(self, *arguments):
+        """Run this Python on the machine; its exit code."""
+        command = [sys.executable, *arguments]
         env = {**self.machine.env, "PYTHONPATH": str(ROOT)}
         return subprocess.run(command, cwd=ROOT, env=env, timeout=60, check=False).returncode
 
 
 @pytest.fixture
-def new_scene(eventually):
-    """Start a machine of one's own, with short leases; more of its environment may be given."""
+def new_scene(eventually, new_broker, queue_of):
+    """Start a machine of one's own, with short leases; a broker, and more of its environment, may be given."""
     scenes = []
 
-    def begin(**environment):
+    def begin(broker=None, **environment):
         env = {"JOB_LEASE": str(LEASE), "REAP_INTERVAL": str(REAP), "CUSTOMER_API_TIMEOUT": "60"}
-        machine = Machine(outside={"failure_rate": 0}, env={**env, "LLM_TIMEOUT": "60", **environment})
-        scenes.append(Scene(machine.__enter__(), eventually))
+        env |= {"LLM_TIMEOUT": "60", **environment}
+        machine = Machine(outside={"failure_rate": 0}, env=env, broker=broker or new_broker()).__enter__()
+        scenes.append(Scene(machine, eventually, queue_of(machine)))
         return scenes[-1]
 
     yield begin

@@ -16,17 +16,16 @@ def scene(new_scene):
 
 
 def lose_the_queue(scene):
-    assert 3 == scene.client.llen(scene.queue)
-    scene.client.delete(scene.queue)
+    assert 3 == scene.queue.waiting()
+    scene.queue.lose(3)
 
 
 def lose_one_message(scene):
-    assert scene.client.rpop(scene.queue)
+    scene.queue.lose(1)
 
 
 def double_every_message(scene):
-    messages = scene.client.lrange(scene.queue, 0, -1)
-    scene.client.lpush(scene.queue, *messages * 4)
+    scene.queue.put(scene.queue.messages() * 4)
 
 
 @pytest.mark.parametrize("fault", [lose_the_queue, lose_one_message, double_every_message])
@@ -36,7 +35,7 @@ def test_fault_of_delivery_neither_loses_a_job_nor_adds_a_call(scene, fault):
     fault(scene)
     scene.machine.start_worker("-P", "threads", "-c", "4")
     scene.wait_until_done(keys, QUEUE_DEADLINE + scene.recovery)
-    scene.eventually(lambda: scene.client.hlen("{jobs}:unacked") + scene.client.llen(scene.queue) == 0, 10)
+    scene.eventually(scene.queue.is_settled, 10)
 
     assert 3 == scene.machine.ledger.openai.calls
     assert [1, 1, 1] == [scene.record(key).attempts for key in keys]
@@ -44,20 +43,20 @@ def test_fault_of_delivery_neither_loses_a_job_nor_adds_a_call(scene, fault):
 
 def test_message_seen_again_during_the_call_after_it_and_when_stale_adds_no_call(scene):
     [key] = scene.submit("meetings.extract", scene.meetings(1))
-    [message] = scene.client.lrange(scene.queue, 0, -1)
+    messages = scene.queue.messages()
     scene.machine.control(hold=True)
     scene.machine.start_worker("-P", "threads", "-c", "8")
     assert scene.machine.wait_for_held(1, 30)
 
-    scene.client.lpush(scene.queue, *[message] * 5)
+    scene.queue.put(messages * 5)
     scene.eventually(lambda: scene.log("worker").count("job.skipped") >= 5, 20)
     scene.let_go()
     scene.wait_until_done([key])
-    scene.client.lpush(scene.queue, *[message] * 5)
+    scene.queue.put(messages * 5)
     scene.eventually(lambda: scene.log("worker").count("job.reused") >= 5, 20)
     # The answer's freshness ends, as if its soft time to live had passed.
     scene.client.hset(scene.client.keys(f"*:rec:{key}")[0], "sx", 1)
-    scene.client.lpush(scene.queue, *[message] * 5)
+    scene.queue.put(messages * 5)
     scene.eventually(lambda: scene.log("worker").count("job.reused") >= 10, 20)
 
     assert Status.STALE is scene.record(key).status
@@ -69,7 +68,7 @@ def test_job_of_a_producer_killed_before_its_message_is_done_at_one_call(scene):
     [meeting] = scene.meetings(1)
 
     code = scene.run_script("producer_that_dies.py", "meetings.extract", json.dumps(meeting))
-    sent = scene.client.llen(scene.queue), "job." in scene.log("worker")
+    sent = scene.queue.waiting(), "job." in scene.log("worker")
     [key] = [key.decode()[-64:] for key in scene.client.keys("*:rec:*")]
     scene.wait_until_done([key], QUEUE_DEADLINE + scene.recovery)
 

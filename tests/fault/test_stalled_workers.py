@@ -34,7 +34,7 @@ def test_answer_of_a_stalled_process_counts_where_nobody_took_over(new_scene, st
         scene.eventually(lambda: is_over(scene.record(key)), 10)
     scene.wait_until_done([key])
 
-    scene.eventually(lambda: scene.client.llen(scene.queue) + scene.client.hlen("{jobs}:unacked") == 0, 15)
+    scene.eventually(scene.queue.is_settled, 15)
 
     assert (1, 1) == (scene.machine.ledger.openai.answered, scene.record(key).attempts)
     assert "job.fenced" not in scene.log("stalled")
