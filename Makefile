@@ -35,10 +35,11 @@ check: setup ## Lint, types, import contracts
 	$(BIN)/lint-imports
 
 test: setup ## Everything that needs no more than Python
-	$(BIN)/python -m pytest -m "not redis and not servers and not bench and not chaos"
+	$(BIN)/python -m pytest -m "not redis and not servers and not rabbitmq and not bench and not chaos"
 
-test-all: setup ## Also what needs a redis-server binary, several servers, or ten minutes of chaos
-	$(BIN)/python -m pytest -m "redis or servers or chaos"
+test-all: setup ## Also what needs a redis-server or a rabbitmq-server, several servers, or ten minutes of chaos
+	$(BIN)/python -m pytest -m "redis or servers or chaos or rabbitmq"
+	SUITE_BROKER=rabbitmq $(BIN)/python -m pytest -m "(acceptance or fault) and not servers and not rabbitmq"
 
 mutants: setup ## Break each guard and name who notices: the model, a test (about a minute)
 	@$(BIN)/python -m tests.mutants

@@ -31,7 +31,8 @@ log.file = false
 """
 _NEW_HOST = """
 rabbit_vhost:add(<<"{name}">>, <<"guest">>),
-rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{name}">>, <<".*">>, <<".*">>, <<".*">>, <<"guest">>).
+All = <<".*">>, Guest = <<"guest">>,
+rabbit_auth_backend_internal:set_permissions(Guest, <<"{name}">>, All, All, All, Guest).
 """
 
 

@@ -11,6 +11,8 @@ class RedisQueue:
     """The list that kombu makes of a queue on Redis or Valkey."""
 
     NAME, HELD = "{jobs}:askonce", "{jobs}:unacked"
+    #: What Celery calls it.
+    CALLED = "askonce"
 
     def __init__(self, url):
         self._client = Redis.from_url(url)
@@ -42,7 +44,7 @@ class RedisQueue:
 class RabbitQueue:
     """A queue of RabbitMQ, in the virtual host of one test."""
 
-    NAME = "jobs:askonce"
+    NAME = CALLED = "jobs:askonce"
 
     def __init__(self, port, host):
         self._place = {"host": f"127.0.0.1:{port}", "virtual_host": host, "confirm_publish": True}

@@ -25,17 +25,17 @@ settings.load_profile("tests")
 
 REDIS_SERVER = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
 #: Where the machines' messages go: "rabbitmq", or to the records' server.
-TEST_BROKER = os.environ.get("TEST_BROKER", "")
+SUITE_BROKER = os.environ.get("SUITE_BROKER", "")
 
 
 def pytest_runtest_setup(item):
     if REDIS_SERVER is None and item.get_closest_marker("redis"):
         pytest.skip("no redis-server on PATH; REDIS_SERVER may name one")
-    needs_rabbitmq = TEST_BROKER == "rabbitmq" or item.get_closest_marker("rabbitmq")
+    needs_rabbitmq = SUITE_BROKER == "rabbitmq" or item.get_closest_marker("rabbitmq")
     if needs_rabbitmq and find_server() is None:
         pytest.skip("no rabbitmq-server on PATH; RABBITMQ_SERVER may name one")
-    if TEST_BROKER and (only := item.get_closest_marker("redis_broker")):
-        pytest.skip(f"TEST_BROKER={TEST_BROKER}: {only.args[0]}")
+    if SUITE_BROKER and (only := item.get_closest_marker("redis_broker")):
+        pytest.skip(f"SUITE_BROKER={SUITE_BROKER}: {only.args[0]}")
 
 
 class Clock:
@@ -126,7 +126,7 @@ def rabbitmq():
 @pytest.fixture(scope="session")
 def new_broker(request):
     """Return Machine's option of a broker that has no messages yet; the empty one is the records' server."""
-    if TEST_BROKER != "rabbitmq":
+    if SUITE_BROKER != "rabbitmq":
         return lambda: None
     server = request.getfixturevalue("rabbitmq")
     return lambda: server.url_of(server.new_host())

@@ -6,6 +6,7 @@ one. Its job stays on its record, and the reaper sends it again.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which a message that could not be kept goes back to its queue.
 UNKEPT_REST = 5.0
+#: What RabbitMQ's delay of messages puts before where they go.
+_DELAY = re.compile(r"^(?:[01]\.){28}")
 _NO_LINKS: dict[str, None] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -165,7 +168,7 @@ def _to_letter(reason: str, message: Any) -> Letter:
         reason=reason,
         task=str(headers.get("task", ""))[:200],
         job=str(headers.get("id", ""))[:200],
-        queue=str((message.delivery_info or {}).get("routing_key", "")),
+        queue=_DELAY.sub("", str((message.delivery_info or {}).get("routing_key", ""))),
         about=told if len(told) <= BODY_KEPT else b"{}",
         body=body,
     )

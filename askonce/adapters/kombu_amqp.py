@@ -22,7 +22,7 @@ class Connection(pyamqp.Connection):
     """A connection on which nothing waits for ever."""
 
     def __init__(self, *args: Any, reply_timeout: float = REPLY_TIMEOUT, **options: Any) -> None:  # noqa: ANN401  # py-amqp's signature
-        super().__init__(*args, write_timeout=reply_timeout, **options)
+        super().__init__(*args, **{"write_timeout": reply_timeout, **options})
         self._reply_timeout = reply_timeout
 
     def blocking_read(self, timeout: float | None = None) -> Any:  # noqa: ANN401  # py-amqp's signature

@@ -93,7 +93,7 @@ def test_messages_that_are_no_job_are_listed_and_others_are_worked_on(
     assert [] == dead("list", "--json").reports
 
 
-def test_letter_is_sent_again_and_worked_on(machine, dead, store, new_order, eventually):
+def test_letter_is_sent_again_and_worked_on(machine, dead, store, queue_of, new_order, eventually):
     order = new_order()
     about = {
         "headers": {"lang": "py", "task": "orders.enrich", "id": "letter-1"},
@@ -105,7 +105,7 @@ def test_letter_is_sent_again_and_worked_on(machine, dead, store, new_order, eve
     letter = Letter(
         reason="unknown_task",
         task="orders.enrich",
-        queue="askonce",
+        queue=queue_of(machine).CALLED,
         about=json.dumps(about).encode(),
         body=body,
     )

@@ -183,6 +183,7 @@ def test_worker_refuses_times_in_the_wrong_order(idle_machine, start, urls):
     assert line.startswith("error: times: a lease of 7200 s ")
 
 
+@pytest.mark.redis_broker("is told of both servers in one line")
 def test_worker_starts_in_spite_of_warnings_and_logs_each_once(new_machine, submit, new_order):
     machine = new_machine(outside={"failure_rate": 0}, env={"REAP_INTERVAL": "1"})
     with Redis.from_url(machine.valkey.url) as client:

@@ -97,7 +97,7 @@ class Scene:
 
 @pytest.fixture
 def new_scene(eventually, new_broker, queue_of):
-    """Start a machine of one's own, with short leases; a broker, and more of its environment, may be given."""
+    """Start a machine of one's own, with short leases; a broker and more environment may be given."""
     scenes = []
 
     def begin(broker=None, **environment):
