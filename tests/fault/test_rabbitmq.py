@@ -174,3 +174,16 @@ def test_message_with_a_countdown_waits_on_the_server_and_not_in_a_worker(scene)
     scene.eventually(lambda: scene.log("worker").count("job.completed task=orders.enrich") == 1, 30)
 
     assert 1 == scene.queue.delayed()
+
+
+def test_message_that_is_given_back_too_often_is_dropped_and_its_job_sent_again(new_rabbit_scene):
+    scene = new_rabbit_scene(JOB_QUEUE_DEADLINE="1")
+    [key] = scene.submit("meetings.extract", scene.meetings(1))
+
+    # Each look gives it back, as the end of a worker does.
+    given_back = [len(scene.queue.messages()) for _ in range(25)]
+    assert [1] * 21 + [0] * 4 == given_back
+    scene.machine.start_worker("-P", "threads", "-c", "2")
+    scene.wait_until_done([key], scene.recovery)
+
+    assert 1 == scene.machine.ledger.openai.calls
