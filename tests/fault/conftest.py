@@ -3,7 +3,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from askonce.adapters.redis_store import RedisStore
 from askonce.record import Status
 from sandbox.demo import children_of
 from sandbox.machine import ROOT, Machine
+from sandbox.proxy import Proxy
+from sandbox.valkey import Valkey
 
 #: Seconds, each shorter than a real one so that nobody waits for long.
 LEASE, REAP = 3.0, 1.0
@@ -26,16 +28,29 @@ class Scene:
     #: A killed worker's job is done within this, whatever the broker's visibility timeout of a minute.
     recovery = LEASE + REAP + 5.0
 
-    def __init__(self, machine, eventually, queue):
+    def __init__(self, machine, eventually, queue, records=None, messages=None):
+        """Look at the servers themselves, whatever their links do to the machine's processes."""
         self.machine, self.eventually, self.queue = machine, eventually, queue
-        self.store = RedisStore.from_url(machine.valkey.url, namespace="jobs")
-        self.client = Redis.from_url(machine.valkey.url)
-        self.numbers = count(1)
+        self.records, self.messages = records or machine.valkey, messages or machine.valkey
+        self.look_at(self.records, self.messages)
+        self.numbers, self.askers = count(1), []
 
     def close(self):
+        for asker in self.askers:
+            asker.close()
         self.store.close()
         self.client.close()
         self.queue.close()
+
+    def look_at(self, records, messages=None):
+        """Read records and messages from here from now on."""
+        self.store = RedisStore.from_url(records.url, namespace="jobs")
+        self.client = Redis.from_url((messages or records).url)
+
+    def new_asker(self):
+        """Start a process that asks when it is told to."""
+        self.askers.append(Asker(self.machine.env))
+        return self.askers[-1]
 
     def meetings(self, how_many):
         """Meetings that differ in everything."""
@@ -76,13 +91,8 @@ class Scene:
         """The process that runs the job."""
         return int(self.record(key).owner.split(":")[1])
 
-    def log(self, name):
+    def log(self, name="worker"):
         return (self.machine.folder / f"{name}.log").read_text(errors="replace")
-
-    def use_records(self, server):
-        """Look at the records of another server than the machine's own."""
-        self.store.close()
-        self.store = RedisStore.from_url(server.url, namespace="jobs")
 
     def run_script(self, name, *arguments):
         """Run a script of this folder on the machine; its exit code."""
@@ -95,16 +105,50 @@ class Scene:
         return subprocess.run(command, cwd=ROOT, env=env, timeout=60, check=False).returncode
 
 
+class Asker:
+    """A process that asks over one connection after the other, as a web server would."""
+
+    def __init__(self, env):
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("asker.py"))],
+            cwd=ROOT,
+            env={**env, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, task, payload):
+        """Ask, and return what it was told."""
+        self._say(task=task, payload=payload)
+        return self.heard()
+
+    def begin_to_wait(self, seconds):
+        """Wait for all that was asked; `heard` tells how each of them ended."""
+        self._say(wait=seconds)
+
+    def heard(self):
+        return json.loads(self.process.stdout.readline())
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+
+    def _say(self, **question):
+        self.process.stdin.write(json.dumps(question) + "\n")
+        self.process.stdin.flush()
+
+
 @pytest.fixture
 def new_scene(eventually, new_broker, queue_of):
     """Start a machine of one's own, with short leases; a broker and more environment may be given."""
     scenes = []
 
-    def begin(broker=None, **environment):
+    def begin(records=None, messages=None, broker=None, **environment):
         env = {"JOB_LEASE": str(LEASE), "REAP_INTERVAL": str(REAP), "CUSTOMER_API_TIMEOUT": "60"}
         env |= {"LLM_TIMEOUT": "60", **environment}
         machine = Machine(outside={"failure_rate": 0}, env=env, broker=broker or new_broker()).__enter__()
-        scenes.append(Scene(machine, eventually, queue_of(machine)))
+        scenes.append(Scene(machine, eventually, queue_of(machine), records, messages))
         return scenes[-1]
 
     yield begin
@@ -118,6 +162,30 @@ def new_scene(eventually, new_broker, queue_of):
 @pytest.fixture
 def scene(new_scene):
     return new_scene()
+
+
+@pytest.fixture
+def new_linked_scene(new_scene):
+    """Start a machine whose processes reach the records by `to_records` and the broker by `to_messages`.
+
+    Two servers, or one behind one proxy; *options* configure the one with the records.
+    """
+    with ExitStack() as stack:
+
+        def begin(*, together=False, options="", **environment):
+            records = stack.enter_context(Valkey(tcp=True, options=options))
+            to_records = stack.enter_context(Proxy(records.port))
+            messages, to_messages = records, to_records
+            if not together:
+                messages = stack.enter_context(Valkey(tcp=True))
+                to_messages = stack.enter_context(Proxy(messages.port))
+            urls = {"REDIS_URL": to_records.port, "CELERY_BROKER_URL": to_messages.port}
+            urls = {name: f"redis://127.0.0.1:{port}/0" for name, port in urls.items()}
+            scene = new_scene(records, messages, **urls, **environment)
+            scene.to_records, scene.to_messages = to_records, to_messages
+            return scene
+
+        yield begin
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ def apart():
 def test_jobs_that_are_asked_for_while_the_store_hangs_are_sent_and_called_once(new_rabbit_scene):
     with apart() as (records, link, env):
         scene = new_rabbit_scene(**env)
-        scene.use_records(records)
+        scene.look_at(records)
         meetings = scene.meetings(2)
         with link.blocked():
             told = [ask(scene, meetings) for _ in range(2)]
