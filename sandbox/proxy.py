@@ -8,6 +8,7 @@ with Proxy(server.port) as proxy:
     with proxy.refusing():  # nobody listens; links that are open stay
         ...
     dropped = proxy.drop_reply(b"LPUSH")  # the server does it, the client never learns of it
+    silent = proxy.block_at(b"LPUSH")  # a black hole from that request on, until unblock
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ class _Link:
 
 
 @dataclass(frozen=True, slots=True)
-class _Drop:
+class _Wish:
     containing: bytes
+    blocks: bool
     done: Event
 
 
@@ -58,7 +60,7 @@ class Proxy:
         self._lock, self._links = Lock(), set[_Link]()
         self._open = Event()
         self._open.set()
-        self._drop: _Drop | None = None
+        self._wish: _Wish | None = None
         self._listener = _listen(0)
         self.port = int(self._listener.getsockname()[1])
         self._acceptor: Thread | None = None
@@ -121,9 +123,19 @@ class Proxy:
         The server executes the request. The event is set when the reply is lost; a later call replaces a
         wish that has not come true.
         """
+        return self._wish_for(containing, blocks=False)
+
+    def block_at(self, containing: bytes) -> Event:
+        """Block from the next request on that contains these bytes; it is held back too.
+
+        The event is set when that is so; a later call, of ``drop_reply`` too, replaces the wish.
+        """
+        return self._wish_for(containing, blocks=True)
+
+    def _wish_for(self, containing: bytes, *, blocks: bool) -> Event:
         done = Event()
         with self._lock:
-            self._drop = _Drop(containing, done)
+            self._wish = _Wish(containing, blocks, done)
         return done
 
     def _accept_from_now(self) -> None:
@@ -173,13 +185,25 @@ class Proxy:
                 self._open.wait()
                 # The bytes may be spread over two chunks.
                 seen = seen[-100:] + chunk
-                with self._lock:
-                    drop = self._drop
-                    if drop is not None and drop.containing in seen:
-                        # Before the server has the request: its reply may be faster than this thread.
-                        link.doomed, self._drop, seen = drop.done, None, b""
+                if self._grants_a_wish(link, seen):
+                    seen = b""
+                self._open.wait()
                 link.server.sendall(chunk)
         self._close(link)
+
+    def _grants_a_wish(self, link: _Link, seen: bytes) -> bool:
+        with self._lock:
+            wish = self._wish
+            if wish is None or wish.containing not in seen:
+                return False
+            self._wish = None
+            if wish.blocks:
+                self._open.clear()
+                wish.done.set()
+            else:
+                # Before the server has the request: its reply may be faster than this thread.
+                link.doomed = wish.done
+            return True
 
     def _send_replies(self, link: _Link) -> None:
         with suppress(OSError):

@@ -87,6 +87,12 @@ class Scene:
     def wait_until_done(self, keys, seconds=30.0):
         self.eventually(lambda: self.are_done(keys), seconds)
 
+    def wait_until_quiet(self, seconds=30.0):
+        """Wait until no message waits and none is in a worker's hands."""
+        self.eventually(
+            lambda: self.client.hlen("{jobs}:unacked") + self.client.llen(self.queue) == 0, seconds
+        )
+
     def pid_of(self, key):
         """The process that runs the job."""
         return int(self.record(key).owner.split(":")[1])

@@ -1,4 +1,10 @@
+import re
+from collections import Counter
+from hashlib import sha1
+
 import pytest
+
+from askonce.adapters.redis_store import scripts
 
 pytestmark = pytest.mark.fault
 
@@ -44,6 +50,73 @@ def test_asker_is_told_within_a_second_and_no_answer_is_lost_while_the_store_is_
     assert (8, 8, 0) == (calls.calls, calls.answered, calls.surplus)
     assert (2, 2) == (log.count("job.stored_late"), log.count("outcome=ok"))
     assert "job.fenced" not in log
+
+
+def test_delivered_job_that_may_not_be_called_alone_rests_and_is_called_once(new_linked_scene):
+    scene = new_linked_scene()
+    scene.machine.start_worker("-P", "threads", "-c", "4")
+    asker = scene.new_asker()
+
+    with scene.to_records.blocked():
+        keys = [asker.ask("meetings.extract", meeting)["key"] for meeting in scene.meetings(3)]
+        scene.eventually(lambda: rests(scene) == 3, 40)
+        assert 0 == scene.machine.ledger.openai.calls
+    scene.wait_until_done(keys, 40)
+
+    assert (3, 0) == (scene.machine.ledger.openai.calls, scene.machine.ledger.openai.surplus)
+    assert [1, 1, 1] == [scene.record(key).attempts for key in keys]
+
+
+def rests(scene):
+    """How many messages were put back because their start could not ask."""
+    messages = [*scene.client.lrange(scene.queue, 0, -1), *scene.client.hvals("{jobs}:unacked")]
+    return sum(b'"retries": ' in text and b'"retries": 0' not in text for text in map(unquoted, messages))
+
+
+def unquoted(message):
+    # What was taken is noted as JSON in JSON.
+    return message.replace(b'\\"', b'"')
+
+
+def test_delivered_job_that_may_be_called_alone_is_called_once_and_stored_later(new_linked_scene):
+    scene = new_linked_scene()
+    scene.machine.start_worker("-P", "threads", "-c", "4")
+    asker = scene.new_asker()
+
+    with scene.to_records.blocked():
+        told = [asker.ask("customers.lookup", {"cliente_id": "1"}) for _ in range(5)]
+        scene.wait_until_quiet()
+        assert 1 == scene.machine.ledger.customers.calls
+    [key] = {answer["key"] for answer in told}
+    scene.wait_until_done([key], 30)
+
+    sources = Counter(re.findall("job.degraded .* policy=local source=(\\w+)", scene.log()))
+    assert [("Admitted", True)] * 5 == [(answer["asked"], answer["degraded"]) for answer in told]
+    assert {"call": 1} == {name: n for name, n in sources.items() if name != "cache"}
+    assert 1 == scene.machine.ledger.customers.calls
+    assert 1 == scene.log().count("job.stored_late")
+
+
+def test_message_whose_start_could_reach_neither_store_nor_broker_is_not_lost(new_linked_scene):
+    scene = new_linked_scene(together=True)
+    [key] = scene.submit("meetings.extract", scene.meetings(1))
+    # Without its record, so that nobody but the message knows of the job.
+    scene.client.delete(*scene.client.keys("{askonce:*"))
+    starts = scene.to_records.block_at(sha1(scripts()["start"].encode()).hexdigest().encode())
+    scene.machine.start_worker("-P", "threads", "-c", "4")
+    assert starts.wait(30)
+
+    with scene.to_records.refusing():
+        scene.to_records.cut()
+        scene.to_records.unblock()
+        scene.eventually(lambda: "Cannot connect to" in scene.log(), 30)
+        # As if the broker's visibility timeout had passed.
+        [tag] = scene.client.hkeys("{jobs}:unacked")
+        scene.client.zadd("{jobs}:unacked_index", {tag: 1})
+    scene.wait_until_done([key], 30)
+    scene.wait_until_quiet()
+
+    assert (1, 1) == (scene.machine.ledger.openai.calls, scene.record(key).attempts)
 
 
 def refused(answer):

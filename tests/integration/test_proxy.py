@@ -136,6 +136,21 @@ def test_dropped_reply_may_wait_for_a_request_of_a_kind(proxy, connect, direct):
     assert bystander.ping()
 
 
+def test_block_may_wait_for_a_request_of_a_kind_and_holds_it_back(proxy, connect, direct, eventually):
+    client = connect(0.2)
+
+    silent = proxy.block_at(b"RPUSH")
+    assert client.ping()
+    assert not silent.is_set()
+    with pytest.raises(RedisTimeoutError):
+        client.rpush("said", "late")
+    assert silent.is_set()
+    assert not direct.exists("said")
+    proxy.unblock()
+
+    eventually(lambda: direct.lrange("said", 0, -1), 20)
+
+
 def test_link_to_a_server_that_is_away_ends_at_once():
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))

@@ -1,0 +1,168 @@
+import re
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import sha1
+
+import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from askonce.adapters.redis_store import RedisStore, scripts
+from askonce.store import Claim, Failing
+from sandbox.proxy import Proxy
+from sandbox.valkey import Valkey
+
+pytestmark = pytest.mark.fault
+
+KEY = "0a" + "0" * 62
+OWNER = "owner-1"
+CLAIM = Claim(
+    key=KEY,
+    job="job-1",
+    fingerprint="fp-1",
+    task="orders",
+    payload=b"{}",
+    queue_deadline=60.0,
+    max_attempts=3,
+)
+
+
+@dataclass
+class Verb:
+    """One verb, and what has to be there before it is said."""
+
+    before: tuple
+    say: object
+
+
+def admit(store):
+    return store.admit(CLAIM)
+
+
+def publish(store):
+    return store.admit_and_push(CLAIM, "queue", b"message")
+
+
+def start(store):
+    return store.start(KEY, "job-1", OWNER, "fp-1", 30.0)
+
+
+VERBS = {
+    "admit": Verb((), admit),
+    "publish": Verb((), publish),
+    "start": Verb((admit,), start),
+    "renew": Verb((admit, start), lambda store: store.renew([(KEY, OWNER, 60.0)])),
+    "checkpoint": Verb((admit, start), lambda store: store.checkpoint(KEY, OWNER, "resp-1")),
+    "complete": Verb((admit, start), lambda store: store.complete(KEY, OWNER, b'j"a"', b"{}", 60.0, 600.0)),
+    "fail": Verb((admit, start), lambda store: store.fail(KEY, OWNER, Failing(kind="transient", reason="x"))),
+    "release": Verb((admit, start), lambda store: store.release(KEY, OWNER)),
+    "invalidate": Verb((admit, start), lambda store: store.invalidate(KEY)),
+}
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Valkey(tcp=True) as server:
+        yield server
+
+
+@pytest.fixture
+def say(server, new_server_clock):
+    """Say a verb, with its reply lost or not: what the speaker heard, and all that the server has then."""
+    with Redis.from_url(server.url) as client, Proxy(server.port) as proxy:
+
+        def run(verb, lose):
+            client.flushall()
+            clock = new_server_clock(client)
+            for script in scripts(clock.lua).values():
+                client.script_load(script)
+            link = Redis(port=proxy.port, socket_timeout=20, retry=Retry(NoBackoff(), 0))
+            with closing(RedisStore(link, namespace="test", clock=clock.lua)) as store:
+                for earlier in verb.before:
+                    earlier(store)
+                lost = proxy.drop_reply() if lose else None
+                heard = verb.say(store)
+                assert not lose or lost.is_set()
+            return heard, everything(client)
+
+        yield run
+
+
+def everything(client):
+    read = {b"hash": client.hgetall, b"zset": lambda key: client.zrange(key, 0, -1, withscores=True)}
+    read |= {b"string": client.get, b"list": lambda key: client.lrange(key, 0, -1)}
+    return {key: read[client.type(key)](key) for key in client.scan_iter()}
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
+def test_verb_whose_reply_is_lost_has_happened_once_and_tells_the_same(say, verb):
+    heard, kept = say(verb, lose=False)
+
+    assert (heard, kept) == say(verb, lose=True)
+
+
+def test_answer_whose_storing_went_unheard_twice_is_told_stored(say):
+    heard, kept = say(Verb((admit, start, VERBS["complete"].say), VERBS["complete"].say), lose=True)
+
+    assert (heard, kept) == say(VERBS["complete"], lose=False)
+
+
+@pytest.fixture
+def scene(new_linked_scene):
+    scene = new_linked_scene(together=True)
+    for script in scripts().values():
+        scene.client.script_load(script)
+    return scene
+
+
+@pytest.mark.parametrize("verb", ["publish", "start", "renew", "complete"])
+def test_job_is_done_at_one_call_although_a_reply_about_it_is_lost(scene, verb):
+    scene.machine.start_worker("-P", "threads", "-c", "4")
+    scene.machine.control(hold=True)
+    lost = scene.to_records.drop_reply(sha1(scripts()[verb].encode()).hexdigest().encode())
+
+    told = scene.new_asker().ask("meetings.extract", scene.meetings(1)[0])
+    assert scene.machine.wait_for_held(1, 30)
+    assert verb != "renew" or lost.wait(20)
+    scene.let_go()
+    scene.wait_until_done([told["key"]])
+
+    assert lost.wait(20)
+    assert ("Admitted", 1) == (told["asked"], scene.record(told["key"]).attempts)
+    assert 1 == scene.machine.ledger.openai.calls
+    # One owner and one message: nobody was fenced, nor was anybody told that the job is somebody else's.
+    scene.wait_until_quiet()
+    assert not re.findall("job.(?:fenced|skipped|reused)", scene.log())
+
+
+def test_job_that_was_reaped_and_not_heard_of_is_done_at_one_call(new_linked_scene):
+    scene = new_linked_scene(together=True, JOB_QUEUE_DEADLINE="1")
+    [key] = scene.submit("meetings.extract", scene.meetings(1))
+    scene.client.delete(scene.queue)
+    scene.eventually(lambda: scene.record(key).deadline_in <= 0, 10)
+    # Only reaping names an index as its one key.
+    index = f"{{askonce:jobs:b{key[:2]}}}:idx"
+    lost = scene.to_records.drop_reply(f"\r\n$1\r\n1\r\n${len(index)}\r\n{index}".encode())
+
+    scene.machine.start_worker("-P", "threads", "-c", "4")
+    scene.wait_until_done([key], 30)
+
+    assert lost.is_set()
+    assert (1, 1) == (scene.machine.ledger.openai.calls, scene.record(key).attempts)
+
+
+def test_message_that_was_sent_twice_because_nobody_heard_is_one_call(new_linked_scene):
+    scene = new_linked_scene()
+    asker, [meeting] = scene.new_asker(), scene.meetings(1)
+    lost = scene.to_messages.drop_reply(b"LPUSH")
+
+    told = asker.ask("meetings.extract", meeting)
+    sent = scene.client.llen(scene.queue)
+    scene.machine.start_worker("-P", "threads", "-c", "4")
+    scene.wait_until_done([told["key"]])
+    scene.wait_until_quiet()
+
+    assert lost.is_set()
+    assert ("Admitted", 2) == (told["asked"], sent)
+    assert (1, 1) == (scene.machine.ledger.openai.calls, scene.record(told["key"]).attempts)
