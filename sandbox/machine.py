@@ -97,8 +97,10 @@ class Machine:
         with urllib.request.urlopen(url, timeout=seconds + 10) as answer:  # noqa: S310  # our own server
             return int(json.load(answer)["held"]) >= calls
 
-    def start_worker(self, *options: str, name: str = "worker") -> subprocess.Popen[bytes]:
-        """Start ``celery worker`` with *options* and return once it takes messages."""
+    def start_worker(
+        self, *options: str, name: str = "worker", env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start ``celery worker`` with *options*, *env* added, and return once it takes messages."""
         log = self.folder / f"{name}.log"
         command = [
             "-m",
@@ -111,18 +113,25 @@ class Machine:
             "--hostname",
             f"{name}@%h",
         ]
-        worker = self.spawn(*command, "--without-gossip", "--without-mingle", *options, log=log)
+        worker = self.spawn(*command, "--without-gossip", "--without-mingle", *options, log=log, env=env)
         self.workers.append(worker)
         wait_for(lambda: b"ready." in log.read_bytes(), worker, log)
         return worker
 
-    def spawn(self, *arguments: str, log: Path, ended_by: str = "SIGTERM") -> subprocess.Popen[bytes]:
+    def spawn(
+        self, *arguments: str, log: Path, ended_by: str = "SIGTERM", env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start this Python with *arguments*; signal *ended_by* comes when this process is gone."""
         wrapper = [sys.executable, "-m", "sandbox.run_with_parent", ended_by, "--"]
         command = [*wrapper, sys.executable, *arguments]
         with log.open("ab") as out:
             return subprocess.Popen(
-                command, cwd=ROOT, env=self.env, stdout=out, stderr=out, stdin=subprocess.DEVNULL
+                command,
+                cwd=ROOT,
+                env={**self.env, **(env or {})},
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
             )
 
     def submit(self, task: str, file: Path, *options: str, output: Path) -> subprocess.Popen[bytes]:

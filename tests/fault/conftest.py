@@ -93,6 +93,19 @@ class Scene:
             lambda: self.client.hlen("{jobs}:unacked") + self.client.llen(self.queue) == 0, seconds
         )
 
+    def watch_renewals(self, key, times):
+        """Watch a running job's lease being renewed; four renewals take longer than the lease itself."""
+        seen, left = 0, self.record(key).deadline_in
+
+        def renewed():
+            nonlocal seen, left
+            now = self.record(key).deadline_in
+            seen, left = seen + (now > left), now
+            return seen >= times
+
+        self.eventually(renewed, times * self.lease)
+        return seen
+
     def pid_of(self, key):
         """The process that runs the job."""
         return int(self.record(key).owner.split(":")[1])

@@ -90,7 +90,7 @@ def test_worker_that_is_asked_to_end_finishes_its_call_under_its_lease(scene, po
 
     worker.terminate()
     scene.eventually(lambda: "shutdown" in scene.log("first").lower(), 15)
-    renewals = count_renewals(scene, key)
+    renewals = scene.watch_renewals(key, 4)
     scene.let_go()
     code = worker.wait(30)
 
@@ -99,17 +99,3 @@ def test_worker_that_is_asked_to_end_finishes_its_call_under_its_lease(scene, po
     calls = scene.machine.ledger.openai
     assert (0, 1, 0) == (code, calls.calls, calls.undelivered)
     assert begun.fence == scene.record(key).value.fence
-
-
-def count_renewals(scene, key):
-    """Watch four renewals of the job's lease, which take longer than the lease itself."""
-    seen, left = 0, scene.record(key).deadline_in
-
-    def renewed():
-        nonlocal seen, left
-        now = scene.record(key).deadline_in
-        seen, left = seen + (now > left), now
-        return seen >= 4
-
-    scene.eventually(renewed, 4 * scene.lease)
-    return seen

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.fault
+
+WRONG_CLOCK = Path(__file__).parent / "wrong_clock"
+#: Seconds; more than the visibility timeout of either transport.
+AHEAD, BEHIND = 7200, -7200
+
+
+@pytest.fixture(params=["our transport", "kombu's transport"])
+def scene(request, new_linked_scene, new_scene):
+    # A unix socket's URL names kombu's own transport, which goes by the workers' clocks.
+    scene = new_linked_scene(together=True) if request.param == "our transport" else new_scene()
+    scene.redeliveries = 0 if request.param == "our transport" else 2
+    return scene
+
+
+@pytest.mark.parametrize(
+    ("caller", "other"), [(0, AHEAD), (BEHIND, 0)], ids=["other worker ahead", "caller behind"]
+)
+def test_wrong_wall_clock_of_a_worker_adds_no_call(scene, caller, other):
+    scene.machine.start_worker("-P", "threads", "-c", "4", name="caller", env=clock_off_by(caller))
+    running = scene.hold_meetings(2)
+
+    scene.machine.start_worker("-P", "threads", "-c", "4", name="other", env=clock_off_by(other))
+    scene.eventually(lambda: redelivered(scene) >= scene.redeliveries, 30)
+    renewals = scene.watch_renewals(running[0], 4)
+    scene.let_go()
+    scene.wait_until_done(running)
+
+    records, calls = [scene.record(key) for key in running], scene.machine.ledger.openai
+    assert renewals, "for longer than a lease"
+    assert scene.redeliveries == redelivered(scene)
+    assert (2, 2, 0) == (calls.calls, calls.answered, calls.undelivered)
+    assert [1, 1] == [record.attempts for record in records]
+    assert [True, True] == [record.value.fresh and 0 <= record.value.age < 60 for record in records]
+    assert 2 == scene.log("caller").count("job.completed")
+
+
+def clock_off_by(seconds):
+    return {"PYTHONPATH": str(WRONG_CLOCK), "SKEW_SECONDS": str(seconds)}
+
+
+def redelivered(scene):
+    """How often a worker was handed a message of a call that goes on."""
+    return scene.log("caller").count("job.skipped") + scene.log("other").count("job.skipped")

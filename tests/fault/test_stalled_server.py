@@ -1,0 +1,47 @@
+from time import monotonic
+
+import pytest
+
+pytestmark = pytest.mark.fault
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_stall_of_the_server_within_the_lease_adds_no_call(new_linked_scene, stopped, pool):
+    scene = new_linked_scene(together=True, JOB_LEASE="30")
+    scene.machine.start_worker("-P", pool, "-c", "2")
+    running, asker, [meeting] = scene.hold_meetings(2), scene.new_asker(), scene.meetings(1)
+
+    with stopped(scene.records.pid):
+        told = [asker.ask("meetings.extract", meeting) for _ in range(5)]
+        # Both answers come while nobody takes them.
+        scene.let_go()
+        scene.eventually(lambda: scene.log().count("job.unstored") == 2, 30)
+    scene.wait_until_done(running)
+    scene.eventually(lambda: asker.ask("meetings.extract", meeting)["asked"] == "Hit", 30)
+
+    assert {"StoreUnavailable"} == {answer["asked"] for answer in told}
+    assert "breaker_open" == told[-1]["reason"], "the later ones need not wait for it"
+    calls = scene.machine.ledger.openai
+    assert (3, 0) == (calls.answered, calls.surplus)
+    assert "job.fenced" not in scene.log()
+
+
+def test_stall_of_the_server_beyond_the_lease_costs_no_call_that_is_not_accounted_for(
+    new_linked_scene, stopped
+):
+    scene = new_linked_scene(together=True)
+    scene.machine.start_worker("-P", "threads", "-c", "8")
+    running, since = scene.hold_meetings(3), monotonic()
+
+    with stopped(scene.records.pid):
+        scene.eventually(lambda: monotonic() - since > 1.5 * scene.lease, 30)
+    scene.let_go()
+    scene.wait_until_done(running)
+    scene.wait_until_quiet()
+    fences = [scene.record(key).value.fence for key in running]
+
+    # A lease may be renewed or taken over first. Whoever is overtaken has called for nothing, and says so.
+    calls, fenced = scene.machine.ledger.openai, scene.log().count("job.fenced")
+    assert (3, fenced) == (len(calls.by_content), calls.surplus)
+    assert max(calls.by_content.values()) <= 2
+    assert fences == [scene.record(key).fence for key in running]
