@@ -43,3 +43,17 @@ def test_answer_that_waited_for_its_own_link_is_fenced_if_others_could_take_the_
     assert "outcome=fenced" in scene.log("silenced")
     assert visible.fence == scene.record(key).value.fence
     assert 1 == scene.log("other").count("job.completed")
+
+
+def test_job_whose_message_the_broker_did_not_take_is_done_once(new_linked_scene):
+    scene = new_linked_scene(JOB_QUEUE_DEADLINE="2")
+    scene.machine.start_worker("-P", "threads", "-c", "2")
+    asker, [meeting] = scene.new_asker(), scene.meetings(1)
+
+    with scene.to_messages.refusing():
+        scene.to_messages.cut()
+        told = asker.ask("meetings.extract", meeting)
+    scene.wait_until_done([told["key"]], 40)
+
+    assert "SendFailed" == told["asked"]
+    assert (1, 1) == (scene.machine.ledger.openai.calls, scene.record(told["key"]).attempts)

@@ -44,3 +44,22 @@ def test_answer_that_comes_while_the_server_is_down_is_stored_when_it_is_back(ne
 
     assert 1 == scene.machine.ledger.openai.calls
     assert 1 == scene.record(key).attempts
+
+
+def test_user_who_may_only_run_scripts_works_on_after_a_restart(new_linked_scene):
+    # The server forgets its scripts when it ends, and this user may not load one, nor ask about the server.
+    # It is the records' alone, for the broker's client loads scripts of its own.
+    denied = " ".join(f"-{command}" for command in ("script", "function", "config", "info", "acl"))
+    scene = new_linked_scene(options=f"user default on nopass ~* &* +@all {denied}")
+    scene.machine.start_worker("-P", "threads", "-c", "2")
+    asker, meetings = scene.new_asker(), scene.meetings(3)
+    before = asker.ask("meetings.extract", meetings[0])["key"]
+    scene.wait_until_done([before])
+
+    scene.records.kill()
+    scene.records.start()
+    after = [asker.ask("meetings.extract", meeting) for meeting in meetings]
+    scene.wait_until_done([answer["key"] for answer in after])
+
+    assert ["Hit", "Admitted", "Admitted"] == [answer["asked"] for answer in after]
+    assert 3 == scene.machine.ledger.openai.calls

@@ -58,10 +58,14 @@ def test_delivered_job_that_may_not_be_called_alone_rests_and_is_called_once(new
     asker = scene.new_asker()
 
     with scene.to_records.blocked():
-        keys = [asker.ask("meetings.extract", meeting)["key"] for meeting in scene.meetings(3)]
-        scene.eventually(lambda: rests(scene) == 3, 40)
+        # Each is asked for twice, and nobody can tell: there are two messages.
+        told = [asker.ask("meetings.extract", meeting) for meeting in scene.meetings(3) * 2]
+        scene.eventually(lambda: rests(scene) == 6, 40)
         assert 0 == scene.machine.ledger.openai.calls
+    keys = [answer["key"] for answer in told[:3]]
     scene.wait_until_done(keys, 40)
+
+    scene.wait_until_quiet()
 
     assert (3, 0) == (scene.machine.ledger.openai.calls, scene.machine.ledger.openai.surplus)
     assert [1, 1, 1] == [scene.record(key).attempts for key in keys]
@@ -95,6 +99,27 @@ def test_delivered_job_that_may_be_called_alone_is_called_once_and_stored_later(
     assert {"call": 1} == {name: n for name, n in sources.items() if name != "cache"}
     assert 1 == scene.machine.ledger.customers.calls
     assert 1 == scene.log().count("job.stored_late")
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_answer_that_its_ending_worker_cannot_store_is_told_lost_and_called_for_again(new_linked_scene, pool):
+    scene = new_linked_scene()
+    ending = scene.machine.start_worker("-P", pool, "-c", "1", name="ending")
+    [key] = scene.hold_meetings(1)
+
+    with scene.to_records.blocked():
+        scene.let_go()
+        scene.eventually(lambda: "job.unstored" in scene.log("ending"), 30)
+        ending.terminate()
+        assert 0 == ending.wait(60)
+        scene.to_records.cut()
+    scene.machine.start_worker("-P", pool, "-c", "1", name="other")
+    scene.wait_until_done([key])
+
+    calls = scene.machine.ledger.openai
+    assert (2, 1) == (calls.answered, calls.surplus)
+    assert 1 == scene.log("ending").count("job.unkept"), "the call that has to be made again is accounted for"
+    assert 2 == scene.record(key).attempts
 
 
 def test_message_whose_start_could_reach_neither_store_nor_broker_is_not_lost(new_linked_scene):

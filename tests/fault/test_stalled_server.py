@@ -9,16 +9,21 @@ pytestmark = pytest.mark.fault
 def test_stall_of_the_server_within_the_lease_adds_no_call(new_linked_scene, stopped, pool):
     scene = new_linked_scene(together=True, JOB_LEASE="30")
     scene.machine.start_worker("-P", pool, "-c", "2")
-    running, asker, [meeting] = scene.hold_meetings(2), scene.new_asker(), scene.meetings(1)
+    scene.machine.control(hold=True)
+    waiting, asker, [meeting, *held] = scene.new_asker(), scene.new_asker(), scene.meetings(3)
+    running = [waiting.ask("meetings.extract", asked)["key"] for asked in held]
+    assert scene.machine.wait_for_held(2, 30)
+    waiting.begin_to_wait(90)
 
     with stopped(scene.records.pid):
         told = [asker.ask("meetings.extract", meeting) for _ in range(5)]
         # Both answers come while nobody takes them.
         scene.let_go()
         scene.eventually(lambda: scene.log().count("job.unstored") == 2, 30)
-    scene.wait_until_done(running)
+    answers = waiting.heard()
     scene.eventually(lambda: asker.ask("meetings.extract", meeting)["asked"] == "Hit", 30)
 
+    assert {(key, "call") for key in running} == {(answer["key"], answer["source"]) for answer in answers}
     assert {"StoreUnavailable"} == {answer["asked"] for answer in told}
     assert "breaker_open" == told[-1]["reason"], "the later ones need not wait for it"
     calls = scene.machine.ledger.openai
