@@ -25,7 +25,7 @@ def test_stall_of_the_server_within_the_lease_adds_no_call(new_linked_scene, sto
 
     assert {(key, "call") for key in running} == {(answer["key"], answer["source"]) for answer in answers}
     assert {"StoreUnavailable"} == {answer["asked"] for answer in told}
-    assert "breaker_open" == told[-1]["reason"], "the later ones need not wait for it"
+    assert "breaker_open" in [answer["reason"] for answer in told], "the later ones need not wait for it"
     calls = scene.machine.ledger.openai
     assert (3, 0) == (calls.answered, calls.surplus)
     assert "job.fenced" not in scene.log()
