@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.valkey import Valkey
+
 pytestmark = pytest.mark.fault
 
 WRONG_CLOCK = Path(__file__).parent / "wrong_clock"
@@ -9,11 +11,19 @@ WRONG_CLOCK = Path(__file__).parent / "wrong_clock"
 AHEAD, BEHIND = 7200, -7200
 
 
+@pytest.fixture
+def server():
+    with Valkey(tcp=True) as server:
+        yield server
+
+
 @pytest.fixture(params=["our transport", "kombu's transport"])
-def scene(request, new_linked_scene, new_scene):
+def scene(request, server, new_scene):
     # A unix socket's URL names kombu's own transport, which goes by the workers' clocks.
-    scene = new_linked_scene(together=True) if request.param == "our transport" else new_scene()
-    scene.redeliveries = 0 if request.param == "our transport" else 2
+    ours = request.param == "our transport"
+    broker = server.url if ours else f"redis+socket://{server.socket}?virtual_host=0"
+    scene = new_scene(server, server, REDIS_URL=server.url, CELERY_BROKER_URL=broker)
+    scene.redeliveries = 0 if ours else 2
     return scene
 
 

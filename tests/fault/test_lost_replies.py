@@ -170,7 +170,10 @@ def test_message_that_was_sent_twice_because_nobody_heard_is_one_call(new_linked
 
     told = asker.ask("meetings.extract", meeting)
     sent = scene.client.llen(scene.queue)
+    scene.machine.control(hold=True)
     scene.machine.start_worker("-P", "threads", "-c", "4")
+    scene.eventually(lambda: "job.skipped" in scene.log(), 30)
+    scene.let_go()
     scene.wait_until_done([told["key"]])
     scene.wait_until_quiet()
 

@@ -31,22 +31,20 @@ def test_stall_of_the_server_within_the_lease_adds_no_call(new_linked_scene, sto
     assert "job.fenced" not in scene.log()
 
 
-def test_stall_of_the_server_beyond_the_lease_costs_no_call_that_is_not_accounted_for(
-    new_linked_scene, stopped
-):
+def test_call_is_overtaken_once_at_most_by_a_stall_of_the_server_beyond_its_lease(new_linked_scene, stopped):
     scene = new_linked_scene(together=True)
     scene.machine.start_worker("-P", "threads", "-c", "8")
-    running, since = scene.hold_meetings(3), monotonic()
+    [key], since = scene.hold_meetings(1), monotonic()
 
     with stopped(scene.records.pid):
         scene.eventually(lambda: monotonic() - since > 1.5 * scene.lease, 30)
+    # Whoever has it now keeps it: these renewals take longer than a lease.
+    scene.watch_renewals(key, 4)
     scene.let_go()
-    scene.wait_until_done(running)
+    scene.wait_until_done([key])
     scene.wait_until_quiet()
-    fences = [scene.record(key).value.fence for key in running]
 
-    # A lease may be renewed or taken over first. Whoever is overtaken has called for nothing, and says so.
+    # The lease may have been renewed or taken over first. Who is overtaken says that he called for nothing.
     calls, fenced = scene.machine.ledger.openai, scene.log().count("job.fenced")
-    assert (3, fenced) == (len(calls.by_content), calls.surplus)
-    assert max(calls.by_content.values()) <= 2
-    assert fences == [scene.record(key).fence for key in running]
+    assert calls.surplus == fenced <= 1
+    assert calls.answered == scene.record(key).attempts
