@@ -113,9 +113,12 @@ class LocalCalls:
             self._flights.setdefault(identity, mine)
         if flight is not None:
             try:
-                return flight.result(delivery.spec.lease)
+                shared = flight.result(delivery.spec.lease)
             except TimeoutError:
                 raise down from None
+            if isinstance(shared, Computed):
+                self._tell(delivery, "shared")
+            return shared
         try:
             mine.set_result(self._call(delivery, body, down))
         except BaseException as error:

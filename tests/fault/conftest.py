@@ -103,7 +103,7 @@ class Scene:
             seen, left = seen + (now > left), now
             return seen >= times
 
-        self.eventually(renewed, times * self.lease)
+        self.eventually(renewed, 10 * times)
         return seen
 
     def pid_of(self, key):

@@ -95,7 +95,9 @@ def test_delivered_job_that_may_be_called_alone_is_called_once_and_stored_later(
 
     sources = Counter(re.findall("job.degraded .* policy=local source=(\\w+)", scene.log()))
     assert [("Admitted", True)] * 5 == [(answer["asked"], answer["degraded"]) for answer in told]
-    assert {"call": 1} == {name: n for name, n in sources.items() if name != "cache"}
+    # One call; the others got its answer while it was made or afterwards.
+    assert (1, 5) == (sources["call"], sources.total())
+    assert {"call", "shared", "cache"} >= sources.keys()
     assert 1 == scene.machine.ledger.customers.calls
     assert 1 == scene.log().count("job.stored_late")
 
