@@ -89,9 +89,7 @@ class Scene:
 
     def wait_until_quiet(self, seconds=30.0):
         """Wait until no message waits and none is in a worker's hands."""
-        self.eventually(
-            lambda: self.client.hlen("{jobs}:unacked") + self.client.llen(self.queue) == 0, seconds
-        )
+        self.eventually(self.queue.is_settled, seconds)
 
     def watch_renewals(self, key, times):
         """Watch a running job's lease being renewed; four renewals take longer than the lease itself."""
@@ -167,7 +165,8 @@ def new_scene(eventually, new_broker, queue_of):
         env = {"JOB_LEASE": str(LEASE), "REAP_INTERVAL": str(REAP), "CUSTOMER_API_TIMEOUT": "60"}
         env |= {"LLM_TIMEOUT": "60", **environment}
         machine = Machine(outside={"failure_rate": 0}, env=env, broker=broker or new_broker()).__enter__()
-        scenes.append(Scene(machine, eventually, queue_of(machine), records, messages))
+        queue = RedisQueue(messages.url) if messages else queue_of(machine)
+        scenes.append(Scene(machine, eventually, queue, records, messages))
         return scenes[-1]
 
     yield begin

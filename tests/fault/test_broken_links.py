@@ -1,6 +1,6 @@
 import pytest
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 
 POOLS = {"prefork": ("-P", "prefork", "-c", "3"), "threads": ("-P", "threads", "-c", "3")}
 

@@ -14,6 +14,7 @@ from sandbox.valkey import Valkey
 
 pytestmark = [
     pytest.mark.fault,
+    pytest.mark.redis_broker("has a broker of its own"),
     # Celery's result backend speaks redis-py's older language.
     pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning"),
 ]

@@ -4,7 +4,7 @@ import pytest
 
 from sandbox.valkey import Valkey
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 
 WRONG_CLOCK = Path(__file__).parent / "wrong_clock"
 #: Seconds; more than the visibility timeout of either transport.

@@ -1,6 +1,6 @@
 import pytest
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 
 
 def test_askers_who_wait_get_their_answers_although_the_server_comes_back_empty(new_linked_scene):

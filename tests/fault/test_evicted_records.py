@@ -1,6 +1,6 @@
 import pytest
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 
 #: What the server drops under pressure has a time to live: records, and never a queue.
 VOLATILE = "maxmemory-policy volatile-ttl\nmaxmemory-samples 64"
@@ -29,7 +29,7 @@ def squeeze(scene):
 def test_queued_jobs_whose_records_are_evicted_are_done_once(scene):
     keys = scene.submit("meetings.extract", scene.meetings(3))
     squeeze(scene)
-    assert 3 == scene.client.llen(scene.queue), "the queue is left alone"
+    assert 3 == scene.queue.waiting(), "the queue is left alone"
 
     scene.machine.start_worker("-P", "threads", "-c", "4")
     scene.wait_until_done(keys)

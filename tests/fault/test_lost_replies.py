@@ -13,7 +13,7 @@ from askonce.store import Claim, Failing
 from sandbox.proxy import Proxy
 from sandbox.valkey import Valkey
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 
 KEY = "0a" + "0" * 62
 OWNER = "owner-1"
@@ -125,7 +125,7 @@ def test_question_whose_reply_is_lost_puts_one_message_into_the_queue(scene):
     told = asker.ask("meetings.extract", meetings[1])
 
     assert lost.is_set()
-    assert ("Admitted", 2) == (told["asked"], scene.client.llen(scene.queue))
+    assert ("Admitted", 2) == (told["asked"], scene.queue.waiting())
 
 
 @pytest.mark.parametrize("verb", ["start", "renew", "complete"])
@@ -150,7 +150,7 @@ def test_job_is_done_at_one_call_although_a_reply_about_it_is_lost(scene, verb):
 def test_job_that_was_reaped_and_not_heard_of_is_done_at_one_call(new_linked_scene):
     scene = new_linked_scene(together=True, JOB_QUEUE_DEADLINE="1")
     [key] = scene.submit("meetings.extract", scene.meetings(1))
-    scene.client.delete(scene.queue)
+    scene.client.delete(scene.queue.NAME)
     scene.eventually(lambda: scene.record(key).deadline_in <= 0, 10)
     # Only reaping names an index as its one key.
     index = f"{{askonce:jobs:b{key[:2]}}}:idx"
@@ -169,7 +169,7 @@ def test_message_that_was_sent_twice_because_nobody_heard_is_one_call(new_linked
     lost = scene.to_messages.drop_reply(b"LPUSH")
 
     told = asker.ask("meetings.extract", meeting)
-    sent = scene.client.llen(scene.queue)
+    sent = scene.queue.waiting()
     scene.machine.control(hold=True)
     scene.machine.start_worker("-P", "threads", "-c", "4")
     scene.eventually(lambda: "job.skipped" in scene.log(), 30)

@@ -4,7 +4,7 @@ from redis import Redis
 from sandbox.proxy import Proxy
 from sandbox.valkey import Valkey
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 
 
 class Pair:

@@ -12,7 +12,7 @@ from askonce.handle import as_completed
 from askonce.spec import JobSpec
 from sandbox.valkey import Valkey
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("has a broker of its own")]
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 VERSIONS = ("1", "2")

@@ -6,7 +6,7 @@ import pytest
 
 from askonce.adapters.redis_store import scripts
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 
 #: Seconds; longer than the silence, so that the job stays with its worker.
 LONG_LEASE = "30"
@@ -72,7 +72,7 @@ def test_delivered_job_that_may_not_be_called_alone_rests_and_is_called_once(new
 
 def rests(scene):
     """How many messages were put back because their start could not ask."""
-    messages = [*scene.client.lrange(scene.queue, 0, -1), *scene.client.hvals("{jobs}:unacked")]
+    messages = [*scene.queue.messages(), *scene.client.hvals("{jobs}:unacked")]
     return sum(b'"retries": ' in text and b'"retries": 0' not in text for text in map(unquoted, messages))
 
 

@@ -2,7 +2,7 @@ from time import monotonic
 
 import pytest
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
