@@ -61,12 +61,18 @@ class Scene:
 
     def submit(self, task, payloads):
         """Ask without waiting; the keys of the jobs."""
+        code, reports = self.ask(task, payloads)
+        assert 0 == code
+        return [report["key"] for report in reports]
+
+    def ask(self, task, payloads):
+        """Ask without waiting; the producer's exit code, and its reports."""
         number = next(self.numbers)
         rows = self.machine.folder / f"rows-{number}.jsonl"
         rows.write_text("".join(json.dumps(payload) + "\n" for payload in payloads))
         output = self.machine.folder / f"out-{number}.jsonl"
-        assert 0 == self.machine.submit(task, rows, output=output).wait(60)
-        return [json.loads(line)["key"] for line in output.read_text().splitlines()]
+        code = self.machine.submit(task, rows, output=output).wait(60)
+        return code, [json.loads(line) for line in output.read_text().splitlines()]
 
     def hold_meetings(self, how_many):
         """Ask for meetings and wait until each of them is in its call; their keys."""
@@ -103,6 +109,9 @@ class Scene:
 
         self.eventually(renewed, 10 * times)
         return seen
+    def end_freshness(self, key):
+        """End the answer's freshness, as if its soft time to live had passed."""
+        self.client.hset(self.client.keys(f"*:rec:{key}")[0], "sx", 1)
 
     def pid_of(self, key):
         """The process that runs the job."""

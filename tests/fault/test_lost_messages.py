@@ -54,8 +54,7 @@ def test_message_seen_again_during_the_call_after_it_and_when_stale_adds_no_call
     scene.wait_until_done([key])
     scene.queue.put(messages * 5)
     scene.eventually(lambda: scene.log("worker").count("job.reused") >= 5, 20)
-    # The answer's freshness ends, as if its soft time to live had passed.
-    scene.client.hset(scene.client.keys(f"*:rec:{key}")[0], "sx", 1)
+    scene.end_freshness(key)
     scene.queue.put(messages * 5)
     scene.eventually(lambda: scene.log("worker").count("job.reused") >= 10, 20)
 

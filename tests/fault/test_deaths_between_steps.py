@@ -1,0 +1,52 @@
+"""Processes that die between two steps, where only a moment lies between them."""
+
+import pytest
+
+pytestmark = pytest.mark.fault
+
+TAMPERED = ("-I", "tests.fault.tampered")
+PREFORK = ("-P", "prefork", "-c", "1")
+THREADS = ("-P", "threads", "-c", "1")
+
+
+@pytest.fixture
+def deadly_scene(new_scene, tmp_path):
+    """Start a scene whose tampered workers die once at the place that is named."""
+
+    def begin(death, **environment):
+        return new_scene(TAMPERED_DEATH=death, TAMPERED_MARK=str(tmp_path / "died"), **environment)
+
+    yield begin
+    assert (tmp_path / "died").exists(), "nobody died"
+
+
+@pytest.mark.parametrize(
+    ("death", "calls", "attempts"),
+    [("after start", 1, 2), ("before store", 2, 2), ("after store", 1, 1)],
+)
+def test_job_of_a_process_that_dies_between_start_and_end_has_one_answer(deadly_scene, death, calls, attempts):
+    scene = deadly_scene(death)
+    scene.machine.start_worker(*PREFORK, *TAMPERED)
+    [key] = scene.submit("meetings.extract", scene.meetings(1))
+
+    scene.wait_until_done([key], scene.recovery)
+    first = scene.record(key).value
+    scene.eventually(lambda: scene.client.hlen("{jobs}:unacked") + scene.client.llen(scene.queue) == 0, 20)
+
+    assert (calls, 0) == (scene.machine.ledger.openai.answered, scene.machine.ledger.openai.undelivered)
+    assert (attempts, first) == (scene.record(key).attempts, scene.record(key).value)
+
+
+def test_job_of_a_worker_that_dies_with_a_message_that_nobody_noted_is_done_at_one_call(deadly_scene):
+    scene = deadly_scene("before note", JOB_QUEUE_DEADLINE="2")
+    [key] = scene.submit("meetings.extract", scene.meetings(1))
+    worker = start_until_it_dies(scene, *THREADS, *TAMPERED)
+
+    assert 9 == worker.returncode
+    lost = scene.client.llen(scene.queue), scene.client.hlen("{jobs}:unacked")
+    scene.machine.start_worker(*THREADS, name="second")
+    scene.wait_until_done([key], 2 + scene.recovery)
+
+    assert (0, 0) == lost
+    assert (1, 1) == (scene.machine.ledger.openai.calls, scene.record(key).attempts)
+    assert 1 == scene.log("second").count("job.resent")

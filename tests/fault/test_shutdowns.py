@@ -1,0 +1,60 @@
+import json
+
+import pytest
+
+pytestmark = pytest.mark.fault
+
+POOLS = {"prefork": ("-P", "prefork", "-c", "2"), "threads": ("-P", "threads", "-c", "2")}
+
+
+def shut_down_softly(new_scene, pool, grace):
+    """Ask a worker, as an orchestrator would, to end in *grace* seconds while it is in a call."""
+    conf = json.dumps({"worker_soft_shutdown_timeout": grace})
+    scene = new_scene(REMAP_SIGTERM="SIGQUIT", TAMPERED_CONF=conf)
+    worker = scene.machine.start_worker(*POOLS[pool], "-I", "tests.fault.tampered", name="first")
+    [key] = scene.hold_meetings(1)
+    scene.machine.start_worker(*POOLS[pool], name="second")
+    worker.terminate()
+    scene.eventually(lambda: "Initiating Soft Shutdown" in scene.log("first"), 15)
+    return scene, worker, key
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_call_that_ends_within_the_grace_of_its_worker_is_made_once(new_scene, pool):
+    scene, worker, key = shut_down_softly(new_scene, pool, grace=5)
+
+    scene.let_go()
+    scene.wait_until_done([key])
+    worker.wait(30)
+
+    calls = scene.machine.ledger.openai
+    assert (1, 0, 1) == (calls.calls, calls.undelivered, scene.record(key).attempts)
+    assert 0 == scene.log("second").count("job.completed")
+
+
+def test_call_longer_than_the_grace_of_its_process_is_made_again_by_another(new_scene):
+    scene, worker, key = shut_down_softly(new_scene, "prefork", grace=1)
+
+    worker.wait(30)
+    assert scene.machine.wait_for_held(2, 30)
+    scene.let_go()
+    scene.wait_until_done([key])
+
+    calls = scene.machine.ledger.openai
+    assert (2, 2) == (calls.calls, scene.record(key).attempts)
+    assert 1 == scene.log("second").count("job.completed")
+
+
+def test_call_longer_than_the_grace_of_its_thread_is_under_its_lease_until_the_kill(new_scene, kill):
+    scene, worker, key = shut_down_softly(new_scene, "threads", grace=1)
+    scene.eventually(lambda: "cold shutdown" in scene.log("first").lower(), 15)
+    before = scene.record(key)
+
+    kill(worker.pid)
+    assert scene.machine.wait_for_held(2, 30)
+    scene.let_go()
+    scene.wait_until_done([key])
+
+    calls = scene.machine.ledger.openai
+    assert ("running", 1) == (before.flight, before.attempts)
+    assert (2, 2) == (calls.calls, scene.record(key).attempts)

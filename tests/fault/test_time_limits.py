@@ -1,0 +1,62 @@
+import json
+
+import pytest
+
+pytestmark = pytest.mark.fault
+
+#: Seconds; the pool looks at its clock once a second.
+LIMIT = 2
+SOFT = json.dumps({"task_soft_time_limit": LIMIT})
+HARD = json.dumps({"task_soft_time_limit": None, "task_time_limit": 1})
+PREFORK = ("-P", "prefork", "-c", "1", "-I", "tests.fault.tampered")
+
+
+def test_call_past_its_soft_limit_gives_its_lease_back_at_once_and_is_tried_again(new_scene):
+    # No lease ends within this test.
+    scene = new_scene(JOB_LEASE="300", TAMPERED_CONF=SOFT)
+    scene.machine.start_worker(*PREFORK)
+    [key] = scene.hold_meetings(1)
+
+    scene.eventually(lambda: "job.deferred" in scene.log("worker"), 30)
+    scene.let_go()
+    scene.wait_until_done([key])
+
+    record, calls = scene.record(key), scene.machine.ledger.openai
+    assert record.attempts == 1 + scene.log("worker").count("job.deferred")
+    assert (record.attempts, 1) == (calls.calls, len(calls.by_content))
+
+
+def test_stale_answer_stays_while_its_refresh_is_past_its_soft_limit(new_scene):
+    scene = new_scene(JOB_LEASE="300", TAMPERED_CONF=SOFT)
+    scene.machine.start_worker(*PREFORK)
+    [meeting] = scene.meetings(1)
+    [key] = scene.submit("meetings.extract", [meeting])
+    scene.wait_until_done([key])
+    before = scene.record(key).value
+    scene.end_freshness(key)
+    scene.machine.control(hold=True)
+    scene.submit("meetings.extract", [meeting])
+
+    scene.eventually(lambda: "job.deferred" in scene.log("worker"), 30)
+    kept = scene.record(key)
+    scene.let_go()
+    scene.wait_until_done([key])
+
+    assert (before.data, before.fence, False) == (kept.value.data, kept.value.fence, kept.value.fresh)
+    assert before.fence < scene.record(key).value.fence
+
+
+def test_call_past_its_hard_limit_is_given_up_after_three_and_its_pool_goes_on(new_scene):
+    scene = new_scene(JOB_LEASE="1", REAP_INTERVAL="0.5", TAMPERED_CONF=HARD)
+    scene.machine.start_worker(*PREFORK, "--soft-time-limit", "0")
+    [key] = scene.hold_meetings(1)
+
+    scene.eventually(lambda: scene.record(key).failure is not None, 60)
+    scene.let_go()
+    [next_key] = scene.submit("meetings.extract", scene.meetings(1))
+    scene.wait_until_done([next_key])
+
+    record, calls = scene.record(key), scene.machine.ledger.openai
+    assert ("quarantined", "attempts_spent") == (record.failure.kind, record.failure.reason)
+    assert (3, None) == (record.attempts, record.value)
+    assert [1, 3] == sorted(calls.by_content.values())
