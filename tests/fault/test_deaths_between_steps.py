@@ -24,7 +24,7 @@ def deadly_scene(new_scene, tmp_path):
     ("death", "calls", "attempts"),
     [("after start", 1, 2), ("before store", 2, 2), ("after store", 1, 1)],
 )
-def test_job_of_a_process_that_dies_between_start_and_end_has_one_answer(deadly_scene, death, calls, attempts):
+def test_job_of_a_process_that_dies_between_two_steps_has_one_answer(deadly_scene, death, calls, attempts):
     scene = deadly_scene(death)
     scene.machine.start_worker(*PREFORK, *TAMPERED)
     [key] = scene.submit("meetings.extract", scene.meetings(1))

@@ -1,0 +1,51 @@
+import os
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from sandbox.valkey import Valkey
+
+pytestmark = pytest.mark.fault
+
+HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run(tmp_path, kill_group):
+    """Run a command of Celery for the length of a block; what it writes goes to the file of its name."""
+
+    @contextmanager
+    def begin(server, name, *command):
+        env = {**os.environ, "SCHEDULED_URL": server.url, "PYTHONPATH": f"{HERE}:{ROOT}"}
+        words = (sys.executable, "-m", "celery", "-A", "scheduled_app", *command, "-l", "info")
+        with (tmp_path / name).open("wb") as log:
+            process = subprocess.Popen(words, cwd=tmp_path, env=env, stdout=log, stderr=log)
+        try:
+            yield tmp_path / name
+        finally:
+            kill_group(process)
+
+    return begin
+
+
+def test_two_schedulers_and_two_workers_make_one_call(run, eventually):
+    with Valkey(tcp=True) as server, Redis.from_url(server.url) as client, ExitStack() as stack:
+
+        def begin(name, *command):
+            return stack.enter_context(run(server, name, *command))
+
+        schedulers = [begin(f"beat-{n}", "beat", "-s", f"schedule-{n}") for n in (1, 2)]
+        workers = [begin(f"worker-{n}", "worker", "-P", "threads", "-n", f"w{n}@test") for n in (1, 2)]
+
+        eventually(lambda: all(times(log, b"Sending due task") >= 3 for log in schedulers), 60)
+        eventually(lambda: sum(times(log, b" succeeded in ") for log in workers) >= 6, 60)
+
+        assert [b"BRL"] == client.lrange("called", 0, -1)
+
+
+def times(log, words):
+    return log.read_bytes().count(words)
