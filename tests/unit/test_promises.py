@@ -1,0 +1,46 @@
+"""Holds tests/README.md to the tests that exist."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+FAULTS, PROOFS = (
+    [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if line[:3] != "|--"]
+    for part in re.findall(r"^\| no\. .*\n((?:\|.*\n)+)", (TESTS / "README.md").read_text(), re.MULTILINE)
+)
+NAMED = sorted({name for row in FAULTS + PROOFS for name in re.findall(r"`([^`]*::[^`]*)`", row[-2])})
+
+
+def test_every_fault_and_every_test_has_its_row():
+    assert [str(number) for number in range(1, 42)] == [row[0] for row in FAULTS]
+    assert [str(number) for number in range(1, 50)] == [row[0] for row in PROOFS]
+    assert ({5}, {4}) == (set(map(len, FAULTS)), set(map(len, PROOFS)))
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_named_test_exists(name):
+    path, _, function = name.partition("::")
+
+    assert function in functions_of(path)
+
+
+@pytest.mark.parametrize("row", FAULTS + PROOFS, ids=lambda row: f"{len(row)}-{row[0]}")
+def test_row_says_what_came_of_it_and_without_a_test_why(row):
+    *_, tests, result = row
+
+    assert result
+    assert tests or not result.startswith("holds"), "a promise that no test holds needs a reason"
+
+
+@cache
+def functions_of(path):
+    """The names of the tests of one file; none where it does not exist."""
+    file = TESTS / path
+    if not file.exists():
+        return set()
+    nodes = ast.walk(ast.parse(file.read_text()))
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef) and node.name[:5] == "test_"}
