@@ -42,15 +42,9 @@ class Scene:
         self.client.close()
         self.queue.close()
 
-    def look_at(self, records, messages=None):
-        """Read records and messages from here from now on."""
-        self.store = RedisStore.from_url(records.url, namespace="jobs")
-        self.client = Redis.from_url((messages or records).url)
-
-    def new_asker(self):
-        """Start a process that asks when it is told to."""
-        self.askers.append(Asker(self.machine.env))
-        return self.askers[-1]
+    def change_environment(self, **changes):
+        """Give *changes* to every process that starts from now on."""
+        self.machine._extra.update(changes)
 
     def meetings(self, how_many):
         """Meetings that differ in everything."""

@@ -10,13 +10,15 @@ import os
 
 from kombu.transport import redis as kombu_redis
 
+from askonce.adapters import kombu_redis as our_redis
 from askonce.adapters.redis_store import RedisStore
 from worker.app import app, once
 
 PLACES = {
     "store": (RedisStore, "complete"),
     "start": (RedisStore, "start"),
-    "note": (kombu_redis.QoS, "append"),
+    "kombu-note": (kombu_redis.QoS, "append"),
+    "our-note": (our_redis.QoS, "append"),
 }
 
 

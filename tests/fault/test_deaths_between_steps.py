@@ -1,5 +1,7 @@
 """Processes that die between two steps, where only a moment lies between them."""
 
+import json
+
 import pytest
 
 pytestmark = pytest.mark.fault
@@ -37,8 +39,16 @@ def test_job_of_a_process_that_dies_between_two_steps_has_one_answer(deadly_scen
     assert (attempts, first) == (scene.record(key).attempts, scene.record(key).value.fence)
 
 
-def test_job_of_a_worker_that_dies_with_a_message_that_nobody_noted_is_done_at_one_call(deadly_scene):
-    scene = deadly_scene("before note", JOB_QUEUE_DEADLINE="2")
+@pytest.mark.parametrize(
+    ("death", "transport"),
+    [("before kombu-note", "redis"), ("before our-note", "askonce.adapters.kombu_redis:Transport")],
+    ids=["kombu", "ours"],
+)
+def test_job_of_a_worker_that_dies_with_a_message_that_nobody_noted_is_done_at_one_call(
+    deadly_scene, death, transport
+):
+    conf = json.dumps({"broker_transport": transport})
+    scene = deadly_scene(death, JOB_QUEUE_DEADLINE="2", TAMPERED_CONF=conf)
     worker = scene.machine.start_worker(*THREADS, *TAMPERED)
     [key] = scene.submit("meetings.extract", scene.meetings(1))
 

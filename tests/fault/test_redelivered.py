@@ -14,7 +14,8 @@ OPTIONS = {
 
 
 def test_message_delivered_again_and_again_during_its_call_adds_no_call(new_scene):
-    scene = new_scene(TAMPERED_CONF=json.dumps({"broker_transport_options": OPTIONS}))
+    conf = {"broker_transport": "redis", "broker_transport_options": OPTIONS}
+    scene = new_scene(TAMPERED_CONF=json.dumps(conf))
     for name in ("one", "other"):
         scene.machine.start_worker("-P", "threads", "-c", "2", "-I", "tests.fault.tampered", name=name)
     [key] = scene.hold_meetings(1)
