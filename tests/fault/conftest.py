@@ -42,10 +42,6 @@ class Scene:
         self.client.close()
         self.queue.close()
 
-    def change_environment(self, **changes):
-        """Give *changes* to every process that starts from now on."""
-        self.machine._extra.update(changes)
-
     def meetings(self, how_many):
         """Meetings that differ in everything."""
         return [
@@ -111,7 +107,20 @@ class Scene:
         """The process that runs the job."""
         return int(self.record(key).owner.split(":")[1])
 
-    def log(self, name="worker"):
+    def count_renewals(self, key):
+        """Watch four renewals of the job's lease, which take longer than the lease itself."""
+        seen, left = 0, self.record(key).deadline_in
+
+        def renewed():
+            nonlocal seen, left
+            now = self.record(key).deadline_in
+            seen, left = seen + (now > left), now
+            return seen >= 4
+
+        self.eventually(renewed, 4 * self.lease)
+        return seen
+
+    def log(self, name):
         return (self.machine.folder / f"{name}.log").read_text(errors="replace")
 
     def run_script(self, name, *arguments):
