@@ -42,6 +42,16 @@ class Scene:
         self.client.close()
         self.queue.close()
 
+    def look_at(self, records, messages=None):
+        """Read records and messages from here from now on."""
+        self.store = RedisStore.from_url(records.url, namespace="jobs")
+        self.client = Redis.from_url((messages or records).url)
+
+    def new_asker(self):
+        """Start a process that asks when it is told to."""
+        self.askers.append(Asker(self.machine.env))
+        return self.askers[-1]
+
     def meetings(self, how_many):
         """Meetings that differ in everything."""
         return [
@@ -103,24 +113,30 @@ class Scene:
         """End the answer's freshness, as if its soft time to live had passed."""
         self.client.hset(self.client.keys(f"*:rec:{key}")[0], "sx", 1)
 
-    def pid_of(self, key):
-        """The process that runs the job."""
-        return int(self.record(key).owner.split(":")[1])
+    def wait_until_quiet(self, seconds=30.0):
+        """Wait until no message waits and none is in a worker's hands."""
+        self.eventually(
+            lambda: self.client.hlen("{jobs}:unacked") + self.client.llen(self.queue) == 0, seconds
+        )
 
-    def count_renewals(self, key):
-        """Watch four renewals of the job's lease, which take longer than the lease itself."""
+    def watch_renewals(self, key, times):
+        """Watch a running job's lease being renewed; four renewals take longer than the lease itself."""
         seen, left = 0, self.record(key).deadline_in
 
         def renewed():
             nonlocal seen, left
             now = self.record(key).deadline_in
             seen, left = seen + (now > left), now
-            return seen >= 4
+            return seen >= times
 
-        self.eventually(renewed, 4 * self.lease)
+        self.eventually(renewed, 10 * times)
         return seen
 
-    def log(self, name):
+    def pid_of(self, key):
+        """The process that runs the job."""
+        return int(self.record(key).owner.split(":")[1])
+
+    def log(self, name="worker"):
         return (self.machine.folder / f"{name}.log").read_text(errors="replace")
 
     def run_script(self, name, *arguments):

@@ -33,7 +33,7 @@ def test_job_of_a_process_that_dies_between_two_steps_has_one_answer(deadly_scen
 
     scene.wait_until_done([key], scene.recovery)
     first = scene.record(key).value.fence
-    scene.eventually(lambda: scene.client.hlen("{jobs}:unacked") + scene.client.llen(scene.queue) == 0, 20)
+    scene.wait_until_quiet()
 
     assert (calls, 0) == (scene.machine.ledger.openai.answered, scene.machine.ledger.openai.undelivered)
     assert (attempts, first) == (scene.record(key).attempts, scene.record(key).value.fence)

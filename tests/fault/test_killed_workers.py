@@ -90,7 +90,7 @@ def test_worker_that_is_asked_to_end_finishes_its_call_under_its_lease(scene, po
 
     worker.terminate()
     scene.eventually(lambda: "shutdown" in scene.log("first").lower(), 15)
-    renewals = scene.count_renewals(key)
+    renewals = scene.watch_renewals(key, 4)
     scene.let_go()
     code = worker.wait(30)
 

@@ -47,7 +47,7 @@ def test_call_longer_than_the_grace_of_its_process_is_made_again_by_another(new_
 
 def test_call_longer_than_the_grace_of_its_thread_is_under_its_lease_until_the_kill(new_scene, kill):
     scene, worker, key = shut_down_softly(new_scene, "threads", grace=1)
-    assert scene.count_renewals(key) >= 4, "longer than the grace and a lease: it was renewed all the time"
+    assert scene.watch_renewals(key, 4) >= 4, "longer than the grace and a lease: it was renewed all the time"
 
     kill(worker.pid)
     assert scene.machine.wait_for_held(2, 30)
@@ -59,7 +59,7 @@ def test_call_longer_than_the_grace_of_its_thread_is_under_its_lease_until_the_k
 
 def test_call_longer_than_the_grace_of_its_thread_is_made_once_where_nobody_kills_it(new_scene):
     scene, worker, key = shut_down_softly(new_scene, "threads", grace=1)
-    assert scene.count_renewals(key) >= 4, "longer than the grace and a lease: it was renewed all the time"
+    assert scene.watch_renewals(key, 4) >= 4, "longer than the grace and a lease: it was renewed all the time"
 
     scene.let_go()
     worker.wait(30)
