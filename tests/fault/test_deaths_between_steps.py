@@ -53,7 +53,7 @@ def test_job_of_a_worker_that_dies_with_a_message_that_nobody_noted_is_done_at_o
     [key] = scene.submit("meetings.extract", scene.meetings(1))
 
     assert 9 == worker.wait(30)
-    lost = scene.client.llen(scene.queue), scene.client.hlen("{jobs}:unacked")
+    lost = scene.client.llen("{jobs}:askonce"), scene.client.hlen("{jobs}:unacked")
     scene.machine.start_worker(*THREADS, name="second")
     scene.wait_until_done([key], 2 + scene.recovery)
 
