@@ -27,6 +27,9 @@ INTERVAL = 5.0
 SLICES = 5
 #: Seconds that a look comes later than asked for: the store's clock is not ours.
 SLACK = 0.05
+#: Seconds without a sweep after the store was away: processes store first what they were paid for meanwhile,
+#: else the jobs whose leases ended would be made again.
+RECOVERY = 3.0
 #: Jobs per bucket and look: a storm is spread over several.
 LIMIT = 100
 
@@ -105,6 +108,21 @@ class Reaper:
             except Exception as error:  # noqa: BLE001  # the thread must outlive any fault
                 # The jobs stay in the index with a later deadline: a later sweep finds them.
                 self._listen(Event(name="reaper.failed", data={"reason": type(error).__name__}))
+                self._wait_for_store()
+
+    def _wait_for_store(self) -> None:
+        while self._pause(self._interval / SLICES):
+            try:
+                self._store.reap([0], 0)
+            except Exception:  # noqa: BLE001, S112  # the sweep before told of it
+                continue
+            self._pause(RECOVERY)
+            return
+
+    def _pause(self, seconds: float) -> bool:
+        """Do nothing for a while; tell whether to go on."""
+        with self._changed:
+            return not self._changed.wait_for(lambda: self._stopped, seconds)
 
     def _wait(self, next_slice: float) -> list[int] | None:
         """Block until a look is due: its buckets, empty for the next slice, None at the end."""

@@ -16,6 +16,7 @@ from sandbox.demo import children_of
 from sandbox.machine import ROOT, Machine
 from sandbox.proxy import Proxy
 from sandbox.valkey import Valkey
+from tests.brokers import RedisQueue
 
 #: Seconds, each shorter than a real one so that nobody waits for long.
 LEASE, REAP = 3.0, 1.0
@@ -109,28 +110,10 @@ class Scene:
 
         self.eventually(renewed, 10 * times)
         return seen
+
     def end_freshness(self, key):
         """End the answer's freshness, as if its soft time to live had passed."""
         self.client.hset(self.client.keys(f"*:rec:{key}")[0], "sx", 1)
-
-    def wait_until_quiet(self, seconds=30.0):
-        """Wait until no message waits and none is in a worker's hands."""
-        self.eventually(
-            lambda: self.client.hlen("{jobs}:unacked") + self.client.llen(self.queue) == 0, seconds
-        )
-
-    def watch_renewals(self, key, times):
-        """Watch a running job's lease being renewed; four renewals take longer than the lease itself."""
-        seen, left = 0, self.record(key).deadline_in
-
-        def renewed():
-            nonlocal seen, left
-            now = self.record(key).deadline_in
-            seen, left = seen + (now > left), now
-            return seen >= times
-
-        self.eventually(renewed, 10 * times)
-        return seen
 
     def pid_of(self, key):
         """The process that runs the job."""

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("tampers with what Redis keeps of messages")]
 
 TAMPERED = ("-I", "tests.fault.tampered")
 PREFORK = ("-P", "prefork", "-c", "1")

@@ -1,6 +1,6 @@
 import pytest
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("tampers with what Redis keeps of messages")]
 
 
 def test_full_server_refuses_to_be_asked_and_keeps_what_it_was_told(scene):

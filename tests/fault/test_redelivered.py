@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("tampers with what Redis keeps of messages")]
 
 VISIBILITY = 2
 #: kombu's own: after its timeout it hands out again what a worker is still busy with.

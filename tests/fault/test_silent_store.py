@@ -147,3 +147,21 @@ def test_message_whose_start_could_reach_neither_store_nor_broker_is_not_lost(ne
 
 def refused(answer):
     return answer["asked"], answer["reason"]
+
+
+def test_outage_longer_than_the_leases_of_paid_answers_adds_no_call(new_linked_scene):
+    scene = new_linked_scene(REAP_INTERVAL="5")
+    scene.machine.start_worker("-P", "threads", "-c", "16")
+    keys = scene.hold_meetings(8)
+    held = [scene.record(key) for key in keys]
+
+    with scene.to_records.blocked():
+        scene.let_go()
+        scene.eventually(lambda: scene.log().count("job.unstored") == 8, 60)
+        scene.eventually(lambda: all(record.deadline_in < 0 for record in scene.store.read(keys)), 60)
+        scene.to_records.cut()
+    scene.wait_until_done(keys, 60)
+
+    calls = scene.machine.ledger.openai
+    assert (8, 0) == (calls.answered, calls.surplus), scene.log()
+    assert [each.fence for each in held] == [scene.record(key).value.fence for key in keys]

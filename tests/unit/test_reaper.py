@@ -2,6 +2,7 @@ from threading import Event as Signal
 
 import pytest
 
+from askonce import reaper as reaper_module
 from askonce.errors import SendFailed, StoreUnavailable, Transient
 from askonce.reaper import SLACK, SLICES, Reaper
 from askonce.store import BUCKETS, Lost
@@ -14,12 +15,17 @@ class Reaping:
 
     def __init__(self):
         self.looks, self.lost, self.errors, self.looked = [], [], [], Signal()
+        #: Before which look each question was that collects nothing.
+        self.probes = []
 
-    def reap(self, buckets, _limit):
-        self.looks.append(list(buckets))
-        self.looked.set()
+    def reap(self, buckets, limit):
         if self.errors:
             raise self.errors.pop()
+        if not limit:
+            self.probes.append(len(self.looks))
+            return []
+        self.looks.append(list(buckets))
+        self.looked.set()
         found, self.lost = self.lost, []
         return found
 
@@ -44,8 +50,9 @@ def heard():
 
 
 @pytest.fixture
-def new_reaper(reaping, sent, heard):
+def new_reaper(reaping, sent, heard, monkeypatch):
     """Make reapers that are stopped after the test."""
+    monkeypatch.setattr(reaper_module, "RECOVERY", 0.05)
     made = []
 
     def make(store=reaping, send=sent.append, **options):
@@ -187,6 +194,21 @@ def test_sweep_that_fails_is_told_by_its_type_and_the_next_one_is_made(
     eventually(lambda: sent)
 
     assert (heard[0].name, dict(heard[0].data)) == ("reaper.failed", {"reason": type(error).__name__})
+
+
+def test_store_that_was_away_is_asked_and_left_alone_for_a_while_before_a_sweep(
+    reaping, sent, new_reaper, eventually, monkeypatch
+):
+    pauses = []
+    monkeypatch.setattr(reaper_module, "RECOVERY", 0.07)
+    monkeypatch.setattr(Reaper, "_pause", lambda _self, seconds: pauses.append(seconds) or True)
+    reaping.errors, reaping.lost = [StoreUnavailable(verb="reap", reason="TimeoutError")] * 3, [lost()]
+    new_reaper(interval=0.1).start()
+
+    eventually(lambda: sent)
+
+    assert reaping.probes == [0]
+    assert pauses == [0.02, 0.02, 0.02, 0.07]
 
 
 def test_job_that_the_broker_did_not_take_is_sent_by_a_later_sweep(scene, heard, eventually, new_reaper):
