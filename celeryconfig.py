@@ -96,7 +96,7 @@ task_retry_on_worker_lost = False
 # Threads: a call waits for the network, and one process holds 64 of them in 60 MB (docs/pools.md).
 # Celery takes "-P prefork" for "no pool was named" and would use these settings in spite of it.
 _prefork = re.search(r"(^| )(-P ?|--pool[= ])(prefork|processes)( |$)", " ".join(sys.argv))
-worker_pool = None if _prefork else "threads"
+worker_pool = None if _prefork else "worker.pool:TaskPool"
 worker_concurrency = None if _prefork else 64
 # A message waits in the queue, where every worker can take it, not in one worker's memory.
 worker_prefetch_multiplier = 1

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from redis import Redis
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import MaxConnectionsError, NoScriptError, RedisError, ResponseError
 
 from askonce.adapters.redis_checks import check_server
 from askonce.adapters.redis_dead import DeadListing
@@ -263,6 +263,9 @@ class RedisStore(DeadListing):
             raise StoreUnavailable(verb=verb, reason="breaker_open")
         try:
             replies = self._link.ask(*commands)
+        except MaxConnectionsError as exc:
+            # This process's own limit: it tells nothing of the server.
+            raise StoreUnavailable(verb=verb, reason=type(exc).__name__) from exc
         except RedisError as exc:
             breaker.failed()
             raise StoreUnavailable(verb=verb, reason=type(exc).__name__) from exc

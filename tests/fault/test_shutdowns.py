@@ -4,7 +4,12 @@ import pytest
 
 pytestmark = pytest.mark.fault
 
-POOLS = {"prefork": ("-P", "prefork", "-c", "2"), "threads": ("-P", "threads", "-c", "2")}
+#: The last one is that of `celeryconfig.py`.
+POOLS = {
+    "prefork": ("-P", "prefork", "-c", "2"),
+    "threads": ("-P", "threads", "-c", "2"),
+    "own": ("-c", "2"),
+}
 
 
 def shut_down_softly(new_scene, pool, grace):
@@ -29,6 +34,7 @@ def test_call_that_ends_within_the_grace_of_its_worker_is_made_once(new_scene, p
 
     calls = scene.machine.ledger.openai
     assert (1, 0, 1) == (calls.calls, calls.undelivered, scene.record(key).attempts)
+    assert "Traceback" not in scene.log("first")
     assert 0 == scene.log("second").count("job.completed")
 
 
@@ -58,7 +64,7 @@ def test_call_longer_than_the_grace_of_its_thread_is_under_its_lease_until_the_k
 
 
 def test_call_longer_than_the_grace_of_its_thread_is_made_once_where_nobody_kills_it(new_scene):
-    scene, worker, key = shut_down_softly(new_scene, "threads", grace=1)
+    scene, worker, key = shut_down_softly(new_scene, "own", grace=1)
     assert scene.watch_renewals(key, 4) >= 4, "longer than the grace and a lease: it was renewed all the time"
 
     scene.let_go()
@@ -67,3 +73,5 @@ def test_call_longer_than_the_grace_of_its_thread_is_made_once_where_nobody_kill
 
     calls = scene.machine.ledger.openai
     assert (1, 0, 1) == (calls.calls, calls.undelivered, scene.record(key).attempts)
+    assert "Traceback" not in scene.log("first")
+    assert "a call in a thread goes on" in scene.log("first")

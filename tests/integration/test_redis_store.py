@@ -1,6 +1,7 @@
 from contextlib import closing
 
 import pytest
+from redis import Redis
 
 from askonce.adapters.redis_store import RedisStore
 from askonce.errors import LayoutNewer, StoreUnavailable
@@ -192,3 +193,16 @@ def test_store_that_is_full_refuses_instead_of_forgetting(shifted_store, client)
 
     assert "job-1" == shifted_store.read([KEY])[0].job
     assert Write.FENCED is shifted_store.release(KEY, "owner-9")
+
+
+def test_process_that_is_out_of_connections_does_not_think_the_server_down(store_url):
+    with Redis.from_url(store_url, max_connections=1) as client:
+        busy = client.connection_pool.get_connection()
+        with closing(RedisStore(client, namespace="test")) as store:
+            for _ in range(5):
+                with pytest.raises(StoreUnavailable, match="MaxConnectionsError"):
+                    store.read([KEY])
+            client.connection_pool.release(busy)
+            client.connection_pool.reset()
+
+            assert not store.read([KEY])[0].present
