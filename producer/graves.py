@@ -167,11 +167,17 @@ class Graves:
         about: dict[str, Any] = json.loads(letter.about)
         if not letter.whole or not about.get("headers"):
             return "is no whole message: it can only be discarded", False
+        app = new_app()
+        queue = app.amqp.queues.get(letter.queue)
+        if queue is None:
+            # A broker takes a message for a queue that is not there, and drops it.
+            return f"no worker reads its queue {letter.queue!r}: it can only be discarded", False
         try:
-            with new_app().producer_or_acquire() as producer:
+            with app.producer_or_acquire() as producer:
                 producer.publish(
                     letter.body,
                     routing_key=letter.queue,
+                    declare=[queue],
                     headers=about["headers"],
                     content_type=about["content_type"],
                     content_encoding=about["content_encoding"],

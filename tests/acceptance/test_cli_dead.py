@@ -119,6 +119,17 @@ def test_letter_is_sent_again_and_worked_on(machine, dead, store, queue_of, new_
     assert [] == store.letters()
 
 
+def test_letter_for_a_queue_that_nobody_reads_is_kept(dead, store):
+    about = json.dumps({"headers": {"task": "t"}, "content_type": "x", "content_encoding": "y"}).encode()
+    store.keep_letter(Letter(reason="unknown_task", task="t", queue="elsewhere", about=about, body=b"{}"))
+
+    told = dead("replay", "--task", "t")
+
+    assert 1 == told.code
+    assert "no worker reads its queue 'elsewhere'" in told.out
+    assert ["elsewhere"] == [letter.queue for letter in store.letters()]
+
+
 def test_long_quarantine_is_listed_in_pages(dead, store):
     keys = [f"{n % 256:02x}{n:062x}" for n in range(10_000)]
     for key in keys:
