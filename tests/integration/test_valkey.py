@@ -8,7 +8,8 @@ import pytest
 from kombu import Connection
 from redis import Redis
 
-from sandbox.valkey import ServerNotReady, Valkey
+from sandbox.server import ServerNotReady
+from sandbox.valkey import Valkey
 
 pytestmark = pytest.mark.integration
 
