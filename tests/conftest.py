@@ -177,7 +177,7 @@ def shifted_store(client, server_clock):
     store.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def eventually():
     """Wait until a condition holds; returns what it returned, or fails after some seconds."""
 

@@ -19,7 +19,7 @@ import orjson
 from kombu.transport import redis, virtual
 from kombu.utils.json import dumps
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from askonce.adapters.delivery_lease import DeliveryLease
 from askonce.adapters.redis_link import Link
@@ -60,7 +60,12 @@ class QoS(redis.QoS):
 
     def restore_visible(self, *_: object, **__: object) -> None:
         """Put back into its queue what a dead worker held; kombu's limits are not needed."""
-        for tag in self.lease.take_abandoned():
+        try:
+            abandoned = self.lease.take_abandoned()
+        except NoPermissionError:
+            # A monitor listens to queues too; where its user may not take messages, workers restore them.
+            return
+        for tag in abandoned:
             self.restore_by_tag(tag)
 
     @property
@@ -71,7 +76,11 @@ class QoS(redis.QoS):
             # A connection of its own: the channel's may be in use by another thread.
             link = Link(self.channel._create_client())  # noqa: SLF001  # this module's own
             lease = DeliveryLease(link, index, self.visibility_timeout, self._held)
-            lease.begin()
+            try:
+                lease.begin()
+            except ResponseError:
+                lease.end()
+                raise
             self._lease = lease
         return self._lease
 
@@ -108,6 +117,25 @@ class Channel(redis.Channel):
         for reply in (*queued, *(done if isinstance(done, list) else [done])):
             if isinstance(reply, ResponseError):
                 raise reply
+
+    @property
+    def _refresh_binding(self) -> Callable[..., object]:
+        return self._by_eval(redis.REFRESH_BINDING)  # type: ignore[attr-defined]  # not in the stubs
+
+    @property
+    def _sweep_bindings(self) -> Callable[..., object]:
+        return self._by_eval(redis.SWEEP_BINDINGS)  # type: ignore[attr-defined]  # not in the stubs
+
+    def _by_eval(self, script: str) -> Callable[..., object]:
+        """Run kombu's *script* by EVAL: redis-py's way needs SCRIPT, which a careful server forbids."""
+
+        def run(*, keys: list[str], args: list[object], client: Any) -> object:  # noqa: ANN401  # or a pipeline
+            # The prefixed client prefixes the first key of an EVALSHA, and none of an EVAL.
+            first, *others = keys
+            name = f"{self.global_keyprefix}{first}"
+            return client.execute_command("EVAL", script, len(keys), name, *others, *args)
+
+        return run
 
     def close(self) -> None:
         """Close the channel; what it held is given back."""

@@ -1,0 +1,205 @@
+"""What each user of the server does in its role, and what the server sees of it."""
+
+import json
+import re
+import subprocess
+import sys
+import threading
+from socket import create_connection
+from urllib.request import urlopen
+
+from celery import Celery
+from redis import Redis
+
+from askonce.adapters.redis_checks import check_server
+from sandbox.machine import ROOT, stop
+from sandbox.proxy import Proxy
+from sandbox.valkey import free_port
+
+QUEUE = "{jobs}:askonce"
+
+
+class Commands(threading.Thread):
+    """Every command that the server runs, with the port of its client; also those inside scripts."""
+
+    def __init__(self, server, login):
+        super().__init__(daemon=True)
+        self._socket = create_connection(("127.0.0.1", server.port))
+        self._socket.sendall(f"AUTH {login}\r\nMONITOR\r\n".encode())
+        self._file = self._socket.makefile("rb")
+        assert [b"+OK\r\n"] * 2 == [self._file.readline() for _ in range(2)]
+        self.seen = []
+        self.start()
+
+    def run(self):
+        port = None
+        for line in self._file:
+            found = re.match(rb'\+[\d.]+ \[\d+ (?:lua|\S+:(\d+))\] (".*")\r\n$', line)
+            # A script's commands follow the one that began it.
+            port = int(found[1]) if found[1] else port
+            words = re.findall(rb'"((?:[^"\\]|\\.)*)"', found[2])
+            self.seen.append((port, tuple(word.decode().encode().decode("unicode_escape") for word in words)))
+
+    def close(self):
+        self._socket.shutdown(2)
+        self.join()
+        self._file.close()
+        self._socket.close()
+
+
+class NotingProxy(Proxy):
+    """A proxy that knows by which ports it came to the server."""
+
+    def __init__(self, target):
+        super().__init__(target)
+        self.ports = set()
+
+    def _begin(self, link):
+        self.ports.add(link.server.getsockname()[1])
+        super()._begin(link)
+
+
+class Site:
+    """A server with the users of the files, and each role on a way of its own to it."""
+
+    def __init__(self, server, proxies, machine):
+        self.server, self.proxies, self.machine = server, proxies, machine
+        self.operator = Redis(port=server.port, username="operator", password="op", decode_responses=True)
+
+    def url(self, role):
+        if role == "operator":
+            return f"redis://operator:op@127.0.0.1:{self.server.port}/0"
+        return f"redis://{role}:change-me-{role}@127.0.0.1:{self.proxies[role].port}/0"
+
+    def env(self, role):
+        return {"REDIS_URL": self.url(role), "CELERY_BROKER_URL": self.url(role)}
+
+    def client(self, role):
+        return Redis.from_url(self.url(role), decode_responses=True)
+
+    def denied(self):
+        """Return (user, command, what was missing) of everything that was refused."""
+        log = self.operator.execute_command("ACL", "LOG", "100")
+        return {(entry["username"], entry["object"], entry["reason"]) for entry in log}
+
+
+class Work:
+    """What each role does; `commands` are those that the server ran for it."""
+
+    def __init__(self, site, spawn, rows, eventually):
+        self.site, self.spawn, self.rows, self.eventually = site, spawn, rows, eventually
+
+    def produce(self, *arguments, code=0):
+        done = subprocess.run(
+            [sys.executable, "-m", "producer", *map(str, arguments)],
+            check=False,
+            cwd=ROOT,
+            env={**self.site.machine.env, **self.site.env("producer")},
+            capture_output=True,
+            text=True,
+            timeout=90,
+        )
+        assert (code, False) == (done.returncode, "Traceback" in done.stderr), (
+            arguments,
+            done.stdout,
+            done.stderr,
+        )
+        return done.stdout
+
+    def run(self):
+        self.leave_binding()
+        self.worker = self.spawn(
+            "worker", "worker", "-n", "celery@acl", "-c", "4", "--loglevel", "INFO", until=b"ready."
+        )
+        self.ask()
+        self.bury()
+        self.refuse_letters()
+        self.restore()
+        self.watch()
+        self.measure()
+        stop(self.worker)
+
+    def ask(self):
+        order = {"order_id": "A", "cliente_id": 1}
+        told = json.loads(self.produce("explain", "orders.enrich", json.dumps(order)))
+        # A record past its time, which the server has not removed yet.
+        rest = f"b{told['key'][:2]}}}:rec:{told['key']}"
+        self.site.operator.hset(f"{{askonce:jobs:{rest}", mapping={"lv": 1, "xp": 1})
+        told = json.loads(self.produce("submit", "orders.enrich", self.rows(order), "--wait", "--json"))
+        self.wait_for_another()
+        self.produce("result", told["key"])
+        self.produce("explain", "orders.enrich", json.dumps(order))
+        assert "error" not in self.produce("doctor")
+
+    def wait_for_another(self):
+        """Let one job wait in the worker for the customer that another one asks for."""
+        self.site.machine.control(hold=True)
+        self.produce("submit", "orders.enrich", self.rows(*({"order_id": n, "cliente_id": 2} for n in "BC")))
+        self.eventually(lambda: self.site.operator.pubsub_channels("{askonce:*"), 60)
+        self.site.machine.control(hold=False)
+
+    def bury(self):
+        for end in ("replay", "discard"):
+            meeting = {"meeting_id": end, "transcript": "Ana: We decided."}
+            self.site.machine.control(llm_failure_rate=1.0)
+            self.produce("submit", "meetings.extract", self.rows(meeting), "--wait", code=1)
+            self.site.machine.control(llm_failure_rate=0.0)
+            [found] = self.produce("dead", "list", "--json").splitlines()
+            self.produce("dead", "show", json.loads(found)["key"])
+            self.produce("dead", end, json.loads(found)["key"])
+
+    def refuse_letters(self):
+        self.send_stranger("producer", "askonce")
+        self.await_letters(1)
+        self.produce("dead", "replay", "--reason", "unknown_task")
+        self.await_letters(1)
+        self.produce("dead", "discard", "--reason", "unknown_task", "--all")
+
+    def restore(self):
+        """Leave a message as a worker that was killed does."""
+        self.send_stranger("operator", "parked")
+        operator = self.site.operator
+        message = json.loads(operator.rpop("{jobs}:parked"))
+        operator.hset("{jobs}:unacked", "lost", json.dumps([message, "", "askonce"]))
+        operator.zadd("{jobs}:unacked_index", {"lost": 1})
+        self.await_letters(1)
+
+    def leave_binding(self):
+        """Leave the binding of a queue of replies as somebody does who did not end well."""
+        self.site.operator.zadd("{jobs}:_kombu.binding_deadlines", {"old": 1})
+        self.site.operator.sadd("{jobs}:_kombu.binding.old", "x")
+
+    def send_stranger(self, role, queue):
+        with Celery(broker=self.site.url(role), set_as_current=False) as app:
+            app.conf.broker_transport_options = {"global_keyprefix": "{jobs}:"}
+            app.send_task("no.such.task", queue=queue)
+
+    def await_letters(self, number):
+        self.eventually(lambda: number == self.site.operator.xlen("{askonce:jobs:letters}"), 60)
+
+    def watch(self):
+        self.leave_binding()
+        port = free_port()
+        flower = self.spawn(
+            "flower", "flower", "--address=127.0.0.1", f"--port={port}", until=b"Connected to"
+        )
+
+        def get(path):
+            with urlopen(f"http://127.0.0.1:{port}/{path}", timeout=30) as answer:
+                return answer.read()
+
+        self.eventually(lambda: b"flower_worker_online{" in get("metrics"), 60)
+        inspect = [sys.executable, "-m", "celery", "-A", "worker.app", "inspect", "ping"]
+        inspect += ["--destination", "celery@acl", "--timeout", "30"]
+        env = {**self.site.machine.env, **self.site.env("flower")}
+        told = subprocess.run(
+            inspect, check=False, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+        )
+        assert "pong" in told.stdout, (told, self.site.denied())
+        stop(flower)
+
+    def measure(self):
+        with self.site.client("metrics") as client:
+            found = check_server(client, subject="broker", place="here")
+            assert ["ok"] * len(found) == [each.severity for each in found]
+            client.llen(QUEUE)
