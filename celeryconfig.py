@@ -16,6 +16,8 @@ broker_url = _settings.broker_url()
 _ours = broker_url.startswith(("redis://", "rediss://"))
 if _ours:
     broker_transport = "askonce.adapters.kombu_redis:Transport"
+# With TLS the server's certificate is verified, and its name.
+broker_use_ssl = _settings.broker_tls() or None
 # A worker that starts before its broker waits for it; Celery 6 wants this said.
 broker_connection_retry_on_startup = True
 broker_transport_options = {

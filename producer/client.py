@@ -36,7 +36,7 @@ class Client:
 
 def connect(settings: Settings) -> Client:
     """Join the store and the broker that *settings* name; neither is spoken to yet."""
-    store = RedisStore.from_url(settings.store_url(), namespace=settings.namespace)
+    store = RedisStore.from_url(settings.store_url(), namespace=settings.namespace, tls=settings.store_tls())
     app = new_app()
     return Client(specs=catalog(settings), store=store, producer=new_producer(app, store, CelerySender(app)))
 

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 from pydantic import (
     Field,
+    FilePath,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -43,6 +44,9 @@ class Settings(BaseSettings):
     redis_db: Annotated[int, Field(ge=0)] = 0
     redis_password: SecretStr | None = None
     redis_ssl: bool = False
+    redis_ssl_ca_certs: FilePath | None = None
+    redis_ssl_certfile: FilePath | None = None
+    redis_ssl_keyfile: FilePath | None = None
     celery_broker_url: SecretStr | None = None
     namespace: Annotated[str, Field(alias="ASKONCE_NAMESPACE", pattern=r"^[A-Za-z0-9_.-]{1,40}$")] = "jobs"
 
@@ -146,6 +150,23 @@ class Settings(BaseSettings):
         # kombu has words of its own for a unix socket.
         database = parse_qs(parts.query).get("db", ["0"])[0]
         return f"redis+socket://{parts.path}?virtual_host={database}"
+
+    def store_tls(self) -> dict[str, str]:
+        """Return what redis-py needs to know besides a URL with TLS; nothing for another URL."""
+        return self._tls() if self.store_url().startswith(("rediss://", "rediss+cluster://")) else {}
+
+    def broker_tls(self) -> dict[str, str]:
+        """Return the same for the broker; kombu speaks TLS only where it is told so."""
+        return self._tls() if self.broker_url().startswith("rediss://") else {}
+
+    def _tls(self) -> dict[str, str]:
+        given = {
+            "ssl_ca_certs": self.redis_ssl_ca_certs,
+            "ssl_certfile": self.redis_ssl_certfile,
+            "ssl_keyfile": self.redis_ssl_keyfile,
+        }
+        # Said, although it is redis-py's default: nobody may be mistaken for the server.
+        return {"ssl_cert_reqs": "required", **{name: str(path) for name, path in given.items() if path}}
 
     def broker_master_name(self) -> str | None:
         """Return by what name sentinels know the broker; None where there are none."""

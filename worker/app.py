@@ -53,7 +53,9 @@ specs = catalog(settings)
 app = Celery("askonce", config_source="celeryconfig", control="worker.control:Control")
 once = AskOnce(
     app,
-    store=lambda: RedisStore.from_url(settings.store_url(), namespace=settings.namespace, listen=listen),
+    store=lambda: RedisStore.from_url(
+        settings.store_url(), namespace=settings.namespace, listen=listen, tls=settings.store_tls()
+    ),
     codec=Codec(compress_from=settings.cache_compression_threshold),
     listen=listen,
     reap_interval=settings.reap_interval,

@@ -15,6 +15,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from askonce.adapters.redis_servers import reason_of
 from askonce.finding import REACHABLE, Finding, Severity
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def no_answer(subject: str, place: str, error: Exception) -> Finding:
     if isinstance(error, AuthenticationError):
         text, cure = f"refuses the login at {place}", "correct the user or the password in its URL"
         return Finding(severity="error", subject=subject, name="login", text=text, cure=cure)
-    text = f"does not answer at {place} ({type(error).__name__})"
+    text = f"does not answer at {place} ({reason_of(error)})"
     cure = "start it, or correct its URL"
     return Finding(severity="error", subject=subject, name=REACHABLE, text=text, cure=cure)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
@@ -122,6 +123,16 @@ def place_of(client: Redis) -> str:
     if "host" not in to:
         return "the primary that the sentinels name"
     return f"redis://{to.get('host')}:{to.get('port')}/{to.get('db', 0)}"
+
+
+def reason_of(error: Exception) -> str:
+    """Return in one word why a server could not be asked; never the error's text."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, SSLCertVerificationError):
+            return "CertificateRefused"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 def _cluster_link(servers: Servers, options: dict[str, Any]) -> ClusterLink:

@@ -19,7 +19,7 @@ from askonce.adapters.redis_checks import check_server
 from askonce.adapters.redis_dead import DeadListing
 from askonce.adapters.redis_link import Link
 from askonce.adapters.redis_reply import to_full_snapshot, to_lost, to_snapshot
-from askonce.adapters.redis_servers import connect, place_of
+from askonce.adapters.redis_servers import connect, place_of, reason_of
 from askonce.adapters.redis_subscription import listening
 from askonce.breaker import Breaker
 from askonce.errors import LayoutNewer, StoreUnavailable
@@ -28,7 +28,7 @@ from askonce.finding import Finding
 from askonce.store import BUCKETS, MAX_RESENDS, Admission, Lost, Reply, Start, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from askonce.adapters.redis_cluster import ClusterLink
@@ -102,15 +102,17 @@ class RedisStore(DeadListing):
         }
 
     @classmethod
-    def from_url(cls, url: str, *, namespace: str, listen: Listener = ignore) -> Self:
+    def from_url(
+        cls, url: str, *, namespace: str, listen: Listener = ignore, tls: Mapping[str, str] | None = None
+    ) -> Self:
         """Connect lazily to *url*, such as ``redis://127.0.0.1:6379/0`` or ``unix:///path?db=0``.
 
-        See ``redis_servers`` for ``redis+cluster://`` and ``sentinel://``.
+        See ``redis_servers`` for other URLs. *tls* are redis-py's ``ssl_`` options, for a URL with TLS.
 
         Raises:
             ValueError: the URL cannot be read.
         """
-        return cls(connect(url, CLIENT_OPTIONS), namespace=namespace, listen=listen)
+        return cls(connect(url, {**CLIENT_OPTIONS, **(tls or {})}), namespace=namespace, listen=listen)
 
     @property
     def address(self) -> Address | None:
@@ -268,7 +270,7 @@ class RedisStore(DeadListing):
             raise StoreUnavailable(verb=verb, reason=type(exc).__name__) from exc
         except RedisError as exc:
             breaker.failed()
-            raise StoreUnavailable(verb=verb, reason=type(exc).__name__) from exc
+            raise StoreUnavailable(verb=verb, reason=reason_of(exc)) from exc
         breaker.answered()
         return replies
 
