@@ -44,11 +44,8 @@ LISTINGS = ("dead", "show")
 _BACKGROUND = frozenset({"renew", "complete", "fail", "reap"})
 #: Short enough that a hanging server costs a caller less than a second, the one replay included; no
 #: hidden retries of redis-py's, whose default blocks for a minute. One connection a busy thread.
-CLIENT_OPTIONS: dict[str, Any] = {
-    "socket_timeout": 0.3,
-    "socket_connect_timeout": 0.3,
-    "max_connections": 1000,
-}
+CLIENT_OPTIONS: dict[str, Any] = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), 0.3)
+CLIENT_OPTIONS["max_connections"] = 1000
 
 # Looked up by the bytes on the wire: calling the enum would decode and search.
 _ADMISSIONS = {outcome.value.encode(): outcome for outcome in Admission}
