@@ -202,8 +202,8 @@ class Producer:
         try:
             return self._ask(claim, on_duplicate)
         except StoreUnavailable:
-            # What the record would have to judge cannot be asked of a message.
-            judged = force or max_age is not None or on_duplicate == "reject"
+            # What the record would have to judge cannot be asked of a message, and it names no tenant.
+            judged = force or max_age is not None or on_duplicate == "reject" or tenant
             if judged or not self.sends_alone or spec.on_store_down == "fail":
                 raise
             return self._send_alone(spec, claim)
