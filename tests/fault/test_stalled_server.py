@@ -43,6 +43,9 @@ def test_call_is_overtaken_once_at_most_by_a_stall_of_the_server_beyond_its_leas
     scene.let_go()
     scene.wait_until_done([key])
     scene.wait_until_quiet()
+    # A run that was overtaken has no message any more: only its own word tells that it is over.
+    told = ("job.completed", "job.fenced")
+    scene.eventually(lambda: sum(map(scene.log().count, told)) == scene.machine.ledger.openai.answered, 30)
 
     # The lease may have been renewed or taken over first. Who is overtaken says that he called for nothing.
     calls, fenced = scene.machine.ledger.openai, scene.log().count("job.fenced")
