@@ -152,16 +152,16 @@ class RedisPublish:
         caught: list[tuple[str, dict[str, Any]]] = []
         with self._app.producer_or_acquire() as producer:
             channel: Any = producer.channel
-            channel._put = lambda queue, message, **_: caught.append((queue, message))  # noqa: SLF001
+            channel._put = lambda queue, message, **_: caught.append((queue, message))  # noqa: SLF001  # kombu's own step
             try:
                 self._sender.publish(producer, sample)
             finally:
-                del channel._put  # noqa: SLF001
+                del channel._put  # noqa: SLF001  # kombu's own step
             [(queue, message)] = caught
-            if queue in (channel._expires or ()):  # noqa: SLF001
+            if queue in (channel._expires or ()):  # noqa: SLF001  # kombu's own step
                 raise ValueError("a queue that expires is prolonged by each message")
-            priority = channel._get_message_priority(message, reverse=False)  # noqa: SLF001
-            name = channel._q_for_pri(queue, priority)  # noqa: SLF001
+            priority = channel._get_message_priority(message, reverse=False)  # noqa: SLF001  # kombu's own step
+            name = channel._q_for_pri(queue, priority)  # noqa: SLF001  # kombu's own step
             return f"{channel.global_keyprefix}{name}", message
 
 
