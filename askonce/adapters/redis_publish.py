@@ -9,13 +9,11 @@ ordinary way: first the record, then the message.
 from __future__ import annotations
 
 import re
-from binascii import b2a_base64
 from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-import orjson
 from celery import signals
 from kombu.exceptions import OperationalError
 from kombu.utils.json import dumps
@@ -33,16 +31,19 @@ if TYPE_CHECKING:
 
 #: Stands for what each message has of its own; no longer than the real thing, and nowhere else in a message.
 _SAMPLE = Message(
-    task="", key="a" * 64, job="b" * 32, fingerprint="c" * 64, payload=b'{"d":"d"}', edition="g" * 24
+    task="", key="a" * 64, job="b" * 32, fingerprint="c" * 64, payload=b"d" * 36, edition="e" * 24
 )
-_BODY, _TAG = "e" * 16, "f" * 36
-#: In this order, because the second begins with the third.
-_PLACES = tuple(
-    (sampled, place)
-    for place, sampled in enumerate(
-        (_BODY, _SAMPLE.key, _SAMPLE.key[:16], _SAMPLE.fingerprint, _SAMPLE.job, _TAG, _SAMPLE.edition)
-    )
-)
+_TAG = "f" * 36
+#: What stands at which place of publish.lua, in this order, because the second begins with the third.
+_PLACES = {
+    _SAMPLE.payload.decode(): 1,
+    _SAMPLE.key: 2,
+    _SAMPLE.key[:16]: 3,
+    _SAMPLE.fingerprint: 4,
+    _SAMPLE.job: 5,
+    _TAG: 6,
+    _SAMPLE.edition: 7,
+}
 #: What kombu calls a single server; ours is the same with another channel.
 _REDIS = frozenset({"redis", "rediss", "askonce.adapters.kombu_redis:Transport"})
 
@@ -76,24 +77,11 @@ class _Template:
     @classmethod
     def of(cls, queue: str, message: dict[str, Any]) -> Self:
         """Make one of the message of the sample."""
-        message["body"], message["properties"]["delivery_tag"] = _BODY, _TAG
-        text = dumps(message).replace("%", "%%")
-        for sampled, place in _PLACES:
-            text = text.replace(sampled, f"%(a{place})b")
+        message["body"], message["properties"]["delivery_tag"] = message["body"].decode(), _TAG
+        text = dumps(message)
+        for sampled, place in _PLACES.items():
+            text = text.replace(sampled, f"\1{place}")
         return cls(queue, text.encode())
-
-    def fill(self, claim: Claim) -> bytes:
-        """Return the message of *claim*."""
-        key = claim.key.encode()
-        return self.text % {
-            b"a0": b2a_base64(BODY % claim.payload, newline=False),
-            b"a1": key,
-            b"a2": key[:16],
-            b"a3": claim.fingerprint.encode(),
-            b"a4": claim.job.encode(),
-            b"a5": token_hex(16).encode(),
-            b"a6": orjson.dumps(claim.edition)[1:-1],
-        }
 
 
 class RedisPublish:
@@ -110,14 +98,14 @@ class RedisPublish:
         Raises:
             StoreUnavailable: nobody knows whether both were done; neither was done alone.
         """
-        if self._is_watched() or not claim.job.replace("-", "").isalnum():
+        if self._is_watched():
             return None
         if claim.task not in self._templates:
             self._templates[claim.task] = self._template(claim.task)
         template = self._templates[claim.task]
         if template is None:
             return None
-        return self._store.admit_and_push(claim, template.queue, template.fill(claim))
+        return self._store.admit_and_push(claim, template.queue, token_hex(16), template.text)
 
     def _is_watched(self) -> bool:
         """Tell whether a message has more to it: a task that sends it, or somebody who is told of it."""
@@ -134,10 +122,7 @@ class RedisPublish:
             queue, message = self._catch(sample)
         except (OperationalError, ValueError):
             return None
-        if (
-            message["body"] != b2a_base64(BODY % sample.payload, newline=False).decode()
-            or "compression" in message["headers"]
-        ):
+        if message["body"] != BODY % sample.payload or "compression" in message["headers"]:
             return None
         if message["properties"]["delivery_info"]["exchange"]:
             return None
@@ -152,11 +137,14 @@ class RedisPublish:
         caught: list[tuple[str, dict[str, Any]]] = []
         with self._app.producer_or_acquire() as producer:
             channel: Any = producer.channel
+            # The body as it is: kombu reads that too, it is a quarter shorter, and a script can write it.
+            encoding, channel.body_encoding = channel.body_encoding, "utf-8"
             channel._put = lambda queue, message, **_: caught.append((queue, message))  # noqa: SLF001  # kombu's own step
             try:
                 self._sender.publish(producer, sample)
             finally:
                 del channel._put  # noqa: SLF001  # kombu's own step
+                channel.body_encoding = encoding
             [(queue, message)] = caught
             if queue in (channel._expires or ()):  # noqa: SLF001  # kombu's own step
                 raise ValueError("a queue that expires is prolonged by each message")

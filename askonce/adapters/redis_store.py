@@ -134,9 +134,10 @@ class RedisStore(DeadListing):
         reply = self._run("admit", self._keys(claim.key), *_terms(claim))
         return Reply(_ADMISSIONS[reply[0]], to_snapshot(reply))
 
-    def admit_and_push(self, claim: Claim, queue: str, message: bytes) -> Reply[Admission]:
-        """Admit *claim* and, if it is ADMITTED, put *message* into the list *queue* in the same step."""
-        reply = self._run("publish", (*self._keys(claim.key), queue), *_terms(claim), message)
+    def admit_and_push(self, claim: Claim, queue: str, tag: str, template: bytes) -> Reply[Admission]:
+        """Admit *claim*; if ADMITTED, put *template* into the list *queue*, filled as publish.lua says."""
+        keys = (*self._keys(claim.key), queue)
+        reply = self._run("publish", keys, *_terms(claim), claim.key, tag, template)
         return Reply(_ADMISSIONS[reply[0]], to_snapshot(reply))
 
     def start(self, key: str, job: str, owner: str, fingerprint: str, lease: float) -> Reply[Start]:

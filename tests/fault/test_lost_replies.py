@@ -41,7 +41,7 @@ def admit(store):
 
 
 def publish(store):
-    return store.admit_and_push(CLAIM, "queue", b"message")
+    return store.admit_and_push(CLAIM, "queue", "tag", b"message")
 
 
 def start(store):
