@@ -205,12 +205,16 @@ def _is_message(item: bytes) -> bool:
         properties, body = envelope["properties"], envelope.get("body")
         where = properties["delivery_info"]
         known = {"delivery_tag": properties["delivery_tag"], **where}["exchange"], where["routing_key"]
-        if body and properties.get("body_encoding") == "base64":
+        form = (properties.get("body_encoding") or "utf-8").lower()
+        if body and form == "base64":
             a2b_base64(body)
         headers = envelope.get("headers")
     except (KeyError, TypeError, AttributeError, ValueError):
         return False
-    plain = properties.get("body_encoding") in (None, "base64") and isinstance(body, (str, type(None)))
+    # Where kombu's option leaves a body as it is, bytes are an object that says so.
+    if isinstance(body, dict) and body.keys() == {"__type__", "__value__"} and body["__type__"] == "bytes":
+        body = body["__value__"]
+    plain = form in ("base64", "utf-8") and isinstance(body, (str, type(None)))
     return plain and isinstance(headers, (dict, type(None))) and all(isinstance(each, str) for each in known)
 
 

@@ -82,6 +82,19 @@ def test_a_delivery_is_noted_as_kombu_notes_it(connect, broker, prefix):
     assert {f"{prefix}unacked", f"{prefix}unacked_index"} == set(theirs)
 
 
+@pytest.mark.parametrize("form", ["base64", "utf-8", "UTF-8", None])
+def test_what_kombu_writes_is_taken_whatever_its_option_for_bodies(connect, broker, form):
+    sender, taker, taken = connect("redis"), connect(Transport), []
+    sender.transport_options["body_encoding"] = form
+    channel = sender.channel()
+    sender.Producer(channel).publish({"x": "é"}, routing_key="jobs", declare=[QUEUE])
+
+    with taker.Consumer(QUEUE, callbacks=[lambda body, message: (taken.append(body), message.ack())]):
+        taker.drain_events(timeout=10)
+
+    assert [{"x": "é"}] == taken
+
+
 def test_an_acknowledged_delivery_is_forgotten(connect, broker):
     deliver(connect(Transport)).ack()
 
