@@ -36,8 +36,9 @@ Connection = Any
 #: A server on the same machine answers in 20 us, but a process that went to sleep for that takes 40 us more
 #: to wake up: a process of one thread watches for the answer, for this long at most (seconds).
 _WATCH = 100e-6
-#: Where it does not come so soon, or there are threads, the next calls do not watch.
-_CALLS_UNWATCHED = 20
+#: Where it does not come so soon, or there are threads, the next calls do not watch: one after the first
+#: time, so that a hiccup costs little, and twice as many after each further one in a row, up to this.
+_CALLS_UNWATCHED = 64
 
 
 class Link:
@@ -49,6 +50,7 @@ class Link:
         self._idle: deque[Connection] = deque()
         self._pid = os.getpid()
         self._unwatched = 0 if hasattr(select, "poll") and (os.cpu_count() or 1) > 1 else sys.maxsize
+        self._rest = 1
 
     def ask(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send *commands* in one write and read their replies; an error reply is returned, not raised.
@@ -85,8 +87,11 @@ class Link:
             connection.send_packed_command(_packed(connection, commands), check_health=False)
             if self._unwatched:
                 self._unwatched -= 1
-            elif threading.active_count() > 1 or not self._watch(connection):
-                self._unwatched = _CALLS_UNWATCHED
+            elif threading.active_count() == 1 and self._watch(connection):
+                self._rest = 1
+            else:
+                self._unwatched = self._rest
+                self._rest = min(self._rest * 2, _CALLS_UNWATCHED)
             return [_reply(connection) for _ in commands]
         except BaseException:
             # What is still to be read on it belongs to nobody; it connects again at its next use.

@@ -294,3 +294,18 @@ def test_a_far_server_is_not_watched_again_at_once(watched, monkeypatch, own_ser
         store.read(KEYS[:1])
 
     assert counted == len(watched)
+
+
+def test_a_server_that_stays_far_is_watched_ever_less_often(watched, monkeypatch, store_url):
+    monkeypatch.setattr(redis_link.threading, "active_count", lambda: 1)
+    calls = []
+    monkeypatch.setattr(redis_link.Link, "_watch", staticmethod(lambda _: watched.append(len(calls))))
+    with closing(RedisStore.from_url(store_url, namespace="test")) as store:
+        store.read(KEYS[:1])
+        store._link._unwatched, store._link._rest = 0, 1
+        watched.clear()
+        for number in range(16):
+            calls.append(number)
+            store.read(KEYS[:1])
+
+    assert [1, 3, 6, 11] == watched
