@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,8 @@ def run(table: Table, *, rounds: int = ROUNDS) -> None:
 
 
 def _measure(table: Table, size: int, rounds: int, others: dict[str, Any]) -> None:
-    same, numbers = payload(-1, size), count()
+    # No number twice in a run: the rivals know a payload by its number, of whatever size.
+    same, numbers = payload(-size, size), count(size * 1000)
     # As on any broker that is not the store's own server.
     two_steps = replace(once.producer, publish=lambda _claim: None)
 
@@ -46,7 +48,7 @@ def _measure(table: Table, size: int, rounds: int, others: dict[str, Any]) -> No
     }
     for name, task in others.items():
         contestants[f"{name} new"] = _new(task, new)
-        contestants[f"{name} duplicate"] = _duplicates(lambda task=task: task.apply_async(kwargs=same))
+        contestants[f"{name} duplicate"] = _duplicates(partial(task.apply_async, kwargs=same))
     figures = interleaved(contestants, rounds)
     with app.connection_or_acquire() as connection:
         connection.default_channel.queue_purge("bench")

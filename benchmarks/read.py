@@ -11,7 +11,7 @@ import orjson
 import redis
 
 from askonce.key import identify
-from askonce.record import to_result
+from askonce.record import Codec, to_result
 from askonce.spec import JobSpec
 from askonce.store import Claim
 from benchmarks.apps import URL, VALUE, once, payload
@@ -81,7 +81,7 @@ def _answered() -> str:
     identity = identify(spec, payload(1))
     store.admit(Claim.of(spec, identity.key, "job", identity.fingerprint, identity.payload))
     store.start(identity.key, "job", "bench", identity.fingerprint, 30)
-    data = once.process().executor.codec.encode(VALUE, spec.max_value_bytes)
+    data = Codec().encode(VALUE, spec.max_value_bytes)
     store.complete(identity.key, "bench", data, b"", 600, 600)
     return identity.key
 

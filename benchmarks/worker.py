@@ -14,6 +14,7 @@ import redis
 
 from askonce.enqueue import Message
 from askonce.key import identify
+from askonce.record import Codec
 from askonce.store import Claim
 from benchmarks.apps import (
     URL,
@@ -109,7 +110,7 @@ def _drain(fill: Callable[[], None], options: tuple[str, ...], transport: str = 
     return measure
 
 
-def _watch(client: redis.Redis[Any]) -> float:
+def _watch(client: redis.Redis) -> float:
     deadline, pause, began, waiting = time.monotonic() + _PATIENCE, Event(), 0.0, JOBS
     while waiting or client.exists("unacked"):
         if time.monotonic() > deadline:
@@ -154,7 +155,7 @@ def _send_answered(task: Any) -> Callable[[], None]:
 
     def fill() -> None:
         process, spec = once.process(), task.job_spec
-        data = process.executor.codec.encode(VALUE, spec.max_value_bytes)
+        data = Codec().encode(VALUE, spec.max_value_bytes)
         for number in range(JOBS):
             identity, job = identify(spec, payload(number)), f"job-{number}"
             process.store.admit(Claim.of(spec, identity.key, job, identity.fingerprint, identity.payload))
