@@ -12,7 +12,6 @@ from sandbox.valkey import Valkey
 pytestmark = pytest.mark.acceptance
 
 MARK = "geheim-4711"
-QUEUE, UNACKED = "{jobs}:askonce", "{jobs}:unacked"
 
 
 class Touch:
@@ -33,19 +32,28 @@ def worker(new_machine):
     return machine
 
 
-def send(machine, body, content_type, task):
-    with (
-        Celery(broker=machine.valkey.broker_url, set_as_current=False) as app,
-        app.producer_pool.acquire() as to,
-    ):
-        to.connection.transport_options = {"global_keyprefix": "{jobs}:"}
-        encoding = "binary" if content_type == "application/x-python-serialize" else "utf-8"
-        how = {"routing_key": "askonce", "content_encoding": encoding, "content_type": content_type}
-        to.publish(body, headers={"task": task, "id": "1", "lang": "py"}, **how)
+@pytest.fixture
+def send(worker, queue_of):
+    """Return a function that puts any message into the worker's queue, as a stranger could."""
+
+    def put(body, content_type, task):
+        with (
+            Celery(broker=worker.env["CELERY_BROKER_URL"], set_as_current=False) as app,
+            app.producer_pool.acquire() as to,
+        ):
+            to.connection.transport_options = {"global_keyprefix": "{jobs}:"}
+            encoding = "binary" if content_type == "application/x-python-serialize" else "utf-8"
+            how = {"content_encoding": encoding, "content_type": content_type}
+            headers = {"task": task, "id": "1", "lang": "py"}
+            to.publish(body, headers=headers, routing_key=queue_of(worker).CALLED, **how)
+
+    return put
 
 
 @pytest.mark.parametrize("form", ["pickle", "yaml"])
-def test_message_that_would_run_code_is_kept_unread(worker, producer, eventually, tmp_path, form):
+def test_message_that_would_run_code_is_kept_unread(
+    worker, send, queue_of, producer, eventually, tmp_path, form
+):
     made = tmp_path / "made"
     body = {
         "pickle": pickle.dumps(((), {"order_id": Touch(made)}, {})),
@@ -53,10 +61,10 @@ def test_message_that_would_run_code_is_kept_unread(worker, producer, eventually
     }[form]
     content_type = {"pickle": "application/x-python-serialize", "yaml": "application/x-yaml"}[form]
 
-    send(worker, body, content_type, "orders.enrich")
+    send(body, content_type, "orders.enrich")
     with Redis.from_url(worker.valkey.url) as client:
         eventually(lambda: client.xlen("{askonce:jobs:letters}"), 30)
-        eventually(lambda: client.llen(QUEUE) + client.hlen(UNACKED) == 0, 30)
+    eventually(queue_of(worker).is_settled, 30)
     listed = producer(worker, "dead", "list", "--json")
 
     assert ["undecodable"] == [report["reason"] for report in listed.reports]
@@ -64,12 +72,12 @@ def test_message_that_would_run_code_is_kept_unread(worker, producer, eventually
     assert 0 == worker.ledger.customers.answered
 
 
-def test_task_that_is_not_in_the_catalog_is_never_run(worker, producer, eventually, tmp_path):
+def test_task_that_is_not_in_the_catalog_is_never_run(worker, send, producer, eventually, tmp_path):
     made = tmp_path / "made"
     names = ["os.mknod", "celery.backend_cleanup.x", "builtins.exec"]
 
     for name in names:
-        send(worker, json.dumps([[str(made)], {}, None]).encode(), "application/json", name)
+        send(json.dumps([[str(made)], {}, None]).encode(), "application/json", name)
     with Redis.from_url(worker.valkey.url) as client:
         eventually(lambda: client.xlen("{askonce:jobs:letters}") == len(names), 30)
     listed = producer(worker, "dead", "list", "--json")
