@@ -77,8 +77,12 @@ class CelerySender:
             sent_event=None,
         )
         connection: Any = producer.connection
-        with connection._reraise_as_library_errors():  # noqa: SLF001  # as Celery's own send_task
-            amqp.send_task_message(producer, message.task, wire, **options["publish"])
+        try:
+            with connection._reraise_as_library_errors():  # noqa: SLF001  # as Celery's own send_task
+                amqp.send_task_message(producer, message.task, wire, **options["publish"])
+        except (*connection.connection_errors, *connection.channel_errors) as exc:
+            # What Celery does not take for a passing trouble, such as a user without the right to send.
+            raise OperationalError(type(exc).__name__) from exc
 
     def _headers(
         self, message: Message, options: dict[str, Any], countdown: float | None, delivery: str

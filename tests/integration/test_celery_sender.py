@@ -225,6 +225,15 @@ def test_broker_that_does_not_answer_is_a_failed_sending_that_names_key_and_job(
     assert "BRL" not in str(caught.value)
 
 
+def test_broker_that_refuses_a_message_has_not_taken_it(app, broker):
+    broker.set("jobs", "no list")
+
+    with pytest.raises(SendFailed) as caught:
+        CelerySender(app).send(message())
+
+    assert (caught.value.key, caught.value.job) == (KEY, JOB)
+
+
 def test_idempotent_task_wishes_for_no_result_unless_told_so(app, taken):
     app.task(name="rates.fetch", base=IdempotentTask, spec=JobSpec(), shared=False)(rates_fetch)
     app.conf.task_ignore_result = False
