@@ -54,12 +54,14 @@ if _rabbit:
     broker_connection_timeout = 2
     # A connection that died silently is noticed within two of these.
     broker_heartbeat = 25
-if _settings.broker_master_name():
+if _sentinels := _settings.broker_sentinels():
     # Celery takes CELERY_BROKER_URL from the environment itself, where kombu stumbles over the name when it
     # goes from one sentinel to the next; these two come before it.
     broker_read_url = broker_write_url = broker_url
-    # By what name the sentinels know the server.
-    broker_transport_options["master_name"] = _settings.broker_master_name()
+    # By what name the sentinels know the server, and how they themselves are asked.
+    _patience = {k: v for k, v in broker_transport_options.items() if k.startswith("socket_")}
+    broker_transport_options["master_name"] = _sentinels.master_name
+    broker_transport_options["sentinel_kwargs"] = _patience | _sentinels.asking(_settings.broker_tls())
 
 task_default_queue = "askonce"
 if _rabbit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,9 +28,12 @@ MASTER_NAME = "main"
 class Cluster:
     """Three nodes that share the slots, with *replicas* of the first of them."""
 
-    def __init__(self, *, replicas: int = 0, binary: Path | None = None) -> None:
-        """Take *binary* in place of the embedded server."""
-        self.nodes = [_cluster_node(binary) for _ in range(3 + replicas)]
+    def __init__(
+        self, *, replicas: int = 0, options: str = "", binary: Path | None = None, papers: Path | None = None
+    ) -> None:
+        """Take the others for each node as ``Valkey`` does."""
+        node = partial(_cluster_node, options, binary, papers)
+        self.nodes = [node() for _ in range(3 + replicas)]
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -44,7 +48,12 @@ class Cluster:
     @property
     def url(self) -> str:
         """Where a store finds the records."""
-        return f"redis+cluster://{','.join(f'127.0.0.1:{node.port}' for node in self.nodes[:3])}"
+        return self.url_of()
+
+    def url_of(self, login: str = "") -> str:
+        """Return the same for whoever has *login*, as in ``user:password@``."""
+        places = ",".join(f"{node.host}:{node.port}" for node in self.nodes[:3])
+        return f"{self.nodes[0].scheme}+cluster://{login}{places}"
 
     def flush(self) -> None:
         """Forget all records."""
@@ -75,15 +84,26 @@ class Cluster:
 class Watched:
     """A primary, its replica, and three sentinels that make it the primary when the first is lost."""
 
-    def __init__(self, *, binary: Path | None = None) -> None:
-        """Take *binary* in place of the embedded server."""
-        self._binary, self._stack = binary, ExitStack()
-        self.primary = Valkey(tcp=True, binary=binary)
-        self.replica = Valkey(
-            tcp=True,
-            binary=binary,
-            options=f"replicaof 127.0.0.1 {self.primary.port}\nrepl-ping-replica-period 1",
+    def __init__(
+        self,
+        *,
+        options: str = "",
+        sentinel_options: str = "",
+        binary: Path | None = None,
+        papers: Path | None = None,
+    ) -> None:
+        """Take the others for each server as ``Valkey`` does."""
+        self._stack, self._sentinel_options = ExitStack(), sentinel_options
+        self._new = partial(Valkey, tcp=True, binary=binary, papers=papers)
+        self.primary = self._new(options=options)
+        self._host = host = self.primary.host
+        lines = (
+            f"replicaof {host} {self.primary.port}",
+            f"replica-announce-ip {host}",
+            "repl-ping-replica-period 1",
+            options,
         )
+        self.replica = self._new(options="\n".join(lines))
         self.sentinels = [self._sentinel() for _ in range(3)]
 
     def __enter__(self) -> Self:
@@ -102,8 +122,14 @@ class Watched:
     @property
     def url(self) -> str:
         """Where store and broker find whoever is primary."""
-        places = ";".join(f"sentinel://127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
-        return f"{places}/0?master_name={MASTER_NAME}"
+        return self.url_of()
+
+    def url_of(self, login: str = "", query: str = "") -> str:
+        """Return the same for whoever has *login*, as in ``user:password@``; *query* follows the rest."""
+        scheme = "rediss+sentinel" if self.primary.scheme == "rediss" else "sentinel"
+        first, *others = (f"{sentinel.host}:{sentinel.port}" for sentinel in self.sentinels)
+        places = ";".join(f"{scheme}://{place}" for place in (f"{login}{first}", *others))
+        return f"{places}/0?master_name={MASTER_NAME}{query}"
 
     def await_replica(self) -> None:
         """Return when the replica has all that was written by now."""
@@ -116,7 +142,7 @@ class Watched:
 
     def await_failover(self) -> None:
         """Return when the replica is the primary and the sentinels say so."""
-        place = [b"127.0.0.1", str(self.replica.port).encode()]
+        place = [self._host.encode(), str(self.replica.port).encode()]
         await_that(
             lambda: (
                 all(
@@ -129,11 +155,15 @@ class Watched:
 
     def _sentinel(self) -> Valkey:
         lines = (
-            f"sentinel monitor {MASTER_NAME} 127.0.0.1 {self.primary.port} 2",
+            # So that a certificate is asked for by the name that it has.
+            "sentinel resolve-hostnames yes",
+            "sentinel announce-hostnames yes",
+            f"sentinel monitor {MASTER_NAME} {self._host} {self.primary.port} 2",
             f"sentinel down-after-milliseconds {MASTER_NAME} {_DOWN_AFTER}",
             f"sentinel failover-timeout {MASTER_NAME} 5000",
+            self._sentinel_options,
         )
-        return Valkey(tcp=True, binary=self._binary, options="\n".join(lines), arguments=("--sentinel",))
+        return self._new(options="\n".join(lines), arguments=("--sentinel",))
 
     @staticmethod
     def _is_ready(sentinel: Valkey) -> bool:
@@ -171,10 +201,13 @@ def await_that(condition: Callable[[], object]) -> None:
     raise TimeoutError("the servers did not come together")
 
 
-def _cluster_node(binary: Path | None) -> Valkey:
+def _cluster_node(options: str, binary: Path | None, papers: Path | None) -> Valkey:
     # By default the bus is 10000 ports further on, where the kernel's own ports may end.
-    lines = ("cluster-enabled yes", f"cluster-port {free_port()}", f"cluster-node-timeout {_DOWN_AFTER}")
-    return Valkey(tcp=True, binary=binary, options="\n".join(lines))
+    lines = [f"cluster-port {free_port()}", f"cluster-node-timeout {_DOWN_AFTER}", options]
+    if papers:
+        # So that a certificate is asked for by the name that it has.
+        lines += ["cluster-announce-hostname localhost", "cluster-preferred-endpoint-type hostname"]
+    return Valkey(tcp=True, options="\n".join(["cluster-enabled yes", *lines]), binary=binary, papers=papers)
 
 
 def _lines(node: Valkey) -> list[bytes]:

@@ -21,6 +21,17 @@ appendfsync everysec
 save ""
 maxmemory-policy noeviction
 """
+#: Its port speaks TLS then, and so it does to other servers. The certificate is for ``localhost``.
+_SECURE = """
+port 0
+tls-port {port}
+tls-cert-file "{papers}/server.crt"
+tls-key-file "{papers}/server.key"
+tls-ca-cert-file "{papers}/ca.crt"
+tls-auth-clients no
+tls-replication yes
+tls-cluster yes
+"""
 
 
 class Valkey(Server):
@@ -28,7 +39,8 @@ class Valkey(Server):
 
     With a *folder* the data is kept there; without one it is deleted by ``close``. *options* are
     further lines of the server's configuration; *binary* runs another server than the embedded one, and
-    *arguments* follow its configuration, as ``--sentinel`` does.
+    *arguments* follow its configuration, as ``--sentinel`` does. With *papers*, a folder, the port speaks
+    TLS, which the embedded server does not: ``server.crt``, ``server.key`` and ``ca.crt`` are in it.
 
     Start it from a thread that lasts: it ends with that thread.
     """
@@ -41,22 +53,25 @@ class Valkey(Server):
         binary: Path | None = None,
         options: str = "",
         arguments: tuple[str, ...] = (),
+        papers: Path | None = None,
     ) -> None:
         # Short, because a socket's path may not be longer than about 100 bytes.
         self._run_folder = Path(tempfile.mkdtemp(prefix="askonce-"))
         self.folder = (folder or self._run_folder).resolve()
         self.socket = self._run_folder / "s"
-        self.port = free_port() if tcp else 0
+        self.port = free_port() if tcp or papers else 0
+        self.scheme, self.host = ("rediss", "localhost") if papers else ("redis", "127.0.0.1")
         self._configuration, self._log = self._run_folder / "server.conf", self._run_folder / "log"
         self._arguments = arguments
         self._binary = binary or _embedded()
         places = {"port": self.port, "socket": self.socket, "folder": self.folder}
-        self._lines = f"{_CONFIGURATION.format(**places)}{options}\n"
+        secure = _SECURE.format(port=self.port, papers=papers) if papers else ""
+        self._lines = f"{_CONFIGURATION.format(**places)}{secure}{options}\n"
 
     @property
     def url(self) -> str:
         """Where redis-py finds the server."""
-        return f"redis://127.0.0.1:{self.port}/0" if self.port else f"unix://{self.socket}?db=0"
+        return f"{self.scheme}://{self.host}:{self.port}/0" if self.port else f"unix://{self.socket}?db=0"
 
     @property
     def broker_url(self) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import ssl
 import sys
 from functools import cache
 from pathlib import Path  # noqa: TC003  # pydantic reads the annotation
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 from pydantic import (
@@ -77,9 +78,7 @@ class Settings(BaseSettings):
     def _has_a_scheme_of_ours(cls, url: SecretStr | None) -> SecretStr | None:
         known = ("redis://", "rediss://", "unix:///", *CLUSTER, *SENTINEL)
         if url is not None and not url.get_secret_value().startswith(known):
-            raise ValueError(
-                "must begin with redis://, rediss://, unix:///, redis+cluster://, rediss+cluster:// or sentinel://"
-            )
+            raise ValueError(f"must begin with {', '.join(known[:-1])} or {known[-1]}")
         return url
 
     @field_validator("redis_url", "celery_broker_url")
@@ -139,7 +138,7 @@ class Settings(BaseSettings):
 
     def broker_url(self) -> str:
         """Return where messages go; the records' server unless told otherwise."""
-        sentinels = self._broker_sentinels()
+        sentinels = self.broker_sentinels()
         if sentinels is not None:
             return sentinels.broker_url
         if self.celery_broker_url is not None:
@@ -153,11 +152,16 @@ class Settings(BaseSettings):
 
     def store_tls(self) -> dict[str, str]:
         """Return what redis-py needs to know besides a URL with TLS; nothing for another URL."""
-        return self._tls() if self.store_url().startswith(("rediss://", "rediss+cluster://")) else {}
+        return self._tls() if self.store_url().startswith("rediss") else {}
 
-    def broker_tls(self) -> dict[str, str]:
+    def broker_tls(self) -> dict[str, Any]:
         """Return the same for the broker; kombu speaks TLS only where it is told so."""
-        return self._tls() if self.broker_url().startswith("rediss://") else {}
+        url, sentinels = self.broker_url(), self.broker_sentinels()
+        if url.startswith("amqps://"):
+            # The words of py-amqp.
+            given = {name.removeprefix("ssl_"): value for name, value in self._tls().items()}
+            return given | {"cert_reqs": ssl.CERT_REQUIRED}
+        return self._tls() if url.startswith("rediss://") or (sentinels and sentinels.is_secure) else {}
 
     def _tls(self) -> dict[str, str]:
         given = {
@@ -168,12 +172,8 @@ class Settings(BaseSettings):
         # Said, although it is redis-py's default: nobody may be mistaken for the server.
         return {"ssl_cert_reqs": "required", **{name: str(path) for name, path in given.items() if path}}
 
-    def broker_master_name(self) -> str | None:
-        """Return by what name sentinels know the broker; None where there are none."""
-        sentinels = self._broker_sentinels()
-        return sentinels.master_name if sentinels else None
-
-    def _broker_sentinels(self) -> Servers | None:
+    def broker_sentinels(self) -> Servers | None:
+        """Return who watches the broker; None where that is nobody."""
         given = self.celery_broker_url
         url = given.get_secret_value() if given is not None else self.store_url()
         return parse(url) if url.startswith(SENTINEL) else None

@@ -161,6 +161,23 @@ def customers(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def papers(tmp_path_factory):
+    """A folder with an authority, and a certificate for localhost that it signed; also for a client."""
+    folder = tmp_path_factory.mktemp("papers")
+
+    def run(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
+
+    new = ("req", "-newkey", "rsa:2048", "-nodes")
+    run(*new, "-x509", "-days", "2", "-subj", "/CN=Test authority", "-keyout", "ca.key", "-out", "ca.crt")
+    run(*new, "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr")
+    (folder / "names").write_text("subjectAltName=DNS:localhost\n")
+    signed = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names")
+    run("x509", "-req", "-in", "server.csr", "-days", "2", *signed, "-out", "server.crt")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def working_machine(customers, new_broker):
     outside = {"failure_rate": 0, "customers": customers}
     env = {"CUSTOMER_API_TIMEOUT": "45", "REAP_INTERVAL": "1"}

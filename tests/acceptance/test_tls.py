@@ -1,71 +1,41 @@
-import subprocess
-from pathlib import Path
-
 import pytest
 
 from sandbox.machine import Machine
-from sandbox.valkey import Valkey, free_port
+from sandbox.valkey import Valkey
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.redis]
 
-TOOL = "openssl"
-
-
-@pytest.fixture(scope="module")
-def papers(tmp_path_factory):
-    """An authority, and a certificate for localhost that it signed; also for a client."""
-    folder = tmp_path_factory.mktemp("papers")
-
-    def run(*arguments):
-        subprocess.run([TOOL, *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
-
-    new = ("req", "-newkey", "rsa:2048", "-nodes")
-    run(*new, "-x509", "-days", "2", "-subj", "/CN=Test authority", "-keyout", "ca.key", "-out", "ca.crt")
-    run(*new, "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr")
-    (folder / "names").write_text("subjectAltName=DNS:localhost\n")
-    signed = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names")
-    run("x509", "-req", "-in", "server.csr", "-days", "2", *signed, "-out", "server.crt")
-    return folder
-
 
 class Secured:
-    """A server that speaks TLS on a port of its own."""
+    """A server that speaks TLS, and what its clients have to be told."""
 
-    def __init__(self, papers, binary, clients):
-        self.papers, self.port = papers, free_port()
-        lines = (
-            f"tls-port {self.port}",
-            f'tls-cert-file "{papers}/server.crt"',
-            f'tls-key-file "{papers}/server.key"',
-            f'tls-ca-cert-file "{papers}/ca.crt"',
-            f"tls-auth-clients {clients}",
-        )
-        self.server = Valkey(binary=Path(binary), options="\n".join(lines))
+    def __init__(self, papers, binary, *, mutual):
+        self.papers, self.mutual = papers, mutual
+        options = f"tls-auth-clients {'yes' if mutual else 'no'}"
+        self.server = Valkey(binary=binary, papers=papers, options=options)
 
-    def env(self, host="localhost", *, ca=True, own=False):
-        url = f"rediss://{host}:{self.port}/0"
+    def env(self, host="localhost", *, ca=True):
+        url = f"rediss://{host}:{self.server.port}/0"
         env = {"REDIS_URL": url, "CELERY_BROKER_URL": url}
-        env |= {"REDIS_SSL_CA_CERTS": f"{self.papers}/ca.crt"} if ca else {}
-        paths = {"CERTFILE": "server.crt", "KEYFILE": "server.key"} if own else {}
+        paths = {"CA_CERTS": "ca.crt"} if ca else {}
+        paths |= {"CERTFILE": "server.crt", "KEYFILE": "server.key"} if self.mutual else {}
         return env | {f"REDIS_SSL_{name}": f"{self.papers}/{path}" for name, path in paths.items()}
 
     def mistaken(self, trouble):
         """Return settings in which the authority is not known, or the name is not the certificate's."""
-        own = self.mutual
-        return self.env(ca=False, own=own) if trouble == "authority" else self.env("127.0.0.1", own=own)
+        return self.env(ca=False) if trouble == "authority" else self.env("127.0.0.1")
 
 
-@pytest.fixture(scope="module", params=["no", "yes"], ids=["one-sided", "mutual"])
+@pytest.fixture(scope="module", params=[False, True], ids=["one-sided", "mutual"])
 def secured(request, papers, redis_server):
-    secured = Secured(papers, redis_server._binary, request.param)
+    secured = Secured(papers, redis_server._binary, mutual=request.param)
     with secured.server:
-        secured.mutual = request.param == "yes"
         yield secured
 
 
 def test_worker_and_producer_do_a_job_over_tls(secured, customers, submit, producer, new_order):
     outside = {"failure_rate": 0, "customers": customers}
-    with Machine(outside=outside, env=secured.env(own=secured.mutual)) as machine:
+    with Machine(outside=outside, env=secured.env()) as machine:
         machine.start_worker("-P", "threads", "-c", "2")
 
         told = submit(machine, "orders.enrich", [new_order()], "--wait")

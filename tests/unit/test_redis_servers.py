@@ -9,6 +9,7 @@ MARKER = "hunter2-of-ana-souza"
 URLS = [
     f"redis+cluster://ana:{MARKER}@127.0.0.1:1",
     f"sentinel://:{MARKER}@127.0.0.1:1/0?master_name=main",
+    f"rediss+sentinel://127.0.0.1:1/0?master_name=main&sentinel_password={MARKER}",
 ]
 
 

@@ -1,3 +1,4 @@
+import ssl
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -246,13 +247,33 @@ def test_sentinels_carry_messages_in_the_words_of_kombu(read):
 
     assert SENTINELS == found.store_url()
     assert "sentinel://:p%40ss@one:26379/3;sentinel://:p%40ss@two:26380/3" == found.broker_url()
-    assert "main" == found.broker_master_name()
+    assert ("main", False) == (found.broker_sentinels().master_name, found.broker_sentinels().is_secure)
+
+
+def test_sentinels_over_tls_are_the_same_in_the_words_of_kombu(read):
+    url = f"{SENTINELS.replace('sentinel:', 'rediss+sentinel:')}&sentinel_username=s&sentinel_password=q%40"
+
+    found = read(REDIS_URL=url)
+
+    assert "sentinel://:p%40ss@one:26379/3;sentinel://:p%40ss@two:26380/3" == found.broker_url()
+    assert found.store_tls() == found.broker_tls() == {"ssl_cert_reqs": "required"}
+    login = {"username": "s", "password": "q@"}
+    assert {**login, "ssl": True, "a": "b"} == found.broker_sentinels().asking({"a": "b"})
+
+
+def test_rabbitmq_over_tls_is_told_in_the_words_of_its_client(read, tmp_path):
+    (tmp_path / "ca").touch()
+
+    found = read(CELERY_BROKER_URL="amqps://h//", REDIS_SSL_CA_CERTS=str(tmp_path / "ca"))
+
+    assert {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": str(tmp_path / "ca")} == found.broker_tls()
+    assert {} == found.store_tls()
 
 
 def test_single_broker_has_no_master_name(read):
     found = read(REDIS_URL="redis+cluster://one:7000,two:7001", CELERY_BROKER_URL="redis://three:6379/0")
 
-    assert ("redis://three:6379/0", None) == (found.broker_url(), found.broker_master_name())
+    assert ("redis://three:6379/0", None) == (found.broker_url(), found.broker_sentinels())
 
 
 WRONG_SERVERS = {
