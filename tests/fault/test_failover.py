@@ -1,3 +1,5 @@
+import os
+import signal
 from contextlib import closing
 from time import monotonic
 
@@ -68,6 +70,22 @@ def test_replicated_record_outlives_its_primary(watched, store, patient):
 
     assert Admission.ATTACHED is patient(lambda: store.admit(claim("job-2"))).outcome
     assert Write.OK is store.complete(KEY, "owner", b"j1", b"{}", 60.0, 60.0)
+
+
+def test_primary_that_hangs_is_left_for_its_replica(watched, store, patient):
+    store.admit(claim("job-1"))
+    watched.await_replica()
+    os.kill(watched.primary.pid, signal.SIGSTOP)
+    try:
+        began = monotonic()
+        with pytest.raises(StoreUnavailable):
+            store.read([KEY])
+        assert monotonic() - began < 1.0
+
+        watched.await_failover()
+        assert Admission.ATTACHED is patient(lambda: store.admit(claim("job-2"))).outcome
+    finally:
+        os.kill(watched.primary.pid, signal.SIGCONT)
 
 
 def test_demoted_primary_that_still_answers_is_left(watched, store, patient):
