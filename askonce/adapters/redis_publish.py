@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from askonce.adapters.celery_sender import CelerySender
     from askonce.store import Admission, Claim, Reply, Store
 
-#: Stands for what each message has of its own; no longer than the real thing, and nowhere else in a message.
+#: Stands for what each message has of its own, and is nowhere else in one.
 _SAMPLE = Message(
     task="", key="a" * 64, job="b" * 32, fingerprint="c" * 64, payload=b"d" * 36, edition="e" * 24
 )
