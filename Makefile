@@ -40,6 +40,7 @@ test: setup ## Everything that needs no more than Python
 test-all: setup ## Also what needs a redis-server or a rabbitmq-server, several servers, or ten minutes of chaos
 	$(BIN)/python -m pytest -m "redis or servers or chaos or rabbitmq"
 	SUITE_BROKER=rabbitmq $(BIN)/python -m pytest -m "(acceptance or fault) and not servers and not rabbitmq"
+	$(BIN)/python -m tests.mutants
 
 mutants: setup ## Break each guard and name who notices: the model, a test (about a minute)
 	@$(BIN)/python -m tests.mutants

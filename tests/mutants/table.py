@@ -171,7 +171,9 @@ OTHERS = (
         '        reply = self._run("start",',
         "        seen = self.read([key])[0]\n"
         '        if seen.flight == "running" and seen.deadline_in <= 0:\n'
-        '            self._client.hset(self._keys(key)[0], "dl", 0)\n'
+        # Long enough for others to read it too.
+        '            __import__("time").sleep(0.05)\n'
+        '            self._link.client_of(key).hset(self._keys(key)[0], "dl", 0)\n'
         '        reply = self._run("start",',
         f"{RECOVERY}test_of_many_who_see_a_lease_run_out_at_once_one_takes_over[valkey]",
         "a lease that ran out is read, then overwritten",
