@@ -2,6 +2,7 @@ import pytest
 
 from sandbox.machine import Machine
 from sandbox.valkey import Valkey
+from tests.acceptance.papers import env_of
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.redis]
 
@@ -17,9 +18,7 @@ class Secured:
     def env(self, host="localhost", *, ca=True):
         url = f"rediss://{host}:{self.server.port}/0"
         env = {"REDIS_URL": url, "CELERY_BROKER_URL": url}
-        paths = {"CA_CERTS": "ca.crt"} if ca else {}
-        paths |= {"CERTFILE": "server.crt", "KEYFILE": "server.key"} if self.mutual else {}
-        return env | {f"REDIS_SSL_{name}": f"{self.papers}/{path}" for name, path in paths.items()}
+        return env | env_of(self.papers, ca=ca, own=self.mutual)
 
     def mistaken(self, trouble):
         """Return settings in which the authority is not known, or the name is not the certificate's."""

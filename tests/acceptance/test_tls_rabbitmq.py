@@ -5,6 +5,7 @@ import pytest
 from sandbox.machine import Machine
 from sandbox.rabbitmq import RabbitMQ
 from sandbox.server import free_port
+from tests.acceptance.papers import env_of
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.rabbitmq]
 
@@ -38,9 +39,7 @@ class Secured:
 
     def env(self, user, *, host="localhost", ca=True, own=True):
         env = {"CELERY_BROKER_URL": f"amqps://{user}:change-me-{user}@{host}:{self.port}//"}
-        paths = {"CA_CERTS": "ca.crt"} if ca else {}
-        paths |= {"CERTFILE": "server.crt", "KEYFILE": "server.key"} if own else {}
-        return env | {f"REDIS_SSL_{name}": f"{self.papers}/{path}" for name, path in paths.items()}
+        return env | env_of(self.papers, ca=ca, own=own)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import pytest
 
 from sandbox.machine import Machine
 from sandbox.servers import Cluster, Watched
+from tests.acceptance.papers import env_of
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.redis, pytest.mark.servers]
 
@@ -39,7 +40,7 @@ class Site:
         return {
             "REDIS_URL": self.cluster.url_of(login),
             "CELERY_BROKER_URL": self.watched.url_of(login, query),
-            "REDIS_SSL_CA_CERTS": f"{self.papers}/ca.crt" if ca else "",
+            **env_of(self.papers, ca=ca),
         }
 
 
