@@ -9,6 +9,7 @@ COPY requirements/run.txt requirements/
 RUN pip install --no-cache-dir --require-hashes -r requirements/run.txt
 
 COPY askonce askonce
+COPY settings settings
 COPY tasks tasks
 COPY producer producer
 COPY worker worker

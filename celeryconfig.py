@@ -5,7 +5,7 @@ import sys
 
 from kombu import Exchange, Queue
 
-from tasks.settings import load_or_exit
+from settings.environment import load_or_exit
 
 _settings = load_or_exit()
 #: Longest call, with room for the split of a long transcript into parts.
@@ -15,7 +15,7 @@ broker_url = _settings.broker_url()
 # One redis-py client for a channel: a third less work for each message.
 _ours = broker_url.startswith(("redis://", "rediss://"))
 if _ours:
-    broker_transport = "askonce.adapters.kombu_redis:Transport"
+    broker_transport = "askonce.adapters.kombu.redis:Transport"
 # With TLS the server's certificate is verified, and its name.
 broker_use_ssl = _settings.broker_tls() or None
 # A worker that starts before its broker waits for it; Celery 6 wants this said.
@@ -41,7 +41,7 @@ _rabbit = broker_url.startswith(("amqp://", "amqps://", "pyamqp://"))
 if _rabbit:
     # With an end to every wait for the server.
     _tls = "SSL" if broker_url.startswith("amqps") else ""
-    broker_transport = f"askonce.adapters.kombu_amqp:{_tls}Transport"
+    broker_transport = f"askonce.adapters.kombu.amqp:{_tls}Transport"
     broker_transport_options = {
         # Without it a message that the server lost, or never took, counts as sent.
         "confirm_publish": True,

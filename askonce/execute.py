@@ -16,8 +16,8 @@ from askonce.events import Event, Listener, ignore
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
 from askonce.record import Codec, Meta, Result, readable, to_result
 from askonce.retry import TOLD_FOR, decide
-from askonce.spill import Spill, Unstored
 from askonce.store import Failing, Start, Write
+from askonce.store_down.spill import Spill, Unstored
 
 if TYPE_CHECKING:
     from collections.abc import Callable

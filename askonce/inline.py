@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from askonce.execute import Executor
     from askonce.key import Identity
-    from askonce.local_calls import LocalCalls
     from askonce.record import Snapshot
     from askonce.spec import JobSpec
+    from askonce.store_down.calls import LocalCalls
 
 #: Seconds between looks at a running job while no wake-up comes.
 POLL = 1.0

@@ -42,7 +42,7 @@ _POOLS = {"prefork": ("-P", "prefork", "-c", "2"), "threads": ("-P", "threads", 
 _CALL_POOL = ("-P", "threads", "-c", "64")
 _PATIENCE = 120.0
 #: What celeryconfig.py ships beside plain Celery's own.
-_SHIPPED = "askonce.adapters.kombu_redis:Transport"
+_SHIPPED = "askonce.adapters.kombu.redis:Transport"
 
 
 def run(table: Table, *, rounds: int = ROUNDS) -> None:

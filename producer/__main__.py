@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from producer.commands.dead import dead
 from producer.console import Exit, open_client, unavailable
-from producer.dead import dead
 
 if TYPE_CHECKING:
     from producer.batch import Report
@@ -105,9 +105,9 @@ def explain(task: str, what: str, tenant: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each finding on stdout.")
 def doctor(*, as_json: bool) -> None:
     """Check servers, settings and the order of times; a worker checks the same at its start."""
-    from askonce.finding import joined
+    from askonce.checks import joined
     from producer.doctor import examine
-    from tasks.settings import load_or_exit
+    from settings.environment import load_or_exit
 
     findings = examine(load_or_exit())
     for found in findings if as_json else joined(findings):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from celery import Celery
 
-from askonce.adapters.celery_sender import CelerySender
-from askonce.adapters.redis_publish import new_producer
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.celery.one_step import new_producer
+from askonce.adapters.celery.sender import CelerySender
+from askonce.adapters.redis.store import RedisStore
 from tasks.catalog import catalog
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from askonce.enqueue import Outcome, Producer
     from askonce.spec import JobSpec
     from askonce.store import Store
-    from tasks.settings import Settings
+    from settings.environment import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

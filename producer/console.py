@@ -32,7 +32,7 @@ class Exit(IntEnum):
 def open_client(task: str | None = None) -> Client:
     """Return the way to the servers; ends with a usage error for a *task* that there is not."""
     from producer.client import connect
-    from tasks.settings import load_or_exit
+    from settings.environment import load_or_exit
 
     client = connect(load_or_exit())
     if task is not None and task not in client.specs:

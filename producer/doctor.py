@@ -8,8 +8,8 @@ from producer.client import connect, new_app
 from tasks.checks import check, check_outside
 
 if TYPE_CHECKING:
-    from askonce.finding import Finding
-    from tasks.settings import Settings
+    from askonce.checks import Finding
+    from settings.environment import Settings
 
 
 def examine(settings: Settings) -> list[Finding]:

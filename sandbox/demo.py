@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from sandbox.ledger import Ledger
 from sandbox.machine import SAMPLES, Machine, NotReady
+from sandbox.outside.ledger import Ledger
 
 #: Meetings and orders are each asked by two producers at once, one of them from the end backwards.
 #: Each meeting is a call of its own, whereas orders may wait for one customer: meetings come first, so

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 from typing import Self
 
-from sandbox import ledger
+from sandbox.outside import ledger
 from sandbox.valkey import Valkey
 
 ROOT = Path(__file__).parents[1]
@@ -153,7 +153,7 @@ class Machine:
         flags = [
             part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))
         ]
-        command = [sys.executable, "-m", "sandbox.stand_in", *flags]
+        command = [sys.executable, "-m", "sandbox.outside.stand_in", *flags]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
         stack.callback(stop, process)
         assert process.stdout is not None

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from askonce.spec import JobSpec, RetryPolicy
+from tasks.meetings.prompts import task_version
 from tasks.payloads import CustomerPayload, MeetingPayload, OrderPayload, accepts
-from tasks.prompts import task_version
 
 if TYPE_CHECKING:
-    from tasks.prompts import Operation
-    from tasks.settings import Settings
+    from settings.environment import Settings
+    from tasks.meetings.prompts import Operation
 
 ORDERS_ENRICH = "orders.enrich"
 CUSTOMERS_LOOKUP = "customers.lookup"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from askonce.adapters.celery_checks import check_broker, check_store, check_times
-from askonce.finding import Finding, without_secrets
+from askonce.adapters.celery.checks import check_broker, check_store, check_times
+from askonce.checks import Finding, without_secrets
+from settings.environment import SettingsInvalid
 from tasks.catalog import catalog
-from tasks.settings import SettingsInvalid
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from askonce.store import Store
-    from tasks.settings import Settings
+    from settings.environment import Settings
 
 
 def check(settings: Settings, store: Store, app: Celery) -> list[Finding]:

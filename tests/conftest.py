@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from redis import Redis
 
-from askonce.adapters.redis_servers import connect
-from askonce.adapters.redis_store import CLIENT_OPTIONS, RedisStore
+from askonce.adapters.redis.servers import connect
+from askonce.adapters.redis.store import CLIENT_OPTIONS, RedisStore
 from askonce.store import BUCKETS
-from sandbox.rabbitmq import RabbitMQ, find_server
-from sandbox.servers import Cluster
 from sandbox.valkey import Valkey
 from tests.brokers import RabbitQueue, RedisQueue
+from tests.servers.clusters import Cluster
+from tests.servers.rabbitmq import RabbitMQ, find_server
 
 # A server or a thread may stall on a busy machine: the time of one example says nothing.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])

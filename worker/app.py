@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from celery import Celery
 
-from askonce.adapters.celery_task import AskOnce, IdempotentTask
-from askonce.adapters.redis_store import RedisStore
-from askonce.local_cache import LocalCache
+from askonce.adapters.celery.task import AskOnce, IdempotentTask
+from askonce.adapters.redis.store import RedisStore
 from askonce.record import Codec
-from tasks import meetings, orders
+from askonce.store_down.cache import LocalCache
+from settings.environment import load_or_exit
 from tasks.catalog import (
     CUSTOMERS_LOOKUP,
     MEETINGS_ANALYZE,
@@ -21,10 +21,11 @@ from tasks.catalog import (
     catalog,
 )
 from tasks.checks import check
-from tasks.lookups import lookup
-from tasks.settings import load_or_exit
-from worker.counts import count
-from worker.logs import log_event
+from tasks.lookups.body import lookup
+from tasks.meetings import body as meetings
+from tasks.orders import body as orders
+from worker.listeners.counts import count
+from worker.listeners.logs import log_event
 from worker.resources import PerProcess, Resources
 
 if TYPE_CHECKING:

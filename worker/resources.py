@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 from askonce.attempt import current_attempt
 from tasks.catalog import CUSTOMERS_LOOKUP
-from tasks.http_lookup import HttpLookup
-from tasks.language_model import LanguageModel
-from tasks.lookups import Customers
-from tasks.two_steps import TwoSteps
+from tasks.lookups.body import Customers
+from tasks.providers.http import HttpLookup
+from tasks.providers.openai.model import LanguageModel
+from tasks.providers.openai.two_steps import TwoSteps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from askonce.inline import Caller
     from askonce.spec import JobSpec
-    from tasks.meetings import Ask
-    from tasks.settings import Settings
+    from settings.environment import Settings
+    from tasks.meetings.body import Ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

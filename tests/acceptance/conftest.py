@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.redis.store import RedisStore
 from sandbox.machine import ROOT, Machine
 
 #: Seconds after which a producer that does not end is a failure.

@@ -6,7 +6,7 @@ import sys
 from redis import Redis
 
 from producer.client import connect
-from tasks.settings import load_or_exit
+from settings.environment import load_or_exit
 
 
 def main():

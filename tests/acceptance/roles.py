@@ -11,10 +11,10 @@ from urllib.request import urlopen
 from celery import Celery
 from redis import Redis
 
-from askonce.adapters.redis_checks import check_server
+from askonce.adapters.redis.checks import check_server
 from sandbox.machine import ROOT, stop
-from sandbox.proxy import Proxy
 from sandbox.valkey import free_port
+from tests.servers.proxy import Proxy
 
 QUEUE = "{jobs}:askonce"
 

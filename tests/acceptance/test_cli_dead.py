@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from askonce.dead import Letter
+from askonce.letters import Letter
 from askonce.store import Claim, Failing
 
 pytestmark = pytest.mark.acceptance

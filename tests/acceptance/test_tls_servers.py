@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.machine import Machine
-from sandbox.servers import Cluster, Watched
 from tests.acceptance.papers import env_of
+from tests.servers.clusters import Cluster, Watched
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.redis, pytest.mark.servers]
 

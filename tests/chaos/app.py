@@ -10,8 +10,8 @@ from time import monotonic
 from celery import Celery
 
 from askonce import JobSpec
-from askonce.adapters import redis_store
-from askonce.adapters.celery_task import AskOnce, IdempotentTask
+from askonce.adapters.celery.task import AskOnce, IdempotentTask
+from askonce.adapters.redis import store as redis_store
 from askonce.attempt import current_attempt
 from askonce.errors import Permanent, Transient
 from askonce.spec import RetryPolicy
@@ -59,7 +59,7 @@ def connect():
 
 app = Celery("chaos", broker=os.environ["CHAOS_BROKER_URL"], set_as_current=False)
 app.conf.update(
-    broker_transport="askonce.adapters.kombu_redis:Transport",
+    broker_transport="askonce.adapters.kombu.redis:Transport",
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_transport_options={

@@ -12,7 +12,7 @@ from pathlib import Path
 from secrets import token_hex
 from time import monotonic
 
-from askonce.adapters.redis_link import Link
+from askonce.adapters.redis.link import Link
 from askonce.errors import JobError
 from tests.chaos.history import Op
 

@@ -13,9 +13,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sandbox.demo import children_of
-from sandbox.proxy import Proxy
 from sandbox.valkey import Valkey
 from tests.chaos.recording import Journal
+from tests.servers.proxy import Proxy
 
 ROOT = Path(__file__).parents[2]
 QUEUE, UNACKED, RECORDS = "{chaos}:chaos", "{chaos}:unacked", "{askonce:chaos:"

@@ -6,8 +6,8 @@ from threading import Barrier
 import pytest
 from redis import Redis
 
-from askonce.adapters.memory_store import MemoryStore
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.memory.store import MemoryStore
+from askonce.adapters.redis.store import RedisStore
 from askonce.record import Meta
 from askonce.store import Claim, Failing
 

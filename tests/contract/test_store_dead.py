@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from askonce.dead import BODY_KEPT, Letter
+from askonce.letters import BODY_KEPT, Letter
 from askonce.store import BUCKETS
 
 WEEK = 604_800.0

@@ -12,7 +12,7 @@ from askonce.enqueue import Admitted, Attached
 from askonce.errors import JobError
 from askonce.handle import as_completed
 from producer.client import connect
-from tasks.settings import load_or_exit
+from settings.environment import load_or_exit
 
 
 def main():

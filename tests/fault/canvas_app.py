@@ -5,8 +5,8 @@ import os
 from celery import Celery
 from redis import Redis
 
-from askonce.adapters.celery_task import AskOnce, IdempotentTask
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.celery.task import AskOnce, IdempotentTask
+from askonce.adapters.redis.store import RedisStore
 from askonce.errors import Permanent, Transient
 from askonce.spec import JobSpec, RetryPolicy
 
@@ -18,7 +18,7 @@ PREFIX = "canvas:"
 
 app = Celery("canvas", broker=URL, backend=URL)
 app.conf.update(
-    broker_transport="askonce.adapters.kombu_redis:Transport",
+    broker_transport="askonce.adapters.kombu.redis:Transport",
     broker_connection_retry_on_startup=True,
     broker_transport_options={
         "global_keyprefix": PREFIX,

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.redis.store import RedisStore
 from askonce.record import Status
 from sandbox.demo import children_of
 from sandbox.machine import ROOT, Machine
-from sandbox.proxy import Proxy
 from sandbox.valkey import Valkey
 from tests.brokers import RedisQueue
+from tests.servers.proxy import Proxy
 
 #: Seconds, each shorter than a real one so that nobody waits for long.
 LEASE, REAP = 3.0, 1.0

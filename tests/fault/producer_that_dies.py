@@ -7,7 +7,7 @@ import sys
 
 from askonce.enqueue import Producer
 from producer.client import connect
-from tasks.settings import load_or_exit
+from settings.environment import load_or_exit
 
 
 class Dying:

@@ -5,9 +5,9 @@ import os
 from celery import Celery
 from redis import Redis
 
-from askonce.adapters import celery_task
-from askonce.adapters.celery_task import AskOnce, IdempotentTask
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.celery import task as celery_task
+from askonce.adapters.celery.task import AskOnce, IdempotentTask
+from askonce.adapters.redis.store import RedisStore
 from askonce.spec import JobSpec
 
 URL, VERSION = os.environ["ROLLING_URL"], os.environ["ROLLING_VERSION"]
@@ -16,7 +16,7 @@ celery_task.OTHER_VERSION_REST = 0.2
 
 app = Celery("rolling", broker=URL)
 app.conf.update(
-    broker_transport="askonce.adapters.kombu_redis:Transport",
+    broker_transport="askonce.adapters.kombu.redis:Transport",
     broker_connection_retry_on_startup=True,
     task_acks_late=True,
     worker_prefetch_multiplier=1,

@@ -10,8 +10,8 @@ import os
 
 from kombu.transport import redis as kombu_redis
 
-from askonce.adapters import kombu_redis as our_redis
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.kombu import redis as our_redis
+from askonce.adapters.redis.store import RedisStore
 from worker.app import app, once
 
 PLACES = {

@@ -41,7 +41,7 @@ def test_job_of_a_process_that_dies_between_two_steps_has_one_answer(deadly_scen
 
 @pytest.mark.parametrize(
     ("death", "transport"),
-    [("before kombu-note", "redis"), ("before our-note", "askonce.adapters.kombu_redis:Transport")],
+    [("before kombu-note", "redis"), ("before our-note", "askonce.adapters.kombu.redis:Transport")],
     ids=["kombu", "ours"],
 )
 def test_job_of_a_worker_that_dies_with_a_message_that_nobody_noted_is_done_at_one_call(

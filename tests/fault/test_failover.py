@@ -5,11 +5,11 @@ from time import monotonic
 
 import pytest
 
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.redis.store import RedisStore
 from askonce.errors import StoreUnavailable
 from askonce.record import Status
 from askonce.store import Admission, Claim, Write
-from sandbox.servers import Watched, ask
+from tests.servers.clusters import Watched, ask
 
 pytestmark = [pytest.mark.fault, pytest.mark.servers]
 

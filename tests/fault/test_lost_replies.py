@@ -8,10 +8,10 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from askonce.adapters.redis_store import RedisStore, scripts
+from askonce.adapters.redis.store import RedisStore, scripts
 from askonce.store import Claim, Failing
-from sandbox.proxy import Proxy
 from sandbox.valkey import Valkey
+from tests.servers.proxy import Proxy
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 

@@ -1,8 +1,8 @@
 import pytest
 from redis import Redis
 
-from sandbox.proxy import Proxy
 from sandbox.valkey import Valkey
+from tests.servers.proxy import Proxy
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 

@@ -3,9 +3,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from sandbox.proxy import Proxy
-from sandbox.rabbitmq import RabbitMQ
 from sandbox.valkey import Valkey
+from tests.servers.proxy import Proxy
+from tests.servers.rabbitmq import RabbitMQ
 
 pytestmark = [pytest.mark.fault, pytest.mark.rabbitmq]
 

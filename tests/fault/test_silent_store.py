@@ -4,7 +4,7 @@ from hashlib import sha1
 
 import pytest
 
-from askonce.adapters.redis_store import scripts
+from askonce.adapters.redis.store import scripts
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 

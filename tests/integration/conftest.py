@@ -16,8 +16,8 @@ from celery import Celery, signals
 from celery.contrib.testing.worker import start_worker
 from redis import Redis
 
-from askonce.adapters.celery_task import AskOnce, IdempotentTask
-from askonce.adapters.redis_store import RedisStore, scripts
+from askonce.adapters.celery.task import AskOnce, IdempotentTask
+from askonce.adapters.redis.store import RedisStore, scripts
 from askonce.errors import Permanent, Transient
 from askonce.spec import JobSpec, RetryPolicy
 from sandbox.valkey import Valkey
@@ -233,7 +233,7 @@ class Running:
 
 
 def _command(ledger, *options):
-    return [sys.executable, "-m", "sandbox.stand_in", "--ledger", str(ledger), *options]
+    return [sys.executable, "-m", "sandbox.outside.stand_in", "--ledger", str(ledger), *options]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from askonce.adapters.celery_process import ReaperStep
+from askonce.adapters.celery.app import ReaperStep
 from askonce.enqueue import Admitted, Hit
 from askonce.record import Status
 

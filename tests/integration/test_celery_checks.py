@@ -8,11 +8,11 @@ from celery import Celery
 from celery.contrib.testing.worker import start_worker
 from redis import Redis
 
-from askonce.adapters.celery_checks import check_broker, check_store, check_times
-from askonce.adapters.celery_task import AskOnce, IdempotentTask
-from askonce.adapters.memory_store import MemoryStore
-from askonce.adapters.redis_store import RedisStore
-from askonce.finding import Finding
+from askonce.adapters.celery.checks import check_broker, check_store, check_times
+from askonce.adapters.celery.task import AskOnce, IdempotentTask
+from askonce.adapters.memory.store import MemoryStore
+from askonce.adapters.redis.store import RedisStore
+from askonce.checks import Finding
 from askonce.spec import JobSpec
 
 pytestmark = pytest.mark.integration
@@ -44,7 +44,7 @@ def policy(tcp_server):
         client.config_set("maxmemory-policy", "noeviction")
 
 
-@pytest.mark.parametrize("transport", [None, "askonce.adapters.kombu_redis:Transport"])
+@pytest.mark.parametrize("transport", [None, "askonce.adapters.kombu.redis:Transport"])
 def test_broker_is_looked_at_through_the_transport_of_its_app(tcp_server, policy, transport):
     app = new_app(
         tcp_server.url, broker_transport=transport, broker_transport_options={"global_keyprefix": "x:"}
@@ -124,7 +124,7 @@ def test_visibility_timeout_of_kombu_counts_where_there_is_one():
 
 def test_visibility_timeout_does_not_bound_a_call_whose_delivery_is_renewed():
     options = {"task_time_limit": 75, "broker_transport_options": {"visibility_timeout": 60}}
-    app = new_app("redis://", broker_transport="askonce.adapters.kombu_redis:Transport", **options)
+    app = new_app("redis://", broker_transport="askonce.adapters.kombu.redis:Transport", **options)
 
     assert ["times"] == [found.name for found in check_times([], app, reap_interval=5)]
 

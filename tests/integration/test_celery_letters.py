@@ -4,14 +4,14 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
-from askonce.adapters import celery_task
+from askonce.adapters.celery import task as celery_task
 from askonce.record import Status
 from askonce.spec import JobSpec
 
 pytestmark = pytest.mark.integration
 
 EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-OURS = "askonce.adapters.kombu_redis:Transport"
+OURS = "askonce.adapters.kombu.redis:Transport"
 HEADERS = {"lang": "py", "task": "add", "id": "m-1"}
 JSON = "application/json"
 #: What each message is, and the reason for which it is kept.
@@ -90,7 +90,7 @@ def test_item_that_is_no_message_is_kept_and_the_worker_goes_on(shop, tcp_server
 
 
 def test_letter_that_the_store_does_not_take_comes_back(shop, number, eventually, monkeypatch):
-    from askonce.adapters import celery_letters
+    from askonce.adapters.celery import letters as celery_letters
     from askonce.errors import StoreUnavailable
 
     tried, keep = [], shop.store.keep_letter

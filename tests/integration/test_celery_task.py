@@ -4,10 +4,10 @@ from uuid import uuid4
 import pytest
 from celery import Celery
 
-from askonce.adapters import celery_task
-from askonce.adapters.celery_task import AskOnce, IdempotentTask
-from askonce.adapters.memory_store import MemoryStore
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.celery import task as celery_task
+from askonce.adapters.celery.task import AskOnce, IdempotentTask
+from askonce.adapters.memory.store import MemoryStore
+from askonce.adapters.redis.store import RedisStore
 from askonce.enqueue import Admitted, Attached, Hit
 from askonce.errors import FingerprintMismatch, JobFailed, PayloadInvalid, StoreUnavailable
 from askonce.record import Status

@@ -7,7 +7,7 @@ from threading import Barrier
 import pytest
 from redis import Redis
 
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.redis.store import RedisStore
 from askonce.enqueue import Producer
 from askonce.execute import Executor
 from askonce.execution import Computed, Delivery, Reused

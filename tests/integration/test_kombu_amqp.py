@@ -5,15 +5,15 @@ from celery import Celery
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from askonce.adapters.celery_sender import CelerySender
+from askonce.adapters.celery.sender import CelerySender
 from askonce.enqueue import Message
 from askonce.errors import SendFailed
-from sandbox.proxy import Proxy
 from tests.brokers import RabbitQueue
+from tests.servers.proxy import Proxy
 
 pytestmark = [pytest.mark.integration, pytest.mark.rabbitmq]
 
-OURS = "askonce.adapters.kombu_amqp:Transport"
+OURS = "askonce.adapters.kombu.amqp:Transport"
 #: Short, so that nobody waits for long; no test measures it.
 OPTIONS = {"confirm_publish": True, "reply_timeout": 0.5, "max_retries": 1, "interval_start": 0.1}
 TASK = "orders"

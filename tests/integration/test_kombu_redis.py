@@ -6,7 +6,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from askonce.adapters.kombu_redis import Transport
+from askonce.adapters.kombu.redis import Transport
 from sandbox.valkey import Valkey
 
 pytestmark = pytest.mark.integration

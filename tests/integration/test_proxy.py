@@ -7,7 +7,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from sandbox.proxy import Proxy
+from tests.servers.proxy import Proxy
 
 pytestmark = pytest.mark.integration
 

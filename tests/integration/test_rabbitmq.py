@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from amqp import Connection, Message
 
-from sandbox.rabbitmq import RabbitMQ
 from sandbox.server import ServerNotReady
+from tests.servers.rabbitmq import RabbitMQ
 
 pytestmark = [pytest.mark.integration, pytest.mark.rabbitmq]
 
 ROOT = Path(__file__).parents[2]
 OWNER = """
 import sys
-from sandbox.rabbitmq import RabbitMQ
+from tests.servers.rabbitmq import RabbitMQ
 with RabbitMQ() as server:
     print(server.pid, server.mapper_pid, flush=True)
     sys.stdin.read()

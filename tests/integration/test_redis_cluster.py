@@ -7,12 +7,12 @@ import pytest
 from redis import Redis
 from redis.crc import key_slot
 
-from askonce.adapters.redis_cluster import ClusterLink
-from askonce.adapters.redis_link import Link
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.redis.cluster import ClusterLink
+from askonce.adapters.redis.link import Link
+from askonce.adapters.redis.store import RedisStore
 from askonce.errors import StoreUnavailable
 from askonce.store import Admission, Claim
-from sandbox.servers import Cluster, ask
+from tests.servers.clusters import Cluster, ask
 
 pytestmark = [pytest.mark.integration, pytest.mark.servers]
 

@@ -10,11 +10,11 @@ from time import monotonic
 import pytest
 from redis import Redis
 
-from askonce import breaker
-from askonce.adapters import redis_link
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.redis import link as redis_link
+from askonce.adapters.redis.store import RedisStore
 from askonce.errors import StoreUnavailable
 from askonce.store import Admission, Claim
+from askonce.store_down import breaker
 from sandbox.valkey import Valkey
 
 pytestmark = pytest.mark.integration

@@ -4,8 +4,8 @@ from contextlib import closing
 
 import pytest
 
-from askonce.adapters import redis_link
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.redis import link as redis_link
+from askonce.adapters.redis.store import RedisStore
 from askonce.errors import StoreUnavailable
 from sandbox.valkey import Valkey
 

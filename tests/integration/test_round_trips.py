@@ -5,7 +5,7 @@ import pytest
 from redis import Redis
 from redis.connection import AbstractConnection
 
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.redis.store import RedisStore
 from askonce.enqueue import Attached, Hit, Producer
 from askonce.handle import as_completed
 from askonce.spec import JobSpec

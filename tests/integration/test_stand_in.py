@@ -10,8 +10,8 @@ import httpx2
 import openai
 import pytest
 
-from sandbox.ledger import content_of, read
-from tasks.prompts import MeetingExtract
+from sandbox.outside.ledger import content_of, read
+from tasks.meetings.prompts import MeetingExtract
 
 pytestmark = pytest.mark.integration
 

@@ -1,7 +1,7 @@
 import openai
 import pytest
 
-from sandbox.ledger import read
+from sandbox.outside.ledger import read
 
 pytestmark = pytest.mark.integration
 

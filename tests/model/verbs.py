@@ -1,6 +1,6 @@
 """The rules of a record without its clock: what each verb answers, and what it leaves behind.
 
-One function for a script in ``askonce/adapters/lua``, of the same name and in the same order of cases.
+One function for a script in ``askonce/adapters/redis/lua``, of the same name and in the same order of cases.
 Where a script compares times, a record here has a flag: that a deadline is over, an answer is fresh. So
 every order in which times may pass is one of finitely many. One key and one payload; jobs and owners
 are numbers from 1, and 0 is none.

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-LUA = "askonce/adapters/lua/"
-MEMORY = "askonce/adapters/memory_store.py"
-MEMORY_RECORD = "askonce/adapters/memory_record.py"
+LUA = "askonce/adapters/redis/lua/"
+MEMORY = "askonce/adapters/memory/store.py"
+MEMORY_RECORD = "askonce/adapters/memory/record.py"
 RECOVERY = "tests/contract/test_store_recovery.py::"
 WRITES = "tests/contract/test_store_writes.py::"
 
@@ -167,7 +167,7 @@ OF_SCRIPTS = (
 OTHERS = (
     Mutant(
         "a dead lease is read, then overwritten",
-        "askonce/adapters/redis_store.py",
+        "askonce/adapters/redis/store.py",
         '        reply = self._run("start",',
         "        seen = self.read([key])[0]\n"
         '        if seen.flight == "running" and seen.deadline_in <= 0:\n'

@@ -26,8 +26,8 @@ from askonce import (
     ValueInvalid,
     current_attempt,
 )
-from askonce.adapters.memory_store import MemoryStore
-from askonce.adapters.redis_store import RedisStore
+from askonce.adapters.memory.store import MemoryStore
+from askonce.adapters.redis.store import RedisStore
 from askonce.enqueue import (
     Admitted,
     Attached,

@@ -4,7 +4,7 @@ from threading import Thread
 
 import pytest
 
-from askonce.adapters.memory_store import MemoryStore
+from askonce.adapters.memory.store import MemoryStore
 from askonce.enqueue import Producer
 from askonce.errors import SendFailed, StoreUnavailable
 from askonce.execute import Executor
@@ -12,10 +12,10 @@ from askonce.execution import Delivery
 from askonce.inline import Caller
 from askonce.key import identify
 from askonce.lease import LeaseRenewer
-from askonce.local_cache import LocalCache
-from askonce.local_calls import LocalCalls
 from askonce.spec import JobSpec, RetryPolicy
-from askonce.spill import Spill
+from askonce.store_down.cache import LocalCache
+from askonce.store_down.calls import LocalCalls
+from askonce.store_down.spill import Spill
 
 QUESTION = {"currency": "BRL", "day": "2026-11-20"}
 ANSWER = {"rate": 5.25}

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from askonce.attempt import Attempt
 from askonce.errors import CallFailed
-from tasks.language_model import LanguageModel
-from tasks.settings import Settings
-from tasks.two_steps import TwoSteps
+from settings.environment import Settings
+from tasks.providers.openai.model import LanguageModel
+from tasks.providers.openai.two_steps import TwoSteps
 
 SECRET = "Ann: the password is tulip"
 TIMEOUT = 45.0

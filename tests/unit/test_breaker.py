@@ -2,7 +2,7 @@ from threading import Barrier
 
 import pytest
 
-from askonce.breaker import ERRORS, FIRST_REST, LONGEST_REST, Breaker
+from askonce.store_down.breaker import ERRORS, FIRST_REST, LONGEST_REST, Breaker
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def settings_of(url, **environment):
 def test_rabbitmq_gets_a_quorum_queue_and_nothing_that_is_meant_for_redis(url, transport):
     name, options, queue, without_prefetch, queues = settings_of(url, ASKONCE_NAMESPACE="a.b")
 
-    assert f"askonce.adapters.kombu_amqp:{transport}" == name
+    assert f"askonce.adapters.kombu.amqp:{transport}" == name
     assert {"confirm_publish", "reply_timeout", "max_retries", "interval_start"} == options.keys()
     assert options["confirm_publish"]
     assert not without_prefetch
@@ -43,6 +43,6 @@ def test_rabbitmq_gets_a_quorum_queue_and_nothing_that_is_meant_for_redis(url, t
 def test_redis_gets_none_of_rabbitmqs():
     name, options, queue, without_prefetch, queues = settings_of("redis://h")
 
-    assert ("askonce.adapters.kombu_redis:Transport", "askonce", True) == (name, queue, without_prefetch)
+    assert ("askonce.adapters.kombu.redis:Transport", "askonce", True) == (name, queue, without_prefetch)
     assert "confirm_publish" not in options
     assert [] == queues

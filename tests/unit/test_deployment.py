@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import celeryconfig
-from tasks.settings import Settings
+from settings.environment import Settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -57,7 +57,7 @@ def test_compose_gives_a_worker_the_time_to_stop_softly():
 def test_image_holds_every_package_that_a_worker_and_a_producer_import():
     copied = set(re.findall(r"^COPY (\w+)\S* ", IMAGE, re.MULTILINE))
 
-    assert {"askonce", "tasks", "producer", "worker", "celeryconfig", "requirements"} == copied
+    assert {"askonce", "settings", "tasks", "producer", "worker", "celeryconfig", "requirements"} == copied
     allowed = (ROOT / ".dockerignore").read_text()
     assert all(f"!{name}" in allowed for name in copied)
 

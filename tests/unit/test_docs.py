@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from tasks.settings import Settings
+from settings.environment import Settings
 
 ROOT = Path(__file__).parents[2]
 TABLES = (ROOT / "docs/configuration.md").read_text()

@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from sandbox import extractive
+from sandbox.outside import extractive
 
 SAMPLES = Path(__file__).parents[2] / "sandbox" / "samples"
 MEETINGS = [json.loads(line) for line in (SAMPLES / "meetings.jsonl").read_text("utf-8").splitlines()]

@@ -7,8 +7,8 @@ from askonce.enqueue import Admitted, Attached
 from askonce.errors import ResultTimeout
 from askonce.execution import Computed
 from askonce.record import Answer
-from askonce.spill import Spill
 from askonce.store import Write
+from askonce.store_down.spill import Spill
 
 UNKNOWN = {"rate": None}
 

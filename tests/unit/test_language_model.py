@@ -10,8 +10,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from askonce.errors import CallFailed, Configuration, Permanent, Transient
-from tasks.language_model import LanguageModel
-from tasks.settings import Settings
+from settings.environment import Settings
+from tasks.providers.openai.model import LanguageModel
 
 SECRET = "Ann: the password is tulip"
 

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from sandbox.ledger import LedgerWriter, content_of, read
+from sandbox.outside.ledger import LedgerWriter, content_of, read
 
 
 @pytest.fixture

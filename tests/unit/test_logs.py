@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from askonce.events import Event
-from worker import logs
+from worker.listeners import logs
 
 KEY = "0123456789abcdef" * 4
 

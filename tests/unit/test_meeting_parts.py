@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.meeting_parts import Reading, merge_analyses, split
-from tasks.prompts import MeetingAnalysis
+from tasks.meetings.parts import Reading, merge_analyses, split
+from tasks.meetings.prompts import MeetingAnalysis
 
 
 def analyzed(label: str = "neutral", score: float = 0.0, **lists) -> dict:

@@ -4,10 +4,10 @@ import pytest
 
 from askonce.errors import Configuration, Permanent, Transient
 from askonce.record import Answer
-from tasks import meetings
-from tasks.call_errors import with_spending
-from tasks.meeting_parts import split
-from tasks.prompts import MeetingAnalysis, MeetingExtract, MeetingFull, MeetingSummary
+from tasks.meetings import body as meetings
+from tasks.meetings.parts import split
+from tasks.meetings.prompts import MeetingAnalysis, MeetingExtract, MeetingFull, MeetingSummary
+from tasks.providers.failures import with_spending
 
 # Two lines of 20 characters with their line ends: one part each at 20 characters, and one at 40.
 LONG = "Ann: we start now..\nBob: yes, we do so.."

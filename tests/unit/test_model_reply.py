@@ -5,7 +5,7 @@ import json
 import pytest
 
 from askonce.errors import Permanent, Transient
-from tasks.model_reply import Flavour, Reply, read
+from tasks.providers.openai.reply import Flavour, Reply, read
 
 GOOD = '{"word": "fine"}'
 SECRET = "Ann: the password is tulip"

@@ -5,8 +5,8 @@ import pytest
 from askonce.errors import Configuration, Permanent, StoreUnavailable, Transient
 from askonce.record import Answer, Result
 from askonce.spec import JobSpec, RetryPolicy
-from tasks.lookups import Customers
-from tasks.orders import UNKNOWN, enrich
+from tasks.lookups.body import Customers
+from tasks.orders.body import UNKNOWN, enrich
 
 ORDER = {"order_id": "o-1", "cliente_id": 7, "total": 10.5}
 ANA = {"cliente_id": "7", "cliente_nome": "Ana Souza"}

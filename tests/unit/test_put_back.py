@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 from celery.exceptions import Retry
 
-from askonce.adapters import celery_task
+from askonce.adapters.celery import task as celery_task
 from askonce.errors import StoreUnavailable
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import settings
-from tasks.settings import EXIT_CONFIG, Settings, SettingsInvalid, load, load_or_exit
+from settings import environment as settings
+from settings.environment import EXIT_CONFIG, Settings, SettingsInvalid, load, load_or_exit
 
 MARKER = "hunter2-of-ana-souza"
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askonce.errors import Transient
-from tasks import meetings
-from tasks.references import References
+from tasks.meetings import body as meetings
+from tasks.providers.openai.references import References
 from tests.unit.kept_responses import (
     PENDING,
     USAGE,

@@ -1,0 +1,204 @@
+"""Joins one Celery app to one store: what producers use, and what each worker process builds."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, replace
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
+
+from celery.bootsteps import StartStopStep
+from celery.signals import worker_process_shutdown
+from celery.utils import uuid
+
+from askonce.adapters.celery.letters import LettersStep
+from askonce.adapters.celery.one_step import new_producer
+from askonce.adapters.celery.sender import CelerySender
+from askonce.adapters.celery.startup import CheckLaterStep, CheckStep, StartUp, check_start
+from askonce.enqueue import Message
+from askonce.errors import StoreUnavailable
+from askonce.events import Listener, ignore
+from askonce.execute import Executor
+from askonce.execution import Delivery, Execution, Reused, Skipped
+from askonce.inline import Caller
+from askonce.lease import LeaseRenewer
+from askonce.reaper import INTERVAL, Reaper
+from askonce.record import Codec, to_result
+from askonce.store import Admission, Start
+from askonce.store_down.cache import LocalCache
+from askonce.store_down.calls import LocalCalls
+from askonce.store_down.spill import Spill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from celery import Celery
+
+    from askonce.checks import Finding
+    from askonce.enqueue import Producer
+    from askonce.key import Identity
+    from askonce.spec import JobSpec
+    from askonce.store import Lost, Store
+
+#: How long a process that ends waits for a store that is down to take its last answers.
+DRAIN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """What one process works with; never crosses a fork."""
+
+    store: Store
+    local: LocalCalls
+    spill: Spill
+    caller: Caller
+    producer: Producer
+    reaper: Reaper
+
+    def admit_and_execute(
+        self, spec: JobSpec, identity: Identity, job: str, body: Callable[[], object]
+    ) -> Execution:
+        """Treat a message that askonce did not send as a question that nobody waits for."""
+        delivery = Delivery.of(spec, identity, job)
+        try:
+            reply = self.store.admit(delivery.to_claim())
+        except StoreUnavailable as down:
+            return self.local.instead(delivery, body, down)
+        record = reply.record
+        match reply.outcome:
+            case Admission.HIT if record.value:
+                result = to_result(identity.key, job, record.value, "cache")
+                return Reused(key=identity.key, job=job, result=result)
+            case Admission.CONFLICT:
+                return Skipped(key=identity.key, job=job, outcome=Start.CONFLICT)
+        return self.local.execute(replace(delivery, job=record.job), body)
+
+
+class AskOnce:
+    """askonce for one Celery app."""
+
+    def __init__(
+        self,
+        app: Celery,
+        *,
+        store: Callable[[], Store],
+        codec: Codec | None = None,
+        listen: Listener = ignore,
+        reap_interval: float = INTERVAL,
+        local_cache: Callable[[], LocalCache] = LocalCache,
+        check: Callable[[AskOnce], list[Finding]] | None = check_start,
+    ) -> None:
+        """Join *app* to the store that *store* connects to, once in each process.
+
+        Every worker of the app looks at the whole store once in *reap_interval* seconds. *local_cache* is
+        what a process answers from while the store is down. At its start a worker logs the warnings of
+        *check*, and ends with exit code 78 on an error; None checks nothing.
+        """
+        self.app = app
+        self._connect, self._codec, self.listen = store, codec or Codec(), listen
+        self.reap_interval, self._local_cache = reap_interval, local_cache
+        self.start_up = StartUp(lambda: check(self) if check else [])
+        self._process: Process | None = None
+        self._lock = Lock()
+        # A child must not wait for a lock that another thread of its parent held.
+        os.register_at_fork(after_in_child=self._forget)
+        worker_process_shutdown.connect(self._drain, weak=False)
+        cast("Any", app).askonce = self
+        app.steps["worker"].update((CheckStep, ReaperStep))
+        app.steps["consumer"].update((CheckLaterStep, LettersStep))
+
+    @cached_property
+    def sender(self) -> CelerySender:
+        """The way to this app's workers."""
+        return CelerySender(self.app)
+
+    @property
+    def producer(self) -> Producer:
+        """Asks on this app's store and broker."""
+        return self.process().producer
+
+    def process(self) -> Process:
+        """Return what this process works with, built at its first use."""
+        if self._process is None:
+            with self._lock:
+                self._process = self._process or self._build()
+        return self._process
+
+    def _build(self) -> Process:
+        store = self._connect()
+        reaper = Reaper(store, self._resend, interval=self.reap_interval, listen=self.listen)
+        cache, spill = self._local_cache(), Spill(listen=self.listen)
+        executor = Executor(
+            store=store,
+            leases=LeaseRenewer(store, listen=self.listen),
+            codec=self._codec,
+            spill=spill,
+            listen=self.listen,
+            on_deferred=reaper.look_at,
+            holder=f"{socket.gethostname()}:{os.getpid()}",
+        )
+        local = LocalCalls(executor, cache)
+        return Process(
+            store=store,
+            local=local,
+            spill=spill,
+            caller=Caller(executor=executor, local=local),
+            producer=new_producer(self.app, store, self.sender, self.listen),
+            reaper=reaper,
+        )
+
+    def _resend(self, lost: Lost) -> None:
+        from celery.worker.state import revoked  # a producer does not load the worker
+
+        # Workers refuse a revoked id for hours; the job itself is everybody's who asked for it.
+        delivery = uuid() if lost.job in revoked else None
+        self.sender.send(
+            Message(
+                task=lost.task,
+                key=lost.key,
+                job=lost.job,
+                fingerprint=lost.fingerprint,
+                payload=lost.payload,
+                edition=lost.edition,
+            ),
+            delivery=delivery,
+        )
+
+    def _drain(self, **_: object) -> None:
+        if self._process is not None:
+            self._process.spill.drain(DRAIN_SECONDS)
+
+    def _forget(self) -> None:
+        self._process, self._lock = None, Lock()
+
+
+class ReaperStep(StartStopStep):
+    """Runs the reaper in each worker's main process, from start to stop."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, parent: Any) -> None:
+        """Begin to sweep."""
+        of(parent.app).process().reaper.start()
+
+    def stop(self, parent: Any) -> None:
+        """Finish the sweep under way, and store what is left to be stored."""
+        process = of(parent.app).process()
+        process.spill.drain(DRAIN_SECONDS)
+        process.reaper.stop()
+
+    terminate = stop
+
+
+def of(app: Celery) -> AskOnce:
+    """Return the AskOnce of *app*.
+
+    Raises:
+        RuntimeError: the app has none.
+    """
+    once = getattr(app, "askonce", None)
+    if not isinstance(once, AskOnce):
+        raise RuntimeError(f"Celery app {app.main} has no AskOnce: create one beside the app")  # noqa: TRY004  # not the caller's type
+    return once

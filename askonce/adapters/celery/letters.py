@@ -1,0 +1,174 @@
+"""Keeps messages that no worker can use as letters on the store, where Celery would log and drop them.
+
+A message of ours whose task is unknown here is no such message: in a rolling deploy its worker may be another
+one. Its job stays on its record, and the reaper sends it again.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+from celery.bootsteps import Step
+from celery.exceptions import InvalidTaskError
+from kombu.utils.json import dumps
+
+from askonce.adapters.celery.sender import HEADER
+from askonce.errors import StoreUnavailable
+from askonce.events import Event
+from askonce.letters import BODY_KEPT, DeadStore, Letter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from celery import Celery
+
+#: Seconds after which a message that could not be kept goes back to its queue.
+UNKEPT_REST = 5.0
+#: What RabbitMQ's delay of messages puts before where they go.
+_DELAY = re.compile(r"^(?:[01]\.){28}")
+_NO_LINKS: dict[str, None] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+
+
+def keep_letter(app: Celery, reason: str, *, task: str, job: str, arguments: tuple[Any, Any]) -> None:
+    """Keep the message of a task that refuses it, so that it can be sent again as a stranger's.
+
+    Raises:
+        StoreUnavailable: it is not kept; the message must come back.
+    """
+    args, kwargs = arguments
+    about = {
+        "headers": {"lang": "py", "task": task, "id": job, "argsrepr": "()", "kwargsrepr": "{}"},
+        "content_type": "application/json",
+        "content_encoding": "utf-8",
+    }
+    body = dumps([args, kwargs, _NO_LINKS]).encode(errors="surrogatepass")
+    queue = app.conf.task_default_queue
+    _keep(app, Letter(reason=reason, task=task, job=job, queue=queue, about=orjson.dumps(about), body=body))
+
+
+def _keep(app: Any, letter: Letter) -> None:
+    once = app.askonce
+    store = once.process().store
+    if hasattr(store, "keep_letter"):  # a store of the ten verbs alone keeps none
+        cast("DeadStore", store).keep_letter(letter)
+    data = {"size": letter.size or len(letter.body), "queue": letter.queue}
+    once.listen(Event(name=f"message.{letter.reason}", task=letter.task, job=letter.job, data=data))
+
+
+class LettersStep(Step):
+    """Stands before the four ways in which a worker's consumer drops a message."""
+
+    def __init__(self, parent: Any, **_: Any) -> None:
+        """Wrap what *parent* does with messages that are no job, whatever its class."""
+        self._consumer = parent
+        self._wrap("on_decode_error", "undecodable", 0)
+        self._wrap("on_unknown_message", "invalid_task", 1)
+        self._wrap("on_unknown_task", "unknown_task", 1)
+        self._wrap("on_invalid_task", "invalid_task", 1)
+        parent.create_task_handler = self._guarded(parent.create_task_handler)
+        # Read by our own transport, for items that are no message at all.
+        conf = parent.app.conf
+        conf.broker_transport_options = {**conf.broker_transport_options, "on_garbage": self.keep_garbage}
+
+    def keep_garbage(self, queue: str, item: bytes) -> None:
+        """Keep an item of *queue* that is no message.
+
+        Raises:
+            StoreUnavailable: it must go back.
+        """
+        try:
+            _keep(self._consumer.app, Letter(reason="garbage", queue=queue, body=item))
+        except StoreUnavailable as exc:
+            self._tell_unkept(exc)
+            raise
+
+    def _wrap(self, name: str, reason: str, position: int) -> None:
+        drop: Callable[..., object] = getattr(self._consumer, name)
+
+        def keep_and_drop(*args: Any) -> object:
+            message = args[position]
+            if reason == "unknown_task" and HEADER in _headers(message).get("headers", message.headers):
+                self._tell_of_a_job(message)
+                return drop(*args)
+            try:
+                _keep(self._consumer.app, _to_letter(reason, message))
+            except StoreUnavailable as exc:
+                self._tell_unkept(exc)
+                self._consumer.timer.call_after(UNKEPT_REST, message.requeue)
+                return None
+            return drop(*args)
+
+        setattr(self._consumer, name, keep_and_drop)
+
+    def _guarded(self, create: Callable[..., Any]) -> Callable[..., Any]:
+        """Look at the shape of each message first: one that surprises Celery would end the worker."""
+
+        def create_task_handler(*args: Any, **options: Any) -> Callable[[Any], object]:
+            handle = create(*args, **options)
+
+            def on_task_received(message: Any) -> object:
+                try:
+                    shaped = _is_shaped(message)
+                except Exception as exc:  # noqa: BLE001  # codecs raise what they like
+                    return self._consumer.on_decode_error(message, exc)
+                if not shaped:
+                    odd = InvalidTaskError("the message has not the shape of a task")
+                    return self._consumer.on_invalid_task(None, message, odd)
+                return handle(message)
+
+            return on_task_received
+
+        return create_task_handler
+
+    def _tell_of_a_job(self, message: Any) -> None:
+        headers = _headers(message)
+        task, job = str(headers.get("task", "")), str(headers.get("id", ""))
+        self._consumer.app.askonce.listen(Event(name="message.unknown_task", task=task, job=job))
+
+    def _tell_unkept(self, exc: StoreUnavailable) -> None:
+        self._consumer.app.askonce.listen(Event(name="message.unkept", data={"reason": exc.reason}))
+
+
+def _headers(message: Any) -> dict[str, Any]:
+    return message.headers if isinstance(message.headers, dict) else {}
+
+
+def _is_shaped(message: Any) -> bool:
+    """Tell whether a message that names its task is one; of others Celery says what they are."""
+    headers = _headers(message)
+    if "task" not in headers:
+        return True
+    if not isinstance(headers["task"], str) or not isinstance(headers.get("id"), str):
+        return False
+    body = message.payload  # kept by kombu: Celery reads it again
+    if isinstance(body, dict):
+        return "args" in body
+    return (
+        isinstance(body, (list, tuple))
+        and list(map(type, body[:2])) in ([list, dict], [tuple, dict])
+        and len(body) == len(("args", "kwargs", "embed"))
+        and isinstance(body[2], (dict, type(None)))
+    )
+
+
+def _to_letter(reason: str, message: Any) -> Letter:
+    headers = _headers(message)
+    body = (
+        message.body if isinstance(message.body, bytes) else str(message.body or "").encode(errors="replace")
+    )
+    about = {
+        "headers": headers,
+        "content_type": message.content_type,
+        "content_encoding": message.content_encoding,
+    }
+    told = dumps(about).encode(errors="replace")
+    return Letter(
+        reason=reason,
+        task=str(headers.get("task", ""))[:200],
+        job=str(headers.get("id", ""))[:200],
+        queue=_DELAY.sub("", str((message.delivery_info or {}).get("routing_key", ""))),
+        about=told if len(told) <= BODY_KEPT else b"{}",
+        body=body,
+    )

@@ -1,0 +1,165 @@
+"""Admits a job and sends its message in one script, where the broker is the store's own server.
+
+The message is what kombu itself would have put into the queue. Celery and kombu build one for each task,
+which is caught before it is sent; every further one is that text with its own ids and payload. Whatever does
+not look as expected (another exchange, compression, somebody who listens to Celery's signals) goes the
+ordinary way: first the record, then the message.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+from celery import signals
+from kombu.exceptions import OperationalError
+from kombu.utils.json import dumps
+
+from askonce.adapters.celery.sender import BODY
+from askonce.adapters.redis.store import Address, RedisStore
+from askonce.enqueue import Message, Producer
+from askonce.events import Listener, ignore
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from askonce.adapters.celery.sender import CelerySender
+    from askonce.store import Admission, Claim, Reply, Store
+
+#: Stands for what each message has of its own, and is nowhere else in one.
+_SAMPLE = Message(
+    task="", key="a" * 64, job="b" * 32, fingerprint="c" * 64, payload=b"d" * 36, edition="e" * 24
+)
+_TAG = "f" * 36
+#: What stands at which place of publish.lua, in this order, because the second begins with the third.
+_PLACES = {
+    _SAMPLE.payload.decode(): 1,
+    _SAMPLE.key: 2,
+    _SAMPLE.key[:16]: 3,
+    _SAMPLE.fingerprint: 4,
+    _SAMPLE.job: 5,
+    _TAG: 6,
+    _SAMPLE.edition: 7,
+}
+#: What kombu calls a single server; ours is the same with another channel.
+_REDIS = frozenset({"redis", "rediss", "askonce.adapters.kombu.redis:Transport"})
+
+
+def new_producer(app: Celery, store: Store, sender: CelerySender, listen: Listener = ignore) -> Producer:
+    """Return a producer that asks *store* and sends by *sender*, in one step where one server has both."""
+    producer = Producer(store=store, sender=sender, listen=listen)
+    if not isinstance(store, RedisStore):
+        return producer
+    records, messages = store.address, address(app)
+    if records is not None and records == messages:
+        return replace(producer, publish=RedisPublish(app, store, sender))
+    return replace(producer, sends_alone=_apart(records, messages, app))
+
+
+def _apart(records: Address | None, messages: Address | None, app: Celery) -> bool:
+    """Tell whether the broker can be expected to be there while the store is not."""
+    if records and messages:
+        return records[:2] != messages[:2]
+    # Several servers behind one name may well be the same ones.
+    return not re.search("redis|sentinel", str(app.connection_for_write().transport_cls))
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """One task's messages: the list they go to, and their text with places to fill."""
+
+    queue: str
+    text: bytes
+
+    @classmethod
+    def of(cls, queue: str, message: dict[str, Any]) -> Self:
+        """Make one of the message of the sample."""
+        message["body"], message["properties"]["delivery_tag"] = message["body"].decode(), _TAG
+        text = dumps(message)
+        for sampled, place in _PLACES.items():
+            text = text.replace(sampled, f"\1{place}")
+        return cls(queue, text.encode())
+
+
+class RedisPublish:
+    """``Producer.publish`` for one app whose broker is its store's server and database."""
+
+    def __init__(self, app: Celery, store: RedisStore, sender: CelerySender) -> None:
+        """Send to *app*'s workers what *sender* would send."""
+        self._app, self._store, self._sender = app, store, sender
+        self._templates: dict[str, _Template | None] = {}
+
+    def __call__(self, claim: Claim) -> Reply[Admission] | None:
+        """Admit *claim* and send its message; None when that has to be done in two steps.
+
+        Raises:
+            StoreUnavailable: nobody knows whether both were done; neither was done alone.
+        """
+        if self._is_watched():
+            return None
+        if claim.task not in self._templates:
+            self._templates[claim.task] = self._template(claim.task)
+        template = self._templates[claim.task]
+        if template is None:
+            return None
+        return self._store.admit_and_push(claim, template.queue, token_hex(16), template.text)
+
+    def _is_watched(self) -> bool:
+        """Tell whether a message has more to it: a task that sends it, or somebody who is told of it."""
+        return bool(
+            self._app.current_worker_task
+            or signals.before_task_publish.receivers
+            or signals.after_task_publish.receivers
+            or signals.task_sent.receivers
+        )
+
+    def _template(self, task: str) -> _Template | None:
+        sample = replace(_SAMPLE, task=task)
+        try:
+            queue, message = self._catch(sample)
+        except (OperationalError, ValueError):
+            return None
+        if message["body"] != BODY % sample.payload or "compression" in message["headers"]:
+            return None
+        if message["properties"]["delivery_info"]["exchange"]:
+            return None
+        return _Template.of(queue, message)
+
+    def _catch(self, sample: Message) -> tuple[str, dict[str, Any]]:
+        """Let kombu make *sample*'s message, and take it before it goes; also declares its queue.
+
+        Raises:
+            ValueError: it does not go to exactly one plain list.
+        """
+        caught: list[tuple[str, dict[str, Any]]] = []
+        with self._app.producer_or_acquire() as producer:
+            channel: Any = producer.channel
+            # The body as it is: kombu reads that too, it is a quarter shorter, and a script can write it.
+            encoding, channel.body_encoding = channel.body_encoding, "utf-8"
+            channel._put = lambda queue, message, **_: caught.append((queue, message))  # noqa: SLF001  # kombu's own step
+            try:
+                self._sender.publish(producer, sample)
+            finally:
+                del channel._put  # noqa: SLF001  # kombu's own step
+                channel.body_encoding = encoding
+            [(queue, message)] = caught
+            if queue in (channel._expires or ()):  # noqa: SLF001  # kombu's own step
+                raise ValueError("a queue that expires is prolonged by each message")
+            priority = channel._get_message_priority(message, reverse=False)  # noqa: SLF001  # kombu's own step
+            name = channel._q_for_pri(queue, priority)  # noqa: SLF001  # kombu's own step
+            return f"{channel.global_keyprefix}{name}", message
+
+
+def address(app: Celery) -> Address | None:
+    """Return where *app*'s messages go, if that is one Redis server."""
+    connection: Any = app.connection_for_write()
+    if connection.transport_cls not in _REDIS or len(connection.alt) > 1:
+        return None
+    database = str(connection.virtual_host or "0").strip("/") or "0"
+    if str(connection.hostname).startswith("socket://"):
+        socket = urlsplit(connection.hostname)
+        return Address(socket.path, 0, parse_qs(socket.query).get("virtual_host", ["0"])[0])
+    return Address(connection.hostname or "127.0.0.1", int(connection.port or 6379), database)

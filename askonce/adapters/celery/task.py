@@ -1,0 +1,286 @@
+"""Makes any Celery task idempotent: ``base=IdempotentTask`` and a spec.
+
+    once = AskOnce(app, store=lambda: RedisStore.from_url(URL, namespace="shop"))
+
+    @app.task(name="rates.fetch", base=IdempotentTask, spec=JobSpec(soft_ttl=300))
+    def fetch(currency): ...
+
+A message that askonce sent carries its key and runs only if its job is the one admitted. A message
+that something else sent (a canvas, a scheduler, a monitor) is a question like any other: the call is
+made here, or its answer taken over, so that every task id that somebody may wait for gets its result.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+import re
+import sys
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard, cast
+
+import orjson
+from celery import Task
+from celery.backends.base import DisabledBackend
+from celery.exceptions import Ignore, Reject, Retry
+
+from askonce.adapters.celery.app import AskOnce, of
+from askonce.adapters.celery.letters import keep_letter
+from askonce.adapters.celery.sender import HEADER
+from askonce.enqueue import Conflict, Hit
+from askonce.errors import (
+    FingerprintMismatch,
+    JobFailed,
+    PayloadInvalid,
+    ResultTimeout,
+    StoreUnavailable,
+    Superseded,
+)
+from askonce.events import Event
+from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
+from askonce.key import identify, split_edition
+from askonce.retry import rest
+from askonce.spec import JobSpec, RetryPolicy
+from askonce.store import Start
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from celery.app.task import Context
+    from celery.result import AsyncResult
+
+    from askonce.enqueue import Outcome
+    from askonce.key import Identity
+
+__all__ = ["AskOnce", "IdempotentTask"]
+
+#: How long a message rests before it is looked at again when the store did not answer.
+STORE_DOWN = RetryPolicy(base=5.0, cap=60.0)
+#: So often, and after so many seconds each, a message of another version looks for another worker.
+OTHER_VERSION_TRIES, OTHER_VERSION_REST = 3, 5.0
+_DIGEST = re.compile("[0-9a-f]{64}")
+_NO_REPR = {"argsrepr": "()", "kwargsrepr": "{}"}
+#: Options of ``apply_async`` that are askonce's own.
+_OWN = frozenset({"on_duplicate", "force", "max_age", "tenant"})
+
+
+class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
+    """A Celery task whose equal calls are made once. Needs an AskOnce on its app."""
+
+    abstract = True
+    spec: ClassVar[JobSpec | None] = None
+    #: Answers live in the record; Celery's own result is for canvases and is off unless asked for.
+    ignore_result = True
+    #: A killed child's message comes back, for its own id may be waited for; the record bounds its attempts.
+    reject_on_worker_lost = True
+    Request = "askonce.adapters.celery.request:PartRequest"
+    #: Ends without an answer are outcomes: logged without a traceback.
+    throws = (JobFailed, Superseded, PayloadInvalid, ResultTimeout, FingerprintMismatch, StoreUnavailable)
+    #: How long a canvas's part waits for somebody else's run; seconds.
+    attach_timeout = 600.0
+
+    @cached_property
+    def job_spec(self) -> JobSpec:
+        """Return the spec under the task's name."""
+        spec = self.spec or JobSpec()
+        if spec.name not in ("", self.name):
+            raise ValueError(f"task {self.name} has the spec of {spec.name}")
+        return replace(spec, name=self.name)
+
+    @cached_property
+    def _asked_spec(self) -> JobSpec:
+        """The same for a payload that its producer has looked at."""
+        return replace(self.job_spec, validate=None)
+
+    def enqueue(self, payload: Mapping[str, object], **options: Any) -> Outcome:
+        """Ask for *payload*, the task's keyword arguments; options and errors as Producer.enqueue."""
+        return self._once.producer.enqueue(self.job_spec, self._bind((), payload), **options)
+
+    def apply_async(  # type: ignore[override]  # the stubs spell out every option
+        self,
+        args: Any = None,
+        kwargs: Any = None,
+        task_id: str | None = None,
+        **options: Any,
+    ) -> AsyncResult[Any]:
+        """Ask, and return Celery's result of the job that answers.
+
+        Options that a message must carry (``link``, ``chain``, ``countdown``, a canvas's) make it a
+        message of its own; the worker then attaches it to an equal job.
+
+        Raises:
+            FingerprintMismatch: the key belongs to another payload; and what ``enqueue`` raises.
+        """
+        if options.keys() - _OWN or self.app.conf.task_always_eager:
+            foreign = {name: value for name, value in options.items() if name not in _OWN}
+            # Else Celery would show the arguments to every monitor.
+            return super().apply_async(args, kwargs, task_id=task_id, **{**_NO_REPR, **foreign})
+        payload = self._bind(args or (), kwargs or {})
+        outcome = self._once.producer.enqueue(self.job_spec, payload, job=task_id, **options)
+        if isinstance(outcome, Conflict):
+            raise FingerprintMismatch(key=outcome.key)
+        if isinstance(outcome, Hit) and self._keeps_results and not self.ignore_result:
+            # Celery may have forgotten its result, or never had it: the call was made outside of a task.
+            cast("Any", self.backend).store_result(outcome.job, outcome.answer.value, "SUCCESS")
+        return self.AsyncResult(outcome.job)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the body if this message is the one that should; called directly, just run it."""
+        request = self.request
+        if request.called_directly:
+            return super().__call__(*args, **kwargs)
+        header = (request.headers or {}).get(HEADER)
+        try:
+            return self._answer(request, header, args, kwargs)
+        except StoreUnavailable as exc:
+            if self.job_spec.on_store_down == "fail":
+                raise
+            raise self._put_back(exc) from None
+
+    def _answer(self, request: Context, header: object, args: Any, kwargs: Any) -> object:
+        job = str(request.id)
+        try:
+            if not _is_ours(header):
+                return self._answer_anyone(request, identify(self.job_spec, self._bind(args, kwargs)))
+            version, tenant = split_edition(header["edition"])
+            if version != self.job_spec.version:
+                raise self._pass_on(request, header, version)
+            identity = identify(self._asked_spec, kwargs, tenant)
+        except PayloadInvalid as exc:
+            data = {"field": exc.field, "reason": exc.reason}
+            self._once.listen(Event(name="job.invalid", task=self.name, job=job, data=data))
+            self._keep("invalid_payload", job, args, kwargs)
+            raise
+        if args or identity[:2] != (header["key"], header["fingerprint"]):
+            # Whoever made this header, it names a record that is not this payload's.
+            self._keep("identity_mismatch", job, args, kwargs)
+            raise Reject("the key is not the payload's", requeue=False)
+        if self._is_waited_for(request):
+            return self._answer_anyone(request, identity)
+        delivery = Delivery.of(self.job_spec, identity, header.get("job", job))
+        return _verdict(self._once.process().local.execute(delivery, lambda: self.run(**kwargs)))
+
+    def _pass_on(self, request: Context, header: dict[str, str], version: str) -> Exception:
+        """Leave a job of another version to a worker that has it; the record keeps it in any case."""
+        if request.retries < OTHER_VERSION_TRIES:
+            return self._put_back(Ignore("another version of the task"), OTHER_VERSION_REST)
+        event = {"task": self.name, "key": header["key"], "job": str(request.id)}
+        self._once.listen(Event(name="message.other_version", data={"version": version}, **event))
+        return Ignore("another version of the task")
+
+    def _keep(self, reason: str, job: str, args: Any, kwargs: Any) -> None:
+        """Keep a message that can not be run, without the header that named its job."""
+        try:
+            keep_letter(self.app, reason, task=self.name, job=job, arguments=(args, kwargs))
+        except StoreUnavailable as exc:
+            raise self._put_back(exc) from None
+
+    def _put_back(self, why: Exception, countdown: float | None = None) -> Exception:
+        """Send the message again for later, as often as it takes: nothing was run."""
+        if countdown is None:
+            # Celery refuses less than a second where RabbitMQ delays messages.
+            countdown = max(1.0, rest(STORE_DOWN, min(10, self.request.retries + 1), random.uniform))
+        try:
+            # Not None: that would mean the task's own three times.
+            self.retry(exc=why, countdown=countdown, max_retries=sys.maxsize)
+        except Retry as again:
+            return again
+        except Reject:
+            # The broker is down. Celery would drop the message; given back, it is there when both return.
+            return Reject("the broker is down", requeue=True)
+        raise AssertionError("retry always raises")
+
+    def _answer_anyone(self, request: Context, identity: Identity) -> object:
+        """Answer a message that askonce did not send, or whose own task id is waited for."""
+        process, job, spec = self._once.process(), str(request.id), self.job_spec
+        payload = orjson.loads(identity.payload)
+        if self._is_waited_for(request):
+            timeout = self.attach_timeout
+            answer = process.caller.call(
+                spec, identity, lambda: self.run(**payload), timeout=timeout, job=job
+            )
+            return answer.value
+        return _verdict(process.admit_and_execute(spec, identity, job, lambda: self.run(**payload)))
+
+    def _is_waited_for(self, request: Context) -> bool:
+        if request.callbacks or request.errbacks or request.chain or request.chord or request.group:
+            return True
+        ignored = self.ignore_result if request.ignore_result is None else request.ignore_result
+        return not ignored and self._keeps_results
+
+    @cached_property
+    def _once(self) -> AskOnce:
+        return of(self.app)
+
+    @cached_property
+    def _keeps_results(self) -> bool:
+        return not isinstance(self.app.backend, DisabledBackend)
+
+    def _bind(self, args: Any, kwargs: Mapping[str, object]) -> dict[str, object]:
+        """Turn a call into a payload with defaults, so that ``f(1)`` and ``f(x=1)`` are one question."""
+        if not args and self._takes_any:
+            return dict(kwargs)
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as exc:
+            # inspect's own words name the parameter, never a value.
+            raise PayloadInvalid(field="", reason=str(exc)) from None
+        bound.apply_defaults()
+        payload: dict[str, object] = {}
+        for name, parameter in self._signature.parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                payload |= bound.arguments[name]
+            elif parameter.kind is parameter.VAR_POSITIONAL:
+                raise PayloadInvalid(field=name, reason="a payload has named fields only")
+            else:
+                payload[name] = bound.arguments[name]
+        return payload
+
+    @cached_property
+    def _signature(self) -> inspect.Signature:
+        return inspect.signature(self.run)
+
+    @cached_property
+    def _takes_any(self) -> bool:
+        kinds = {parameter.kind for parameter in self._signature.parameters.values()}
+        return kinds == {inspect.Parameter.VAR_KEYWORD}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Verdict:
+    """What Celery logs and monitors show of a job whose answer is in the record: never the answer."""
+
+    outcome: str
+    key: str
+    cost_usd: float | None = None
+
+    def __repr__(self) -> str:
+        # A flat literal, so that Flower can search its fields.
+        return f"{{'outcome': '{self.outcome}', 'key': '{self.key[:16]}', 'cost_usd': {self.cost_usd}}}"
+
+
+def _verdict(executed: Execution) -> Verdict:
+    """Turn the end of a delivery into Celery's terms."""
+    match executed:
+        case Computed(result=result) | Reused(result=result):
+            return Verdict(result.source, result.key, result.cost_usd)
+        case Deferred():
+            # Celery only notes the state: the record has the job and the reaper sends it again.
+            raise Retry(f"{executed.reason}, again in {executed.after:.1f} s")
+        case Failed():
+            raise executed.to_error()
+        case Skipped(outcome=Start.BUSY | Start.BACKOFF):
+            raise Ignore
+        case Skipped():
+            return Verdict(executed.outcome.value, executed.key)
+
+
+def _is_ours(header: object) -> TypeGuard[dict[str, str]]:
+    """Tell whether *header* has the form of ours; what it says is compared with the payload."""
+    return (
+        isinstance(header, dict)
+        and header.keys() - {"job"} == {"key", "fingerprint", "edition"}
+        and all(isinstance(value, str) for value in header.values())
+        and all(_DIGEST.fullmatch(header[name]) for name in ("key", "fingerprint"))
+    )

@@ -1,0 +1,96 @@
+"""Keeps the deliveries of a living worker its own, and finds those of a dead one.
+
+kombu notes each delivery that is not acknowledged in a sorted set, by the worker's wall clock at its
+begin, and hands it out again after the visibility timeout: that must be longer than any run, so a killed
+worker's messages rest for as long. Here a worker renews the note of each message that it holds, by the
+server's clock. The timeout is then the time without a sign of life, and may be short.
+"""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError, ResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from askonce.adapters.redis.link import Link
+
+#: Renewals, and looks for dead workers' deliveries, within one visibility timeout.
+RENEWALS = 6
+#: Deliveries taken over at one look.
+LIMIT = 200
+
+_NOW = "local t = redis.call('TIME') local now = t[1] + t[2] / 1000000 "
+#: XX: what is acknowledged or given back stays forgotten.
+_RENEW = (
+    f"{_NOW} for _, tag in ipairs(ARGV) do redis.call('ZADD', KEYS[1], 'XX', now, tag) end "
+    "return tostring(now)"
+)
+#: Taken over, so that of several workers one restores it; should that one die, the next does.
+_TAKE = (
+    f"{_NOW} local over = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[1], 'LIMIT', 0, ARGV[2]) "
+    "for _, tag in ipairs(over) do redis.call('ZADD', KEYS[1], 'XX', now, tag) end return over"
+)
+
+
+class DeliveryLease:
+    """One channel's hold on its deliveries; renewed in a thread, for the main one may be in a call."""
+
+    def __init__(self, link: Link, index: str, timeout: float, held: Callable[[], Iterable[str]]) -> None:
+        """Renew what *held* returns in the sorted set *index*, in time for *timeout* seconds."""
+        self._link, self._index, self._timeout, self._held = link, index, timeout, held
+        self._ended = threading.Event()
+        self._ahead = 0.0
+        self._next_look = monotonic()
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Renew from now on.
+
+        Raises:
+            RedisError: the server did not tell its time.
+        """
+        self.renew()
+        self._thread = threading.Thread(target=self._run, name="askonce-deliveries", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Renew no more; what is still held becomes others' in time."""
+        self._ended.set()
+        self._link.close()
+
+    def now(self) -> float:
+        """Return the server's time in seconds, as of the last renewal and our clock since."""
+        return monotonic() + self._ahead
+
+    def renew(self) -> None:
+        """Renew all that is held."""
+        now = self._eval(_RENEW, *self._held())
+        self._ahead = float(now) - monotonic()
+
+    def take_abandoned(self) -> list[str]:
+        """Return the tags of some deliveries that nobody renewed; none if it was asked just now."""
+        if monotonic() < self._next_look:
+            return []
+        self._next_look = monotonic() + self._timeout / RENEWALS
+        return [tag.decode() for tag in self._eval(_TAKE, self._timeout, LIMIT)]
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._timeout / RENEWALS):
+            try:
+                self.renew()
+            except (RedisError, OSError, RuntimeError):
+                # The worker's own connection notices a server that is gone; the next renewal may be in time.
+                continue
+        # Its connection was not idle, or it opened a new one, when the others were closed.
+        self._link.close()
+
+    def _eval(self, script: str, *arguments: object) -> Any:  # noqa: ANN401  # whatever the script returns
+        [reply] = self._link.ask(("EVAL", script, 1, self._index, *arguments))
+        if isinstance(reply, ResponseError):
+            raise reply
+        return reply

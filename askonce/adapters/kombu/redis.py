@@ -1,0 +1,224 @@
+"""kombu's Redis transport, which spends less of a worker's time on each message.
+
+kombu makes a new redis-py client for every publish, every delivery and every acknowledgement. With
+redis-py 8 each of them builds its table of response callbacks anew, which costs more than the command:
+about a third of what a worker spends on a message. Here a channel keeps its client, and notes deliveries
+and acknowledgements, always the same commands, without redis-py's pipeline. Used by ``broker_transport``
+in ``celeryconfig.py``; a unix socket's URL names its transport itself, and gets kombu's own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from binascii import a2b_base64
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from kombu.transport import redis, virtual
+from kombu.utils.json import dumps
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoPermissionError, ResponseError
+
+from askonce.adapters.kombu.delivery_lease import DeliveryLease
+from askonce.adapters.redis.link import Link
+from askonce.errors import JobError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+#: Seconds until a queue is read on in which an item is no message and can not be kept elsewhere.
+UNKEPT_REST = 0.5
+
+
+class QoS(redis.QoS):
+    """What was delivered and is not acknowledged; keys, fields and errors are kombu's."""
+
+    channel: Any
+    _delivered: Any
+    _dirty: Any
+    _lease: DeliveryLease | None = None
+
+    def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401  # kombu's signature
+        """Note a message that was taken from its queue."""
+        where = message.delivery_info
+        noted = dumps([message._raw, where["exchange"], where["routing_key"]])  # noqa: SLF001  # as kombu's
+        self.channel.transact(
+            ("ZADD", self.unacked_index_key, self.lease.now(), delivery_tag),
+            ("HSET", self.unacked_key, delivery_tag, noted),
+        )
+        virtual.QoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Forget a message that is done."""
+        self.channel.transact(
+            ("ZREM", self.unacked_index_key, delivery_tag), ("HDEL", self.unacked_key, delivery_tag)
+        )
+        virtual.QoS.ack(self, delivery_tag)
+
+    def restore_visible(self, *_: object, **__: object) -> None:
+        """Put back into its queue what a dead worker held; kombu's limits are not needed."""
+        try:
+            abandoned = self.lease.take_abandoned()
+        except NoPermissionError:
+            # A monitor listens to queues too; where its user may not take messages, workers restore them.
+            return
+        for tag in abandoned:
+            self.restore_by_tag(tag)
+
+    @property
+    def lease(self) -> DeliveryLease:
+        """The hold on this channel's deliveries, from its first use on."""
+        if self._lease is None:
+            index = f"{self.channel.global_keyprefix}{self.unacked_index_key}"
+            # A connection of its own: the channel's may be in use by another thread.
+            link = Link(self.channel._create_client())  # noqa: SLF001  # this module's own
+            lease = DeliveryLease(link, index, self.visibility_timeout, self._held)
+            try:
+                lease.begin()
+            except ResponseError:
+                lease.end()
+                raise
+            self._lease = lease
+        return self._lease
+
+    def end_lease(self) -> None:
+        """Leave to others what is still held."""
+        if self._lease is not None:
+            self._lease.end()
+
+    def _held(self) -> list[str]:
+        return [tag for tag in list(self._delivered) if tag not in self._dirty]
+
+
+class Channel(redis.Channel):
+    """A channel that keeps its client as long as its pool of connections."""
+
+    QoS = QoS
+    _client_kept: Any = None
+    _link: Link | None = None
+    #: Keeps an item that is no message, given its queue and its bytes; raises JobError when it can not.
+    on_garbage: Callable[[str, bytes], None] | None = None
+    from_transport_options = (*redis.Channel.from_transport_options, "on_garbage")
+
+    def transact(self, *commands: tuple[Any, ...]) -> None:
+        """Run *commands*, whose second word is a key, all or none, in one round trip.
+
+        Raises:
+            redis.exceptions.RedisError: kombu takes care of it.
+        """
+        prefixed = [(verb, f"{self.global_keyprefix}{key}", *rest) for verb, key, *rest in commands]
+        client = self._create_client()
+        self._link = self._link or Link(client)
+        *queued, done = self._link.ask(("MULTI",), *prefixed, ("EXEC",))
+        # A command may be refused when it is queued, which refuses all of them, or when it is run.
+        for reply in (*queued, *(done if isinstance(done, list) else [done])):
+            if isinstance(reply, ResponseError):
+                raise reply
+
+    @property
+    def _refresh_binding(self) -> Callable[..., object]:
+        return self._by_eval(redis.REFRESH_BINDING)  # type: ignore[attr-defined]  # not in the stubs
+
+    @property
+    def _sweep_bindings(self) -> Callable[..., object]:
+        return self._by_eval(redis.SWEEP_BINDINGS)  # type: ignore[attr-defined]  # not in the stubs
+
+    def _by_eval(self, script: str) -> Callable[..., object]:
+        """Run kombu's *script* by EVAL: redis-py's way needs SCRIPT, which a careful server forbids."""
+
+        def run(*, keys: list[str], args: list[object], client: Any) -> object:  # noqa: ANN401  # or a pipeline
+            # The prefixed client prefixes the first key of an EVALSHA, and none of an EVAL.
+            first, *others = keys
+            name = f"{self.global_keyprefix}{first}"
+            return client.execute_command("EVAL", script, len(keys), name, *others, *args)
+
+        return run
+
+    def close(self) -> None:
+        """Close the channel; what it held is given back."""
+        if isinstance(self._qos, QoS):
+            self._qos.end_lease()
+        super().close()
+
+    def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  # kombu's signature
+        # The asynchronous one belongs to the event loop and is kept by kombu itself.
+        if asynchronous:
+            client: Any = super()._create_client(asynchronous=True)  # type: ignore[misc]  # not in the stubs
+            client.parse_response = self._checked(client.parse_response)
+            return client
+        if self._client_kept is None or self._client_kept.connection_pool is not self.pool:
+            self._client_kept = super()._create_client()  # type: ignore[misc]  # not in the stubs
+        return self._client_kept
+
+    def _checked(self, parse: Callable[..., Any]) -> Callable[..., Any]:
+        """Let only messages out of a queue: kombu lets anything else end the worker."""
+
+        def parse_response(connection: Any, command: str, **options: Any) -> Any:  # noqa: ANN401  # redis-py's
+            reply = parse(connection, command, **options)
+            if command == "BRPOP" and reply and not _is_message(reply[1]):
+                self._refuse(*reply)
+                return None  # as when nothing came
+            return reply
+
+        return parse_response
+
+    def _refuse(self, queue: bytes, item: bytes) -> None:
+        name = queue.decode(errors="replace").removeprefix(self.global_keyprefix)
+        try:
+            if self.on_garbage is not None:
+                self.on_garbage(name, item)
+            else:
+                log.warning("an item of %d bytes in %s is no message; it is dropped", len(item), name)
+        except JobError:
+            # It goes to the end of its queue; after a while, because it may be alone there.
+            self._create_client().execute_command("LPUSH", f"{self.global_keyprefix}{name}", item)
+            Event().wait(UNKEPT_REST)
+
+    def _get_pool(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  # kombu's signature
+        if self.connection is None or self.connection.client is None:
+            # A channel may be closed once more after its connection. kombu then trips over its missing client
+            # and ends the worker; of a lost connection it takes care.
+            raise RedisConnectionError("the connection is closed")
+        return super()._get_pool(asynchronous=asynchronous)  # type: ignore[misc]  # not in the stubs
+
+    def _disconnect_pools(self) -> None:
+        if self._link is not None:
+            self._link.close()
+        self._link = None
+        super()._disconnect_pools()  # type: ignore[misc]  # not in the stubs
+
+
+def _is_message(item: bytes) -> bool:
+    """Tell whether kombu can read *item*; what it says is the business of whoever takes it."""
+    try:
+        envelope = orjson.loads(item)
+    except orjson.JSONDecodeError:
+        # The standard reader takes more: NaN, long integers.
+        try:
+            envelope = json.loads(item)
+        except (ValueError, RecursionError):
+            return False
+    try:
+        properties, body = envelope["properties"], envelope.get("body")
+        where = properties["delivery_info"]
+        known = {"delivery_tag": properties["delivery_tag"], **where}["exchange"], where["routing_key"]
+        form = (properties.get("body_encoding") or "utf-8").lower()
+        if body and form == "base64":
+            a2b_base64(body)
+        headers = envelope.get("headers")
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return False
+    # Where kombu's option leaves a body as it is, bytes are an object that says so.
+    if isinstance(body, dict) and body.keys() == {"__type__", "__value__"} and body["__type__"] == "bytes":
+        body = body["__value__"]
+    plain = form in ("base64", "utf-8") and isinstance(body, (str, type(None)))
+    return plain and isinstance(headers, (dict, type(None))) and all(isinstance(each, str) for each in known)
+
+
+class Transport(redis.Transport):
+    """kombu's transport with that channel."""
+
+    Channel = Channel

@@ -1,0 +1,1 @@
+"""What one process does while the store does not answer."""

@@ -1,0 +1,94 @@
+"""Decides when a call to a stand-in is let through and whether it fails; can be changed while calls run."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+
+from sandbox.outside.ledger import Call
+
+
+class BadSetting(ValueError):
+    """A setting is unknown or its value makes no sense."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the stand-ins behave.
+
+    Attributes:
+        latency: Seconds a customer lookup takes.
+        llm_latency: Seconds a model call takes.
+        failure_rate: Share of customer lookups that fail, 0 to 1.
+        llm_failure_rate: Share of model calls that fail, 0 to 1.
+        hold: Calls wait, before their latency, until this is false again.
+        seed: Another seed makes other calls fail.
+    """
+
+    latency: float = 0.0
+    llm_latency: float = 0.0
+    failure_rate: float = 0.0
+    llm_failure_rate: float = 0.0
+    hold: bool = False
+    seed: int = 1
+
+    def changed(self, wanted: Mapping[str, object]) -> "Settings":
+        """Return settings with the wanted values; raise `BadSetting` and name the one that cannot be."""
+        for name, value in wanted.items():
+            _check(name, value)
+        return replace(self, **wanted)  # type: ignore[arg-type] # each one was checked on the line above
+
+
+class Controls:
+    """The settings in force, and the gate that holds calls back."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._held = 0
+        self._moved = threading.Condition()
+        self._never = threading.Event()
+
+    def change(self, wanted: Mapping[str, object]) -> None:
+        """Put new settings in force, for waiting calls too; all of them or, on `BadSetting`, none."""
+        with self._moved:
+            self._settings = self._settings.changed(wanted)
+            self._moved.notify_all()
+
+    def state(self, *, held: int = 0, seconds: float = 0.0) -> dict[str, object]:
+        """Return the settings and the calls held, once `held` of them are or `seconds` have passed."""
+        with self._moved:
+            self._moved.wait_for(lambda: self._held >= held, timeout=seconds)
+            return {**asdict(self._settings), "held": self._held}
+
+    def let_through(self, call: Call) -> bool:
+        """Block for as long as the settings say; tell whether the call then succeeds."""
+        with self._moved:
+            self._held += 1
+            self._moved.notify_all()
+            self._moved.wait_for(lambda: not self._settings.hold)
+            self._held -= 1
+            now = self._settings
+        model = call.service == "openai"
+        self._never.wait(now.llm_latency if model else now.latency)
+        return luck(now.seed, call) >= (now.llm_failure_rate if model else now.failure_rate)
+
+
+def luck(seed: int, call: Call) -> float:
+    """Draw 0 to 1 from what was asked and how often: a run can be repeated, and a retry has a new chance."""
+    drawn = hashlib.sha256(json.dumps([seed, call.service, call.content, call.nth]).encode()).digest()
+    return int.from_bytes(drawn[:8]) / 2**64
+
+
+def _check(name: str, value: object) -> None:
+    kinds = {field.name: field.type for field in fields(Settings)}
+    match kinds.get(name):
+        case None:
+            raise BadSetting(f"{name}: no such setting; there are {', '.join(kinds)}")
+        case kind if kind is bool:
+            valid = isinstance(value, bool)
+        case _:
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            valid = is_number and 0 <= float(str(value)) <= (1 if name.endswith("_rate") else float("inf"))
+    if not valid:
+        raise BadSetting(f"{name}: {value!r} is not possible")

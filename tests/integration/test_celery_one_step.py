@@ -1,0 +1,263 @@
+import base64
+import json
+from dataclasses import replace
+
+import pytest
+from celery import Celery, signals
+from kombu import Exchange, Queue
+from redis import Redis
+
+from askonce.adapters.celery.one_step import RedisPublish, address, new_producer
+from askonce.adapters.celery.sender import CelerySender
+from askonce.adapters.redis.store import RedisStore
+from askonce.enqueue import Admitted, Attached, Hit
+from askonce.errors import StoreUnavailable
+from askonce.spec import JobSpec
+from askonce.store import Claim
+from sandbox.valkey import Valkey
+
+pytestmark = pytest.mark.integration
+
+PAYLOADS = [
+    {"currency": "BRL"},
+    {"note": 'é "quoted" %s %(key)b \\ \n \U0001f600', "n": [1, 2.5, None, True]},
+    {"a": "a" * 64, "b": "b" * 32, "e": "e" * 16, "f": "f" * 36},
+    {"d": "d" * 36, "f": "f" * 36, "places": "\x011 \x012 %1 %%", "sep": "/\u2028\x7f"},
+    {"long": "x" * 50_000},
+]
+
+
+class Scene:
+    """A producer that does both in one step, and one that takes two; the same otherwise."""
+
+    def __init__(self, url, **conf):
+        self.app = Celery("publishing", broker=url, set_as_current=False)
+        self.app.conf.update({"task_default_queue": "jobs", "task_ignore_result": True, **conf})
+        self.client = Redis.from_url(url)
+        self.client.flushall()
+        self.store = RedisStore.from_url(url, namespace="test")
+        self.one_step = new_producer(self.app, self.store, CelerySender(self.app))
+        self.two_steps = replace(self.one_step, publish=lambda _claim: None)
+        self.spec = JobSpec(name="rates.fetch")
+
+    def close(self):
+        self.store.close()
+        self.client.close()
+        self.app.close()
+
+    def messages(self):
+        """Take all messages off the server: (list, message) each."""
+        lists = [key for key in self.client.scan_iter() if self.client.type(key) == b"list"]
+        return [(key.decode(), json.loads(raw)) for key in lists for raw in self.client.lpop(key, 100)]
+
+    def sent(self, producer, payload, **options):
+        """The one message that a question sends; nothing is known of it before or after."""
+        self.messages()
+        for key in self.client.scan_iter("{askonce:*"):
+            self.client.delete(key)
+        asked = producer.enqueue(self.spec, payload, **options)
+        assert isinstance(asked, Admitted)
+        [(queue, message)] = self.messages()
+        return queue, message
+
+    def template(self):
+        return self.one_step.publish._templates[self.spec.name]
+
+
+@pytest.fixture
+def new_scene(tcp_server):
+    scenes = []
+
+    def make(**conf):
+        scenes.append(Scene(tcp_server.url, **conf))
+        return scenes[-1]
+
+    yield make
+    for scene in scenes:
+        scene.close()
+
+
+@pytest.fixture
+def scene(new_scene):
+    return new_scene()
+
+
+def comparable(sent):
+    """The message without what differs by itself: its tag, and whether its body is wrapped."""
+    queue, message = sent
+    properties = message["properties"]
+    assert properties.pop("delivery_tag")
+    plain = properties.pop("body_encoding") == "utf-8"
+    message["body"] = message["body"].encode() if plain else base64.b64decode(message["body"])
+    return queue, message
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        {},
+        {"broker_transport": "askonce.adapters.kombu.redis:Transport"},
+        {"broker_transport_options": {"global_keyprefix": "{shop}:"}},
+        {"task_routes": {"rates.fetch": {"queue": "rates", "priority": 6}}},
+        {"task_default_priority": 3, "broker_transport_options": {"priority_steps": [0, 3]}},
+    ],
+    ids=["plain", "our transport", "prefix", "route", "priority"],
+)
+@pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
+def test_message_is_the_one_that_kombu_would_send(new_scene, conf, payload):
+    scene = new_scene(**conf)
+
+    theirs = comparable(scene.sent(scene.two_steps, payload, job="0c0c0c0c-0000-4000-8000-000000000000"))
+    ours = comparable(scene.sent(scene.one_step, payload, job="0c0c0c0c-0000-4000-8000-000000000000"))
+
+    assert ours == theirs
+    assert scene.template() is not None
+    assert json.loads(ours[1]["body"])[1] == payload
+
+
+def test_every_message_has_its_own_tag(scene):
+    tags = set()
+    for number in range(20):
+        _, message = scene.sent(scene.one_step, {"n": number})
+        tags.add(message["properties"]["delivery_tag"])
+
+    assert len(tags) == 20
+
+
+def test_duplicate_sends_no_message(scene):
+    first = scene.one_step.enqueue(scene.spec, {"n": 1})
+    scene.messages()
+
+    again = scene.one_step.enqueue(scene.spec, {"n": 1})
+
+    assert (type(again), again.job) == (Attached, first.job)
+    assert scene.messages() == []
+
+
+def test_kept_answer_sends_no_message(scene):
+    asked = scene.one_step.enqueue(scene.spec, {"n": 1})
+    fingerprint = scene.store.read([asked.key])[0].fingerprint
+    scene.store.start(asked.key, asked.job, "owner", fingerprint, 30.0)
+    scene.store.complete(asked.key, "owner", b"j1", b"", 60.0, 60.0)
+    scene.messages()
+
+    assert isinstance(scene.one_step.enqueue(scene.spec, {"n": 1}), Hit)
+    assert scene.messages() == []
+
+
+def test_claim_made_again_after_its_reply_was_lost_sends_one_message(scene):
+    publish = scene.one_step.publish
+    claim = Claim.of(scene.spec, "0a" * 32, "job1", "0b" * 32, b"{}")
+
+    replies = [publish(claim) for _ in range(3)]
+
+    assert {reply.outcome.value for reply in replies} == {"admitted"}
+    assert len(scene.messages()) == 1
+
+
+def test_job_whose_message_was_lost_is_sent_again_under_its_own_id(scene, eventually):
+    spec = replace(scene.spec, queue_deadline=0.001)
+    first = scene.one_step.enqueue(spec, {"n": 1})
+    scene.messages()
+    eventually(lambda: scene.store.read([first.key])[0].deadline_in < 0)
+
+    again = scene.one_step.enqueue(spec, {"n": 1})
+
+    assert again.job == first.job
+    [(_, message)] = scene.messages()
+    assert message["headers"]["id"] == first.job
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        {"task_compression": "gzip", "task_serializer": "json"},
+        {
+            "task_queues": [Queue("jobs", Exchange("shop", type="topic"), routing_key="jobs.#")],
+            "task_default_exchange": "shop",
+            "task_default_exchange_type": "topic",
+            "task_default_routing_key": "jobs.a",
+        },
+        {"task_queues": [Queue("brief", expires=60.0)], "task_default_queue": "brief"},
+    ],
+    ids=["compressed", "exchange", "expires"],
+)
+def test_message_that_is_more_than_a_list_s_item_takes_two_steps(new_scene, conf):
+    scene = new_scene(**conf)
+
+    _, ours = comparable(scene.sent(scene.one_step, PAYLOADS[0], job="j"))
+    _, theirs = comparable(scene.sent(scene.two_steps, PAYLOADS[0], job="j"))
+
+    assert scene.template() is None
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("signal", [signals.before_task_publish, signals.after_task_publish])
+def test_who_listens_to_celery_s_signals_still_hears_them(scene, signal):
+    heard = []
+    scene.sent(scene.one_step, {"n": 0})
+
+    def listen(**_):
+        heard.append(1)
+
+    signal.connect(listen)
+    try:
+        scene.sent(scene.one_step, {"n": 1})
+    finally:
+        signal.disconnect(listen)
+
+    assert heard == [1]
+
+
+def test_job_id_and_tenant_that_need_quotes_are_quoted(scene):
+    _, message = scene.sent(scene.one_step, {"n": 1}, job='a "b"', tenant='c\n"d"')
+
+    assert message["headers"]["id"] == 'a "b"'
+    assert message["headers"]["headers"]["askonce"]["edition"].endswith('c\n"d"')
+
+
+def test_queue_that_is_no_list_is_told_and_the_reaper_has_the_job(scene):
+    scene.one_step.enqueue(scene.spec, {"n": 0})
+    scene.client.delete("jobs")
+    scene.client.set("jobs", "no list")
+
+    with pytest.raises(StoreUnavailable):
+        scene.one_step.enqueue(scene.spec, {"n": 1})
+
+
+@pytest.mark.parametrize(
+    ("store", "broker", "one_step", "apart"),
+    [
+        ("redis://127.0.0.1:7000/0", "redis://127.0.0.1:7000/0", True, False),
+        ("redis://:secret@127.0.0.1:7000/2", "redis://:secret@127.0.0.1:7000/2", True, False),
+        ("redis://127.0.0.1:7000/0", "redis://127.0.0.1:7000/1", False, False),
+        ("redis://127.0.0.1:7000/0", "redis://127.0.0.1:7001/0", False, True),
+        ("unix:///tmp/s?db=1", "redis+socket:///tmp/s?virtual_host=1", True, False),
+        ("unix:///tmp/s?db=1", "redis+socket:///tmp/t?virtual_host=1", False, True),
+        ("redis://127.0.0.1:7000/0", "redis://127.0.0.1:7000/0;redis://127.0.0.1:7001/0", False, False),
+        ("redis://127.0.0.1:7000/0", "sentinel://127.0.0.1:7000", False, False),
+        ("redis://127.0.0.1:7000/0", "amqp://127.0.0.1:7000//", False, True),
+    ],
+)
+def test_one_step_is_chosen_where_one_database_has_both(store, broker, one_step, apart):
+    app = Celery("choosing", broker=broker, set_as_current=False)
+
+    producer = new_producer(app, RedisStore.from_url(store, namespace="test"), CelerySender(app))
+
+    assert isinstance(producer.publish, RedisPublish) == one_step
+    assert producer.sends_alone == apart
+
+
+def test_one_step_over_a_unix_socket_sends_what_kombu_would():
+    with Valkey() as server:
+        app = Celery("socket", broker=server.broker_url, set_as_current=False)
+        store = RedisStore.from_url(server.url, namespace="test")
+        assert address(app) == store.address
+        producer = new_producer(app, store, CelerySender(app))
+
+        producer.enqueue(JobSpec(name="rates.fetch"), {"n": 1})
+
+        with Redis.from_url(server.url) as client:
+            assert client.llen("celery") == 1
+        store.close()
+        app.close()
