@@ -1,7 +1,11 @@
-"""Celery jobs for slow, paid calls: asked many times, paid once."""
+"""Celery jobs for slow, paid calls: enqueued many times, paid once."""
 
+from askonce.answer import Answer, Codec, Result, Spend
 from askonce.attempt import Attempt, current_attempt
+from askonce.enqueue import Message, Producer, Sender
 from askonce.errors import (
+    AnswerUnreadable,
+    CallFailed,
     Configuration,
     FingerprintMismatch,
     JobError,
@@ -15,27 +19,66 @@ from askonce.errors import (
     Transient,
     ValueInvalid,
 )
-from askonce.record import Answer, Result, Status
+from askonce.events import Event, EventType, Listener
+from askonce.handle import Handle, as_completed
+from askonce.job import Job
+from askonce.key import identify
+from askonce.outcomes import (
+    Admitted,
+    Attached,
+    Backoff,
+    Conflict,
+    Duplicate,
+    Hit,
+    Negative,
+    Outcome,
+    Unreadable,
+)
+from askonce.record import Failure, Status
 from askonce.spec import JobSpec, RetryPolicy
 
 __all__ = [
+    "Admitted",
     "Answer",
+    "AnswerUnreadable",
+    "Attached",
     "Attempt",
+    "Backoff",
+    "CallFailed",
+    "Codec",
     "Configuration",
+    "Conflict",
+    "Duplicate",
+    "Event",
+    "EventType",
+    "Failure",
     "FingerprintMismatch",
+    "Handle",
+    "Hit",
+    "Job",
     "JobError",
     "JobFailed",
     "JobSpec",
+    "Listener",
+    "Message",
+    "Negative",
+    "Outcome",
     "PayloadInvalid",
     "Permanent",
+    "Producer",
     "Result",
     "ResultTimeout",
     "RetryPolicy",
     "SendFailed",
+    "Sender",
+    "Spend",
     "Status",
     "StoreUnavailable",
     "Superseded",
     "Transient",
+    "Unreadable",
     "ValueInvalid",
+    "as_completed",
     "current_attempt",
+    "identify",
 ]

@@ -1,4 +1,4 @@
-"""Runs a task body: what it may know of its run, and what its mistakes become."""
+"""Runs a task body: what it may know of its run, and which error its mistakes become."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from askonce.answer import Answer
 from askonce.errors import CallFailed, Transient
-from askonce.record import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from askonce.record import Result
+    from askonce.answer import Result
+    from askonce.job import JobId, Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """What a task body may know of its run; see ``current_attempt``."""
 
-    key: str
-    job: str
+    key: Key
+    job: JobId
     #: From 1.
     number: int
     #: Hand it to downstream stores: they refuse a lower one.
@@ -50,7 +51,7 @@ def run(body: Callable[[], object], attempt: Attempt) -> Answer:
     """Call *body* as *attempt*.
 
     Raises:
-        CallFailed: whatever went wrong.
+        CallFailed: the call failed, or the body raised another error.
     """
     token = _current.set(attempt)
     try:
@@ -58,7 +59,7 @@ def run(body: Callable[[], object], attempt: Attempt) -> Answer:
     except CallFailed:
         raise
     except Exception as exc:
-        # A body's own mistake: its name and place are told, never its text, which may quote payload.
+        # A mistake in the body: only its name and place, because its text may quote the payload.
         raise Transient(f"{type(exc).__name__}@{_place(exc)}", maybe_billed=True) from exc
     finally:
         _current.reset(token)

@@ -1,17 +1,18 @@
-"""Every situation that askonce cannot answer with an outcome.
+"""Every situation for which askonce has no outcome.
 
 JobError
-├── PayloadInvalid        what the producer was given is not usable
-├── ValueInvalid          what the task body returned is not usable
-├── CallFailed            the outside call went wrong; raised by task bodies
+├── PayloadInvalid        the caller's payload cannot be used
+├── ValueInvalid          the task body's return value cannot be stored
+├── AnswerUnreadable      the kept answer cannot be read in this process
+├── CallFailed            the outside call failed; raised by task bodies
 │   ├── Transient         may succeed later: retried
 │   ├── Permanent         will never succeed for this payload: kept briefly
 │   └── Configuration     wrong for every payload: never kept, never retried
 ├── JobFailed             a waiter's job ended without an answer
 ├── FingerprintMismatch   the key belongs to another payload
 ├── Superseded            a newer payload took the key over
-├── ResultTimeout         a waiter's patience ended before the job did
-├── SendFailed            the broker did not take the message
+├── ResultTimeout         a waiter's timeout ended before the job did
+├── SendFailed            the broker did not accept the message
 ├── StoreUnavailable      the store did not answer
 └── LayoutNewer           the record was written by a newer askonce
 
@@ -29,13 +30,13 @@ FailureKind = Literal["transient", "permanent", "configuration", "quarantined"]
 class JobError(Exception):
     """A job could not be done."""
 
-    def __init__(self, told: Mapping[str, object] | None = None, /, **data: object) -> None:
+    def __init__(self, kept: Mapping[str, object] | None = None, /, **data: object) -> None:
         """Keep *data* as attributes; the class docstring is the message.
 
-        They are the exception's only argument too, *told*: what a result backend keeps of an error,
-        and builds it anew from.
+        A result backend stores the exception's arguments and builds the error from them again. So the data
+        is the only argument, and *kept* takes it back.
         """
-        self.data = {**(told or {}), **data}
+        self.data = {**(kept or {}), **data}
         super().__init__(self.data)
 
     def __str__(self) -> str:
@@ -73,11 +74,26 @@ class ValueInvalid(JobError):
     reason: str
 
 
+class AnswerUnreadable(JobError):
+    """The kept answer cannot be read here.
+
+    ``codec`` is the tag of a codec that is not installed in this process; empty for an answer that is
+    damaged.
+    """
+
+    reason: str
+
+    @property
+    def codec(self) -> str:
+        """The tag of the missing codec."""
+        return str(self.data.get("codec", ""))
+
+
 class CallFailed(JobError):
     """The outside call failed.
 
     ``reason`` is a short stable word (``http_503``), never text from the payload or the provider.
-    A call that failed after it was answered may carry what it cost: ``usage`` and ``cost_usd``.
+    A call that failed after the provider answered may carry what it cost: ``usage`` and ``cost_usd``.
     """
 
     reason: str
@@ -87,12 +103,19 @@ class CallFailed(JobError):
         """Require a *reason*; everything else is optional data."""
         super().__init__(reason if isinstance(reason, Mapping) else {"reason": reason}, **data)
 
+    @property
+    def spent(self) -> dict[str, object]:
+        """What the failed call cost: those of ``usage``, ``cost_usd`` and ``maybe_billed`` that are known."""
+        return {
+            name: self.data[name] for name in ("usage", "cost_usd", "maybe_billed") if self.data.get(name)
+        }
+
 
 class Transient(CallFailed):
     """The outside call failed and may succeed later.
 
-    ``retry_after`` is the provider's wish in seconds. ``maybe_billed`` says that the provider may
-    have charged for the call although no answer came.
+    ``retry_after`` is the provider's wish in seconds. With ``maybe_billed`` the provider may have charged for
+    the call although no answer came.
     """
 
     @property
@@ -145,7 +168,7 @@ class Superseded(JobError):
 
 
 class ResultTimeout(JobError):
-    """The result did not come in time; the job itself goes on."""
+    """The result did not come in time; the job goes on."""
 
     key: str
     state: str
@@ -153,7 +176,7 @@ class ResultTimeout(JobError):
 
 
 class SendFailed(JobError):
-    """The broker did not take the message; the store sends it again after the queue deadline."""
+    """The broker did not accept the message; the reaper sends it again after the queue deadline."""
 
     key: str
     job: str
@@ -162,8 +185,8 @@ class SendFailed(JobError):
 class StoreUnavailable(JobError):
     """The store did not answer.
 
-    ``reason`` is the error's class, ``breaker_open`` when it was not asked because it did not answer just
-    before, ``calls_spent`` when the calls that may be made without it are spent.
+    ``reason`` is the class of the connection's error. It is ``breaker_open`` when nothing was sent because
+    the last calls had no reply, and ``calls_spent`` when no more calls may be made without the store.
     """
 
     verb: str

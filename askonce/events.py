@@ -1,60 +1,151 @@
-"""What happens to jobs, told to whoever listens: logs, metrics, monitors.
+"""The list of events: everything that happens to a job, with its level and its fields.
 
-Names are public API. An event never carries a payload or an answer.
-
-=================  ===================================================================================
-name               data beside task, key and job
-=================  ===================================================================================
-job.admitted       a message is sent
-job.attached       an equal job is in flight; nothing is sent
-job.hit            ``age_seconds``: a fresh answer was there
-job.negative       ``kind``, ``reason``: a kept failure answered
-job.backoff        ``wait_seconds``: the key rests after a failure
-job.conflict       the key belongs to another payload
-job.resent         ``resends``: nobody held the job, its message is sent again
-job.send_failed    the broker did not take the message
-job.completed      ``attempt``, ``run_seconds``, ``cost_usd``, ``source``
-job.reused         the worker found the answer made already
-job.skipped        ``outcome``: busy, superseded or backoff; the message had nothing to do
-job.deferred       ``attempt``, ``reason``, ``after_seconds``, ``run_seconds``: will be tried again
-job.failed         ``attempt``, ``kind``, ``reason``, ``run_seconds``: ended without an answer
-                   both: ``usage``, ``cost_usd``, ``maybe_billed`` where the failed call was paid for
-job.invalid        ``field``, ``reason``: a message from elsewhere has a payload that cannot be used
-job.fenced         ``attempt``, ``run_seconds``: the answer came too late to be stored
-job.unstored       ``attempt``: the answer could not be stored; it is kept in this process until it can
-job.stored_late    ``outcome``, ``late_seconds``: what became of it when the store was back
-job.unkept         ``reason``: it was never stored: no room, or the process ended before the store was back
-job.degraded       ``policy``, ``source``: answered or sent without the store; see ``on_store_down``
-message.undecodable  ``size``, ``queue``: a message that is no job is kept as a letter; so are the next five
-message.unknown_task   ``size``: no task of this name here; a job of ours stays on its record instead
-message.invalid_task   ``size``: its headers or its shape are not those of a task
-message.invalid_payload  ``size``: its arguments are not those of the task; told beside job.invalid
-message.identity_mismatch  its key is not that of its payload
-message.garbage    ``size``: an item in the queue that is no message at all
-message.other_version  ``version``: the job belongs to another version of the task; it is sent again later
-message.unkept     ``reason``: the store did not take a letter; the message goes back to its queue
-lease.lost         the lease of a running job is somebody else's
-reaper.failed      ``reason``: a sweep did not succeed; the next one tries again
-store.down         callers are kept off a store that did not answer three times
-store.up           it answered again
-=================  ===================================================================================
+Names and fields are public API. An event never carries a payload or an answer. A listener is a function of
+one Event; ``askonce.log.log_event`` is the one that an app has by default.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
+from logging import INFO, WARNING
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from askonce.job import Job
+
+log = logging.getLogger("askonce")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kind:
+    """One kind of event: its public name, its log level, and its fields beside task, key and job."""
+
+    name: str
+    level: int = INFO
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+#: What a call cost although it gave no answer; each only where it is known.
+_SPENT = {"usage": Mapping, "cost_usd": (float, int), "maybe_billed": bool}
+_MAYBE_USD = (float, int, type(None))
+
+
+class EventType(Enum):
+    """Every kind of event."""
+
+    # A caller enqueues, or calls inline.
+    #: A new job: its message is sent, or its call is made here.
+    JOB_ADMITTED = _Kind("job.admitted")
+    #: An equal job is in flight; nothing is sent.
+    JOB_ATTACHED = _Kind("job.attached")
+    #: A fresh answer was served from the record.
+    JOB_HIT = _Kind("job.hit", INFO, {"age_seconds": float})
+    #: A kept failure answered.
+    JOB_NEGATIVE = _Kind("job.negative", INFO, {"kind": str, "reason": str})
+    #: The key rests after a failure.
+    JOB_BACKOFF = _Kind("job.backoff", INFO, {"wait_seconds": float})
+    #: The key belongs to another payload.
+    JOB_CONFLICT = _Kind("job.conflict")
+    #: A fresh answer is there, but this process cannot read it.
+    JOB_UNREADABLE = _Kind("job.unreadable", WARNING)
+    #: No worker held the job, so its message is sent again.
+    JOB_RESENT = _Kind("job.resent", INFO, {"resends": int})
+    #: The broker did not accept the message.
+    JOB_SEND_FAILED = _Kind("job.send_failed", WARNING, {"resends": int})
+
+    # A worker runs a job.
+    #: The answer was stored. A source other than ``call`` is a fallback.
+    JOB_COMPLETED = _Kind(
+        "job.completed",
+        INFO,
+        {"attempt": int, "run_seconds": float, "cost_usd": _MAYBE_USD, "source": str},
+    )
+    #: The answer was in the record already.
+    JOB_REUSED = _Kind("job.reused")
+    #: The message had nothing to do: busy, backoff, superseded, absent, conflict or unreadable.
+    JOB_SKIPPED = _Kind("job.skipped", INFO, {"outcome": str})
+    #: The call failed and will be made again.
+    JOB_DEFERRED = _Kind(
+        "job.deferred",
+        INFO,
+        {"attempt": int, "reason": str, "after_seconds": float, "run_seconds": float, **_SPENT},
+    )
+    #: The job ended without an answer.
+    JOB_FAILED = _Kind(
+        "job.failed", WARNING, {"attempt": int, "kind": str, "reason": str, "run_seconds": float, **_SPENT}
+    )
+    #: The payload of a message that something else sent cannot be used.
+    JOB_INVALID = _Kind("job.invalid", WARNING, {"field": str, "reason": str})
+    #: The answer came too late: another run holds the key, or the record is gone.
+    JOB_FENCED = _Kind("job.fenced", WARNING, {"attempt": int, "run_seconds": float})
+
+    # The store does not answer.
+    #: The answer could not be stored; this process keeps it until it can.
+    JOB_UNSTORED = _Kind("job.unstored", WARNING, {"attempt": int, "run_seconds": float})
+    #: The store is back: the outcome of storing a kept answer.
+    JOB_STORED_LATE = _Kind("job.stored_late", INFO, {"outcome": str, "late_seconds": float})
+    #: The answer was never stored: there was no room, or the process ended before the store was back.
+    JOB_UNKEPT = _Kind("job.unkept", WARNING, {"reason": str})
+    #: Answered, or sent, without the store, as the task's ``on_store_down`` allows.
+    JOB_DEGRADED = _Kind("job.degraded", WARNING, {"policy": str, "source": str})
+    #: Three calls in a row had no reply: callers are kept off the store.
+    STORE_DOWN = _Kind("store.down", WARNING)
+    #: The store answered again.
+    STORE_UP = _Kind("store.up")
+
+    # A message that no worker can use is kept as a dead letter.
+    MESSAGE_UNDECODABLE = _Kind("message.undecodable", WARNING, {"size": int, "queue": str})
+    #: No task of this name here. A job of ours stays on its record instead: then there is no size.
+    MESSAGE_UNKNOWN_TASK = _Kind("message.unknown_task", WARNING, {"size": int, "queue": str})
+    #: Its headers or its shape are not those of a task.
+    MESSAGE_INVALID_TASK = _Kind("message.invalid_task", WARNING, {"size": int, "queue": str})
+    #: Its arguments are not those of the task; emitted beside job.invalid.
+    MESSAGE_INVALID_PAYLOAD = _Kind("message.invalid_payload", WARNING, {"size": int, "queue": str})
+    #: Its key is not that of its payload.
+    MESSAGE_IDENTITY_MISMATCH = _Kind("message.identity_mismatch", WARNING, {"size": int, "queue": str})
+    #: The item in the queue is no message at all.
+    MESSAGE_GARBAGE = _Kind("message.garbage", WARNING, {"size": int, "queue": str})
+    #: The job belongs to another version of the task; its message is sent again later.
+    MESSAGE_OTHER_VERSION = _Kind("message.other_version", WARNING, {"version": str})
+    #: The store did not accept a dead letter; the message goes back to its queue.
+    MESSAGE_UNKEPT = _Kind("message.unkept", WARNING, {"reason": str})
+
+    # The process itself.
+    #: The lease of a running job belongs to another owner.
+    LEASE_LOST = _Kind("lease.lost", WARNING)
+    #: A sweep did not succeed; the next one tries again.
+    REAPER_FAILED = _Kind("reaper.failed", WARNING, {"reason": str})
+    #: A background thread ended by an error and was started again.
+    THREAD_RESTARTED = _Kind("thread.restarted", WARNING, {"thread": str, "reason": str})
+
+    @property
+    def level(self) -> int:
+        """A level of ``logging``."""
+        return self.value.level
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        """The event's data: each name with its type or types. An unknown value may be missing."""
+        return self.value.fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing that happened to one job."""
+    """One thing that happened, mostly to one job."""
 
-    name: str
+    type: EventType
     task: str = ""
     key: str = ""
     job: str = ""
     data: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The public name, such as ``job.hit``."""
+        return self.type.value.name
 
 
 Listener = Callable[[Event], None]
@@ -62,3 +153,36 @@ Listener = Callable[[Event], None]
 
 def ignore(_event: Event) -> None:
     """Listen to nothing."""
+
+
+class Subject(NamedTuple):
+    """What an event is about, where no whole job is at hand."""
+
+    task: str = ""
+    key: str = ""
+    id: str = ""
+
+
+def emit(listen: Listener, kind: EventType, about: Job | Subject = Subject(), /, **data: object) -> None:
+    """Call *listen* with an event *about* a job.
+
+    A listener that raises is logged once for each kind of event and error, and stops nothing: leases and
+    paid answers depend on the caller.
+    """
+    if listen is ignore:
+        return
+    try:
+        listen(Event(type=kind, task=about.task, key=about.key, job=about.id, data=data))
+    except Exception as error:  # noqa: BLE001  # as the docstring promises
+        _log_once(kind, error)
+
+
+_logged: set[tuple[EventType, type]] = set()
+
+
+def _log_once(kind: EventType, error: Exception) -> None:
+    if (kind, type(error)) in _logged:
+        return
+    _logged.add((kind, type(error)))
+    # Not the error's text: a listener may put anything there.
+    log.error("a listener raised %s on %s; its events are lost", type(error).__name__, kind.value.name)

@@ -1,62 +1,49 @@
-"""What a worker is given, and every end that one delivery can have."""
+"""What a worker gets, and every end that one delivery can have."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from askonce.errors import JobFailed
-from askonce.store import Claim
+from askonce.store import Claim, Lease, Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from askonce.key import Identity
-    from askonce.record import Result
+    from askonce.answer import Result
+    from askonce.decide import Refuse, Wait
+    from askonce.job import Job, JobId, Key, Owner
+    from askonce.record import FailureOrFallback
     from askonce.spec import JobSpec
-    from askonce.store import Start, Write
+    from askonce.store import Write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One message as it reached a worker."""
+    """One message as it reached a worker: its job, and the terms of its task."""
 
     spec: JobSpec
-    key: str
-    job: str
-    fingerprint: str
-    #: The canonical payload; asked for only when the record is gone.
-    payload: Callable[[], bytes]
-    tenant: str = ""
+    job: Job
 
-    @classmethod
-    def of(cls, spec: JobSpec, identity: Identity, job: str) -> Self:
-        """Deliver *job* for a payload that was identified here."""
-        return cls(
-            spec=spec,
-            key=identity.key,
-            job=job,
-            fingerprint=identity.fingerprint,
-            payload=lambda: identity.payload,
-            tenant=identity.tenant,
-        )
-
-    def to_claim(self) -> Claim:
+    def claim(self) -> Claim:
         """Return what admits this job."""
-        return Claim.of(self.spec, self.key, self.job, self.fingerprint, self.payload(), self.tenant)
+        return Claim(self.job, Terms.of(self.spec))
+
+    def lease(self, owner: Owner) -> Lease:
+        """Return the lease that *owner* needs."""
+        return Lease(self.job.key, owner, self.spec.lease)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executed:
     """The end of one delivery, and the answer where there is one."""
 
-    key: str
-    job: str
+    key: Key
+    job: JobId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Computed(Executed):
-    """The call was made; *stored* says what became of its answer."""
+    """The call was made; *stored* is what the store replied to its answer."""
 
     result: Result
     stored: Write
@@ -64,21 +51,21 @@ class Computed(Executed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reused(Executed):
-    """The answer had been made already."""
+    """The answer was there already."""
 
     result: Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped(Executed):
-    """There was nothing to do for this message: somebody else has the job, or nobody wants it."""
+    """The message had nothing to do: another worker has the job, or the job is over."""
 
-    outcome: Start
+    because: Wait | Refuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deferred(Executed):
-    """The call failed and will be tried again in *after* seconds."""
+    """The call failed and will be made again in *after* seconds."""
 
     reason: str
     after: float
@@ -88,12 +75,12 @@ class Deferred(Executed):
 class Failed(Executed):
     """The job ended without an answer."""
 
-    kind: str
+    kind: FailureOrFallback
     reason: str
     attempts: int
 
     def to_error(self) -> JobFailed:
-        """Return what a caller who waits is told."""
+        """Return the error of a caller who waits."""
         return JobFailed(
             key=self.key, job=self.job, kind=self.kind, reason=self.reason, attempts=self.attempts
         )

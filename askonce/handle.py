@@ -1,4 +1,4 @@
-"""Waits for a job's answer: a wake-up is a hint, the record is the truth."""
+"""Waits for a job's answer: a wake-up is a hint, only the record is certain."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import time
 from threading import Event as Signal
 from typing import TYPE_CHECKING
 
+from askonce.answer import Result, to_result
 from askonce.errors import JobError, JobFailed, ResultTimeout, StoreUnavailable, Superseded
-from askonce.record import Result, Snapshot, Status, to_result
+from askonce.freshness import last_good_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from askonce.job import Job, JobId, Key
+    from askonce.record import Snapshot, Status
     from askonce.store import Store
 
 #: Seconds between looks at the record while no wake-up comes.
@@ -19,14 +22,13 @@ POLL = 1.0
 
 
 class Handle:
-    """One asker's hold on a job, own or somebody else's."""
+    """One caller's hold on a job, its own or an equal one."""
 
-    def __init__(
-        self, store: Store, key: str, job: str, fingerprint: str, ask_again: Callable[[], Handle | Result]
-    ) -> None:
-        """Follow *job*; *ask_again* admits the same payload once more when the record is gone."""
-        self.key, self.job = key, job
-        self._store, self._fingerprint, self._ask_again = store, fingerprint, ask_again
+    def __init__(self, store: Store, job: Job, enqueue_again: Callable[[], Handle | Result]) -> None:
+        """Follow *job*; *enqueue_again* admits the same payload once more when the record is gone."""
+        self.key: Key = job.key
+        self.job: JobId = job.id
+        self._store, self._fingerprint, self._enqueue_again = store, job.fingerprint, enqueue_again
 
     def __repr__(self) -> str:
         return f"Handle(key={self.key!r}, job={self.job!r})"
@@ -41,21 +43,23 @@ class Handle:
         Raises:
             JobFailed: the job ended without one.
             Superseded: another payload took the key over.
-            ResultTimeout: the job goes on; ask again.
+            AnswerUnreadable: the answer is in a codec that is not installed here.
+            ResultTimeout: the job goes on; call again.
             StoreUnavailable: the store did not answer when the time was over.
         """
         for _, outcome in as_completed(self._store, [self], timeout):
             if isinstance(outcome, JobError):
                 raise outcome
             return outcome
-        raise AssertionError("as_completed answers for every handle")
+        raise AssertionError("as_completed yields every handle")
 
     def settle(self, record: Snapshot) -> Result | None:
-        """Read the answer off *record*; None while the job is under way.
+        """Read the answer from *record*; None while the job is under way.
 
         Raises:
             JobFailed: the job ended without one.
             Superseded: another payload took the key over.
+            AnswerUnreadable: the answer is in a codec that is not installed here.
         """
         if record.fingerprint not in ("", self._fingerprint):
             raise Superseded(key=self.key, job=self.job)
@@ -63,8 +67,9 @@ class Handle:
         if failure is not None and failure.job == self.job:
             if failure.fallback is not None:
                 return to_result(self.key, self.job, failure.fallback)
-            if failure.kind in ("transient", "quarantined") and record.value is not None:
-                return to_result(self.key, self.job, record.value, "stale")
+            stale = last_good_answer(self.key, self.job, record)
+            if stale is not None:
+                return stale
             if record.flight == "idle":
                 raise self._failed(record, failure.kind, failure.reason)
         if record.flight != "idle" and not self._was_answered(record):
@@ -75,15 +80,15 @@ class Handle:
         return self._resume()
 
     def _was_answered(self, record: Snapshot) -> bool:
-        """Tell whether this job is over and a later one is under way, with the answer still fresh."""
+        """Return whether this job is over and a later one is under way, with the answer still fresh."""
         return record.job != self.job and record.value is not None and record.value.fresh
 
     def _failed(self, record: Snapshot, kind: object, reason: str) -> JobFailed:
         return JobFailed(key=self.key, job=self.job, kind=kind, reason=reason, attempts=record.attempts)
 
     def _resume(self) -> Result | None:
-        """Ask again for a job whose record is gone: lost, evicted, invalidated or expired."""
-        again = self._ask_again()
+        """Enqueue again a job whose record is gone: lost, evicted, invalidated or expired."""
+        again = self._enqueue_again()
         if isinstance(again, Result):
             return again
         self.job = again.job
@@ -93,10 +98,10 @@ class Handle:
 def as_completed(
     store: Store, handles: Sequence[Handle], timeout: float, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[tuple[Handle, Result | JobError]]:
-    """Yield each handle with its answer or the error that ended it, as they come.
+    """Yield each handle with its answer or the error that ended it, in the order in which the jobs end.
 
-    What is not done after *timeout* seconds is yielded with a ResultTimeout. A store that is away
-    meanwhile is waited for like an answer.
+    A job that is not done after *timeout* seconds is yielded with a ResultTimeout. While the store is down,
+    its return is waited for like an answer.
 
     Raises:
         StoreUnavailable: it did not answer when the time was over.
@@ -119,7 +124,7 @@ def as_completed(
 def _follow(
     store: Store, waiting: list[Handle], until: float, clock: Callable[[], float]
 ) -> Iterator[tuple[Handle, Result | JobError]]:
-    """Yield what is done and take it off *waiting*, until nothing is left or the time is over."""
+    """Yield handles whose jobs ended and take them off *waiting*, until none is left or the time is over."""
     yield from _take_settled(store, waiting, waiting)
     if not waiting:
         return
@@ -130,9 +135,9 @@ def _follow(
             left = until - clock()
             if left <= 0:
                 return
-            heard = subscription.wait(min(POLL, left)) if waiting else frozenset()
-            # Only those that were heard of; all of them once a POLL, for a wake-up may be missed.
-            look_at = [handle for handle in waiting if handle.key in heard]
+            woken = subscription.wait(min(POLL, left)) if waiting else frozenset()
+            # Only those with a wake-up; all of them once a POLL, because a wake-up may be missed.
+            look_at = [handle for handle in waiting if handle.key in woken]
             if clock() - all_looked_at >= POLL:
                 look_at, all_looked_at = list(waiting), clock()
 

@@ -1,7 +1,7 @@
-"""Asks and answers in this thread: the call is made here unless somebody else is making it.
+"""Calls inline: the call is made in this thread unless another worker is making it.
 
-For look-ups inside a task body, for web requests, and for messages whose own task id is waited for.
-It never waits for a job that only waits for a worker, but runs that job itself: threads that wait for
+Used for look-ups inside a task body, for web requests, and for messages whose own task id a caller waits for.
+An inline call never waits for a job that waits for a worker; it runs that job itself. Threads that wait for
 each other's queued jobs would fill all slots and stand still.
 """
 
@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from secrets import token_hex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
-from askonce.errors import FingerprintMismatch, JobFailed, ResultTimeout, StoreUnavailable
+from askonce.decide import Policy, Refuse, Run, Serve, Wait, Why, admit
+from askonce.errors import FingerprintMismatch, ResultTimeout
+from askonce.events import ignore
 from askonce.execution import Computed, Deferred, Delivery, Failed, Reused, Skipped
-from askonce.record import Result, to_result
-from askonce.store import Admission, Start
+from askonce.freshness import lets_stale_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from askonce.execute import Executor
-    from askonce.key import Identity
-    from askonce.record import Snapshot
+    from askonce.answer import Result
+    from askonce.decide import Decision
+    from askonce.execution import Execution
+    from askonce.job import Job, Key
+    from askonce.runner import Runner
     from askonce.spec import JobSpec
-    from askonce.store_down.calls import LocalCalls
 
 #: Seconds between looks at a running job while no wake-up comes.
 POLL = 1.0
@@ -32,22 +33,13 @@ POLL = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Asks through *executor*, in the asker's thread; through *local* while its store is down."""
+    """Calls jobs through *runner*, in the caller's own thread."""
 
-    executor: Executor
-    local: LocalCalls
+    runner: Runner
     clock: Callable[[], float] = time.monotonic
 
-    def call(
-        self,
-        spec: JobSpec,
-        identity: Identity,
-        body: Callable[[], object],
-        *,
-        timeout: float,
-        job: str | None = None,
-    ) -> Result:
-        """Return the answer to *identity*, from the store, from a running job or from *body*.
+    def call(self, spec: JobSpec, job: Job, body: Callable[[], object], *, timeout: float) -> Result:
+        """Return the answer to *job*, from the store, from a running job or from *body*.
 
         A stale answer is served when the call fails or rests after failures. *timeout* in seconds
         bounds the waiting, not *body* itself.
@@ -55,91 +47,80 @@ class Caller:
         Raises:
             JobFailed: there is no answer.
             FingerprintMismatch: the key belongs to another payload.
-            ResultTimeout: somebody else's run took longer.
-            StoreUnavailable: the store did not answer, and the spec or the budget forbids a call without it.
+            AnswerUnreadable: the kept answer is in a codec that is not installed here.
+            ResultTimeout: another worker's run took longer.
+            StoreUnavailable: the store is down, and the task or the budget forbids the call.
         """
-        delivery = Delivery.of(spec, identity, job or token_hex(16))
-        try:
-            answer = self._ask(delivery, body, timeout)
-        except StoreUnavailable as down:
-            return _result_of(self.local.instead(delivery, body, down))
-        self.local.keep(delivery, answer)
-        return answer
-
-    def _ask(self, delivery: Delivery, body: Callable[[], object], timeout: float) -> Result:
-        key, claim = delivery.key, delivery.to_claim()
-        give_up_at = self.clock() + timeout
-        while True:
-            reply = self.executor.store.admit(claim)
-            record = reply.record
-            match reply.outcome:
-                case Admission.HIT if record.value:
-                    return to_result(key, record.job, record.value, "cache")
-                case Admission.NEGATIVE | Admission.BACKOFF:
-                    return _stale_or_raise(key, record)
-                case Admission.CONFLICT:
-                    raise FingerprintMismatch(key=key)
-            answer = self._run_or_wait(replace(delivery, job=record.job), record, body, give_up_at)
-            if answer is not None:
-                return answer
-            if self.clock() >= give_up_at:
-                raise ResultTimeout(key=key, state=record.status.value, waited_seconds=timeout)
-
-    def _run_or_wait(
-        self, delivery: Delivery, record: Snapshot, body: Callable[[], object], give_up_at: float
-    ) -> Result | None:
-        key = delivery.key
-        if record.flight == "running":
-            self._wait(key, min(POLL, give_up_at - self.clock()))
-            return None
-        if record.flight == "queued" and record.wait > 0:
-            # The job rests after a failure; a stale answer need not.
-            if record.value is not None:
-                return to_result(key, record.job, record.value, "stale")
-            self._wait(key, min(record.wait, give_up_at - self.clock()))
-            return None
-        return self._run(delivery, record, body)
-
-    def _run(self, delivery: Delivery, record: Snapshot, body: Callable[[], object]) -> Result | None:
-        # A failed call is tried again by this loop, so nobody else need look after it meanwhile.
-        executor = replace(self.executor, on_deferred=lambda _key, _after: None)
-        executed = executor.execute(delivery, body)
+        delivery = Delivery(spec=spec, job=job)
+        executed = self.runner.on_store(delivery, body, lambda: self._call(delivery, body, timeout))
         match executed:
-            case Failed(kind="transient" | "quarantined") if record.value is not None:
-                return to_result(delivery.key, executed.job, record.value, "stale")
-            case Skipped(outcome=Start.CONFLICT):
-                raise FingerprintMismatch(key=delivery.key)
+            case Computed(result=result) | Reused(result=result):
+                return result
+            case Failed():
+                raise executed.to_error()
+            case Skipped() | Deferred():
+                raise AssertionError("an inline call goes on until its job has ended")
+        assert_never(executed)
+
+    def _call(self, delivery: Delivery, body: Callable[[], object], timeout: float) -> Execution:
+        key, job_id, executor = delivery.job.key, delivery.job.id, self.runner.executor
+        claim, listen, give_up_at = delivery.claim(), executor.listen, self.clock() + timeout
+        while True:
+            decision = admit(executor.store.admit, claim, Policy.RUN, listen)
+            listen = ignore  # the first decision of a call is its event
+            if (answer := _answer_of(decision, key)) is not None:
+                return Reused(key=key, job=job_id, result=answer)
+            match decision:
+                case Run():
+                    executed = self._run(delivery, decision, body)
+                    if executed is not None:
+                        return executed
+                case Wait(rest=rest):
+                    self._wait(key, min(rest or POLL, give_up_at - self.clock()))
+            if self.clock() >= give_up_at:
+                state = executor.store.read([key])[0].status.value
+                raise ResultTimeout(key=key, state=state, waited_seconds=timeout)
+
+    def _run(self, delivery: Delivery, decision: Run, body: Callable[[], object]) -> Execution | None:
+        """Run the job here; None when the call should look at the record again."""
+        # A failed call is made again by this call's own loop: the reaper need not look sooner.
+        executor = replace(self.runner.executor, on_deferred=lambda _key, _after: None)
+        executed = executor.execute(replace(delivery, job=delivery.job.under(decision.job)), body)
+        match executed:
+            case Failed(kind=kind) if decision.stale is not None and lets_stale_through(kind):
+                return Reused(key=executed.key, job=executed.job, result=decision.stale)
+            case Skipped(because=Refuse(why=Why.CONFLICT)):
+                raise FingerprintMismatch(key=executed.key)
             case Skipped() | Deferred():
                 return None
-        return _result_of(executed)
+            case Computed() | Reused() | Failed():
+                return executed
+        assert_never(executed)
 
-    def _wait(self, key: str, seconds: float) -> None:
-        with self.executor.store.subscribe([key]) as subscription:
-            # It may have ended before the subscription began.
-            if self.executor.store.read([key])[0].flight != "idle":
+    def _wait(self, key: Key, seconds: float) -> None:
+        store = self.runner.executor.store
+        with store.subscribe([key]) as subscription:
+            # The job may have ended before the subscription began.
+            if store.read([key])[0].flight != "idle":
                 subscription.wait(max(0.0, seconds))
 
 
-def _result_of(executed: Computed | Reused | Failed) -> Result:
-    if isinstance(executed, Failed):
-        raise executed.to_error()
-    return executed.result
+def _answer_of(decision: Decision, key: Key) -> Result | None:
+    """Return the answer that is there; None where the call waits or runs.
 
-
-def _stale_or_raise(key: str, record: Snapshot) -> Result:
-    # A permanent failure says that the old answer is wrong too; the other kinds only that none came.
-    permanent = record.failure is not None and record.failure.kind == "permanent"
-    if record.value is not None and not permanent:
-        return to_result(key, record.job, record.value, "stale")
-    raise _failed(key, record)
-
-
-def _failed(key: str, record: Snapshot) -> JobFailed:
-    failure = record.failure
-    return JobFailed(
-        key=key,
-        job=record.job,
-        kind=failure.kind if failure else "transient",
-        reason=failure.reason if failure else "backoff",
-        attempts=record.attempts,
-    )
+    Raises:
+        JobError: no answer may be served, and no call may be made.
+    """
+    match decision:
+        case Serve(result=result):
+            return result
+        case Refuse(stale=stale):
+            if stale is None:
+                raise decision.to_error(key)
+            return stale
+        case Wait(stale=stale, rest=rest):
+            # The job rests after a failure: its last good answer need not.
+            return stale if rest > 0 else None
+        case Run():
+            return None
+    assert_never(decision)

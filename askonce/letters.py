@@ -1,7 +1,7 @@
-"""What was given up: jobs in quarantine, and messages that are no job. For a person to look at and decide.
+"""The port to dead letters: jobs whose attempts are spent, and messages that no worker can use.
 
-A job in quarantine leaves it only by being admitted anew, by being forgotten, or after a week. A message that
-no worker could use is a *letter*: kept as it was, within bounds, so that it can be sent again.
+A quarantined job leaves the list when it is admitted again, when it is discarded, or after a week. A dead
+message is kept as it was, within bounds, so that an operator can send it again.
 """
 
 from __future__ import annotations
@@ -9,53 +9,49 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from askonce.store import Store
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: So many letters are kept, the newest; older ones make room.
-LETTERS_KEPT = 1000
-#: Seconds for which letters are kept after the newest one came.
-LETTERS_KEPT_FOR = 604_800.0
-#: Bytes of a message that are kept; a longer one is cut, and can not be sent again.
+    from askonce.job import Job, Key
+
+#: So many dead messages are kept, the newest; older ones make room.
+MESSAGES_KEPT = 1000
+#: Seconds for which dead messages are kept after the newest one came.
+MESSAGES_KEPT_FOR = 604_800.0
+#: Bytes of a message that are kept; a longer one is cut, and cannot be sent again.
 BODY_KEPT = 256 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quarantined:
-    """A job whose attempts are spent. Times in seconds since 1970, by the store's clock."""
+class DeadJob:
+    """A quarantined job. Times in seconds since 1970, by the store's clock."""
 
-    key: str
-    job: str
-    task: str
-    #: See askonce.key.split_edition; empty where the record does not know it.
-    edition: str
+    #: Its payload is empty where it was not requested.
+    job: Job
     reason: str
     attempts: int
     #: One word for each attempt that failed or was lost, the last eight, and what ended the job.
     history: tuple[str, ...]
     since: float
     until: float
-    #: The canonical payload, where it was asked for.
-    payload: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class DeadMessage:
     """A message that no worker could use, as it was in the queue."""
 
     #: A short stable word: ``undecodable``, ``unknown_task``, ``invalid_task``,
     #: ``invalid_payload``, ``identity_mismatch``, ``garbage``.
     reason: str
     task: str = ""
+    #: The message's own id.
     job: str = ""
-    #: Where it was taken from.
+    #: The queue that it was taken from.
     queue: str = ""
-    #: JSON object of what it is besides its body: headers, content type and encoding.
+    #: JSON object of its headers, content type and encoding.
     about: bytes = b"{}"
     body: bytes = b""
-    #: Its bytes before it was cut.
+    #: Bytes of its body before it was cut.
     size: int = 0
     #: Given by the store: when it was kept, in milliseconds since 1970, and a number.
     id: str = ""
@@ -66,20 +62,20 @@ class Letter:
         return len(self.body) == self.size
 
 
-class DeadStore(Store, Protocol):
-    """A store that shows what was given up. All raise StoreUnavailable as the verbs do."""
+class Letters(Protocol):
+    """The dead letters of one store. All raise StoreUnavailable as the verbs do."""
 
-    def dead(self) -> list[tuple[str, float]]:
-        """Return (key, kept until) of every job in quarantine, the oldest first; one round trip."""
+    def dead_jobs(self) -> list[tuple[Key, float]]:
+        """Return (key, kept until) of every quarantined job, the oldest first; one round trip."""
 
-    def show(self, keys: Sequence[str], *, payload: bool = False) -> list[Quarantined | None]:
-        """Show jobs in quarantine; None for a key that is not. One round trip."""
+    def show(self, keys: Sequence[Key], *, payload: bool = False) -> list[DeadJob | None]:
+        """Return quarantined jobs; None for a key that is not. One round trip."""
 
-    def keep_letter(self, letter: Letter) -> None:
-        """Keep *letter*, cut to BODY_KEPT."""
+    def keep(self, message: DeadMessage) -> None:
+        """Keep *message*, cut to BODY_KEPT."""
 
-    def letters(self) -> list[Letter]:
-        """Return every letter, the oldest first."""
+    def dead_messages(self) -> list[DeadMessage]:
+        """Return every dead message, the oldest first."""
 
-    def drop_letters(self, ids: Sequence[str]) -> int:
-        """Forget letters; return how many were there."""
+    def drop(self, ids: Sequence[str]) -> int:
+        """Forget dead messages; return how many were there."""

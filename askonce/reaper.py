@@ -1,8 +1,8 @@
-"""Sends again what nobody holds any more: expired leases, lost messages, failed calls that may retry.
+"""Sends the messages of lost jobs again: expired leases, lost messages, failed calls that may retry.
 
-Every worker process group runs one. It walks over all buckets once in every interval, a random slice
-at a time, so that many workers share the work without knowing of each other. Which job is lost is
-decided by the store; two reapers never get the same one.
+Every worker runs one. It looks at all buckets once in every interval, a random slice at a time, so that many
+workers share the work without knowing of each other. The store decides which job is lost; two reapers never
+get the same one.
 """
 
 from __future__ import annotations
@@ -10,25 +10,27 @@ from __future__ import annotations
 import heapq
 import random
 import time
-from threading import Condition, Thread
+from threading import Condition
 from typing import TYPE_CHECKING
 
+from askonce.background import is_alive, start_thread
 from askonce.errors import SendFailed
-from askonce.events import Event, Listener, ignore
-from askonce.store import BUCKETS
+from askonce.events import EventType, Listener, emit, ignore
+from askonce.record import BUCKETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from threading import Thread
 
     from askonce.store import Lost, Store
 
 #: Seconds in which every bucket is looked at once.
 INTERVAL = 5.0
 SLICES = 5
-#: Seconds that a look comes later than asked for: the store's clock is not ours.
+#: Seconds that a look comes later than requested: the store's clock is not ours.
 SLACK = 0.05
-#: Seconds without a sweep after the store was away: processes store first what they were paid for meanwhile,
-#: else the jobs whose leases ended would be made again.
+#: Seconds without a sweep after the store was down: first, processes store the answers that were paid for
+#: meanwhile. Otherwise the jobs whose leases ended would be called again.
 RECOVERY = 3.0
 #: Jobs per bucket and look: a storm is spread over several.
 LIMIT = 100
@@ -46,7 +48,7 @@ class Reaper:
         listen: Listener = ignore,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Look at every bucket of *store* once in *interval* seconds and *send* what was lost."""
+        """Look at every bucket of *store* once in *interval* seconds and *send* the lost jobs."""
         self._store, self._send, self._listen, self._clock = store, send, listen, clock
         self._interval = interval
         self._due: list[tuple[float, int]] = []
@@ -78,24 +80,24 @@ class Reaper:
             self._changed.notify()
 
     def sweep(self, buckets: Sequence[int]) -> int:
-        """Send again what was lost in *buckets*; return how many."""
+        """Send the lost jobs of *buckets* again; return how many."""
         lost = self._store.reap(buckets, LIMIT)
-        for job in lost:
-            # One that the broker does not take must not hold up the others: its own deadline goes on.
+        for each in lost:
+            # A job that the broker does not accept must not hold up the others: its own deadline goes on.
             try:
-                self._send(job)
+                self._send(each)
             except SendFailed:
-                name = "job.send_failed"
+                kind = EventType.JOB_SEND_FAILED
             else:
-                name = "job.resent"
-            data = {"resends": job.resent}
-            self._listen(Event(name=name, task=job.task, key=job.key, job=job.job, data=data))
+                kind = EventType.JOB_RESENT
+            emit(self._listen, kind, each.job, resends=each.resent)
         return len(lost)
 
     def _run_thread(self) -> None:
-        if self._thread is None:
-            self._thread = Thread(target=self._run, name="askonce-reaper", daemon=True)
-            self._thread.start()
+        if not is_alive(self._thread):
+            if self._thread is not None:
+                emit(self._listen, EventType.THREAD_RESTARTED, thread="askonce-reaper", reason="ended")
+            self._thread = start_thread("askonce-reaper", self._run, self._listen)
 
     def _run(self) -> None:
         next_slice = self._clock()
@@ -107,20 +109,20 @@ class Reaper:
                 self.sweep(buckets)
             except Exception as error:  # noqa: BLE001  # the thread must outlive any fault
                 # The jobs stay in the index with a later deadline: a later sweep finds them.
-                self._listen(Event(name="reaper.failed", data={"reason": type(error).__name__}))
+                emit(self._listen, EventType.REAPER_FAILED, reason=type(error).__name__)
                 self._wait_for_store()
 
     def _wait_for_store(self) -> None:
         while self._pause(self._interval / SLICES):
             try:
                 self._store.reap([0], 0)
-            except Exception:  # noqa: BLE001, S112  # the sweep before told of it
+            except Exception:  # noqa: BLE001, S112  # the sweep before reported it
                 continue
             self._pause(RECOVERY)
             return
 
     def _pause(self, seconds: float) -> bool:
-        """Do nothing for a while; tell whether to go on."""
+        """Do nothing for a while; return whether to go on."""
         with self._changed:
             return not self._changed.wait_for(lambda: self._stopped, seconds)
 

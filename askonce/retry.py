@@ -1,4 +1,4 @@
-"""Decides what a failed call means for its job: the only place that retries."""
+"""Decides when a failed call is made again: the only place that retries."""
 
 from __future__ import annotations
 
@@ -12,26 +12,30 @@ if TYPE_CHECKING:
 
     from askonce.spec import JobSpec, RetryPolicy
 
-#: How long waiters can still learn why a job ended, where the failure itself is not kept.
-TOLD_FOR = 120.0
+#: Seconds for which waiters can read why a job ended, where the failure answers no later caller.
+REASON_KEPT_FOR = 120.0
 
 
-def decide(spec: JobSpec, error: CallFailed, attempt: int, draw: Callable[[float, float], float]) -> Failing:
-    """Turn *error* of attempt number *attempt* into what the record should say.
+def failing(spec: JobSpec, error: CallFailed, attempt: int, draw: Callable[[float, float], float]) -> Failing:
+    """Return what the record keeps of *error* in attempt number *attempt*.
 
-    *draw* picks a number between its two arguments. Whether attempts are left is the record's to say.
+    *draw* picks a number between its two arguments. The record itself knows whether attempts are left.
     """
     match error.kind:
         case "permanent":
             return Failing(kind="permanent", reason=error.reason, keep=spec.failure_ttl)
         case "configuration":
-            return Failing(kind="configuration", reason=error.reason, keep=TOLD_FOR)
+            return Failing(kind="configuration", reason=error.reason, keep=REASON_KEPT_FOR)
         case _:
             wish = error.retry_after if isinstance(error, Transient) else None
             after = rest(spec.retry, attempt, draw) if wish is None else min(wish, spec.retry.cap)
             quarantine = spec.retry.on_give_up == "quarantine"
             return Failing(
-                kind="transient", reason=error.reason, after=after, keep=TOLD_FOR, quarantine=quarantine
+                kind="transient",
+                reason=error.reason,
+                after=after,
+                keep=REASON_KEPT_FOR,
+                quarantine=quarantine,
             )
 
 

@@ -1,7 +1,7 @@
 """The port to where records live: ten verbs, each one atomic and one round trip.
 
-Every verb judges time by the store's own clock and may be replayed with the same job or owner token:
-the second call answers like the first and changes nothing. Callers send durations, never times.
+Every verb judges time by the store's own clock. It may be replayed with the same job or owner token: the
+second call returns what the first one returned and changes nothing. Callers send durations, never times.
 """
 
 from __future__ import annotations
@@ -10,19 +10,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 
-from askonce.key import edition_of
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
+    from askonce.answer import Encoded, Ttl
+    from askonce.checks import Finding
+    from askonce.job import Job, Key, Owner
+    from askonce.letters import Letters
     from askonce.record import Snapshot
     from askonce.spec import JobSpec
-
-#: Records are spread over this many buckets; a bucket is one hash tag, so one slot of a cluster.
-BUCKETS = 256
-#: A message that was sent again this often without a start is undeliverable.
-MAX_RESENDS = 5
 
 
 class Admission(Enum):
@@ -52,14 +49,14 @@ class Start(Enum):
 
 
 class Write(Enum):
-    """What became of a write by a lease's owner."""
+    """The result of a write by a lease's owner."""
 
     OK = "ok"
-    #: Another owner, or nobody, holds the key now; nothing was changed.
+    #: The key has another owner now, or none; nothing was changed.
     FENCED = "fenced"
-    #: The record is gone; nothing was stored, lest an old answer follow a newer one.
+    #: The record is gone; nothing was stored, or an old answer could follow a newer one.
     ABSENT = "absent"
-    #: The store did not answer while the lease lasted; said by the executor, never by a store.
+    #: The store did not answer while the lease lasted; only the executor returns this.
     UNAVAILABLE = "unavailable"
 
 
@@ -67,94 +64,58 @@ OutcomeT = TypeVar("OutcomeT", Admission, Start, Write)
 
 
 class Reply(NamedTuple, Generic[OutcomeT]):
-    """A verb's decision, and the record as it was left."""
+    """A verb's outcome, and the record as the verb left it."""
 
     outcome: OutcomeT
     record: Snapshot
-
-
-class Claim(NamedTuple):
-    """What a producer brings to ``admit``. Times in seconds."""
-
-    key: str
-    job: str
-    fingerprint: str
-    task: str
-    #: The canonical payload, kept until the job is done: the record is the outbox.
-    payload: bytes
-    queue_deadline: float
-    max_attempts: int
-    on_mismatch: Literal["replace", "conflict"] = "replace"
-    force: bool = False
-    max_age: float | None = None
-    #: Which version of the task asks, and for which tenant: see askonce.key.
-    edition: str = "1"
-
-    @classmethod
-    def of(
-        cls, spec: JobSpec, key: str, job: str, fingerprint: str, payload: bytes, tenant: str = ""
-    ) -> Self:
-        """Claim *key* for *job* on the terms of *spec*."""
-        terms = spec.queue_deadline, spec.retry.max_attempts, spec.on_mismatch
-        edition = edition_of(spec.version, tenant)
-        return cls(key, job, fingerprint, spec.name, payload, *terms, edition=edition)
+    #: The store sent the job's message in the same step.
+    sent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
-    """A job that nobody holds any more, to be sent again."""
+class Terms:
+    """On what conditions a job is admitted. Times in seconds."""
 
-    key: str
-    job: str
-    fingerprint: str
-    task: str
-    payload: bytes
+    queue_deadline: float
+    max_attempts: int
+    on_mismatch: Literal["replace", "conflict"] = "replace"
+    #: Admit a new job although an answer is fresh or a failure is kept.
+    force: bool = False
+    #: Admit a new job when the answer is older.
+    max_age: float | None = None
+
+    @classmethod
+    def of(cls, spec: JobSpec, *, force: bool = False, max_age: float | None = None) -> Self:
+        """Return the terms of *spec*."""
+        return cls(
+            queue_deadline=spec.queue_deadline,
+            max_attempts=spec.retry.max_attempts,
+            on_mismatch=spec.on_mismatch,
+            force=force,
+            max_age=max_age,
+        )
+
+
+class Claim(NamedTuple):
+    """What a caller brings to ``admit``. The record keeps the job's payload until the job ends."""
+
+    job: Job
+    terms: Terms
+
+
+class Lease(NamedTuple):
+    """One owner's timed right to run the job of a key."""
+
+    key: Key
+    owner: Owner
+    seconds: float
+
+
+class Lost(NamedTuple):
+    """A job that no worker holds any more; its message must be sent again."""
+
+    job: Job
     resent: int
-    edition: str = "1"
-
-
-class Subscription(Protocol):
-    """Wake-ups for finished jobs. A wake-up may be missed: a poll is the truth."""
-
-    def wait(self, timeout: float) -> frozenset[str]:
-        """Return the keys heard of within *timeout* seconds, possibly none."""
-
-
-class Store(Protocol):
-    """The ten verbs. All raise StoreUnavailable when the store does not answer in time."""
-
-    def read(self, keys: Sequence[str]) -> list[Snapshot]:
-        """Look at records; changes nothing. One round trip for all *keys*, each read atomically."""
-
-    def admit(self, claim: Claim) -> Reply[Admission]:
-        """Give the right to send a message to the first who asks; everyone else learns of that job."""
-
-    def start(self, key: str, job: str, owner: str, fingerprint: str, lease: float) -> Reply[Start]:
-        """Lease the key to *owner* for *lease* seconds, if *job* is the one admitted."""
-
-    def renew(self, leases: Sequence[tuple[str, str, float]]) -> list[Write]:
-        """Prolong leases, each (key, owner, seconds); one round trip for all, each atomic."""
-
-    def checkpoint(self, key: str, owner: str, reference: str) -> Write:
-        """Keep the provider's reference of a call under way, for whoever takes the job over."""
-
-    def complete(self, key: str, owner: str, data: bytes, meta: bytes, soft: float, hard: float) -> Write:
-        """Publish an answer, fresh for *soft* and kept for *hard* seconds, and end the flight."""
-
-    def fail(self, key: str, owner: str, failure: Failing) -> Reply[Write]:
-        """Record why there is no answer; the failure's kind decides whether the job goes on."""
-
-    def release(self, key: str, owner: str) -> Write:
-        """Give a lease back before the call began; uses no attempt."""
-
-    def invalidate(self, key: str) -> Write:
-        """Forget answer, failure and flight; a run under way is fenced."""
-
-    def reap(self, buckets: Sequence[int], limit: int) -> list[Lost]:
-        """Collect at most *limit* jobs per bucket whose time ran out; one round trip for all."""
-
-    def subscribe(self, keys: Sequence[str]) -> AbstractContextManager[Subscription]:
-        """Hear when a flight of one of *keys* ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +123,8 @@ class Failing:
     """What a worker brings to ``fail``. Times in seconds.
 
     ``transient`` rests for *after* and is queued again until the attempts are spent; then it is
-    ``quarantined`` for *keep*, or rests idle for *after* when *quarantine* is off. ``permanent``
-    answers for *keep*. ``configuration`` and ``fallback`` reach this job's waiters for *keep* and
-    answer for nobody else.
+    ``quarantined``, or rests idle for *after* when *quarantine* is off. ``permanent`` answers for *keep*.
+    ``configuration`` and ``fallback`` reach this job's waiters for *keep* and answer no other caller.
     """
 
     kind: Literal["transient", "permanent", "configuration", "fallback"]
@@ -172,5 +132,69 @@ class Failing:
     after: float = 0.0
     keep: float = 120.0
     quarantine: bool = True
-    data: bytes = b""
-    meta: bytes = b""
+    #: What the waiters of a ``fallback`` get.
+    fallback: Encoded | None = None
+
+
+class Subscription(Protocol):
+    """Wake-ups for finished jobs. A wake-up may be missed: only the record is certain."""
+
+    def wait(self, timeout: float) -> frozenset[Key]:
+        """Return the keys whose wake-up came within *timeout* seconds, possibly none."""
+
+
+class Address(NamedTuple):
+    """One database of one server."""
+
+    #: A host, or the path of a unix socket, which has port 0.
+    host: str
+    port: int
+    database: str
+
+
+class Store(Protocol):
+    """The ten verbs. All raise StoreUnavailable when the store does not answer in time."""
+
+    @property
+    def letters(self) -> Letters:
+        """The dead letters on this store."""
+
+    @property
+    def address(self) -> Address | None:
+        """Where the records are; None where that is not one server at a fixed place."""
+
+    def read(self, keys: Sequence[Key]) -> list[Snapshot]:
+        """Look at records; changes nothing. One round trip for all *keys*, each read atomically."""
+
+    def admit(self, claim: Claim) -> Reply[Admission]:
+        """Give the first caller the right to send a message; give every other caller that job."""
+
+    def start(self, job: Job, lease: Lease) -> Reply[Start]:
+        """Grant *lease* if *job* is the one admitted."""
+
+    def renew(self, leases: Sequence[Lease]) -> list[Write]:
+        """Prolong leases; one round trip for all, each atomic."""
+
+    def checkpoint(self, lease: Lease, reference: str) -> Write:
+        """Keep the provider's reference of a call under way, for the next worker of the job."""
+
+    def complete(self, lease: Lease, answer: Encoded, ttl: Ttl) -> Write:
+        """Publish *answer* and end the flight."""
+
+    def fail(self, lease: Lease, failure: Failing) -> Reply[Write]:
+        """Record why there is no answer; the failure's kind decides whether the job goes on."""
+
+    def release(self, lease: Lease) -> Write:
+        """Give a lease back before the call began; uses no attempt."""
+
+    def invalidate(self, key: Key) -> Write:
+        """Forget answer, failure and flight; a run under way is fenced."""
+
+    def reap(self, buckets: Sequence[int], limit: int) -> list[Lost]:
+        """Collect at most *limit* jobs per bucket whose time ran out; one round trip for all."""
+
+    def subscribe(self, keys: Sequence[Key]) -> AbstractContextManager[Subscription]:
+        """Wake up when a flight of one of *keys* ends."""
+
+    def check(self) -> list[Finding]:
+        """Look at what the store stands on; an unreachable server is a finding."""

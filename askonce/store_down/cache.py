@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from askonce.record import StoredValue
+    from askonce.answer import StoredValue
+    from askonce.job import Fingerprint, JobId, Key
 
 MAX_BYTES = 100_000_000
-#: Seconds; shorter than most answers are fresh, for nobody can take one back from here.
+#: Seconds; shorter than most answers are fresh, because an answer in here cannot be invalidated.
 TTL = 300.0
-#: What an entry takes beside its bytes: key, fingerprint and their places.
+#: Bytes of an entry beside its answer: key, fingerprint and their places.
 OVERHEAD = 600
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    fingerprint: str
-    job: str
+    fingerprint: Fingerprint
+    job: JobId
     value: StoredValue
     put_at: float
     ends_at: float
@@ -34,9 +35,9 @@ class _Entry:
 
 
 class LocalCache:
-    """Encoded answers by key, the least recently used go first; safe for threads.
+    """Encoded answers by key; the least recently used ones make room. Safe for threads.
 
-    Bytes, not objects: whoever gets an answer may change it without changing the next one's.
+    It keeps bytes, not objects: a caller may change its answer without changing the next caller's.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class LocalCache:
         """Keep at most *max_bytes*, each answer at most *ttl* seconds."""
         self.ttl = ttl
         self._max_bytes, self._clock = max_bytes, clock
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
         self._lock = Lock()
         self.bytes = 0
 
-    def put(self, key: str, fingerprint: str, job: str, value: StoredValue, fresh_for: float) -> None:
-        """Keep *value* while it is fresh, as long as nothing newer needs the room."""
+    def put(
+        self, key: Key, fingerprint: Fingerprint, job: JobId, value: StoredValue, fresh_for: float
+    ) -> None:
+        """Keep *value* while it is fresh, until a newer answer needs the room."""
         now = self._clock()
         entry = _Entry(fingerprint, job, value, now, now + min(self.ttl, fresh_for))
         with self._lock:
@@ -66,8 +69,8 @@ class LocalCache:
             while self.bytes > self._max_bytes:
                 self._drop(next(iter(self._entries)))
 
-    def get(self, key: str, fingerprint: str) -> tuple[str, StoredValue, float] | None:
-        """Return the job, the answer and its seconds in here; None for another payload's."""
+    def get(self, key: Key, fingerprint: Fingerprint) -> tuple[JobId, StoredValue, float] | None:
+        """Return the job, the answer and its seconds in here; None for the answer of another payload."""
         with self._lock:
             entry, now = self._entries.get(key), self._clock()
             if entry is None or entry.fingerprint != fingerprint:
@@ -78,7 +81,7 @@ class LocalCache:
             self._entries.move_to_end(key)
             return entry.job, entry.value, now - entry.put_at
 
-    def _drop(self, key: str) -> None:
+    def _drop(self, key: Key) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self.bytes -= entry.size

@@ -1,8 +1,8 @@
-"""What one process does while the store is down: answers from its own memory, and calls on its own account.
+"""Answers from this process's memory, and makes calls without the store, while the store is down.
 
-Only where the spec says ``on_store_down="local"`` is a call made without the store's word: at most once at a
-time for each key here, within a budget, and again only when the kept answer is too old. Other processes
-know nothing of it, so every such answer says that it is ``degraded``.
+Only tasks with ``on_store_down="local"`` make such calls: for each key one at a time in this process, within
+a budget, and again only when the kept answer is too old. Other processes know nothing of them, so every such
+answer is marked ``degraded``.
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ import time
 from concurrent.futures import Future
 from dataclasses import replace
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
-from askonce.attempt import Attempt, run
+from askonce.answer import Encoded, Meta, StoredValue, Ttl, to_result
+from askonce.attempt import Attempt
+from askonce.decide import Refuse, Run, Serve, run_without_store
 from askonce.errors import CallFailed, StoreUnavailable
-from askonce.events import Event
+from askonce.events import EventType, emit
 from askonce.execute import SHORTEST
-from askonce.execution import Computed, Execution, Failed, Reused
-from askonce.record import Meta, Result, StoredValue, to_result
+from askonce.execution import Computed, Failed, Reused
 from askonce.store import Write
 from askonce.store_down.spill import Unstored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from askonce.execute import Executor
+    from askonce.answer import Result
+    from askonce.execute import Executor, Made
     from askonce.execution import Delivery
-    from askonce.record import Answer
+    from askonce.job import Fingerprint, Key, Owner
     from askonce.store_down.cache import LocalCache
 
 #: Calls without the store in each of the cache's times to live; about a call a second for 5 minutes.
@@ -35,7 +37,7 @@ BUDGET = 300
 
 
 class LocalCalls:
-    """Runs deliveries on an executor; while its store is down, as their specs say."""
+    """Runs deliveries without the store, as their specs allow."""
 
     def __init__(
         self,
@@ -49,40 +51,25 @@ class LocalCalls:
         self._executor, self._cache = executor, cache
         self._budget, self._clock = budget, clock
         self._spent, self._spent_since = 0, clock()
-        self._flights: dict[tuple[str, str], Future[Computed | Failed]] = {}
+        self._flights: dict[tuple[Key, Fingerprint], Future[Computed | Failed]] = {}
         self._lock = Lock()
 
-    def execute(self, delivery: Delivery, body: Callable[[], object]) -> Execution:
-        """Run *delivery* on the store, or without it.
-
-        Raises:
-            StoreUnavailable: the store is down and the spec, or the budget, forbids the call.
-        """
-        try:
-            executed = self._executor.execute(delivery, body)
-        except StoreUnavailable as down:
-            return self.instead(delivery, body, down)
-        if isinstance(executed, Computed | Reused):
-            self.keep(delivery, executed.result)
-        return executed
-
     def keep(self, delivery: Delivery, result: Result) -> None:
-        """Keep a fresh *result* that may be needed: the spec says so, or the store does not have it."""
-        spec = delivery.spec
+        """Keep a fresh *result* that may be needed: the spec allows it, or the store does not have it."""
+        job, spec = delivery.job, delivery.spec
         if (spec.on_store_down != "local" and not result.degraded) or result.source not in ("call", "cache"):
             return
-        meta = Meta(cost_usd=result.cost_usd, usage=result.usage, attempts=result.attempts)
         value = StoredValue(
             data=self._executor.codec.encode(result.value, spec.max_value_bytes),
-            meta=meta,
+            meta=Meta(attempts=result.attempts, spend=result.spend),
             fence=result.fence,
             stored_at=result.stored_at,
             age=result.age,
             fresh=True,
         )
-        self._cache.put(delivery.key, delivery.fingerprint, result.job, value, spec.soft_ttl - result.age)
+        self._cache.put(job.key, job.fingerprint, result.job, value, spec.soft_ttl - result.age)
 
-    def instead(
+    def run(
         self, delivery: Delivery, body: Callable[[], object], down: StoreUnavailable
     ) -> Computed | Reused | Failed:
         """Answer *delivery* without the store, which is *down*.
@@ -90,35 +77,38 @@ class LocalCalls:
         Raises:
             StoreUnavailable: there is no answer here, and the call may not be made or failed for now.
         """
-        kept = self._cache.get(delivery.key, delivery.fingerprint)
-        if kept is not None:
-            job, value, seconds = kept
-            result = replace(to_result(delivery.key, job, value, "cache"), degraded=True)
-            self._tell(delivery, "cache")
-            return Reused(
-                key=delivery.key, job=delivery.job, result=replace(result, age=result.age + seconds)
-            )
-        if delivery.spec.on_store_down != "local":
-            raise down
-        return self._call_once(delivery, body, down)
+        job = delivery.job
+        decision = run_without_store(delivery.spec, self._kept(delivery), job, down)
+        match decision:
+            case Serve(result=result):
+                self._report(delivery, "cache")
+                return Reused(key=job.key, job=job.id, result=result)
+            case Run():
+                return self._call_once(delivery, body, down)
+            case Refuse():
+                raise decision.to_error(job.key)
+        assert_never(decision)
+
+    def _kept(self, delivery: Delivery) -> Result | None:
+        job = delivery.job
+        kept = self._cache.get(job.key, job.fingerprint)
+        if kept is None:
+            return None
+        job_id, value, seconds = kept
+        result = to_result(job.key, job_id, value, "cache")
+        return replace(result, age=result.age + seconds, degraded=True)
 
     def _call_once(
         self, delivery: Delivery, body: Callable[[], object], down: StoreUnavailable
     ) -> Computed | Failed:
         """Make the call, or wait for the same call of another thread."""
-        identity = delivery.key, delivery.fingerprint
+        identity = delivery.job.key, delivery.job.fingerprint
         with self._lock:
             flight = self._flights.get(identity)
             mine = Future[Computed | Failed]()
             self._flights.setdefault(identity, mine)
         if flight is not None:
-            try:
-                shared = flight.result(delivery.spec.lease)
-            except TimeoutError:
-                raise down from None
-            if isinstance(shared, Computed):
-                self._tell(delivery, "shared")
-            return shared
+            return self._share(delivery, flight, down)
         try:
             mine.set_result(self._call(delivery, body, down))
         except BaseException as error:
@@ -129,35 +119,34 @@ class LocalCalls:
                 del self._flights[identity]
         return mine.result()
 
+    def _share(
+        self, delivery: Delivery, flight: Future[Computed | Failed], down: StoreUnavailable
+    ) -> Computed | Failed:
+        try:
+            shared = flight.result(delivery.spec.lease)
+        except TimeoutError:
+            raise down from None
+        if isinstance(shared, Computed):
+            self._report(delivery, "shared")
+        return shared
+
     def _call(
         self, delivery: Delivery, body: Callable[[], object], down: StoreUnavailable
     ) -> Computed | Failed:
         self._spend(down)
-        # No fence: a downstream store that asks for one refuses what was made without the record.
-        attempt = Attempt(
-            key=delivery.key,
-            job=delivery.job,
-            number=1,
-            fence=0,
-            stale=None,
-            reference="",
-            checkpoint=lambda _reference: None,
-        )
+        job = delivery.job
         try:
-            answer = run(body, attempt)
-            data = self._executor.encode(delivery.spec, answer)
+            made = self._executor.make(delivery, _attempt_without_record(delivery), body)
         except CallFailed as error:
             if error.kind == "transient":
                 raise StoreUnavailable(verb=down.verb, reason=error.reason) from error
-            return Failed(
-                key=delivery.key, job=delivery.job, kind=error.kind, reason=error.reason, attempts=1
-            )
-        self._tell(delivery, answer.source)
-        value = _stored(answer, data)
-        if answer.source == "call":
-            self._keep_for_later(delivery, value)
-        result = replace(to_result(delivery.key, delivery.job, value), degraded=True)
-        return Computed(key=delivery.key, job=delivery.job, result=result, stored=Write.UNAVAILABLE)
+            return Failed(key=job.key, job=job.id, kind=error.kind, reason=error.reason, attempts=1)
+        self._report(delivery, made.answer.source)
+        value = _stored(made)
+        if made.answer.source == "call":
+            self._keep_for_later(delivery, value, made.encoded)
+        result = replace(to_result(job.key, job.id, value), degraded=True)
+        return Computed(key=job.key, job=job.id, result=result, stored=Write.UNAVAILABLE)
 
     def _spend(self, down: StoreUnavailable) -> None:
         with self._lock:
@@ -168,39 +157,48 @@ class LocalCalls:
             if self._spent > self._budget:
                 raise StoreUnavailable(verb=down.verb, reason="calls_spent") from down
 
-    def _keep_for_later(self, delivery: Delivery, value: StoredValue) -> None:
-        self._cache.put(delivery.key, delivery.fingerprint, delivery.job, value, delivery.spec.soft_ttl)
-        # One token for all tries: each verb may have been executed although its reply did not come.
+    def _keep_for_later(self, delivery: Delivery, value: StoredValue, encoded: Encoded) -> None:
+        job = delivery.job
+        self._cache.put(job.key, job.fingerprint, job.id, value, delivery.spec.soft_ttl)
+        # One token for all tries: a verb may have been executed although its reply was lost.
         owner, made_at = self._executor.new_owner(), self._clock()
         unstored = Unstored(
-            task=delivery.spec.name,
-            key=delivery.key,
-            job=delivery.job,
-            size=len(value.data),
-            write=lambda: self._store(delivery, owner, value, made_at),
+            job=job,
+            size=len(encoded.data),
+            write=lambda: self._store(delivery, owner, encoded, made_at),
         )
         if not self._executor.spill.keep(unstored):
-            data = {"reason": "no_room"}
-            self._executor.listen(
-                Event(name="job.unkept", task=unstored.task, key=unstored.key, job=unstored.job, data=data)
-            )
+            emit(self._executor.listen, EventType.JOB_UNKEPT, job, reason="no_room")
 
-    def _store(self, delivery: Delivery, owner: str, value: StoredValue, made_at: float) -> Write:
-        """Store an answer for which nobody held a lease: fenced if somebody else has one, or has answered."""
-        store, spec, key = self._executor.store, delivery.spec, delivery.key
-        record = store.admit(delivery.to_claim()).record
-        store.start(key, record.job, owner, delivery.fingerprint, spec.lease)
+    def _store(self, delivery: Delivery, owner: Owner, encoded: Encoded, made_at: float) -> Write:
+        """Store an answer that was made without a lease: fenced if another run has one, or has answered."""
+        store, spec = self._executor.store, delivery.spec
+        admitted = store.admit(delivery.claim()).record
+        lease = delivery.lease(owner)
+        store.start(delivery.job.under(admitted.job), lease)
         age = self._clock() - made_at
-        times = max(SHORTEST, spec.soft_ttl - age), max(SHORTEST, spec.hard_ttl - age)
-        return store.complete(key, owner, value.data, value.meta.encode(), *times)
+        ttl = Ttl(max(SHORTEST, spec.soft_ttl - age), max(SHORTEST, spec.hard_ttl - age))
+        return store.complete(lease, encoded, ttl)
 
-    def _tell(self, delivery: Delivery, source: str) -> None:
-        data = {"policy": delivery.spec.on_store_down, "source": source}
-        self._executor.listen(
-            Event(name="job.degraded", task=delivery.spec.name, key=delivery.key, job=delivery.job, data=data)
-        )
+    def _report(self, delivery: Delivery, source: str) -> None:
+        policy = delivery.spec.on_store_down
+        emit(self._executor.listen, EventType.JOB_DEGRADED, delivery.job, policy=policy, source=source)
 
 
-def _stored(answer: Answer, data: bytes) -> StoredValue:
-    meta = Meta(source=answer.source, cost_usd=answer.cost_usd, usage=answer.usage)
+def _attempt_without_record(delivery: Delivery) -> Attempt:
+    return Attempt(
+        key=delivery.job.key,
+        job=delivery.job.id,
+        number=1,
+        # No fence: a downstream store that compares fences refuses what was made without the record.
+        fence=0,
+        stale=None,
+        reference="",
+        checkpoint=lambda _reference: None,
+    )
+
+
+def _stored(made: Made) -> StoredValue:
+    meta = Meta(source=made.answer.source, spend=made.answer.spend)
+    data = made.encoded.data
     return StoredValue(data=data, meta=meta, fence=0, stored_at=time.time(), age=0.0, fresh=True)

@@ -1,7 +1,7 @@
-"""Holds answers that were paid for and could not be stored, until the store is back.
+"""Holds paid answers that could not be stored, until the store is back.
 
-Each is written under the owner token of its own run, so an answer that somebody overtook meanwhile is
-fenced like any other. What does not fit stays with its worker, which tries as long as its lease could hold.
+Each is written under the owner token of its own run, so it is fenced if another run overtook it meanwhile.
+An answer without room here stays with its worker, which tries for as long as its lease could last.
 """
 
 from __future__ import annotations
@@ -9,32 +9,33 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from threading import Condition, Thread
+from threading import Condition
 from typing import TYPE_CHECKING
 
+from askonce.background import is_alive, start_thread
 from askonce.errors import StoreUnavailable
-from askonce.events import Event, Listener, ignore
+from askonce.events import EventType, Listener, emit, ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from threading import Thread
 
+    from askonce.job import Job
     from askonce.store import Write
 
 MAX_BYTES = 64 << 20
-#: Seconds between tries; short, for the reaper may send the job again as soon as the store is back.
+#: Seconds between tries; short, because the reaper may send the job again as soon as the store is back.
 INTERVAL = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unstored:
-    """One answer that waits."""
+    """One answer that waits to be stored."""
 
-    task: str
-    key: str
-    job: str
+    job: Job
     #: Bytes.
     size: int
-    #: Stores it, once; may be repeated.
+    #: Stores it; may be repeated.
     write: Callable[[], Write]
 
 
@@ -58,24 +59,23 @@ class Spill:
         self.bytes = 0
 
     def keep(self, answer: Unstored) -> bool:
-        """Take *answer* over; false when there is no room for it."""
+        """Take *answer* over; False when there is no room for it."""
         with self._changed:
             if self.bytes + answer.size > self._max_bytes:
                 return False
             self.bytes += answer.size
             self._waiting.append((self._clock(), answer))
-            if self._thread is None:
-                self._thread = Thread(target=self._store_all, name="askonce-spill", daemon=True)
-                self._thread.start()
+            if not is_alive(self._thread):
+                self._thread = start_thread("askonce-spill", self._store_all, self._listen)
         return True
 
     def drain(self, timeout: float) -> int:
-        """Wait at most *timeout* seconds until all is stored; tell of what is left, and return how many."""
+        """Wait at most *timeout* seconds until all is stored; return how many are left, and report them."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting, timeout)
             left = [answer for _, answer in self._waiting]
         for answer in left:
-            self._tell("job.unkept", answer, reason="process_ended")
+            emit(self._listen, EventType.JOB_UNKEPT, answer.job, reason="process_ended")
         return len(left)
 
     def _store_all(self) -> None:
@@ -88,11 +88,11 @@ class Spill:
                     self._changed.wait(self._interval)
                 continue
             except Exception as error:  # noqa: BLE001  # the others wait behind it
-                # Another try would meet the same, such as a record of a newer version.
-                self._tell("job.unkept", answer, reason=type(error).__name__)
+                # Another try would fail in the same way, such as on a record of a newer version.
+                emit(self._listen, EventType.JOB_UNKEPT, answer.job, reason=type(error).__name__)
             else:
-                late = self._clock() - kept_at
-                self._tell("job.stored_late", answer, outcome=outcome.value, late_seconds=late)
+                late = {"outcome": outcome.value, "late_seconds": self._clock() - kept_at}
+                emit(self._listen, EventType.JOB_STORED_LATE, answer.job, **late)
             with self._changed:
                 self._waiting.popleft()
                 self.bytes -= answer.size
@@ -104,6 +104,3 @@ class Spill:
                 return self._waiting[0]
             self._thread = None
             return None
-
-    def _tell(self, name: str, answer: Unstored, **data: object) -> None:
-        self._listen(Event(name=name, task=answer.task, key=answer.key, job=answer.job, data=data))

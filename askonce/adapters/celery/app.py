@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
@@ -13,20 +13,19 @@ from celery.bootsteps import StartStopStep
 from celery.signals import worker_process_shutdown
 from celery.utils import uuid
 
+from askonce.adapters.celery.checks import check_app
 from askonce.adapters.celery.letters import LettersStep
 from askonce.adapters.celery.one_step import new_producer
 from askonce.adapters.celery.sender import CelerySender
-from askonce.adapters.celery.startup import CheckLaterStep, CheckStep, StartUp, check_start
+from askonce.adapters.celery.startup import CheckLaterStep, CheckStep, StartUp
+from askonce.answer import Codec
 from askonce.enqueue import Message
-from askonce.errors import StoreUnavailable
-from askonce.events import Listener, ignore
 from askonce.execute import Executor
-from askonce.execution import Delivery, Execution, Reused, Skipped
 from askonce.inline import Caller
 from askonce.lease import LeaseRenewer
+from askonce.log import log_event
 from askonce.reaper import INTERVAL, Reaper
-from askonce.record import Codec, to_result
-from askonce.store import Admission, Start
+from askonce.runner import Runner
 from askonce.store_down.cache import LocalCache
 from askonce.store_down.calls import LocalCalls
 from askonce.store_down.spill import Spill
@@ -38,11 +37,10 @@ if TYPE_CHECKING:
 
     from askonce.checks import Finding
     from askonce.enqueue import Producer
-    from askonce.key import Identity
-    from askonce.spec import JobSpec
+    from askonce.events import Listener
     from askonce.store import Lost, Store
 
-#: How long a process that ends waits for a store that is down to take its last answers.
+#: Seconds that a process waits at its end for a store that is down to accept its last answers.
 DRAIN_SECONDS = 5.0
 
 
@@ -51,29 +49,15 @@ class Process:
     """What one process works with; never crosses a fork."""
 
     store: Store
-    local: LocalCalls
+    runner: Runner
     spill: Spill
     caller: Caller
     producer: Producer
     reaper: Reaper
 
-    def admit_and_execute(
-        self, spec: JobSpec, identity: Identity, job: str, body: Callable[[], object]
-    ) -> Execution:
-        """Treat a message that askonce did not send as a question that nobody waits for."""
-        delivery = Delivery.of(spec, identity, job)
-        try:
-            reply = self.store.admit(delivery.to_claim())
-        except StoreUnavailable as down:
-            return self.local.instead(delivery, body, down)
-        record = reply.record
-        match reply.outcome:
-            case Admission.HIT if record.value:
-                result = to_result(identity.key, job, record.value, "cache")
-                return Reused(key=identity.key, job=job, result=result)
-            case Admission.CONFLICT:
-                return Skipped(key=identity.key, job=job, outcome=Start.CONFLICT)
-        return self.local.execute(replace(delivery, job=record.job), body)
+
+def _check(once: AskOnce) -> list[Finding]:
+    return check_app(once.process().store, once.app, reap_interval=once.reap_interval)
 
 
 class AskOnce:
@@ -85,16 +69,17 @@ class AskOnce:
         *,
         store: Callable[[], Store],
         codec: Codec | None = None,
-        listen: Listener = ignore,
+        listen: Listener = log_event,
         reap_interval: float = INTERVAL,
         local_cache: Callable[[], LocalCache] = LocalCache,
-        check: Callable[[AskOnce], list[Finding]] | None = check_start,
+        check: Callable[[AskOnce], list[Finding]] | None = _check,
     ) -> None:
         """Join *app* to the store that *store* connects to, once in each process.
 
-        Every worker of the app looks at the whole store once in *reap_interval* seconds. *local_cache* is
-        what a process answers from while the store is down. At its start a worker logs the warnings of
-        *check*, and ends with exit code 78 on an error; None checks nothing.
+        *listen* gets every event; by default each event is one log line. Every worker of the app looks at
+        the whole store once in *reap_interval* seconds. *local_cache* keeps answers for the time when the
+        store is down. At its start a worker logs the warnings of *check*, and ends with exit code 78 on an
+        error; None checks nothing.
         """
         self.app = app
         self._connect, self._codec, self.listen = store, codec or Codec(), listen
@@ -116,7 +101,7 @@ class AskOnce:
 
     @property
     def producer(self) -> Producer:
-        """Asks on this app's store and broker."""
+        """Enqueues on this app's store and broker."""
         return self.process().producer
 
     def process(self) -> Process:
@@ -139,12 +124,12 @@ class AskOnce:
             on_deferred=reaper.look_at,
             holder=f"{socket.gethostname()}:{os.getpid()}",
         )
-        local = LocalCalls(executor, cache)
+        runner = Runner(executor=executor, local=LocalCalls(executor, cache))
         return Process(
             store=store,
-            local=local,
+            runner=runner,
             spill=spill,
-            caller=Caller(executor=executor, local=local),
+            caller=Caller(runner=runner),
             producer=new_producer(self.app, store, self.sender, self.listen),
             reaper=reaper,
         )
@@ -152,19 +137,9 @@ class AskOnce:
     def _resend(self, lost: Lost) -> None:
         from celery.worker.state import revoked  # a producer does not load the worker
 
-        # Workers refuse a revoked id for hours; the job itself is everybody's who asked for it.
-        delivery = uuid() if lost.job in revoked else None
-        self.sender.send(
-            Message(
-                task=lost.task,
-                key=lost.key,
-                job=lost.job,
-                fingerprint=lost.fingerprint,
-                payload=lost.payload,
-                edition=lost.edition,
-            ),
-            delivery=delivery,
-        )
+        # Workers refuse a revoked id for hours, and the job is shared by every caller that enqueued it.
+        delivery = uuid() if lost.job.id in revoked else None
+        self.sender.send(Message(lost.job), delivery=delivery)
 
     def _drain(self, **_: object) -> None:
         if self._process is not None:
@@ -184,7 +159,7 @@ class ReaperStep(StartStopStep):
         of(parent.app).process().reaper.start()
 
     def stop(self, parent: Any) -> None:
-        """Finish the sweep under way, and store what is left to be stored."""
+        """Store the answers that are left, and finish the sweep under way."""
         process = of(parent.app).process()
         process.spill.drain(DRAIN_SECONDS)
         process.reaper.stop()

@@ -1,13 +1,13 @@
-"""Looks at what a Celery app stands on before work starts: its broker, its store, the order of its times."""
+"""Checks what a Celery app stands on before work starts: its broker, its store, the order of its times."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, cast
 
-from askonce.adapters.memory.record import TOMBSTONE_KEPT
 from askonce.checks import REACHABLE, Finding, without_secrets
 from askonce.lease import BEATS, LOOK
+from askonce.record import TOMBSTONE_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from askonce.spec import JobSpec
+    from askonce.store import Store
 
 #: Seconds to connect, and to wait for one answer of the broker.
 PATIENCE = 1.0
@@ -24,17 +25,13 @@ _VISIBILITY = 3600.0
 _RENEWS = "askonce.adapters.kombu.redis:Transport"
 
 
-@runtime_checkable
-class Checked(Protocol):
-    """A store that can tell how it is; one in memory has nothing to tell."""
-
-    def check(self) -> list[Finding]:
-        """Look at what the store stands on; an unreachable server is a finding."""
-
-
-def check_store(store: object) -> list[Finding]:
-    """Return what *store* says of itself."""
-    return store.check() if isinstance(store, Checked) else []
+def check_app(store: Store, app: Celery, *, reap_interval: float) -> list[Finding]:
+    """Look at *store*, at *app*'s broker and at the order of its times."""
+    return [
+        *store.check(),
+        *check_broker(app),
+        *check_times(specs_of(app), app, reap_interval=reap_interval),
+    ]
 
 
 def check_broker(app: Celery) -> list[Finding]:
@@ -96,7 +93,7 @@ def _patience(app: Celery) -> dict[str, Any]:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        # redis-py would ask each sentinel for ten seconds.
+        # redis-py would try each sentinel for ten seconds.
         own = (app.conf.broker_transport_options or {}).get("sentinel_kwargs") or {}
         options["sentinel_kwargs"] = {**own, **options, "retry": Retry(NoBackoff(), 0)}
     return options

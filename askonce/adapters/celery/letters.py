@@ -1,13 +1,13 @@
-"""Keeps messages that no worker can use as letters on the store, where Celery would log and drop them.
+"""Keeps messages that no worker can use as dead letters on the store; Celery would log and drop them.
 
-A message of ours whose task is unknown here is no such message: in a rolling deploy its worker may be another
-one. Its job stays on its record, and the reaper sends it again.
+A message of ours whose task is unknown here is no dead letter: in a rolling deploy another worker may have
+the task. Its job stays on its record, and the reaper sends it again.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from celery.bootsteps import Step
@@ -16,8 +16,8 @@ from kombu.utils.json import dumps
 
 from askonce.adapters.celery.sender import HEADER
 from askonce.errors import StoreUnavailable
-from askonce.events import Event
-from askonce.letters import BODY_KEPT, DeadStore, Letter
+from askonce.events import EventType, Subject, emit
+from askonce.letters import BODY_KEPT, DeadMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ _NO_LINKS: dict[str, None] = {"callbacks": None, "errbacks": None, "chain": None
 
 
 def keep_letter(app: Celery, reason: str, *, task: str, job: str, arguments: tuple[Any, Any]) -> None:
-    """Keep the message of a task that refuses it, so that it can be sent again as a stranger's.
+    """Keep the message of a task that refuses it. It can be sent again, without the header of its job.
 
     Raises:
         StoreUnavailable: it is not kept; the message must come back.
@@ -45,23 +45,26 @@ def keep_letter(app: Celery, reason: str, *, task: str, job: str, arguments: tup
     }
     body = dumps([args, kwargs, _NO_LINKS]).encode(errors="surrogatepass")
     queue = app.conf.task_default_queue
-    _keep(app, Letter(reason=reason, task=task, job=job, queue=queue, about=orjson.dumps(about), body=body))
+    about_it = orjson.dumps(about)
+    _keep(app, DeadMessage(reason=reason, task=task, job=job, queue=queue, about=about_it, body=body))
 
 
-def _keep(app: Any, letter: Letter) -> None:
-    once = app.askonce
-    store = once.process().store
-    if hasattr(store, "keep_letter"):  # a store of the ten verbs alone keeps none
-        cast("DeadStore", store).keep_letter(letter)
-    data = {"size": letter.size or len(letter.body), "queue": letter.queue}
-    once.listen(Event(name=f"message.{letter.reason}", task=letter.task, job=letter.job, data=data))
+def _keep(app: Any, message: DeadMessage) -> None:
+    app.askonce.process().store.letters.keep(message)
+    emit(
+        app.askonce.listen,
+        EventType[f"MESSAGE_{message.reason.upper()}"],
+        Subject(task=message.task, id=message.job),
+        size=message.size or len(message.body),
+        queue=message.queue,
+    )
 
 
 class LettersStep(Step):
-    """Stands before the four ways in which a worker's consumer drops a message."""
+    """Hooks the four places where Celery's consumer drops a message, and stores a copy first."""
 
     def __init__(self, parent: Any, **_: Any) -> None:
-        """Wrap what *parent* does with messages that are no job, whatever its class."""
+        """Wrap what *parent* does with messages that no task can use, whatever its class."""
         self._consumer = parent
         self._wrap("on_decode_error", "undecodable", 0)
         self._wrap("on_unknown_message", "invalid_task", 1)
@@ -79,9 +82,9 @@ class LettersStep(Step):
             StoreUnavailable: it must go back.
         """
         try:
-            _keep(self._consumer.app, Letter(reason="garbage", queue=queue, body=item))
+            _keep(self._consumer.app, DeadMessage(reason="garbage", queue=queue, body=item))
         except StoreUnavailable as exc:
-            self._tell_unkept(exc)
+            self._report_unkept(exc)
             raise
 
     def _wrap(self, name: str, reason: str, position: int) -> None:
@@ -90,12 +93,12 @@ class LettersStep(Step):
         def keep_and_drop(*args: Any) -> object:
             message = args[position]
             if reason == "unknown_task" and HEADER in _headers(message).get("headers", message.headers):
-                self._tell_of_a_job(message)
+                self._report_unknown_task(message)
                 return drop(*args)
             try:
-                _keep(self._consumer.app, _to_letter(reason, message))
+                _keep(self._consumer.app, _to_dead_message(reason, message))
             except StoreUnavailable as exc:
-                self._tell_unkept(exc)
+                self._report_unkept(exc)
                 self._consumer.timer.call_after(UNKEPT_REST, message.requeue)
                 return None
             return drop(*args)
@@ -103,7 +106,7 @@ class LettersStep(Step):
         setattr(self._consumer, name, keep_and_drop)
 
     def _guarded(self, create: Callable[..., Any]) -> Callable[..., Any]:
-        """Look at the shape of each message first: one that surprises Celery would end the worker."""
+        """Check the shape of each message first: an unexpected one would end the worker."""
 
         def create_task_handler(*args: Any, **options: Any) -> Callable[[Any], object]:
             handle = create(*args, **options)
@@ -122,13 +125,13 @@ class LettersStep(Step):
 
         return create_task_handler
 
-    def _tell_of_a_job(self, message: Any) -> None:
+    def _report_unknown_task(self, message: Any) -> None:
         headers = _headers(message)
-        task, job = str(headers.get("task", "")), str(headers.get("id", ""))
-        self._consumer.app.askonce.listen(Event(name="message.unknown_task", task=task, job=job))
+        about = Subject(task=str(headers.get("task", "")), id=str(headers.get("id", "")))
+        emit(self._consumer.app.askonce.listen, EventType.MESSAGE_UNKNOWN_TASK, about)
 
-    def _tell_unkept(self, exc: StoreUnavailable) -> None:
-        self._consumer.app.askonce.listen(Event(name="message.unkept", data={"reason": exc.reason}))
+    def _report_unkept(self, exc: StoreUnavailable) -> None:
+        emit(self._consumer.app.askonce.listen, EventType.MESSAGE_UNKEPT, reason=exc.reason)
 
 
 def _headers(message: Any) -> dict[str, Any]:
@@ -136,7 +139,7 @@ def _headers(message: Any) -> dict[str, Any]:
 
 
 def _is_shaped(message: Any) -> bool:
-    """Tell whether a message that names its task is one; of others Celery says what they are."""
+    """Return whether a message that names its task has the shape of one; Celery judges the others."""
     headers = _headers(message)
     if "task" not in headers:
         return True
@@ -153,7 +156,7 @@ def _is_shaped(message: Any) -> bool:
     )
 
 
-def _to_letter(reason: str, message: Any) -> Letter:
+def _to_dead_message(reason: str, message: Any) -> DeadMessage:
     headers = _headers(message)
     body = (
         message.body if isinstance(message.body, bytes) else str(message.body or "").encode(errors="replace")
@@ -163,12 +166,12 @@ def _to_letter(reason: str, message: Any) -> Letter:
         "content_type": message.content_type,
         "content_encoding": message.content_encoding,
     }
-    told = dumps(about).encode(errors="replace")
-    return Letter(
+    described = dumps(about).encode(errors="replace")
+    return DeadMessage(
         reason=reason,
         task=str(headers.get("task", ""))[:200],
         job=str(headers.get("id", ""))[:200],
         queue=_DELAY.sub("", str((message.delivery_info or {}).get("routing_key", ""))),
-        about=told if len(told) <= BODY_KEPT else b"{}",
+        about=described if len(described) <= BODY_KEPT else b"{}",
         body=body,
     )

@@ -1,9 +1,9 @@
 """Admits a job and sends its message in one script, where the broker is the store's own server.
 
 The message is what kombu itself would have put into the queue. Celery and kombu build one for each task,
-which is caught before it is sent; every further one is that text with its own ids and payload. Whatever does
-not look as expected (another exchange, compression, somebody who listens to Celery's signals) goes the
-ordinary way: first the record, then the message.
+which is caught before it is sent. Every further message is that text with its own ids and payload. A
+message that does not look as expected (another exchange, compression, a receiver of Celery's signals) takes
+two steps: first the record, then the message.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import parse_qs, urlsplit
 
 from celery import signals
@@ -19,19 +19,26 @@ from kombu.exceptions import OperationalError
 from kombu.utils.json import dumps
 
 from askonce.adapters.celery.sender import BODY
-from askonce.adapters.redis.store import Address, RedisStore
 from askonce.enqueue import Message, Producer
 from askonce.events import Listener, ignore
+from askonce.job import Fingerprint, Job, JobId, Key
+from askonce.store import Address
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from askonce.adapters.celery.sender import CelerySender
+    from askonce.adapters.redis import RedisStore
     from askonce.store import Admission, Claim, Reply, Store
 
 #: Stands for what each message has of its own, and is nowhere else in one.
-_SAMPLE = Message(
-    task="", key="a" * 64, job="b" * 32, fingerprint="c" * 64, payload=b"d" * 36, edition="e" * 24
+_SAMPLE = Job(
+    key=Key("a" * 64),
+    id=JobId("b" * 32),
+    fingerprint=Fingerprint("c" * 64),
+    task="",
+    payload=b"d" * 36,
+    version="e" * 24,
 )
 _TAG = "f" * 36
 #: What stands at which place of publish.lua, in this order, because the second begins with the third.
@@ -40,7 +47,7 @@ _PLACES = {
     _SAMPLE.key: 2,
     _SAMPLE.key[:16]: 3,
     _SAMPLE.fingerprint: 4,
-    _SAMPLE.job: 5,
+    _SAMPLE.id: 5,
     _TAG: 6,
     _SAMPLE.edition: 7,
 }
@@ -49,21 +56,20 @@ _REDIS = frozenset({"redis", "rediss", "askonce.adapters.kombu.redis:Transport"}
 
 
 def new_producer(app: Celery, store: Store, sender: CelerySender, listen: Listener = ignore) -> Producer:
-    """Return a producer that asks *store* and sends by *sender*, in one step where one server has both."""
+    """Return a producer on *store* that sends by *sender*, in one step where one server has both."""
     producer = Producer(store=store, sender=sender, listen=listen)
-    if not isinstance(store, RedisStore):
-        return producer
     records, messages = store.address, address(app)
     if records is not None and records == messages:
-        return replace(producer, publish=RedisPublish(app, store, sender))
+        # Only a store on a Redis server has the address of one.
+        return replace(producer, publish=OneStep(app, cast("RedisStore", store), sender))
     return replace(producer, sends_alone=_apart(records, messages, app))
 
 
 def _apart(records: Address | None, messages: Address | None, app: Celery) -> bool:
-    """Tell whether the broker can be expected to be there while the store is not."""
+    """Return whether the broker may still answer while the store does not."""
     if records and messages:
         return records[:2] != messages[:2]
-    # Several servers behind one name may well be the same ones.
+    # Several servers behind one name may be the same ones.
     return not re.search("redis|sentinel", str(app.connection_for_write().transport_cls))
 
 
@@ -84,31 +90,32 @@ class _Template:
         return cls(queue, text.encode())
 
 
-class RedisPublish:
+class OneStep:
     """``Producer.publish`` for one app whose broker is its store's server and database."""
 
     def __init__(self, app: Celery, store: RedisStore, sender: CelerySender) -> None:
-        """Send to *app*'s workers what *sender* would send."""
+        """Send to *app*'s workers the messages that *sender* would send."""
         self._app, self._store, self._sender = app, store, sender
         self._templates: dict[str, _Template | None] = {}
 
     def __call__(self, claim: Claim) -> Reply[Admission] | None:
-        """Admit *claim* and send its message; None when that has to be done in two steps.
+        """Admit *claim* and send its message; None when that needs two steps.
 
         Raises:
-            StoreUnavailable: nobody knows whether both were done; neither was done alone.
+            StoreUnavailable: both were done or none; which is unknown.
         """
         if self._is_watched():
             return None
-        if claim.task not in self._templates:
-            self._templates[claim.task] = self._template(claim.task)
-        template = self._templates[claim.task]
+        task = claim.job.task
+        if task not in self._templates:
+            self._templates[task] = self._template(task)
+        template = self._templates[task]
         if template is None:
             return None
         return self._store.admit_and_push(claim, template.queue, token_hex(16), template.text)
 
     def _is_watched(self) -> bool:
-        """Tell whether a message has more to it: a task that sends it, or somebody who is told of it."""
+        """Return whether a message needs more: a task that sends it, or a receiver of Celery's signals."""
         return bool(
             self._app.current_worker_task
             or signals.before_task_publish.receivers
@@ -128,7 +135,7 @@ class RedisPublish:
             return None
         return _Template.of(queue, message)
 
-    def _catch(self, sample: Message) -> tuple[str, dict[str, Any]]:
+    def _catch(self, sample: Job) -> tuple[str, dict[str, Any]]:
         """Let kombu make *sample*'s message, and take it before it goes; also declares its queue.
 
         Raises:
@@ -141,7 +148,7 @@ class RedisPublish:
             encoding, channel.body_encoding = channel.body_encoding, "utf-8"
             channel._put = lambda queue, message, **_: caught.append((queue, message))  # noqa: SLF001  # kombu's own step
             try:
-                self._sender.publish(producer, sample)
+                self._sender.publish(producer, Message(sample))
             finally:
                 del channel._put  # noqa: SLF001  # kombu's own step
                 channel.body_encoding = encoding

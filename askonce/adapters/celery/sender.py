@@ -1,8 +1,8 @@
 """Sends jobs as Celery messages (protocol 2), built from the canonical payload without decoding it.
 
-``Task.apply_async`` spends most of its time on what a job does not need: representations of its
-arguments for monitors (which would also show customers' data there) and merging of options that are
-the same for every message of a task. Publishing itself, with its signals and its retries, is Celery's.
+``Task.apply_async`` spends most of its time on what a job does not need: representations of the arguments
+for monitors, which would also show customers' data, and merging of options that are the same for every
+message of a task. Publishing itself, with its signals and its retries, stays Celery's.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ class CelerySender:
     def send(self, message: Message, *, countdown: float | None = None, delivery: str | None = None) -> None:
         """Publish *message*; with *countdown* it is held for that many seconds.
 
-        Celery knows it by its job's id, or by *delivery* if workers refuse that one.
+        Its Celery id is the job's id, or *delivery* if workers refuse that one.
 
         Raises:
-            SendFailed: it was not taken, or nobody knows.
+            SendFailed: the broker did not accept it, or its reply was lost.
         """
         try:
             with self._app.producer_or_acquire() as producer:
                 self.publish(producer, message, countdown=countdown, delivery=delivery)
         except OperationalError as exc:
-            raise SendFailed(key=message.key, job=message.job) from exc
+            raise SendFailed(key=message.job.key, job=message.job.id) from exc
 
     def publish(
         self,
@@ -61,43 +61,40 @@ class CelerySender:
         """Publish *message* with one of Celery's producers.
 
         Raises:
-            kombu.exceptions.OperationalError: it was not taken, or nobody knows.
+            kombu.exceptions.OperationalError: the broker did not accept it, or its reply was lost.
         """
         amqp: Any = self._app.amqp
-        options = self._options.get(message.task) or self._options_of(message.task)
+        job = message.job
+        options = self._options.get(job.task) or self._options_of(job.task)
         wire = task_message(
-            headers=self._headers(message, options, countdown, delivery or message.job),
+            headers=self._headers(message, options, countdown, delivery or job.id),
             properties={
-                "correlation_id": delivery or message.job,
+                "correlation_id": delivery or job.id,
                 "reply_to": "",
                 "content_type": "application/json",
                 "content_encoding": "utf-8",
             },
-            body=cast("Any", (BODY % message.payload).decode()),
+            body=cast("Any", (BODY % job.payload).decode()),
             sent_event=None,
         )
         connection: Any = producer.connection
         try:
             with connection._reraise_as_library_errors():  # noqa: SLF001  # as Celery's own send_task
-                amqp.send_task_message(producer, message.task, wire, **options["publish"])
+                amqp.send_task_message(producer, job.task, wire, **options["publish"])
         except (*connection.connection_errors, *connection.channel_errors) as exc:
-            # What Celery does not take for a passing trouble, such as a user without the right to send.
+            # Celery does not retry these, such as a user without the right to send.
             raise OperationalError(type(exc).__name__) from exc
 
     def _headers(
         self, message: Message, options: dict[str, Any], countdown: float | None, delivery: str
     ) -> dict[str, Any]:
-        parent = self._app.current_worker_task
-        identity = {
-            "key": message.key,
-            "fingerprint": message.fingerprint,
-            "edition": message.edition,
-        }
-        if delivery != message.job:
-            identity["job"] = message.job
+        parent, job = self._app.current_worker_task, message.job
+        identity = {"key": job.key, "fingerprint": job.fingerprint, "edition": job.edition}
+        if delivery != job.id:
+            identity["job"] = job.id
         headers: dict[str, Any] = {
             "lang": "py",
-            "task": message.task,
+            "task": job.task,
             "id": delivery,
             "shadow": None,
             "eta": None,
@@ -109,8 +106,8 @@ class CelerySender:
             "root_id": parent.request.root_id or parent.request.id if parent else delivery,
             "parent_id": parent.request.id if parent else None,
             "argsrepr": "()",
-            # What monitors may show and search: never the payload.
-            "kwargsrepr": f"{{'key': '{message.key[:16]}'}}",
+            # Monitors show and search this: never the payload.
+            "kwargsrepr": f"{{'key': '{job.key[:16]}'}}",
             "origin": self._origin,
             "ignore_result": options["ignore_result"],
             "replaced_task_nesting": 0,
@@ -118,7 +115,7 @@ class CelerySender:
             "stamps": {},
         }
         if message.admitted:
-            # Under this name Celery takes it as it is; beside the others it would search for it in each
+            # Under this name Celery takes it as it is; among the others it would search for it in each
             # message.
             headers["headers"] = {HEADER: identity}
         if countdown is not None:

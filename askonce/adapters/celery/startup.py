@@ -1,4 +1,4 @@
-"""Refuses to start a worker where jobs would be lost: what it stands on is checked before it takes any."""
+"""Refuses to start a worker where jobs would be lost: checks run before it takes any."""
 
 from __future__ import annotations
 
@@ -9,40 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 from celery.bootsteps import StartStopStep, Step
 
-from askonce.adapters.celery.checks import check_broker, check_store, check_times, specs_of
 from askonce.checks import REACHABLE, Finding, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from askonce.adapters.celery.app import AskOnce
-
 log = logging.getLogger("askonce")
 
 
-def check_start(once: AskOnce) -> list[Finding]:
-    """Look at the store, the broker and the order of times of *once* and its app."""
-    return [
-        *check_store(once.process().store),
-        *check_broker(once.app),
-        *check_times(specs_of(once.app), once.app, reap_interval=once.reap_interval),
-    ]
-
-
 class StartUp:
-    """One worker's checks: before anything starts, and at its first connection what was not reached then."""
+    """One worker's checks: before its start, and at its first connection if a server was unreachable."""
 
     def __init__(self, check: Callable[[], list[Finding]]) -> None:
         """Take *check* as what to look at."""
         self._check, self._runs_left = check, 2
-        self._told: set[Finding] = set()
+        self._logged: set[Finding] = set()
 
     def run(self) -> None:
-        """Log what a person should look at.
+        """Log what an operator should look at.
 
         Raises:
-            SystemExit: with EX_CONFIG, after a line on stderr for each error. A server that cannot be reached
-                is no error here: Celery waits for the broker, and messages wait for the store.
+            SystemExit: with EX_CONFIG, after a line on stderr for each error. An unreachable server is no
+                error here: Celery waits for the broker, and messages wait for the store.
         """
         if not self._runs_left:
             return
@@ -50,9 +38,9 @@ class StartUp:
         unreachable = [each for each in found if each.name == REACHABLE]
         errors = [each for each in found if each.severity == "error" and each not in unreachable]
         for each in found:
-            if each not in errors and each not in self._told:
+            if each not in errors and each not in self._logged:
                 log.warning("start: %s%s", each.told, "; not checked" if each in unreachable else "")
-        self._told.update(found)
+        self._logged.update(found)
         if errors:
             sys.stderr.writelines(f"{each}\n" for each in errors)
             raise SystemExit(os.EX_CONFIG)
@@ -61,7 +49,7 @@ class StartUp:
 
 
 class CheckStep(Step):
-    """Checks while the worker is put together: nothing has started that would have to be stopped."""
+    """Checks while the worker is built: nothing has started that would have to be stopped."""
 
     def create(self, parent: Any) -> None:
         """End the worker on an error."""
@@ -69,7 +57,7 @@ class CheckStep(Step):
 
 
 class CheckLaterStep(StartStopStep):
-    """Checks what could not be reached, now that there is a broker; messages are taken after all steps."""
+    """Checks again, now that there is a broker; the worker takes messages after all steps."""
 
     requires = ("celery.worker.consumer.connection:Connection",)
 

@@ -5,9 +5,9 @@
     @app.task(name="rates.fetch", base=IdempotentTask, spec=JobSpec(soft_ttl=300))
     def fetch(currency): ...
 
-A message that askonce sent carries its key and runs only if its job is the one admitted. A message
-that something else sent (a canvas, a scheduler, a monitor) is a question like any other: the call is
-made here, or its answer taken over, so that every task id that somebody may wait for gets its result.
+A message that askonce sent carries its key, and runs only if its job is the one admitted. A message that
+something else sent (a canvas, a scheduler, a monitor) admits its job first. Where a caller may wait for the
+message's own task id, the call is made inline, so that this id gets its result.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ import re
 import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard, assert_never, cast
 
 import orjson
 from celery import Task
 from celery.backends.base import DisabledBackend
 from celery.exceptions import Ignore, Reject, Retry
 
-from askonce.adapters.celery.app import AskOnce, of
+from askonce.adapters.celery.app import of
 from askonce.adapters.celery.letters import keep_letter
 from askonce.adapters.celery.sender import HEADER
-from askonce.enqueue import Conflict, Hit
+from askonce.decide import Refuse, Wait, Why
 from askonce.errors import (
+    AnswerUnreadable,
     FingerprintMismatch,
     JobFailed,
     PayloadInvalid,
@@ -37,12 +38,13 @@ from askonce.errors import (
     StoreUnavailable,
     Superseded,
 )
-from askonce.events import Event
+from askonce.events import EventType, Subject, emit
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
-from askonce.key import identify, split_edition
+from askonce.job import JobId, split_edition
+from askonce.key import identify
+from askonce.outcomes import Conflict, Hit, Unreadable
 from askonce.retry import rest
 from askonce.spec import JobSpec, RetryPolicy
-from askonce.store import Start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,14 +52,13 @@ if TYPE_CHECKING:
     from celery.app.task import Context
     from celery.result import AsyncResult
 
-    from askonce.enqueue import Outcome
-    from askonce.key import Identity
+    from askonce.adapters.celery.app import AskOnce
+    from askonce.job import Job
+    from askonce.outcomes import Outcome
 
-__all__ = ["AskOnce", "IdempotentTask"]
-
-#: How long a message rests before it is looked at again when the store did not answer.
+#: How long a message rests before it is delivered again when the store did not answer.
 STORE_DOWN = RetryPolicy(base=5.0, cap=60.0)
-#: So often, and after so many seconds each, a message of another version looks for another worker.
+#: A message of another version is sent again so often, each time after so many seconds.
 OTHER_VERSION_TRIES, OTHER_VERSION_REST = 3, 5.0
 _DIGEST = re.compile("[0-9a-f]{64}")
 _NO_REPR = {"argsrepr": "()", "kwargsrepr": "{}"}
@@ -70,14 +71,23 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
 
     abstract = True
     spec: ClassVar[JobSpec | None] = None
-    #: Answers live in the record; Celery's own result is for canvases and is off unless asked for.
+    #: Answers live in the record. Celery's own results serve canvases; a task turns them on for itself.
     ignore_result = True
-    #: A killed child's message comes back, for its own id may be waited for; the record bounds its attempts.
+    #: A killed child's message comes back, because a caller may wait for its id; the record bounds its
+    #: attempts.
     reject_on_worker_lost = True
     Request = "askonce.adapters.celery.request:PartRequest"
     #: Ends without an answer are outcomes: logged without a traceback.
-    throws = (JobFailed, Superseded, PayloadInvalid, ResultTimeout, FingerprintMismatch, StoreUnavailable)
-    #: How long a canvas's part waits for somebody else's run; seconds.
+    throws = (
+        JobFailed,
+        Superseded,
+        PayloadInvalid,
+        AnswerUnreadable,
+        ResultTimeout,
+        FingerprintMismatch,
+        StoreUnavailable,
+    )
+    #: Seconds that a part of a canvas waits for another worker's run.
     attach_timeout = 600.0
 
     @cached_property
@@ -89,12 +99,12 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
         return replace(spec, name=self.name)
 
     @cached_property
-    def _asked_spec(self) -> JobSpec:
-        """The same for a payload that its producer has looked at."""
+    def _validated_spec(self) -> JobSpec:
+        """The same for a payload that its producer has validated."""
         return replace(self.job_spec, validate=None)
 
     def enqueue(self, payload: Mapping[str, object], **options: Any) -> Outcome:
-        """Ask for *payload*, the task's keyword arguments; options and errors as Producer.enqueue."""
+        """Enqueue *payload*, the task's keyword arguments; options and errors as Producer.enqueue."""
         return self._once.producer.enqueue(self.job_spec, self._bind((), payload), **options)
 
     def apply_async(  # type: ignore[override]  # the stubs spell out every option
@@ -104,22 +114,26 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
         task_id: str | None = None,
         **options: Any,
     ) -> AsyncResult[Any]:
-        """Ask, and return Celery's result of the job that answers.
+        """Enqueue, and return Celery's result of the job that answers.
 
-        Options that a message must carry (``link``, ``chain``, ``countdown``, a canvas's) make it a
-        message of its own; the worker then attaches it to an equal job.
+        Options that a message must carry (``link``, ``chain``, ``countdown``, a canvas's) make it a message
+        of its own; the worker then attaches it to an equal job.
 
         Raises:
-            FingerprintMismatch: the key belongs to another payload; and what ``enqueue`` raises.
+            FingerprintMismatch: the key belongs to another payload.
+            AnswerUnreadable: the kept answer is in a codec that is not installed here.
+            JobError: what ``enqueue`` raises.
         """
         if options.keys() - _OWN or self.app.conf.task_always_eager:
             foreign = {name: value for name, value in options.items() if name not in _OWN}
-            # Else Celery would show the arguments to every monitor.
+            # Otherwise Celery would show the arguments to every monitor.
             return super().apply_async(args, kwargs, task_id=task_id, **{**_NO_REPR, **foreign})
         payload = self._bind(args or (), kwargs or {})
         outcome = self._once.producer.enqueue(self.job_spec, payload, job=task_id, **options)
         if isinstance(outcome, Conflict):
             raise FingerprintMismatch(key=outcome.key)
+        if isinstance(outcome, Unreadable):
+            raise outcome.error
         if isinstance(outcome, Hit) and self._keeps_results and not self.ignore_result:
             # Celery may have forgotten its result, or never had it: the call was made outside of a task.
             cast("Any", self.backend).store_result(outcome.job, outcome.answer.value, "SUCCESS")
@@ -139,69 +153,68 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             raise self._put_back(exc) from None
 
     def _answer(self, request: Context, header: object, args: Any, kwargs: Any) -> object:
-        job = str(request.id)
         try:
             if not _is_ours(header):
-                return self._answer_anyone(request, identify(self.job_spec, self._bind(args, kwargs)))
+                job = identify(self.job_spec, self._bind(args, kwargs), job_id=str(request.id))
+                return self._answer_foreign(request, job)
             version, tenant = split_edition(header["edition"])
             if version != self.job_spec.version:
                 raise self._pass_on(request, header, version)
-            identity = identify(self._asked_spec, kwargs, tenant)
+            job = identify(self._validated_spec, kwargs, tenant, header.get("job", str(request.id)))
         except PayloadInvalid as exc:
-            data = {"field": exc.field, "reason": exc.reason}
-            self._once.listen(Event(name="job.invalid", task=self.name, job=job, data=data))
-            self._keep("invalid_payload", job, args, kwargs)
+            about = Subject(task=self.name, id=str(request.id))
+            emit(self._once.listen, EventType.JOB_INVALID, about, field=exc.field, reason=exc.reason)
+            self._keep("invalid_payload", request, args, kwargs)
             raise
-        if args or identity[:2] != (header["key"], header["fingerprint"]):
-            # Whoever made this header, it names a record that is not this payload's.
-            self._keep("identity_mismatch", job, args, kwargs)
+        if args or (job.key, job.fingerprint) != (header["key"], header["fingerprint"]):
+            # This header names a record that is not this payload's, wherever it came from.
+            self._keep("identity_mismatch", request, args, kwargs)
             raise Reject("the key is not the payload's", requeue=False)
         if self._is_waited_for(request):
-            return self._answer_anyone(request, identity)
-        delivery = Delivery.of(self.job_spec, identity, header.get("job", job))
-        return _verdict(self._once.process().local.execute(delivery, lambda: self.run(**kwargs)))
+            return self._answer_foreign(request, job.under(JobId(str(request.id))))
+        delivery = Delivery(spec=self.job_spec, job=job)
+        return _verdict(self._once.process().runner.run(delivery, lambda: self.run(**kwargs)))
 
     def _pass_on(self, request: Context, header: dict[str, str], version: str) -> Exception:
-        """Leave a job of another version to a worker that has it; the record keeps it in any case."""
+        """Leave a job of another version to a worker that has that version; the record keeps the job."""
         if request.retries < OTHER_VERSION_TRIES:
             return self._put_back(Ignore("another version of the task"), OTHER_VERSION_REST)
-        event = {"task": self.name, "key": header["key"], "job": str(request.id)}
-        self._once.listen(Event(name="message.other_version", data={"version": version}, **event))
+        about = Subject(task=self.name, key=header["key"], id=str(request.id))
+        emit(self._once.listen, EventType.MESSAGE_OTHER_VERSION, about, version=version)
         return Ignore("another version of the task")
 
-    def _keep(self, reason: str, job: str, args: Any, kwargs: Any) -> None:
-        """Keep a message that can not be run, without the header that named its job."""
+    def _keep(self, reason: str, request: Context, args: Any, kwargs: Any) -> None:
+        """Keep a message that cannot be run, without the header that named its job."""
         try:
-            keep_letter(self.app, reason, task=self.name, job=job, arguments=(args, kwargs))
+            keep_letter(self.app, reason, task=self.name, job=str(request.id), arguments=(args, kwargs))
         except StoreUnavailable as exc:
             raise self._put_back(exc) from None
 
     def _put_back(self, why: Exception, countdown: float | None = None) -> Exception:
-        """Send the message again for later, as often as it takes: nothing was run."""
+        """Send the message again for later, without a limit: nothing was run."""
         if countdown is None:
             # Celery refuses less than a second where RabbitMQ delays messages.
             countdown = max(1.0, rest(STORE_DOWN, min(10, self.request.retries + 1), random.uniform))
         try:
-            # Not None: that would mean the task's own three times.
+            # None would mean the task's own limit of three.
             self.retry(exc=why, countdown=countdown, max_retries=sys.maxsize)
         except Retry as again:
             return again
         except Reject:
-            # The broker is down. Celery would drop the message; given back, it is there when both return.
+            # The broker is down too. Celery would drop the message; requeued, it is there when both return.
             return Reject("the broker is down", requeue=True)
         raise AssertionError("retry always raises")
 
-    def _answer_anyone(self, request: Context, identity: Identity) -> object:
-        """Answer a message that askonce did not send, or whose own task id is waited for."""
-        process, job, spec = self._once.process(), str(request.id), self.job_spec
-        payload = orjson.loads(identity.payload)
+    def _answer_foreign(self, request: Context, job: Job) -> object:
+        """Answer a message that something else sent, or whose own task id a caller waits for."""
+        process, payload = self._once.process(), orjson.loads(job.payload)
+
+        def body() -> object:
+            return self.run(**payload)
+
         if self._is_waited_for(request):
-            timeout = self.attach_timeout
-            answer = process.caller.call(
-                spec, identity, lambda: self.run(**payload), timeout=timeout, job=job
-            )
-            return answer.value
-        return _verdict(process.admit_and_execute(spec, identity, job, lambda: self.run(**payload)))
+            return process.caller.call(self.job_spec, job, body, timeout=self.attach_timeout).value
+        return _verdict(process.runner.admit_and_run(Delivery(spec=self.job_spec, job=job), body))
 
     def _is_waited_for(self, request: Context) -> bool:
         if request.callbacks or request.errbacks or request.chain or request.chord or request.group:
@@ -218,13 +231,13 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
         return not isinstance(self.app.backend, DisabledBackend)
 
     def _bind(self, args: Any, kwargs: Mapping[str, object]) -> dict[str, object]:
-        """Turn a call into a payload with defaults, so that ``f(1)`` and ``f(x=1)`` are one question."""
+        """Turn a call into a payload with defaults, so that ``f(1)`` and ``f(x=1)`` are one job."""
         if not args and self._takes_any:
             return dict(kwargs)
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as exc:
-            # inspect's own words name the parameter, never a value.
+            # inspect's own text names the parameter, never a value.
             raise PayloadInvalid(field="", reason=str(exc)) from None
         bound.apply_defaults()
         payload: dict[str, object] = {}
@@ -249,7 +262,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Verdict:
-    """What Celery logs and monitors show of a job whose answer is in the record: never the answer."""
+    """What logs and monitors show of a job in place of its answer."""
 
     outcome: str
     key: str
@@ -270,14 +283,15 @@ def _verdict(executed: Execution) -> Verdict:
             raise Retry(f"{executed.reason}, again in {executed.after:.1f} s")
         case Failed():
             raise executed.to_error()
-        case Skipped(outcome=Start.BUSY | Start.BACKOFF):
+        case Skipped(because=Wait() | Refuse(why=Why.RESTS)):
             raise Ignore
-        case Skipped():
-            return Verdict(executed.outcome.value, executed.key)
+        case Skipped(because=because):
+            return Verdict(because.word, executed.key)
+    assert_never(executed)
 
 
 def _is_ours(header: object) -> TypeGuard[dict[str, str]]:
-    """Tell whether *header* has the form of ours; what it says is compared with the payload."""
+    """Return whether *header* has the form of ours; its content is compared with the payload."""
     return (
         isinstance(header, dict)
         and header.keys() - {"job"} == {"key", "fingerprint", "edition"}

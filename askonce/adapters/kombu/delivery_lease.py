@@ -1,9 +1,9 @@
-"""Keeps the deliveries of a living worker its own, and finds those of a dead one.
+"""Renews the deliveries of a living worker, and finds those of a dead one.
 
-kombu notes each delivery that is not acknowledged in a sorted set, by the worker's wall clock at its
-begin, and hands it out again after the visibility timeout: that must be longer than any run, so a killed
-worker's messages rest for as long. Here a worker renews the note of each message that it holds, by the
-server's clock. The timeout is then the time without a sign of life, and may be short.
+kombu notes each delivery that is not acknowledged in a sorted set, with the worker's wall clock at its
+start, and delivers it again after the visibility timeout. So that timeout must be longer than any run, and
+a killed worker's messages rest for as long. Here a worker renews the note of each message that it holds, by
+the server's clock. The timeout is then the time without a sign of life, and may be short.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError, ResponseError
 
+from askonce.background import start_thread
+from askonce.events import ignore
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from askonce.adapters.redis.link import Link
+    from askonce.adapters.redis.link import ServerLink
 
 #: Renewals, and looks for dead workers' deliveries, within one visibility timeout.
 RENEWALS = 6
@@ -38,9 +41,11 @@ _TAKE = (
 
 
 class DeliveryLease:
-    """One channel's hold on its deliveries; renewed in a thread, for the main one may be in a call."""
+    """One channel's hold on its deliveries; renewed in a thread, because the main one may be in a call."""
 
-    def __init__(self, link: Link, index: str, timeout: float, held: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self, link: ServerLink, index: str, timeout: float, held: Callable[[], Iterable[str]]
+    ) -> None:
         """Renew what *held* returns in the sorted set *index*, in time for *timeout* seconds."""
         self._link, self._index, self._timeout, self._held = link, index, timeout, held
         self._ended = threading.Event()
@@ -52,16 +57,15 @@ class DeliveryLease:
         """Renew from now on.
 
         Raises:
-            RedisError: the server did not tell its time.
+            RedisError: the server did not answer.
         """
         self.renew()
-        self._thread = threading.Thread(target=self._run, name="askonce-deliveries", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("askonce-deliveries", self._run, ignore)
 
     def end(self) -> None:
-        """Renew no more; what is still held becomes others' in time."""
+        """Renew no more; another worker takes over what is still held."""
         self._ended.set()
-        self._link.close()
+        self._link.close_idle()
 
     def now(self) -> float:
         """Return the server's time in seconds, as of the last renewal and our clock since."""
@@ -73,7 +77,7 @@ class DeliveryLease:
         self._ahead = float(now) - monotonic()
 
     def take_abandoned(self) -> list[str]:
-        """Return the tags of some deliveries that nobody renewed; none if it was asked just now."""
+        """Return the tags of some deliveries that no worker renewed; none if the last look was just now."""
         if monotonic() < self._next_look:
             return []
         self._next_look = monotonic() + self._timeout / RENEWALS
@@ -84,13 +88,13 @@ class DeliveryLease:
             try:
                 self.renew()
             except (RedisError, OSError, RuntimeError):
-                # The worker's own connection notices a server that is gone; the next renewal may be in time.
+                # The worker's own connection notices a lost server; the next renewal may be in time.
                 continue
-        # Its connection was not idle, or it opened a new one, when the others were closed.
-        self._link.close()
+        # Its connection was in use, or was opened later, when the others were closed.
+        self._link.close_idle()
 
     def _eval(self, script: str, *arguments: object) -> Any:  # noqa: ANN401  # whatever the script returns
-        [reply] = self._link.ask(("EVAL", script, 1, self._index, *arguments))
+        [reply] = self._link.exchange(("EVAL", script, 1, self._index, *arguments))
         if isinstance(reply, ResponseError):
             raise reply
         return reply

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from askonce.letters import Quarantined
-from askonce.record import Failure, FailureOrFallback, Flight, Meta, Snapshot, StoredValue
+from askonce.answer import Meta, StoredValue
+from askonce.job import Fingerprint, Job, JobId, Key, Owner
+from askonce.letters import DeadJob
+from askonce.record import (
+    FLIGHT_KEPT,
+    HISTORY_KEPT,
+    MAX_DOUBLINGS,
+    QUARANTINE_KEPT,
+    REASON_KEPT,
+    Failure,
+    FailureOrFallback,
+    Flight,
+    Snapshot,
+)
 
 if TYPE_CHECKING:
+    from askonce.answer import Encoded
     from askonce.store import Claim
-
-FLIGHT_KEPT = 604_800.0
-QUARANTINE_KEPT = 604_800.0
-TOMBSTONE_KEPT = 3_600.0
-#: So many reasons of earlier attempts are kept, each cut to so many characters.
-HISTORY_KEPT, REASON_KEPT = 8, 40
 
 
 @dataclass(slots=True)
@@ -25,19 +32,17 @@ class MemoryFailure:
 
     kind: FailureOrFallback
     reason: str
-    job: str
-    owner: str
+    job: JobId
+    owner: Owner
     until: float
-    data: bytes = b""
-    meta: bytes = b""
+    fallback: Encoded | None = None
 
 
 @dataclass(slots=True)
 class MemoryValue:
     """An answer and its two ages."""
 
-    data: bytes
-    meta: bytes
+    answer: Encoded
     fence: int
     stored_at: float
     fresh_until: float
@@ -49,20 +54,22 @@ class MemoryRecord:
     """Both halves of a record, value and flight."""
 
     task: str = ""
-    fingerprint: str = ""
+    version: str = ""
+    tenant: str = ""
+    fingerprint: Fingerprint = Fingerprint("")
     flight: Flight = "idle"
-    job: str = ""
-    owner: str = ""
+    job: JobId = JobId("")
+    owner: Owner = Owner("")
     fence: int = 0
     deadline: float = 0.0
     attempts: int = 0
     resent: int = 0
-    resender: str = ""
+    #: The job id of the caller that sent the message again.
+    resender: JobId = JobId("")
     not_before: float = 0.0
     max_attempts: int = 0
     queue_deadline: float = 0.0
     payload: bytes = b""
-    edition: str = ""
     history: tuple[str, ...] = ()
     checkpoint: str = ""
     value: MemoryValue | None = None
@@ -74,7 +81,7 @@ class MemoryRecord:
         return self.value if self.value and now < self.value.kept_until else None
 
     def fresh(self, now: float) -> bool:
-        """Tell whether the answer may be served without a call."""
+        """Return whether the answer may be served without a call."""
         value = self.value_at(now)
         return value is not None and now < value.fresh_until
 
@@ -83,7 +90,7 @@ class MemoryRecord:
         return self.failed if self.failed and now < self.failed.until else None
 
     def failure_answers(self, now: float) -> bool:
-        """Tell whether the failure answers in place of a call."""
+        """Return whether the failure answers in place of a call."""
         failed = self.failed_at(now)
         return failed is not None and failed.kind in ("permanent", "quarantined")
 
@@ -98,13 +105,27 @@ class MemoryRecord:
 
     def enter(self, claim: Claim, now: float) -> None:
         """Begin the flight of *claim*; the last answer and the fence stay."""
-        self.flight, self.edition = "queued", claim.edition
+        job, terms = claim
+        self.flight = "queued"
         self.forget_failure()
-        self.task, self.fingerprint, self.job = claim.task, claim.fingerprint, claim.job
-        self.owner, self.attempts, self.resent, self.resender = "", 0, 0, ""
-        self.not_before, self.checkpoint, self.payload = 0.0, "", claim.payload
-        self.deadline, self.queue_deadline = now + claim.queue_deadline, claim.queue_deadline
-        self.max_attempts = claim.max_attempts
+        self.task, self.version, self.tenant = job.task, job.version, job.tenant
+        self.fingerprint, self.job, self.payload = job.fingerprint, job.id, job.payload
+        self.owner, self.attempts, self.resent, self.resender = Owner(""), 0, 0, JobId("")
+        self.not_before, self.checkpoint = 0.0, ""
+        self.deadline, self.queue_deadline = now + terms.queue_deadline, terms.queue_deadline
+        self.max_attempts = terms.max_attempts
+
+    def as_job(self, key: Key) -> Job:
+        """Return the job in flight."""
+        return Job(
+            key=key,
+            id=self.job,
+            fingerprint=self.fingerprint,
+            task=self.task,
+            payload=self.payload,
+            version=self.version,
+            tenant=self.tenant,
+        )
 
     def quarantine(self, reason: str, now: float) -> None:
         """End the flight; the payload stays for a replay."""
@@ -126,21 +147,21 @@ class MemoryRecord:
         """Begin anew."""
         self.failed, self.history = None, ()
 
-    def grant(self, owner: str, clock: float, now: float, lease: float) -> None:
+    def grant(self, owner: Owner, clock: float, now: float, lease: float) -> None:
         """Begin a run of *owner*."""
         if self.flight == "running":
             self.note("worker_lost")
         self.flight, self.owner = "running", owner
         self.fence = max(self.fence + 1, int(clock * 1_000_000))
         self.deadline, self.attempts = now + lease, self.attempts + 1
-        self.resent, self.resender, self.not_before = 0, "", 0.0
+        self.resent, self.resender, self.not_before = 0, JobId(""), 0.0
 
     def requeue(self, now: float) -> None:
         """Wait for the message that is sent again."""
         if self.flight == "running":
             self.note("worker_lost")
         self.flight, self.not_before, self.resent = "queued", 0.0, self.resent + 1
-        self.deadline = now + self.queue_deadline * 2 ** min(self.resent, 16)
+        self.deadline = now + self.queue_deadline * 2 ** min(self.resent, MAX_DOUBLINGS)
 
 
 def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
@@ -166,34 +187,31 @@ def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
     )
 
 
-def quarantined(key: str, record: MemoryRecord, now: float, *, payload: bool) -> Quarantined | None:
-    """Show *record* if it is in quarantine."""
-    failed = record.failed_at(now)
-    if failed is None or failed.kind != "quarantined" or record.flight != "idle":
+def dead_job(key: Key, record: MemoryRecord | None, now: float, *, payload: bool) -> DeadJob | None:
+    """Show *record* if it is quarantined."""
+    failed = record.failed_at(now) if record else None
+    if record is None or failed is None or failed.kind != "quarantined" or record.flight != "idle":
         return None
-    return Quarantined(
-        key=key,
-        job=failed.job,
-        task=record.task,
-        edition=record.edition,
+    job = record.as_job(key).under(failed.job)
+    return DeadJob(
+        job=job if payload else replace(job, payload=b""),
         reason=failed.reason,
         attempts=record.attempts,
         history=record.history,
         since=float(failed.until - QUARANTINE_KEPT),
         until=float(failed.until),
-        payload=record.payload if payload else b"",
     )
 
 
-def told(record: MemoryRecord, now: float) -> Snapshot:
-    """Show *record* as a verb that writes shows it: without the words that only ``read`` tells."""
-    return snapshot(record, now)._replace(task="", fingerprint="", owner="")
+def disclosed(record: MemoryRecord, now: float) -> Snapshot:
+    """Show *record* as a verb that writes shows it: without what only ``read`` returns."""
+    return snapshot(record, now)._replace(task="", fingerprint=Fingerprint(""), owner=Owner(""))
 
 
 def _stored(value: MemoryValue, now: float) -> StoredValue:
     return StoredValue(
-        data=value.data,
-        meta=Meta.decode(value.meta),
+        data=value.answer.data,
+        meta=Meta.decode(value.answer.meta),
         fence=value.fence,
         stored_at=value.stored_at,
         age=round(now - value.stored_at, 3),
@@ -202,13 +220,18 @@ def _stored(value: MemoryValue, now: float) -> StoredValue:
 
 
 def _failure(failed: MemoryFailure, now: float) -> Failure:
-    fallback = StoredValue(
-        data=failed.data, meta=Meta.decode(failed.meta), fence=0, stored_at=now, age=0.0, fresh=False
+    fallback = failed.fallback and StoredValue(
+        data=failed.fallback.data,
+        meta=Meta.decode(failed.fallback.meta),
+        fence=0,
+        stored_at=now,
+        age=0.0,
+        fresh=False,
     )
     return Failure(
         kind=failed.kind,
         reason=failed.reason,
         job=failed.job,
         remaining=round(failed.until - now, 3),
-        fallback=fallback if failed.data else None,
+        fallback=fallback,
     )

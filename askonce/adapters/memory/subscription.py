@@ -1,4 +1,4 @@
-"""Wakes those who wait for a job of a memory store."""
+"""Wake-ups for finished jobs of a memory store."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from threading import Condition
 
+    from askonce.job import Key
+
 
 class MemorySubscription:
     """Wake-ups through the store's own condition."""
 
-    def __init__(self, changed: Condition, ended: dict[str, int], keys: frozenset[str]) -> None:
+    def __init__(self, changed: Condition, ended: dict[Key, int], keys: frozenset[Key]) -> None:
         """Listen for *keys* in *ended*, which numbers each key's last end, from now on."""
         self._changed, self._ended, self._keys = changed, ended, keys
         self._seen = max(ended.values(), default=0)
 
-    def wait(self, timeout: float) -> frozenset[str]:
-        """Return the keys heard of within *timeout* seconds."""
+    def wait(self, timeout: float) -> frozenset[Key]:
+        """Return the keys whose wake-up came within *timeout* seconds."""
         with self._changed:
-            self._changed.wait_for(self._heard, timeout)
-            heard = self._heard()
+            self._changed.wait_for(self._woken, timeout)
+            woken = self._woken()
             self._seen = max(self._ended.values(), default=0)
-            return heard
+            return woken
 
-    def _heard(self) -> frozenset[str]:
+    def _woken(self) -> frozenset[Key]:
         return frozenset(key for key in self._keys if self._ended.get(key, 0) > self._seen)

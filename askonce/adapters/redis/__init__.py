@@ -1,1 +1,5 @@
 """Records on Redis or Valkey."""
+
+from askonce.adapters.redis.store import RedisStore
+
+__all__ = ["RedisStore"]

@@ -1,7 +1,8 @@
 """Sends the store's scripts to the nodes of a cluster: one round trip for each node, all at once.
 
 A record, the index of its bucket and its wake-up channel are in one slot, so a script needs one node.
-redis-py's own cluster client would do the same over the layers that ``redis_link`` leaves out.
+redis-py's own cluster client would do the same through the layers that ``link.py`` leaves out. Each node
+has a breaker of its own: a lost node must not keep callers off the others.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from askonce.adapters.redis.link import Link
+from askonce.adapters.redis.link import BreakerOpen, ServerLink
+from askonce.events import Listener, ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -24,10 +26,11 @@ if TYPE_CHECKING:
 
 #: Host and port.
 Node = tuple[str, int]
-#: Of one call: to the owner, to who has the slot now, to who is just getting it, and one to spare.
+#: Turns of one call: the owner, the node that has the slot now, the node that is just getting it, and one
+#: spare.
 _TURNS = 4
-#: Seconds after which no further node is asked where the slots are: with a lost node before it, and each
-#: question bounded by the client's timeout, a call stays below a second.
+#: Seconds after which no further node is queried for the slots. With a lost node before it, and each query
+#: bounded by the client's timeout, a call stays below a second.
 _LOOK_AROUND = 0.2
 #: Where EVAL and EVALSHA have their first key; other commands have theirs in the second place.
 _KEY = 3
@@ -36,31 +39,42 @@ _KEY = 3
 class ClusterLink:
     """The nodes of one cluster as one link; safe for threads, and for a child after a fork."""
 
+    is_cluster = True
+    #: No broker can share a cluster.
+    address = None
+
     def __init__(self, seeds: Sequence[Node], new_client: Callable[[Node], Redis]) -> None:
-        """Find the nodes through any of *seeds*; *new_client* makes a node's client. Nothing is asked yet."""
+        """Find the nodes through any of *seeds*; *new_client* makes a node's client. Nothing is sent yet."""
         self._seeds, self._new_client = seeds, new_client
-        self._links: dict[Node, Link] = {}
+        self._listen: Listener = ignore
+        self._links: dict[Node, ServerLink] = {}
         self._owners: dict[int, Node] = {}
         self._lock, self._generation = Lock(), 0
 
-    def ask(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """Send each of *commands* to its key's node and return their replies in order.
+    def report_to(self, listen: Listener) -> None:
+        """Emit store.down and store.up of each node to *listen*."""
+        self._listen = listen
+        for link in self._links.values():
+            link.report_to(listen)
 
-        An error reply is returned, and so is the error of a lost node, in the places of its commands: the
-        others are asked all the same. A script may run twice, as with ``Link.ask``.
+    def ask(self, *commands: tuple[Any, ...], always: bool = False) -> list[Any]:
+        """Send each of *commands* to its key's node and return their replies in order; see ``Link.ask``.
+
+        The error of a lost node is returned in the places of its commands: the other nodes get theirs all the
+        same.
 
         Raises:
-            redis.exceptions.RedisError: nobody answered.
+            redis.exceptions.RedisError: no node answered.
         """
         slots = [_slot(command) for command in commands]
         if not all(slot in self._owners for slot in slots):
             self._refresh(self._generation)
         replies: list[Any] = [None] * len(commands)
-        # The number of a command, and who is asked in place of the owner.
+        # The number of a command, and the node that gets it in place of the owner.
         pending: dict[int, Node | None] = dict.fromkeys(range(len(commands)))
         for _ in range(_TURNS):
             generation, asked = self._generation, self._asked(slots, pending, replies)
-            self._send(commands, asked, set(filter(None, pending.values())), replies)
+            self._send(commands, asked, set(filter(None, pending.values())), replies, always=always)
             pending = self._elsewhere(slots, asked, replies, generation)
             if not pending:
                 break
@@ -68,15 +82,11 @@ class ClusterLink:
             raise replies[0]
         return replies
 
-    def place_of(self, commands: tuple[tuple[Any, ...], ...]) -> Node | None:
-        """Return whose health tells of *commands*; None where that is the whole cluster's."""
-        return self._owners.get(_slot(commands[0])) if len(commands) == 1 else None
-
     def client_of(self, key: str) -> Redis:
         """Return the client of the node that has *key*.
 
         Raises:
-            redis.exceptions.RedisError: nobody told which one that is.
+            redis.exceptions.RedisError: no node returned which one that is.
         """
         slot = key_slot(key.encode())
         if slot not in self._owners:
@@ -86,7 +96,7 @@ class ClusterLink:
         return self._link(self._owners[slot]).client
 
     def clients(self) -> list[Redis]:
-        """Return a client of each node that has slots, or of the seeds where nobody told."""
+        """Return a client of each node that has slots, or of the seeds where no node answered."""
         try:
             self._refresh(self._generation)
         except RedisError:
@@ -97,12 +107,11 @@ class ClusterLink:
         """Close every connection."""
         for link in list(self._links.values()):
             link.close()
-            link.client.close()
 
     def _asked(
         self, slots: list[int], pending: dict[int, Node | None], replies: list[Any]
     ) -> dict[int, Node]:
-        """Return who is asked now, by the number of the command."""
+        """Return the node that each command goes to now, by the number of the command."""
         asked = {}
         for number, instead in pending.items():
             node = instead or self._owners.get(slots[number])
@@ -118,19 +127,21 @@ class ClusterLink:
         asked: dict[int, Node],
         importing: set[Node],
         replies: list[Any],
+        *,
+        always: bool,
     ) -> None:
-        """Ask every node for its part, at the same time; what it answers, or its error, goes to *replies*."""
+        """Send every node its part, at the same time; its answers, or its error, go to *replies*."""
         parts: dict[Node, list[int]] = {}
         for number, node in asked.items():
             parts.setdefault(node, []).append(number)
 
         def ask(node: Node) -> None:
             part = parts[node]
-            # A node that is just getting a slot takes a command for it only when it is told so.
+            # A node that is just getting a slot accepts a command for it only after ASKING.
             first = [("ASKING",)] if node in importing else []
             sent = [each for number in part for each in (*first, commands[number])]
             try:
-                answers = self._link(node).ask(*sent)[len(first) :: 1 + len(first)]
+                answers = self._link(node).ask(*sent, always=always)[len(first) :: 1 + len(first)]
             except RedisError as lost:
                 answers = [lost] * len(part)
             for number, answer in zip(part, answers, strict=True):
@@ -146,22 +157,23 @@ class ClusterLink:
     def _elsewhere(
         self, slots: list[int], asked: dict[int, Node], replies: list[Any], generation: int
     ) -> dict[int, Node | None]:
-        """Return the commands that another node has to be asked for: who, or None for the owner."""
-        told = {number: replies[number] for number in asked if isinstance(replies[number], RedisError)}
-        moved = {number: error for number, error in told.items() if isinstance(error, MovedError)}
-        lost = {number for number, error in told.items() if _is_lost(error)}
+        """Return the commands that must go to another node: which one, or None for the owner."""
+        replied = {number: replies[number] for number in asked if isinstance(replies[number], RedisError)}
+        moved = {number: error for number, error in replied.items() if isinstance(error, MovedError)}
+        # Behind an open breaker the slots were looked up when the node was lost.
+        lost = {n for n, error in replied.items() if _is_lost(error) and not isinstance(error, BreakerOpen)}
         if moved or lost:
             try:
                 self._refresh(generation, without={asked[number] for number in lost})
             except RedisError:
-                # What is known already, and what the node itself told, has to do.
+                # The slots as known, and the node's own reply, must be enough.
                 lost = set()
         for number, error in moved.items():
             self._owners[slots[number]] = _named(error, asked[number])
         again: dict[int, Node | None] = dict.fromkeys(moved)
         again |= {
             number: _named(error, asked[number])
-            for number, error in told.items()
+            for number, error in replied.items()
             if isinstance(error, AskError) and number not in moved
         }
         return again | {
@@ -169,31 +181,36 @@ class ClusterLink:
         }
 
     def _refresh(self, generation: int, without: Collection[Node] = ()) -> None:
-        """Ask where the slots are, unless somebody did since *generation*; not those in *without*."""
+        """Query where the slots are, unless a thread did since *generation*; skip nodes in *without*."""
         with self._lock:
             if self._generation != generation:
                 return
-            until, error = monotonic() + _LOOK_AROUND, RedisError("no node to ask")
+            until, error = monotonic() + _LOOK_AROUND, RedisError("no node to query")
             for node in dict.fromkeys((*self._owners.values(), *self._seeds)):
                 if node in without or monotonic() > until:
                     continue
                 try:
-                    [told] = self._link(node).ask_once(("CLUSTER", "SLOTS"))
+                    [replied] = self._link(node).exchange_once(("CLUSTER", "SLOTS"))
                 except RedisError as lost:
                     error = lost
                     continue
-                if isinstance(told, ResponseError):
-                    # Also of a server that is no cluster: an answer, but none to go on with.
-                    error = RedisConnectionError(type(told).__name__)
+                if isinstance(replied, ResponseError):
+                    # Also the reply of a server that is no cluster.
+                    error = RedisConnectionError(type(replied).__name__)
                     continue
-                self._owners = _owners(told, node)
+                self._owners = _owners(replied, node)
                 self._generation += 1
                 return
             raise error
 
-    def _link(self, node: Node) -> Link:
-        # Two threads may make one each; the one that is not kept has no connection yet.
-        return self._links.get(node) or self._links.setdefault(node, Link(self._new_client(node)))
+    def _link(self, node: Node) -> ServerLink:
+        link = self._links.get(node)
+        if link is None:
+            # Two threads may make one each; the one that is not kept has no connection yet.
+            new = ServerLink(self._new_client(node))
+            new.report_to(self._listen)
+            link = self._links.setdefault(node, new)
+        return link
 
 
 def _is_lost(reply: object) -> bool:
@@ -209,10 +226,10 @@ def _named(error: AskError, by: Node) -> Node:
     return (error.host or by[0], int(error.port))
 
 
-def _owners(told: list[Any], by: Node) -> dict[int, Node]:
-    """Return each slot's node, as *by* told in reply to CLUSTER SLOTS."""
+def _owners(replied: list[Any], by: Node) -> dict[int, Node]:
+    """Return each slot's node, as *by* replied to CLUSTER SLOTS."""
     owners = {}
-    for first, last, primary, *_ in told:
+    for first, last, primary, *_ in replied:
         node = ((primary[0] or b"").decode() or by[0], int(primary[1]))
         owners.update(dict.fromkeys(range(first, last + 1), node))
     return owners

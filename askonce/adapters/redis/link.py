@@ -1,23 +1,22 @@
 """Sends commands over redis-py connections, without the layers that a script call does not need.
 
-``Redis.execute_command`` costs about as much again as the round trip itself on loopback: pool locks,
-retry objects, telemetry, response callbacks. Here a call takes a connection from a stack, writes,
-reads, and puts it back. Connecting, authentication, TLS and timeouts stay redis-py's.
+``Redis.execute_command`` costs about as much again as the round trip itself on loopback: pool locks, retry
+objects, telemetry, response callbacks. A link takes a connection from a stack, writes, reads, and puts it
+back. Connecting, authentication, TLS and timeouts stay redis-py's. Each server has one breaker.
 """
 
 from __future__ import annotations
 
 import os
-import select
-import sys
-import threading
 from collections import deque
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import MaxConnectionsError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from askonce.store import Address
+from askonce.store_down.breaker import Breaker
 
 try:
     import hiredis
@@ -29,95 +28,135 @@ else:
 if TYPE_CHECKING:
     from redis import Redis
 
+    from askonce.events import Listener
 
 # redis-py leaves its connections untyped.
 Connection = Any
 
-#: A server on the same machine answers in 20 us, but a process that went to sleep for that takes 40 us more
-#: to wake up: a process of one thread watches for the answer, for this long at most (seconds).
-_WATCH = 100e-6
-#: Where it does not come so soon, or there are threads, the next calls do not watch: one after the first
-#: time, so that a hiccup costs little, and twice as many after each further one in a row, up to this.
-_CALLS_UNWATCHED = 64
+
+class BreakerOpen(RedisConnectionError):
+    """Nothing was sent, because the last calls had no reply."""
 
 
-class Link:
-    """A stack of idle connections; safe for threads, and for a child after a fork."""
+class Link(Protocol):
+    """The servers of one store."""
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether records are spread over several servers."""
+
+    @property
+    def address(self) -> Address | None:
+        """The one server at a fixed place, where it is that."""
+
+    def report_to(self, listen: Listener) -> None:
+        """Emit store.down and store.up to *listen*."""
+
+    def ask(self, *commands: tuple[Any, ...], always: bool = False) -> list[Any]:
+        """Send *commands* and return their replies in order; an error reply is returned, not raised.
+
+        With *always* they are sent although the breaker is open. A lost or late connection is replaced once
+        and the commands are sent again, so a script with the same token may run twice.
+
+        Raises:
+            redis.exceptions.RedisError: no server answered.
+        """
+
+    def client_of(self, key: str) -> Redis:
+        """Return the client of the server that has *key*."""
+
+    def clients(self) -> list[Redis]:
+        """Return a client of each server."""
+
+    def close(self) -> None:
+        """Close every connection."""
+
+
+class ServerLink:
+    """One server behind a stack of idle connections; safe for threads, and for a child after a fork."""
+
+    is_cluster = False
 
     def __init__(self, client: Redis) -> None:
         """Open connections as *client* would."""
         self.client, self._pool = client, client.connection_pool
+        self.breaker = Breaker()
         self._idle: deque[Connection] = deque()
         self._pid = os.getpid()
-        self._unwatched = 0 if hasattr(select, "poll") and (os.cpu_count() or 1) > 1 else sys.maxsize
-        self._rest = 1
 
-    def ask(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """Send *commands* in one write and read their replies; an error reply is returned, not raised.
+    @property
+    def address(self) -> Address | None:
+        """The server; None where sentinels name it."""
+        options = self._pool.connection_kwargs
+        place = options.get("path") or options.get("host")
+        return place and Address(place, int(options.get("port") or 0), str(options.get("db") or 0))
 
-        A lost or late connection is replaced once and the commands are sent again: a script with the
-        same token may run twice. So a server that hangs costs twice the socket's timeout.
-        """
+    def report_to(self, listen: Listener) -> None:
+        """Emit store.down and store.up to *listen*."""
+        self.breaker = Breaker(listen=listen)
+
+    def ask(self, *commands: tuple[Any, ...], always: bool = False) -> list[Any]:
+        """Send *commands* in one write; see ``Link.ask``. A server that hangs costs twice its timeout."""
+        breaker = self.breaker
+        if breaker.rest and not always and not breaker.allows():
+            raise BreakerOpen
         try:
-            return self._exchange(commands)
+            replies = self.exchange(*commands)
+        except MaxConnectionsError:
+            # This process's own limit: the server may be well.
+            raise
+        except RedisError:
+            breaker.failed()
+            raise
+        if breaker.errors:
+            breaker.answered()
+        return replies
+
+    def exchange(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """Send *commands* whatever the breaker's state, and send them again after a lost connection."""
+        try:
+            return self.exchange_once(*commands)
         except (RedisTimeoutError, RedisConnectionError):
-            return self._exchange(commands)
+            return self.exchange_once(*commands)
 
-    def ask_once(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """Do the same without sending anything again: it costs the socket's timeout at most."""
-        return self._exchange(commands)
-
-    def place_of(self, _commands: tuple[tuple[Any, ...], ...]) -> None:
-        """There is one server, and one health."""
-
-    def client_of(self, key: str) -> Redis:  # noqa: ARG002  # a cluster's link has one for each node
-        """Return the client of the server that has *key*."""
-        return self.client
-
-    def clients(self) -> list[Redis]:
-        """Return the client of each server."""
-        return [self.client]
-
-    def _exchange(self, commands: tuple[tuple[Any, ...], ...]) -> list[Any]:
+    def exchange_once(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """Send *commands* once: it costs the socket's timeout at most."""
         connection = self._take()
         try:
             if not connection.is_connected:
-                # Not left to the sending: that would not ask the sentinels who the primary is.
+                # Not left to the sending: that would not query the sentinels for the primary.
                 connection.connect()
             connection.send_packed_command(_packed(connection, commands), check_health=False)
-            if self._unwatched:
-                self._unwatched -= 1
-            elif threading.active_count() == 1 and self._watch(connection):
-                self._rest = 1
-            else:
-                self._unwatched = self._rest
-                self._rest = min(self._rest * 2, _CALLS_UNWATCHED)
             return [_reply(connection) for _ in commands]
         except BaseException:
-            # What is still to be read on it belongs to nobody; it connects again at its next use.
+            # The replies that are still to be read on it belong to no command; it connects again at its
+            # next use.
             connection.disconnect()
             raise
         finally:
             self._idle.append(connection)
 
-    @staticmethod
-    def _watch(connection: Connection) -> bool:
-        """Look for the answer without going to sleep; tell whether it came within a moment."""
-        readable, until = select.poll(), perf_counter() + _WATCH
-        readable.register(connection._sock, select.POLLIN)  # noqa: SLF001  # redis-py has no public name for it
-        while not readable.poll(0):
-            if perf_counter() > until:
-                return False
-        return True
+    def client_of(self, key: str) -> Redis:  # noqa: ARG002  # a cluster has one for each node
+        """Return the server's client."""
+        return self.client
+
+    def clients(self) -> list[Redis]:
+        """Return the server's client."""
+        return [self.client]
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close every connection."""
+        self.close_idle()
+        self.client.close()
+
+    def close_idle(self) -> None:
+        """Close this link's connections; the client's own stay open."""
         while self._idle:
             self._idle.pop().disconnect()
 
     def _take(self) -> Connection:
         if self._pid != os.getpid():
-            # A forked child must not speak on its parent's sockets.
+            # A forked child must not use its parent's sockets.
             self._idle, self._pid = deque(), os.getpid()
         try:
             return self._idle.pop()

@@ -1,88 +1,216 @@
-"""Reads the flat reply that every record script returns: see ``reply`` in ``lua/record.lua``."""
+"""The layout of what the scripts return: written once here, for Python and for Lua.
+
+Each class is one part of a reply. A field's annotation holds the Lua expression that fills it; ``lua_parts``
+makes one Lua function of each class from them.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import re
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast, get_type_hints
 
-from askonce.record import Failure, Meta, Snapshot, StoredValue
+from askonce.answer import Meta, StoredValue
+from askonce.job import Fingerprint, Job, JobId, Key, Owner, split_edition
+from askonce.letters import DeadJob
+from askonce.record import Failure, Snapshot
 from askonce.store import Lost
 
 if TYPE_CHECKING:
     from askonce.record import FailureOrFallback, Flight
 
+
+class FlightPart(NamedTuple):
+    """The outcome, and the record's flight; ``r`` is the loaded record. Times in milliseconds."""
+
+    outcome: Annotated[bytes, "outcome"]
+    now: Annotated[int, "NOW"]
+    flight: Annotated[bytes, "r.fl"]
+    job: Annotated[bytes, "r.job"]
+    fence: Annotated[int, "r.fen"]
+    deadline_in: Annotated[int, "r.dl - NOW"]
+    attempts: Annotated[int, "r.att"]
+    resent: Annotated[int, "r.rep"]
+    wait: Annotated[int, "r.nx - NOW"]
+    checkpoint: Annotated[bytes, "r.ref"]
+
+
+class ValuePart(NamedTuple):
+    """The answer; ``got`` holds its bytes and its meta."""
+
+    data: Annotated[bytes, "got[1] or ''"]
+    meta: Annotated[bytes, "got[2] or ''"]
+    fence: Annotated[int, "r.vf"]
+    stored_at: Annotated[int, "r.vt"]
+    fresh: Annotated[int, "is_fresh(r) and 1 or 0"]
+
+
+class FailurePart(NamedTuple):
+    """Why the last run gave no answer; ``got`` holds the fallback's bytes and its meta."""
+
+    kind: Annotated[bytes, "r.ek"]
+    reason: Annotated[bytes, "r.er"]
+    job: Annotated[bytes, "r.ej"]
+    remaining: Annotated[int, "r.ex - NOW"]
+    data: Annotated[bytes, "got[1] or ''"]
+    meta: Annotated[bytes, "got[2] or ''"]
+
+
+class OwnPart(NamedTuple):
+    """What only ``read`` returns."""
+
+    task: Annotated[bytes, "r.task"]
+    fingerprint: Annotated[bytes, "r.fp"]
+    owner: Annotated[bytes, "r.own"]
+
+
+class LostPart(NamedTuple):
+    """One job that ``reap`` queued again; ``got`` holds its payload and its edition."""
+
+    key: Annotated[bytes, "string.sub(r.key, -64)"]
+    job: Annotated[bytes, "r.job"]
+    fingerprint: Annotated[bytes, "r.fp"]
+    task: Annotated[bytes, "r.task"]
+    resent: Annotated[int, "r.rep"]
+    payload: Annotated[bytes, "got[1] or ''"]
+    edition: Annotated[bytes, "got[2] or ''"]
+
+
+class DeadPart(NamedTuple):
+    """One quarantined job; ``got`` holds its edition, its history and, on request, its payload."""
+
+    task: Annotated[bytes, "r.task"]
+    fingerprint: Annotated[bytes, "r.fp"]
+    job: Annotated[bytes, "r.ej"]
+    reason: Annotated[bytes, "r.er"]
+    attempts: Annotated[int, "r.att"]
+    since: Annotated[int, "r.ex - QUARANTINE_KEPT"]
+    until: Annotated[int, "r.ex"]
+    edition: Annotated[bytes, "got[1] or ''"]
+    history: Annotated[bytes, "got[2] or ''"]
+    payload: Annotated[bytes, "got[3] or ''"]
+
+
+_PARTS = (FlightPart, ValuePart, FailurePart, OwnPart, LostPart, DeadPart)
+
+
+def lua_parts() -> str:
+    """Return one Lua function for each part, such as ``flight_part(outcome, r, got)``."""
+    return "".join(map(_lua_part, _PARTS))
+
+
+def _lua_part(part: Any) -> str:  # noqa: ANN401  # a NamedTuple class has no common type
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", part.__name__).lower()
+    hints = get_type_hints(part, include_extras=True)
+    fields = ", ".join(hints[field].__metadata__[0] for field in part._fields)
+    return f"local function {name}(outcome, r, got) return {{{fields}}} end\n"
+
+
 _ABSENT = Snapshot()
-#: Items of a reply without an answer, and of one without a failure.
-_BARE, _WITH_VALUE = 10, 15
 
 
 def to_snapshot(reply: list[Any]) -> Snapshot:
-    """Build the record as the script left it; absent where the script disclosed nothing."""
+    """Return the record as the script left it; absent where the script disclosed nothing.
+
+    The reply of ``reply`` in ``lua/reply.lua``: the flight, then value and failure, each empty where there
+    is none.
+    """
     if len(reply) == 1:
         return _ABSENT
-    now, flight, job, fence, deadline_in, attempts, resent, wait, checkpoint = reply[1:10]
-    # By position: names would cost as much as all the rest.
+    flight_part, value, failure = reply
+    flight = FlightPart._make(flight_part)
     return Snapshot(
-        True,  # noqa: FBT003  # as above
-        "",
-        "",
-        cast("Flight", flight.decode()),
-        job.decode(),
-        "",
-        fence,
-        deadline_in / 1000,
-        attempts,
-        resent,
-        wait / 1000 if wait > 0 else 0.0,
-        checkpoint.decode(),
-        _value(reply[10:15], now) if len(reply) > _BARE and reply[10] else None,
-        _failure(reply[15:21], now) if len(reply) > _WITH_VALUE else None,
+        present=True,
+        flight=cast("Flight", flight.flight.decode()),
+        job=JobId(flight.job.decode()),
+        fence=flight.fence,
+        deadline_in=flight.deadline_in / 1000,
+        attempts=flight.attempts,
+        resent=flight.resent,
+        wait=flight.wait / 1000 if flight.wait > 0 else 0.0,
+        checkpoint=flight.checkpoint.decode(),
+        value=_value(ValuePart._make(value), flight.now) if value else None,
+        failure=_failure(FailurePart._make(failure), flight.now) if failure else None,
     )
+
+
+def outcome_of(reply: list[Any]) -> bytes:
+    """Return the outcome of ``reply``, which stands in the flight, or alone where nothing is disclosed."""
+    first = reply[0]
+    return first if isinstance(first, bytes) else cast("bytes", first[0])
 
 
 def to_full_snapshot(reply: list[Any]) -> Snapshot:
-    """Build the record as ``read`` tells it, with the words that the other verbs keep to themselves."""
-    told, task, fingerprint, owner = reply
-    seen = to_snapshot(told)
+    """Return the record with what only ``read`` returns."""
+    bare, own_part = reply
+    seen = to_snapshot(bare)
     if not seen.present:
         return seen
-    return seen._replace(task=task.decode(), fingerprint=fingerprint.decode(), owner=owner.decode())
-
-
-def _value(part: list[Any], now: int) -> StoredValue:
-    data, meta, fence, stored_at, fresh = part
-    return StoredValue(
-        data=data,
-        meta=Meta.decode(meta),
-        fence=fence,
-        stored_at=stored_at / 1000,
-        age=(now - stored_at) / 1000,
-        fresh=fresh == b"1",
+    own = OwnPart._make(own_part)
+    return seen._replace(
+        task=own.task.decode(),
+        fingerprint=Fingerprint(own.fingerprint.decode()),
+        owner=Owner(own.owner.decode()),
     )
 
 
-def _failure(part: list[Any], now: int) -> Failure:
-    kind, reason, job, remaining, data, meta = part
-    fallback = _value([data, meta, 0, now, b"0"], now) if data else None
+def _value(part: ValuePart, now: int) -> StoredValue:
+    return StoredValue(
+        data=part.data,
+        meta=Meta.decode(part.meta),
+        fence=part.fence,
+        stored_at=part.stored_at / 1000,
+        age=(now - part.stored_at) / 1000,
+        fresh=part.fresh == 1,
+    )
+
+
+def _failure(part: FailurePart, now: int) -> Failure:
+    fallback = _value(ValuePart(part.data, part.meta, 0, now, 0), now) if part.data else None
     return Failure(
-        kind=cast("FailureOrFallback", kind.decode()),
-        reason=reason.decode(),
-        job=job.decode(),
-        remaining=remaining / 1000,
+        kind=cast("FailureOrFallback", part.kind.decode()),
+        reason=part.reason.decode(),
+        job=JobId(part.job.decode()),
+        remaining=part.remaining / 1000,
         fallback=fallback,
     )
 
 
-def to_lost(reply: list[Any]) -> list[Lost]:
-    """Read what ``reap`` collected."""
-    return [
-        Lost(
-            key=reply[i].decode(),
-            job=reply[i + 1].decode(),
-            fingerprint=reply[i + 2].decode(),
-            task=reply[i + 3].decode(),
-            payload=reply[i + 4],
-            resent=reply[i + 5],
-            edition=reply[i + 6].decode(),
-        )
-        for i in range(0, len(reply), 7)
-    ]
+def to_lost(reply: list[Any]) -> Lost:
+    """Return one job that ``reap`` queued again."""
+    lost = LostPart._make(reply)
+    version, tenant = split_edition(lost.edition.decode())
+    job = Job(
+        key=Key(lost.key.decode()),
+        id=JobId(lost.job.decode()),
+        fingerprint=Fingerprint(lost.fingerprint.decode()),
+        task=lost.task.decode(),
+        payload=lost.payload,
+        version=version,
+        tenant=tenant,
+    )
+    return Lost(job, lost.resent)
+
+
+def to_dead_job(key: Key, reply: list[Any]) -> DeadJob | None:
+    """Return a quarantined job; None where the key has none."""
+    if not reply:
+        return None
+    dead = DeadPart._make(reply)
+    version, tenant = split_edition(dead.edition.decode())
+    job = Job(
+        key=key,
+        id=JobId(dead.job.decode()),
+        fingerprint=Fingerprint(dead.fingerprint.decode()),
+        task=dead.task.decode(),
+        payload=dead.payload,
+        version=version,
+        tenant=tenant,
+    )
+    return DeadJob(
+        job=job,
+        reason=dead.reason.decode(),
+        attempts=dead.attempts,
+        history=tuple(dead.history.decode(errors="replace").split()),
+        since=dead.since / 1000,
+        until=dead.until / 1000,
+    )

@@ -31,7 +31,7 @@ _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:(?P<port>\d{1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Servers:
-    """What such a URL says; its repr leaves the password out."""
+    """What such a URL holds; its repr leaves the password out."""
 
     scheme: str
     nodes: tuple[Node, ...]
@@ -56,7 +56,7 @@ class Servers:
     def broker_url(self) -> str:
         """The sentinels as kombu wants them; it reads login and database from the first one only.
 
-        It is told apart of TLS, and how to ask the sentinels: *is_secure* and *asking*.
+        kombu gets TLS and the options of the sentinels separately: *is_secure* and *sentinel_options*.
         """
         at = f"{self.login}@" if self.login else ""
         return ";".join(f"sentinel://{at}{host}:{port}/{self.database}" for host, port in self.nodes)
@@ -69,10 +69,10 @@ class Servers:
 
     @property
     def is_secure(self) -> bool:
-        """Whether all is said over TLS."""
+        """Whether all connections use TLS."""
         return self.scheme.startswith("rediss+")
 
-    def asking(self, tls: Mapping[str, str]) -> dict[str, Any]:
+    def sentinel_options(self, tls: Mapping[str, str]) -> dict[str, Any]:
         """Return redis-py's options for the sentinels themselves; *tls* are those with ``ssl_``."""
         secure = {"ssl": True, **tls} if self.is_secure else {}
         return {**self.sentinel_credentials, **secure}
@@ -82,7 +82,7 @@ def parse(url: str) -> Servers:
     """Read *url*.
 
     Raises:
-        ValueError: it is none of these; the text does not repeat it, because it may hold a password.
+        ValueError: it is none of these; the text does not repeat the URL, which may hold a password.
     """
     scheme, _, rest = url.partition("://")
     rest, _, query = rest.replace(f";{scheme}://", ";").partition("?")
@@ -93,8 +93,8 @@ def parse(url: str) -> Servers:
     hosts = [_HOST.fullmatch(place.rpartition("@")[2]) for place in places]
     if not all(hosts) or "@" in f"{path}{query}":
         raise ValueError("must name host:port, and have its password percent-encoded")
-    told = parse_qs(query)
-    names = told.get("master_name", [])
+    options = parse_qs(query)
+    names = options.get("master_name", [])
     if sentinel and len(names) != 1:
         raise ValueError("must end in ?master_name=, the name by which the sentinels know the server")
     if not (path or "0").isdigit() or (not sentinel and (path or "0") != "0"):
@@ -111,13 +111,13 @@ def parse(url: str) -> Servers:
         database=int(path or 0),
         master_name=names[0] if sentinel else "",
         sentinel_credentials=_given(
-            {name: told.get(f"sentinel_{name}", [""])[0] for name in ("username", "password")}
+            {name: options.get(f"sentinel_{name}", [""])[0] for name in ("username", "password")}
         ),
     )
 
 
 def connect(url: str, options: dict[str, Any]) -> Redis | ClusterLink:
-    """Return what reaches the servers of any *url* of ours; *options* are those of redis-py's client.
+    """Return the connection to the servers of *url*; *options* are those of redis-py's client.
 
     Raises:
         ValueError: the URL cannot be read.
@@ -137,7 +137,7 @@ def connect(url: str, options: dict[str, Any]) -> Redis | ClusterLink:
 
 
 def place_of(client: Redis) -> str:
-    """Return where *client* asks, without its login."""
+    """Return where *client* connects, without its login."""
     to = client.connection_pool.connection_kwargs
     if "path" in to:
         return f"unix://{to['path']}?db={to.get('db', 0)}"
@@ -147,7 +147,7 @@ def place_of(client: Redis) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Return in one word why a server could not be asked; never the error's text."""
+    """Return in one word why a server did not answer; never the error's text."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, SSLCertVerificationError):
@@ -171,8 +171,8 @@ def _sentinel_client(servers: Servers, options: dict[str, Any]) -> Redis:
 
     patience = {"socket_timeout": _SENTINEL_PATIENCE, "socket_connect_timeout": _SENTINEL_PATIENCE}
     tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
-    asked = {"retry": options["retry"], **patience, **servers.asking(tls)}
-    sentinels: Any = Sentinel(servers.nodes, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]  # redis-py
+    sentinel_kwargs = {"retry": options["retry"], **patience, **servers.sentinel_options(tls)}
+    sentinels: Any = Sentinel(servers.nodes, sentinel_kwargs=sentinel_kwargs)  # type: ignore[no-untyped-call]  # redis-py
     client: Redis = sentinels.master_for(
         servers.master_name, db=servers.database, ssl=servers.is_secure, **options, **servers.credentials
     )

@@ -1,7 +1,7 @@
--- admit: the first who asks may send a message; everyone else learns of that job.
+-- admit: the first caller may send a message; every other caller gets that job.
 -- KEYS record, index   ARGV job, fingerprint, task, payload, queue deadline, max attempts,
 --                           on_mismatch (replace, conflict), force (0, 1), max age (-1: any),
---                           edition
+--                           version and tenant
 -- returns reply(admitted | resend | attached | hit | negative | backoff | conflict)
 --
 --   producer A      producer B
@@ -13,14 +13,14 @@
 --                          still counts and a deep queue is never overtaken by its own resends
 local job, fingerprint, force, max_age = ARGV[1], ARGV[2], ARGV[8] == '1', tonumber(ARGV[9])
 
--- The most frequent duplicate, somebody else's first flight of a key without an answer or a failure, before
--- the whole record is loaded: the same reply for two thirds of the time.
+-- The most frequent duplicate: an equal job is in flight, with neither answer nor failure kept. Its reply needs
+-- half of the record's fields, and two thirds of the time.
 local lv, fp, fl, in_flight, dl, att, fen, rep, rt, nx, ref, hx, ex = unpack(redis.call('HMGET', KEYS[1],
   'lv', 'fp', 'fl', 'job', 'dl', 'att', 'fen', 'rep', 'rt', 'nx', 'ref', 'hx', 'ex'))
 if fp == fingerprint and fl ~= 'idle' and in_flight ~= job and rt ~= job and not hx and not ex
     and tonumber(lv) <= LAYOUT and NOW < tonumber(dl) then
-  return {'attached', NOW, fl, in_flight, tonumber(fen or 0), dl - NOW, tonumber(att or 0), tonumber(rep or 0),
-    (nx or 0) - NOW, ref or ''}
+  return {flight_part('attached', {fl = fl, job = in_flight, fen = tonumber(fen or 0), dl = dl,
+    att = tonumber(att or 0), rep = tonumber(rep or 0), nx = nx or 0, ref = ref or ''}), EMPTY, EMPTY}
 end
 local r = load(KEYS[1])
 
@@ -44,7 +44,7 @@ if r.fl ~= 'idle' then
     return reply('negative', r)
   end
   if r.fl == 'running' then note(r, 'worker_lost') end
-  set(r, {fl = 'queued', rep = r.rep + 1, rt = job, nx = 0, dl = NOW + r.qd * 2 ^ math.min(r.rep + 1, 16)})
+  set(r, {fl = 'queued', rep = r.rep + 1, rt = job, nx = 0, dl = NOW + r.qd * 2 ^ math.min(r.rep + 1, MAX_DOUBLINGS)})
   commit(r, KEYS[2])
   return reply('resend', r)
 end

@@ -1,4 +1,4 @@
--- checkpoint: keep the provider's reference of the call under way, for whoever takes the job over.
+-- checkpoint: keep the provider's reference of the call under way, for the next worker of the job.
 -- KEYS record, index   ARGV owner, reference      returns ok | fenced | absent
 local r = load(KEYS[1])
 if not r.present then return 'absent' end

@@ -7,8 +7,8 @@
 --                         start: new lease, higher fence
 --   complete: FENCED      complete: OK
 --
--- An owner whose lease ran out but whom nobody replaced still publishes: its answer is paid for. So does the
--- last attempt's owner, when the job was given up while it stood still.
+-- An owner whose lease ran out still publishes while no other run has started: its answer is paid for. So does
+-- the last attempt's owner, if the job was quarantined while its process stood still.
 local r = load(KEYS[1])
 if not r.present then return 'absent' end
 if r.own ~= ARGV[1] then return 'fenced' end

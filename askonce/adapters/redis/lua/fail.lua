@@ -1,5 +1,5 @@
--- fail: record why there is no answer; an answer of an earlier run is left as it is, and so is the provider's
--- reference while the job goes on: only the body knows whether the call it names is spent.
+-- fail: record why there is no answer. The answer of an earlier run stays, and so does the provider's reference
+-- while the job goes on: only the body knows whether the call that it names is over.
 -- KEYS record, index   ARGV owner, kind, reason, after, keep, quarantine (0, 1), fallback, meta
 -- returns reply(ok | fenced | absent)
 local owner, kind, reason, after, keep = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])

@@ -6,14 +6,14 @@
 --
 -- The message is made here, so that a duplicate pays for none. A claim that is made a second time under its
 -- own job has its message already. A job that is sent again keeps its own id, which this message does not
--- have: that is left to the caller.
+-- have: its caller sends that message.
 local before = redis.call('HGET', KEYS[1], 'job')
-local told = admit()
-if told[1] == 'admitted' and before ~= ARGV[1] then
+local admitted = admit()
+if admitted[1][1] == 'admitted' and before ~= ARGV[1] then
   local function quoted(text) return cjson.encode(text):sub(2, -2) end
   local key = ARGV[11]
   local message = ARGV[13]:gsub('\1(%d)', {['1'] = quoted(ARGV[4]), ['2'] = key, ['3'] = key:sub(1, 16),
     ['4'] = ARGV[2], ['5'] = quoted(ARGV[1]), ['6'] = ARGV[12], ['7'] = quoted(ARGV[10])})
   redis.call('LPUSH', KEYS[3], message)
 end
-return told
+return admitted

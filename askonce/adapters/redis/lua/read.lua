@@ -1,4 +1,4 @@
 -- read: look at the record; changes nothing.
--- KEYS record          returns reply('ok'), and task, fingerprint, owner of a record that is there
+-- KEYS record          returns reply(ok), and own_part
 local r = load(KEYS[1])
-return {reply('ok', r), r.task, r.fp, r.own}
+return {reply('ok', r), own_part(nil, r)}

@@ -1,22 +1,19 @@
--- Shared by the verbs: one record is one HASH; all times are milliseconds of the store's clock.
+-- Shared by the verbs: one record is one HASH; all times are milliseconds of the store's clock. The constants in
+-- capitals are those of `askonce/record.py`.
 --   lv layout     task        fp fingerprint  fl flight (idle, queued, running)
 --   job admitted  own owner   fen fence       dl lease or queue deadline   att attempts
---   rep resends   rt token of who resent last nx not before                env payload, until done
+--   rep resends   rt job id of the last resend nx not before                env payload, until done
 --   ma max attempts  qd queue deadline (duration)   ref provider's reference
 --   val vm answer and its meta   vf its fence   vt stored at   sx fresh until   hx kept until
 --   ek er failure kind, reason   ej eo its job, owner   ex answers until   ed em fallback and meta
---   hist reasons of the attempts so far   ver the task's edition that asked
+--   hist reasons of the attempts so far   ver the job's version and tenant
 --   xp the whole record is kept until
-local LAYOUT = 1
-local FLIGHT_KEPT = 604800000 -- a week: a job in flight outlives any outage of the workers
-local QUARANTINE_KEPT = 604800000
-local TOMBSTONE_KEPT = 3600000 -- longer than any lease: a late complete must still be fenced
 -- Numbers go to the server as they are: it writes them with 17 digits, and all of ours are below 2^53.
 local NOW_US = clock()
 local NOW = math.floor(NOW_US / 1000)
 
--- A record past its time is absent, whether or not the server has removed it already. Written out
--- field by field, because a loop over names costs as much as all the rest of a script.
+-- A record past its time is absent, whether or not the server has removed it already. Each field is written out:
+-- a loop over names costs as much as the rest of a script.
 local function load(key)
   local lv, task, fp, fl, job, own, fen, dl, att, rep, rt, nx, ma, qd, ref, vf, vt, sx, hx, ek, er, ej, eo, ex, xp =
     unpack(redis.call('HMGET', key, 'lv', 'task', 'fp', 'fl', 'job', 'own', 'fen', 'dl', 'att', 'rep', 'rt', 'nx',
@@ -72,10 +69,10 @@ local function commit(r, index)
     kept = math.max(kept, r.dl + FLIGHT_KEPT)
     redis.call('ZADD', index, r.dl, member)
   end
-  if r.buried or r.revived then -- jobs that are well pay nothing for the list
+  if r.quarantined or r.revived then -- other jobs pay nothing for the list
     local dead = string.sub(index, 1, -4) .. 'dead'
     redis.call('ZREM', dead, member)
-    if r.buried then
+    if r.quarantined then
       redis.call('ZADD', dead, r.ex, member)
       redis.call('PEXPIREAT', dead, r.ex)
     end
@@ -90,12 +87,12 @@ end
 
 local function wake(r) redis.call('PUBLISH', r.key, r.job) end
 
--- The last eight reasons for which a run of this job gave no answer, oldest first.
+-- The last reasons for which a run of this job gave no answer, oldest first.
 local function note(r, reason)
   local past = r.hist or redis.call('HGET', r.key, 'hist') or ''
   local _, known = string.gsub(past, '%S+', '')
-  if known >= 8 then past = string.match(past, '^%S+ (.*)$') end
-  set(r, {hist = (past == '' and '' or past .. ' ') .. string.gsub(string.sub(reason, 1, 40), '%s', '_')})
+  if known >= HISTORY_KEPT then past = string.match(past, '^%S+ (.*)$') end
+  set(r, {hist = (past == '' and '' or past .. ' ') .. string.gsub(string.sub(reason, 1, REASON_KEPT), '%s', '_')})
 end
 
 local function fail(r, kind, reason, keep)
@@ -107,28 +104,6 @@ end
 local function quarantine(r, reason)
   fail(r, 'quarantined', reason, QUARANTINE_KEPT)
   set(r, {fl = 'idle', nx = 0})
-  r.buried = true
+  r.quarantined = true
   wake(r)
-end
-
--- What goes back to the caller; a bare reply discloses nothing of the record, and none of them the owner,
--- whose token is the right to write. An answer and a failure are appended only where there is one: most
--- replies have neither.
-local function reply(outcome, r, bare)
-  if bare or not r.present then return {outcome} end
-  local fail = r.ek ~= '' and NOW < r.ex
-  local told = {outcome, NOW, r.fl, r.job, r.fen, r.dl - NOW, r.att, r.rep, r.nx - NOW, r.ref}
-  if has_value(r) then
-    local got = redis.call('HMGET', r.key, 'val', 'vm')
-    told[11], told[12], told[13], told[14] = got[1] or '', got[2] or '', r.vf, r.vt
-    told[15] = is_fresh(r) and '1' or '0'
-  elseif fail then
-    told[11], told[12], told[13], told[14], told[15] = '', '', '', '', ''
-  end
-  if fail then
-    local got = r.ek == 'fallback' and redis.call('HMGET', r.key, 'ed', 'em') or {}
-    told[16], told[17], told[18], told[19] = r.ek, r.er, r.ej, r.ex - NOW
-    told[20], told[21] = got[1] or '', got[2] or ''
-  end
-  return told
 end

@@ -1,4 +1,4 @@
--- renew: prolong a lease; also one that has run out, as long as nobody took the job over.
+-- renew: prolong a lease; also one that has run out, while no other run has started.
 -- KEYS record, index   ARGV owner, lease          returns ok | fenced | absent
 if tonumber(ARGV[2]) <= 0 then error('ASKONCE_LEASE') end
 local known, r = pcall(load, KEYS[1])

@@ -34,7 +34,7 @@ if r.fl == 'queued' then
   if NOW < r.nx then return reply('backoff', r) end
   return grant()
 end
--- A job given up because no message came is taken up again by the message that came after all.
+-- A job that was quarantined because no message came is taken up again by a message that came after all.
 if r.ek == 'quarantined' and r.er == 'undeliverable' and NOW < r.ex then
   clear_failure(r)
   return grant()

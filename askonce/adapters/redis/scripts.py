@@ -1,0 +1,147 @@
+"""Runs the record's scripts on their servers: their sources, their keys, one round trip for each call.
+
+Keys are ``{askonce:<namespace>:<bucket>}:rec:<key>``, ``...:idx`` and ``...:dead``. The braces put a
+record, the index of its bucket and its wake-up channel into one slot of a cluster.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha1
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from askonce import record
+from askonce.adapters.redis.link import BreakerOpen
+from askonce.adapters.redis.reply import lua_parts
+from askonce.adapters.redis.servers import reason_of
+from askonce.errors import LayoutNewer, StoreUnavailable
+from askonce.record import BUCKETS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from askonce.adapters.redis.link import Link
+    from askonce.job import Key
+
+VERBS = ("read", "admit", "start", "renew", "checkpoint", "complete", "fail", "release", "invalidate", "reap")
+#: The scripts of the dead letters.
+LISTINGS = ("dead", "show")
+#: No caller waits for these, so they run even while callers are kept off a server that is down. They keep
+#: leases and paid answers, and the first of them that gets a reply lets the callers in again.
+_ALWAYS = frozenset({"renew", "complete", "fail", "reap"})
+#: What the scripts take from ``record.py``: times become milliseconds.
+_SECONDS = ("FLIGHT_KEPT", "QUARANTINE_KEPT", "TOMBSTONE_KEPT", "NEWER_REST")
+_NUMBERS = ("LAYOUT", "MAX_RESENDS", "MAX_DOUBLINGS", "HISTORY_KEPT", "REASON_KEPT")
+_NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+
+#: The keys of a call, and its arguments.
+Call = tuple[tuple[str, ...], tuple[bytes | str | int, ...]]
+
+
+def sources(clock: str | None = None) -> dict[str, str]:
+    """Return each script's source; *clock* replaces the server's clock in tests."""
+    lua = files("askonce.adapters.redis") / "lua"
+
+    def text(name: str) -> str:
+        return (lua / f"{name}.lua").read_text()
+
+    shared = (clock or text("clock")) + _constants() + text("record") + lua_parts() + text("reply")
+    verbs = {verb: shared + text(verb) for verb in (*VERBS, *LISTINGS)}
+    publish = f"local function admit()\n{text('admit')}end\n{text('publish')}"
+    return verbs | {"publish": shared + publish}
+
+
+def _constants() -> str:
+    values = {name: int(getattr(record, name) * 1000) for name in _SECONDS}
+    values |= {name: getattr(record, name) for name in _NUMBERS}
+    return "".join(f"local {name} = {value}\n" for name, value in values.items())
+
+
+class Scripts:
+    """The scripts of one namespace on one link."""
+
+    def __init__(self, link: Link, *, namespace: str, clock: str | None = None) -> None:
+        """Send scripts through *link*; *namespace* separates applications that share the servers."""
+        if not _NAMESPACE.fullmatch(namespace):
+            raise ValueError(f"namespace must match {_NAMESPACE.pattern}")
+        self.link = link
+        self.prefix = f"{{askonce:{namespace}:b"
+        self.letters_key = f"{{askonce:{namespace}:letters}}"
+        self._sources = sources(clock)
+        self._shas = {
+            verb: sha1(text.encode(), usedforsecurity=False).hexdigest()
+            for verb, text in self._sources.items()
+        }
+
+    def record_keys(self, key: Key) -> tuple[str, str]:
+        """Return the record of *key*, and the index of its bucket."""
+        slot = f"{self.prefix}{key[:2]}}}:"
+        return f"{slot}rec:{key}", f"{slot}idx"
+
+    def bucket_key(self, bucket: int, name: str) -> str:
+        """Return the bucket's index (``idx``), or its list of quarantined jobs (``dead``)."""
+        return f"{self.prefix}{bucket % BUCKETS:02x}}}:{name}"
+
+    def run(self, verb: str, keys: tuple[str, ...], *args: bytes | str | int) -> Any:  # noqa: ANN401  # a status or a list, as the script returns
+        """Run one script: the path of every call, so it does nothing twice.
+
+        Raises:
+            StoreUnavailable: the server did not answer.
+        """
+        command = ("EVALSHA", self._shas[verb], len(keys), *keys, *args)
+        reply = self.send(verb, command)[0]
+        if isinstance(reply, NoScriptError):
+            reply = self.send(verb, ("EVAL", self._sources[verb], *command[2:]))[0]
+        if isinstance(reply, ResponseError):
+            raise _to_error(verb, reply) from reply
+        return reply
+
+    def run_all(self, verb: str, calls: Sequence[Call]) -> list[Any]:
+        """Run one script many times in one round trip; a server that lost the script gets it again.
+
+        Raises:
+            StoreUnavailable: a server did not answer.
+        """
+        if not calls:
+            return []
+        commands = [("EVALSHA", self._shas[verb], len(keys), *keys, *args) for keys, args in calls]
+        replies = self.send(verb, *commands)
+        # A cluster's nodes lose scripts one by one: each round teaches at least one of them.
+        while missing := [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]:
+            # EVAL teaches the script to the server, because its user may not run SCRIPT.
+            first, *others = missing
+            replies[first] = self.send(verb, ("EVAL", self._sources[verb], *commands[first][2:]))[0]
+            again = self.send(verb, *(commands[i] for i in others)) if others else []
+            for i, reply in zip(others, again, strict=True):
+                replies[i] = reply
+        for reply in replies:
+            # A cluster may have lost some of its nodes.
+            if isinstance(reply, RedisError):
+                raise _to_error(verb, reply) from reply
+        return replies
+
+    def send(self, verb: str, *commands: tuple[Any, ...]) -> list[Any]:
+        """Send *commands* and return their replies; an error reply is returned.
+
+        Raises:
+            StoreUnavailable: no server answered.
+        """
+        try:
+            return self.link.ask(*commands, always=verb in _ALWAYS)
+        except RedisError as exc:
+            raise StoreUnavailable(verb=verb, reason=_reason(exc)) from exc
+
+
+def _reason(error: RedisError) -> str:
+    return "breaker_open" if isinstance(error, BreakerOpen) else reason_of(error)
+
+
+def _to_error(verb: str, reply: RedisError) -> Exception:
+    if "ASKONCE_LAYOUT_NEWER" in str(reply):
+        return LayoutNewer(verb=verb)
+    if "ASKONCE_LEASE" in str(reply):
+        return ValueError("a lease must be longer than 0 seconds")
+    return StoreUnavailable(verb=verb, reason=_reason(reply))

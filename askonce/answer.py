@@ -1,0 +1,275 @@
+"""What a call returned and what it cost: for the task body, in the record, and for a caller."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, cast
+
+import orjson
+
+from askonce.canonical import to_json
+from askonce.errors import AnswerUnreadable, PayloadInvalid, ValueInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from askonce.job import JobId, Key
+
+try:
+    import zstandard
+except ImportError:  # the optional extra "zstd"
+    zstandard = None  # type: ignore[assignment]  # read below as "not installed"
+
+_DAMAGED = (zlib.error, zstandard.ZstdError) if zstandard else (zlib.error,)
+
+Source = Literal["call", "cache", "stale", "default"]
+
+#: No answer may be larger than this when decoded, whatever its compressed size is.
+MAX_DECODED_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """What calls cost. None is unknown, never 0."""
+
+    #: The provider's counts, such as ``input_tokens``.
+    usage: Mapping[str, int] = field(default_factory=dict)
+    #: US dollars.
+    cost_usd: float | None = None
+    #: The provider may have charged for a call that returned no answer.
+    maybe_billed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a task body may return instead of a bare value.
+
+    A *source* other than ``call`` marks a fallback: this job's waiters get it, and it is never kept as a
+    fresh value.
+    """
+
+    value: object
+    source: Source = "call"
+    #: What the answer cost to make, in US dollars; None is unknown, never 0.
+    cost_usd: float | None = None
+    #: The provider's counts, such as ``input_tokens``.
+    usage: Mapping[str, int] = field(default_factory=dict)
+    #: What this run's own calls cost, where that is less: parts of the answer may have come from the record.
+    paid: Spend | None = None
+
+    @property
+    def spend(self) -> Spend:
+        """What the answer cost to make: a later hit avoids this."""
+        return Spend(usage=self.usage, cost_usd=self.cost_usd)
+
+    @property
+    def booked(self) -> Spend:
+        """What this run's own calls cost."""
+        return self.spend if self.paid is None else self.paid
+
+
+class Encoded(NamedTuple):
+    """An answer as bytes: its value, and its Meta."""
+
+    data: bytes
+    meta: bytes
+
+
+class Ttl(NamedTuple):
+    """How long an answer is fresh, and how long it is kept; seconds from now."""
+
+    fresh: float
+    kept: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meta:
+    """What is kept beside an answer."""
+
+    source: Source = "call"
+    attempts: int = 1
+    spend: Spend = field(default_factory=Spend)
+
+    def encode(self) -> bytes:
+        """Return the form that the record keeps.
+
+        Raises:
+            PayloadInvalid: a cost or a count has no JSON form.
+        """
+        return to_json(
+            {
+                "source": self.source,
+                "attempts": self.attempts,
+                "cost_usd": self.spend.cost_usd,
+                "usage": dict(self.spend.usage),
+            }
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Read what ``encode`` wrote, or what a newer version wrote: unknown fields are ignored."""
+        known = orjson.loads(data) if data else {}
+        return cls(
+            source=known.get("source", "call"),
+            attempts=known.get("attempts", 1),
+            spend=Spend(usage=known.get("usage", {}), cost_usd=known.get("cost_usd")),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredValue:
+    """An answer as the record keeps it."""
+
+    data: bytes
+    meta: Meta
+    fence: int
+    #: UTC, seconds since 1970, by the store's clock.
+    stored_at: float
+    age: float
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """An answer as a caller gets it. Times in seconds."""
+
+    key: Key
+    job: JobId
+    value: object
+    #: ``call``: made for this job; ``cache``: kept from before; ``stale``: too old, but the call
+    #: failed; ``default``: the body's own substitute.
+    source: Source
+    age: float
+    attempts: int
+    #: Rises with every run of a key: a downstream store refuses a lower one.
+    fence: int
+    #: What the answer cost to make.
+    spend: Spend
+    #: UTC, since 1970, by the store's clock.
+    stored_at: float
+    #: Made or kept without the store: another process may have made an equal call meanwhile.
+    degraded: bool = False
+
+    @property
+    def cost_usd(self) -> float | None:
+        """US dollars; None is unknown, never 0."""
+        return self.spend.cost_usd
+
+    @property
+    def usage(self) -> Mapping[str, int]:
+        """The provider's counts."""
+        return self.spend.usage
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the fields by name, for JSON."""
+        return {
+            "key": self.key,
+            "job": self.job,
+            "value": self.value,
+            "source": self.source,
+            "age": self.age,
+            "attempts": self.attempts,
+            "fence": self.fence,
+            "cost_usd": self.cost_usd,
+            "usage": dict(self.usage),
+            "stored_at": self.stored_at,
+            "degraded": self.degraded,
+        }
+
+
+def to_result(key: Key, job: JobId, stored: StoredValue, source: Source | None = None) -> Result:
+    """Decode *stored* for a caller; *source* overrides what was recorded.
+
+    Raises:
+        AnswerUnreadable: it was written with a codec that is not installed here, or it is damaged.
+    """
+    return Result(
+        key=key,
+        job=job,
+        value=decode(stored.data),
+        source=source or stored.meta.source,
+        age=stored.age,
+        attempts=stored.meta.attempts,
+        fence=stored.fence,
+        spend=stored.meta.spend,
+        stored_at=stored.stored_at,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codec:
+    """Values as bytes: one tag byte, then JSON, or its raw length and compressed JSON."""
+
+    #: Bytes of JSON from which compression is tried; kept when it saves more than a tenth.
+    compress_from: int = 1024
+    #: ``zstd`` is faster and smaller. Every process that reads answers then needs the extra ``zstd``.
+    compression: Literal["zlib", "zstd"] = "zlib"
+
+    def __post_init__(self) -> None:
+        """Refuse a compression that is not installed here."""
+        if self.compression == "zstd" and zstandard is None:
+            raise ValueError("Codec: compression='zstd' needs the extra: pip install 'askonce[zstd]'")
+
+    def encode(self, value: object, limit: int) -> bytes:
+        """Encode *value* for the store.
+
+        Raises:
+            ValueInvalid: it has no JSON form, or is larger than *limit* bytes as stored.
+        """
+        try:
+            raw = to_json(value)
+        except PayloadInvalid as exc:
+            raise ValueInvalid(field=exc.field, reason=exc.reason) from None
+        data = self._smallest(raw)
+        if len(data) > limit or len(raw) > MAX_DECODED_BYTES:
+            raise ValueInvalid(
+                field="", reason=f"{len(data)} bytes stored, {len(raw)} raw; the limit is {limit}"
+            )
+        return data
+
+    def _smallest(self, raw: bytes) -> bytes:
+        if len(raw) < self.compress_from:
+            return b"j" + raw
+        packed = zlib.compress(raw, 1) if self.compression == "zlib" else zstandard.compress(raw, 1)
+        if len(packed) >= 0.9 * len(raw):
+            return b"j" + raw
+        return (b"d" if self.compression == "zlib" else b"z") + len(raw).to_bytes(4, "big") + packed
+
+
+def decode(data: bytes) -> object:
+    """Decode what a Codec wrote; never allocates more than MAX_DECODED_BYTES.
+
+    Raises:
+        AnswerUnreadable: the tag is unknown here, the length is wrong, or the text is no JSON.
+    """
+    tag, body = data[:1], data[1:]
+    try:
+        return cast("object", orjson.loads(body if tag == b"j" else _unpack(tag, body)))
+    except orjson.JSONDecodeError:
+        raise AnswerUnreadable(reason="is not JSON") from None
+
+
+def _unpack(tag: bytes, body: bytes) -> bytes:
+    length, packed = int.from_bytes(body[:4], "big"), body[4:]
+    if length > MAX_DECODED_BYTES:
+        raise AnswerUnreadable(reason=f"claims {length} bytes, more than {MAX_DECODED_BYTES}")
+    raw = _inflate(tag, packed, length)
+    if len(raw) != length:
+        raise AnswerUnreadable(reason="is not as long as it claims")
+    return raw
+
+
+def _inflate(tag: bytes, packed: bytes, length: int) -> bytes:
+    try:
+        if tag == b"z" and zstandard:
+            # A stream, because decompress() trusts the size that the frame claims.
+            return zstandard.ZstdDecompressor().stream_reader(packed).read(length + 1)
+        if tag == b"d":
+            stream = zlib.decompressobj()
+            raw = stream.decompress(packed, length + 1)
+            # Without its end, the checksum was not compared.
+            return raw if stream.eof else b""
+    except _DAMAGED:
+        raise AnswerUnreadable(reason="is damaged") from None
+    raise AnswerUnreadable(reason="was written with a codec that is not installed here", codec=repr(tag)[1:])

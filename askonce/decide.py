@@ -1,0 +1,334 @@
+"""Decides what a caller does with a store's reply: Serve, Wait, Run or Refuse.
+
+    caller            reply of      decided by
+    enqueue           admit         admit(..., Policy.LEAVE)
+    inline call       admit         admit(..., Policy.RUN)
+    foreign message   admit         admit(..., Policy.RUN)
+    worker            start         start(...)
+    store is down     none          run_without_store, enqueue_without_store
+
+Each function is total: mypy reports a member of Admission or Start that one of them leaves out. No other
+module but the stores names those members. The events of a decision are emitted here too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, assert_never
+
+from askonce.errors import AnswerUnreadable, FingerprintMismatch, JobFailed, StoreUnavailable, Superseded
+from askonce.events import EventType, Listener, Subject, emit, ignore
+from askonce.freshness import fresh_answer, last_good_answer
+from askonce.job import JobId, new_job_id
+from askonce.record import Snapshot
+from askonce.store import Admission, Claim, Start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from askonce.answer import Result
+    from askonce.errors import JobError
+    from askonce.job import Job, Key
+    from askonce.record import Failure
+    from askonce.spec import JobSpec
+    from askonce.store import Reply
+
+
+class Policy(Enum):
+    """What the caller can do with a job that waits for a worker."""
+
+    #: Leave it to a worker: ``enqueue``.
+    LEAVE = "leave"
+    #: Run it here and now: an inline call, or a message that something else sent.
+    RUN = "run"
+
+
+class Why(Enum):
+    """Why a caller gets no answer and makes no call."""
+
+    #: A kept failure answers.
+    FAILED = "negative"
+    #: The key rests after a failure.
+    RESTS = "backoff"
+    #: The key belongs to another payload.
+    CONFLICT = "conflict"
+    #: Another job has the key now.
+    SUPERSEDED = "superseded"
+    #: The record was lost again at once.
+    GONE = "absent"
+    #: A fresh answer is there, and this process cannot read it.
+    UNREADABLE = "unreadable"
+    #: The store does not answer, and the task does not allow the call without it.
+    STORE_DOWN = "store_down"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serve:
+    """Return this answer; make no call."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """An equal job is in flight: wait for its answer."""
+
+    job: JobId
+    #: Seconds until its next attempt; 0 while it is queued or running.
+    rest: float = 0.0
+    #: The last good answer, too old to be a hit.
+    stale: Result | None = None
+
+    @property
+    def word(self) -> str:
+        """Why a message for this job has nothing to do."""
+        return "backoff" if self.rest > 0 else "busy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The job is the caller's: send its message, or make the call."""
+
+    job: JobId
+    record: Snapshot
+    #: False: an earlier caller admitted the job, and no worker holds it any more.
+    new: bool = True
+    #: The store sent the message already.
+    sent: bool = False
+    stale: Result | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    """No answer and no call."""
+
+    why: Why
+    job: JobId = JobId("")
+    failure: Failure | None = None
+    attempts: int = 0
+    #: Seconds until a call may be made again.
+    rest: float = 0.0
+    #: The last good answer, where the failure lets it through.
+    stale: Result | None = None
+    error: AnswerUnreadable | StoreUnavailable | None = None
+
+    @property
+    def word(self) -> str:
+        """Why a message for this job has nothing to do."""
+        return self.why.value
+
+    def to_error(self, key: Key) -> JobError:
+        """Return the error of a caller who waits for an answer."""
+        if self.error is not None:
+            return self.error
+        match self.why:
+            case Why.CONFLICT:
+                return FingerprintMismatch(key=key)
+            case Why.SUPERSEDED | Why.GONE:
+                return Superseded(key=key, job=self.job)
+            case Why.FAILED | Why.RESTS | Why.UNREADABLE | Why.STORE_DOWN:
+                kind = self.failure.kind if self.failure else "transient"
+                reason = self.failure.reason if self.failure else self.why.value
+                return JobFailed(key=key, job=self.job, kind=kind, reason=reason, attempts=self.attempts)
+        assert_never(self.why)
+
+
+Decision = Serve | Wait | Run | Refuse
+
+
+def admit(
+    store_admit: Callable[[Claim], Reply[Admission]], claim: Claim, policy: Policy, listen: Listener = ignore
+) -> Decision:
+    """Admit *claim* and decide what its caller does.
+
+    A damaged answer is no answer to any process: a new job is admitted in its place. An answer in a codec
+    that is missing here is readable elsewhere: paying for it again would not make it readable.
+
+    Raises:
+        StoreUnavailable: the store did not answer.
+    """
+    reply = store_admit(claim)
+    decision = on_admission(reply, claim.job, policy)
+    if _is_damaged(decision):
+        forced = Claim(claim.job.under(new_job_id()), replace(claim.terms, force=True))
+        reply = store_admit(forced)
+        decision = on_admission(reply, forced.job, policy)
+    _report_admission(listen, reply, decision, claim.job)
+    return decision
+
+
+def on_admission(reply: Reply[Admission], job: Job, policy: Policy) -> Decision:
+    """Decide what the reply of ``admit`` means for a caller with *policy*."""
+    record = reply.record
+    match reply.outcome:
+        case Admission.HIT:
+            return _serve(job.key, record)
+        case Admission.ADMITTED:
+            return Run(job=record.job, record=record, sent=reply.sent, stale=_stale(job.key, record))
+        case Admission.RESEND:
+            return Run(job=record.job, record=record, new=False, stale=_stale(job.key, record))
+        case Admission.ATTACHED:
+            return _join(job.key, record, policy)
+        case Admission.NEGATIVE:
+            return _refuse(Why.FAILED, job.key, record)
+        case Admission.BACKOFF:
+            return _refuse(Why.RESTS, job.key, record)
+        case Admission.CONFLICT:
+            return Refuse(why=Why.CONFLICT)
+    assert_never(reply.outcome)
+
+
+def start(reply: Reply[Start], job: Job, listen: Listener = ignore) -> Decision:
+    """Decide what the reply of ``start`` means for the worker that has *job*'s message."""
+    decision = on_start(reply, job)
+    _report_start(listen, decision, reply.record, job)
+    return decision
+
+
+def on_start(reply: Reply[Start], job: Job) -> Decision:  # noqa: C901  # one arm for each member
+    """Decide the same without an event."""
+    record = reply.record
+    match reply.outcome:
+        case Start.GRANTED:
+            return Run(job=job.id, record=record, new=False, stale=_stale(job.key, record))
+        case Start.DONE:
+            return _serve(job.key, record)
+        case Start.BUSY:
+            return Wait(job=record.job)
+        case Start.BACKOFF:
+            return Wait(job=record.job, rest=record.wait)
+        case Start.SUPERSEDED:
+            return Refuse(why=Why.SUPERSEDED, job=record.job)
+        case Start.NEGATIVE:
+            return _refuse(Why.FAILED, job.key, record)
+        case Start.CONFLICT:
+            return Refuse(why=Why.CONFLICT)
+        case Start.ABSENT:
+            return Refuse(why=Why.GONE)
+    assert_never(reply.outcome)
+
+
+def is_gone(reply: Reply[Start]) -> bool:
+    """Return whether the record was lost after the message was sent: the job must be admitted again."""
+    return reply.outcome is Start.ABSENT
+
+
+def run_without_store(
+    spec: JobSpec, kept: Result | None, job: Job, down: StoreUnavailable
+) -> Serve | Run | Refuse:
+    """Decide what a worker does while the store is down; *kept* is an answer of its own memory."""
+    if kept is not None:
+        return Serve(result=kept)
+    match spec.on_store_down:
+        case "local":
+            return Run(job=job.id, record=Snapshot())
+        case "defer" | "fail":
+            return Refuse(why=Why.STORE_DOWN, job=job.id, error=down)
+    assert_never(spec.on_store_down)
+
+
+def enqueue_without_store(
+    spec: JobSpec, claim: Claim, *, reject: bool, broker_apart: bool, down: StoreUnavailable
+) -> Run | Refuse:
+    """Decide what ``enqueue`` does while the store is down; *broker_apart*: the broker is another server.
+
+    A message carries neither a tenant nor ``force``, ``max_age`` and ``reject``: they need the record.
+    """
+    terms = claim.terms
+    needs_record = reject or terms.force or terms.max_age is not None or bool(claim.job.tenant)
+    match spec.on_store_down:
+        case "local" | "defer" if broker_apart and not needs_record:
+            return Run(job=claim.job.id, record=Snapshot())
+        case "local" | "defer" | "fail":
+            return Refuse(why=Why.STORE_DOWN, job=claim.job.id, error=down)
+    assert_never(spec.on_store_down)
+
+
+def _serve(key: Key, record: Snapshot) -> Serve | Refuse:
+    answer = fresh_answer(key, record)
+    if isinstance(answer, AnswerUnreadable):
+        return Refuse(why=Why.UNREADABLE, job=record.job, error=answer)
+    if answer is None:
+        return Refuse(why=Why.SUPERSEDED, job=record.job)
+    return Serve(result=answer)
+
+
+def _join(key: Key, record: Snapshot, policy: Policy) -> Wait | Run:
+    stale = _stale(key, record)
+    match policy:
+        case Policy.LEAVE:
+            return Wait(job=record.job, rest=record.wait, stale=stale)
+        case Policy.RUN:
+            # A thread that waits for a queued job holds the slot in which the job could run.
+            if record.flight == "queued" and record.wait <= 0:
+                return Run(job=record.job, record=record, new=False, stale=stale)
+            return Wait(job=record.job, rest=record.wait, stale=stale)
+    assert_never(policy)
+
+
+def _refuse(why: Why, key: Key, record: Snapshot) -> Refuse:
+    return Refuse(
+        why=why,
+        job=record.job,
+        failure=record.failure,
+        attempts=record.attempts,
+        rest=record.wait,
+        stale=_stale(key, record),
+    )
+
+
+def _stale(key: Key, record: Snapshot) -> Result | None:
+    return last_good_answer(key, record.job, record)
+
+
+def _is_damaged(decision: Decision) -> bool:
+    unreadable = decision.error if isinstance(decision, Refuse) else None
+    return isinstance(unreadable, AnswerUnreadable) and not unreadable.codec
+
+
+def _report_admission(  # noqa: C901  # one arm for each member
+    listen: Listener, reply: Reply[Admission], decision: Decision, job: Job
+) -> None:
+    if listen is ignore:
+        return
+    record = reply.record
+    about = Subject(job.task, job.key, record.job)
+    match reply.outcome:
+        case Admission.HIT if isinstance(decision, Serve):
+            emit(listen, EventType.JOB_HIT, about, age_seconds=decision.result.age)
+        case Admission.HIT:
+            emit(listen, EventType.JOB_UNREADABLE, about)
+        case Admission.ADMITTED:
+            emit(listen, EventType.JOB_ADMITTED, about)
+        case Admission.RESEND:
+            emit(listen, EventType.JOB_RESENT, about, resends=record.resent)
+        case Admission.ATTACHED:
+            emit(listen, EventType.JOB_ATTACHED, about)
+        case Admission.NEGATIVE:
+            emit(listen, EventType.JOB_NEGATIVE, about, **_why(record))
+        case Admission.BACKOFF:
+            emit(listen, EventType.JOB_BACKOFF, about, wait_seconds=record.wait)
+        case Admission.CONFLICT:
+            emit(listen, EventType.JOB_CONFLICT, about)
+        case _:
+            assert_never(reply.outcome)
+
+
+def _why(record: Snapshot) -> dict[str, object]:
+    return {"kind": record.failure.kind, "reason": record.failure.reason} if record.failure else {}
+
+
+def _report_start(listen: Listener, decision: Decision, record: Snapshot, job: Job) -> None:
+    match decision:
+        case Run():
+            return  # the end of the run is the event
+        case Serve():
+            emit(listen, EventType.JOB_REUSED, job)
+        case Refuse(why=Why.FAILED):
+            data = {"attempt": record.attempts, **_why(record)}
+            emit(listen, EventType.JOB_FAILED, job, run_seconds=0.0, **data)
+        case Wait() | Refuse():
+            emit(listen, EventType.JOB_SKIPPED, job, outcome=decision.word)
+        case _:
+            assert_never(decision)

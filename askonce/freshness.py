@@ -1,0 +1,53 @@
+"""Decides which kept answer may be served now, and why not.
+
+The store judges by its own clock whether an answer is fresh. Here stands what a process does with that:
+whether it can read the answer, and which failures let the last good answer through.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from askonce.answer import to_result
+from askonce.errors import AnswerUnreadable
+
+if TYPE_CHECKING:
+    from askonce.answer import Result
+    from askonce.job import JobId, Key
+    from askonce.record import FailureOrFallback, Snapshot
+
+
+def fresh_answer(key: Key, record: Snapshot) -> Result | AnswerUnreadable | None:
+    """Return the answer of a record that the store found fresh, or why this process cannot read it."""
+    if record.value is None:
+        return None
+    try:
+        return to_result(key, record.job, record.value, "cache")
+    except AnswerUnreadable as unreadable:
+        return unreadable
+
+
+def last_good_answer(key: Key, job: JobId, record: Snapshot) -> Result | None:
+    """Return the kept answer for a caller whose call failed, rests or is under way; None where it may not."""
+    kind = record.failure.kind if record.failure else None
+    if record.value is None or not lets_stale_through(kind):
+        return None
+    try:
+        return to_result(key, job, record.value, "stale")
+    except AnswerUnreadable:
+        # The caller is no worse off than without one.
+        return None
+
+
+def lets_stale_through(kind: FailureOrFallback | None) -> bool:
+    """Return whether the last good answer may be served after a failure of *kind*; None is no failure.
+
+    A permanent failure makes the old answer doubtful too. A configuration failure must reach an operator. A
+    fallback is the body's own choice of what to serve.
+    """
+    match kind:
+        case None | "transient" | "quarantined":
+            return True
+        case "permanent" | "configuration" | "fallback":
+            return False
+    assert_never(kind)

@@ -1,0 +1,29 @@
+"""Writes one line for each event: ``job.completed task=... key=... name=value``."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from askonce.events import Event
+
+log = logging.getLogger("askonce")
+
+#: Digits of a key that a line shows: enough to find the record.
+KEY_SHOWN = 16
+
+
+def log_event(event: Event) -> None:
+    """Log *event* on logger ``askonce``, at its own level."""
+    if log.isEnabledFor(event.type.level):
+        log.log(event.type.level, "%s", _line(event))
+
+
+def _line(event: Event) -> str:
+    named = {"task": event.task, "key": event.key[:KEY_SHOWN], "job": event.job, **event.data}
+    return " ".join([event.name, *(f"{k}={_shown(v)}" for k, v in named.items() if v not in ("", None))])
+
+
+def _shown(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

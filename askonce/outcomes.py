@@ -1,0 +1,128 @@
+"""What ``enqueue`` returns. A duplicate is an outcome, never an error and never None."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from askonce.errors import AnswerUnreadable, FingerprintMismatch, JobFailed
+from askonce.job import JobId
+
+if TYPE_CHECKING:
+    from askonce.answer import Result
+    from askonce.handle import Handle
+    from askonce.job import Key
+    from askonce.record import Failure, FailureOrFallback
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueued:
+    """Every outcome has the key, and the job whose answer the caller gets."""
+
+    key: Key
+    job: JobId
+    #: The store did not answer, so its outcome is unknown.
+    degraded: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _UnderWay(Enqueued):
+    handle: Handle
+    #: The last good answer, too old to be a hit.
+    stale: Result | None = None
+
+    def result(self, timeout: float) -> Result:
+        """Wait at most *timeout* seconds; errors as Handle.result."""
+        return self.handle.result(timeout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted(_UnderWay):
+    """A new job was made and its message sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached(_UnderWay):
+    """An equal job is in flight; this caller gets its answer too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicate(Enqueued):
+    """An equal job is in flight, and the caller passed ``on_duplicate="reject"``."""
+
+    def result(self, timeout: float) -> Result:
+        """Raise JobFailed: there is nothing to wait for."""
+        raise _failed(self, "duplicate", "duplicate", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit(Enqueued):
+    """A fresh answer was in the record."""
+
+    answer: Result
+
+    def result(self, timeout: float) -> Result:
+        """Return the answer."""
+        return self.answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable(Enqueued):
+    """A fresh answer is in the record, written with a codec that is not installed in this process."""
+
+    error: AnswerUnreadable
+
+    def result(self, timeout: float) -> Result:
+        """Raise AnswerUnreadable."""
+        raise self.error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Negative(Enqueued):
+    """The call is known not to succeed for this payload, for now."""
+
+    failure: Failure
+    attempts: int
+    #: The last good answer, where the attempts are spent; never where the failure is permanent.
+    stale: Result | None = None
+
+    def result(self, timeout: float) -> Result:
+        """Return the stale answer, or raise JobFailed with the kept reason."""
+        if self.stale is not None:
+            return self.stale
+        raise _failed(self, self.failure.kind, self.failure.reason, self.attempts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff(Enqueued):
+    """The key rests after failures; enqueue again after *wait* seconds."""
+
+    wait: float
+    failure: Failure | None = None
+    stale: Result | None = None
+
+    def result(self, timeout: float) -> Result:
+        """Return the stale answer, or raise JobFailed with the last reason."""
+        if self.stale is not None:
+            return self.stale
+        raise _failed(self, "transient", self.failure.reason if self.failure else "backoff", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict(Enqueued):
+    """The key belongs to another payload; nothing of it is disclosed, so there is no job id."""
+
+    job: JobId = field(default=JobId(""), init=False)
+
+    def result(self, timeout: float) -> Result:
+        """Raise FingerprintMismatch."""
+        raise FingerprintMismatch(key=self.key)
+
+
+Outcome = Admitted | Attached | Duplicate | Hit | Unreadable | Negative | Backoff | Conflict
+
+
+def _failed(
+    outcome: Enqueued, kind: FailureOrFallback | Literal["duplicate"], reason: str, attempts: int
+) -> JobFailed:
+    return JobFailed(key=outcome.key, job=outcome.job, kind=kind, reason=reason, attempts=attempts)

@@ -1,0 +1,73 @@
+"""Runs jobs in this process: on the store, and without it where their tasks allow that.
+
+Three callers use it: a worker with a message of ours, a worker with a message that something else sent, and
+an inline call (``inline.py``). "The store is down" is handled here, once for all three.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, assert_never
+
+from askonce.decide import Policy, Refuse, Run, Serve, Wait, admit
+from askonce.errors import StoreUnavailable
+from askonce.execution import Computed, Reused, Skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from askonce.execute import Executor
+    from askonce.execution import Delivery, Execution
+    from askonce.store_down.calls import LocalCalls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runner:
+    """Runs deliveries on *executor*; while its store is down, on *local*."""
+
+    executor: Executor
+    local: LocalCalls
+
+    def run(self, delivery: Delivery, body: Callable[[], object]) -> Execution:
+        """Run a message of ours: its job is in the record.
+
+        Raises:
+            StoreUnavailable: the store is down, and the task or the budget forbids the call.
+        """
+        return self.on_store(delivery, body, lambda: self.executor.execute(delivery, body))
+
+    def admit_and_run(self, delivery: Delivery, body: Callable[[], object]) -> Execution:
+        """Run a message that something else sent: admit its job first. No caller waits for the result.
+
+        Raises:
+            StoreUnavailable: as ``run``.
+        """
+        return self.on_store(delivery, body, lambda: self._admit_and_execute(delivery, body))
+
+    def on_store(
+        self, delivery: Delivery, body: Callable[[], object], step: Callable[[], Execution]
+    ) -> Execution:
+        """Take *step*, which uses the store; while the store is down, answer *delivery* without it.
+
+        Raises:
+            StoreUnavailable: as ``run``.
+        """
+        try:
+            executed = step()
+        except StoreUnavailable as down:
+            return self.local.run(delivery, body, down)
+        if isinstance(executed, Computed | Reused):
+            self.local.keep(delivery, executed.result)
+        return executed
+
+    def _admit_and_execute(self, delivery: Delivery, body: Callable[[], object]) -> Execution:
+        job, executor = delivery.job, self.executor
+        decision = admit(executor.store.admit, delivery.claim(), Policy.RUN, executor.listen)
+        match decision:
+            case Serve(result=result):
+                return Reused(key=job.key, job=job.id, result=result)
+            case Run():
+                return executor.execute(replace(delivery, job=job.under(decision.job)), body)
+            case Wait() | Refuse():
+                return Skipped(key=job.key, job=job.id, because=decision)
+        assert_never(decision)
