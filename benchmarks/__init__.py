@@ -1,1 +1,1 @@
-"""Measures askonce beside plain Celery and the two libraries that refuse duplicates."""
+"""Measures askonce: its speed beside other libraries, the size of its code, the moves of its reader."""

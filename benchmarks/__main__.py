@@ -1,6 +1,7 @@
-"""``python -m benchmarks [enqueue] [worker] [read] [startup]``: all of them without a name.
+"""``python -m benchmarks [enqueue] [worker] [read] [startup]``: without a name, all of them.
 
-Every figure stands beside its rival's from the same run; only the ratios mean something elsewhere.
+Every figure is printed with the figure of its rival from the same run. Only the ratios are comparable between
+machines.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ PARTS = ("enqueue", "worker", "read", "startup")
 
 
 def main() -> int:
-    """Measure the parts asked for on a server of our own; return 1 when a goal was missed."""
+    """Measure the given parts on a server of our own; return 1 if a goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
-    parser.add_argument("--rounds", type=int, help="interleaved rounds, of which the median is taken")
+    parser.add_argument("--rounds", type=int, help="number of interleaved rounds; the result is their median")
     options = parser.parse_args()
-    # Without the append-only file: it would measure the disk, and its rewrites would hit at random.
+    # No append-only file: it would measure the disk, and its rewrites come at random times.
     with Valkey(tcp=True, options="appendonly no") as valkey:
         os.environ["BENCH_URL"] = valkey.url
         from benchmarks.measure import Table

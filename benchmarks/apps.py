@@ -1,4 +1,4 @@
-"""The Celery app that both sides run in: same settings, same payload, same machine."""
+"""The Celery app of every measurement: askonce and its rivals have the same settings and payload."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CALL_SECONDS = 0.05
 
 app = Celery("bench", broker=URL, backend=URL)
 app.conf.update(
-    # Stock Celery, unless a measurement asks for what celeryconfig.py ships.
+    # The transport of Celery, unless a measurement selects the one in celeryconfig.py.
     broker_transport=os.environ.get("BENCH_TRANSPORT") or None,
     task_ignore_result=True,
     task_default_queue="bench",
@@ -52,7 +52,7 @@ def plain_stored(**_payload: Any) -> dict[str, str]:
 
 @app.task(name="plain.call", ignore_result=True)
 def plain_call(**_payload: Any) -> None:
-    time.sleep(_CALL_SECONDS)  # noqa: TID251  # it stands for the call
+    time.sleep(_CALL_SECONDS)  # noqa: TID251  # stands in for the call
 
 
 @app.task(name="once.noop", base=IdempotentTask, spec=JobSpec(key_fields=("order_id",)))
@@ -62,12 +62,12 @@ def once_noop(**_payload: Any) -> dict[str, str]:
 
 @app.task(name="once.call", base=IdempotentTask, spec=JobSpec(key_fields=("order_id",)))
 def once_call(**_payload: Any) -> dict[str, str]:
-    time.sleep(_CALL_SECONDS)  # noqa: TID251  # it stands for the call
+    time.sleep(_CALL_SECONDS)  # noqa: TID251  # stands in for the call
     return VALUE
 
 
 def rivals() -> Iterator[tuple[str, Any]]:
-    """Yield the two libraries' tasks, with the settings that their manuals recommend."""
+    """Yield the tasks of the two libraries, with the settings that their manuals recommend."""
     from celery_once import QueueOnce
     from celery_singleton import Singleton
 

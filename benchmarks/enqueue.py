@@ -1,4 +1,4 @@
-"""Producing: what a new job and a duplicate cost beside a plain ``apply_async``."""
+"""Enqueue: the cost of a new job and of a duplicate beside a plain ``apply_async``."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def run(table: Table, *, rounds: int = ROUNDS) -> None:
 
 
 def _measure(table: Table, size: int, rounds: int, others: dict[str, Any]) -> None:
-    # No number twice in a run: the rivals know a payload by its number, of whatever size.
+    # Each number once in a run: the rivals identify a payload by its number, not by its size.
     same, numbers = payload(-size, size), count(size * 1000)
-    # As on any broker that is not the store's own server.
+    # The two steps of a broker on another server than the store.
     two_steps = replace(once.producer, publish=lambda _claim: None)
 
     def new() -> dict[str, object]:
-        # Only the id differs: what building a payload costs is nobody's to answer for.
+        # Only the id differs, so that building the payload costs next to nothing.
         return {**same, "order_id": f"A-{next(numbers)}"}
 
     contestants: dict[str, Contestant] = {
@@ -86,13 +86,13 @@ def _new(task: Any, new: Callable[[], dict[str, object]]) -> Contestant:
     return lambda: per_second(lambda _: task.apply_async(kwargs=new()), CALLS)
 
 
-def _duplicates(ask: Callable[[], object]) -> Contestant:
-    ask()
-    return lambda: per_second(lambda _: ask(), CALLS)
+def _duplicates(call: Callable[[], object]) -> Contestant:
+    call()
+    return lambda: per_second(lambda _: call(), CALLS)
 
 
 def _bare_socket(size: int) -> Contestant:
-    """One EVALSHA-sized command at a time, without any client library."""
+    """Send one command of the size of our EVALSHA at a time, without a client library."""
     where = urlparse(URL)
     link = socket.create_connection((where.hostname, where.port))
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,4 +1,4 @@
-"""Reading: what an answer costs beside a bare GET, and what its key costs to compute."""
+"""Read: the cost of an answer beside a bare GET, and the cost of its key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KEYS = 5000
 
 
 def run(table: Table, *, rounds: int = ROUNDS) -> None:
-    """Measure the latency of both reads in turn, call by call, then the key."""
+    """Measure the latency of both reads in turn, then the key."""
     client = redis.Redis.from_url(URL)
     client.set("bench:get", orjson.dumps(VALUE))
     key = _answered()

@@ -1,4 +1,4 @@
-"""Starting: the command line's help beside the import of Celery alone."""
+"""Start-up: the help of the command line beside the import of Celery alone."""
 
 from __future__ import annotations
 

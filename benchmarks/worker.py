@@ -1,4 +1,4 @@
-"""Working: how fast a worker drains its queue, beside plain Celery on the same pool."""
+"""Worker: the speed of draining a queue, beside plain Celery on the same pool."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 ROUNDS = 5
 JOBS = 2000
 _POOLS = {"prefork": ("-P", "prefork", "-c", "2"), "threads": ("-P", "threads", "-c", "32")}
-#: For calls of 50 ms: the pool that is the default.
+#: For calls of 50 ms: the default pool.
 _CALL_POOL = ("-P", "threads", "-c", "64")
 _PATIENCE = 120.0
-#: What celeryconfig.py ships beside plain Celery's own.
+#: The transport in celeryconfig.py, instead of kombu's own.
 _SHIPPED = "askonce.adapters.kombu.redis:Transport"
 
 
@@ -94,7 +94,7 @@ def _noops(table: Table, pool: str, options: tuple[str, ...], rounds: int) -> No
 
 
 def _drain(fill: Callable[[], None], options: tuple[str, ...], transport: str = "") -> Contestant:
-    """Fill the queue, start a worker, and count jobs a second from its first to its last."""
+    """Fill the queue, start a worker, and return its jobs per second."""
 
     def measure() -> float:
         client = redis.Redis.from_url(URL)
@@ -117,7 +117,7 @@ def _watch(client: redis.Redis) -> float:
             raise TimeoutError(f"{waiting} jobs are still in the queue")
         pause.wait(0.002)
         waiting = client.llen("bench")
-        # The first jobs fall into the worker's start: the clock begins when a few are gone.
+        # The worker still starts during the first jobs: the clock begins after 100 of them.
         if not began and waiting < JOBS - 100:
             began, left = time.perf_counter(), waiting
     return left / (time.perf_counter() - began)
@@ -151,7 +151,7 @@ def _send_new(task: Any) -> Callable[[], None]:
 
 
 def _send_answered(task: Any) -> Callable[[], None]:
-    """Put messages into the queue whose answers are in the record already."""
+    """Fill the queue with messages whose answers are already in the record."""
 
     def fill() -> None:
         process, spec = once.process(), task.job_spec

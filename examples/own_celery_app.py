@@ -1,4 +1,4 @@
-"""Your own Celery app, made idempotent: run it with REDIS_URL, or with the address of your server in it."""
+"""A Celery app of your own with idempotent tasks. Set REDIS_URL to the address of your server and run it."""
 
 import os
 
@@ -17,13 +17,13 @@ AskOnce(app, store=lambda: RedisStore.from_url(REDIS_URL, namespace="shop"))
 
 @app.task(name="rates.fetch", base=IdempotentTask, spec=JobSpec(soft_ttl=300))
 def fetch(currency: str, day: str = "today") -> dict[str, object]:
-    """Stand for a slow, paid call."""
+    """Stand in for a slow, paid call."""
     print(f"paying for {currency} {day}")
     return {"currency": currency, "rate": 5.42}
 
 
 def main() -> None:
-    """Ask four times, in the ways that a program would; one call is made."""
+    """Enqueue the same job four times, in different ways; only one call is made."""
     first = fetch.enqueue({"currency": "BRL"})
     second = fetch.enqueue({"currency": "BRL", "day": "today"})
     with start_worker(app, pool="threads", concurrency=4, perform_ping_check=False, loglevel="ERROR"):

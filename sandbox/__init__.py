@@ -1,1 +1,1 @@
-"""One bare machine: stand-in services, sample input and the commands that run it all without a paid call."""
+"""Runs the whole system on one machine, with stand-ins for the paid services and with sample input."""

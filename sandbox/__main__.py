@@ -5,12 +5,12 @@ import sys
 
 
 def main() -> int:
-    """Run one of the two."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="Everything on one bare machine.")
+    """Run the command on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="Run everything on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="ask many times, kill a worker, count the calls")
-    demo.add_argument("--live", action="store_true", help="use the real OpenAI service; it costs money")
-    commands.add_parser("up", help="keep everything running until Ctrl-C")
+    demo = commands.add_parser("demo", help="enqueue jobs many times, kill a worker, count the paid calls")
+    demo.add_argument("--live", action="store_true", help="call the real OpenAI service; this costs money")
+    commands.add_parser("up", help="run everything until Ctrl-C")
     options = parser.parse_args()
     if options.command == "demo":
         from sandbox.demo import run as run_demo

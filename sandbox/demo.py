@@ -1,4 +1,4 @@
-"""Shows the promise with real processes: asked many times, paid once, one worker killed, nothing lost."""
+"""Shows the promise with real processes: enqueued many times, paid once, one worker killed, nothing lost."""
 
 import json
 import os
@@ -11,31 +11,31 @@ from dataclasses import dataclass
 from sandbox.machine import SAMPLES, Machine, NotReady
 from sandbox.outside.ledger import Ledger
 
-#: Meetings and orders are each asked by two producers at once, one of them from the end backwards.
-#: Each meeting is a call of its own, whereas orders may wait for one customer: meetings come first, so
-#: that every slot gets into a call.
-ASKS = (
+#: Task, input file, and whether its lines are submitted in reverse order. All four run at the same time.
+#: Meetings come first: each meeting is a call of its own, so every slot of the worker makes a call.
+#: Orders may wait for the lookup of one customer.
+BATCHES = (
     ("meetings.extract", "meetings.jsonl", False),
     ("meetings.extract", "meetings.jsonl", True),
     ("orders.enrich", "orders.jsonl", False),
     ("orders.enrich", "orders.jsonl", True),
 )
-#: And once more when all is answered.
-AGAIN = (ASKS[0], ASKS[2])
-_MET = {
-    "admitted": "a job was made",
-    "attached": "an equal job was under way",
-    "hit": "the answer was there",
+#: Submitted again when every job has its answer.
+AGAIN = (BATCHES[0], BATCHES[2])
+_OUTCOMES = {
+    "admitted": "a new job",
+    "attached": "an equal job was queued or running",
+    "hit": "the answer was in the store",
 }
 _SLOTS = 4
 _PATIENCE = 60.0
-#: Shorter than a real one, so that nobody waits half a minute to see a killed worker's job come back.
+#: Seconds, shorter than in production: the job of the killed worker runs again after this time.
 _LEASE = "4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the demo saw."""
+    """The results of the demo."""
 
     reports: list[dict[str, object]]
     ledger: Ledger
@@ -44,13 +44,13 @@ class Outcome:
 
 
 def run(*, live: bool = False) -> int:
-    """Play the demo and print its table; return 0 if every promise was kept."""
+    """Run the demo and print its table; return 0 if every promise was kept."""
     env = {"JOB_LEASE": _LEASE, "REAP_INTERVAL": "1", **(_live_env() if live else {})}
     outside = {"latency": 0.05, "llm_latency": 0.3, "failure_rate": 0.1, "seed": 7}
     with Machine(outside=outside, env=env) as machine:
         machine.start_worker("--pool", "prefork", "--concurrency", str(_SLOTS))
         print(f"Valkey, stand-in services and one worker of {_SLOTS} processes are running.", flush=True)
-        outcome = _play(machine)
+        outcome = _submit_all(machine)
     _print_table(outcome)
     broken = _broken_promises(outcome)
     for promise in broken:
@@ -65,30 +65,30 @@ def _live_env() -> dict[str, str]:
     return {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": "https://api.openai.com/v1"}
 
 
-def _play(machine: Machine) -> Outcome:
+def _submit_all(machine: Machine) -> Outcome:
     began = time.monotonic()
     machine.control(hold=True)
-    producers = [_ask(machine, number, *ask) for number, ask in enumerate(ASKS[:2])]
+    producers = [_submit(machine, number, *batch) for number, batch in enumerate(BATCHES[:2])]
     _wait_for_calls(machine)
-    producers += [_ask(machine, number, *ask) for number, ask in enumerate(ASKS[2:], 2)]
+    producers += [_submit(machine, number, *batch) for number, batch in enumerate(BATCHES[2:], 2)]
     killed = _kill_one_child(machine)
     machine.control(hold=False)
     for producer in producers:
         producer.wait(_PATIENCE)
-    for number, ask in enumerate(AGAIN, len(ASKS)):
-        _ask(machine, number, *ask).wait(_PATIENCE)
+    for number, batch in enumerate(AGAIN, len(BATCHES)):
+        _submit(machine, number, *batch).wait(_PATIENCE)
     seconds = time.monotonic() - began
-    outputs = [machine.folder / f"out-{number}.jsonl" for number in range(len(ASKS) + len(AGAIN))]
+    outputs = [machine.folder / f"out-{number}.jsonl" for number in range(len(BATCHES) + len(AGAIN))]
     reports = [json.loads(line) for path in outputs for line in path.read_text().splitlines()]
     return Outcome(reports=reports, ledger=machine.ledger, killed=killed, seconds=seconds)
 
 
-def _ask(
+def _submit(
     machine: Machine,
     number: int,
     task: str,
     file: str,
-    backwards: bool,  # noqa: FBT001  # a column of ASKS
+    backwards: bool,  # noqa: FBT001  # a column of BATCHES
 ) -> subprocess.Popen[bytes]:
     lines = (SAMPLES / file).read_text(encoding="utf-8").splitlines(keepends=True)
     rows = machine.folder / f"in-{number}.jsonl"
@@ -98,7 +98,7 @@ def _ask(
 
 
 def _wait_for_calls(machine: Machine) -> None:
-    """Wait until every slot is in a call that the outside holds back."""
+    """Wait until every slot of the worker makes a call, which the stand-ins hold."""
     if not machine.wait_for_held(_SLOTS, _PATIENCE):
         raise NotReady("the worker made no calls")
 
@@ -106,10 +106,10 @@ def _wait_for_calls(machine: Machine) -> None:
 def _kill_one_child(machine: Machine) -> int:
     child = children_of(machine.workers[0].pid)[0]
     os.kill(child, signal.SIGKILL)
-    # Only a process that is gone has let go of its call.
+    # The process keeps its connection to the stand-ins until it has ended.
     while _is_alive(child):
         pass
-    print(f"Killed worker process {child} with SIGKILL in the middle of its call.")
+    print(f"Killed worker process {child} with SIGKILL during its call.")
     return 1
 
 
@@ -129,12 +129,13 @@ def _broken_promises(seen: Outcome) -> list[str]:
     broken = []
     surplus = _surplus(seen.ledger)
     undelivered = seen.ledger.openai.undelivered + seen.ledger.customers.undelivered
-    if surplus > min(seen.killed, undelivered):
-        broken.append(f"{surplus} calls too many, only {undelivered} explained by the killed process")
+    explained = min(seen.killed, undelivered)
+    if surplus > explained:
+        broken.append(f"{surplus} surplus calls, but the killed process explains only {explained}")
     if lost := _lost(seen):
-        broken.append(f"{lost} askers got no answer")
+        broken.append(f"{lost} enqueued jobs have no answer")
     if differing := _differing(seen):
-        broken.append(f"{differing} keys gave different answers to different askers")
+        broken.append(f"{differing} keys have different answers in different reports")
     return broken
 
 
@@ -155,20 +156,20 @@ def _differing(seen: Outcome) -> int:
 
 
 def _print_table(seen: Outcome) -> None:
-    asked = len(seen.reports)
+    enqueued = len(seen.reports)
     outside = (seen.ledger.openai, seen.ledger.customers)
     distinct = sum(len(service.by_content) for service in outside)
     paid = sum(service.answered for service in outside)
-    met = Counter(str(report["asked"]) for report in seen.reports)
+    outcomes = Counter(str(report["asked"]) for report in seen.reports)
     sources = Counter(str(report["source"]) for report in seen.reports)
     rows = [
-        ("asked", asked, f"{len(ASKS)} producers at once, then {len(AGAIN)} more"),
+        ("enqueued", enqueued, f"by {len(BATCHES)} producers at once, then by {len(AGAIN)} more"),
         ("distinct jobs", len({report["key"] for report in seen.reports}), "orders and meetings"),
-        ("distinct calls", distinct, "customers and meetings behind them"),
-        ("external calls made", paid, f"{paid - distinct} more than distinct: the killed process's"),
+        ("distinct calls", distinct, "for the customers and meetings of these jobs"),
+        ("paid calls", paid, f"{paid - distinct} more than distinct: by the killed process"),
         ("refused by the service", sum(s.refused for s in outside), "seeded failures, retried"),
-        ("calls avoided", asked - paid, ""),
-        *((f"asked: {word}", count, _MET.get(word, "")) for word, count in sorted(met.items())),
+        ("calls avoided", enqueued - paid, ""),
+        *((f"outcome {word}", count, _OUTCOMES.get(word, "")) for word, count in sorted(outcomes.items())),
         *((f"answers from {source}", count, "") for source, count in sorted(sources.items())),
         ("lost", _lost(seen), ""),
         ("seconds", round(seen.seconds, 1), ""),

@@ -1,4 +1,4 @@
-"""Everything on one bare machine: records and broker, the outside, workers; nothing outlives it."""
+"""Starts everything on one machine: Valkey, the stand-ins and workers; all of them end with this process."""
 
 import json
 import os
@@ -23,15 +23,16 @@ _STOP_SECONDS = 20.0
 
 
 class NotReady(RuntimeError):
-    """A process ended, or did not say that it is ready; the text is the end of its log."""
+    """A process ended, or was not ready in time; the text is the end of its log."""
 
 
 class Machine:
-    """One sandbox; a context manager. Start it from the main thread: children watch that thread.
+    """One sandbox, a context manager. Start it from the main thread: its processes end with that thread.
 
-    *folder* keeps data and logs, else they are deleted at the end. *outside* are options of the
-    stand-in server, such as ``{"latency": 0.05}``. *env* adds to the environment of every process.
-    *broker* is where messages go if that is another server than the records'.
+    *folder* holds data and logs; without it they are deleted at the end.
+    *outside* are options of the stand-in server, for example ``{"latency": 0.05}``.
+    *env* is added to the environment of every process.
+    *broker* is the address of the broker; without it the broker is the store's server.
     """
 
     def __init__(
@@ -64,12 +65,12 @@ class Machine:
 
     @property
     def ledger(self) -> ledger.Ledger:
-        """What the outside was asked so far."""
+        """The calls that the stand-ins received so far."""
         return ledger.read(self.folder / "ledger")
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment of every process here; the caller's own settings do not leak in."""
+        """The environment of every process, without the settings of the shell that runs this."""
         own = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "OPENAI_API_KEY"}
         return {
             **{name: value for name, value in os.environ.items() if name in own},
@@ -85,14 +86,14 @@ class Machine:
         }
 
     def control(self, **changes: object) -> dict[str, object]:
-        """Change how the outside behaves; return its settings and the number of calls it holds."""
+        """Change how the stand-ins behave; return their settings and the number of calls they hold."""
         url = f"{self.urls['customer_api_url']}/control"
         data = json.dumps(changes).encode() if changes else None
         with urllib.request.urlopen(urllib.request.Request(url, data), timeout=10) as answer:  # noqa: S310  # our own server
             return dict(json.load(answer))
 
     def wait_for_held(self, calls: int, seconds: float) -> bool:
-        """Wait until the outside holds *calls* calls back; tell whether it did in time."""
+        """Wait until the stand-ins hold *calls* calls; return False after *seconds*."""
         url = f"{self.urls['customer_api_url']}/control?held={calls}&seconds={seconds}"
         with urllib.request.urlopen(url, timeout=seconds + 10) as answer:  # noqa: S310  # our own server
             return int(json.load(answer)["held"]) >= calls
@@ -100,7 +101,7 @@ class Machine:
     def start_worker(
         self, *options: str, name: str = "worker", env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start ``celery worker`` with *options*, *env* added, and return once it takes messages."""
+        """Start ``celery worker`` with *options* and *env*; return when it consumes messages."""
         log = self.folder / f"{name}.log"
         command = [
             "-m",
@@ -121,7 +122,7 @@ class Machine:
     def spawn(
         self, *arguments: str, log: Path, ended_by: str = "SIGTERM", env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start this Python with *arguments*; signal *ended_by* comes when this process is gone."""
+        """Start this Python with *arguments*; it receives signal *ended_by* when this process ends."""
         wrapper = [sys.executable, "-m", "sandbox.run_with_parent", ended_by, "--"]
         command = [*wrapper, sys.executable, *arguments]
         with log.open("ab") as out:
@@ -135,13 +136,13 @@ class Machine:
             )
 
     def submit(self, task: str, file: Path, *options: str, output: Path) -> subprocess.Popen[bytes]:
-        """Start a producer that submits *file* to *task*; its reports go to *output*."""
+        """Start a producer that submits *file* to *task* and writes its reports to *output*."""
         command = [sys.executable, "-m", "producer", "submit", task, str(file), "--json", *options]
         with output.open("wb") as out, output.with_suffix(".err").open("wb") as err:
             return subprocess.Popen(command, cwd=ROOT, env=self.env, stdout=out, stderr=err)
 
     def stop_workers(self) -> None:
-        """Let every worker finish what it has; the second signal does not ask again."""
+        """Stop every worker after its current jobs; kill it if that takes too long."""
         for worker in self.workers:
             worker.terminate()
         for worker in self.workers:
@@ -160,7 +161,7 @@ class Machine:
         stack.callback(process.stdout.close)
         line = process.stdout.readline()
         if not line:
-            raise NotReady("the stand-in server ended at its start")
+            raise NotReady("the stand-in server ended while it started")
         return {name: str(value) for name, value in json.loads(line).items()}
 
 
@@ -173,7 +174,7 @@ def wait_for(
     """Wait until *condition* holds.
 
     Raises:
-        NotReady: *process* ended first, or it took longer than *seconds*.
+        NotReady: *process* ended first, or *seconds* have passed.
     """
     deadline, pause = time.monotonic() + seconds, Event()
     while not condition():
@@ -183,7 +184,7 @@ def wait_for(
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End *process*: politely, then not."""
+    """End *process* with SIGTERM; kill it if that takes too long."""
     process.terminate()
     try:
         process.wait(_STOP_SECONDS)

@@ -1,4 +1,4 @@
-"""Decides that a process started by another one does not outlive it, however the parent ends."""
+"""Ends a child process when its parent process ends, even if the parent is killed."""
 
 import ctypes
 import os
@@ -11,11 +11,11 @@ _POLL_SECONDS = 0.5
 
 
 def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
-    """Send this process signal *number* when its parent is gone, even by SIGKILL.
+    """Send signal *number* to this process when its parent ends, even by SIGKILL.
 
-    On Linux the kernel watches the *thread* that started this process: start it from one that lasts.
-    Elsewhere the parent is polled twice a second. The first process of a container sees no parent and is left
-    alone.
+    On Linux the kernel watches the *thread* that started this process: start it from a thread that lives
+    long enough. On other systems this process polls for its parent twice a second. The first process of a
+    container has no visible parent; nothing is done for it.
     """
     parent = os.getppid()
     if parent == 0:
@@ -23,8 +23,8 @@ def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
     if not _kernel_watches(number):
         threading.Thread(target=_watch, args=(parent, number), name="die-with-parent", daemon=True).start()
         return
-    #  parent     ├─ starts us ─┤ dies
-    #  this process    getppid()      prctl()     no signal will come: the death was before the request
+    #  parent        ├─ starts this process ─┤ ends
+    #  this process      getppid()             prctl()   no signal: the parent ended before the request
     if os.getppid() != parent:
         os.kill(os.getpid(), number)
 

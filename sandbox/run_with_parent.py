@@ -1,8 +1,10 @@
-"""Becomes another program that ends when the process that started it ends, even by SIGKILL.
+"""Replaces itself by another program, which ends when the parent process ends, even by SIGKILL.
 
-``python -m sandbox.run_with_parent [SIGNAL] -- PROGRAM ARGUMENT...``; the process id stays the same, and
-SIGNAL is the name of what ends it, SIGTERM if none is given. The request to the kernel survives the change
-of program only on Linux: elsewhere the program may outlive a killed parent.
+``python -m sandbox.run_with_parent [SIGNAL] -- PROGRAM ARGUMENT...``
+
+The process id stays the same. SIGNAL is the name of the signal that ends the program; SIGTERM by default.
+Only on Linux does the request to the kernel survive ``exec``. On other systems the program may outlive a
+parent that is killed.
 """
 
 import os
@@ -13,10 +15,10 @@ from sandbox.parent import die_with_parent
 
 
 def main() -> None:
-    """Ask the kernel to watch the parent, then run what stands after ``--``."""
+    """Make the kernel watch the parent, then run the command after ``--``."""
     options, command = sys.argv[1 : sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1 :]
     die_with_parent(*(signal.Signals[name] for name in options))
-    os.execv(command[0], command)  # noqa: S606  # the caller names the program; no shell is meant
+    os.execv(command[0], command)  # noqa: S606  # the caller names the program; no shell is used
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A server that belongs to this process and dies with it: how one is waited for, stopped and killed."""
+"""Starts, stops and kills a server process that ends with this process."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[1]
 
 
 class ServerNotReady(RuntimeError):
-    """The server ended, or did not answer in time; the text is what its log says of it."""
+    """The server ended, or did not reply in time; the text is the end of its log."""
 
 
 class Server(ABC):
-    """One server process, started again on the same data and ports as often as wished."""
+    """One server process. It can be stopped and started again on the same data and ports."""
 
     _ready_seconds, _poll_seconds, _stop_seconds = 10.0, 0.01, 5.0
     _process: subprocess.Popen[bytes] | None = None
@@ -37,17 +37,17 @@ class Server(ABC):
         return self._process.pid
 
     def start(self) -> None:
-        """Start the server, or start it again on the same data and ports; return once it answers.
+        """Start the server on its data and ports; return when it replies.
 
         Raises:
-            ServerNotReady: it did not answer.
+            ServerNotReady: it did not reply in time.
         """
         if self._process is None:
             self._process = self._run()
             self._wait_until_ready(self._process, monotonic() + self._ready_seconds)
 
     def stop(self) -> None:
-        """End the server as an operator would: it writes down what it has first."""
+        """Stop the server with SIGTERM, so that it saves its data first; kill it if that takes too long."""
         if self._process is not None:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -55,7 +55,7 @@ class Server(ABC):
         self.kill()
 
     def kill(self) -> None:
-        """End the server by SIGKILL; what its settings do not promise to keep may be lost."""
+        """Kill the server with SIGKILL. Data that it has not yet written to disk may be lost."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -86,7 +86,7 @@ class Server(ABC):
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody has; somebody may take it before it is used."""
+    """Return a free port of 127.0.0.1. Another process may take it before the caller does."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

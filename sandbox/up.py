@@ -1,4 +1,4 @@
-"""Keeps everything running on this machine until Ctrl-C, and says where it is."""
+"""Runs everything on this machine until Ctrl-C, and prints the addresses."""
 
 import shlex
 import signal
@@ -10,7 +10,7 @@ from sandbox.machine import ROOT, Machine, NotReady, wait_for
 
 
 def run() -> int:
-    """Start all, print the addresses, wait for a signal, stop all."""
+    """Start everything, print the addresses, wait for a signal, stop everything."""
     ended = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -32,7 +32,7 @@ def _start_flower(machine: Machine) -> str:
         port = probe.getsockname()[1]
     log = machine.folder / "flower.log"
     options = ["--address=127.0.0.1", f"--port={port}", "--read_only"]
-    # It has nothing to finish, and after a SIGTERM it waits for its questions to a broker that is gone.
+    # SIGKILL: Flower has nothing to finish, and after SIGTERM it waits for replies of a broker that is gone.
     command = ["-m", "celery", "-A", "worker.app", "flower", *options]
     flower = machine.spawn(*command, log=log, ended_by="SIGKILL")
     machine.workers.append(flower)
@@ -45,7 +45,7 @@ def _print_addresses(machine: Machine, flower: str) -> None:
     print(f"Flower        {flower}")
     print(f"stand-ins     {machine.urls['customer_api_url']}")
     print(f"logs, ledger  {machine.folder}")
-    print("\nAsk from another shell, in this folder:\n")
+    print("\nSubmit jobs from another shell, in this folder:\n")
     print("  export " + " ".join(f"{name}={shlex.quote(machine.env[name])}" for name in names))
     sample = Path("sandbox/samples/orders.jsonl")
     assert (ROOT / sample).exists()

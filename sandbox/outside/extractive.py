@@ -1,8 +1,8 @@
-"""Decides what the stand-in model answers: every word it says about a meeting is found in the transcript.
+"""Makes the answer of the stand-in model, from words of the transcript only.
 
-    prompt -> turns -> sentences -> facts (one flat set) -> fitted into the requested schema
+    prompt -> turns -> sentences -> facts (one flat set) -> an instance of the requested schema
 
-It reads Portuguese and English by cue words. The same prompt and schema give the same answer, always.
+It recognises cue words in Portuguese and English. Equal prompt and schema always give an equal answer.
 """
 
 import re
@@ -18,51 +18,51 @@ from sandbox.outside.schema import fit
 
 _TURN = re.compile(r"^[ \t]*([^\W\d_][^:\n]{0,39}):[ \t]+(\S.*?)[ \t\r]*$", re.MULTILINE)
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
-_MARK = re.compile(r"\{[^}]*\}")  # {laughter} is written by a transcriber, said by nobody
+_MARK = re.compile(r"\{[^}]*\}")  # a note of the transcriber, for example {laughter}
 _WORD = re.compile(r"[a-z][a-z-]{2,}")
-_HEADINGS = frozenset(  # "Date: 2026-03-02" above a transcript is not a person speaking
+_HEADINGS = frozenset(  # "Date: 2026-03-02" is a heading, not a turn of a speaker
     """transcript transcricao meeting reuniao meeting_id meet_date date data customer customer_id cliente
-    participants participantes subject assunto language idioma note nota""".split()  # noqa: SIM905 # is text
+    participants participantes subject assunto language idioma note nota""".split()  # noqa: SIM905 # easier to read as text
 )
 
 _SUMMARY_SENTENCES = 3
 _KEY_POINTS = 5
 _TOPICS = 6
-_MOST = 8  # decisions, actions and risks a meeting is given
+_MOST = 8  # decisions, actions and risks of one meeting, at most
 _QUOTES_EACH = 2
-_SHORT_WORDS = 5  # a sentence below this says little by itself
+_SHORT_WORDS = 5  # a sentence with fewer words is not used alone
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """What one person said in one breath, verbatim; `plain` has the same length without accents and case."""
+    """One sentence of one speaker, verbatim. `plain` has the same length, no accents and no upper case."""
 
     speaker: str | None
     text: str
 
     @cached_property
     def plain(self) -> str:
-        """What cue words are looked up in."""
+        """The text in which cue words are searched."""
         return _MARK.sub(lambda mark: " " * len(mark[0]), "".join(map(_plain, self.text)))
 
     @cached_property
     def words(self) -> list[str]:
-        """The words that carry meaning, in order."""
+        """The words without stop words, in order."""
         return [word for word in _WORD.findall(self.plain) if word not in lexicon.STOP_WORDS]
 
     @property
     def is_short(self) -> bool:
-        """Whether it is too short to be told without what was said around it."""
+        """Whether it has too few words to be used without its context."""
         return len(self.plain.split()) < _SHORT_WORDS
 
 
 def answer(prompt: str, schema: Mapping[str, object] | None) -> object:
-    """Fill `schema` with what the transcript in `prompt` says; without a schema, return a plain summary."""
+    """Fill `schema` from the transcript in `prompt`; without a schema, return a summary as text."""
     facts = _facts(prompt)
     return facts["summary"] if schema is None else fit(schema, facts)
 
 
-@lru_cache(maxsize=64)  # extract, analyze and a retry ask about the same transcript
+@lru_cache(maxsize=64)  # extract, analyze and a retry send the same transcript
 def _facts(prompt: str) -> Mapping[str, object]:
     said = _sentences(prompt)
     people = list(dict.fromkeys(s.speaker for s in said if s.speaker))
@@ -100,24 +100,24 @@ def _sentences(prompt: str) -> list[Sentence]:
 
 @cache
 def _plain(letter: str) -> str:
-    """Strip accent and case, one letter for one, so that a match can be cut from the original."""
+    """Remove accent and upper case. A letter stays one letter: a match has the same place in the original."""
     return unicodedata.normalize("NFKD", letter)[0].lower()[0]
 
 
 def _ranked(said: Sequence[Sentence]) -> list[Sentence]:
-    """Order sentences by how much they say of what the meeting is about (Luhn 1958), the best first."""
+    """Sort sentences by the frequency of their words in the meeting (Luhn 1958), the highest first."""
     heard = Counter(word for s in said for word in set(s.words))
 
     def weight(s: Sentence) -> float:
         worth = sum(heard[word] for word in set(s.words)) / (len(s.words) + 4)
         return worth * (1.5 if lexicon.DECISION.search(s.plain) else 1) * (0.5 if s.text.endswith("?") else 1)
 
-    told = dict.fromkeys(s for s in said if not s.is_short)
-    return sorted(told or dict.fromkeys(said), key=weight, reverse=True)
+    long = dict.fromkeys(s for s in said if not s.is_short)
+    return sorted(long or dict.fromkeys(said), key=weight, reverse=True)
 
 
 def _states(cue: re.Pattern[str], s: Sentence) -> bool:
-    """Tell whether it says so; asking about it or denying it is another thing."""
+    """Return whether the sentence states the cue; a question or a negation does not."""
     if s.is_short or s.text.endswith("?"):
         return False
     found = cue.search(s.plain)
@@ -146,7 +146,7 @@ def _action(s: Sentence, people: Sequence[str]) -> dict[str, str | None]:
 
 
 def _topics(said: Sequence[Sentence], people: Sequence[str]) -> list[str]:
-    """Name the pairs of words said more than once, then the most frequent words they leave out."""
+    """Return the pairs of words that occur more than once, then the most frequent other words."""
     names = {word for p in people for word in _WORD.findall("".join(map(_plain, p)))}
     spoken = [[word for word in s.words if word not in names] for s in said]
     pairs = Counter(
@@ -163,7 +163,7 @@ def _topics(said: Sequence[Sentence], people: Sequence[str]) -> list[str]:
 
 
 def _as_said(said: Sequence[Sentence], topic: str) -> str:
-    """Give a topic its accents back."""
+    """Return the topic with its accents."""
     first = next(s for s in said if topic in s.plain)
     at = first.plain.index(topic)
     return first.text[at : at + len(topic)].lower()
@@ -172,17 +172,17 @@ def _as_said(said: Sequence[Sentence], topic: str) -> str:
 def _sentiment(said: Sequence[Sentence]) -> dict[str, object]:
     moods = [_mood(s) for s in said]
     good, bad = sum(mood[0] for mood in moods), sum(mood[1] for mood in moods)
-    # Five imaginary neutral words keep one stray "nice" from being a happy meeting.
+    # Five neutral words are added, so that a single "nice" does not make the meeting positive.
     score = round((good - bad) / (good + bad + 5), 2)
-    if min(good, bad) > 1 and abs(score) < 0.35:  # noqa: PLR2004 # both moods are there and neither carries it
+    if min(good, bad) > 1 and abs(score) < 0.35:  # noqa: PLR2004 # both moods occur and none prevails
         return {"label": "mixed", "score": score}
-    if abs(score) < 0.2:  # noqa: PLR2004 # the prompts draw the line here
+    if abs(score) < 0.2:  # noqa: PLR2004 # the same limit as in the prompts
         return {"label": "neutral", "score": score}
     return {"label": "positive" if score > 0 else "negative", "score": score}
 
 
 def _mood(s: Sentence) -> tuple[int, int]:
-    """Count good and bad words; "not good" is a bad one."""
+    """Count positive and negative words; "not good" is negative."""
     good = [_negated(s, m.start()) for m in lexicon.POSITIVE.finditer(s.plain)]
     bad = [_negated(s, m.start()) for m in lexicon.NEGATIVE.finditer(s.plain)]
     return good.count(False) + bad.count(True), bad.count(False) + good.count(True)

@@ -1,13 +1,13 @@
-"""Proves how often each external service was called: one append-only JSONL file per service.
+"""Records every call to each external service: one append-only JSONL file for each service.
 
-A call leaves two lines. Between them it is in flight; a server that was killed leaves only the first.
+A call has two lines. Between them it is in flight. If the server is killed, the second line is missing.
 
-    begun ──> ended status=200 delivered=true     answered, the client has it
-          ├─> ended status=200 delivered=false    answered and paid, but the client had gone away
+    begun ──> ended status=200 delivered=true     answered, and the client received the answer
+          ├─> ended status=200 delivered=false    answered and paid, but the client had disconnected
           └─> ended status>=400                   refused
 
-A response made in the background ends when it is made, delivered if its client heard its id; whoever looks
-at it makes no call.
+A background response ends when it is complete. It is delivered if the client received its id. Retrieving it
+is not a call.
 """
 
 import hashlib
@@ -28,16 +28,16 @@ _FIRST_REFUSAL = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceCalls:
-    """What one service was asked, and how it ended.
+    """The calls that one service received, and how they ended.
 
     Attributes:
-        calls: Calls that arrived, whatever became of them.
-        answered: Calls answered with status 200, delivered or not: what a provider bills.
-        refused: Calls answered with status 400 or above.
-        undelivered: Calls, answered or refused, whose client had gone away before the answer.
-        by_content: Answered calls per content.
-        input_tokens: Tokens read by the answered calls.
-        output_tokens: Tokens written by the answered calls.
+        calls: Calls that arrived.
+        answered: Calls with status 200, delivered or not: a provider bills these.
+        refused: Calls with status 400 or above.
+        undelivered: Calls, answered or refused, whose client disconnected before the answer.
+        by_content: Answered calls for each content.
+        input_tokens: Input tokens of the answered calls.
+        output_tokens: Output tokens of the answered calls.
     """
 
     calls: int
@@ -50,18 +50,18 @@ class ServiceCalls:
 
     @property
     def in_flight(self) -> int:
-        """Calls begun and never ended: still running, or cut off with the server."""
+        """Calls that have begun and not ended: they still run, or the server was killed."""
         return self.calls - self.answered - self.refused
 
     @property
     def surplus(self) -> int:
-        """Answered calls beyond the first per content: what asking once would have saved."""
+        """Answered calls after the first one of each content: paid for nothing."""
         return self.answered - len(self.by_content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """Every call to every service, as one reading of the folder found it."""
+    """Every call to every service at the time the folder was read."""
 
     openai: ServiceCalls
     customers: ServiceCalls
@@ -69,7 +69,7 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call in flight. `nth` counts from 1 how often this content was asked of this writer."""
+    """One call in flight. `nth` counts the calls with this content, from 1, since the server started."""
 
     number: int
     service: Service
@@ -78,17 +78,17 @@ class Call:
 
 
 def read(folder: Path) -> Ledger:
-    """Add up the ledger in `folder`; a missing file is a service that was never called."""
+    """Add up the ledger in `folder`; a service without a file was not called."""
     return Ledger(openai=_add_up(folder / "openai.jsonl"), customers=_add_up(folder / "customers.jsonl"))
 
 
-def content_of(*asked: str) -> str:
-    """Digest what was asked: 16 hex digits, the same for the same parts, and nothing of their text."""
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+def content_of(*parts: str) -> str:
+    """Return a digest of a request: 16 hex digits, equal for equal parts; it does not reveal their text."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 class LedgerWriter:
-    """Writes one service's file. Calls are numbered on from what the file holds; one writer per file."""
+    """Writes the file of one service and continues its numbers. A file has one writer at a time."""
 
     def __init__(self, folder: Path, service: Service, clock: Callable[[], float] = time.time) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ class LedgerWriter:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def begun(self, content: str) -> Call:
-        """Record an arrival; returns once the line is in the file."""
+        """Record that a call arrived; return when the line is in the file."""
         with self._lock:
             self._last += 1
             self._asked[content] += 1
@@ -112,7 +112,7 @@ class LedgerWriter:
     def ended(
         self, call: Call, *, status: int, delivered: bool, input_tokens: int = 0, output_tokens: int = 0
     ) -> None:
-        """Record how a call ended; returns once the line is in the file."""
+        """Record how a call ended; return when the line is in the file."""
         outcome = {
             "status": status,
             "delivered": delivered,
@@ -131,7 +131,7 @@ class LedgerWriter:
             "at": self._clock(),
             **outcome,
         }
-        # One write of one line: a SIGKILL leaves whole lines, and a reader at the same time sees whole lines.
+        # One write for each line: after a SIGKILL, and for a concurrent reader, every line is complete.
         os.write(self._file, json.dumps(line).encode() + b"\n")
 
 
@@ -154,7 +154,7 @@ def _lines(path: Path) -> Iterator[dict[str, object]]:
     if not path.exists():
         return
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        # A machine that lost power may leave half a line at the end; it is not a call.
+        # After a power failure the last line may be incomplete; it is not a call.
         if line.endswith("\n"):
             yield json.loads(line)
 

@@ -1,4 +1,4 @@
-"""The words the stand-in model knows, Portuguese and English, all without accents and in lower case."""
+"""The cue words of the stand-in model in Portuguese and English, without accents and in lower case."""
 
 import re
 
@@ -26,7 +26,7 @@ STOP_WORDS = frozenset(
     thousand percent year years weeks month day days segunda terca quarta quinta sexta feira monday
     tuesday wednesday thursday friday amanha tomorrow uh um hmm mhm mm mm-hmm gonna wanna mean kind
     bit guess
-    """.split()  # noqa: SIM905 # a word list is read as text
+    """.split()  # noqa: SIM905 # easier to read as text
 )
 
 DECISION = re.compile(
@@ -37,12 +37,12 @@ DECISION = re.compile(
     r"|let'?s go with|we('ll| will) go with|we are going with)\b"
 )
 
-PROMISE = re.compile(  # the speaker takes it on
+PROMISE = re.compile(  # the speaker will do it
     r"\b(eu vou|vou|eu fico (de|com)|fico (de|responsavel)|pode deixar comigo|me comprometo"
     r"|i('ll| will)|i am going to|i'm going to|leave it (to|with) me)\b"
 )
 
-REQUEST = re.compile(  # somebody is named or addressed
+REQUEST = re.compile(  # another person should do it
     r"\b(voce (pode|consegue)|pode (enviar|preparar|revisar|mandar|marcar|fazer)|fica responsavel"
     r"|fica com"
     r"|vai (enviar|preparar|revisar|mandar|fechar|montar|cuidar)"
@@ -50,7 +50,7 @@ REQUEST = re.compile(  # somebody is named or addressed
     r"|will (send|prepare|review|write|book|fix|own))\b"
 )
 
-SMALL_TALK = re.compile(  # sounds like a promise, is none
+SMALL_TALK = re.compile(  # a promise by its words only
     r"\b(vou (ser|falar|confessar|resumir|comecar (com|pel[oa]))|nao vou|ja vou"
     r"|i('ll| will) (be|start with|admit|confess|go first)"
     r"|(can|could) you (hear|see)|please (go|continue))\b"

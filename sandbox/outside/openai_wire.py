@@ -1,4 +1,4 @@
-"""Speaks the two OpenAI forms in use: what a request asks, how an answer or a refusal looks."""
+"""Reads requests and builds replies in the two OpenAI formats: Responses and Chat Completions."""
 
 import json
 import secrets
@@ -21,36 +21,36 @@ Body = dict[str, object]
 
 
 class BadRequest(Exception):
-    """The request is not one this service can read."""
+    """The service cannot read the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a request asks, whichever of the two forms it came in."""
+    """The content of a request, the same for both formats."""
 
     model: str
     instructions: str
     text: str
     schema_name: str
     schema: Mapping[str, object] | None
-    #: Whether the answer is made after the reply, for the client to come for.
+    #: The answer is made after the reply; the client retrieves it later.
     background: bool = False
 
     @property
     def content(self) -> str:
-        """The digest the ledger knows it by; the form it came in makes no difference."""
+        """The digest in the ledger, equal for both formats."""
         return content_of(self.model, self.instructions, self.text, self.schema_name)
 
     @property
     def tokens(self) -> int:
-        """What reading it costs; the schema is read too."""
+        """The input tokens; the schema counts too."""
         schema = "" if self.schema is None else json.dumps(self.schema)
         return tokens_of(self.instructions + self.text + schema)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One HTTP answer, and what it costs."""
+    """One HTTP reply, and its tokens."""
 
     status: int
     body: Mapping[str, object]
@@ -60,7 +60,7 @@ class Reply:
 
 
 def tokens_of(text: str) -> int:
-    """Estimate tokens, rounded up."""
+    """Estimate the number of tokens, rounded up."""
     return -(-len(text) // _CHARACTERS_PER_TOKEN)
 
 
@@ -68,8 +68,8 @@ def question_in(path: str, raw: bytes) -> Question:
     """Read a request.
 
     Raises:
-        BadRequest: It is no JSON object, asks for streaming, lacks the model or the input, or asks for a
-            response in the background that must not be stored.
+        BadRequest: It is not a JSON object, has no model or input, requests streaming, or requests a
+            background response with `store` false.
     """
     try:
         body = json.loads(raw)
@@ -77,8 +77,8 @@ def question_in(path: str, raw: bytes) -> Question:
         raise BadRequest("We could not parse the JSON body of your request.") from exc
     if not isinstance(body, dict):
         raise BadRequest("The body must be a JSON object.")
-    asked = body.get("input" if path == RESPONSES_PATH else "messages")
-    if not isinstance(body.get("model"), str) or not asked:
+    given = body.get("input" if path == RESPONSES_PATH else "messages")
+    if not isinstance(body.get("model"), str) or not given:
         raise BadRequest("Missing required parameter: model, and input or messages.")
     if body.get("stream"):
         raise BadRequest("This service does not stream.")
@@ -88,7 +88,7 @@ def question_in(path: str, raw: bytes) -> Question:
 
 
 def answered(path: str, question: Question, text: str, at: int) -> Reply:
-    """Shape `text` as the answer to `question`, made at `at` (unix seconds)."""
+    """Build the answer `text` to `question`, made at `at` (unix seconds)."""
     shape: Callable[[Question, str, int], Body] = _response if path == RESPONSES_PATH else _completion
     return Reply(
         status=HTTPStatus.OK,
@@ -99,13 +99,13 @@ def answered(path: str, question: Question, text: str, at: int) -> Reply:
 
 
 def waiting(question: Question, at: int) -> Body:
-    """Shape the response to `question` that is only accepted, at `at` (unix seconds)."""
+    """Build the reply to a background `question` that was accepted at `at` (unix seconds)."""
     body = {**_response(question, "", at), "status": "queued", "completed_at": None, "output": []}
     return {**body, "usage": None, "background": True, "store": True}
 
 
 def failed(accepted: Body) -> Body:
-    """Shape the end of an accepted response that could not be made."""
+    """Build the failed end of a response that was accepted."""
     error = {"code": "server_error", "message": "The server had an error while processing your request."}
     return {**accepted, "status": "failed", "error": error}
 
@@ -113,14 +113,14 @@ def failed(accepted: Body) -> Body:
 def refused(
     status: int, message: str, kind: str, code: str | None = None, retry_after: int | None = None
 ) -> Reply:
-    """Shape a refusal in OpenAI's error form; `retry_after` is in seconds."""
+    """Build a refusal in OpenAI's error format; `retry_after` is in seconds."""
     error = {"message": message, "type": kind, "param": None, "code": code}
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return Reply(status=status, body={"error": error}, headers=headers)
 
 
 def refused_key(authorization: str | None) -> Reply | None:
-    """Refuse a missing key and the two that stand for a wrong key and an empty account."""
+    """Refuse a missing key, `sk-invalid` (a wrong key) and `sk-no-quota` (no credit)."""
     match (authorization or "").removeprefix("Bearer ").strip():
         case "":
             return refused(401, "You didn't provide an API key.", "invalid_request_error")
@@ -134,7 +134,7 @@ def refused_key(authorization: str | None) -> Reply | None:
 
 
 def headers_of(reply: Reply) -> dict[str, str]:
-    """Build the headers that every answer of this API carries; the limits they tell never run out."""
+    """Build the headers that every reply of this API has; their rate limits never run out."""
     return {
         "x-request-id": f"req_{secrets.token_hex(16)}",
         "openai-version": "2020-10-01",
@@ -174,16 +174,16 @@ def _question(
     )
 
 
-def _split(asked: object) -> tuple[str, str]:
-    """Part what instructs from what is asked."""
-    if isinstance(asked, str):
-        return "", asked
+def _split(given: object) -> tuple[str, str]:
+    """Separate the instructions from the input."""
+    if isinstance(given, str):
+        return "", given
     instructing: list[str] = []
-    asking: list[str] = []
-    for message in map(_object, asked if isinstance(asked, list) else []):
-        pile = instructing if message.get("role") in _INSTRUCTING_ROLES else asking
+    rest: list[str] = []
+    for message in map(_object, given if isinstance(given, list) else []):
+        pile = instructing if message.get("role") in _INSTRUCTING_ROLES else rest
         pile.append(_text(message.get("content")))
-    return "\n".join(instructing), "\n".join(asking)
+    return "\n".join(instructing), "\n".join(rest)
 
 
 def _text(content: object) -> str:

@@ -1,4 +1,4 @@
-"""Fits known facts into a requested JSON schema, and fills the rest with the least that is valid."""
+"""Makes an instance of a JSON schema from known facts; fields without a fact get a minimal valid value."""
 
 from collections.abc import Mapping
 
@@ -27,10 +27,10 @@ _SAMPLES: Mapping[object, str] = {
 
 
 def fit(schema: Schema, facts: Mapping[str, object]) -> object:
-    """Return an instance of `schema` that takes what it can from `facts`.
+    """Return an instance of `schema`, filled from `facts`.
 
-    A property takes the fact of the same name. An object that `facts` does not name is filled from the same
-    facts, so that one flat set serves a schema and any schema that nests it. `pattern` is not obeyed.
+    A property gets the fact of the same name. A nested object without a fact of its name is filled from the
+    same flat `facts`. `pattern` is ignored.
     """
     return _fit(schema, facts, schema)
 
@@ -69,7 +69,7 @@ def _resolve(schema: Schema, root: Schema) -> Schema:
 
 
 def _choose(schema: Schema, fact: object, root: Schema) -> Schema:
-    """Pick the first branch that takes the fact, else null, else the first."""
+    """Return the first branch whose type fits the fact, else the null branch, else the first branch."""
     types = schema.get("type")
     branches = [_mapping(b) for union in ("anyOf", "oneOf", "allOf") for b in _list(schema.get(union))]
     branches += [{**schema, "type": kind} for kind in _list(types)]
@@ -84,7 +84,7 @@ def _object(schema: Schema, fact: object, root: Schema) -> dict[str, object]:
     facts = _mapping(fact)
     fitted = {}
     for name, wanted in _mapping(schema.get("properties")).items():
-        # Only a plain object inherits: an optional one may be the schema itself again, without end.
+        # Only a plain object inherits the facts: an optional one may be recursive, without end.
         inherited = facts if _resolve(_mapping(wanted), root).get("type") == "object" else _UNKNOWN
         fitted[name] = _fit(_mapping(wanted), facts.get(name, inherited), root)
     return fitted

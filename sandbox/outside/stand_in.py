@@ -1,18 +1,17 @@
-"""Stands in for the two services that cost money: OpenAI's API and the customer lookup, on one local port.
+"""Stands in for the two paid services, OpenAI's API and the customer lookup, on one local port.
 
-Start it with `python -m sandbox.outside.stand_in --ledger DIR`; one JSON line on stdout says where it
-listens.
+Start it with `python -m sandbox.outside.stand_in --ledger DIR`. It prints its addresses as one JSON line.
 
     a call:  arrives -> ledger "begun" -> held? -> latency -> answer -> ledger "ended" -> last byte
 
     GET  /healthz                200
     GET  /customers/{id}         200, 404, or at the failure rate 503
     POST /v1/responses           200, 400, 401, 429, or at the failure rate 503 and 429;
-                                 with `background` 200 at once, and at the failure rate it fails later
-    GET  /v1/responses/{id}      200, 401, 404, 429; for what was created in the background; not in the ledger
-    POST /v1/chat/completions    the same
-    GET  /control                settings and number of calls held; `?held=N&seconds=S` waits for N of them
-    POST /control                changes the settings it is given
+                                 with `background` 200 at once; at the failure rate it fails later
+    GET  /v1/responses/{id}      200, 401, 404, 429; retrieves a background response; not in the ledger
+    POST /v1/chat/completions    as POST /v1/responses
+    GET  /control                settings and number of held calls; `?held=N&seconds=S` waits for N of them
+    POST /control                changes the settings in its body
 """
 
 import argparse
@@ -40,13 +39,13 @@ from sandbox.parent import die_with_parent
 
 _CUSTOMERS = Path(__file__).parents[1] / "samples" / "customers.csv"
 _HOST = "127.0.0.1"
-_KIND_SEED = 1_000_003  # a draw of its own: which failure it is must not hang on whether it is one
+_KIND_SEED = 1_000_003  # another seed: the kind of a failure must not depend on the draw that made it fail
 
 
 class StandIn(ThreadingHTTPServer):
-    """Both services on one port, one thread a connection."""
+    """Both services on one port, with one thread for each connection."""
 
-    request_queue_size = 1024  # a whole worker fleet may connect at once
+    request_queue_size = 1024  # many workers may connect at the same time
     daemon_threads = True
 
     def __init__(self, *, port: int, ledger: Path, customers: Path, settings: Settings) -> None:
@@ -59,18 +58,18 @@ class StandIn(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where it listens, without a path."""
+        """The address, without a path."""
         return f"http://{_HOST}:{self.server_port}"
 
     def server_bind(self) -> None:
-        """Bind as a plain TCP server: the parent class asks the resolver for a name, and may wait seconds."""
+        """Bind as a plain TCP server: the parent class queries DNS for a name, which may take seconds."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = _HOST, self.server_address[1]
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Stay silent about clients that went away: the ledger says so. Report everything else."""
+        """Print no error when a client disconnects, since the ledger records it; print every other error."""
         if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type] # typed wider than the parent
+            super().handle_error(request, client_address)  # type: ignore[arg-type] # wider types than the parent
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -85,11 +84,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(Reply(status=HTTPStatus.OK, body={"status": "ok"}))
             case ["control"]:
                 self._send(_state(self.server.controls, parse_qs(address.query)))
-            case ["customers", asked] if asked:
-                self._look_up(unquote(asked))
-            case ["v1", "responses", asked] if asked:
+            case ["customers", customer] if customer:
+                self._look_up(unquote(customer))
+            case ["v1", "responses", response] if response:
                 refusal = openai_wire.refused_key(self.headers.get("Authorization"))
-                self._send(refusal or self.server.responses.retrieve(unquote(asked)))
+                self._send(refusal or self.server.responses.retrieve(unquote(response)))
             case _:
                 self._send(_not_found(self.path))
 
@@ -97,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         match self.path:
             case openai_wire.RESPONSES_PATH | openai_wire.CHAT_PATH:
-                self._ask(raw)
+                self._call_model(raw)
             case "/control":
                 self._send(_change(self.server.controls, raw))
             case _:
@@ -111,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
             reply = _problem(HTTPStatus.SERVICE_UNAVAILABLE, "The customer service is overloaded.")
         self._finish(self.server.customer_calls, call, reply)
 
-    def _ask(self, raw: bytes) -> None:
+    def _call_model(self, raw: bytes) -> None:
         calls = self.server.model_calls
         refusal = openai_wire.refused_key(self.headers.get("Authorization"))
         try:
@@ -128,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._finish(calls, call, reply)
 
     def _create(self, question: Question, call: Call) -> None:
-        """Reply at once and answer later; a client that is gone before the reply can never come for it."""
+        """Reply at once and answer later. A client that misses the reply has no id to retrieve the answer."""
         responses = self.server.responses
         body = responses.create(question, int(time.time()))
         reply = self._bytes(Reply(status=HTTPStatus.OK, body=body))
@@ -137,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         def ended(made: Reply) -> None:
             self._end(self.server.model_calls, call, made, delivered=delivered)
 
-        # By then the connection may be asking for something else.
+        # A copy: when the thread reads it, the connection may serve another request.
         path = self.path
         making = (body, lambda: self._answer(path, question, call), ended)
         threading.Thread(target=responses.make, args=making, name="response", daemon=True).start()
@@ -146,18 +145,18 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, path: str, question: Question, call: Call) -> Reply:
         if not self.server.controls.let_through(call):
             return _overloaded(call)
-        said = extractive.answer(question.text, question.schema)
-        text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+        found = extractive.answer(question.text, question.schema)
+        text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
         return openai_wire.answered(path, question, text, int(time.time()))
 
     def _finish(self, calls: LedgerWriter, call: Call, reply: Reply) -> None:
-        """Answer, and tell the ledger whether somebody was there to hear it.
+        """Send the reply, and record in the ledger whether the client received it.
 
-        client   ├─ has all but one byte ───────────────┤ has its answer
-        server   sends ── looks at the socket ── "ended" ── last byte
+        client   ├─ has all but one byte ───────────────┤ has the reply
+        server   sends ── checks the socket ── "ended" ── last byte
 
-        So whoever holds an answer finds it in the ledger. A client that dies in the last microseconds counts
-        as served: no server can know better.
+        So a client with a complete reply always finds it in the ledger. A client that ends between the check
+        and the last byte is recorded as delivered; a server cannot know this.
         """
         answer = self._bytes(reply)
         delivered = self._arrives(answer[:-1])
@@ -174,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def _release(self, answer: bytes, *, delivered: bool) -> None:
-        """Send the last byte, which `_arrives` was not given."""
+        """Send the last byte, which `_arrives` left out."""
         if delivered:
             self.wfile.write(answer[-1:])
         else:
@@ -183,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _arrives(self, data: bytes) -> bool:
         try:
             self.wfile.write(data)
-            # A killed process closes its sockets, and then reading finds the end instead of nothing yet.
+            # The socket of a killed process is closed: recv() then returns no bytes instead of raising.
             return bool(self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
         except BlockingIOError:
             return True
@@ -209,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until SIGTERM, SIGINT or the end of the parent process."""
+    """Serve until SIGTERM, SIGINT or until the parent process ends."""
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
@@ -217,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BadSetting as exc:
         parser.error(str(exc))
     ends = {signal.SIGTERM, signal.SIGINT}
-    # Blocked before the first thread starts, so that a signal waits for sigwait() in any of them.
+    # Blocked before the first thread starts: every thread inherits this, and sigwait() receives the signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     die_with_parent()
     with StandIn(
@@ -243,21 +242,21 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox.outside.stand_in", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--ledger", type=Path, required=True, help="folder for the record of calls")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--ledger", type=Path, required=True, help="folder for the ledger of calls")
+    parser.add_argument("--port", type=int, default=0, help="0 selects a free port")
     parser.add_argument("--customers", type=Path, default=_CUSTOMERS, help="CSV with a column cliente_id")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds a customer lookup takes")
     parser.add_argument("--llm-latency", type=float, default=0.0, help="seconds a model call takes")
     parser.add_argument("--failure-rate", type=float, default=0.1, help="share of lookups that fail, 0 to 1")
     parser.add_argument("--llm-failure-rate", type=float, default=0.0, help="share of model calls that fail")
-    parser.add_argument("--seed", type=int, default=1, help="another seed makes other calls fail")
+    parser.add_argument("--seed", type=int, default=1, help="selects the calls that fail")
     return parser
 
 
 def _read_customers(path: Path) -> Mapping[str, Mapping[str, object]]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    # Orders name their customer by number, so the answer does too.
+    # Orders have the customer id as a number, so the reply has it too.
     return {row["cliente_id"]: {**row, "cliente_id": int(row["cliente_id"])} for row in rows}
 
 
@@ -269,15 +268,15 @@ def _customer(customers: Mapping[str, Mapping[str, object]], cliente_id: str) ->
 
 
 def _overloaded(call: Call) -> Reply:
-    if luck(_KIND_SEED, call) < 0.5:  # noqa: PLR2004 # either is as likely
+    if luck(_KIND_SEED, call) < 0.5:  # noqa: PLR2004 # both are equally likely
         message = "Rate limit reached for requests."
         return openai_wire.refused(429, message, "requests", "rate_limit_exceeded", retry_after=1)
     message = "The server is overloaded or not ready yet."
     return openai_wire.refused(503, message, "server_error", retry_after=1)
 
 
-def _state(controls: Controls, asked: Mapping[str, Sequence[str]]) -> Reply:
-    held, seconds = asked.get("held", ["0"])[0], asked.get("seconds", ["0"])[0]
+def _state(controls: Controls, query: Mapping[str, Sequence[str]]) -> Reply:
+    held, seconds = query.get("held", ["0"])[0], query.get("seconds", ["0"])[0]
     return Reply(status=HTTPStatus.OK, body=controls.state(held=int(held), seconds=float(seconds)))
 
 
@@ -290,7 +289,7 @@ def _change(controls: Controls, raw: bytes) -> Reply:
 
 
 def _not_found(path: str) -> Reply:
-    return _problem(HTTPStatus.NOT_FOUND, f"There is nothing at {path}.")
+    return _problem(HTTPStatus.NOT_FOUND, f"No such path: {path}.")
 
 
 def _problem(status: HTTPStatus, message: str) -> Reply:
