@@ -3,7 +3,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -13,16 +13,19 @@ from redis import Redis
 from askonce.adapters.redis.store import RedisStore
 from askonce.record import Status
 from sandbox.demo import children_of
-from sandbox.machine import ROOT, Machine
+from sandbox.machine import ROOT
 from sandbox.valkey import Valkey
+from tests import preloaded
 from tests.brokers import RedisQueue
+from tests.deadlines import stretched
+from tests.preloaded import Machine
 from tests.servers.proxy import Proxy
 
 #: Seconds, each shorter than a real one so that nobody waits for long.
 LEASE, REAP = 3.0, 1.0
 
 
-class Scene:
+class MachineUnderFaults:
     """One machine whose processes are killed, and the records that tell what became of the jobs."""
 
     lease = LEASE
@@ -72,14 +75,14 @@ class Scene:
         rows = self.machine.folder / f"rows-{number}.jsonl"
         rows.write_text("".join(json.dumps(payload) + "\n" for payload in payloads))
         output = self.machine.folder / f"out-{number}.jsonl"
-        code = self.machine.submit(task, rows, output=output).wait(60)
+        code = self.machine.submit(task, rows, output=output).wait(stretched(60))
         return code, [json.loads(line) for line in output.read_text().splitlines()]
 
     def hold_meetings(self, how_many):
         """Ask for meetings and wait until each of them is in its call; their keys."""
         self.machine.control(hold=True)
         keys = self.submit("meetings.extract", self.meetings(how_many))
-        assert self.machine.wait_for_held(how_many, 30)
+        assert self.machine.wait_for_held(how_many, stretched(30))
         return keys
 
     def let_go(self):
@@ -124,27 +127,28 @@ class Scene:
 
     def run_script(self, name, *arguments):
         """Run a script of this folder on the machine; its exit code."""
-        return self.run_python(str(Path(__file__).with_name(name)), *arguments)
+        script = Path(__file__).with_name(name)
+        with (self.machine.folder / "script.log").open("ab") as log:
+            env = {**self.machine.env, "PYTHONPATH": str(ROOT)}
+            started = preloaded.start([script, *arguments], env, stdout=log, stderr=log)
+        return started.wait(stretched(60))
 
     def run_python(self, *arguments):
         """Run this Python on the machine; its exit code."""
         command = [sys.executable, *arguments]
         env = {**self.machine.env, "PYTHONPATH": str(ROOT)}
-        return subprocess.run(command, cwd=ROOT, env=env, timeout=60, check=False).returncode
+        return subprocess.run(command, cwd=ROOT, env=env, timeout=stretched(60), check=False).returncode
 
 
 class Asker:
     """A process that asks over one connection after the other, as a web server would."""
 
     def __init__(self, env):
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("asker.py"))],
-            cwd=ROOT,
-            env={**env, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        script, env = Path(__file__).with_name("asker.py"), {**env, "PYTHONPATH": str(ROOT)}
+        (reads, said), (heard, writes) = os.pipe(), os.pipe()
+        with os.fdopen(reads) as stdin, os.fdopen(writes, "w") as stdout:
+            self.process = preloaded.start([script], env, stdin=stdin, stdout=stdout, stderr=sys.__stderr__)
+        self._said, self._heard = os.fdopen(said, "w"), os.fdopen(heard)
 
     def ask(self, task, payload):
         """Ask, and return what it was told."""
@@ -153,18 +157,21 @@ class Asker:
 
     def begin_to_wait(self, seconds):
         """Wait for all that was asked; `heard` tells how each of them ended."""
-        self._say(wait=seconds)
+        self._say(wait=stretched(seconds))
 
     def heard(self):
-        return json.loads(self.process.stdout.readline())
+        return json.loads(self._heard.readline())
 
     def close(self):
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        self._heard.close()
+        with suppress(BrokenPipeError):
+            self._said.close()
 
     def _say(self, **question):
-        self.process.stdin.write(json.dumps(question) + "\n")
-        self.process.stdin.flush()
+        self._said.write(json.dumps(question) + "\n")
+        self._said.flush()
 
 
 @pytest.fixture
@@ -177,7 +184,7 @@ def new_scene(eventually, new_broker, queue_of):
         env |= {"LLM_TIMEOUT": "60", **environment}
         machine = Machine(outside={"failure_rate": 0}, env=env, broker=broker or new_broker()).__enter__()
         queue = RedisQueue(messages.url) if messages else queue_of(machine)
-        scenes.append(Scene(machine, eventually, queue, records, messages))
+        scenes.append(MachineUnderFaults(machine, eventually, queue, records, messages))
         return scenes[-1]
 
     yield begin
@@ -261,7 +268,7 @@ def kill_with_children(worker):
     worker.kill()
     for pid in children:
         os.kill(pid, signal.SIGKILL)
-    worker.wait(10)
+    worker.wait(stretched(10))
     return children
 
 
