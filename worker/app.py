@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from celery import Celery
 
 from askonce.adapters.celery.task import AskOnce, IdempotentTask
-from askonce.adapters.redis.store import RedisStore
 from askonce.record import Codec
 from askonce.store_down.cache import LocalCache
+from settings.checks import check
 from settings.environment import load_or_exit
+from settings.servers import new_store
 from tasks.catalog import (
     CUSTOMERS_LOOKUP,
     MEETINGS_ANALYZE,
@@ -20,7 +21,6 @@ from tasks.catalog import (
     ORDERS_ENRICH,
     catalog,
 )
-from tasks.checks import check
 from tasks.lookups.body import lookup
 from tasks.meetings import body as meetings
 from tasks.orders import body as orders
@@ -54,16 +54,14 @@ specs = catalog(settings)
 app = Celery("askonce", config_source="celeryconfig", control="worker.control:Control")
 once = AskOnce(
     app,
-    store=lambda: RedisStore.from_url(
-        settings.store_url(), namespace=settings.namespace, listen=listen, tls=settings.store_tls()
-    ),
+    store=lambda: new_store(settings, listen=listen),
     codec=Codec(compress_from=settings.cache_compression_threshold),
     listen=listen,
     reap_interval=settings.reap_interval,
     local_cache=lambda: LocalCache(
         max_bytes=int(settings.cache_max_memory_mb * 1_000_000), ttl=settings.cache_fallback_ttl
     ),
-    check=lambda once: check(settings, once.process().store, app),
+    check=lambda once: check(settings, specs.values(), once.process().store, app),
 )
 resources = PerProcess(settings, specs, lambda: once.process().caller)
 
