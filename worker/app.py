@@ -6,8 +6,10 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from celery import Celery
+from celery.signals import setup_logging
 
 from askonce.adapters.celery.task import AskOnce, IdempotentTask
+from askonce.log import log_event
 from askonce.record import Codec
 from askonce.store_down.cache import LocalCache
 from settings.checks import check
@@ -16,7 +18,7 @@ from settings.servers import new_store
 from tasks.catalog import CUSTOMERS_LOOKUP, TASKS, catalog
 from tasks.resources import new_resources
 from worker.listeners.counts import count
-from worker.listeners.logs import log_event
+from worker.listeners.logs import configure
 from worker.process import PerProcess
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def new_cache() -> LocalCache:
 
 
 settings = load_or_exit()
+setup_logging.connect(configure)
 specs = catalog(settings)
 app = Celery("askonce", config_source="celeryconfig", control="worker.control:Control")
 once = AskOnce(
