@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from celery import Celery
-
 from askonce.adapters.celery.one_step import new_producer
 from askonce.adapters.celery.sender import CelerySender
-from askonce.adapters.redis.store import RedisStore
+from settings.servers import new_app, new_store
 from tasks.catalog import catalog
 
 if TYPE_CHECKING:
@@ -36,11 +34,6 @@ class Client:
 
 def connect(settings: Settings) -> Client:
     """Join the store and the broker that *settings* name; neither is spoken to yet."""
-    store = RedisStore.from_url(settings.store_url(), namespace=settings.namespace, tls=settings.store_tls())
+    store = new_store(settings)
     app = new_app()
     return Client(specs=catalog(settings), store=store, producer=new_producer(app, store, CelerySender(app)))
-
-
-def new_app() -> Celery:
-    """Return a Celery app that has the workers' settings and no task."""
-    return Celery("askonce", config_source="celeryconfig", set_as_current=False)

@@ -1,11 +1,12 @@
-"""Examines what workers and producers stand on, without asking for any job."""
+"""Checks what workers and producers need, without a job."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from producer.client import connect, new_app
-from tasks.checks import check, check_outside
+from settings.checks import check, check_outside
+from settings.servers import new_app, new_store
+from tasks.catalog import catalog
 
 if TYPE_CHECKING:
     from askonce.checks import Finding
@@ -13,5 +14,6 @@ if TYPE_CHECKING:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Look at servers, times and services; takes a few seconds at most, whatever is down."""
-    return [*check(settings, connect(settings).store, new_app()), *check_outside(settings)]
+    """Check servers, times and services; takes a few seconds at most, whatever server is down."""
+    specs = catalog(settings).values()
+    return [*check(settings, specs, new_store(settings), new_app()), *check_outside(settings)]

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 from askonce.enqueue import Admitted
 from askonce.errors import JobError, SendFailed, StoreUnavailable
 from askonce.key import split_edition
-from producer.client import new_app
+from settings.servers import new_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

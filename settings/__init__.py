@@ -1,1 +1,1 @@
-"""What the environment says: read once, at the edge."""
+"""The settings of the application: environment variables, servers, brokers and the checks of all of them."""

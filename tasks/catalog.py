@@ -1,46 +1,69 @@
-"""Every kind of work in one table: who asks and who works read the same terms."""
+"""Every task in one table: its name, what it accepts, its terms, and where its body is.
+
+To add a task, write its body and its row here. A body is named by a string and imported by workers only:
+producers read this table too, and must not load the clients of the services.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from askonce.spec import JobSpec, RetryPolicy
 from tasks.meetings.prompts import task_version
-from tasks.payloads import CustomerPayload, MeetingPayload, OrderPayload, accepts
+from tasks.payloads import Id, Payload, Text, accepts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from settings.environment import Settings
     from tasks.meetings.prompts import Operation
 
-ORDERS_ENRICH = "orders.enrich"
-CUSTOMERS_LOOKUP = "customers.lookup"
-MEETINGS_EXTRACT = "meetings.extract"
-MEETINGS_ANALYZE = "meetings.analyze"
-MEETINGS_FULL = "meetings.full"
+CUSTOMERS_LOOKUP: Final = "customers.lookup"
 
-MEETING_KEY = ("meeting_id", "meet_date", "customer_id")
-OPERATIONS: dict[str, Operation] = {
-    MEETINGS_EXTRACT: "extract",
-    MEETINGS_ANALYZE: "analyze",
-    MEETINGS_FULL: "full",
-}
-
+#: Seconds for which a customer is fresh.
 CUSTOMER_FRESH = 300.0
-#: The last known customer is better than none for this long.
+#: Seconds for which the last known customer is better than none.
 CUSTOMER_KEPT = 7 * 86_400.0
 
 
-def catalog(settings: Settings) -> dict[str, JobSpec]:
-    """Return each task's terms under *settings*; names are what producers, queues and monitors show."""
-    specs = [_orders(), _customers(settings), *(_meeting(name, settings) for name in OPERATIONS)]
-    lease, queue_deadline = settings.job_lease, settings.job_queue_deadline
-    return {spec.name: replace(spec, lease=lease, queue_deadline=queue_deadline) for spec in specs}
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One row of the table."""
+
+    #: What producers, queues and monitors show.
+    name: str
+    #: ``module:function``; the function takes a payload and the Resources of its process.
+    body: str
+    #: Returns the terms of the task; ``catalog`` sets the name and the two deadlines.
+    terms: Callable[[Settings], JobSpec]
 
 
-def _orders() -> JobSpec:
+class OrderPayload(Payload):
+    """A row of ``orders.enrich``."""
+
+    order_id: Id
+    cliente_id: Id
+
+
+class CustomerPayload(Payload):
+    """A row of ``customers.lookup``."""
+
+    cliente_id: Id
+
+
+class MeetingPayload(Payload):
+    """A row of ``meetings.*``; date and customer are part of the key where the row has them."""
+
+    meeting_id: Id
+    transcript: Text
+    meet_date: Text | None = None
+    customer_id: Id | None = None
+
+
+def _orders(_settings: Settings) -> JobSpec:
     return JobSpec(
-        name=ORDERS_ENRICH,
         key_fields=("order_id",),
         soft_ttl=CUSTOMER_FRESH,
         hard_ttl=86_400.0,
@@ -51,25 +74,41 @@ def _orders() -> JobSpec:
 
 def _customers(settings: Settings) -> JobSpec:
     return JobSpec(
-        name=CUSTOMERS_LOOKUP,
         key_fields=("cliente_id",),
         soft_ttl=CUSTOMER_FRESH,
         hard_ttl=CUSTOMER_KEPT,
-        # A look-up has a fallback, so a sick service is given a rest instead of a person's attention.
+        # A look-up has a fallback, so a failing service is left alone for a time and no person must act.
         retry=RetryPolicy(base=0.2, cap=30.0, on_give_up="backoff"),
-        # A look-up is cheap, and the customer is the same whoever asks.
+        # A look-up is cheap, and every caller gets the same customer.
         on_store_down="local" if settings.cache_fallback_enabled else "defer",
         validate=accepts(CustomerPayload),
     )
 
 
-def _meeting(name: str, settings: Settings) -> JobSpec:
+def _meeting(operation: Operation, settings: Settings) -> JobSpec:
     fresh = settings.cache_ttl_hours * 3600
     return JobSpec(
-        name=name,
-        version=task_version(settings.openai_model, OPERATIONS[name]),
-        key_fields=MEETING_KEY,
+        version=task_version(settings.openai_model, operation),
+        key_fields=("meeting_id", "meet_date", "customer_id"),
         soft_ttl=fresh,
         hard_ttl=7 * fresh,
         validate=accepts(MeetingPayload),
     )
+
+
+TASKS: Final = (
+    Task("orders.enrich", "tasks.orders.body:enrich", _orders),
+    Task(CUSTOMERS_LOOKUP, "tasks.lookups.body:lookup", _customers),
+    Task("meetings.extract", "tasks.meetings.body:extract", partial(_meeting, "extract")),
+    Task("meetings.analyze", "tasks.meetings.body:analyze", partial(_meeting, "analyze")),
+    Task("meetings.full", "tasks.meetings.body:full", partial(_meeting, "full")),
+)
+
+
+def catalog(settings: Settings) -> dict[str, JobSpec]:
+    """Return the terms of each task under *settings*, by its name."""
+    lease, queue_deadline = settings.job_lease, settings.job_queue_deadline
+    return {
+        task.name: replace(task.terms(settings), name=task.name, lease=lease, queue_deadline=queue_deadline)
+        for task in TASKS
+    }

@@ -1,1 +1,1 @@
-"""Who works: the Celery app and what its processes hold."""
+"""The worker: the Celery app and what its processes hold."""

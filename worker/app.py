@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from celery import Celery
+from celery.signals import setup_logging
 
 from askonce.adapters.celery.task import AskOnce, IdempotentTask
-from askonce.adapters.redis.store import RedisStore
+from askonce.log import log_event
 from askonce.record import Codec
 from askonce.store_down.cache import LocalCache
+from settings.checks import check
 from settings.environment import load_or_exit
-from tasks.catalog import (
-    CUSTOMERS_LOOKUP,
-    MEETINGS_ANALYZE,
-    MEETINGS_EXTRACT,
-    MEETINGS_FULL,
-    ORDERS_ENRICH,
-    catalog,
-)
-from tasks.checks import check
-from tasks.lookups.body import lookup
-from tasks.meetings import body as meetings
-from tasks.orders import body as orders
+from settings.servers import new_store
+from tasks.catalog import CUSTOMERS_LOOKUP, TASKS, catalog
+from tasks.resources import new_resources
 from worker.listeners.counts import count
-from worker.listeners.logs import log_event
-from worker.resources import PerProcess, Resources
+from worker.listeners.logs import configure
+from worker.process import PerProcess
 
 if TYPE_CHECKING:
     from askonce.events import Event
-    from askonce.spec import JobSpec
-
-Body = Callable[[Mapping[str, object], Resources], object]
-
-BODIES: dict[str, Body] = {
-    ORDERS_ENRICH: lambda payload, to: orders.enrich(payload, to.customers),
-    CUSTOMERS_LOOKUP: lambda payload, to: lookup(payload, to.http),
-    MEETINGS_EXTRACT: lambda payload, to: meetings.extract(payload, to.ask(), max_chars=to.max_input_chars),
-    MEETINGS_ANALYZE: lambda payload, to: meetings.analyze(payload, to.ask(), max_chars=to.max_input_chars),
-    MEETINGS_FULL: lambda payload, to: meetings.full(payload, to.ask(), max_chars=to.max_input_chars),
-}
+    from tasks.catalog import Task
 
 
 def listen(event: Event) -> None:
@@ -49,33 +32,36 @@ def listen(event: Event) -> None:
     log_event(event)
 
 
+def new_cache() -> LocalCache:
+    """Return the cache that a process answers from while the store is down."""
+    max_bytes = int(settings.cache_max_memory_mb * 1_000_000)
+    return LocalCache(max_bytes=max_bytes, ttl=settings.cache_fallback_ttl)
+
+
 settings = load_or_exit()
+setup_logging.connect(configure)
 specs = catalog(settings)
 app = Celery("askonce", config_source="celeryconfig", control="worker.control:Control")
 once = AskOnce(
     app,
-    store=lambda: RedisStore.from_url(
-        settings.store_url(), namespace=settings.namespace, listen=listen, tls=settings.store_tls()
-    ),
+    store=lambda: new_store(settings, listen=listen),
     codec=Codec(compress_from=settings.cache_compression_threshold),
     listen=listen,
     reap_interval=settings.reap_interval,
-    local_cache=lambda: LocalCache(
-        max_bytes=int(settings.cache_max_memory_mb * 1_000_000), ttl=settings.cache_fallback_ttl
-    ),
-    check=lambda once: check(settings, once.process().store, app),
+    local_cache=new_cache,
+    check=lambda once: check(settings, specs.values(), once.process().store, app),
 )
-resources = PerProcess(settings, specs, lambda: once.process().caller)
+resources = PerProcess(lambda: new_resources(settings, once.process().caller, specs[CUSTOMERS_LOOKUP]))
 
 
-def register(spec: JobSpec) -> None:
-    """Make a Celery task of *spec* and its body; a payload's fields are its keyword arguments."""
-    body = BODIES[spec.name]
+def register(task: Task) -> None:
+    """Make a Celery task of *task*; a payload's fields are its keyword arguments."""
+    body = resolve_name(task.body)
 
-    @app.task(name=spec.name, base=IdempotentTask, spec=spec, typing=False)
+    @app.task(name=task.name, base=IdempotentTask, spec=specs[task.name], typing=False)
     def run(**payload: object) -> object:
         return body(payload, resources.get())
 
 
-for _spec in specs.values():
-    register(_spec)
+for _task in TASKS:
+    register(_task)

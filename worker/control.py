@@ -1,4 +1,4 @@
-"""Answers ``celery inspect`` and Flower, but not at the price of the worker."""
+"""Replies to ``celery inspect`` and Flower without blocking the worker."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from kombu.pidbox import Mailbox as KombuMailbox
 
 
 class Mailbox(KombuMailbox):
-    """A mailbox that gives an answer up when the broker is gone.
+    """A mailbox that drops a reply when the broker is gone.
 
-    kombu's tries for ever, on the thread that also takes messages and ends the worker: after a SIGTERM it
-    would hang until the broker is back.
+    kombu's retries forever, on the thread that also takes messages and ends the worker: after a SIGTERM the
+    worker would hang until the broker is back.
     """
 
-    def _publish_reply(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # handed on
+    def _publish_reply(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # passed on
         policy = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
         super()._publish_reply(*args, retry_policy=policy, **options)
 

@@ -1,4 +1,4 @@
-"""A pool of threads, which cannot be ended from outside: says so, where Celery's own ends in a traceback."""
+"""Celery's pool of threads, with a log line instead of a traceback where a thread cannot be ended."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ class TaskPool(CeleryTaskPool):
     """Celery's threads."""
 
     def terminate_job(self, pid: int, signal: int | None = None) -> None:
-        """Leave a call to itself, on a shutdown whose grace is over or a ``revoke(terminate=True)``."""
+        """Let the call run on, after a shutdown's grace period or a ``revoke(terminate=True)``."""
         del pid, signal
         log.warning("a call in a thread goes on under its lease: only its own timeout, or a kill, ends it")

@@ -1,1 +1,1 @@
-"""Look-ups that other tasks share."""
+"""The task that looks up what other tasks share."""

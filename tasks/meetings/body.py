@@ -1,14 +1,11 @@
 """Reads a meeting with a language model: in one call, or part by part where it is too long for one.
 
-    transcript ──> split ──> ask for each part ──> merge ──> ask for one summary ──> Answer
-
-``ask`` is any callable with the signature of ``LanguageModel.ask``, so one that remembers its
-answers makes each part a call of its own.
+transcript ──> split ──> ask for each part ──> merge ──> ask for one summary ──> Answer
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -22,66 +19,69 @@ from tasks.meetings.prompts import (
     MeetingExtract,
     MeetingFull,
     MeetingSummary,
+    Prompt,
 )
 from tasks.providers.failures import with_spending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tasks.resources import Ask, Resources
+
 M = TypeVar("M", bound=BaseModel)
 
 
-class Ask(Protocol):
-    """One question to a language model."""
+def extract(payload: Mapping[str, object], resources: Resources) -> Answer:
+    """Return what was said and agreed, as the data of a ``MeetingExtract``; the body of ``meetings.extract``.
 
-    def __call__(self, *, instructions: str, text: str, schema: type[BaseModel]) -> Answer:
-        """Return data of the given *schema*."""
-
-
-def extract(payload: Mapping[str, object], ask: Ask, *, max_chars: int) -> Answer:
-    """Return what was said and agreed, as the data of a ``MeetingExtract``.
-
-    Transcripts of more than *max_chars* characters are asked part by part.
+    A transcript longer than ``max_input_chars`` takes one question for each part.
 
     Raises:
         CallFailed: there is no transcript, or the model did not answer. ``usage`` and ``cost_usd``
-            among its data are what is known to have been spent.
+            in its data are what is known to be spent.
     """
-    asked = _Asked(ask)
-    readings = _read(payload, asked, PROMPTS["extract"].instructions, MeetingExtract, max_chars)
-    return asked.answer(_whole([reading.found for reading in readings], asked, max_chars))
+    questions = _Questions(resources)
+    readings = questions.read(payload, PROMPTS["extract"], MeetingExtract)
+    return questions.answer(_whole([reading.found for reading in readings], questions))
 
 
-def analyze(payload: Mapping[str, object], ask: Ask, *, max_chars: int) -> Answer:
-    """Return how it was said, as the data of a ``MeetingAnalysis``; the rest is as in ``extract``."""
-    asked = _Asked(ask)
-    readings = _read(payload, asked, PROMPTS["analyze"].instructions, MeetingAnalysis, max_chars)
-    return asked.answer(merge_analyses(readings))
+def analyze(payload: Mapping[str, object], resources: Resources) -> Answer:
+    """Return how it was said, as the data of a ``MeetingAnalysis``; raises as ``extract`` does."""
+    questions = _Questions(resources)
+    return questions.answer(merge_analyses(questions.read(payload, PROMPTS["analyze"], MeetingAnalysis)))
 
 
-def full(payload: Mapping[str, object], ask: Ask, *, max_chars: int) -> Answer:
-    """Return both, as the data of a ``MeetingFull``, for the price of reading the transcript once."""
-    asked = _Asked(ask)
-    readings = _read(payload, asked, PROMPTS["full"].instructions, MeetingFull, max_chars)
-    extracted = _whole([reading.found.extract for reading in readings], asked, max_chars)
+def full(payload: Mapping[str, object], resources: Resources) -> Answer:
+    """Return both, as the data of a ``MeetingFull``, at the price of one reading of the transcript."""
+    questions = _Questions(resources)
+    readings = questions.read(payload, PROMPTS["full"], MeetingFull)
+    extracted = _whole([reading.found.extract for reading in readings], questions)
     analysis = merge_analyses([Reading(reading.found.analysis, reading.weight) for reading in readings])
-    return asked.answer(MeetingFull(extract=extracted, analysis=analysis))
+    return questions.answer(MeetingFull(extract=extracted, analysis=analysis))
 
 
-class _Asked:
-    """The questions of one job, with what they cost together."""
+class _Questions:
+    """The questions of one job, and what they cost together."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, resources: Resources) -> None:
+        self.max_chars = resources.max_input_chars
+        self._ask: Ask = resources.ask()
         self._answers: list[Answer] = []
 
-    def __call__(self, instructions: str, text: str, schema: type[M]) -> M:
+    def read(self, payload: Mapping[str, object], prompt: Prompt, schema: type[M]) -> list[Reading[M]]:
+        parts = split(_transcript(payload), self.max_chars)
+        # The model would invent an answer for a part of empty lines, and charge for it.
+        return [
+            Reading(self.ask(prompt.instructions, part, schema), len(part)) for part in parts if part.strip()
+        ]
+
+    def ask(self, instructions: str, text: str, schema: type[M]) -> M:
         try:
             answer = self._ask(instructions=instructions, text=text, schema=schema)
         except CallFailed as failure:
             if not self._answers:
                 raise
-            # The parts before this one were paid, whatever became of it.
+            # The earlier parts were paid, whatever happened to this one.
             raise self._with_earlier(failure) from failure
         self._answers.append(answer)
         found = _typed(schema, answer.value)
@@ -106,35 +106,30 @@ class _Asked:
         return with_spending(failure, usage=_usage(paid), cost_usd=_cost(paid))
 
 
-def _read(
-    payload: Mapping[str, object], asked: _Asked, instructions: str, schema: type[M], max_chars: int
-) -> list[Reading[M]]:
-    parts = split(_transcript(payload), max_chars)
-    # A part of nothing but empty lines would be paid and answered with an invention.
-    return [Reading(asked(instructions, part, schema), len(part)) for part in parts if part.strip()]
-
-
 def _transcript(payload: Mapping[str, object]) -> str:
-    # Whoever submits is told sooner and better; here it must only not be paid, and not be tried again.
+    # The producer refuses such a payload earlier, with a better message. A message from elsewhere ends here:
+    # it must not be paid for, and not be tried again.
     transcript = payload.get("transcript")
     if not isinstance(transcript, str) or not transcript.strip():
         raise Permanent("no_transcript")
     return transcript
 
 
-def _whole(parts: Sequence[MeetingExtract], asked: _Asked, max_chars: int) -> MeetingExtract:
+def _whole(parts: Sequence[MeetingExtract], questions: _Questions) -> MeetingExtract:
     if len(parts) == 1:
         return parts[0]
-    return merge_extracts(parts, _one_summary([part.summary for part in parts], asked, max_chars))
+    return merge_extracts(parts, _one_summary([part.summary for part in parts], questions))
 
 
-def _one_summary(summaries: list[str], asked: _Asked, max_chars: int) -> str:
+def _one_summary(summaries: list[str], questions: _Questions) -> str:
     while len(summaries) > 1:
-        groups = split("\n".join(summaries), max_chars)
+        groups = split("\n".join(summaries), questions.max_chars)
         if len(groups) >= len(summaries):
-            # Summaries that do not get fewer would go round forever; too long beats cut off.
+            # The number of summaries does not fall, so the loop would not end. Too long is better than cut.
             groups = ["\n".join(summaries)]
-        summaries = [asked(ONE_SUMMARY.instructions, group, MeetingSummary).summary for group in groups]
+        summaries = [
+            questions.ask(ONE_SUMMARY.instructions, group, MeetingSummary).summary for group in groups
+        ]
     return summaries[0]
 
 
@@ -147,7 +142,7 @@ def _typed(schema: type[M], value: object) -> M | None:
 
 
 def _weakest(answers: Sequence[Answer]) -> Source:
-    """Return ``call`` unless a part is a fallback: then the whole is one too, and must not be kept."""
+    """Return ``call``, or the fallback of the weakest part: the record must not keep that as fresh."""
     sources = {answer.source for answer in answers}
     if "default" in sources:
         return "default"
@@ -160,6 +155,6 @@ def _cost(answers: Sequence[Answer]) -> float | None:
 
 
 def _usage(answers: Sequence[Answer]) -> dict[str, int]:
-    """Return the sum of each count that every answer has; a count that one lacks is unknown."""
+    """Return the sum of each count that all answers have; a count that one of them lacks is unknown."""
     common = [name for name in answers[0].usage if all(name in answer.usage for answer in answers)]
     return {name: sum(answer.usage[name] for answer in answers) for name in common}

@@ -1,8 +1,8 @@
-"""What the language model is told about a meeting, and the shape in which it must answer.
+"""The instructions for the language model, and the shapes in which it must answer.
 
-Class docstrings and field names are part of the JSON schema that is sent, so they are prompt text:
-``task_version`` covers them, and rewording one makes new keys. Whoever submits jobs needs only this
-module, never the client of a service.
+Descriptions and field names are part of the JSON schema that is sent to the model, so they are prompt text:
+``task_version`` covers them, and a new wording makes new keys. Docstrings are not sent: ``python -OO`` drops
+them, and would make new keys too. A producer needs this module only, never the client of a service.
 """
 
 from __future__ import annotations
@@ -22,19 +22,26 @@ Operation = Literal["extract", "analyze", "full"]
 Label = Literal["positive", "neutral", "negative", "mixed"]
 Score = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 
-#: Raise it when the rules of splitting or merging in ``meetings.py`` change: nothing else shows them.
+#: Raise it when the rules of splitting or merging in ``parts.py`` change: nothing else here covers them.
 PROMPT_VERSION: Final = "1"
-#: A score at least this far from 0 has a side; nearer is neutral.
+#: A score at least this far from 0 is positive or negative. A score nearer to 0 is neutral.
 SIDE_FROM: Final = 0.2
 
 
 class _Shape(BaseModel):
-    # Strict structured output wants every field required and no others; so no field has a default.
+    # Strict structured output requires every field and allows no others, so no field has a default.
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _described(text: str) -> ConfigDict:
+    """Send *text* to the model as the description of a shape."""
+    return ConfigDict(json_schema_extra={"description": text})
+
+
 class ActionItem(_Shape):
-    """Something that a person said will be done."""
+    """One thing to do, and who does it until when."""
+
+    model_config = _described("Something that a person said will be done.")
 
     task: str
     owner: str | None
@@ -42,7 +49,9 @@ class ActionItem(_Shape):
 
 
 class MeetingExtract(_Shape):
-    """What was said and agreed."""
+    """The answer of ``extract``."""
+
+    model_config = _described("What was said and agreed.")
 
     summary: str
     key_points: list[str]
@@ -53,14 +62,18 @@ class MeetingExtract(_Shape):
 
 
 class Sentiment(_Shape):
-    """The mood of the meeting; the score runs from -1, hostile, to 1, delighted."""
+    """The mood of a whole meeting."""
+
+    model_config = _described("The mood of the meeting; the score runs from -1, hostile, to 1, delighted.")
 
     label: Label
     score: Score
 
 
 class SpeakerSentiment(_Shape):
-    """The mood of one speaker, on the same scale."""
+    """The mood of one speaker."""
+
+    model_config = _described("The mood of one speaker, on the same scale.")
 
     speaker: str
     label: Label
@@ -68,14 +81,18 @@ class SpeakerSentiment(_Shape):
 
 
 class Risk(_Shape):
-    """Something that may go wrong for the people or the plans of the meeting."""
+    """One risk."""
+
+    model_config = _described("Something that may go wrong for the people or the plans of the meeting.")
 
     description: str
     severity: Literal["low", "medium", "high"]
 
 
 class Evidence(_Shape):
-    """A verbatim quote and the finding that it supports."""
+    """One quote from the transcript."""
+
+    model_config = _described("A verbatim quote and the finding that it supports.")
 
     quote: str
     speaker: str | None
@@ -83,7 +100,9 @@ class Evidence(_Shape):
 
 
 class MeetingAnalysis(_Shape):
-    """How it was said, and what follows from it."""
+    """The answer of ``analyze``."""
+
+    model_config = _described("How it was said, and what follows from it.")
 
     sentiment: Sentiment
     speakers: list[SpeakerSentiment]
@@ -92,14 +111,18 @@ class MeetingAnalysis(_Shape):
 
 
 class MeetingFull(_Shape):
-    """Both readings of one meeting."""
+    """The answer of ``full``."""
+
+    model_config = _described("Both readings of one meeting.")
 
     extract: MeetingExtract
     analysis: MeetingAnalysis
 
 
 class MeetingSummary(_Shape):
-    """One summary of a whole meeting."""
+    """The answer to the question that joins the summaries of several parts."""
+
+    model_config = _described("One summary of a whole meeting.")
 
     summary: str
 
@@ -161,8 +184,8 @@ You read the summaries of consecutive parts of one meeting, in order.
 def task_version(model: str, operation: Operation = "full") -> str:
     """Return a short word that changes with the model, the prompts or the shape of the answer.
 
-    The version of ``full`` changes with every prompt of this module; the other two only with theirs.
+    The version of ``full`` changes with every prompt of this module. The other two change only with theirs.
     """
-    asked = (PROMPTS[operation], ONE_SUMMARY)
-    parts = [model, PROMPT_VERSION, *([p.instructions, p.schema.model_json_schema()] for p in asked)]
+    prompts = (PROMPTS[operation], ONE_SUMMARY)
+    parts = [model, PROMPT_VERSION, *([p.instructions, p.schema.model_json_schema()] for p in prompts)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

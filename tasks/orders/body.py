@@ -1,4 +1,4 @@
-"""Enriches an order with its customer's name: known, last known, or openly unknown."""
+"""Adds the customer's name to an order: known, last known, or marked as unknown."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from askonce.record import Answer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.lookups.body import Customers
+    from tasks.resources import Resources
 
 UNKNOWN = "Desconhecido"
 
 
-def enrich(payload: Mapping[str, object], customers: Customers) -> Answer:
+def enrich(payload: Mapping[str, object], resources: Resources) -> Answer:
     """Add the customer to the order; the body of ``orders.enrich``.
 
-    A fallback is marked in the answer and in its source, so that it is never kept as fresh.
+    A fallback is marked in the answer and in its source, so that the record never keeps it as fresh.
     """
     order = dict(payload)
-    found = customers.get(cast("str | int", payload["cliente_id"]))
+    found = resources.customers.get(cast("str | int", payload["cliente_id"]))
     if found is None:
         return Answer(value={**order, "cliente_nome": UNKNOWN, "cliente_fonte": "default"}, source="default")
     customer = cast("dict[str, object]", found.value)

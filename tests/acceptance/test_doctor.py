@@ -152,7 +152,7 @@ def test_doctor_shows_neither_key_nor_login_of_the_outside(doctor):
 
     lines = doctor(**outside).out.splitlines()
 
-    assert "ok: model: is asked at http://llm.test/v1, with a key" in lines
+    assert "ok: model: is called at http://llm.test/v1, with a key" in lines
     assert "ok: customers: are looked up at http://customers.test" in lines
 
 

@@ -165,7 +165,7 @@ def ask(scene, meetings):
 def test_message_with_a_countdown_waits_on_the_server_and_not_in_a_worker(scene):
     scene.machine.start_worker("-P", "threads", "-c", "2")
     send = (
-        "import sys; from producer.client import new_app;"
+        "import sys; from settings.servers import new_app;"
         " new_app().send_task('orders.enrich', kwargs={'order_id': sys.argv[1], 'cliente_id': 1},"
         " countdown=float(sys.argv[2]))"
     )

@@ -2,6 +2,7 @@ import logging
 
 import pytest
 
+from askonce import log
 from askonce.events import Event
 from worker.listeners import logs
 
@@ -10,14 +11,14 @@ KEY = "0123456789abcdef" * 4
 
 @pytest.fixture
 def logged(caplog):
-    """Tell an event and return its record."""
+    """Log an event and return its record."""
     caplog.set_level(logging.INFO, logger="askonce")
 
-    def tell(name, **data):
-        logs.log_event(Event(name=name, task="rates.fetch", key=KEY, job="job-1", data=data))
+    def emit(name, **data):
+        log.log_event(Event(name=name, task="rates.fetch", key=KEY, job="job-1", data=data))
         return caplog.records[-1]
 
-    return tell
+    return emit
 
 
 @pytest.fixture
@@ -35,11 +36,11 @@ def test_event_is_one_line_with_its_name_first(logged):
     )
 
 
-def test_what_is_not_known_is_left_out(logged):
+def test_unknown_values_are_left_out(logged):
     assert "cost_usd" not in logged("job.completed", cost_usd=None, reason="").getMessage()
 
 
-def test_nought_is_not_unknown(logged):
+def test_zero_is_logged(logged):
     assert logged("job.completed", cost_usd=0.0, resends=0).getMessage().endswith("cost_usd=0.000 resends=0")
 
 
@@ -53,24 +54,24 @@ WARNINGS = {"job.failed", "job.fenced", "job.unstored", "job.send_failed", "leas
 @pytest.mark.parametrize(
     "name", sorted(WARNINGS | {"job.admitted", "job.hit", "job.completed", "job.deferred"})
 )
-def test_what_a_person_may_want_to_look_at_is_a_warning(logged, name):
+def test_event_for_a_person_is_a_warning(logged, name):
     assert logged(name).levelno == (logging.WARNING if name in WARNINGS else logging.INFO)
 
 
-def test_every_warning_is_an_event_that_there_is():
+def test_warnings_are_known_events():
     from askonce import events
 
-    assert {name for name in logs._WARNINGS if name not in events.__doc__} == set()
+    assert {name for name in log._WARNINGS if name not in events.__doc__} == set()
 
 
-def test_line_that_nobody_reads_is_not_made(monkeypatch, caplog):
+def test_line_is_not_made_below_the_level(monkeypatch, caplog):
     caplog.set_level(logging.WARNING, logger="askonce")
-    monkeypatch.setattr(logs, "_line", lambda _event: pytest.fail("made"))
+    monkeypatch.setattr(log, "_line", lambda _event: pytest.fail("made"))
 
-    logs.log_event(Event(name="job.hit"))
+    log.log_event(Event(name="job.hit"))
 
 
-def test_libraries_that_tell_addresses_are_quietened(untouched_loggers):
+def test_libraries_that_log_addresses_are_quiet(untouched_loggers):
     logs.configure(logging.INFO)
 
     assert not logging.getLogger("httpx2").isEnabledFor(logging.INFO)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from askonce.errors import Configuration, Permanent, Transient
@@ -48,6 +50,10 @@ class Model:
         return Answer(value=reply, cost_usd=self.cost, usage=usage)
 
 
+def resources(model, max_chars):
+    return SimpleNamespace(ask=lambda: model, max_input_chars=max_chars)
+
+
 @pytest.mark.parametrize(
     ("read", "schema", "value"),
     [
@@ -59,7 +65,7 @@ class Model:
 def test_short_meeting_is_one_call_and_its_answer_is_passed_on(read, schema, value):
     model = Model(value)
 
-    answer = read(MEETING, model, max_chars=len(LONG))
+    answer = read(MEETING, resources(model, max_chars=len(LONG)))
 
     assert [(text, asked) for _, text, asked in model.asked] == [(LONG, schema)]
     assert answer == Answer(value=value, cost_usd=0.5, usage={"input_tokens": 10, "output_tokens": 3})
@@ -70,7 +76,7 @@ def test_meeting_without_transcript_is_final_and_never_paid(payload):
     model = Model()
 
     with pytest.raises(Permanent) as caught:
-        meetings.extract(payload, model, max_chars=10)
+        meetings.extract(payload, resources(model, max_chars=10))
 
     assert caught.value.reason == "no_transcript"
     assert model.asked == []
@@ -79,7 +85,7 @@ def test_meeting_without_transcript_is_final_and_never_paid(payload):
 def test_long_meeting_is_asked_part_by_part_and_summarised_once():
     model = Model(extracted("first"), extracted("second"), {"summary": "one"})
 
-    answer = meetings.extract(MEETING, model, max_chars=20)
+    answer = meetings.extract(MEETING, resources(model, max_chars=20))
 
     first, second, summary = model.asked
     assert first[1] + second[1] == LONG
@@ -91,7 +97,7 @@ def test_long_meeting_is_asked_part_by_part_and_summarised_once():
 def test_long_analysis_needs_no_summary():
     model = Model(analyzed("positive", 0.5), analyzed("positive", 0.7))
 
-    answer = meetings.analyze(MEETING, model, max_chars=20)
+    answer = meetings.analyze(MEETING, resources(model, max_chars=20))
 
     assert answer.value["sentiment"] == {"label": "positive", "score": 0.6}
     assert answer.cost_usd == 1.0
@@ -104,7 +110,7 @@ def test_long_full_merges_both_readings():
         {"summary": "ab"},
     )
 
-    answer = meetings.full(MEETING, model, max_chars=20)
+    answer = meetings.full(MEETING, resources(model, max_chars=20))
 
     assert answer.value["extract"] == extracted("ab", topics=["x", "y"])
     assert answer.value["analysis"] == analyzed("negative", -0.75)
@@ -122,7 +128,7 @@ def test_lists_are_joined_in_order_and_repetitions_count_once():
         {"summary": "one"},
     )
 
-    value = meetings.extract(MEETING, model, max_chars=20).value
+    value = meetings.extract(MEETING, resources(model, max_chars=20)).value
 
     assert value["participants"] == ["Ann", "Bob", "Cid"]
     assert value["topics"] == ["budget", "team"]
@@ -133,7 +139,7 @@ def test_cost_that_is_unknown_in_one_part_is_unknown_in_the_sum():
     unknown = Answer(value=extracted(), cost_usd=None, usage={"input_tokens": 1})
     model = Model(extracted(), unknown, {"summary": "one"})
 
-    answer = meetings.extract(MEETING, model, max_chars=20)
+    answer = meetings.extract(MEETING, resources(model, max_chars=20))
 
     assert answer.cost_usd is None
     assert answer.usage == {"input_tokens": 21}
@@ -150,7 +156,7 @@ def test_cost_that_is_unknown_in_one_part_is_unknown_in_the_sum():
 def test_whole_is_a_fallback_if_one_part_is(sources, whole):
     model = Model(*(Answer(value=analyzed(), source=source) for source in sources))
 
-    assert meetings.analyze(MEETING, model, max_chars=20).source == whole
+    assert meetings.analyze(MEETING, resources(model, max_chars=20)).source == whole
 
 
 @pytest.mark.parametrize(
@@ -163,7 +169,7 @@ def test_whole_is_a_fallback_if_one_part_is(sources, whole):
 )
 def test_failure_of_a_later_part_reports_what_the_earlier_ones_cost(failure, kind):
     with pytest.raises(kind) as caught:
-        meetings.extract(MEETING, Model(extracted(), failure), max_chars=20)
+        meetings.extract(MEETING, resources(Model(extracted(), failure), max_chars=20))
 
     assert caught.value.reason == failure.reason
     assert caught.value.data["usage"] == {"input_tokens": 10, "output_tokens": 3}
@@ -176,7 +182,7 @@ def test_failure_that_was_paid_is_added_to_what_the_earlier_parts_cost():
     failure = with_spending(Transient("truncated"), usage=spent, cost_usd=0.25)
 
     with pytest.raises(Transient) as caught:
-        meetings.extract(MEETING, Model(extracted(), failure), max_chars=20)
+        meetings.extract(MEETING, resources(Model(extracted(), failure), max_chars=20))
 
     assert caught.value.data["usage"] == {"input_tokens": 15, "output_tokens": 4}
     assert caught.value.data["cost_usd"] == 0.75
@@ -186,14 +192,14 @@ def test_failure_of_the_first_part_is_passed_on_untouched():
     failure = Transient("timeout", maybe_billed=True)
 
     with pytest.raises(Transient) as caught:
-        meetings.extract(MEETING, Model(failure), max_chars=20)
+        meetings.extract(MEETING, resources(Model(failure), max_chars=20))
 
     assert caught.value is failure
 
 
 def test_answer_of_another_shape_is_malformed_and_never_quoted():
     with pytest.raises(Transient) as caught:
-        meetings.extract(MEETING, Model({"summary": "tulip"}), max_chars=100)
+        meetings.extract(MEETING, resources(Model({"summary": "tulip"}), max_chars=100))
 
     assert caught.value.reason == "malformed_answer"
     assert caught.value.__context__ is None
@@ -203,7 +209,7 @@ def test_answer_of_another_shape_is_malformed_and_never_quoted():
 def test_part_of_nothing_but_empty_lines_is_not_paid():
     model = Model(analyzed("positive", 0.5), analyzed("positive", 0.7))
 
-    meetings.analyze({"transcript": "Ann: hi.\n" + "\n" * 30 + "Bob: hi."}, model, max_chars=10)
+    meetings.analyze({"transcript": "Ann: hi.\n" + "\n" * 30 + "Bob: hi."}, resources(model, max_chars=10))
 
     assert [text.strip() for _, text, _ in model.asked] == ["Ann: hi.", "Bob: hi."]
 
@@ -219,7 +225,7 @@ def test_summaries_that_are_too_long_together_are_summarised_in_rounds():
         {"summary": "spare"},
     )
 
-    value = meetings.extract({"transcript": lines}, model, max_chars=14).value
+    value = meetings.extract({"transcript": lines}, resources(model, max_chars=14)).value
 
     rounds = [text for _, text, schema in model.asked if schema is MeetingSummary]
     assert all(len(text) <= 14 for text in rounds)
@@ -229,7 +235,7 @@ def test_summaries_that_are_too_long_together_are_summarised_in_rounds():
 def test_summaries_that_do_not_get_fewer_are_asked_together_once():
     model = Model(extracted("x" * 30), extracted("y" * 30), {"summary": "end"})
 
-    value = meetings.extract(MEETING, model, max_chars=20).value
+    value = meetings.extract(MEETING, resources(model, max_chars=20)).value
 
     assert model.asked[2][1] == "x" * 30 + "\n" + "y" * 30
     assert value["summary"] == "end"

@@ -1,12 +1,14 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from askonce.errors import Configuration, Permanent, StoreUnavailable, Transient
 from askonce.record import Answer, Result
 from askonce.spec import JobSpec, RetryPolicy
-from tasks.lookups.body import Customers
+from tasks.lookups.body import lookup
 from tasks.orders.body import UNKNOWN, enrich
+from tasks.providers.customers import Customers
 
 ORDER = {"order_id": "o-1", "cliente_id": 7, "total": 10.5}
 ANA = {"cliente_id": "7", "cliente_nome": "Ana Souza"}
@@ -26,9 +28,10 @@ class Service:
 
 
 class Known:
-    """Customers as an order sees them: one of them, or none."""
+    """The resources of an order: one known customer, or none."""
 
     def __init__(self, value, source="call"):
+        self.customers = self
         self._found = value and Result(
             key="k",
             job="j",
@@ -100,6 +103,11 @@ def test_order_itself_is_left_alone():
     enrich(order, Known(ANA))
 
     assert order == ORDER
+
+
+def test_lookup_returns_what_the_service_knows(customers, service):
+    assert lookup({"cliente_id": 7}, SimpleNamespace(customers=customers)) == ANA
+    assert service.asked == [("customers", "7")]
 
 
 def test_customer_is_looked_up_once_for_many_orders(customers, service):

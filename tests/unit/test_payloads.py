@@ -1,7 +1,8 @@
 import pytest
 
 from askonce.errors import PayloadInvalid
-from tasks.payloads import CustomerPayload, MeetingPayload, OrderPayload, accepts
+from tasks.catalog import CustomerPayload, MeetingPayload, OrderPayload
+from tasks.payloads import accepts
 
 MARKER = "hunter2-of-ana-souza"
 

@@ -10,8 +10,10 @@ import pytest
 from tasks.meetings import prompts
 from tasks.meetings.prompts import MeetingAnalysis, MeetingExtract, MeetingFull, MeetingSummary, task_version
 
+ROOT = Path(__file__).parents[2]
 
-def test_each_operation_has_instructions_of_its_own_and_full_has_those_of_both():
+
+def test_full_has_the_instructions_of_both_operations():
     told = {name: prompt.instructions for name, prompt in prompts.PROMPTS.items()}
 
     assert "action_items" in told["extract"]
@@ -24,6 +26,35 @@ def test_each_operation_has_instructions_of_its_own_and_full_has_those_of_both()
 def test_version_is_short_and_stable():
     assert task_version("m") == task_version("m")
     assert len(task_version("m")) == 16
+
+
+#: The versions are part of the keys: a change here makes every stored answer of these tasks a miss.
+VERSIONS = {"extract": "bd31265439a34711", "analyze": "c6e603f5b192a553", "full": "aaa4217ea267c55b"}
+
+
+def test_versions_are_those_of_the_stored_answers():
+    assert VERSIONS == {name: task_version("gpt-6-luna", name) for name in prompts.PROMPTS}
+
+
+@pytest.mark.parametrize("options", [[], ["-O"], ["-OO"]], ids=["plain", "O", "OO"])
+def test_versions_are_the_same_when_python_drops_docstrings(options):
+    code = (
+        "import json; from tasks.meetings.prompts import PROMPTS, task_version;"
+        " print(json.dumps({name: task_version('gpt-6-luna', name) for name in PROMPTS}))"
+    )
+
+    shown = subprocess.check_output([sys.executable, *options, "-c", code], cwd=ROOT)
+
+    assert VERSIONS == json.loads(shown)
+
+
+@pytest.mark.parametrize("schema", [MeetingExtract, MeetingAnalysis, MeetingFull, MeetingSummary])
+def test_schema_describes_each_of_its_shapes(schema):
+    sent = schema.model_json_schema()
+
+    shapes = [sent, *sent.get("$defs", {}).values()]
+    assert all(shape["description"] for shape in shapes)
+    assert len(shapes) == len({shape["description"] for shape in shapes})
 
 
 def test_version_changes_with_the_model_and_the_operation():
@@ -68,11 +99,11 @@ def test_schema_is_what_strict_structured_output_accepts(schema):
     check(schema.model_json_schema())
 
 
-def test_whoever_submits_loads_no_client_of_a_service():
+def test_prompts_load_no_client_of_a_service():
     heavy = ["openai", "celery", "httpx2", "genai_prices", "tasks.meetings.body"]
     seen = f"json.dumps([n for n in {heavy} if n in sys.modules])"
     code = f"import json, sys, tasks.meetings.prompts; print({seen})"
 
-    shown = subprocess.check_output([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
+    shown = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT)
 
     assert json.loads(shown) == []

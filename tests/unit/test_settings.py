@@ -131,8 +131,8 @@ def test_url_with_an_encoded_password_is_used_as_it_is(read, url):
 
 
 @pytest.mark.parametrize("form", [{"LLM_API": "chat"}, {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}])
-def test_background_is_refused_with_the_chat_form_and_its_cure_is_told(read, form):
-    with pytest.raises(SettingsInvalid, match=r"^LLM_BACKGROUND: .*LLM_API=responses asks for it$"):
+def test_background_is_refused_with_the_chat_form_with_its_cure(read, form):
+    with pytest.raises(SettingsInvalid, match=r"^LLM_BACKGROUND: .*set LLM_API=responses$"):
         read(LLM_BACKGROUND="true", **form)
 
 

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -28,7 +29,7 @@ def scene():
 
 
 def analyze(scene):
-    return meetings.analyze(MEETING, scene.attempt(), max_chars=22)
+    return meetings.analyze(MEETING, SimpleNamespace(ask=scene.attempt, max_input_chars=22))
 
 
 def spent(*numbers):

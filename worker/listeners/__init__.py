@@ -1,1 +1,1 @@
-"""Who listens to events in a worker."""
+"""The listeners of a worker's events."""

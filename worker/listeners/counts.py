@@ -1,6 +1,6 @@
-"""Counts what happens to jobs in this process: ``celery -A worker.app inspect counts``.
+"""Counts the events of this process: ``celery -A worker.app inspect counts``.
 
-With prefork each child counts for itself, and the answer is the main process's, which runs the reaper.
+With prefork each child has its own counts. The command returns those of the main process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def count(event: Event) -> None:
 
 @inspect_command()
 def counts(state: object) -> dict[str, int]:
-    """Events so far, by name and task."""
+    """Return the number of events so far, by name and task."""
     del state
     with _lock:
         return dict(sorted(_counted.items()))

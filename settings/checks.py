@@ -1,4 +1,4 @@
-"""What this application needs in order to work, looked at before it does: by workers and by the doctor."""
+"""Checks servers, times and services: when a worker starts, and for the doctor."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from typing import TYPE_CHECKING
 from askonce.adapters.celery.checks import check_broker, check_store, check_times
 from askonce.checks import Finding, without_secrets
 from settings.environment import SettingsInvalid
-from tasks.catalog import catalog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from celery import Celery
 
+    from askonce.spec import JobSpec
     from askonce.store import Store
     from settings.environment import Settings
 
 
-def check(settings: Settings, store: Store, app: Celery) -> list[Finding]:
-    """Look at *store*, at *app*'s broker and at the order of all times."""
+def check(settings: Settings, specs: Iterable[JobSpec], store: Store, app: Celery) -> list[Finding]:
+    """Check *store*, *app*'s broker, and the order of all times that *specs*, *app* and *settings* set."""
     times = check_times(
-        catalog(settings).values(),
-        app,
-        reap_interval=settings.reap_interval,
-        longest_call=max(settings.llm_timeout, settings.customer_api_timeout),
+        specs, app, reap_interval=settings.reap_interval, longest_call=settings.longest_call()
     )
     return [*check_store(store), *check_broker(app), *times]
 
 
 def check_outside(settings: Settings) -> list[Finding]:
-    """Say which services are configured; none of them is called."""
+    """Report which services are configured; none of them is called."""
     customers = f"are looked up at {without_secrets(settings.customer_api_url)}"
     return [
         _check_model(settings),
@@ -47,5 +46,5 @@ def _check_model(settings: Settings) -> Finding:
     if key is None and settings.openai_base_url is None:
         text, cure = "has neither a key nor a server of its own", "set OPENAI_API_KEY or OPENAI_BASE_URL"
         return Finding(severity="warning", subject="model", name="api_key", text=text, cure=cure)
-    text = f"is asked at {at}, {'with' if key else 'without'} a key"
+    text = f"is called at {at}, {'with' if key else 'without'} a key"
     return Finding(severity="ok", subject="model", name="api_key", text=text)

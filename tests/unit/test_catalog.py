@@ -1,0 +1,26 @@
+from inspect import signature
+from pkgutil import resolve_name
+
+import pytest
+
+from settings.environment import Settings
+from tasks.catalog import TASKS, catalog
+
+
+def test_catalog_has_every_task_under_its_name():
+    specs = catalog(Settings(job_lease=7, job_queue_deadline=8))
+
+    assert [task.name for task in TASKS] == list(specs) == [spec.name for spec in specs.values()]
+    assert {(7.0, 8.0)} == {(spec.lease, spec.queue_deadline) for spec in specs.values()}
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_body_takes_a_payload_and_the_resources_of_its_process(task):
+    assert ["payload", "resources"] == list(signature(resolve_name(task.body)).parameters)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_worker_has_a_task_for_each_row(task):
+    from worker.app import app
+
+    assert task.name in app.tasks
