@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from celery import Celery
 
 from askonce import JobSpec
-from askonce.adapters.celery.task import AskOnce, IdempotentTask
-from askonce.adapters.redis.store import RedisStore
+from askonce.adapters.celery import AskOnce, IdempotentTask
+from askonce.adapters.redis import RedisStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

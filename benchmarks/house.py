@@ -20,8 +20,8 @@ from celery import Celery
 from celery.contrib.testing.worker import start_worker
 
 from askonce import JobSpec
-from askonce.adapters.celery.task import AskOnce, IdempotentTask
-from askonce.adapters.redis.store import RedisStore
+from askonce.adapters.celery import AskOnce, IdempotentTask
+from askonce.adapters.redis import RedisStore
 from askonce.key import identify
 from sandbox.valkey import Valkey
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import orjson
 import redis
 
+from askonce.answer import Codec, Encoded, Ttl, to_result
+from askonce.job import Key, Owner
 from askonce.key import identify
-from askonce.record import Codec, to_result
 from askonce.spec import JobSpec
-from askonce.store import Claim
+from askonce.store import Claim, Lease, Terms
 from benchmarks.apps import URL, VALUE, once, payload
 
 if TYPE_CHECKING:
@@ -76,14 +77,15 @@ def _once(large: dict[str, object]) -> str:
     return sha256(orjson.dumps(large, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _answered() -> str:
+def _answered() -> Key:
     store, spec = once.process().store, JobSpec(name="bench.read")
-    identity = identify(spec, payload(1))
-    store.admit(Claim.of(spec, identity.key, "job", identity.fingerprint, identity.payload))
-    store.start(identity.key, "job", "bench", identity.fingerprint, 30)
+    job = identify(spec, payload(1))
+    lease = Lease(job.key, Owner("bench"), 30)
+    store.admit(Claim(job, Terms.of(spec)))
+    store.start(job, lease)
     data = Codec().encode(VALUE, spec.max_value_bytes)
-    store.complete(identity.key, "bench", data, b"", 600, 600)
-    return identity.key
+    store.complete(lease, Encoded(data, b""), Ttl(600, 600))
+    return job.key
 
 
 def _latencies(first: Callable[[], object], second: Callable[[], object]) -> tuple[list[float], list[float]]:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
+from askonce.answer import Codec, Encoded, Ttl
 from askonce.enqueue import Message
+from askonce.job import Owner
 from askonce.key import identify
-from askonce.record import Codec
-from askonce.store import Claim
+from askonce.store import Claim, Lease, Terms
 from benchmarks.apps import (
     URL,
     VALUE,
@@ -157,19 +158,12 @@ def _send_answered(task: Any) -> Callable[[], None]:
         process, spec = once.process(), task.job_spec
         data = Codec().encode(VALUE, spec.max_value_bytes)
         for number in range(JOBS):
-            identity, job = identify(spec, payload(number)), f"job-{number}"
-            process.store.admit(Claim.of(spec, identity.key, job, identity.fingerprint, identity.payload))
-            process.store.start(identity.key, job, "bench", identity.fingerprint, 30)
-            process.store.complete(identity.key, "bench", data, b"", 600, 600)
-            once.sender.send(
-                Message(
-                    task=spec.name,
-                    key=identity.key,
-                    job=job,
-                    fingerprint=identity.fingerprint,
-                    payload=identity.payload,
-                )
-            )
+            job = identify(spec, payload(number))
+            lease = Lease(job.key, Owner("bench"), 30)
+            process.store.admit(Claim(job, Terms.of(spec)))
+            process.store.start(job, lease)
+            process.store.complete(lease, Encoded(data, b""), Ttl(600, 600))
+            once.sender.send(Message(job))
 
     return fill
 

@@ -6,8 +6,8 @@ from celery import Celery
 from celery.contrib.testing.worker import start_worker
 
 from askonce import JobSpec
-from askonce.adapters.celery.task import AskOnce, IdempotentTask
-from askonce.adapters.redis.store import RedisStore
+from askonce.adapters.celery import AskOnce, IdempotentTask
+from askonce.adapters.redis import RedisStore
 
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 

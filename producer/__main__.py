@@ -72,7 +72,8 @@ def submit(  # noqa: PLR0913  # one parameter for each option of the command
 def result(key: str) -> None:
     """Print the answer kept under KEY as JSON."""
     _require_key(key)
-    from askonce.record import Status, to_result
+    from askonce.answer import to_result
+    from askonce.record import Status
 
     with unavailable():
         record = open_client().store.read([key])[0]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from askonce.enqueue import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative
 from askonce.errors import (
     JobError,
     JobFailed,
@@ -18,14 +17,15 @@ from askonce.errors import (
     Superseded,
 )
 from askonce.handle import as_completed
+from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative
 from producer.rows import BadRow, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from askonce.enqueue import Outcome
+    from askonce.answer import Result
     from askonce.handle import Handle
-    from askonce.record import Result
+    from askonce.outcomes import Outcome
     from producer.client import Client
 
 #: Rows that are under way at once; bounds memory, not the size of a file.

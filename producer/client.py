@@ -13,7 +13,8 @@ from tasks.catalog import catalog
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from askonce.enqueue import Outcome, Producer
+    from askonce.enqueue import Producer
+    from askonce.outcomes import Outcome
     from askonce.spec import JobSpec
     from askonce.store import Store
     from settings.environment import Settings

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 from kombu.exceptions import OperationalError
 
-from askonce.enqueue import Admitted
 from askonce.errors import JobError, SendFailed, StoreUnavailable
-from askonce.key import split_edition
+from askonce.job import split_edition
+from askonce.outcomes import Admitted
 from settings.servers import new_app
 
 if TYPE_CHECKING:

@@ -59,7 +59,7 @@ def sentinels(settings: Settings) -> dict[str, Any]:
     chosen["broker_transport_options"] |= {
         # The sentinels' name of the server, and redis-py's options for the sentinels themselves.
         "master_name": found.master_name,
-        "sentinel_kwargs": _SOCKET | found.asking(settings.broker_tls()),
+        "sentinel_kwargs": _SOCKET | found.sentinel_options(settings.broker_tls()),
     }
     # Celery reads CELERY_BROKER_URL from the environment by itself. In that URL kombu fails on the name when
     # it goes from one sentinel to the next. These two settings override that URL.

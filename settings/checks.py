@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from askonce.adapters.celery.checks import check_broker, check_store, check_times
+from askonce.adapters.celery.checks import check_broker, check_times
 from askonce.checks import Finding, without_secrets
 from settings.environment import SettingsInvalid
 
@@ -23,7 +23,7 @@ def check(settings: Settings, specs: Iterable[JobSpec], store: Store, app: Celer
     times = check_times(
         specs, app, reap_interval=settings.reap_interval, longest_call=settings.longest_call()
     )
-    return [*check_store(store), *check_broker(app), *times]
+    return [*store.check(), *check_broker(app), *times]
 
 
 def check_outside(settings: Settings) -> list[Finding]:

@@ -17,8 +17,8 @@ from tasks.providers.openai.two_steps import TwoSteps
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from askonce.answer import Answer
     from askonce.inline import Caller
-    from askonce.record import Answer
     from askonce.spec import JobSpec
     from settings.environment import Settings
 

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, settings
 from pytest_timeout import timeout_sigalrm
 from redis import Redis
 
+from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.servers import connect
-from askonce.adapters.redis.store import CLIENT_OPTIONS, RedisStore
-from askonce.store import BUCKETS
+from askonce.adapters.redis.store import CLIENT_OPTIONS
+from askonce.record import BUCKETS
 from sandbox.valkey import Valkey
 from tests import deadlines
 from tests.brokers import RabbitQueue, RedisQueue

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from celery import Celery
 from celery.signals import setup_logging
 
-from askonce.adapters.celery.task import AskOnce, IdempotentTask
+from askonce.adapters.celery import AskOnce, IdempotentTask
+from askonce.answer import Codec
 from askonce.log import log_event
-from askonce.record import Codec
 from askonce.store_down.cache import LocalCache
 from settings.checks import check
 from settings.environment import load_or_exit

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
+from askonce.answer import Answer, Source
 from askonce.errors import CallFailed, Permanent, Transient
-from askonce.record import Answer, Source
 from tasks.meetings.parts import Reading, merge_analyses, merge_extracts, split
 from tasks.meetings.prompts import (
     ONE_SUMMARY,

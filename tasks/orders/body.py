@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from askonce.record import Answer
+from askonce.answer import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ from askonce.errors import Configuration, JobFailed, ResultTimeout, StoreUnavail
 from askonce.key import identify
 
 if TYPE_CHECKING:
+    from askonce.answer import Result
     from askonce.inline import Caller
-    from askonce.record import Result
     from askonce.spec import JobSpec
     from tasks.providers.http import HttpLookup
 

@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from askonce.adapters.redis.store import RedisStore
+from askonce.adapters.redis import RedisStore
 from sandbox.machine import ROOT
 from tests import preloaded
 from tests.deadlines import stretched

@@ -15,7 +15,7 @@ from time import monotonic
 from redis import Redis
 from redis.exceptions import RedisError
 
-from askonce.adapters.redis.store import RedisStore
+from askonce.adapters.redis import RedisStore
 from tests.chaos import checks, schedule
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.processes import Processes

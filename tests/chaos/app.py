@@ -10,7 +10,7 @@ from time import monotonic
 from celery import Celery
 
 from askonce import JobSpec
-from askonce.adapters.celery.task import AskOnce, IdempotentTask
+from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.redis import store as redis_store
 from askonce.attempt import current_attempt
 from askonce.errors import Permanent, Transient

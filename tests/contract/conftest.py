@@ -6,9 +6,9 @@ from threading import Barrier
 import pytest
 from redis import Redis
 
-from askonce.adapters.memory.store import MemoryStore
-from askonce.adapters.redis.store import RedisStore
-from askonce.record import Meta
+from askonce.adapters.memory import MemoryStore
+from askonce.adapters.redis import RedisStore
+from askonce.answer import Meta
 from askonce.store import Claim, Failing
 
 BUCKET = 10

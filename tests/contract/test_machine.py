@@ -13,9 +13,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from askonce.adapters.memory.store import MemoryStore
+from askonce.adapters.memory import MemoryStore
 from askonce.adapters.redis import store as redis_store
-from askonce.record import Meta, Snapshot
+from askonce.answer import Meta
+from askonce.record import Snapshot
 from askonce.store import Admission, Claim, Failing, Start, Write
 from tests.mutants.table import OF_SCRIPTS
 

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from askonce.letters import BODY_KEPT, Letter
-from askonce.store import BUCKETS
+from askonce.record import BUCKETS
 
 WEEK = 604_800.0
 LETTER = Letter(reason="undecodable", task="orders", job="j-1", queue="askonce", about=b'{"a":1}', body=b"{x")

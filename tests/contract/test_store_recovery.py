@@ -1,7 +1,7 @@
 import pytest
 
-from askonce.record import Snapshot, Status
-from askonce.store import MAX_RESENDS, Admission, Start, Write
+from askonce.record import MAX_RESENDS, Snapshot, Status
+from askonce.store import Admission, Start, Write
 
 # One suite for every store: lost messages, dead workers, and the reaper.
 

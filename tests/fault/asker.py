@@ -8,9 +8,9 @@ import json
 import sys
 from time import monotonic
 
-from askonce.enqueue import Admitted, Attached
 from askonce.errors import JobError
 from askonce.handle import as_completed
+from askonce.outcomes import Admitted, Attached
 from producer.client import connect
 from settings.environment import load_or_exit
 

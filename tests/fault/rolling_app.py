@@ -5,9 +5,9 @@ import os
 from celery import Celery
 from redis import Redis
 
+from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.celery import task as celery_task
-from askonce.adapters.celery.task import AskOnce, IdempotentTask
-from askonce.adapters.redis.store import RedisStore
+from askonce.adapters.redis import RedisStore
 from askonce.spec import JobSpec
 
 URL, VERSION = os.environ["ROLLING_URL"], os.environ["ROLLING_VERSION"]

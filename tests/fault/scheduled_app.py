@@ -5,8 +5,8 @@ import os
 from celery import Celery
 from redis import Redis
 
-from askonce.adapters.celery.task import AskOnce, IdempotentTask
-from askonce.adapters.redis.store import RedisStore
+from askonce.adapters.celery import AskOnce, IdempotentTask
+from askonce.adapters.redis import RedisStore
 from askonce.spec import JobSpec
 
 URL = os.environ["SCHEDULED_URL"]

@@ -11,7 +11,7 @@ import os
 from kombu.transport import redis as kombu_redis
 
 from askonce.adapters.kombu import redis as our_redis
-from askonce.adapters.redis.store import RedisStore
+from askonce.adapters.redis import RedisStore
 from worker.app import app, once
 
 PLACES = {

@@ -5,7 +5,7 @@ from time import monotonic
 
 import pytest
 
-from askonce.adapters.redis.store import RedisStore
+from askonce.adapters.redis import RedisStore
 from askonce.errors import StoreUnavailable
 from askonce.record import Status
 from askonce.store import Admission, Claim, Write

@@ -8,7 +8,8 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from askonce.adapters.redis.store import RedisStore, scripts
+from askonce.adapters.redis import RedisStore
+from askonce.adapters.redis.store import scripts
 from askonce.store import Claim, Failing
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched

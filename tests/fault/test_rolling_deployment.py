@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from askonce.adapters.redis.store import RedisStore
+from askonce.adapters.redis import RedisStore
 from askonce.key import identify
 from askonce.record import readable
 from askonce.spec import JobSpec

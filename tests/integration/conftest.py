@@ -16,8 +16,9 @@ from celery import Celery, signals
 from celery.contrib.testing.worker import start_worker
 from redis import Redis
 
-from askonce.adapters.celery.task import AskOnce, IdempotentTask
-from askonce.adapters.redis.store import RedisStore, scripts
+from askonce.adapters.celery import AskOnce, IdempotentTask
+from askonce.adapters.redis import RedisStore
+from askonce.adapters.redis.scripts import sources
 from askonce.errors import Permanent, Transient
 from askonce.spec import JobSpec, RetryPolicy
 from sandbox.valkey import Valkey
@@ -170,7 +171,7 @@ def errors():
 @pytest.fixture
 def commands(tcp_server):
     """Return what a function made the server be asked: our scripts by their verbs, the rest by name."""
-    verbs = {sha1(text.encode()).hexdigest(): verb for verb, text in scripts().items()}
+    verbs = {sha1(text.encode()).hexdigest(): verb for verb, text in sources().items()}
     watcher, speaker = Redis.from_url(tcp_server.url), Redis.from_url(tcp_server.url)
 
     def name(words):

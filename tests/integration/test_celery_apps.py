@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from askonce.adapters.celery.app import ReaperStep
-from askonce.enqueue import Admitted, Hit
+from askonce.outcomes import Admitted, Hit
 from askonce.record import Status
 from tests.deadlines import stretched
 

@@ -2,8 +2,8 @@ import pytest
 from celery import chain, chord, group
 from celery.result import allow_join_result
 
-from askonce.enqueue import Hit
 from askonce.errors import JobFailed
+from askonce.outcomes import Hit
 from tests.deadlines import stretched
 
 pytestmark = [

@@ -8,10 +8,10 @@ from celery import Celery
 from celery.contrib.testing.worker import start_worker
 from redis import Redis
 
+from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.celery.checks import check_broker, check_store, check_times
-from askonce.adapters.celery.task import AskOnce, IdempotentTask
-from askonce.adapters.memory.store import MemoryStore
-from askonce.adapters.redis.store import RedisStore
+from askonce.adapters.memory import MemoryStore
+from askonce.adapters.redis import RedisStore
 from askonce.checks import Finding
 from askonce.spec import JobSpec
 from tests.deadlines import stretched

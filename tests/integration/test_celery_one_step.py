@@ -9,9 +9,9 @@ from redis import Redis
 
 from askonce.adapters.celery.one_step import RedisPublish, address, new_producer
 from askonce.adapters.celery.sender import CelerySender
-from askonce.adapters.redis.store import RedisStore
-from askonce.enqueue import Admitted, Attached, Hit
+from askonce.adapters.redis import RedisStore
 from askonce.errors import StoreUnavailable
+from askonce.outcomes import Admitted, Attached, Hit
 from askonce.spec import JobSpec
 from askonce.store import Claim
 from sandbox.valkey import Valkey

@@ -6,8 +6,8 @@ import pytest
 from celery import Celery, signals
 from redis import Redis
 
+from askonce.adapters.celery import IdempotentTask
 from askonce.adapters.celery.sender import HEADER, CelerySender
-from askonce.adapters.celery.task import IdempotentTask
 from askonce.enqueue import Message
 from askonce.errors import SendFailed
 from askonce.spec import JobSpec

@@ -4,12 +4,12 @@ from uuid import uuid4
 import pytest
 from celery import Celery
 
+from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.celery import task as celery_task
-from askonce.adapters.celery.task import AskOnce, IdempotentTask
-from askonce.adapters.memory.store import MemoryStore
-from askonce.adapters.redis.store import RedisStore
-from askonce.enqueue import Admitted, Attached, Hit
+from askonce.adapters.memory import MemoryStore
+from askonce.adapters.redis import RedisStore
 from askonce.errors import FingerprintMismatch, JobFailed, PayloadInvalid, StoreUnavailable
+from askonce.outcomes import Admitted, Attached, Hit
 from askonce.record import Status
 from askonce.spec import JobSpec, RetryPolicy
 from tests.deadlines import stretched

@@ -7,15 +7,14 @@ from threading import Barrier
 import pytest
 from redis import Redis
 
-from askonce.adapters.redis.store import RedisStore
+from askonce.adapters.redis import RedisStore
 from askonce.enqueue import Producer
 from askonce.execute import Executor
 from askonce.execution import Computed, Delivery, Reused
 from askonce.lease import LeaseRenewer
 from askonce.reaper import INTERVAL, Reaper
-from askonce.record import Status
+from askonce.record import BUCKETS, Status
 from askonce.spec import JobSpec
-from askonce.store import BUCKETS
 from tests.deadlines import stretched
 
 pytestmark = pytest.mark.integration

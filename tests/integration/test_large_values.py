@@ -1,11 +1,11 @@
 import pytest
 
+from askonce.answer import Codec
 from askonce.enqueue import Producer
 from askonce.execute import Executor
 from askonce.execution import Computed, Delivery, Failed
 from askonce.key import identify
 from askonce.lease import LeaseRenewer
-from askonce.record import Codec
 from askonce.spec import JobSpec
 from tests.deadlines import stretched
 

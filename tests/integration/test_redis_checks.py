@@ -6,8 +6,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.checks import Facts, _Judge, check_server
-from askonce.adapters.redis.store import RedisStore
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
 

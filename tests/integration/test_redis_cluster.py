@@ -7,9 +7,9 @@ import pytest
 from redis import Redis
 from redis.crc import key_slot
 
+from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.cluster import ClusterLink
 from askonce.adapters.redis.link import Link
-from askonce.adapters.redis.store import RedisStore
 from askonce.errors import StoreUnavailable
 from askonce.store import Admission, Claim
 from tests.deadlines import stretched

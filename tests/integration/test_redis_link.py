@@ -10,8 +10,8 @@ from time import monotonic
 import pytest
 from redis import Redis
 
+from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis import link as redis_link
-from askonce.adapters.redis.store import RedisStore
 from askonce.errors import StoreUnavailable
 from askonce.store import Admission, Claim
 from askonce.store_down import breaker

@@ -3,7 +3,7 @@ from contextlib import closing
 import pytest
 from redis import Redis
 
-from askonce.adapters.redis.store import RedisStore
+from askonce.adapters.redis import RedisStore
 from askonce.errors import LayoutNewer, StoreUnavailable
 from askonce.store import Admission, Claim, Failing, Write
 

@@ -5,11 +5,12 @@ import pytest
 from redis import Redis
 from redis.connection import AbstractConnection
 
-from askonce.adapters.redis.store import RedisStore
-from askonce.enqueue import Attached, Hit, Producer
+from askonce.adapters.redis import RedisStore
+from askonce.enqueue import Producer
 from askonce.handle import as_completed
+from askonce.outcomes import Attached, Hit
+from askonce.record import BUCKETS
 from askonce.spec import JobSpec
-from askonce.store import BUCKETS
 from tests.deadlines import stretched
 
 pytestmark = pytest.mark.integration

@@ -2,7 +2,7 @@ import inspect
 
 import pytest
 
-from askonce.adapters.redis.store import VERBS
+from askonce.adapters.redis.scripts import VERBS
 from tests.model import verbs
 from tests.model.explore import explore
 from tests.model.variants import BUILT, VARIANTS

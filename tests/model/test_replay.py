@@ -3,8 +3,8 @@ from collections import Counter
 
 import pytest
 
+from askonce.adapters.memory import MemoryStore
 from askonce.adapters.memory import store as memory_store
-from askonce.adapters.memory.store import MemoryStore
 from askonce.store import Claim, Failing
 from tests.model import verbs
 from tests.model.verbs import Answer, Failure, Limits, Record

@@ -26,27 +26,18 @@ from askonce import (
     ValueInvalid,
     current_attempt,
 )
-from askonce.adapters.memory.store import MemoryStore
-from askonce.adapters.redis.store import RedisStore
-from askonce.enqueue import (
-    Admitted,
-    Attached,
-    Backoff,
-    Conflict,
-    Duplicate,
-    Hit,
-    Message,
-    Negative,
-    Outcome,
-    Producer,
-)
+from askonce.adapters.memory import MemoryStore
+from askonce.adapters.redis import RedisStore
+from askonce.answer import Source
+from askonce.enqueue import Message, Producer
 from askonce.events import Event
 from askonce.execute import Executor
 from askonce.execution import Computed, Deferred, Execution, Failed, Reused, Skipped
 from askonce.handle import Handle, as_completed
 from askonce.key import Identity, identify
 from askonce.lease import LeaseRenewer
-from askonce.record import Failure, Source
+from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative, Outcome
+from askonce.record import Failure
 from askonce.store import Start, Store, Write
 
 SPEC = JobSpec(name="rates.fetch", key_fields=("currency",), retry=RetryPolicy(max_attempts=2))

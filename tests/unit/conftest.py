@@ -4,7 +4,7 @@ from threading import Thread
 
 import pytest
 
-from askonce.adapters.memory.store import MemoryStore
+from askonce.adapters.memory import MemoryStore
 from askonce.enqueue import Producer
 from askonce.errors import SendFailed, StoreUnavailable
 from askonce.execute import Executor

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from askonce.adapters.redis.store import LISTINGS, VERBS
+from askonce.adapters.redis.scripts import LISTINGS, VERBS
 from askonce.store import Store
 
 ROOT = Path(__file__).parents[2]

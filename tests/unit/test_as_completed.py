@@ -4,9 +4,9 @@ from contextlib import contextmanager
 import pytest
 
 from askonce import handle
+from askonce.answer import Answer, Result
 from askonce.errors import JobFailed, Permanent, ResultTimeout, Transient
 from askonce.handle import Handle, as_completed
-from askonce.record import Answer, Result
 
 ENDS = {
     "answer": lambda: {"rate": 1},

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
+from askonce.answer import Answer
 from askonce.attempt import current_attempt
 from askonce.errors import Transient
 from askonce.execution import Computed, Deferred, Failed
-from askonce.record import Answer
 
 MARKER = "hunter2-of-ana-souza"
 

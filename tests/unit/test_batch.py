@@ -3,8 +3,8 @@ from itertools import count
 
 import pytest
 
+from askonce.answer import Answer
 from askonce.errors import Permanent, SendFailed, StoreUnavailable, Transient
-from askonce.record import Answer
 from askonce.spec import RetryPolicy
 from producer import batch
 from producer.batch import Batch

@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 
-from askonce.enqueue import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative
 from askonce.errors import (
     FingerprintMismatch,
     JobFailed,
@@ -11,6 +10,7 @@ from askonce.errors import (
     StoreUnavailable,
     Transient,
 )
+from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative
 from askonce.spec import RetryPolicy
 
 CORRECTED = {"currency": "BRL", "day": "2026-11-21"}

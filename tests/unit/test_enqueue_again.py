@@ -1,7 +1,7 @@
 import pytest
 
-from askonce.enqueue import Admitted, Attached, Hit
 from askonce.errors import Permanent, SendFailed
+from askonce.outcomes import Admitted, Attached, Hit
 from askonce.record import Status
 
 

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from askonce.enqueue import Admitted
 from askonce.errors import ResultTimeout, SendFailed, StoreUnavailable
+from askonce.outcomes import Admitted
 
 
 @pytest.fixture

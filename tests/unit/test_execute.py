@@ -3,11 +3,12 @@ from dataclasses import replace
 
 import pytest
 
-from askonce.enqueue import Admitted, Hit
+from askonce.answer import Answer
 from askonce.errors import Configuration, Permanent, StoreUnavailable, Transient
 from askonce.execute import JITTER
 from askonce.execution import Computed, Deferred, Failed, Reused, Skipped
-from askonce.record import Answer, Status
+from askonce.outcomes import Admitted, Hit
+from askonce.record import Status
 from askonce.spec import RetryPolicy
 from askonce.store import Start, Write
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 import click
 import pytest
 
-from askonce.enqueue import Admitted
+from askonce.answer import Answer
 from askonce.errors import Configuration, Permanent, Transient
-from askonce.record import Answer
+from askonce.outcomes import Admitted
 from askonce.spec import RetryPolicy
 from producer.client import Client
 from producer.explain import explain_row, rows_of

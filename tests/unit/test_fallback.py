@@ -3,10 +3,10 @@ from threading import Barrier
 
 import pytest
 
-from askonce.enqueue import Admitted, Attached
+from askonce.answer import Answer
 from askonce.errors import ResultTimeout
 from askonce.execution import Computed
-from askonce.record import Answer
+from askonce.outcomes import Admitted, Attached
 from askonce.store import Write
 from askonce.store_down.spill import Spill
 

@@ -5,7 +5,7 @@ from threading import Event
 import pytest
 
 from askonce import handle
-from askonce.adapters.memory.store import MemoryStore
+from askonce.adapters.memory import MemoryStore
 from askonce.errors import JobFailed, Permanent, ResultTimeout, StoreUnavailable, Superseded, Transient
 from askonce.handle import Handle
 from askonce.record import Status

@@ -3,6 +3,7 @@ from threading import Barrier, current_thread
 
 import pytest
 
+from askonce.answer import Answer
 from askonce.errors import (
     Configuration,
     FingerprintMismatch,
@@ -13,7 +14,6 @@ from askonce.errors import (
     Transient,
 )
 from askonce.execution import Reused
-from askonce.record import Answer
 from askonce.spec import RetryPolicy
 
 CORRECTED = {"currency": "BRL", "day": "2026-11-21"}

@@ -11,8 +11,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from askonce.canonical import to_json
 from askonce.errors import PayloadInvalid
-from askonce.key import identify, to_json
+from askonce.key import identify
 from askonce.spec import JobSpec
 
 SPEC = JobSpec(name="orders.enrich", key_fields=())

@@ -3,7 +3,7 @@ from threading import Event as Signal
 
 import pytest
 
-from askonce.adapters.memory.store import MemoryStore
+from askonce.adapters.memory import MemoryStore
 from askonce.errors import LayoutNewer, StoreUnavailable
 from askonce.execution import Computed
 from askonce.lease import LeaseRenewer

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from askonce.answer import Answer
 from askonce.errors import Configuration, Permanent, Transient
-from askonce.record import Answer
 from tasks.meetings import body as meetings
 from tasks.meetings.parts import split
 from tasks.meetings.prompts import MeetingAnalysis, MeetingExtract, MeetingFull, MeetingSummary

@@ -3,8 +3,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from askonce.answer import Answer, Result
 from askonce.errors import Configuration, Permanent, StoreUnavailable, Transient
-from askonce.record import Answer, Result
 from askonce.spec import JobSpec, RetryPolicy
 from tasks.lookups.body import lookup
 from tasks.orders.body import UNKNOWN, enrich

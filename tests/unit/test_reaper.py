@@ -5,7 +5,8 @@ import pytest
 from askonce import reaper as reaper_module
 from askonce.errors import SendFailed, StoreUnavailable, Transient
 from askonce.reaper import SLACK, SLICES, Reaper
-from askonce.store import BUCKETS, Lost
+from askonce.record import BUCKETS
+from askonce.store import Lost
 
 EVERYWHERE = range(BUCKETS)
 

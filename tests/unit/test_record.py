@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askonce import record
+from askonce.answer import MAX_DECODED_BYTES, Codec, Meta, StoredValue, decode
 from askonce.errors import ValueInvalid
-from askonce.record import MAX_DECODED_BYTES, Codec, Failure, Meta, Snapshot, Status, StoredValue, decode
+from askonce.record import Failure, Snapshot, Status
 
 LIMIT = 1 << 20
 ALWAYS = Codec(compress_from=0)

@@ -1,7 +1,7 @@
 import pytest
 
+from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.servers import parse
-from askonce.adapters.redis.store import RedisStore
 from askonce.errors import StoreUnavailable
 
 MARKER = "hunter2-of-ana-souza"

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from askonce.record import Meta, StoredValue
+from askonce.answer import Meta, StoredValue
 from askonce.store_down.cache import OVERHEAD, LocalCache
 
 VALUE = StoredValue(data=b"j1", meta=Meta(), fence=1, stored_at=0.0, age=0.0, fresh=True)

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
+from askonce.answer import Answer
 from askonce.errors import Configuration, JobFailed, Permanent, StoreUnavailable, Transient
 from askonce.execution import Computed, Failed, Reused
-from askonce.record import Answer
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ValidationError
 
+from askonce.answer import Answer
 from askonce.errors import Configuration, Transient
-from askonce.record import Answer
 from settings.environment import OPENAI_URL, SettingsInvalid, is_openai
 from tasks.providers.failures import with_spending
 from tasks.providers.openai.failures import failure_of

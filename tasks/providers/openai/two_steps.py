@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from askonce.answer import Answer
     from askonce.attempt import Attempt
-    from askonce.record import Answer
     from tasks.providers.openai.model import LanguageModel
 
 #: Seconds between two looks: the first pause, how it grows, the longest.
