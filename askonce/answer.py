@@ -76,11 +76,21 @@ class Encoded(NamedTuple):
     meta: bytes
 
 
+#: Seconds: an answer that is stored too late to be fresh is stale at once.
+SHORTEST = 0.001
+
+
 class Ttl(NamedTuple):
     """How long an answer is fresh, and how long it is kept; seconds from now."""
 
     fresh: float
     kept: float
+
+    def after(self, seconds: float) -> Self:
+        """Return what is left when the answer is stored *seconds* after it was made."""
+        return self._replace(
+            fresh=max(SHORTEST, self.fresh - seconds), kept=max(SHORTEST, self.kept - seconds)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

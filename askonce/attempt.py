@@ -1,19 +1,19 @@
-"""Runs a task body: what it may know of its run, and which error its mistakes become."""
+"""Runs a task body: what it may know of its run, which error its mistakes become, and its answer as bytes."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from askonce.answer import Answer
-from askonce.errors import CallFailed, Transient
+from askonce.answer import Answer, Encoded, Meta
+from askonce.errors import CallFailed, PayloadInvalid, Permanent, Transient, ValueInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from askonce.answer import Result
+    from askonce.answer import Codec, Result
     from askonce.job import JobId, Key
 
 
@@ -45,6 +45,37 @@ def current_attempt() -> Attempt:
         LookupError: it does not run in a task body.
     """
     return _current.get()
+
+
+class Made(NamedTuple):
+    """A body's answer, encoded, and the clock's time when it was made."""
+
+    answer: Answer
+    encoded: Encoded
+    made_at: float
+
+
+def make(
+    body: Callable[[], object],
+    attempt: Attempt,
+    *,
+    codec: Codec,
+    max_bytes: int,
+    clock: Callable[[], float],
+) -> Made:
+    """Call *body* as *attempt*, and encode its answer while the lease is still renewed.
+
+    Raises:
+        CallFailed: there is no answer, or it cannot be stored.
+    """
+    answer = run(body, attempt)
+    meta = Meta(source=answer.source, attempts=attempt.number, spend=answer.spend)
+    try:
+        encoded = Encoded(codec.encode(answer.value, max_bytes), meta.encode())
+    except (ValueInvalid, PayloadInvalid):
+        # The same payload would give the same unusable answer again, and be paid for again.
+        raise Permanent("value_invalid") from None
+    return Made(answer, encoded, clock())
 
 
 def run(body: Callable[[], object], attempt: Attempt) -> Answer:

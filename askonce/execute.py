@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import random
-import secrets
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Event as Signal
-from typing import TYPE_CHECKING, NamedTuple, assert_never
+from typing import TYPE_CHECKING, assert_never
 
-from askonce.answer import Codec, Encoded, Meta, Result, Ttl
-from askonce.attempt import Attempt, run
+from askonce.answer import Codec, Result, Ttl
+from askonce.attempt import Attempt, make
 from askonce.decide import Refuse, Run, Serve, Wait, Why, is_gone, start
-from askonce.errors import CallFailed, PayloadInvalid, Permanent, StoreUnavailable, ValueInvalid
+from askonce.errors import CallFailed, StoreUnavailable
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
-from askonce.job import Owner
+from askonce.job import new_owner
 from askonce.retry import REASON_KEPT_FOR, failing
 from askonce.store import Failing, Lease, Write
 from askonce.store_down.spill import Spill, Unstored
@@ -25,22 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from askonce.answer import Answer
+    from askonce.attempt import Made
     from askonce.decide import Decision
     from askonce.lease import LeaseRenewer
     from askonce.store import Store
 
 #: A fresh answer ends up to this part earlier, so that answers made together do not end together.
 JITTER = 0.1
-#: Seconds: an answer that is stored too late to be fresh is stale at once.
-SHORTEST = 0.001
-
-
-class Made(NamedTuple):
-    """A body's answer, encoded, and the clock's time when it was made."""
-
-    answer: Answer
-    encoded: Encoded
-    made_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +56,7 @@ class Executor:
         Raises:
             StoreUnavailable: the store did not answer at the start; the body was not run.
         """
-        lease = delivery.lease(self.new_owner())
+        lease = delivery.lease(new_owner(self.holder))
         decision = self._start(delivery, lease)
         match decision:
             case Run():
@@ -78,25 +68,6 @@ class Executor:
             case Wait() | Refuse():
                 return Skipped(key=delivery.job.key, job=delivery.job.id, because=decision)
         assert_never(decision)
-
-    def new_owner(self) -> Owner:
-        """Draw the token of one run: it authorises this run's writes."""
-        return Owner(f"{self.holder}:{secrets.token_hex(16)}")
-
-    def make(self, delivery: Delivery, attempt: Attempt, body: Callable[[], object]) -> Made:
-        """Call *body*, and encode its answer while the lease is still renewed.
-
-        Raises:
-            CallFailed: there is no answer, or it cannot be stored.
-        """
-        answer = run(body, attempt)
-        meta = Meta(source=answer.source, attempts=attempt.number, spend=answer.spend)
-        try:
-            encoded = Encoded(self.codec.encode(answer.value, delivery.spec.max_value_bytes), meta.encode())
-        except (ValueInvalid, PayloadInvalid):
-            # The same payload would give the same unusable answer again, and be paid for again.
-            raise Permanent("value_invalid") from None
-        return Made(answer, encoded, self.clock())
 
     def _start(self, delivery: Delivery, lease: Lease) -> Decision:
         reply = self.store.start(delivery.job, lease)
@@ -132,7 +103,13 @@ class Executor:
         began = self.clock()
         with self.leases.hold(lease):
             try:
-                made = self.make(delivery, attempt, body)
+                made = make(
+                    body,
+                    attempt,
+                    codec=self.codec,
+                    max_bytes=delivery.spec.max_value_bytes,
+                    clock=self.clock,
+                )
             except CallFailed as error:
                 return self._fail(delivery, lease, attempt, error, self.clock() - began)
             return self._complete(delivery, lease, attempt, made, made.made_at - began)
@@ -162,8 +139,7 @@ class Executor:
                 kind="fallback", reason=made.answer.source, keep=REASON_KEPT_FOR, fallback=made.encoded
             )
             return self.store.fail(lease, fallback).outcome
-        age = self.clock() - made.made_at
-        ttl = Ttl(max(SHORTEST, soft - age), max(SHORTEST, delivery.spec.hard_ttl - age))
+        ttl = Ttl(soft, delivery.spec.hard_ttl).after(self.clock() - made.made_at)
         return self.store.complete(lease, made.encoded, ttl)
 
     def _persist(self, answer: Unstored, seconds: float) -> Write:

@@ -24,6 +24,11 @@ def new_job_id() -> JobId:
     return JobId(token_hex(16))
 
 
+def new_owner(holder: str) -> Owner:
+    """Draw the token of one run; *holder* names its process to an operator."""
+    return Owner(f"{holder}:{token_hex(16)}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A payload of one task, with its key; ``askonce.key.identify`` makes one."""

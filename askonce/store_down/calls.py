@@ -13,23 +13,24 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, assert_never
 
-from askonce.answer import Encoded, Meta, StoredValue, Ttl, to_result
-from askonce.attempt import Attempt
+from askonce.answer import Codec, Encoded, Meta, StoredValue, Ttl, to_result
+from askonce.attempt import Attempt, make
 from askonce.decide import Refuse, Run, Serve, run_without_store
 from askonce.errors import CallFailed, StoreUnavailable
-from askonce.events import EventType, emit
-from askonce.execute import SHORTEST
+from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Failed, Reused
+from askonce.job import new_owner
 from askonce.store import Write
-from askonce.store_down.spill import Unstored
+from askonce.store_down.spill import Spill, Unstored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from askonce.answer import Result
-    from askonce.execute import Executor, Made
+    from askonce.attempt import Made
     from askonce.execution import Delivery
     from askonce.job import Fingerprint, Key, Owner
+    from askonce.store import Store
     from askonce.store_down.cache import LocalCache
 
 #: Calls without the store in each of the cache's times to live; about a call a second for 5 minutes.
@@ -41,14 +42,23 @@ class LocalCalls:
 
     def __init__(
         self,
-        executor: Executor,
+        store: Store,
         cache: LocalCache,
+        spill: Spill,
         *,
+        codec: Codec | None = None,
+        listen: Listener = ignore,
+        holder: str = "",
         budget: int = BUDGET,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Keep answers in *cache*; make at most *budget* calls in each of its times to live."""
-        self._executor, self._cache = executor, cache
+        """Keep answers in *cache*, and in *spill* until *store* is back.
+
+        At most *budget* calls are made in each of the cache's times to live. *holder* names this process to
+        an operator.
+        """
+        self._store, self._cache, self._spill, self._codec = store, cache, spill, codec or Codec()
+        self._listen, self._holder = listen, holder
         self._budget, self._clock = budget, clock
         self._spent, self._spent_since = 0, clock()
         self._flights: dict[tuple[Key, Fingerprint], Future[Computed | Failed]] = {}
@@ -60,7 +70,7 @@ class LocalCalls:
         if (spec.on_store_down != "local" and not result.degraded) or result.source not in ("call", "cache"):
             return
         value = StoredValue(
-            data=self._executor.codec.encode(result.value, spec.max_value_bytes),
+            data=self._codec.encode(result.value, spec.max_value_bytes),
             meta=Meta(attempts=result.attempts, spend=result.spend),
             fence=result.fence,
             stored_at=result.stored_at,
@@ -136,7 +146,13 @@ class LocalCalls:
         self._spend(down)
         job = delivery.job
         try:
-            made = self._executor.make(delivery, _attempt_without_record(delivery), body)
+            made = make(
+                body,
+                _attempt_without_record(delivery),
+                codec=self._codec,
+                max_bytes=delivery.spec.max_value_bytes,
+                clock=self._clock,
+            )
         except CallFailed as error:
             if error.kind == "transient":
                 raise StoreUnavailable(verb=down.verb, reason=error.reason) from error
@@ -161,28 +177,27 @@ class LocalCalls:
         job = delivery.job
         self._cache.put(job.key, job.fingerprint, job.id, value, delivery.spec.soft_ttl)
         # One token for all tries: a verb may have been executed although its reply was lost.
-        owner, made_at = self._executor.new_owner(), self._clock()
+        owner, made_at = new_owner(self._holder), self._clock()
         unstored = Unstored(
             job=job,
             size=len(encoded.data),
-            write=lambda: self._store(delivery, owner, encoded, made_at),
+            write=lambda: self._write(delivery, owner, encoded, made_at),
         )
-        if not self._executor.spill.keep(unstored):
-            emit(self._executor.listen, EventType.JOB_UNKEPT, job, reason="no_room")
+        if not self._spill.keep(unstored):
+            emit(self._listen, EventType.JOB_UNKEPT, job, reason="no_room")
 
-    def _store(self, delivery: Delivery, owner: Owner, encoded: Encoded, made_at: float) -> Write:
+    def _write(self, delivery: Delivery, owner: Owner, encoded: Encoded, made_at: float) -> Write:
         """Store an answer that was made without a lease: fenced if another run has one, or has answered."""
-        store, spec = self._executor.store, delivery.spec
+        store, spec = self._store, delivery.spec
         admitted = store.admit(delivery.claim()).record
         lease = delivery.lease(owner)
         store.start(delivery.job.under(admitted.job), lease)
-        age = self._clock() - made_at
-        ttl = Ttl(max(SHORTEST, spec.soft_ttl - age), max(SHORTEST, spec.hard_ttl - age))
+        ttl = Ttl(spec.soft_ttl, spec.hard_ttl).after(self._clock() - made_at)
         return store.complete(lease, encoded, ttl)
 
     def _report(self, delivery: Delivery, source: str) -> None:
         policy = delivery.spec.on_store_down
-        emit(self._executor.listen, EventType.JOB_DEGRADED, delivery.job, policy=policy, source=source)
+        emit(self._listen, EventType.JOB_DEGRADED, delivery.job, policy=policy, source=source)
 
 
 def _attempt_without_record(delivery: Delivery) -> Attempt:

@@ -115,6 +115,7 @@ class AskOnce:
         store = self._connect()
         reaper = Reaper(store, self._resend, interval=self.reap_interval, listen=self.listen)
         cache, spill = self._local_cache(), Spill(listen=self.listen)
+        holder = f"{socket.gethostname()}:{os.getpid()}"
         executor = Executor(
             store=store,
             leases=LeaseRenewer(store, listen=self.listen),
@@ -122,9 +123,10 @@ class AskOnce:
             spill=spill,
             listen=self.listen,
             on_deferred=reaper.look_at,
-            holder=f"{socket.gethostname()}:{os.getpid()}",
+            holder=holder,
         )
-        runner = Runner(executor=executor, local=LocalCalls(executor, cache))
+        local = LocalCalls(store, cache, spill, codec=self._codec, listen=self.listen, holder=holder)
+        runner = Runner(executor=executor, local=local)
         return Process(
             store=store,
             runner=runner,
