@@ -58,16 +58,6 @@ class Answer:
     #: What this run's own calls cost, where that is less: parts of the answer may have come from the record.
     paid: Spend | None = None
 
-    @property
-    def spend(self) -> Spend:
-        """What the answer cost to make: a later hit avoids this."""
-        return Spend(usage=self.usage, cost_usd=self.cost_usd)
-
-    @property
-    def booked(self) -> Spend:
-        """What this run's own calls cost."""
-        return self.spend if self.paid is None else self.paid
-
 
 class Encoded(NamedTuple):
     """An answer as bytes: its value, and its Meta."""
@@ -220,6 +210,18 @@ class Codec:
         """Refuse a compression that is not installed here."""
         if self.compression == "zstd" and zstandard is None:
             raise ValueError("Codec: compression='zstd' needs the extra: pip install 'askonce[zstd]'")
+
+    def pack(self, value: object, meta: Meta, limit: int) -> Encoded:
+        """Encode *value* and its *meta* for the store.
+
+        Raises:
+            ValueInvalid: one of them has no JSON form, or the value is larger than *limit* bytes as stored.
+        """
+        data = self.encode(value, limit)
+        try:
+            return Encoded(data, meta.encode())
+        except PayloadInvalid as exc:
+            raise ValueInvalid(field=exc.field, reason=exc.reason) from None
 
     def encode(self, value: object, limit: int) -> bytes:
         """Encode *value* for the store.

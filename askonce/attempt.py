@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
-from askonce.answer import Answer, Encoded, Meta
-from askonce.errors import CallFailed, PayloadInvalid, Permanent, Transient, ValueInvalid
+from askonce.answer import Answer, Encoded, Meta, Spend
+from askonce.errors import CallFailed, Permanent, Transient, ValueInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +53,9 @@ class Made(NamedTuple):
     answer: Answer
     encoded: Encoded
     made_at: float
+    #: What the answer cost to make, and what this run's own calls cost.
+    spend: Spend
+    paid: Spend
 
 
 def make(
@@ -69,13 +72,14 @@ def make(
         CallFailed: there is no answer, or it cannot be stored.
     """
     answer = run(body, attempt)
-    meta = Meta(source=answer.source, attempts=attempt.number, spend=answer.spend)
+    spend = Spend(usage=answer.usage, cost_usd=answer.cost_usd)
     try:
-        encoded = Encoded(codec.encode(answer.value, max_bytes), meta.encode())
-    except (ValueInvalid, PayloadInvalid):
+        meta = Meta(source=answer.source, attempts=attempt.number, spend=spend)
+        encoded = codec.pack(answer.value, meta, max_bytes)
+    except ValueInvalid:
         # The same payload would give the same unusable answer again, and be paid for again.
         raise Permanent("value_invalid") from None
-    return Made(answer, encoded, clock())
+    return Made(answer, encoded, clock(), spend, answer.paid or spend)
 
 
 def run(body: Callable[[], object], attempt: Attempt) -> Answer:

@@ -1,10 +1,10 @@
 """Decides what a caller does with a store's reply: Serve, Wait, Run or Refuse.
 
     caller            reply of      decided by
-    enqueue           admit         admit(..., Policy.LEAVE)
-    inline call       admit         admit(..., Policy.RUN)
-    foreign message   admit         admit(..., Policy.RUN)
-    worker            start         start(...)
+    enqueue           admit         admit, with Policy.LEAVE
+    inline call       admit         admit, with Policy.RUN
+    foreign message   admit         admit, with Policy.RUN
+    worker            start         start
     store is down     none          run_without_store, enqueue_without_store
 
 Each function is total: mypy reports a member of Admission or Start that one of them leaves out. No other
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from askonce.job import Job, Key
     from askonce.record import Failure
     from askonce.spec import JobSpec
-    from askonce.store import Reply
+    from askonce.store import Lease, Reply, Store
 
 
 class Policy(Enum):
@@ -154,7 +154,8 @@ def admit(
         forced = Claim(claim.job.under(new_job_id()), replace(claim.terms, force=True))
         reply = store_admit(forced)
         decision = on_admission(reply, forced.job, policy)
-    _report_admission(listen, reply, decision, claim.job)
+    if listen is not ignore:
+        _report_admission(listen, reply, decision, claim.job)
     return decision
 
 
@@ -179,10 +180,22 @@ def on_admission(reply: Reply[Admission], job: Job, policy: Policy) -> Decision:
     assert_never(reply.outcome)
 
 
-def start(reply: Reply[Start], job: Job, listen: Listener = ignore) -> Decision:
-    """Decide what the reply of ``start`` means for the worker that has *job*'s message."""
+def start(store: Store, claim: Claim, lease: Lease, listen: Listener = ignore) -> Decision:
+    """Start the job of *claim* under *lease*, and decide what the worker that has its message does.
+
+    Raises:
+        StoreUnavailable: the store did not answer.
+    """
+    job = claim.job
+    reply = store.start(job, lease)
+    if reply.outcome is Start.ABSENT:
+        # The record was lost after the message was sent. Only one of several such messages may run, so the
+        # job is admitted again, not just run.
+        store.admit(claim)
+        reply = store.start(job, lease)
     decision = on_start(reply, job)
-    _report_start(listen, decision, reply.record, job)
+    if listen is not ignore:
+        _report_start(listen, decision, reply.record, job)
     return decision
 
 
@@ -207,11 +220,6 @@ def on_start(reply: Reply[Start], job: Job) -> Decision:  # noqa: C901  # one ar
         case Start.ABSENT:
             return Refuse(why=Why.GONE)
     assert_never(reply.outcome)
-
-
-def is_gone(reply: Reply[Start]) -> bool:
-    """Return whether the record was lost after the message was sent: the job must be admitted again."""
-    return reply.outcome is Start.ABSENT
 
 
 def run_without_store(
@@ -279,7 +287,7 @@ def _refuse(why: Why, key: Key, record: Snapshot) -> Refuse:
 
 
 def _stale(key: Key, record: Snapshot) -> Result | None:
-    return last_good_answer(key, record.job, record)
+    return last_good_answer(key, record.job, record) if record.value else None
 
 
 def _is_damaged(decision: Decision) -> bool:
@@ -290,8 +298,6 @@ def _is_damaged(decision: Decision) -> bool:
 def _report_admission(  # noqa: C901  # one arm for each member
     listen: Listener, reply: Reply[Admission], decision: Decision, job: Job
 ) -> None:
-    if listen is ignore:
-        return
     record = reply.record
     about = Subject(job.task, job.key, record.job)
     match reply.outcome:

@@ -53,9 +53,8 @@ class Producer:
     store: Store
     sender: Sender
     listen: Listener = ignore
-    #: Admits and sends in one step, where one server keeps records and messages. It returns None for a claim
-    #: that needs two steps.
-    publish: Callable[[Claim], Reply[Admission] | None] = lambda _claim: None
+    #: Admits in place of the store, and sends the message in the same step where it can.
+    publish: Callable[[Claim], Reply[Admission]] | None = None
     #: The broker is another server: messages can be sent while the store is down.
     sends_alone: bool = False
 
@@ -88,7 +87,7 @@ class Producer:
             return self._enqueue_without_store(spec, claim, reject=reject, down=down)
 
     def _enqueue(self, claim: Claim, *, reject: bool = False) -> Outcome:
-        decision = admit(self._admit, claim, Policy.LEAVE, self.listen)
+        decision = admit(self.publish or self.store.admit, claim, Policy.LEAVE, self.listen)
         match decision:
             case Serve(result=result):
                 return Hit(key=claim.job.key, job=result.job, answer=result)
@@ -122,9 +121,6 @@ class Producer:
                 handle = self._handle(claim, claim.job.id)
                 return Admitted(key=claim.job.key, job=claim.job.id, handle=handle, degraded=True)
         assert_never(decision)
-
-    def _admit(self, claim: Claim) -> Reply[Admission]:
-        return self.publish(claim) or self.store.admit(claim)
 
     def _send(self, job: Job, *, admitted: bool = True) -> None:
         try:

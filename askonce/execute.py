@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from askonce.answer import Codec, Result, Ttl
 from askonce.attempt import Attempt, make
-from askonce.decide import Refuse, Run, Serve, Wait, Why, is_gone, start
+from askonce.decide import Refuse, Run, Serve, Wait, Why, start
 from askonce.errors import CallFailed, StoreUnavailable
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
@@ -23,9 +23,7 @@ from askonce.store_down.spill import Spill, Unstored
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from askonce.answer import Answer
     from askonce.attempt import Made
-    from askonce.decide import Decision
     from askonce.lease import LeaseRenewer
     from askonce.store import Store
 
@@ -56,8 +54,8 @@ class Executor:
         Raises:
             StoreUnavailable: the store did not answer at the start; the body was not run.
         """
-        lease = delivery.lease(new_owner(self.holder))
-        decision = self._start(delivery, lease)
+        lease = Lease(delivery.job.key, new_owner(self.holder), delivery.spec.lease)
+        decision = start(self.store, delivery.claim(), lease, self.listen)
         match decision:
             case Run():
                 return self._run(delivery, lease, self._attempt(delivery, lease, decision), body)
@@ -68,14 +66,6 @@ class Executor:
             case Wait() | Refuse():
                 return Skipped(key=delivery.job.key, job=delivery.job.id, because=decision)
         assert_never(decision)
-
-    def _start(self, delivery: Delivery, lease: Lease) -> Decision:
-        reply = self.store.start(delivery.job, lease)
-        if is_gone(reply):
-            # Only one of several such messages may run. So the job is admitted again, not just run.
-            self.store.admit(delivery.claim())
-            reply = self.store.start(delivery.job, lease)
-        return start(reply, delivery.job, self.listen)
 
     def _attempt(self, delivery: Delivery, lease: Lease, granted: Run) -> Attempt:
         return Attempt(
@@ -126,8 +116,8 @@ class Executor:
             ),
             lease.seconds,
         )
-        self._report(delivery, attempt, made.answer, written, seconds)
-        result = _result(delivery, attempt, made.answer)
+        self._report(delivery, attempt, made, written, seconds)
+        result = _result(delivery, attempt, made)
         if written in (Write.UNAVAILABLE, Write.ABSENT):
             result = replace(result, degraded=True)
         return Computed(key=delivery.job.key, job=delivery.job.id, result=result, stored=written)
@@ -154,12 +144,12 @@ class Executor:
                 Signal().wait(min(0.5, seconds / 10))
 
     def _report(
-        self, delivery: Delivery, attempt: Attempt, answer: Answer, written: Write, seconds: float
+        self, delivery: Delivery, attempt: Attempt, made: Made, written: Write, seconds: float
     ) -> None:
         ran = {"attempt": attempt.number, "run_seconds": seconds}
         match written:
             case Write.OK:
-                paid = {"cost_usd": answer.booked.cost_usd, "source": answer.source}
+                paid = {"cost_usd": made.paid.cost_usd, "source": made.answer.source}
                 emit(self.listen, EventType.JOB_COMPLETED, delivery.job, **ran, **paid)
             case Write.UNAVAILABLE:
                 emit(self.listen, EventType.JOB_UNSTORED, delivery.job, **ran)
@@ -210,15 +200,15 @@ def _failed(delivery: Delivery, decision: Refuse) -> Failed:
     )
 
 
-def _result(delivery: Delivery, attempt: Attempt, answer: Answer) -> Result:
+def _result(delivery: Delivery, attempt: Attempt, made: Made) -> Result:
     return Result(
         key=delivery.job.key,
         job=delivery.job.id,
-        value=answer.value,
-        source=answer.source,
+        value=made.answer.value,
+        source=made.answer.source,
         age=0.0,
         attempts=attempt.number,
         fence=attempt.fence,
-        spend=answer.spend,
+        spend=made.spend,
         stored_at=attempt.fence / 1_000_000,
     )

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from askonce.errors import JobFailed
-from askonce.store import Claim, Lease, Terms
+from askonce.store import Claim, Terms
 
 if TYPE_CHECKING:
     from askonce.answer import Result
     from askonce.decide import Refuse, Wait
-    from askonce.job import Job, JobId, Key, Owner
+    from askonce.job import Job, JobId, Key
     from askonce.record import FailureOrFallback
     from askonce.spec import JobSpec
     from askonce.store import Write
@@ -27,10 +27,6 @@ class Delivery:
     def claim(self) -> Claim:
         """Return what admits this job."""
         return Claim(self.job, Terms.of(self.spec))
-
-    def lease(self, owner: Owner) -> Lease:
-        """Return the lease that *owner* needs."""
-        return Lease(self.job.key, owner, self.spec.lease)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

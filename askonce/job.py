@@ -44,8 +44,8 @@ class Job:
     tenant: str = ""
 
     def under(self, job_id: JobId) -> Self:
-        """Return the same job under another id."""
-        return replace(self, id=job_id)
+        """Return the same job under *job_id*."""
+        return self if job_id == self.id else replace(self, id=job_id)
 
     @property
     def edition(self) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import orjson
 
 from askonce.canonical import to_json
 from askonce.errors import PayloadInvalid
-from askonce.job import Fingerprint, Job, JobId, Key, new_job_id
+from askonce.job import Fingerprint, Job, JobId, Key
 
 if TYPE_CHECKING:
     from askonce.spec import JobSpec
@@ -45,7 +46,7 @@ def identify(
     key = sha256(b"%b,%b]" % (_prefix(tenant, spec.name, spec.version), material)).hexdigest()
     return Job(
         key=Key(key),
-        id=JobId(job_id) if job_id else new_job_id(),
+        id=JobId(job_id or token_hex(16)),
         fingerprint=Fingerprint(fingerprint),
         task=spec.name,
         payload=canonical,

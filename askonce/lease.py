@@ -53,7 +53,7 @@ class LeaseRenewer:
         held = Held(lease, self._clock() + lease.seconds / BEATS)
         # No lock on the path of every job: adding to a set is one step, and the thread reads a copy.
         self._held.add(held)
-        if held.renew_at < self._next_look or not is_alive(self._thread):
+        if held.renew_at < self._next_look or self._thread is None or not self._thread.is_alive():
             self._wake()
         try:
             yield held

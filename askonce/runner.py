@@ -16,6 +16,7 @@ from askonce.execution import Computed, Reused, Skipped
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from askonce.answer import Result
     from askonce.execute import Executor
     from askonce.execution import Delivery, Execution
     from askonce.store_down.calls import LocalCalls
@@ -56,7 +57,7 @@ class Runner:
             executed = step()
         except StoreUnavailable as down:
             return self.local.run(delivery, body, down)
-        if isinstance(executed, Computed | Reused):
+        if isinstance(executed, Computed | Reused) and _may_be_needed(delivery, executed.result):
             self.local.keep(delivery, executed.result)
         return executed
 
@@ -71,3 +72,8 @@ class Runner:
             case Wait() | Refuse():
                 return Skipped(key=job.key, job=job.id, because=decision)
         assert_never(decision)
+
+
+def _may_be_needed(delivery: Delivery, result: Result) -> bool:
+    """Return whether *result* may be served while the store is down, or is not in the store."""
+    return delivery.spec.on_store_down == "local" or result.degraded

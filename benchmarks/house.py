@@ -13,6 +13,7 @@ count: they have no text to read. Other threads do not count.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from celery.contrib.testing.worker import start_worker
 from askonce import JobSpec
 from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.redis import RedisStore
+from askonce.events import ignore
 from askonce.key import identify
 from sandbox.valkey import Valkey
 
@@ -93,7 +95,9 @@ class Paths:
     def __init__(self, url: str) -> None:
         self.app = Celery("house", broker=url, set_as_current=False)
         self.app.conf.update(broker_connection_retry_on_startup=True, worker_hijack_root_logger=False)
-        self.once = AskOnce(self.app, store=lambda: RedisStore.from_url(url, namespace="house"))
+        # No listener: what one does with an event is not on the path.
+        new_store = partial(RedisStore.from_url, url, namespace="house")
+        self.once = AskOnce(self.app, store=new_store, listen=ignore)
         register = self.app.task(name="double", base=Walked, spec=JobSpec(), shared=False)
         self.task = register(double)
 

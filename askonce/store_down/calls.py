@@ -20,7 +20,7 @@ from askonce.errors import CallFailed, StoreUnavailable
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Failed, Reused
 from askonce.job import new_owner
-from askonce.store import Write
+from askonce.store import Lease, Write
 from askonce.store_down.spill import Spill, Unstored
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ class LocalCalls:
         self._lock = Lock()
 
     def keep(self, delivery: Delivery, result: Result) -> None:
-        """Keep a fresh *result* that may be needed: the spec allows it, or the store does not have it."""
+        """Keep *result* if it is fresh."""
         job, spec = delivery.job, delivery.spec
-        if (spec.on_store_down != "local" and not result.degraded) or result.source not in ("call", "cache"):
+        if result.source not in ("call", "cache"):
             return
         value = StoredValue(
             data=self._codec.encode(result.value, spec.max_value_bytes),
@@ -190,7 +190,7 @@ class LocalCalls:
         """Store an answer that was made without a lease: fenced if another run has one, or has answered."""
         store, spec = self._store, delivery.spec
         admitted = store.admit(delivery.claim()).record
-        lease = delivery.lease(owner)
+        lease = Lease(delivery.job.key, owner, spec.lease)
         store.start(delivery.job.under(admitted.job), lease)
         ttl = Ttl(spec.soft_ttl, spec.hard_ttl).after(self._clock() - made_at)
         return store.complete(lease, encoded, ttl)
@@ -214,6 +214,6 @@ def _attempt_without_record(delivery: Delivery) -> Attempt:
 
 
 def _stored(made: Made) -> StoredValue:
-    meta = Meta(source=made.answer.source, spend=made.answer.spend)
+    meta = Meta(source=made.answer.source, spend=made.spend)
     data = made.encoded.data
     return StoredValue(data=data, meta=meta, fence=0, stored_at=time.time(), age=0.0, fresh=True)

@@ -98,20 +98,20 @@ class OneStep:
         self._app, self._store, self._sender = app, store, sender
         self._templates: dict[str, _Template | None] = {}
 
-    def __call__(self, claim: Claim) -> Reply[Admission] | None:
-        """Admit *claim* and send its message; None when that needs two steps.
+    def __call__(self, claim: Claim) -> Reply[Admission]:
+        """Admit *claim* and send its message; only admit it where its message needs a second step.
 
         Raises:
             StoreUnavailable: both were done or none; which is unknown.
         """
         if self._is_watched():
-            return None
+            return self._store.admit(claim)
         task = claim.job.task
         if task not in self._templates:
             self._templates[task] = self._template(task)
         template = self._templates[task]
         if template is None:
-            return None
+            return self._store.admit(claim)
         return self._store.admit_and_push(claim, template.queue, token_hex(16), template.text)
 
     def _is_watched(self) -> bool:

@@ -277,7 +277,7 @@ def _verdict(executed: Execution) -> Verdict:
     """Turn the end of a delivery into Celery's terms."""
     match executed:
         case Computed(result=result) | Reused(result=result):
-            return Verdict(result.source, result.key, result.cost_usd)
+            return Verdict(result.source, result.key, result.spend.cost_usd)
         case Deferred():
             # Celery only notes the state: the record has the job and the reaper sends it again.
             raise Retry(f"{executed.reason}, again in {executed.after:.1f} s")

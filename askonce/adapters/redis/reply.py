@@ -108,17 +108,17 @@ def _lua_part(part: Any) -> str:  # noqa: ANN401  # a NamedTuple class has no co
 _ABSENT = Snapshot()
 
 
-def to_snapshot(reply: list[Any]) -> Snapshot:
-    """Return the record as the script left it; absent where the script disclosed nothing.
+def read(reply: list[Any]) -> tuple[bytes, Snapshot]:
+    """Return the outcome, and the record as the script left it; absent where the script disclosed nothing.
 
-    The reply of ``reply`` in ``lua/reply.lua``: the flight, then value and failure, each empty where there
-    is none.
+    *reply* comes from ``lua/reply.lua``: the flight, then value and failure, each empty where there is none; or
+    the outcome alone.
     """
     if len(reply) == 1:
-        return _ABSENT
+        return reply[0], _ABSENT
     flight_part, value, failure = reply
     flight = FlightPart._make(flight_part)
-    return Snapshot(
+    return flight.outcome, Snapshot(
         present=True,
         flight=cast("Flight", flight.flight.decode()),
         job=JobId(flight.job.decode()),
@@ -133,16 +133,10 @@ def to_snapshot(reply: list[Any]) -> Snapshot:
     )
 
 
-def outcome_of(reply: list[Any]) -> bytes:
-    """Return the outcome of ``reply``, which stands in the flight, or alone where nothing is disclosed."""
-    first = reply[0]
-    return first if isinstance(first, bytes) else cast("bytes", first[0])
-
-
 def to_full_snapshot(reply: list[Any]) -> Snapshot:
     """Return the record with what only ``read`` returns."""
     bare, own_part = reply
-    seen = to_snapshot(bare)
+    _, seen = read(bare)
     if not seen.present:
         return seen
     own = OwnPart._make(own_part)

@@ -21,7 +21,7 @@ from askonce.errors import LayoutNewer, StoreUnavailable
 from askonce.record import BUCKETS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from askonce.adapters.redis.link import Link
     from askonce.job import Key
@@ -85,12 +85,13 @@ class Scripts:
         """Return the bucket's index (``idx``), or its list of quarantined jobs (``dead``)."""
         return f"{self.prefix}{bucket % BUCKETS:02x}}}:{name}"
 
-    def run(self, verb: str, keys: tuple[str, ...], *args: bytes | str | int) -> Any:  # noqa: ANN401  # a status or a list, as the script returns
-        """Run one script: the path of every call, so it does nothing twice.
+    def run(self, verb: str, key: Key, *args: bytes | str | int, queue: str = "") -> Any:  # noqa: ANN401  # a status or a list, as the script returns
+        """Run one script on the record of *key*: the path of every call, so it does nothing twice.
 
         Raises:
             StoreUnavailable: the server did not answer.
         """
+        keys = (*self.record_keys(key), queue) if queue else self.record_keys(key)
         command = ("EVALSHA", self._shas[verb], len(keys), *keys, *args)
         reply = self.send(verb, command)[0]
         if isinstance(reply, NoScriptError):
@@ -98,6 +99,14 @@ class Scripts:
         if isinstance(reply, ResponseError):
             raise _to_error(verb, reply) from reply
         return reply
+
+    def run_on_each(self, verb: str, calls: Iterable[tuple[Key, tuple[bytes | str | int, ...]]]) -> list[Any]:
+        """Run one script on the records of some keys, each with its arguments, in one round trip.
+
+        Raises:
+            StoreUnavailable: a server did not answer.
+        """
+        return self.run_all(verb, [(self.record_keys(key), args) for key, args in calls])
 
     def run_all(self, verb: str, calls: Sequence[Call]) -> list[Any]:
         """Run one script many times in one round trip; a server that lost the script gets it again.

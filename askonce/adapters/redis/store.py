@@ -9,7 +9,7 @@ from redis import Redis
 from askonce.adapters.redis.checks import check_server
 from askonce.adapters.redis.letters import RedisLetters
 from askonce.adapters.redis.link import Link, ServerLink
-from askonce.adapters.redis.reply import outcome_of, to_full_snapshot, to_lost, to_snapshot
+from askonce.adapters.redis.reply import read, to_full_snapshot, to_lost
 from askonce.adapters.redis.scripts import Scripts
 from askonce.adapters.redis.servers import connect, place_of
 from askonce.adapters.redis.subscription import listening
@@ -81,32 +81,32 @@ class RedisStore:
 
     def read(self, keys: Sequence[Key]) -> list[Snapshot]:
         """Look at records; changes nothing."""
-        calls = [(self._scripts.record_keys(key)[:1], ()) for key in keys]
-        return [to_full_snapshot(reply) for reply in self._scripts.run_all("read", calls)]
+        replies = self._scripts.run_on_each("read", [(key, ()) for key in keys])
+        return [to_full_snapshot(reply) for reply in replies]
 
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""
-        reply = self._scripts.run("admit", self._scripts.record_keys(claim.job.key), *_terms(claim))
-        return Reply(_ADMISSIONS[outcome_of(reply)], to_snapshot(reply))
+        outcome, record = read(self._scripts.run("admit", claim.job.key, *_terms(claim)))
+        return Reply(_ADMISSIONS[outcome], record)
 
     def admit_and_push(self, claim: Claim, queue: str, tag: str, template: bytes) -> Reply[Admission]:
         """Admit *claim*; if ADMITTED, put *template* into the list *queue*, filled as publish.lua says."""
-        job = claim.job
-        keys = (*self._scripts.record_keys(job.key), queue)
-        reply = self._scripts.run("publish", keys, *_terms(claim), job.key, tag, template)
-        outcome = _ADMISSIONS[outcome_of(reply)]
-        return Reply(outcome, to_snapshot(reply), sent=outcome is Admission.ADMITTED)
+        key = claim.job.key
+        reply = self._scripts.run("publish", key, *_terms(claim), key, tag, template, queue=queue)
+        outcome, record = read(reply)
+        admission = _ADMISSIONS[outcome]
+        return Reply(admission, record, sent=admission is Admission.ADMITTED)
 
     def start(self, job: Job, lease: Lease) -> Reply[Start]:
         """Grant *lease* if *job* is the one admitted."""
-        keys = self._scripts.record_keys(job.key)
-        reply = self._scripts.run("start", keys, job.id, lease.owner, job.fingerprint, _ms(lease.seconds))
-        return Reply(_STARTS[outcome_of(reply)], to_snapshot(reply))
+        terms = job.id, lease.owner, job.fingerprint, _ms(lease.seconds)
+        outcome, record = read(self._scripts.run("start", job.key, *terms))
+        return Reply(_STARTS[outcome], record)
 
     def renew(self, leases: Sequence[Lease]) -> list[Write]:
         """Prolong leases."""
-        calls = [(self._scripts.record_keys(key), (owner, _ms(seconds))) for key, owner, seconds in leases]
-        return [_WRITES[reply] for reply in self._scripts.run_all("renew", calls)]
+        calls = [(key, (owner, _ms(seconds))) for key, owner, seconds in leases]
+        return [_WRITES[reply] for reply in self._scripts.run_on_each("renew", calls)]
 
     def checkpoint(self, lease: Lease, reference: str) -> Write:
         """Keep the provider's reference of a call under way."""
@@ -120,7 +120,7 @@ class RedisStore:
         """Record why there is no answer."""
         reply = self._scripts.run(
             "fail",
-            self._scripts.record_keys(lease.key),
+            lease.key,
             lease.owner,
             failure.kind,
             failure.reason,
@@ -129,7 +129,8 @@ class RedisStore:
             int(failure.quarantine),
             *(failure.fallback or (b"", b"")),
         )
-        return Reply(_WRITES[outcome_of(reply)], to_snapshot(reply))
+        outcome, record = read(reply)
+        return Reply(_WRITES[outcome], record)
 
     def release(self, lease: Lease) -> Write:
         """Give a lease back before the call began."""
@@ -137,7 +138,7 @@ class RedisStore:
 
     def invalidate(self, key: Key) -> Write:
         """Forget answer, failure and flight."""
-        return _WRITES[self._scripts.run("invalidate", self._scripts.record_keys(key))]
+        return _WRITES[self._scripts.run("invalidate", key)]
 
     def reap(self, buckets: Sequence[int], limit: int) -> list[Lost]:
         """Collect jobs whose time ran out."""
@@ -166,7 +167,7 @@ class RedisStore:
         self._link.close()
 
     def _write(self, verb: str, lease: Lease, *args: bytes | str | int) -> Write:
-        return _WRITES[self._scripts.run(verb, self._scripts.record_keys(lease.key), lease.owner, *args)]
+        return _WRITES[self._scripts.run(verb, lease.key, lease.owner, *args)]
 
     def _check_scripts(self) -> Iterator[Finding]:
         try:
