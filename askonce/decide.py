@@ -22,7 +22,7 @@ from askonce.events import EventType, Listener, Subject, emit, ignore
 from askonce.freshness import fresh_answer, last_good_answer
 from askonce.job import JobId, new_job_id
 from askonce.record import Snapshot
-from askonce.store import Admission, Claim, Start
+from askonce.store import Admission, Claim, Start, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,18 +180,17 @@ def on_admission(reply: Reply[Admission], job: Job, policy: Policy) -> Decision:
     assert_never(reply.outcome)
 
 
-def start(store: Store, claim: Claim, lease: Lease, listen: Listener = ignore) -> Decision:
-    """Start the job of *claim* under *lease*, and decide what the worker that has its message does.
+def start(store: Store, spec: JobSpec, job: Job, lease: Lease, listen: Listener = ignore) -> Decision:
+    """Start *job* under *lease*, and decide what the worker that has its message does.
 
     Raises:
         StoreUnavailable: the store did not answer.
     """
-    job = claim.job
     reply = store.start(job, lease)
     if reply.outcome is Start.ABSENT:
         # The record was lost after the message was sent. Only one of several such messages may run, so the
         # job is admitted again, not just run.
-        store.admit(claim)
+        store.admit(Claim(job, Terms.of(spec)))
         reply = store.start(job, lease)
     decision = on_start(reply, job)
     if listen is not ignore:

@@ -55,7 +55,7 @@ class Executor:
             StoreUnavailable: the store did not answer at the start; the body was not run.
         """
         lease = Lease(delivery.job.key, new_owner(self.holder), delivery.spec.lease)
-        decision = start(self.store, delivery.claim(), lease, self.listen)
+        decision = start(self.store, delivery.spec, delivery.job, lease, self.listen)
         match decision:
             case Run():
                 return self._run(delivery, lease, self._attempt(delivery, lease, decision), body)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from askonce.errors import JobFailed
-from askonce.store import Claim, Terms
 
 if TYPE_CHECKING:
     from askonce.answer import Result
@@ -23,10 +22,6 @@ class Delivery:
 
     spec: JobSpec
     job: Job
-
-    def claim(self) -> Claim:
-        """Return what admits this job."""
-        return Claim(self.job, Terms.of(self.spec))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

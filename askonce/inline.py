@@ -16,6 +16,7 @@ from askonce.errors import FingerprintMismatch, ResultTimeout
 from askonce.events import ignore
 from askonce.execution import Computed, Deferred, Delivery, Failed, Reused, Skipped
 from askonce.freshness import lets_stale_through
+from askonce.store import Claim, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,8 @@ class Caller:
 
     def _call(self, delivery: Delivery, body: Callable[[], object], timeout: float) -> Execution:
         key, job_id, executor = delivery.job.key, delivery.job.id, self.runner.executor
-        claim, listen, give_up_at = delivery.claim(), executor.listen, self.clock() + timeout
+        claim = Claim(delivery.job, Terms.of(delivery.spec))
+        listen, give_up_at = executor.listen, self.clock() + timeout
         while True:
             decision = admit(executor.store.admit, claim, Policy.RUN, listen)
             listen = ignore  # the first decision of a call is its event

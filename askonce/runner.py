@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 from askonce.decide import Policy, Refuse, Run, Serve, Wait, admit
 from askonce.errors import StoreUnavailable
 from askonce.execution import Computed, Reused, Skipped
+from askonce.store import Claim, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,8 @@ class Runner:
 
     def _admit_and_execute(self, delivery: Delivery, body: Callable[[], object]) -> Execution:
         job, executor = delivery.job, self.executor
-        decision = admit(executor.store.admit, delivery.claim(), Policy.RUN, executor.listen)
+        claim = Claim(job, Terms.of(delivery.spec))
+        decision = admit(executor.store.admit, claim, Policy.RUN, executor.listen)
         match decision:
             case Serve(result=result):
                 return Reused(key=job.key, job=job.id, result=result)

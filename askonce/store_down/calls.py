@@ -20,7 +20,7 @@ from askonce.errors import CallFailed, StoreUnavailable
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Failed, Reused
 from askonce.job import new_owner
-from askonce.store import Lease, Write
+from askonce.store import Claim, Lease, Terms, Write
 from askonce.store_down.spill import Spill, Unstored
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class LocalCalls:
     def _write(self, delivery: Delivery, owner: Owner, encoded: Encoded, made_at: float) -> Write:
         """Store an answer that was made without a lease: fenced if another run has one, or has answered."""
         store, spec = self._store, delivery.spec
-        admitted = store.admit(delivery.claim()).record
+        admitted = store.admit(Claim(delivery.job, Terms.of(spec))).record
         lease = Lease(delivery.job.key, owner, spec.lease)
         store.start(delivery.job.under(admitted.job), lease)
         ttl = Ttl(spec.soft_ttl, spec.hard_ttl).after(self._clock() - made_at)

@@ -111,8 +111,8 @@ _ABSENT = Snapshot()
 def read(reply: list[Any]) -> tuple[bytes, Snapshot]:
     """Return the outcome, and the record as the script left it; absent where the script disclosed nothing.
 
-    *reply* comes from ``lua/reply.lua``: the flight, then value and failure, each empty where there is none; or
-    the outcome alone.
+    *reply* comes from ``lua/reply.lua``: the flight, then value and failure, each empty where there is none;
+    or the outcome alone.
     """
     if len(reply) == 1:
         return reply[0], _ABSENT
