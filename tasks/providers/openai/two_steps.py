@@ -149,11 +149,11 @@ class TwoSteps:
                 return seen
             if isinstance(seen, Permanent) and not own:
                 return None
-            asked = (seen.retry_after or 0.0) if isinstance(seen, Transient) else 0.0
+            retry_after = (seen.retry_after or 0.0) if isinstance(seen, Transient) else 0.0
             left = deadline - self._clock()
-            if left <= 0 or asked > left:
-                raise Transient("timeout", retry_after=asked or None, maybe_billed=True)
-            self._wait(min(max(pause, asked), left))
+            if left <= 0 or retry_after > left:
+                raise Transient("timeout", retry_after=retry_after or None, maybe_billed=True)
+            self._wait(min(max(pause, retry_after), left))
             pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
     def _look(self, response: str, deadline: float) -> bytes | Transient | Permanent | None:
@@ -176,8 +176,8 @@ class TwoSteps:
 
 
 def _digest(model: str, instructions: str, text: str, schema: type[BaseModel]) -> str:
-    asked = json.dumps([model, instructions, text, schema.__name__, schema.model_json_schema()])
-    return sha256(asked.encode()).hexdigest()[:16]
+    question = json.dumps([model, instructions, text, schema.__name__, schema.model_json_schema()])
+    return sha256(question.encode()).hexdigest()[:16]
 
 
 def _free(answer: Answer) -> Answer:
