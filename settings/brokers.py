@@ -35,7 +35,7 @@ def broker_settings(settings: Settings) -> dict[str, Any]:
 
 def redis_server(settings: Settings) -> dict[str, Any]:
     """Return the settings for one Redis server, with our transport."""
-    # The transport keeps one redis-py client for a channel: a third less work for each message. It also renews
+    # The transport keeps one redis-py client for a channel: a third less work for a message. It also renews
     # the deliveries of a living worker, so the visibility timeout is a time without a sign of life
     # (docs/canvas.md). The timeout does not recover jobs: leases and the reaper do.
     return {

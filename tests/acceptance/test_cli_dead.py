@@ -29,8 +29,8 @@ def quarantined(machine, submit, new_meeting):
 
 
 @pytest.fixture(autouse=True)
-def nothing_given_up(store):
-    """Forget what other tests gave up."""
+def no_dead_letters(store):
+    """Discard the dead letters of other tests."""
     for key, _ in store.dead():
         store.invalidate(key)
     store.show([key for key, _ in store.dead()])
