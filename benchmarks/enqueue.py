@@ -33,7 +33,7 @@ def _measure(table: Table, size: int, rounds: int, others: dict[str, Any]) -> No
     # Each number once in a run: the rivals identify a payload by its number, not by its size.
     same, numbers = payload(-size, size), count(size * 1000)
     # The two steps of a broker on another server than the store.
-    two_steps = replace(once.producer, publish=lambda _claim: None)
+    two_steps = replace(once.producer, publish=None)
 
     def new() -> dict[str, object]:
         # Only the id differs, so that building the payload costs next to nothing.

@@ -1,1 +1,1 @@
-"""Who asks: the client for programs and the command line for batches."""
+"""The producer: the client for programs, and the command line."""

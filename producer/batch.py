@@ -1,13 +1,14 @@
-"""Submits rows and, if wished, waits for their answers; every row gets exactly one report."""
+"""Submits rows and waits for their answers on request; every row gets exactly one report."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from askonce.errors import (
+    AnswerUnreadable,
     JobError,
     JobFailed,
     PayloadInvalid,
@@ -28,41 +29,41 @@ if TYPE_CHECKING:
     from askonce.outcomes import Outcome
     from producer.client import Client
 
-#: Rows that are under way at once; bounds memory, not the size of a file.
+#: Rows in flight at once. It limits memory, not the size of a file.
 WINDOW = 1000
 
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What became of one row; the fields are the JSON that the command line prints."""
+    """The outcome of one row; the fields are the JSON that the command line prints."""
 
     row: int
-    #: Without waiting: admitted, attached, duplicate, hit, negative, backoff, conflict.
-    #: After waiting: done, failed, superseded, timeout. Always possible: invalid, unavailable.
+    #: Without waiting: admitted, attached, duplicate, hit, unreadable, negative, backoff, conflict.
+    #: After waiting: done, failed, superseded, timeout, unreadable. Always possible: invalid, unavailable.
     status: str
-    #: What the row met when it was asked for; one of the first list.
+    #: The outcome when the row was enqueued; one of the first list.
     asked: str | None = None
     key: str | None = None
     job: str | None = None
     source: str | None = None
-    #: Sent, or answered, without the store.
+    #: Whether it was sent or answered without the store.
     degraded: bool = False
     result: object = None
     error: dict[str, object] | None = None
 
     @property
     def ok(self) -> bool:
-        """Tell whether this row was taken, and answered where an answer was waited for."""
+        """Whether this row was accepted, and answered if the batch waits for answers."""
         return self.error is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """One submission of many rows to one task."""
+    """Many rows for one task."""
 
     client: Client
     task: str
-    #: Seconds to wait for each window of rows; None does not wait.
+    #: Seconds to wait for the answers to each window of rows; None does not wait.
     wait: float | None = None
     options: Mapping[str, object] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
@@ -71,25 +72,25 @@ class Batch:
         """Yield a report for every row, in the order of the rows.
 
         Raises:
-            StoreUnavailable, SendFailed: after the reports of all rows that were asked for before.
+            StoreUnavailable, SendFailed: after the reports of all rows that were enqueued before.
         """
         rows = iter(rows)
         while window := list(islice(rows, WINDOW)):
-            reports, handles, trouble = self._ask_all(window)
+            reports, handles, trouble = self._enqueue_all(window)
             if self.wait is not None:
                 trouble = self._wait_all(handles, trouble)
             yield from reports
             if trouble is not None:
                 raise trouble
 
-    def _ask_all(
+    def _enqueue_all(
         self, window: list[Row | BadRow]
     ) -> tuple[list[Report], dict[Handle, Report], StoreUnavailable | SendFailed | None]:
         reports: list[Report] = []
         handles: dict[Handle, Report] = {}
         for row in window:
             try:
-                report, handle = self._ask(row)
+                report, handle = self._enqueue(row)
             except (StoreUnavailable, SendFailed) as trouble:
                 reports.append(_unavailable(row.number, trouble))
                 return reports, handles, trouble
@@ -98,7 +99,7 @@ class Batch:
                 handles[handle] = report
         return reports, handles, None
 
-    def _ask(self, row: Row | BadRow) -> tuple[Report, Handle | None]:
+    def _enqueue(self, row: Row | BadRow) -> tuple[Report, Handle | None]:
         if isinstance(row, BadRow):
             return _invalid(row.number, row.field, row.reason), None
         try:
@@ -125,6 +126,12 @@ class Batch:
                 report.error = {"kind": "conflict", "reason": "the key belongs to another payload"}
             case Duplicate():
                 report.error = {"kind": "duplicate", "reason": "an equal job is in flight"}
+            case Unreadable():
+                report.error = {"kind": "unreadable", "reason": outcome.error.reason}
+            case Admitted() | Attached():
+                pass  # the status is the report
+            case _:
+                assert_never(outcome)
         return report
 
     def _wait_all(
@@ -137,7 +144,7 @@ class Batch:
             ):
                 _settle(waiting.pop(handle), answer)
         except (StoreUnavailable, SendFailed) as exc:
-            # What was admitted goes on without us; say so for each row instead of losing its report.
+            # Admitted jobs go on without this process. Report each row instead of losing it.
             for report in waiting.values():
                 _settle(report, exc)
             return trouble or exc
@@ -155,6 +162,9 @@ def _settle(report: Report, answer: Result | JobError) -> None:
         case Superseded():
             report.status = "superseded"
             report.error = {"kind": "superseded", "reason": "a newer payload took the key over"}
+        case AnswerUnreadable():
+            report.status = "unreadable"
+            report.error = {"kind": "unreadable", "reason": answer.reason}
         case JobError():
             report.status = "unavailable"
             report.error = {"kind": "unavailable", "reason": str(answer)}

@@ -1,4 +1,4 @@
-"""Asks for jobs by name, without loading what the workers run."""
+"""Enqueues jobs by the name of their task, without loading what the workers run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from askonce.adapters.celery.one_step import new_producer
 from askonce.adapters.celery.sender import CelerySender
+from askonce.log import log_event
 from settings.servers import new_app, new_store
 from tasks.catalog import catalog
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from askonce.enqueue import Producer
+    from askonce.events import Listener
     from askonce.outcomes import Outcome
     from askonce.spec import JobSpec
     from askonce.store import Store
@@ -22,19 +24,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """Everything that a producer needs: the terms of each task, the records, the way to the workers."""
+    """What a program needs to enqueue jobs: the terms of each task, the store, and the producer."""
 
     specs: Mapping[str, JobSpec]
     store: Store
     producer: Producer
 
     def enqueue(self, task: str, payload: Mapping[str, object], **options: object) -> Outcome:
-        """Ask *task* for *payload*; options and errors as ``Producer.enqueue``."""
+        """Enqueue *payload* for *task*; options and errors as ``Producer.enqueue``."""
         return self.producer.enqueue(self.specs[task], payload, **options)  # type: ignore[arg-type]  # passed on
 
 
-def connect(settings: Settings) -> Client:
-    """Join the store and the broker that *settings* name; neither is spoken to yet."""
-    store = new_store(settings)
-    app = new_app()
-    return Client(specs=catalog(settings), store=store, producer=new_producer(app, store, CelerySender(app)))
+def connect(settings: Settings, *, listen: Listener = log_event) -> Client:
+    """Return a client of the servers that *settings* name; it connects at the first command.
+
+    *listen* gets each event; by default it is one line on logger ``askonce``.
+    """
+    store, app = new_store(settings, listen=listen), new_app()
+    producer = new_producer(app, store, CelerySender(app), listen)
+    return Client(specs=catalog(settings), store=store, producer=producer)

@@ -1,4 +1,4 @@
-"""What all commands share: exit codes, the way to the servers, and errors in one line."""
+"""What all commands share: exit codes, the client, and errors in one line."""
 
 from __future__ import annotations
 
@@ -22,19 +22,31 @@ class Exit(IntEnum):
     #: Some rows failed, or there is no answer.
     FAILED = 1
     USAGE = 2
-    #: Broker or store do not answer.
+    #: Broker or store does not answer.
     UNAVAILABLE = 69
     #: An answer did not come in time; the job goes on.
     TIMED_OUT = 75
     CONFIG = 78
 
 
+def show_events(context: click.Context) -> None:
+    """Show each event of the command under *context* on stderr."""
+    import logging
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("askonce").setLevel(logging.INFO)
+    context.obj = "events are shown"
+
+
 def open_client(task: str | None = None) -> Client:
-    """Return the way to the servers; ends with a usage error for a *task* that there is not."""
+    """Return a client of the configured servers; end with a usage error for an unknown *task*."""
+    from askonce.events import ignore
+    from askonce.log import log_event
     from producer.client import connect
     from settings.environment import load_or_exit
 
-    client = connect(load_or_exit())
+    shown = click.get_current_context().obj is not None
+    client = connect(load_or_exit(), listen=log_event if shown else ignore)
     if task is not None and task not in client.specs:
         raise click.UsageError(f"unknown task {task!r}; there are: {', '.join(sorted(client.specs))}")
     return client
@@ -42,7 +54,7 @@ def open_client(task: str | None = None) -> Client:
 
 @contextmanager
 def unavailable() -> Iterator[None]:
-    """End the command with one line and its code when a server or a job says no."""
+    """End the command with one line and its exit code when a server does not answer or a job failed."""
     from askonce.errors import JobError, SendFailed, StoreUnavailable
 
     try:

@@ -1,4 +1,4 @@
-"""Explains a payload: what its key is made of, who has its job, and whether a call would be made."""
+"""Explains a payload: its key, its job and holder, and whether a call would be made."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from askonce.spec import JobSpec
     from producer.client import Client
 
-#: A longer identity is told by its size: it is a whole payload.
+#: A longer identity is shown as its size: it is a whole payload.
 SHOWN_BYTES = 2000
 
 
 def rows_of(what: str) -> Iterator[Row | BadRow]:
-    """Yield the payloads of *what*: a JSON object, or the name of a file of JSON lines."""
+    """Yield the payloads of *what*: a JSON object, or the name of a file with JSON lines."""
     if what.lstrip().startswith("{"):
         yield parse_row(1, what.encode(errors="surrogateescape"))
         return
@@ -37,7 +37,7 @@ def rows_of(what: str) -> Iterator[Row | BadRow]:
 
 
 def explain_row(client: Client, task: str, row: Row | BadRow, tenant: str) -> dict[str, object]:
-    """Return everything that is known of one payload; never the stored answer."""
+    """Return all that the record shows about one payload; never the stored answer."""
     if isinstance(row, BadRow):
         return {"row": row.number, "error": {"field": row.field, "reason": row.reason}}
     spec = client.specs[task]
@@ -62,16 +62,16 @@ def explain_row(client: Client, task: str, row: Row | BadRow, tenant: str) -> di
 
 
 def _state(record: Snapshot) -> dict[str, object]:
-    flying = record.flight != "idle"
+    in_flight = record.flight != "idle"
     return {
         "state": record.status.value,
         "job": record.job or None,
-        # The secret half of the owner's token stays secret: it is the right to write.
+        # The second half of the owner's token stays secret: it authorises writes.
         "holder": record.owner.rpartition(":")[0] or None if record.flight == "running" else None,
         "lease_left_seconds": record.deadline_in if record.flight == "running" else None,
         "queue_deadline_seconds": record.deadline_in if record.flight == "queued" else None,
         "attempts": record.attempts,
-        "resent": record.resent if flying else 0,
+        "resent": record.resent if in_flight else 0,
         "answer_age_seconds": record.value.age if record.value else None,
         "failure": {"kind": record.failure.kind, "reason": record.failure.reason} if record.failure else None,
     }

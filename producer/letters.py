@@ -1,198 +1,255 @@
-"""Finds what was given up on the store, asks for it anew, or forgets it."""
+"""Dead letters: quarantined jobs and unusable messages. An operator can show, replay or discard each."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import orjson
 from kombu.exceptions import OperationalError
 
 from askonce.errors import JobError, SendFailed, StoreUnavailable
-from askonce.job import split_edition
+from askonce.letters import DeadJob
 from askonce.outcomes import Admitted
 from settings.servers import new_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from askonce.letters import DeadStore, Letter, Quarantined
+    from askonce.letters import DeadMessage, Letters
     from producer.client import Client
 
 #: Records of one round trip.
 PAGE = 500
-#: Digits of a key that may stand for it, if no other one begins so.
+#: So many first digits of a key name a dead letter, if no other key begins with them.
 SHORTEST = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grave:
-    """One thing that was given up: a job in quarantine, or a letter."""
+class Done(NamedTuple):
+    """What an action did, and whether the dead letter left the list."""
 
-    job: Quarantined | None = None
-    letter: Letter | None = None
+    outcome: str
+    ok: bool
+
+
+class DeadLetter(Protocol):
+    """A quarantined job or an unusable message."""
 
     @property
     def id(self) -> str:
-        """What names it."""
-        return self.job.key if self.job else cast("Letter", self.letter).id
+        """The key of a job, or the number of a message."""
 
     @property
-    def found(self) -> Quarantined | Letter:
-        """The one that it is."""
-        return self.job or cast("Letter", self.letter)
+    def line(self) -> str:
+        """The dead letter in one line of a list."""
 
-    def told(self, *, payload: bool = False) -> dict[str, object]:
-        """Return all that a person may see."""
-        what: dict[str, object] = {
-            "id": self.id,
-            "what": "job" if self.job else "letter",
-            "task": self.found.task,
-            "job": self.found.job,
-            "reason": self.found.reason,
-        }
-        if self.job is not None:
-            version, tenant = split_edition(self.job.edition)
-            what |= {
-                "key": self.job.key,
-                "kind": "quarantined",
-                "version": version,
-                "tenant": tenant,
-                "attempts": self.job.attempts,
-                "history": list(self.job.history),
-                "since": _day(self.job.since),
-                "until": _day(self.job.until),
-            }
-        elif self.letter is not None:
-            size = {"bytes": self.letter.size, "whole": self.letter.whole, "queue": self.letter.queue}
-            what |= {"since": _day(int(self.letter.id.partition("-")[0]) / 1000), **size}
-        return what | ({"payload": self._payload()} if payload else {})
+    def shown(self, *, payload: bool = False) -> dict[str, object]:
+        """Return all that an operator may see; customers' data only with *payload*."""
 
-    def _payload(self) -> object:
-        body = self.job.payload if self.job else cast("Letter", self.letter).body
-        try:
-            return json.loads(body)
-        except ValueError:
-            return body.decode(errors="replace")
-
-    def __str__(self) -> str:
-        told = self.told()
-        name = self.id[:16] if self.job else self.id
-        words = [str(told["since"]), name, str(told["what"]), self.found.task or "-", self.found.reason]
-        # What a stranger wrote must not move a person's cursor.
-        return "  ".join("".join(c if c.isprintable() else "?" for c in word) for word in words)
-
-
-class Graves:
-    """What was given up on one store."""
-
-    def __init__(self, client: Client) -> None:
-        """Look at *client*'s store; ask by its producer."""
-        self._client = client
-        self._store = cast("DeadStore", client.store)
-
-    def matching(self, *, task: str | None, reason: str | None, payload: bool = False) -> Iterator[Grave]:
-        """Yield what *task* and *reason* choose, jobs before letters, the oldest first."""
-        keys = [key for key, _ in self._store.dead()]
-        for start in range(0, len(keys), PAGE):
-            for found in self._store.show(keys[start : start + PAGE], payload=payload):
-                if found is not None and _fits(found, task, reason):
-                    yield Grave(job=found)
-        for letter in self._store.letters():
-            if _fits(letter, task, reason):
-                yield Grave(letter=letter)
-
-    def chosen(self, *, task: str | None, reason: str | None) -> Iterator[tuple[str, Grave | None]]:
-        """Yield the same with names, as ``named`` does; payloads are fetched one by one."""
-        for grave in list(self.matching(task=task, reason=reason)):
-            if grave.job is None:
-                yield grave.id, grave
-            elif (found := self._store.show([grave.id], payload=True)[0]) is not None:
-                yield grave.id, Grave(job=found)
-
-    def named(self, ids: Sequence[str], *, payload: bool) -> Iterator[tuple[str, Grave | None]]:
-        """Yield each of *ids* with what it names; None for one that names nothing, or several."""
-        keys = [key for key, _ in self._store.dead()]
-        letters = (
-            {each.id: each for each in self._store.letters()} if any("-" in each for each in ids) else {}
-        )
-        for name in dict.fromkeys(ids):
-            if name in letters:
-                yield name, Grave(letter=letters[name])
-                continue
-            fitting = [key for key in keys if key.startswith(name)] if len(name) >= SHORTEST else []
-            found = self._store.show(fitting, payload=payload)[0] if len(fitting) == 1 else None
-            yield name, Grave(job=found) if found else None
-
-    def replay(self, grave: Grave) -> tuple[str, bool]:
-        """Ask anew; return what became of it, and whether it left the list.
+    def replay(self) -> Done:
+        """Enqueue or send it again.
 
         Raises:
-            StoreUnavailable: nothing was asked.
+            StoreUnavailable: nothing was enqueued or sent.
         """
-        return self._ask_anew(grave.job) if grave.job else self._send_again(cast("Letter", grave.letter))
 
-    def discard(self, grave: Grave) -> tuple[str, bool]:
+    def discard(self) -> Done:
         """Forget it."""
-        if grave.letter is not None:
-            return ("discarded", True) if self._store.drop_letters([grave.id]) else ("gone", False)
-        if self._store.show([grave.id])[0] is None:
-            return "gone", False
-        self._store.invalidate(grave.id)
-        return "discarded", True
 
-    def _ask_anew(self, job: Quarantined) -> tuple[str, bool]:
-        if job.task not in self._client.specs:
-            return "unknown task", False
-        _, tenant = split_edition(job.edition)
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedJob:
+    """A job whose attempts are spent."""
+
+    client: Client
+    found: DeadJob
+
+    @property
+    def id(self) -> str:
+        """The job's key."""
+        return self.found.job.key
+
+    @property
+    def line(self) -> str:
+        """The job in one line; the key is cut."""
+        return _line(_day(self.found.since), self.id[:16], "job", self.found.job.task, self.found.reason)
+
+    def shown(self, *, payload: bool = False) -> dict[str, object]:
+        """Return the job with its history."""
+        job = self.found.job
+        return {
+            "id": job.key,
+            "what": "job",
+            "task": job.task,
+            "job": job.id,
+            "reason": self.found.reason,
+            "key": job.key,
+            "kind": "quarantined",
+            "version": job.version,
+            "tenant": job.tenant,
+            "attempts": self.found.attempts,
+            "history": list(self.found.history),
+            "since": _day(self.found.since),
+            "until": _day(self.found.until),
+            **({"payload": _readable(job.payload)} if payload else {}),
+        }
+
+    def replay(self) -> Done:
+        """Enqueue the job again, as DeadLetter.replay."""
+        # A list has no payloads: they are read one by one.
+        found = self.client.store.letters.show([self.found.job.key], payload=True)[0]
+        if found is None:
+            return Done("gone", ok=False)
+        job = found.job
+        if job.task not in self.client.specs:
+            return Done("unknown task", ok=False)
         try:
             payload = orjson.loads(job.payload)
-            # Forced, since the kept failure would answer; a copy that runs already is attached to.
-            outcome = self._client.enqueue(job.task, payload, force=True, tenant=tenant)
+            # Forced, because the stored failure would answer. It attaches to an equal job in flight.
+            outcome = self.client.enqueue(job.task, payload, force=True, tenant=job.tenant)
         except SendFailed:
-            return "admitted, but not sent; a worker sends it after the queue deadline", True
+            return Done("admitted, but not sent; a worker sends it after the queue deadline", ok=True)
         except StoreUnavailable:
             raise
         except (JobError, orjson.JSONDecodeError) as exc:
-            return f"refused: {exc}", False
+            return Done(f"refused: {exc}", ok=False)
         if outcome.key != job.key and isinstance(outcome, Admitted):
-            # A new version of the task gives the question a new key: the new job takes the old one's place.
-            self._store.invalidate(job.key)
-            return f"admitted as {outcome.key}", True
-        return type(outcome).__name__.lower(), outcome.key == job.key
+            # A new version of the task gives the payload a new key. The new job replaces the old one.
+            self.client.store.invalidate(job.key)
+            return Done(f"admitted as {outcome.key}", ok=True)
+        return Done(type(outcome).__name__.lower(), ok=outcome.key == job.key)
 
-    def _send_again(self, letter: Letter) -> tuple[str, bool]:
-        about: dict[str, Any] = json.loads(letter.about)
-        if not letter.whole or not about.get("headers"):
-            return "is no whole message: it can only be discarded", False
+    def discard(self) -> Done:
+        """Forget the job, and the last good answer under its key."""
+        key = self.found.job.key
+        if self.client.store.letters.show([key])[0] is None:
+            return Done("gone", ok=False)
+        self.client.store.invalidate(key)
+        return Done("discarded", ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableMessage:
+    """A message that no worker could use."""
+
+    letters: Letters
+    found: DeadMessage
+
+    @property
+    def id(self) -> str:
+        """The number that the store gave it."""
+        return self.found.id
+
+    @property
+    def line(self) -> str:
+        """The message in one line."""
+        return _line(self._since, self.id, "message", self.found.task, self.found.reason)
+
+    def shown(self, *, payload: bool = False) -> dict[str, object]:
+        """Return the message with its size and its queue."""
+        message = self.found
+        return {
+            "id": message.id,
+            "what": "message",
+            "task": message.task,
+            "job": message.job,
+            "reason": message.reason,
+            "since": self._since,
+            "bytes": message.size,
+            "whole": message.whole,
+            "queue": message.queue,
+            **({"payload": _readable(message.body)} if payload else {}),
+        }
+
+    def replay(self) -> Done:
+        """Send the message to its queue again, as DeadLetter.replay."""
+        about: dict[str, Any] = json.loads(self.found.about)
+        if not self.found.whole or not about.get("headers"):
+            return Done("is no whole message: it can only be discarded", ok=False)
         app = new_app()
-        queue = app.amqp.queues.get(letter.queue)
+        queue = app.amqp.queues.get(self.found.queue)
         if queue is None:
-            # A broker takes a message for a queue that is not there, and drops it.
-            return f"no worker reads its queue {letter.queue!r}: it can only be discarded", False
+            # A broker accepts a message for a queue that does not exist, and drops it.
+            return Done(f"no worker reads its queue {self.found.queue!r}: it can only be discarded", ok=False)
         try:
             with app.producer_or_acquire() as producer:
                 producer.publish(
-                    letter.body,
-                    routing_key=letter.queue,
+                    self.found.body,
+                    routing_key=self.found.queue,
                     declare=[queue],
                     headers=about["headers"],
                     content_type=about["content_type"],
                     content_encoding=about["content_encoding"],
-                    correlation_id=letter.job,
+                    correlation_id=self.found.job,
                     retry=False,
                 )
         except OperationalError:
-            return "not sent: the broker does not answer", False
-        # In this order: a crash in between sends it twice, and a second copy is answered from the record.
-        self._store.drop_letters([letter.id])
-        return "sent", True
+            return Done("not sent: the broker does not answer", ok=False)
+        # In this order: a crash in between sends the message twice, and the record answers the second copy.
+        self.letters.drop([self.id])
+        return Done("sent", ok=True)
+
+    def discard(self) -> Done:
+        """Forget the message."""
+        dropped = self.letters.drop([self.id])
+        return Done("discarded", ok=True) if dropped else Done("gone", ok=False)
+
+    @property
+    def _since(self) -> str:
+        return _day(int(self.id.partition("-")[0]) / 1000)
 
 
-def _fits(found: Quarantined | Letter, task: str | None, reason: str | None) -> bool:
-    return task in (None, found.task) and reason in (None, found.reason)
+class DeadLetters:
+    """The dead letters of one store."""
+
+    def __init__(self, client: Client) -> None:
+        """List those of *client*'s store; replay with its producer."""
+        self._client, self._letters = client, client.store.letters
+
+    def matching(self, *, task: str | None, reason: str | None) -> Iterator[DeadLetter]:
+        """Yield those of *task* and *reason*, without payloads: jobs before messages, the oldest first."""
+        keys = [key for key, _ in self._letters.dead_jobs()]
+        for start in range(0, len(keys), PAGE):
+            for job in self._letters.show(keys[start : start + PAGE]):
+                if job is not None and _fits(job, task, reason):
+                    yield QuarantinedJob(self._client, job)
+        for message in self._letters.dead_messages():
+            if _fits(message, task, reason):
+                yield UnusableMessage(self._letters, message)
+
+    def named(self, ids: Sequence[str], *, payload: bool = False) -> Iterator[tuple[str, DeadLetter | None]]:
+        """Yield each of *ids* with its dead letter; None for an id of none, or of several."""
+        keys = [key for key, _ in self._letters.dead_jobs()]
+        # Only the id of a message has a dash.
+        messages = self._letters.dead_messages() if any("-" in each for each in ids) else []
+        known = {message.id: message for message in messages}
+        for name in dict.fromkeys(ids):
+            if name in known:
+                yield name, UnusableMessage(self._letters, known[name])
+                continue
+            fitting = [key for key in keys if key.startswith(name)] if len(name) >= SHORTEST else []
+            job = self._letters.show(fitting, payload=payload)[0] if len(fitting) == 1 else None
+            yield name, QuarantinedJob(self._client, job) if job else None
+
+
+def _fits(found: DeadJob | DeadMessage, task: str | None, reason: str | None) -> bool:
+    found_task = found.job.task if isinstance(found, DeadJob) else found.task
+    return task in (None, found_task) and reason in (None, found.reason)
+
+
+def _line(since: str, name: str, what: str, task: str, reason: str) -> str:
+    # Control characters of a foreign message must not reach a terminal.
+    words = (since, name, what, task or "-", reason)
+    return "  ".join("".join(c if c.isprintable() else "?" for c in word) for word in words)
+
+
+def _readable(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode(errors="replace")
 
 
 def _day(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Reads JSON lines so that one bad line costs one line: it is named, and the rest goes on."""
+"""Reads JSON lines. A bad line is reported by its number, and the other lines are read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-#: A longer line is no row; it is skipped without being read into memory.
+#: A longer line is not a row. It is skipped without reading it into memory.
 MAX_LINE_BYTES = 8 << 20
 
 
@@ -25,7 +25,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadRow:
-    """A line that is no payload; *reason* never quotes it."""
+    """A line that is not a payload; *reason* never quotes it."""
 
     number: int
     field: str
@@ -33,11 +33,11 @@ class BadRow:
 
 
 def read_rows(stream: BinaryIO) -> Iterator[Row | BadRow]:
-    """Yield every line of *stream* but the blank ones."""
+    """Yield every line of *stream* that is not blank."""
     number = 0
     while line := stream.readline(MAX_LINE_BYTES):
         number += 1
-        line = line.removeprefix(BOM_UTF8) if number == 1 else line  # the mark is of the file
+        line = line.removeprefix(BOM_UTF8) if number == 1 else line  # the mark belongs to the file
         if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
             _skip_line(stream)
             yield BadRow(number=number, field="", reason=f"longer than {MAX_LINE_BYTES} bytes")
@@ -46,7 +46,7 @@ def read_rows(stream: BinaryIO) -> Iterator[Row | BadRow]:
 
 
 def parse_row(number: int, line: bytes) -> Row | BadRow:
-    """Parse one line; NaN is left to the key, which can name its field."""
+    """Parse one line; the key refuses NaN later, because it can name the field."""
     try:
         payload = json.loads(line.decode().strip(), object_pairs_hook=_object)
     except UnicodeDecodeError as exc:

@@ -34,10 +34,10 @@ def broker_settings(settings: Settings) -> dict[str, Any]:
 
 
 def redis_server(settings: Settings) -> dict[str, Any]:
-    """One Redis server, with our transport."""
-    # It keeps one redis-py client for a channel: a third less work for each message.
-    # It also renews the deliveries of a living worker, so this is the time without a sign of life
-    # (docs/canvas.md). It is not what recovers a job: leases and the reaper do that.
+    """Return the settings for one Redis server, with our transport."""
+    # The transport keeps one redis-py client for a channel: a third less work for a message. It also renews
+    # the deliveries of a living worker, so the visibility timeout is a time without a sign of life
+    # (docs/canvas.md). The timeout does not recover jobs: leases and the reaper do.
     return {
         "broker_transport": "askonce.adapters.kombu.redis:Transport",
         **_of_redis(settings, visibility_timeout=60),
@@ -45,13 +45,13 @@ def redis_server(settings: Settings) -> dict[str, Any]:
 
 
 def kombu_transport(settings: Settings) -> dict[str, Any]:
-    """One Redis server with kombu's own transport: on a unix socket, for example."""
+    """Return the settings for kombu's own transport: a Redis server on a unix socket, for example."""
     # kombu does not renew deliveries, so the visibility timeout must be longer than any run.
     return _of_redis(settings, visibility_timeout=3600)
 
 
 def sentinels(settings: Settings) -> dict[str, Any]:
-    """A Redis server that sentinels watch."""
+    """Return the settings for a Redis server that sentinels watch."""
     found = settings.broker_sentinels()
     chosen = kombu_transport(settings)
     if found is None:
@@ -68,7 +68,7 @@ def sentinels(settings: Settings) -> dict[str, Any]:
 
 
 def rabbitmq(settings: Settings) -> dict[str, Any]:
-    """RabbitMQ, with our transport, which ends every wait for the server."""
+    """Return the settings for RabbitMQ, with our transport, which ends every wait for the server."""
     tls = "SSL" if settings.broker_url().startswith("amqps") else ""
     # Several applications may share a server. A dot would separate the words that a topic exchange compares.
     queue = f"{settings.namespace.replace('.', '/')}:{_QUEUE}"

@@ -1,1 +1,1 @@
-"""What work exists: the catalog and the task bodies."""
+"""The tasks: their catalog, their bodies, and the adapters of the services that they call."""

@@ -44,7 +44,7 @@ class Resources:
     in_background: bool
 
     def ask(self) -> Ask:
-        """Return the way to ask the model in the current attempt."""
+        """Return the function that asks the model in the current attempt."""
         return TwoSteps(self.model, current_attempt()) if self.in_background else self.model.ask
 
 

@@ -1,7 +1,7 @@
-"""``python -m producer dead``: what was given up, for a person to look at, to ask anew, or to forget.
+"""``python -m producer dead``: lists, shows, replays and discards dead letters.
 
-An ID is a key (64 digits, or its first twelve at least) or a letter's number with a dash. Payloads are shown
-by ``show --payload`` alone.
+An ID is the key of a job (64 digits, or its first twelve at least) or the number of a message, with a dash.
+Only ``show --payload`` prints payloads.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import click
 from producer.console import Exit, open_client, unavailable
 
 if TYPE_CHECKING:
-    from producer.letters import Grave
+    from producer.letters import DeadLetter
 
-#: Shown at once, unless all are asked for.
+#: Dead letters that a list shows without --all.
 PAGE = 100
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
 def _choosing(command: CommandT) -> CommandT:
-    """Add the options that choose among what was given up."""
+    """Add the options that choose dead letters."""
     for option in (
-        click.option("--task", help="Only this task's."),
-        click.option("--reason", help="Only what was given up for this reason."),
+        click.option("--task", help="Only dead letters of this task."),
+        click.option("--reason", help="Only dead letters with this reason."),
         click.option("--json", "as_json", is_flag=True, help="One JSON object for each on stdout."),
     ):
         command = option(command)
@@ -35,91 +35,97 @@ def _choosing(command: CommandT) -> CommandT:
 
 
 @click.group(
-    epilog="Exit codes: 0 ok, 1 an ID that is none or one that was not sent, 2 usage, 69 unavailable,"
+    epilog="Exit codes: 0 ok, 1 an unknown ID or a replay that failed, 2 usage, 69 unavailable,"
     " 78 configuration."
 )
 def dead() -> None:
-    """List, replay or discard jobs in quarantine and messages that were no job."""
+    """List, show, replay or discard dead letters: quarantined jobs and unusable messages."""
 
 
 @dead.command("list")
 @_choosing
-@click.option("--all", "everything", is_flag=True, help=f"All of them, not the oldest {PAGE} only.")
+@click.option("--all", "everything", is_flag=True, help=f"All of them, not only the oldest {PAGE}.")
 def list_(*, task: str | None, reason: str | None, as_json: bool, everything: bool) -> None:
-    """List what was given up, the oldest first: jobs in quarantine, then letters."""
-    from producer.letters import Graves
+    """List dead letters, the oldest first: jobs, then messages."""
+    from producer.letters import DeadLetters
 
     shown, more = 0, False
     with unavailable():
-        for grave in Graves(open_client()).matching(task=task, reason=reason):
+        for letter in DeadLetters(open_client()).matching(task=task, reason=reason):
             if shown == PAGE and not everything:
                 more = True
                 break
-            click.echo(json.dumps(grave.told()) if as_json else str(grave))
+            click.echo(json.dumps(letter.shown()) if as_json else letter.line)
             shown += 1
-    words = f"{shown} shown, there are more: --all shows them" if more else f"{shown} given up"
+    words = f"{shown} shown, there are more: --all shows them" if more else f"{shown} dead letters"
     click.echo(words, err=True)
 
 
 @dead.command()
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@click.option("--payload", is_flag=True, help="Also what was asked; it may be personal data.")
+@click.option("--payload", is_flag=True, help="Also the payload, which may be personal data.")
 def show(ids: tuple[str, ...], *, payload: bool) -> None:
-    """Show everything that is known of each ID, as JSON."""
-    from producer.letters import Graves
+    """Show the dead letter of each ID, as JSON."""
+    from producer.letters import DeadLetters
 
     failed = False
     with unavailable():
-        for name, grave in Graves(open_client()).named(ids, payload=payload):
-            failed |= _missing(name, grave)
-            if grave is not None:
-                click.echo(json.dumps(grave.told(payload=payload), ensure_ascii=False))
+        for name, letter in DeadLetters(open_client()).named(ids, payload=payload):
+            if letter is None:
+                failed = _report_missing(name)
+            else:
+                click.echo(json.dumps(letter.shown(payload=payload), ensure_ascii=False))
     sys.exit(Exit.FAILED if failed else Exit.OK)
 
 
 @dead.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @_choosing
-@click.option("--all", "everything", is_flag=True, help="All of them, or all that the options choose.")
+@click.option("--all", "everything", is_flag=True, help="All of them.")
 def replay(ids: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401  # click's
-    """Ask anew for jobs, and send letters again; each leaves the list only once that is done."""
-    _act("replay", ids, **options)
+    """Enqueue jobs and send messages again; each leaves the list only after that."""
+    _act(ids, lambda letter: letter.replay(), **options)
 
 
 @dead.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @_choosing
-@click.option("--all", "everything", is_flag=True, help="All of them, or all that the options choose.")
+@click.option("--all", "everything", is_flag=True, help="All of them.")
 def discard(ids: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401  # click's
-    """Forget jobs, with their last good answers, and letters."""
-    _act("discard", ids, **options)
+    """Forget messages, and jobs with their last good answers."""
+    _act(ids, lambda letter: letter.discard(), **options)
 
 
-def _act(  # one parameter for each option
-    what: str, ids: tuple[str, ...], *, task: str | None, reason: str | None, as_json: bool, everything: bool
+def _act(
+    ids: tuple[str, ...],
+    action: Callable[[DeadLetter], tuple[str, bool]],
+    *,
+    task: str | None,
+    reason: str | None,
+    as_json: bool,
+    everything: bool,
 ) -> None:
     if bool(ids) == (everything or bool(task or reason)):
         raise click.UsageError("name IDs, or choose with --all, --reason or --task, not both")
-    from producer.letters import Graves
+    from producer.letters import DeadLetters
 
     done = failed = 0
     with unavailable():
-        graves = Graves(open_client())
-        chosen = graves.named(ids, payload=True) if ids else graves.chosen(task=task, reason=reason)
-        for name, grave in chosen:
-            if _missing(name, grave) or grave is None:
-                failed += 1
+        letters = DeadLetters(open_client())
+        # A list, because the actions change what the store yields.
+        matching = [] if ids else [(each.id, each) for each in letters.matching(task=task, reason=reason)]
+        for name, letter in letters.named(ids) if ids else matching:
+            if letter is None:
+                failed += _report_missing(name)
                 continue
-            outcome, ok = graves.replay(grave) if what == "replay" else graves.discard(grave)
+            outcome, ok = action(letter)
             done, failed = done + ok, failed + (not ok)
-            click.echo(
-                json.dumps({"id": grave.id, "outcome": outcome}) if as_json else f"{grave.id} {outcome}"
-            )
+            words = {"id": letter.id, "outcome": outcome}
+            click.echo(json.dumps(words) if as_json else f"{letter.id} {outcome}")
     click.echo(f"{done} done, {failed} not", err=True)
     sys.exit(Exit.FAILED if failed else Exit.OK)
 
 
-def _missing(name: str, grave: Grave | None) -> bool:
-    if grave is None:
-        click.echo(f"{name}: nothing that was given up has this ID, or more than one has", err=True)
-    return grave is None
+def _report_missing(name: str) -> bool:
+    click.echo(f"{name}: no dead letter has this ID, or more than one has", err=True)
+    return True

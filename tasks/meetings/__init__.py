@@ -1,1 +1,1 @@
-"""What a language model reads out of a meeting."""
+"""Reads meetings with a language model."""

@@ -134,7 +134,7 @@ def _one_summary(summaries: list[str], questions: _Questions) -> str:
 
 
 def _typed(schema: type[M], value: object) -> M | None:
-    """Return the data as its type, or None instead of an error that would quote the data."""
+    """Return the data as its type, or None: an error would quote the data."""
     try:
         return schema.model_validate(value)
     except ValidationError:

@@ -1,11 +1,11 @@
-"""Cuts a long transcript into parts, and makes one reading out of the readings of the parts.
+"""Splits a long transcript into parts, and merges the readings of the parts into one.
 
-Nothing is ever cut off: the parts joined are the transcript. How the readings are merged:
+The parts joined are the transcript: nothing is cut off. How the readings are merged:
 
 - Lists are joined in order; items that differ only in case and spacing count once.
-- Scores are averaged by the length of the part they come from, and every label follows from the
-  scores (see ``_mood``), so that the two never contradict each other.
-- Summaries are not merged here: text that reads as one takes a call of its own.
+- Scores are averaged, weighted by the length of their part. Every label follows from the scores (see
+  ``_mood``), so that label and score never contradict each other.
+- Summaries are not merged here: one readable text takes another call.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _CUTS: Final = (
     re.compile(r"""[.!?…]["'”’)\]]*\s|[。！？]"""),  # noqa: RUF001  # CJK transcripts end sentences so
     re.compile(r"\s"),
 )
-#: From this share of the text on, a side is heard in the whole.
+#: From this share of the text on, a side counts in the whole.
 _HEARD_FROM: Final = 0.25
-#: From this share of the text on, parts that were mixed by themselves make the whole mixed.
+#: From this share of the text on, mixed parts make the whole mixed.
 _MIXED_FROM: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[M_co]):
-    """What was found in one part, and how many characters that part has."""
+    """The reading of one part, and the number of characters of that part."""
 
     found: M_co
     weight: int
@@ -54,8 +54,8 @@ class Reading(Generic[M_co]):
 def split(text: str, max_chars: int) -> list[str]:
     """Return the text in parts of at most *max_chars* characters; joined they are the text.
 
-    A line is only broken if it is longer than that by itself. Parts do not overlap: an overlap would
-    count what is said in it twice.
+    Only a line that is longer than that is broken. Parts do not overlap: what is said in an overlap would
+    count twice.
     """
     if max_chars < 1:
         raise ValueError("max_chars must be at least 1")
@@ -69,7 +69,7 @@ def split(text: str, max_chars: int) -> list[str]:
 
 
 def merge_extracts(parts: Sequence[MeetingExtract], summary: str) -> MeetingExtract:
-    """Return the extract of the whole under the given *summary*."""
+    """Return the extract of the whole, with the given *summary*."""
     return MeetingExtract(
         summary=summary,
         key_points=_distinct(point for part in parts for point in part.key_points),
@@ -81,7 +81,7 @@ def merge_extracts(parts: Sequence[MeetingExtract], summary: str) -> MeetingExtr
 
 
 def merge_analyses(readings: Sequence[Reading[MeetingAnalysis]]) -> MeetingAnalysis:
-    """Return the analysis of the whole; that of a single part is returned as it is."""
+    """Return the analysis of the whole; the analysis of a single part is returned unchanged."""
     parts = [reading.found for reading in readings]
     if len(parts) == 1:
         return parts[0]
@@ -125,9 +125,9 @@ def _speakers(readings: Sequence[Reading[MeetingAnalysis]]) -> list[SpeakerSenti
 def _mood(readings: Sequence[Reading[Sentiment | SpeakerSentiment]]) -> Sentiment:
     """Return the average score and the label that follows from the scores.
 
-    ``mixed`` if both sides hold at least a quarter of the text, or if at least half of the text was
-    mixed by itself; else by the average: ``positive`` from 0.2, ``negative`` from -0.2 down, else
-    ``neutral``.
+    The label is ``mixed`` if both sides hold at least a quarter of the text, or if at least half of the text
+    is in mixed parts. Else it follows from the average: ``positive`` from 0.2, ``negative`` from -0.2 down,
+    ``neutral`` between them.
     """
     total = sum(reading.weight for reading in readings)
     score = round(sum(reading.found.score * reading.weight for reading in readings) / total, 3)

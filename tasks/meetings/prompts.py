@@ -129,7 +129,7 @@ class MeetingSummary(_Shape):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """One question to the model: what to do, and the shape of the answer."""
+    """One question to the model: the instructions, and the shape of the answer."""
 
     instructions: str
     schema: type[BaseModel]

@@ -1,1 +1,1 @@
-"""What an order is enriched with."""
+"""Enriches orders."""

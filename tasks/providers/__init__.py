@@ -1,1 +1,1 @@
-"""The services outside, each behind one adapter."""
+"""The external services, each behind one adapter."""

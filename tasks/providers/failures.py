@@ -1,7 +1,6 @@
-"""Decides what a provider's refusal means for a job: try later, never again, or tell the operator.
+"""Maps a provider's refusal to an error of the engine: try later, never again, or an operator must act.
 
-Every caller over HTTP maps through this one table, so it knows status numbers and header names
-but no client library.
+Every adapter over HTTP uses this one table. It knows status numbers and header names, but no client library.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from askonce.errors import CallFailed, Configuration, Permanent, Transient
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: Client errors that are about the moment, not about the request.
+#: Client errors about the moment, not about the request.
 _TRY_LATER = frozenset({408, 409, 425, 429})
 _CREDENTIALS = frozenset({401, 403})
-#: Provider codes that hold for every payload, whatever status they come with: an exhausted quota
-#: arrives as the 429 of a rate limit, and waiting does not refill it.
+#: Provider codes about every payload, whatever their status: an exhausted quota comes with the 429 of a rate
+#: limit, and waiting does not refill it.
 _OPERATOR_CODES = frozenset({"insufficient_quota", "billing_not_active", "model_not_found"})
 
 
@@ -29,8 +28,8 @@ def from_status(
 ) -> CallFailed:
     """Return the error for an HTTP *status* that is not a success.
 
-    *code* is the provider's own word for the situation; *retry_after* is in seconds. An unfollowed
-    redirect counts as configuration: the address is wrong for every payload.
+    *code* is the provider's own error code; *retry_after* is in seconds. An unfollowed redirect counts as
+    configuration: the address is wrong for every payload.
     """
     if code in _OPERATOR_CODES:
         return Configuration(code)
@@ -43,23 +42,23 @@ def from_status(
 
 
 def with_spending(failure: CallFailed, *, usage: Mapping[str, int], cost_usd: float | None) -> CallFailed:
-    """Return the same failure carrying ``usage`` and ``cost_usd`` as data."""
+    """Return the same failure with ``usage`` and ``cost_usd`` in its data."""
     return type(failure)(**{**failure.data, "usage": dict(usage), "cost_usd": cost_usd})  # type: ignore[arg-type]  # its own data, and what every kind may carry
 
 
 def parse_retry_after(headers: Mapping[str, str], *, clock: Callable[[], float] = time.time) -> float | None:
-    """Return the seconds that a provider asks to wait, None where it does not say or cannot be read.
+    """Return the seconds that a provider asks to wait; None without a header that can be read.
 
-    Reads ``retry-after-ms`` first, which is the finer of the two, then ``retry-after`` as seconds
-    or as an HTTP date (RFC 9110, 10.2.3). *clock* gives the epoch time in seconds.
+    Reads ``retry-after-ms`` first, because it is finer, then ``retry-after`` as seconds or as an HTTP date
+    (RFC 9110, 10.2.3). *clock* gives the epoch time in seconds.
     """
     named = {name.lower(): value for name, value in headers.items()}
     milliseconds = _number(named.get("retry-after-ms", ""))
     if milliseconds is not None:
         return milliseconds / 1000
-    wish = named.get("retry-after", "")
-    seconds = _number(wish)
-    return seconds if seconds is not None else _seconds_until(wish, clock)
+    text = named.get("retry-after", "")
+    seconds = _number(text)
+    return seconds if seconds is not None else _seconds_until(text, clock)
 
 
 def _number(text: str) -> float | None:

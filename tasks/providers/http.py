@@ -1,4 +1,4 @@
-"""Fetches one JSON object over HTTP: one call, a timeout, and errors in the engine's terms."""
+"""Fetches one JSON object over HTTP: one call, a timeout, and errors of the engine."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class HttpLookup:
-    """A pool of connections to one service; one for a process, built after a fork."""
+    """A pool of connections to one service. Build one for each process, after the fork."""
 
     def __init__(self, settings: Settings) -> None:
-        """Call ``CUSTOMER_API_URL``; never retries, that is the engine's."""
-        # Any worker slot may call at once; a call must not wait for a connection of another.
+        """Call ``CUSTOMER_API_URL``; never retry, because the engine does."""
+        # All threads may call at once, and no call may wait for the connection of another.
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
         self._client = httpx2.Client(
             base_url=settings.customer_api_url, timeout=settings.customer_api_timeout, limits=limits
@@ -29,11 +29,11 @@ class HttpLookup:
         """GET the object at the path made of *segments*.
 
         Raises:
-            Transient: no answer, or the service says to come back.
-            Permanent: the service knows no such object, or answers something else.
+            Transient: no answer, or the service asks to come back later.
+            Permanent: the service has no such object, or its answer is no object.
             Configuration: the service refuses our credentials.
         """
-        # An id must not climb out of its place in the path.
+        # An id must not change the path outside its own segment.
         path = "/".join(quote(segment, safe="").replace(".", "%2E") for segment in segments)
         try:
             response = self._client.get(path)

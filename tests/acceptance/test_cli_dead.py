@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from askonce.letters import Letter
+from askonce.letters import DeadMessage
 from askonce.store import Claim, Failing
 
 pytestmark = pytest.mark.acceptance
@@ -29,12 +29,12 @@ def quarantined(machine, submit, new_meeting):
 
 
 @pytest.fixture(autouse=True)
-def nothing_given_up(store):
-    """Forget what other tests gave up."""
-    for key, _ in store.dead():
+def no_dead_letters(store):
+    """Discard the dead letters of other tests."""
+    for key, _ in store.letters.dead_jobs():
         store.invalidate(key)
-    store.show([key for key, _ in store.dead()])
-    store.drop_letters([letter.id for letter in store.letters()])
+    store.letters.show([key for key, _ in store.letters.dead_jobs()])
+    store.letters.drop([letter.id for letter in store.letters.dead_messages()])
 
 
 def test_job_in_quarantine_is_listed_without_its_payload_and_shown_with_its_history(dead, quarantined):
@@ -79,16 +79,16 @@ def test_messages_that_are_no_job_are_listed_and_others_are_worked_on(
     path = tmp_path / "messages.jsonl"
     path.write_text(json.dumps(["no.such.task", {"n": 1}]) + "\n")
     assert 0 == start(machine, STRANGER, str(path), PYTHONPATH=".").finish().code
-    eventually(store.letters, 30)
+    eventually(store.letters.dead_messages, 30)
 
     answered = submit(machine, "orders.enrich", [new_order()], "--wait").report
     [letter] = dead("list", "--json").reports
     replayed = dead("replay", letter["id"])
-    eventually(lambda: [each.id for each in store.letters()] not in ([], [letter["id"]]), 30)
+    eventually(lambda: [each.id for each in store.letters.dead_messages()] not in ([], [letter["id"]]), 30)
     discarded = dead("discard", "--all")
 
     assert "done" == answered["status"]
-    assert ("letter", "unknown_task") == (letter["what"], letter["reason"])
+    assert ("message", "unknown_task") == (letter["what"], letter["reason"])
     assert (0, 0) == (replayed.code, discarded.code)
     assert [] == dead("list", "--json").reports
 
@@ -102,32 +102,34 @@ def test_letter_is_sent_again_and_worked_on(machine, dead, store, queue_of, new_
     }
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     body = json.dumps([[], order, embed]).encode()
-    letter = Letter(
+    letter = DeadMessage(
         reason="unknown_task",
         task="orders.enrich",
         queue=queue_of(machine).CALLED,
         about=json.dumps(about).encode(),
         body=body,
     )
-    store.keep_letter(letter)
+    store.letters.keep(letter)
     before = machine.ledger.customers.answered
 
     told = dead("replay", "--task", "orders.enrich")
     eventually(lambda: machine.ledger.customers.answered > before, 60)
 
     assert 0 == told.code, told.err
-    assert [] == store.letters()
+    assert [] == store.letters.dead_messages()
 
 
 def test_letter_for_a_queue_that_nobody_reads_is_kept(dead, store):
     about = json.dumps({"headers": {"task": "t"}, "content_type": "x", "content_encoding": "y"}).encode()
-    store.keep_letter(Letter(reason="unknown_task", task="t", queue="elsewhere", about=about, body=b"{}"))
+    store.letters.keep(
+        DeadMessage(reason="unknown_task", task="t", queue="elsewhere", about=about, body=b"{}")
+    )
 
     told = dead("replay", "--task", "t")
 
     assert 1 == told.code
     assert "no worker reads its queue 'elsewhere'" in told.out
-    assert ["elsewhere"] == [letter.queue for letter in store.letters()]
+    assert ["elsewhere"] == [letter.queue for letter in store.letters.dead_messages()]
 
 
 def test_long_quarantine_is_listed_in_pages(dead, store):

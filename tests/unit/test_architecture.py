@@ -71,7 +71,7 @@ def test_engine_knows_no_vendor():
     assert loaded("import askonce.adapters.memory.store", vendors) == []
 
 
-def test_help_of_the_command_line_is_not_kept_waiting():
+def test_help_of_the_command_line_loads_only_click():
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "producer", "--help"],
         cwd=ROOT,

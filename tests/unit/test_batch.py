@@ -67,7 +67,7 @@ def test_every_row_is_reported_in_order_with_what_it_met(scene, submit):
     assert len(scene.sender.sent) == 3
 
 
-def test_bad_rows_are_reported_at_their_place_and_the_rest_goes_on(submit):
+def test_bad_rows_are_reported_in_place_and_the_rest_goes_on(submit):
     reports = submit(
         [FOUR[0], BadRow(number=2, field="n", reason="given twice"), {"x": float("nan")}, FOUR[1]]
     )
@@ -78,7 +78,7 @@ def test_bad_rows_are_reported_at_their_place_and_the_rest_goes_on(submit):
     assert not reports[1].ok
 
 
-def test_answers_are_waited_for_and_every_equal_row_gets_its_own(scene, submit):
+def test_every_equal_row_gets_its_answer(scene, submit):
     reports = submit(FOUR, body=lambda: scene.answer, wait=30.0)
 
     assert [(r.row, r.status, r.asked) for r in reports] == [
@@ -90,7 +90,7 @@ def test_answers_are_waited_for_and_every_equal_row_gets_its_own(scene, submit):
     assert [(r.result, r.source) for r in reports] == [(scene.answer, "call")] * 4
 
 
-def test_fresh_answer_is_a_hit_or_done_where_it_is_waited_for(scene, submit):
+def test_fresh_answer_is_a_hit_or_done_after_waiting(scene, submit):
     scene.answered(FOUR[0])
 
     [asked] = submit(FOUR[:1])
@@ -114,7 +114,7 @@ def test_failed_row_names_its_reason_and_the_rest_goes_on(scene, submit):
     assert reports[0].error == {"kind": "permanent", "reason": "http_404", "attempts": 1}
 
 
-def test_row_whose_time_is_over_says_in_what_state_it_is(submit):
+def test_timed_out_row_reports_its_state(submit):
     [report] = submit(FOUR[:1], wait=0.0)
 
     assert (report.status, report.error["kind"], report.error["state"]) == ("timeout", "timeout", "queued")
@@ -126,7 +126,7 @@ def test_fallback_is_an_answer_with_its_source(submit):
     assert (report.status, report.source, report.ok) == ("done", "default", True)
 
 
-def test_kept_failure_is_reported_without_a_message(scene, submit, raising):
+def test_stored_failure_is_reported_without_a_message(scene, submit, raising):
     scene.answered(FOUR[0], raising(Permanent("http_404")))
     scene.sender.sent.clear()
 
@@ -136,7 +136,7 @@ def test_kept_failure_is_reported_without_a_message(scene, submit, raising):
     assert scene.sender.sent == []
 
 
-def test_key_that_rests_is_reported_with_its_rest(scene, submit, raising):
+def test_resting_key_is_reported_with_its_wait(scene, submit, raising):
     scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=1, on_give_up="backoff")))
     scene.answered(FOUR[0], raising(Transient("http_503")))
 
@@ -146,7 +146,7 @@ def test_key_that_rests_is_reported_with_its_rest(scene, submit, raising):
     assert report.error == {"kind": "transient", "reason": "backoff", "wait_seconds": 5.0}
 
 
-def test_key_that_rests_answers_with_its_stale_answer(scene, submit, raising):
+def test_resting_key_returns_its_stale_answer(scene, submit, raising):
     scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=1, on_give_up="backoff")))
     scene.answered(FOUR[0])
     scene.clock.advance(60)
@@ -166,7 +166,7 @@ def test_conflict_is_reported_without_a_job(scene, submit):
     assert (report.status, report.job, report.error["kind"]) == ("conflict", None, "conflict")
 
 
-def test_duplicate_is_reported_where_the_asker_wishes_to_be_refused(submit):
+def test_duplicate_is_reported_with_on_duplicate_reject(submit):
     reports = submit([FOUR[0], FOUR[2]], on_duplicate="reject")
 
     assert [r.status for r in reports] == ["admitted", "duplicate"]
@@ -182,7 +182,7 @@ def test_corrected_row_supersedes_the_one_before_it(scene, submit):
 
 
 @pytest.mark.parametrize("trouble", [SendFailed, StoreUnavailable])
-def test_trouble_is_raised_after_the_reports_of_all_rows_asked_for_before(scene, trouble):
+def test_trouble_is_raised_after_the_reports_of_earlier_rows(scene, trouble):
     scene.sender.refuses = trouble is SendFailed
     if trouble is StoreUnavailable:
         scene.fail_on("admit")
@@ -213,7 +213,7 @@ def test_window_bounds_what_is_under_way(scene, submit, monkeypatch):
     assert [report.row for report in reports] == [2, 3, 4, 5]
 
 
-def test_rows_that_nobody_can_wait_for_any_more_are_reported_and_the_trouble_raised(scene):
+def test_waiting_rows_are_reported_before_trouble_is_raised(scene):
     client = client_of(scene)
     client = replace(client, store=scene.fail_on("read"))
     running = Batch(client=client, task=scene.spec.name, wait=0.5).run(

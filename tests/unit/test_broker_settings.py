@@ -26,7 +26,7 @@ def settings_of(url, **environment):
 @pytest.mark.parametrize(
     ("url", "transport"), [("amqp://h/v", "Transport"), ("amqps://h/v", "SSLTransport")], ids=["plain", "tls"]
 )
-def test_rabbitmq_gets_a_quorum_queue_and_nothing_that_is_meant_for_redis(url, transport):
+def test_rabbitmq_gets_a_quorum_queue_and_no_redis_setting(url, transport):
     name, options, queue, without_prefetch, queues = settings_of(url, ASKONCE_NAMESPACE="a.b")
 
     assert f"askonce.adapters.kombu.amqp:{transport}" == name
@@ -40,7 +40,7 @@ def test_rabbitmq_gets_a_quorum_queue_and_nothing_that_is_meant_for_redis(url, t
     assert {"x-queue-type": "quorum", "x-delivery-limit": 20, "x-consumer-timeout": 86_400_000} == arguments
 
 
-def test_redis_gets_none_of_rabbitmqs():
+def test_redis_gets_no_rabbitmq_setting():
     name, options, queue, without_prefetch, queues = settings_of("redis://h")
 
     assert ("askonce.adapters.kombu.redis:Transport", "askonce", True) == (name, queue, without_prefetch)

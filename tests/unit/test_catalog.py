@@ -1,10 +1,15 @@
+import subprocess
+import sys
 from inspect import signature
+from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
 
 from settings.environment import Settings
 from tasks.catalog import TASKS, catalog
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_catalog_has_every_task_under_its_name():
@@ -19,8 +24,9 @@ def test_body_takes_a_payload_and_the_resources_of_its_process(task):
     assert ["payload", "resources"] == list(signature(resolve_name(task.body)).parameters)
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-def test_worker_has_a_task_for_each_row(task):
-    from worker.app import app
+def test_worker_has_a_task_for_each_row():
+    code = "from worker.app import app; print(*app.tasks)"
 
-    assert task.name in app.tasks
+    shown = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)
+
+    assert {task.name for task in TASKS} <= set(shown.split())

@@ -43,7 +43,7 @@ def test_compose_publishes_ports_to_this_machine_only():
     assert ["127.0.0.1:6379:6379", "127.0.0.1:5555:5555"] == ports
 
 
-def test_compose_keeps_the_server_from_dropping_what_it_holds():
+def test_compose_server_never_evicts_keys():
     assert "--appendonly yes" in COMPOSE
     assert "--maxmemory-policy noeviction" in COMPOSE
 
@@ -54,7 +54,7 @@ def test_compose_gives_a_worker_the_time_to_stop_softly():
     assert grace > celeryconfig.worker_soft_shutdown_timeout
 
 
-def test_image_holds_every_package_that_a_worker_and_a_producer_import():
+def test_image_holds_every_package_that_its_commands_import():
     copied = set(re.findall(r"^COPY (\w+)\S* ", IMAGE, re.MULTILINE))
 
     assert {"askonce", "settings", "tasks", "producer", "worker", "celeryconfig", "requirements"} == copied
@@ -62,7 +62,7 @@ def test_image_holds_every_package_that_a_worker_and_a_producer_import():
     assert all(f"!{name}" in allowed for name in copied)
 
 
-def test_what_is_locked_for_the_image_is_all_that_it_loads():
+def test_image_loads_only_locked_packages():
     done = subprocess.run(
         [sys.executable, "-c", LOADING, *LOCKED],
         cwd=ROOT,

@@ -75,20 +75,20 @@ def test_verdict_is_what_asking_then_does(scene, explain, raising, state):
     STATES[state](scene, raising)
     before = len(scene.sender.sent)
 
-    told = explain()
+    shown = explain()
 
     scene.ask()
-    assert told["would_call"] is (len(scene.sender.sent) > before), told["why"]
+    assert shown["would_call"] is (len(scene.sender.sent) > before), shown["why"]
 
 
 def test_verdict_on_a_lost_worker_counts_its_attempts(scene, explain):
     run_late(scene, 1)
 
-    told = explain()
+    shown = explain()
 
     assert not isinstance(scene.ask(), Admitted)
     assert len(scene.sender.sent) == 1
-    assert told["would_call"] is False
+    assert shown["would_call"] is False
 
 
 def test_other_payload_is_refused_where_the_task_says_so(scene, explain):
@@ -108,63 +108,67 @@ def test_explaining_changes_nothing(scene, explain):
 
 
 def test_key_is_the_one_that_asking_uses(scene, explain):
-    told = explain(tenant="shop")
+    shown = explain(tenant="shop")
 
     asked = scene.ask(tenant="shop")
 
-    assert (told["row"], told["task"], told["key"]) == (3, "rates.fetch", asked.key)
-    assert told["fingerprint"] == scene.sender.sent[0].fingerprint
-    assert (told["identity"], told["identity_is"]) == ({"currency": "BRL"}, "key fields")
+    assert (shown["row"], shown["task"], shown["key"]) == (3, "rates.fetch", asked.key)
+    assert shown["fingerprint"] == scene.sender.sent[0].fingerprint
+    assert (shown["identity"], shown["identity_is"]) == ({"currency": "BRL"}, "key fields")
 
 
 def test_payload_without_a_key_field_is_its_own_identity(explain):
-    told = explain({"day": "2026-11-20"})
+    shown = explain({"day": "2026-11-20"})
 
-    assert (told["identity"], told["identity_is"]) == ({"day": "2026-11-20"}, "the whole payload")
+    assert (shown["identity"], shown["identity_is"]) == ({"day": "2026-11-20"}, "the whole payload")
 
 
-def test_long_identity_is_told_by_its_size(explain):
+def test_long_identity_is_shown_as_its_size(explain):
     assert explain({"note": "x" * 3000})["identity"] == "3011 bytes"
 
 
-def test_running_job_is_told_with_its_holder_and_without_its_right_to_write(scene, explain, running):
+def test_running_job_shows_its_holder_but_not_the_owner_token(scene, explain, running):
     scene.ask()
     running(scene.work)
     scene.clock.advance(10)
 
-    told = explain()
+    shown = explain()
 
-    assert (told["state"], told["holder"], told["lease_left_seconds"]) == ("running", "worker-1:7", 20.0)
-    assert scene.read().owner.rpartition(":")[2] not in json.dumps(told)
+    assert (shown["state"], shown["holder"], shown["lease_left_seconds"]) == ("running", "worker-1:7", 20.0)
+    assert scene.read().owner.rpartition(":")[2] not in json.dumps(shown)
 
 
-def test_queued_job_is_told_with_its_deadline_and_its_resends(scene, explain):
+def test_queued_job_shows_its_deadline_and_its_resends(scene, explain):
     asked = scene.ask()
     scene.clock.advance(60)
     scene.ask()
 
-    told = explain()
+    shown = explain()
 
-    assert (told["state"], told["job"], told["resent"]) == ("queued", asked.job, 1)
-    assert (told["queue_deadline_seconds"], told["lease_left_seconds"], told["holder"]) == (120.0, None, None)
+    assert (shown["state"], shown["job"], shown["resent"]) == ("queued", asked.job, 1)
+    assert (shown["queue_deadline_seconds"], shown["lease_left_seconds"], shown["holder"]) == (
+        120.0,
+        None,
+        None,
+    )
 
 
-def test_kept_failure_is_told_with_its_reason(scene, explain, raising):
+def test_stored_failure_is_shown_with_its_reason(scene, explain, raising):
     scene.answered(body=raising(Permanent("http_404")))
 
-    told = explain()
+    shown = explain()
 
-    assert (told["state"], told["failure"]) == ("failed", {"kind": "permanent", "reason": "http_404"})
+    assert (shown["state"], shown["failure"]) == ("failed", {"kind": "permanent", "reason": "http_404"})
 
 
-def test_answer_is_told_by_its_age_only(scene, explain):
+def test_answer_is_shown_by_its_age_only(scene, explain):
     scene.answered(body=lambda: {"secret": MARKER})
     scene.clock.advance(7)
 
-    told = explain()
+    shown = explain()
 
-    assert (told["state"], told["answer_age_seconds"]) == ("done", 7.0)
-    assert MARKER not in json.dumps(told)
+    assert (shown["state"], shown["answer_age_seconds"]) == ("done", 7.0)
+    assert MARKER not in json.dumps(shown)
 
 
 def test_bad_payload_is_explained_as_bad(scene, explain):

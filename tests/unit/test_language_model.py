@@ -138,7 +138,7 @@ def test_responses_request_is_strict_and_not_kept_by_the_service():
     }
 
 
-def test_chat_request_sends_nothing_that_an_unknown_host_may_refuse():
+def test_chat_request_has_only_fields_that_every_host_accepts():
     service = Service(ok(CHAT))
 
     answer = ask(service.model(openai_base_url="http://127.0.0.1:1/v1"))
@@ -169,7 +169,7 @@ def test_chat_request_to_openai_is_not_kept_by_the_service():
         ("chat", None, "/v1/chat/completions"),
     ],
 )
-def test_flavour_is_as_told_or_follows_the_host(llm_api, base_url, path):
+def test_flavour_is_as_configured_or_follows_the_host(llm_api, base_url, path):
     service = Service(httpx2.Response(500))
 
     with pytest.raises(Transient):
@@ -209,7 +209,7 @@ def test_reply_without_a_usable_answer_reports_what_it_cost(body, kind, reason):
         (httpx2.RemoteProtocolError("closed"), "connection", True),
     ],
 )
-def test_broken_connection_may_be_billed_only_if_the_request_left(error, reason, maybe_billed):
+def test_broken_connection_may_be_billed_if_the_request_left(error, reason, maybe_billed):
     failure = failure_of(error)
 
     assert isinstance(failure, Transient)
@@ -234,7 +234,7 @@ def test_status_of_the_service_is_mapped_by_the_one_table(status, code, kind, re
     assert failure.reason == reason
 
 
-def test_wish_of_the_service_to_wait_is_passed_on():
+def test_retry_after_of_the_service_is_passed_on():
     failure = failure_of(httpx2.Response(429, headers={"Retry-After": "17"}))
 
     assert failure.retry_after == 17.0
@@ -271,7 +271,7 @@ def test_built_client_has_the_timeout_of_the_settings():
         {},
     ],
 )
-def test_missing_key_is_for_the_operator_when_asked_not_when_built(key):
+def test_missing_key_fails_the_call_not_the_construction(key):
     model = LanguageModel(Settings(_env_file=None, **key))
 
     with pytest.raises(Configuration) as caught:

@@ -100,7 +100,7 @@ def test_line_that_fits_is_never_broken(lines, max_chars):
         ("Annonetwothreefour", "Annonetwothreef"),
     ],
 )
-def test_line_that_is_too_long_is_broken_after_a_sentence_then_a_space(line, first):
+def test_long_line_is_broken_after_a_sentence_then_a_space(line, first):
     assert split(line, 15)[0] == first
 
 

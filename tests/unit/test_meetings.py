@@ -167,7 +167,7 @@ def test_whole_is_a_fallback_if_one_part_is(sources, whole):
         (Configuration("insufficient_quota"), Configuration),
     ],
 )
-def test_failure_of_a_later_part_reports_what_the_earlier_ones_cost(failure, kind):
+def test_failure_of_a_later_part_reports_the_earlier_cost(failure, kind):
     with pytest.raises(kind) as caught:
         meetings.extract(MEETING, resources(Model(extracted(), failure), max_chars=20))
 
@@ -177,7 +177,7 @@ def test_failure_of_a_later_part_reports_what_the_earlier_ones_cost(failure, kin
     assert caught.value.data.get("retry_after") == failure.data.get("retry_after")
 
 
-def test_failure_that_was_paid_is_added_to_what_the_earlier_parts_cost():
+def test_paid_failure_is_added_to_the_cost_of_earlier_parts():
     spent = {"input_tokens": 5, "output_tokens": 1}
     failure = with_spending(Transient("truncated"), usage=spent, cost_usd=0.25)
 
@@ -206,7 +206,7 @@ def test_answer_of_another_shape_is_malformed_and_never_quoted():
     assert "tulip" not in str(caught.value)
 
 
-def test_part_of_nothing_but_empty_lines_is_not_paid():
+def test_part_of_empty_lines_is_not_paid():
     model = Model(analyzed("positive", 0.5), analyzed("positive", 0.7))
 
     meetings.analyze({"transcript": "Ann: hi.\n" + "\n" * 30 + "Bob: hi."}, resources(model, max_chars=10))
@@ -214,7 +214,7 @@ def test_part_of_nothing_but_empty_lines_is_not_paid():
     assert [text.strip() for _, text, _ in model.asked] == ["Ann: hi.", "Bob: hi."]
 
 
-def test_summaries_that_are_too_long_together_are_summarised_in_rounds():
+def test_long_summaries_are_summarised_in_rounds():
     lines = "".join(f"Ann: line {number}.\n" for number in range(8))
     parts = split(lines, 14)
     model = Model(

@@ -53,7 +53,7 @@ def reply(body: object, flavour: Flavour = "responses") -> Reply:
 @pytest.mark.parametrize(
     ("body", "flavour"), [(responses_body(text(GOOD)), "responses"), (chat_body(), "chat")]
 )
-def test_text_of_a_finished_reply_is_returned_with_the_list_price(body, flavour):
+def test_finished_reply_is_returned_with_the_list_price(body, flavour):
     found = reply(body, flavour)
 
     assert (found.text, found.failure) == (GOOD, None)
@@ -117,7 +117,7 @@ def test_refusal_is_final_and_its_usage_is_booked(body, flavour):
 
 
 @pytest.mark.parametrize(("body", "flavour", "reason"), UNUSABLE)
-def test_unfinished_answer_may_be_asked_again_and_its_usage_is_booked(body, flavour, reason):
+def test_unfinished_answer_is_transient_and_its_usage_is_booked(body, flavour, reason):
     found = reply(body, flavour)
 
     assert type(found.failure) is Transient
@@ -130,7 +130,7 @@ def test_status_may_be_left_out():
     assert reply(responses_body(text(GOOD), status=None)).text == GOOD
 
 
-def test_thinking_aloud_is_not_part_of_the_answer():
+def test_reasoning_text_is_not_part_of_the_answer():
     body = responses_body(text(GOOD))
     body["output"].insert(0, {"type": "message", "phase": "commentary", "content": [text("Let me see")]})
 

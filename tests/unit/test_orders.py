@@ -76,14 +76,14 @@ def test_known_customer_is_added_to_the_order(source):
     )
 
 
-def test_last_known_customer_is_added_and_marked_in_answer_and_source():
+def test_last_known_customer_is_marked_in_answer_and_source():
     answer = enrich(ORDER, Known(ANA, "stale"))
 
     assert answer.source == "stale"
     assert (answer.value["cliente_nome"], answer.value["cliente_fonte"]) == ("Ana Souza", "stale")
 
 
-def test_unknown_customer_is_openly_unknown():
+def test_unknown_customer_is_marked_as_unknown():
     answer = enrich(ORDER, Known(None))
 
     assert answer == Answer(
@@ -137,7 +137,7 @@ def test_customer_that_can_not_be_looked_up_is_none(customers, service, error):
     assert customers.get(7) is None
 
 
-def test_last_known_customer_is_served_while_the_service_is_sick(scene, customers, service):
+def test_last_known_customer_is_served_while_the_service_fails(scene, customers, service):
     customers.get(7)
     scene.clock.advance(300)
     service.errors = [Transient("http_503")]
@@ -147,7 +147,7 @@ def test_last_known_customer_is_served_while_the_service_is_sick(scene, customer
     assert (found.value, found.source) == (ANA, "stale")
 
 
-def test_sick_service_is_given_a_rest(customers, service):
+def test_failing_service_is_left_alone_for_a_time(customers, service):
     service.errors = [Transient("http_503")]
     customers.get(7)
 
@@ -162,7 +162,7 @@ def test_refused_credentials_reach_the_operator(customers, service):
         customers.get(7)
 
 
-def test_silent_store_is_no_reason_to_guess(scene, customers, service):
+def test_silent_store_is_transient_and_makes_no_call(scene, customers, service):
     scene.fail_on("admit")
     silent = Customers(replace(scene.caller), service, scene.spec)
 

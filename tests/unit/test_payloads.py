@@ -18,12 +18,12 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("model", "payload"), KINDS.values(), ids=KINDS)
-def test_payload_with_all_it_needs_is_taken(model, payload):
+def test_complete_payload_is_accepted(model, payload):
     assert accepts(model)(payload) is None
 
 
 @pytest.mark.parametrize(("model", "payload"), KINDS.values(), ids=KINDS)
-def test_row_may_carry_more_than_a_task_needs(model, payload):
+def test_row_may_have_more_fields_than_a_task_needs(model, payload):
     assert accepts(model)({**payload, "note": [1, {"x": None}]}) is None
 
 
@@ -40,7 +40,7 @@ def test_missing_field_is_named(model, payload, name):
 
 @pytest.mark.parametrize("value", ["", "   ", None, 1.5, True, ["a"], {"a": 1}], ids=repr)
 @pytest.mark.parametrize(("model", "payload", "name"), MISSING)
-def test_value_that_is_no_text_and_no_number_is_refused_by_its_fields_name(model, payload, name, value):
+def test_value_of_a_wrong_type_is_refused_by_its_fields_name(model, payload, name, value):
     with pytest.raises(PayloadInvalid) as caught:
         accepts(model)({**payload, name: value})
 

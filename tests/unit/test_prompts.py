@@ -14,13 +14,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_full_has_the_instructions_of_both_operations():
-    told = {name: prompt.instructions for name, prompt in prompts.PROMPTS.items()}
+    texts = {name: prompt.instructions for name, prompt in prompts.PROMPTS.items()}
 
-    assert "action_items" in told["extract"]
-    assert "action_items" not in told["analyze"]
-    assert "verbatim" in told["analyze"]
-    assert all(word in told["full"] for word in ("action_items", "verbatim"))
-    assert all("never an instruction" in words for words in told.values())
+    assert "action_items" in texts["extract"]
+    assert "action_items" not in texts["analyze"]
+    assert "verbatim" in texts["analyze"]
+    assert all(word in texts["full"] for word in ("action_items", "verbatim"))
+    assert all("never an instruction" in words for words in texts.values())
 
 
 def test_version_is_short_and_stable():
@@ -75,11 +75,11 @@ def test_version_changes_with_the_prompt_version(monkeypatch):
     "change",
     [{"instructions": "other", "schema": MeetingFull}, {"instructions": None, "schema": MeetingSummary}],
 )
-def test_version_changes_with_the_instructions_and_with_the_schema(monkeypatch, change):
+def test_version_changes_with_instructions_and_schema(monkeypatch, change):
     before = task_version("m")
-    told = change["instructions"] or prompts.PROMPTS["full"].instructions
+    texts = change["instructions"] or prompts.PROMPTS["full"].instructions
 
-    changed = prompts.Prompt(instructions=told, schema=change["schema"])
+    changed = prompts.Prompt(instructions=texts, schema=change["schema"])
     monkeypatch.setattr(prompts, "PROMPTS", {**prompts.PROMPTS, "full": changed})
 
     assert task_version("m") != before

@@ -37,7 +37,7 @@ def test_status_about_credentials_or_address_is_for_the_operator(status):
 @pytest.mark.parametrize(
     ("status", "code"), [(429, "insufficient_quota"), (429, "billing_not_active"), (404, "model_not_found")]
 )
-def test_provider_code_that_holds_for_every_payload_wins_over_the_status(status, code):
+def test_provider_code_about_every_payload_wins_over_the_status(status, code):
     failure = from_status(status, code=code, retry_after=1.0)
 
     assert type(failure) is Configuration
@@ -59,7 +59,7 @@ def test_unknown_provider_code_never_becomes_the_reason():
         ({"retry-after": "Tue, 14 Nov 2023 23:14:20 +0100"}, 60.0),
     ],
 )
-def test_wish_of_the_provider_is_read_in_all_its_forms(headers, seconds):
+def test_retry_after_is_read_in_all_its_forms(headers, seconds):
     assert parse_retry_after(headers, clock=lambda: NOON) == seconds
 
 
@@ -77,7 +77,7 @@ def test_no_header_is_no_wish():
     assert parse_retry_after({}) is None
 
 
-def test_spending_is_added_to_a_transient_failure_and_survives_pickling():
+def test_spending_of_a_transient_failure_survives_pickling():
     failure = with_spending(
         Transient("truncated", retry_after=3.0, maybe_billed=True), usage={"input_tokens": 5}, cost_usd=0.25
     )
@@ -96,7 +96,7 @@ def test_spending_is_added_to_a_transient_failure_and_survives_pickling():
 
 
 @pytest.mark.parametrize("kind", [Permanent, Configuration])
-def test_spending_is_added_to_a_final_failure_and_survives_pickling(kind):
+def test_spending_of_a_final_failure_survives_pickling(kind):
     failure = with_spending(kind("refused"), usage={"input_tokens": 5}, cost_usd=None)
 
     copy = pickle.loads(pickle.dumps(failure))

@@ -83,7 +83,7 @@ STATUSES = {
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_refusal_is_told_in_the_engines_terms(lookup, status):
+def test_refusal_is_an_error_of_the_engine(lookup, status):
     kind, reason = STATUSES[status]
     service = lookup(lambda _request: httpx2.Response(status, text=MARKER, headers={"location": "/x"}))
 

@@ -53,7 +53,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("line", "field", "reason"), BAD.values(), ids=BAD)
-def test_bad_line_costs_one_line_and_is_named(line, field, reason):
+def test_bad_line_is_named_and_the_rest_is_read(line, field, reason):
     assert read(b'{"n":1}\n' + line + b'\n{"n":2}\n') == [
         Row(number=1, payload={"n": 1}),
         BadRow(number=2, field=field, reason=reason),
@@ -103,7 +103,7 @@ def test_field_given_twice_in_a_long_line_is_found_soon():
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_rows_or_named_and_every_number_is_a_line(text):
+def test_any_bytes_are_rows_or_bad_rows_with_line_numbers(text):
     found = read(text)
 
     numbers = [each.number for each in found]

@@ -99,7 +99,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in BAD.items() for text in texts])
-def test_value_that_can_not_be_used_is_refused_by_the_variables_name(read, name, text):
+def test_bad_value_is_refused_by_the_variables_name(read, name, text):
     with pytest.raises(SettingsInvalid, match=f"^{name}: "):
         read(**{name: text})
 
@@ -116,7 +116,7 @@ def test_refused_value_is_not_repeated(read, name):
 @pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
 @pytest.mark.parametrize("bare", ["/", "#", "?"])
 @pytest.mark.parametrize("password", [f"{MARKER}{{}}x", f"123{{}}{MARKER}"])
-def test_password_that_would_be_read_as_a_port_is_refused_and_not_repeated(read, name, bare, password):
+def test_unencoded_password_is_refused_and_not_repeated(read, name, bare, password):
     with pytest.raises(SettingsInvalid, match=f"^{name}: .*percent-encoded") as caught:
         read(**{name: f"redis://ana:{password.format(bare)}@host:6379/0"})
 
@@ -131,12 +131,12 @@ def test_url_with_an_encoded_password_is_used_as_it_is(read, url):
 
 
 @pytest.mark.parametrize("form", [{"LLM_API": "chat"}, {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}])
-def test_background_is_refused_with_the_chat_form_with_its_cure(read, form):
+def test_background_is_refused_with_the_chat_form(read, form):
     with pytest.raises(SettingsInvalid, match=r"^LLM_BACKGROUND: .*set LLM_API=responses$"):
         read(LLM_BACKGROUND="true", **form)
 
 
-def test_background_is_possible_with_a_compatible_server_of_the_responses_form(read):
+def test_background_is_allowed_with_the_responses_form(read):
     found = read(LLM_BACKGROUND="true", LLM_API="responses", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
 
     assert (found.llm_background, found.llm_flavour()) == (True, "responses")
@@ -147,7 +147,7 @@ def test_every_bad_variable_is_named_at_once(read):
         read(REDIS_PORT="a", JOB_LEASE="0")
 
 
-def test_empty_variable_is_an_absent_one(read):
+def test_empty_variable_counts_as_absent(read):
     assert read(REDIS_PORT="", OPENAI_MODEL="").redis_port == 6379
 
 
@@ -188,7 +188,7 @@ def test_any_password_survives_the_url(password):
     assert (url.hostname, url.port, url.path) == ("h", 6379, "/0")
 
 
-def test_broker_is_the_store_unless_told_otherwise(read):
+def test_broker_is_the_store_unless_it_is_set(read):
     found = read(REDIS_URL="redis://10.0.0.1:7/2", CELERY_BROKER_URL="amqp://10.0.0.2")
 
     assert found.broker_url() == "amqp://10.0.0.2"
@@ -201,7 +201,7 @@ def test_broker_is_the_store_unless_told_otherwise(read):
         ("unix:///run/r.sock", "redis+socket:///run/r.sock?virtual_host=0"),
     ],
 )
-def test_broker_on_a_unix_socket_has_the_brokers_words(read, url, broker):
+def test_broker_on_a_unix_socket_has_kombus_form(read, url, broker):
     assert read(REDIS_URL=url).broker_url() == broker
 
 
@@ -242,7 +242,7 @@ def test_file_of_the_working_directory_is_read_too(read, tmp_path):
 SENTINELS = "sentinel://:p%40ss@one:26379;sentinel://two:26380/3?master_name=main"
 
 
-def test_sentinels_carry_messages_in_the_words_of_kombu(read):
+def test_sentinels_have_kombus_form_as_broker(read):
     found = read(REDIS_URL=SENTINELS)
 
     assert SENTINELS == found.store_url()
@@ -250,7 +250,7 @@ def test_sentinels_carry_messages_in_the_words_of_kombu(read):
     assert ("main", False) == (found.broker_sentinels().master_name, found.broker_sentinels().is_secure)
 
 
-def test_sentinels_over_tls_are_the_same_in_the_words_of_kombu(read):
+def test_sentinels_over_tls_have_kombus_form(read):
     url = f"{SENTINELS.replace('sentinel:', 'rediss+sentinel:')}&sentinel_username=s&sentinel_password=q%40"
 
     found = read(REDIS_URL=url)
@@ -261,7 +261,7 @@ def test_sentinels_over_tls_are_the_same_in_the_words_of_kombu(read):
     assert {**login, "ssl": True, "a": "b"} == found.broker_sentinels().asking({"a": "b"})
 
 
-def test_rabbitmq_over_tls_is_told_in_the_words_of_its_client(read, tmp_path):
+def test_rabbitmq_tls_options_have_its_clients_names(read, tmp_path):
     (tmp_path / "ca").touch()
 
     found = read(CELERY_BROKER_URL="amqps://h//", REDIS_SSL_CA_CERTS=str(tmp_path / "ca"))
@@ -279,7 +279,7 @@ def test_single_broker_has_no_master_name(read):
 WRONG_SERVERS = {
     "cluster without a broker": {"REDIS_URL": "redis+cluster://one:7000"},
     "cluster as broker": {"CELERY_BROKER_URL": "redis+cluster://one:7000"},
-    "sentinels that are not told whom they watch": {"REDIS_URL": "sentinel://one:26379/0"},
+    "sentinels without a master name": {"REDIS_URL": "sentinel://one:26379/0"},
     "bare password": {"REDIS_URL": f"redis+cluster://:a/{MARKER}@one:7000", "CELERY_BROKER_URL": "redis://b"},
     "bare password of sentinels": {"REDIS_URL": f"sentinel://:a?{MARKER}@one:26379/0?master_name=main"},
     "database in a cluster": {"REDIS_URL": "redis+cluster://one:7000/1", "CELERY_BROKER_URL": "redis://b"},
@@ -287,7 +287,7 @@ WRONG_SERVERS = {
 
 
 @pytest.mark.parametrize("wrong", WRONG_SERVERS)
-def test_servers_that_cannot_be_used_end_the_process_in_one_line_without_secrets(monkeypatch, capsys, wrong):
+def test_bad_server_url_ends_the_process_without_secrets(monkeypatch, capsys, wrong):
     for name, value in WRONG_SERVERS[wrong].items():
         monkeypatch.setenv(name, value)
 
@@ -295,6 +295,6 @@ def test_servers_that_cannot_be_used_end_the_process_in_one_line_without_secrets
         load_or_exit()
 
     assert EXIT_CONFIG == ended.value.code
-    told = capsys.readouterr().err
-    assert 1 == told.count("\n")
-    assert MARKER not in told
+    shown = capsys.readouterr().err
+    assert 1 == shown.count("\n")
+    assert MARKER not in shown

@@ -80,7 +80,7 @@ def test_trouble_while_looking_is_not_the_end_of_the_response(scene, name):
     assert len(scene.created) == 1
 
 
-def test_pauses_grow_to_five_seconds_and_end_with_the_patience(scene):
+def test_pauses_grow_to_five_seconds_and_end_at_the_timeout(scene):
     scene.looks = [PENDING] * 100
 
     failure = scene.fail()
@@ -92,7 +92,7 @@ def test_pauses_grow_to_five_seconds_and_end_with_the_patience(scene):
     assert scene.story[-1] == "look resp_1"
 
 
-def test_wish_of_the_service_to_wait_is_obeyed(scene):
+def test_retry_after_of_the_service_is_obeyed(scene):
     scene.looks = [status(429, **{"Retry-After": "12"})]
 
     scene.ask()
@@ -100,7 +100,7 @@ def test_wish_of_the_service_to_wait_is_obeyed(scene):
     assert scene.waits == [0.5, 12.0]
 
 
-def test_wish_beyond_the_patience_is_left_to_the_next_attempt(scene):
+def test_retry_after_beyond_the_timeout_ends_the_attempt(scene):
     scene.looks = [status(503, **{"Retry-After": "60"})]
 
     failure = scene.fail()
@@ -110,7 +110,7 @@ def test_wish_beyond_the_patience_is_left_to_the_next_attempt(scene):
     assert len(scene.created) == 1
 
 
-def test_response_that_took_too_long_is_there_for_the_next_attempt(scene):
+def test_slow_response_is_left_to_the_next_attempt(scene):
     scene.looks = [PENDING] * 100
     scene.fail()
     scene.looks.clear()
@@ -129,7 +129,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_response_without_an_answer_is_booked_and_not_looked_at_again(scene, name):
+def test_response_without_an_answer_is_booked_and_dropped(scene, name):
     end, reason = ENDS[name]
     scene.looks = [end]
 
@@ -142,7 +142,7 @@ def test_response_without_an_answer_is_booked_and_not_looked_at_again(scene, nam
 
 
 @pytest.mark.parametrize("number", [404, 400])
-def test_response_that_is_gone_is_asked_for_anew_at_once(scene, number):
+def test_missing_response_is_created_again_at_once(scene, number):
     scene.looks = [PENDING] * 100
     scene.fail()
     scene.looks = [status(number)]
@@ -154,7 +154,7 @@ def test_response_that_is_gone_is_asked_for_anew_at_once(scene, number):
     assert "resp_1" not in scene.kept
 
 
-def test_response_that_is_gone_may_have_been_billed(scene):
+def test_missing_response_may_have_been_billed(scene):
     scene.looks = [PENDING] * 100
     scene.fail()
     scene.looks, scene.creations = [status(404)], [status(503)]
@@ -165,7 +165,7 @@ def test_response_that_is_gone_may_have_been_billed(scene):
     assert scene.kept == ""
 
 
-def test_wrong_key_while_looking_is_for_the_operator_and_leaves_the_response(scene):
+def test_wrong_key_while_looking_keeps_the_response(scene):
     scene.looks = [status(401)]
 
     assert isinstance(scene.fail(), Configuration)

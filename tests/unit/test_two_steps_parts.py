@@ -36,7 +36,7 @@ def spent(*numbers):
     return {name: number * sum(numbers) for name, number in USAGE.items()}
 
 
-def test_parts_that_were_read_are_not_asked_again_and_are_counted_once(scene):
+def test_parts_that_were_read_are_not_sent_again(scene):
     scene.looks = [shown(said=READING), shown(said=READING), *[PENDING] * 100]
     with pytest.raises(Transient) as caught:
         analyze(scene)
@@ -50,7 +50,7 @@ def test_parts_that_were_read_are_not_asked_again_and_are_counted_once(scene):
     assert caught.value.data["cost_usd"] == pytest.approx(2 * answer.cost_usd)
 
 
-def test_parts_of_a_killed_attempt_are_counted_by_the_one_that_ends(scene):
+def test_parts_of_a_killed_attempt_are_counted_by_the_next(scene):
     scene.looks = [shown(said=READING), shown(said=READING), raising(KeyboardInterrupt())]
     with pytest.raises(KeyboardInterrupt):
         analyze(scene)
@@ -73,7 +73,7 @@ def test_part_without_an_answer_alone_is_asked_again(scene):
     assert (len(scene.created), answer.usage) == (4, spent(2))
 
 
-def test_parts_before_one_of_unknown_price_are_counted_by_the_attempt_that_ends(scene):
+def test_parts_before_an_unknown_price_are_counted_at_the_end(scene):
     scene.looks = [shown(said=READING), shown("failed", usage=None), shown(said=READING)]
     with pytest.raises(Transient) as caught:
         analyze(scene)
@@ -116,7 +116,7 @@ def test_question_too_many_for_the_record_is_asked_in_one_step(scene):
 
 
 @given(text=st.text() | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(json.dumps))
-def test_reference_of_somebody_else_names_no_response(text):
+def test_unknown_reference_names_no_response(text):
     assert str(References(text)) == ""
 
 
@@ -124,9 +124,9 @@ def test_reference_is_read_as_it_was_kept():
     references = References("")
     references.add("a", "resp_1")
     references.add("b", "resp_2")
-    references.tell(["b", "c"])
+    references.mark_reported(["b", "c"])
 
     again = References(str(references))
 
     assert str(again) == str(references)
-    assert [again.get(name).told for name in "ab"] == [False, True]
+    assert [again.get(name).reported for name in "ab"] == [False, True]

@@ -1,1 +1,1 @@
-"""Language models that speak OpenAI's API."""
+"""Language models with OpenAI's API."""

@@ -1,4 +1,4 @@
-"""Maps the errors of the openai package; the one table of this adapter."""
+"""Maps the errors of the openai package to errors of the engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GATEWAY_GAVE_UP: Final = frozenset({502, 504})
 
 
 def failure_of(exc: openai.APIError) -> CallFailed:
-    """Return what the vendor's error means for a job; nothing of its text."""
+    """Return the engine's error for the vendor's error, without its text."""
     import openai
 
     match exc:
@@ -24,9 +24,9 @@ def failure_of(exc: openai.APIError) -> CallFailed:
         case openai.APIConnectionError():
             return Transient("connection", maybe_billed=_was_sent(exc))
         case openai.APIStatusError():
-            wish = parse_retry_after(exc.response.headers)
+            wait = parse_retry_after(exc.response.headers)
             billed = exc.status_code in _GATEWAY_GAVE_UP
-            return from_status(exc.status_code, code=exc.code, retry_after=wish, maybe_billed=billed)
+            return from_status(exc.status_code, code=exc.code, retry_after=wait, maybe_billed=billed)
         case _:
             return Transient("client_error", maybe_billed=True)
 

@@ -1,4 +1,4 @@
-"""Asks the language model once and says what came of it: an answer, or a failure with its price.
+"""Calls the language model once and returns an answer, or raises a failure with its price.
 
     ask ──> send ──> book usage ──> ending? ──> validate ──> Answer
              │                        │            │
@@ -6,8 +6,8 @@
              │                        └─ refused, truncated, unfinished
              └─ timeout, connection, http_503, ...
 
-Usage is booked before the answer is judged: a truncated or refused answer was paid like a good one.
-Retrying is the engine's business, so the client never does.
+Usage is booked before the answer is checked: a truncated or refused answer was paid like a good one.
+The client never retries, because the engine does.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 
     from settings.environment import Settings
 
-#: A service that cannot be reached shows it within this many seconds; only the answer takes long.
+#: Seconds to connect. Only the answer may take longer.
 _CONNECT_SECONDS: Final = 5.0
 
 
 class LanguageModel:
-    """A client of one service and model; build it once per process, after the fork."""
+    """A client of one service and model. Build one for each process, after the fork."""
 
     def __init__(self, settings: Settings, *, client: openai.OpenAI | None = None) -> None:
         """Build the client from *settings* unless one is given.
 
-        A missing key is reported by ``ask``: a worker must start to be able to say so.
+        ``ask`` reports a missing key: the worker itself must start, so that it can report it.
         """
         self.name, self.timeout = settings.openai_model, settings.llm_timeout
         self._is_openai = is_openai(settings.openai_base_url)
@@ -48,20 +48,20 @@ class LanguageModel:
         self._client = client or _build_client(settings)
 
     def ask(self, *, instructions: str, text: str, schema: type[BaseModel]) -> Answer:
-        """Return the answer as JSON-able data of the given *schema*, with its usage and cost.
+        """Return the answer as JSON data of the given *schema*, with its usage and cost.
 
         Raises:
-            CallFailed: ``usage`` and ``cost_usd`` are among its data if the service answered.
+            CallFailed: its data has ``usage`` and ``cost_usd`` if the service answered.
         """
         return self.judge(self.send(instructions, text, schema), schema)
 
     def send(
         self, instructions: str, text: str, schema: type[BaseModel], *, background: bool = False
     ) -> bytes:
-        """Return the body of the service's reply; in the *background* it may only tell an id.
+        """Return the body of the service's reply; in the *background* it may hold an id only.
 
         Raises:
-            CallFailed: the service gave none.
+            CallFailed: the service sent no body.
         """
         if self._flavour == "chat":
             return self._call(lambda client: self._send_chat(client, instructions, text, schema))
@@ -70,10 +70,10 @@ class LanguageModel:
         )
 
     def retrieve(self, response: str, seconds: float) -> bytes:
-        """Return the body of a response as it is now; *seconds* is how long to wait for the reply.
+        """Return the body of a response as it is now; wait *seconds* for the reply.
 
         Raises:
-            CallFailed: the service gave none.
+            CallFailed: the service sent no body.
         """
         return self._call(
             lambda client: (
@@ -82,10 +82,10 @@ class LanguageModel:
         )
 
     def judge(self, content: bytes, schema: type[BaseModel]) -> Answer:
-        """Return the answer that a body holds.
+        """Return the answer in a body.
 
         Raises:
-            CallFailed: there is none that fits the *schema*; with its usage and cost.
+            CallFailed: no answer fits the *schema*; with its usage and cost.
         """
         reply = read(content, self._flavour)
         value = _validated(schema, reply.text) if reply.failure is None else None
@@ -103,7 +103,7 @@ class LanguageModel:
             return send(self._client)
         except openai.APIError as exc:
             failure = failure_of(exc)
-        # Outside the handler: a chained vendor error would carry the request and the provider's text.
+        # Outside the handler: a chained vendor error would hold the request and the provider's text.
         raise failure
 
     def _send_responses(
@@ -121,8 +121,8 @@ class LanguageModel:
             model=self.name,
             instructions=instructions,
             input=text,
-            # The service keeps what it is asked for at least a month unless told not to; only what it
-            # keeps can be made in the background.
+            # By default the service keeps requests for a month at least. Only a kept response can be made in
+            # the background.
             store=background,
             background=True if background else omit,
             text={
@@ -144,7 +144,7 @@ class LanguageModel:
         raw = client.chat.completions.with_raw_response.create(
             model=self.name,
             messages=[{"role": "system", "content": instructions}, {"role": "user", "content": text}],
-            # Compatible services may refuse fields that they do not know.
+            # Compatible services may refuse unknown fields.
             store=False if self._is_openai else omit,
             response_format={
                 "type": "json_schema",
@@ -163,7 +163,7 @@ def _build_client(settings: Settings) -> openai.OpenAI | None:
         key = (settings.openai_key() or "").strip()
     except SettingsInvalid:
         return None
-    # A key that is not ASCII cannot be a header: the error about it would quote the key.
+    # A key that is not ASCII cannot be a header, and the error about it would quote the key.
     if not key or not key.isascii():
         return None
     import openai
@@ -177,7 +177,7 @@ def _build_client(settings: Settings) -> openai.OpenAI | None:
 
 
 def _validated(schema: type[BaseModel], text: str) -> dict[str, object] | None:
-    """Return the answer's data, or None instead of an error that would quote the answer."""
+    """Return the answer's data, or None: an error would quote the answer."""
     try:
         return schema.model_validate_json(text).model_dump(mode="json")
     except ValidationError:

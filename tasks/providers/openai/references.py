@@ -1,9 +1,9 @@
-"""Keeps the ids of one job's responses as a short text, for whoever takes the job over.
+"""Keeps the ids of one job's responses as a short text, for the next attempt.
 
-    {"<digest of the question>": ["<id of its response>", <told: 0, 1>], ...}
+    {"<digest of the question>": ["<id of its response>", <reported: 0, 1>], ...}
 
-A response whose price an attempt has told is *told*: another attempt reads it for nothing, and must not
-count it a second time.
+A response is *reported* when an attempt has reported its price. The next attempt reads it for nothing, and
+must not count it a second time.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
 #: Characters: every reply of the store carries the reference.
 _LONGEST: Final = 4096
 _LONGEST_ID: Final = 128
-#: It becomes part of a URL's path.
+#: An id becomes part of a URL's path.
 _ID: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.:-]{{0,{_LONGEST_ID - 1}}}")
-#: What one more response takes: its id, its digest and what stands between them.
+#: Characters of one more response: its id, its digest and the signs between them.
 _ROOM: Final = _LONGEST_ID + 40
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One response that may be looked at again."""
+    """One response that may be retrieved again."""
 
     response: str
-    told: bool = False
+    reported: bool = False
 
 
 class References:
-    """What one job has asked so far; questions are known by a digest of at most 16 characters."""
+    """The responses of one job so far, by a digest of the question (at most 16 characters)."""
 
     def __init__(self, text: str) -> None:
-        """Read what an earlier attempt left; a text that is not one of ours names no response."""
+        """Read the text of an earlier attempt; a text of another form names no response."""
         self._kept = _read(text)
 
     def __str__(self) -> str:
-        """Return the text to keep, empty for no response."""
+        """Return the text to keep; empty for no response."""
         if not self._kept:
             return ""
-        named = {question: [kept.response, int(kept.told)] for question, kept in self._kept.items()}
+        named = {question: [kept.response, int(kept.reported)] for question, kept in self._kept.items()}
         return json.dumps(named, separators=(",", ":"))
 
     def get(self, question: str) -> Kept | None:
@@ -52,25 +52,25 @@ class References:
         return self._kept.get(question)
 
     def has_room(self) -> bool:
-        """Tell whether one more response can be kept."""
+        """Return whether one more response can be kept."""
         return len(str(self)) + _ROOM <= _LONGEST
 
     def add(self, question: str, response: str) -> None:
-        """Keep a response whose price is not told yet."""
+        """Keep a response whose price is not reported yet."""
         self._kept[question] = Kept(response)
 
     def drop(self, question: str) -> None:
-        """Forget a response that is of no use any more."""
+        """Forget a response that no attempt can use any more."""
         self._kept.pop(question, None)
 
-    def tell(self, questions: Iterable[str]) -> None:
-        """Note that the prices of these responses, as far as they are kept, are told."""
+    def mark_reported(self, questions: Iterable[str]) -> None:
+        """Mark the kept responses to *questions* as reported."""
         for question in self._kept.keys() & set(questions):
-            self._kept[question] = replace(self._kept[question], told=True)
+            self._kept[question] = replace(self._kept[question], reported=True)
 
 
 def is_usable(response: object) -> bool:
-    """Tell whether an id can be kept and asked for."""
+    """Return whether an id can be kept and retrieved."""
     return isinstance(response, str) and _ID.fullmatch(response) is not None
 
 
@@ -86,6 +86,6 @@ def _read(text: str) -> dict[str, Kept]:
 
 def _kept(entry: object) -> Kept | None:
     match entry:
-        case [str(response), told] if is_usable(response):
-            return Kept(response, told=bool(told))
+        case [str(response), reported] if is_usable(response):
+            return Kept(response, reported=bool(reported))
     return None

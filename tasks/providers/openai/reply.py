@@ -1,7 +1,7 @@
-"""Reads the body of a language model's reply: its text or why there is none, its usage, its price.
+"""Reads the body of a language model's reply: its text or its failure, its usage, its price.
 
-Both flavours of the API are read as plain JSON, leniently: a compatible service may leave out any
-field, and a missing field must cost neither the answer nor the booking of what was paid.
+Both forms of the API are read as plain JSON, leniently. A compatible service may leave out any field, and a
+missing field must lose neither the answer nor the usage.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Flavour = Literal["responses", "chat"]
 
-#: Our name for a count -> where the two flavours of the API keep it.
+#: Our name for a count -> its place in the two forms of the API.
 _COUNTS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = MappingProxyType(
     {
         "input_tokens": (("input_tokens",), ("prompt_tokens",)),
@@ -41,7 +41,7 @@ _COUNTS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the service said in the end: a text to validate, or why there is none."""
+    """The end of a response: a text to validate, or a failure."""
 
     text: str = ""
     failure: CallFailed | None = None
@@ -52,15 +52,15 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Which response a body tells of, and whether that is still under way."""
+    """The response that a body is about, and whether the service still works on it."""
 
-    #: Whatever the service gave as its id; empty where it gave no text.
+    #: Its id as the service sent it; empty where that is no text.
     response: str
     pending: bool
 
 
 def standing(content: bytes) -> Standing:
-    """Return how a response stands; a body that tells of none is no end of it."""
+    """Return the state of a response; a body about no response counts as pending."""
     body = _decoded(content)
     response = _at(body, "id")
     pending = not isinstance(body, dict) or _at(body, "status") in ("queued", "in_progress")
@@ -68,7 +68,7 @@ def standing(content: bytes) -> Standing:
 
 
 def read(content: bytes, flavour: Flavour) -> Reply:
-    """Return what is in the body, whatever shape it is in; never raises."""
+    """Return the content of the body, whatever its shape; never raises."""
     body = _decoded(content)
     usage = _usage(body)
     cost = _price(body, usage)
@@ -79,7 +79,7 @@ def read(content: bytes, flavour: Flavour) -> Reply:
 
 
 def _decoded(content: bytes) -> object:
-    """Return the body, or None for one that is not JSON: it then has neither usage nor text."""
+    """Return the body, or None for a body that is not JSON."""
     try:
         return cast("object", json.loads(content))
     except (ValueError, RecursionError):
@@ -111,18 +111,17 @@ def _price(body: object, usage: Mapping[str, int]) -> float | None:
             price_context={"service_tier": tier} if isinstance(tier, str) else None,
         )
     except (LookupError, ValueError):
-        # An unknown model, a missing count, or counts that contradict each other: no reason to lose a
-        # paid answer.
+        # An unknown model, a missing count, or counts that contradict each other must not lose a paid answer.
         return None
     return float(price.total_price)
 
 
 def _responses_text(body: object) -> str | CallFailed:
-    # Compatible services may leave the status out.
+    # A compatible service may leave the status out.
     if _at(body, "status") not in ("completed", None):
         return _ending(_at(body, "incomplete_details", "reason") or _at(body, "error", "code"))
     messages = [item for item in _items(_at(body, "output")) if _at(item, "type") == "message"]
-    # A message of another phase thinks aloud.
+    # A message of another phase is reasoning.
     final = [item for item in messages if _at(item, "phase") in ("final_answer", None)]
     contents = [content for item in final for content in _items(_at(item, "content"))]
     if any(_at(content, "type") == "refusal" for content in contents):

@@ -1,0 +1,28 @@
+"""``python -m producer explain``: shows what a job would do, and why, without enqueuing it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from producer.console import Exit, open_client, unavailable
+
+
+@click.command()
+@click.argument("task")
+@click.argument("what", metavar="FILE-OR-JSON")
+@click.option("--tenant", default="", help="The tenant of these jobs: part of the key.")
+def explain(task: str, what: str, tenant: str) -> None:
+    """Show the key, the job and its holder for each payload, and whether a call would be made."""
+    client = open_client(task)
+    from producer.explain import explain_row, rows_of
+
+    failed = False
+    with unavailable():
+        for row in rows_of(what):
+            explained = explain_row(client, task, row, tenant)
+            failed |= "error" in explained
+            click.echo(json.dumps(explained, ensure_ascii=False))
+    sys.exit(Exit.FAILED if failed else Exit.OK)

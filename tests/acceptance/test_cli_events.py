@@ -1,0 +1,34 @@
+import pytest
+
+pytestmark = pytest.mark.acceptance
+
+
+@pytest.mark.parametrize("option", ["-v", "--verbose"])
+def test_verbose_shows_each_event_on_stderr(idle_machine, producer, rows_file, new_order, option):
+    path = rows_file(new_order())
+
+    told = producer(idle_machine, option, "submit", "orders.enrich", path, "--json")
+
+    assert 0 == told.code
+    assert "admitted" == told.report["status"]
+    [event, summary] = told.complaints
+    assert f"INFO job.admitted task=orders.enrich key={told.report['key'][:16]} job=" in event
+    assert "1 rows: 1 admitted" == summary
+
+
+def test_events_are_not_shown_without_verbose(idle_machine, producer, rows_file, new_order):
+    path = rows_file(new_order())
+
+    told = producer(idle_machine, "submit", "orders.enrich", path)
+
+    assert (0, ["1 rows: 1 admitted"]) == (told.code, told.complaints)
+
+
+def test_warning_is_not_shown_without_verbose(idle_machine, producer, rows_file, new_order):
+    path, away = rows_file(new_order()), "redis://127.0.0.1:1/0"
+
+    quiet = producer(idle_machine, "submit", "orders.enrich", path, REDIS_URL=away)
+    loud = producer(idle_machine, "-v", "submit", "orders.enrich", path, REDIS_URL=away)
+
+    assert (0, ["1 rows: 1 admitted"]) == (quiet.code, quiet.complaints)
+    assert "WARNING job.degraded task=orders.enrich" in loud.err
