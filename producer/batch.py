@@ -18,7 +18,7 @@ from askonce.errors import (
     Superseded,
 )
 from askonce.handle import as_completed
-from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative
+from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative, Unreadable
 from producer.rows import BadRow, Row
 
 if TYPE_CHECKING:
@@ -118,20 +118,8 @@ class Batch:
                 _answer(report, outcome.answer, "hit" if self.wait is None else "done")
             case Backoff(stale=stale) | Negative(stale=stale) if stale is not None:
                 _answer(report, stale, status)
-            case Negative(failure=failure):
-                report.error = {"kind": failure.kind, "reason": failure.reason}
-            case Backoff():
-                report.error = {"kind": "transient", "reason": "backoff", "wait_seconds": outcome.wait}
-            case Conflict():
-                report.error = {"kind": "conflict", "reason": "the key belongs to another payload"}
-            case Duplicate():
-                report.error = {"kind": "duplicate", "reason": "an equal job is in flight"}
-            case Unreadable():
-                report.error = {"kind": "unreadable", "reason": outcome.error.reason}
-            case Admitted() | Attached():
-                pass  # the status is the report
             case _:
-                assert_never(outcome)
+                report.error = _error_of(outcome)
         return report
 
     def _wait_all(
@@ -149,6 +137,24 @@ class Batch:
                 _settle(report, exc)
             return trouble or exc
         return trouble
+
+
+def _error_of(outcome: Outcome) -> dict[str, object] | None:
+    """Return why a row has neither an answer nor a job; None where it has one."""
+    match outcome:
+        case Admitted() | Attached() | Hit():
+            return None
+        case Negative(failure=failure):
+            return {"kind": failure.kind, "reason": failure.reason}
+        case Backoff():
+            return {"kind": "transient", "reason": "backoff", "wait_seconds": outcome.wait}
+        case Conflict():
+            return {"kind": "conflict", "reason": "the key belongs to another payload"}
+        case Duplicate():
+            return {"kind": "duplicate", "reason": "an equal job is in flight"}
+        case Unreadable():
+            return {"kind": "unreadable", "reason": outcome.error.reason}
+    assert_never(outcome)
 
 
 def _settle(report: Report, answer: Result | JobError) -> None:
