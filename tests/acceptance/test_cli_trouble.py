@@ -64,7 +64,7 @@ def test_broker_that_is_down_ends_a_submission_with_69_within_seconds(
     assert 69 == told.code
     assert monotonic() - began < stretched(2 * SOON)
     assert "Traceback" not in told.err
-    assert "The broker did not take the message" in told.err
+    assert "The broker did not accept the message" in told.err
     assert "unavailable" == told.report["status"]
 
 

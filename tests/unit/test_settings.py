@@ -258,7 +258,7 @@ def test_sentinels_over_tls_have_kombus_form(read):
     assert "sentinel://:p%40ss@one:26379/3;sentinel://:p%40ss@two:26380/3" == found.broker_url()
     assert found.store_tls() == found.broker_tls() == {"ssl_cert_reqs": "required"}
     login = {"username": "s", "password": "q@"}
-    assert {**login, "ssl": True, "a": "b"} == found.broker_sentinels().asking({"a": "b"})
+    assert {**login, "ssl": True, "a": "b"} == found.broker_sentinels().sentinel_options({"a": "b"})
 
 
 def test_rabbitmq_tls_options_have_its_clients_names(read, tmp_path):
