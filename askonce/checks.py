@@ -1,4 +1,4 @@
-"""What a check found: how bad it is, about what, and what to do about it."""
+"""Findings: what a check found, how severe it is, and what to do about it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: An ``error`` loses jobs or answers, so that work must not start; a ``warning`` is for a person to judge.
+#: An ``error`` loses jobs or answers, so work must not start; an operator judges a ``warning``.
 Severity = Literal["ok", "warning", "error"]
 
-#: The name of the finding that a server cannot be spoken to: it says nothing about how the server is set.
+#: The name of the finding that a server cannot be reached. It means nothing for the server's settings.
 REACHABLE = "reachable"
 
 
@@ -21,9 +21,9 @@ class Finding:
     """One line of a check. It never carries a password, nor a whole URL, which may hold one."""
 
     severity: Severity
-    #: What was looked at: ``store``, ``broker``, ``times``, ...
+    #: What was checked: ``store``, ``broker``, ``times``, ...
     subject: str
-    #: Which check it was, a stable word: ``eviction``, ``persistence``, ...
+    #: The check, a stable word: ``eviction``, ``persistence``, ...
     name: str
     text: str
     #: What to do; empty where nothing is wrong.
@@ -31,17 +31,17 @@ class Finding:
 
     def __str__(self) -> str:
         """Return the finding as one line."""
-        return f"{self.severity}: {self.told}"
+        return f"{self.severity}: {self.line}"
 
     @property
-    def told(self) -> str:
+    def line(self) -> str:
         """The same without its severity."""
-        told = f"{self.subject}: {self.text}"
-        return f"{told}; {self.cure}" if self.cure else told
+        line = f"{self.subject}: {self.text}"
+        return f"{line}; {self.cure}" if self.cure else line
 
 
 def joined(findings: Iterable[Finding]) -> list[Finding]:
-    """Return *findings* with those that differ by their subject only as one: one server may be both."""
+    """Join *findings* that differ only in their subject: one server may be both store and broker."""
     subjects: dict[Finding, list[str]] = {}
     for found in findings:
         subjects.setdefault(replace(found, subject=""), []).append(found.subject)
@@ -49,7 +49,7 @@ def joined(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def without_secrets(url: str) -> str:
-    """Return *url* as it may be shown: no user, no password, no query."""
+    """Return *url* without user, password and query."""
     return ";".join(_shown(part) for part in url.split(";"))
 
 

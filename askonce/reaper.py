@@ -37,7 +37,7 @@ LIMIT = 100
 
 
 class Reaper:
-    """One process's share of the reaping."""
+    """The reaper of one process."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Reaper:
             thread.join()
 
     def look_at(self, key: str, after: float) -> None:
-        """Look at *key*'s bucket in *after* seconds, besides the sweeps."""
+        """Look at *key*'s bucket in *after* seconds, in addition to the sweeps."""
         with self._changed:
             heapq.heappush(self._due, (self._clock() + after + SLACK, int(key[:2], 16)))
             self._run_thread()

@@ -20,8 +20,8 @@ class RetryPolicy:
     max_attempts: int = 3
     base: float = 5.0
     cap: float = 300.0
-    #: What happens to a key whose attempts are spent: ``quarantine`` keeps the failure until a
-    #: person replays it; ``backoff`` rests for ``cap`` at most and lets the next caller try.
+    #: What happens to a key whose attempts are spent: ``quarantine`` keeps the failure until an
+    #: operator replays it; ``backoff`` rests for ``cap`` at most and lets the next caller try.
     on_give_up: Literal["quarantine", "backoff"] = "quarantine"
 
 
@@ -31,7 +31,7 @@ class JobSpec:
 
     #: The task's name; where the spec is given to a Celery task, that task's name when empty.
     name: str = ""
-    #: Part of the key: raise it when the same payload must be asked anew.
+    #: Part of the key: raise it when the same payload must be called again.
     version: str = "1"
     #: Payload fields that make the identity; the whole payload where one of them is missing.
     key_fields: tuple[str, ...] = ()
@@ -46,10 +46,10 @@ class JobSpec:
     #: After this long without a start the message counts as lost and is sent again.
     queue_deadline: float = 60.0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    #: Same key, other payload: ask anew and fence the old run, or refuse and disclose nothing.
+    #: Same key, other payload: make a new job and fence the old run, or refuse and disclose nothing.
     on_mismatch: Literal["replace", "conflict"] = "replace"
     #: What a process does while the store does not answer: ``local`` makes the call without it, at most once
-    #: for each key, process and ``LocalCalls.ttl``; ``defer`` puts the job back; ``fail`` says so at once.
+    #: for each key, process and ``LocalCalls.ttl``; ``defer`` puts the job back; ``fail`` raises at once.
     on_store_down: Literal["local", "defer", "fail"] = "defer"
     max_payload_bytes: int = 1 << 20
     max_value_bytes: int = 1 << 20

@@ -233,7 +233,7 @@ def test_server_that_is_away_is_looked_at_again_at_the_first_connection_and_neve
         once.start_up.run()
 
     assert [[ERROR]] == answers
-    assert ["start: store: does not answer; start it; not checked", f"start: {WARNING.told}"] == logged()
+    assert ["start: store: does not answer; start it; not checked", f"start: {WARNING.line}"] == logged()
 
 
 def test_error_of_a_server_that_was_away_ends_the_worker_at_the_connection(new_shop_with, capfd):

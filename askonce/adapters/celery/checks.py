@@ -35,7 +35,7 @@ def check_app(store: Store, app: Celery, *, reap_interval: float) -> list[Findin
 
 
 def check_broker(app: Celery) -> list[Finding]:
-    """Connect to *app*'s broker once; a Redis or Valkey server is looked at closely."""
+    """Connect to *app*'s broker once; a Redis or Valkey server is checked in detail."""
     place = without_secrets(_url(app.conf))
     try:
         connection = cast("Any", app).connection_for_write(
@@ -54,7 +54,7 @@ def check_broker(app: Celery) -> list[Finding]:
     try:
         if redis:
             return _check_redis(transport.create_channel(established).client, place)
-        text = f"answers at {place}; only Redis and Valkey are looked at closely"
+        text = f"answers at {place}; only Redis and Valkey are checked in detail"
         return [Finding(severity="ok", subject="broker", name=REACHABLE, text=text)]
     finally:
         transport.close_connection(established)
@@ -115,7 +115,7 @@ def _no_answer(place: str, error: Exception, *, redis: bool) -> Finding:
 
 
 def _check_ladder(conf: Any, longest_call: float | None) -> list[Finding]:
-    # Only these brokers deliver a message again that takes too long.
+    # Only these brokers deliver a message again after a timeout.
     default = _VISIBILITY if _url(conf).startswith(("redis", "sentinel")) else None
     visibility = (conf.broker_transport_options or {}).get("visibility_timeout", default)
     steps = [

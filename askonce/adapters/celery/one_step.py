@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from askonce.adapters.redis import RedisStore
     from askonce.store import Admission, Claim, Reply, Store
 
-#: Stands for what each message has of its own, and is nowhere else in one.
+#: Stands for the parts that each message has of its own; no other text of a message equals them.
 _SAMPLE = Job(
     key=Key("a" * 64),
     id=JobId("b" * 32),
@@ -41,7 +41,7 @@ _SAMPLE = Job(
     version="e" * 24,
 )
 _TAG = "f" * 36
-#: What stands at which place of publish.lua, in this order, because the second begins with the third.
+#: The place of each part in publish.lua; in this order, because the second begins with the third.
 _PLACES = {
     _SAMPLE.payload.decode(): 1,
     _SAMPLE.key: 2,
@@ -75,7 +75,7 @@ def _apart(records: Address | None, messages: Address | None, app: Celery) -> bo
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """One task's messages: the list they go to, and their text with places to fill."""
+    """One task's messages: their list on the server, and their text with places to fill."""
 
     queue: str
     text: bytes

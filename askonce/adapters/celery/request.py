@@ -8,14 +8,14 @@ from celery.worker.request import Request
 
 
 class PartRequest(Request):
-    """A message that may be a part of a canvas, whose job may be answered by a copy that is none."""
+    """A message that may be a part of a canvas; a copy that is no part may answer its job."""
 
     def _success_was_stored(self) -> Any:
         """Return Celery's result of this message, if it is of this message.
 
-        Its job may have been sent again from the record, which knows of no group and no link, and have stored
-        its result under the same id. Celery would take that for the end of this message, and the chord would
-        never be complete. Given back instead, it is answered from the record and counted.
+        The record may have sent the job again. The record knows no group and no link, and that copy stored its
+        result under the same id. Celery would take it for the end of this message, and the chord would never be
+        complete. Without a result the message is delivered again, answered from the record and counted.
         """
         stored = super()._success_was_stored()  # type: ignore[misc]  # not in the stubs
         context: Any = self._context  # type: ignore[attr-defined]  # not in the stubs

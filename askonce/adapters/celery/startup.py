@@ -39,7 +39,7 @@ class StartUp:
         errors = [each for each in found if each.severity == "error" and each not in unreachable]
         for each in found:
             if each not in errors and each not in self._logged:
-                log.warning("start: %s%s", each.told, "; not checked" if each in unreachable else "")
+                log.warning("start: %s%s", each.line, "; not checked" if each in unreachable else "")
         self._logged.update(found)
         if errors:
             sys.stderr.writelines(f"{each}\n" for each in errors)

@@ -1,10 +1,9 @@
-"""kombu's transport for RabbitMQ, whose every wait for the server ends.
+"""kombu's transport for RabbitMQ with a time limit for every wait.
 
-py-amqp waits without end for the server's reply when it opens a channel, declares a queue or awaits the
-confirmation of a message: a server that hangs, or that takes no messages because it is out of memory, would
-hold its askers for ever. Here each such wait ends after *reply_timeout* seconds, one of the transport's
-options, and the connection is given up: a confirmation that comes late must not be taken for the next
-message's. Used by ``broker_transport`` in ``celeryconfig.py``.
+py-amqp has no time limit when it opens a channel, declares a queue or waits for the confirmation of a message.
+A server that hangs, or that accepts no messages because it is out of memory, would block its producers for ever.
+Here each such wait ends after *reply_timeout* seconds, one of the transport's options. The connection is then
+closed: a late confirmation must not be taken for the next message's. ``settings/brokers.py`` uses it.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ REPLY_TIMEOUT = 5.0
 
 
 class Connection(pyamqp.Connection):
-    """A connection on which nothing waits for ever."""
+    """A connection with a time limit for every wait."""
 
     def __init__(self, *args: Any, reply_timeout: float = REPLY_TIMEOUT, **options: Any) -> None:  # noqa: ANN401  # py-amqp's signature
         super().__init__(*args, **{"write_timeout": reply_timeout, **options})
         self._reply_timeout = reply_timeout
 
     def blocking_read(self, timeout: float | None = None) -> Any:  # noqa: ANN401  # py-amqp's signature
-        """Read one frame; without a *timeout* somebody waits for a reply.
+        """Read one frame; a call without *timeout* waits for a reply.
 
         Raises:
-            amqp.exceptions.RecoverableConnectionError: it did not come in time.
+            amqp.exceptions.RecoverableConnectionError: the reply did not come in time.
         """
         if timeout is not None:
             return super().blocking_read(timeout)
@@ -48,18 +47,18 @@ class Transport(pyamqp.Transport):
 
 
 class SSLTransport(pyamqp.SSLTransport):
-    """The same over TLS, to nobody but the host that the URL names: py-amqp checks no name by itself."""
+    """The same over TLS, only to the host that the URL names: py-amqp checks no name by itself."""
 
     Connection = Connection
 
     def establish_connection(self) -> Any:  # noqa: ANN401  # kombu's signature
-        """Connect to the broker, whose certificate has to be its own."""
+        """Connect to the broker; its certificate must name its host."""
         client: Any = self.client
         host = client.hostname or "localhost"
-        told = client.ssl if isinstance(client.ssl, dict) else {}
-        client.ssl = {"cert_reqs": CERT_REQUIRED, **told, "server_hostname": host}
+        given = client.ssl if isinstance(client.ssl, dict) else {}
+        client.ssl = {"cert_reqs": CERT_REQUIRED, **given, "server_hostname": host}
         try:
             return super().establish_connection()
         finally:
-            # kombu leaves a number in the place of localhost, which no certificate names.
+            # kombu leaves an IP address in the place of localhost, and no certificate names it.
             client.hostname = host

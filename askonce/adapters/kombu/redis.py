@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 log = logging.getLogger(__name__)
-#: Seconds until a queue is read on in which an item is no message and can not be kept elsewhere.
+#: Seconds until a queue is read again after an item that is no message could not be kept.
 UNKEPT_REST = 0.5
 
 
 class QoS(redis.QoS):
-    """What was delivered and is not acknowledged; keys, fields and errors are kombu's."""
+    """The deliveries that are not acknowledged; keys, fields and errors are kombu's."""
 
     channel: Any
     _delivered: Any
@@ -59,21 +59,21 @@ class QoS(redis.QoS):
         virtual.QoS.ack(self, delivery_tag)
 
     def restore_visible(self, *_: object, **__: object) -> None:
-        """Put back into its queue what a dead worker held; kombu's limits are not needed."""
+        """Put a dead worker's deliveries back into their queues; kombu's limits are not needed."""
         try:
             abandoned = self.lease.take_abandoned()
         except NoPermissionError:
-            # A monitor listens to queues too; where its user may not take messages, workers restore them.
+            # A monitor reads queues too. If its user may not take messages, the workers restore them.
             return
         for tag in abandoned:
             self.restore_by_tag(tag)
 
     @property
     def lease(self) -> DeliveryLease:
-        """The hold on this channel's deliveries, from its first use on."""
+        """The lease on this channel's deliveries, from its first use on."""
         if self._lease is None:
             index = f"{self.channel.global_keyprefix}{self.unacked_index_key}"
-            # A connection of its own: the channel's may be in use by another thread.
+            # A connection of its own: another thread may use the channel's.
             link = ServerLink(self.channel._create_client())  # noqa: SLF001  # this module's own
             lease = DeliveryLease(link, index, self.visibility_timeout, self._held)
             try:
@@ -85,7 +85,7 @@ class QoS(redis.QoS):
         return self._lease
 
     def end_lease(self) -> None:
-        """Leave to others what is still held."""
+        """Stop renewing: other workers take over what is still held."""
         if self._lease is not None:
             self._lease.end()
 
@@ -99,7 +99,7 @@ class Channel(redis.Channel):
     QoS = QoS
     _client_kept: Any = None
     _link: ServerLink | None = None
-    #: Keeps an item that is no message, given its queue and its bytes; raises JobError when it can not.
+    #: Keeps an item that is no message, given its queue and its bytes; raises JobError when it cannot.
     on_garbage: Callable[[str, bytes], None] | None = None
     from_transport_options = (*redis.Channel.from_transport_options, "on_garbage")
 
@@ -113,7 +113,7 @@ class Channel(redis.Channel):
         client = self._create_client()
         self._link = self._link or ServerLink(client)
         *queued, done = self._link.exchange(("MULTI",), *prefixed, ("EXEC",))
-        # A command may be refused when it is queued, which refuses all of them, or when it is run.
+        # A command may fail when it is queued, which cancels all of them, or when it runs.
         for reply in (*queued, *(done if isinstance(done, list) else [done])):
             if isinstance(reply, ResponseError):
                 raise reply
@@ -127,7 +127,7 @@ class Channel(redis.Channel):
         return self._by_eval(redis.SWEEP_BINDINGS)  # type: ignore[attr-defined]  # not in the stubs
 
     def _by_eval(self, script: str) -> Callable[..., object]:
-        """Run kombu's *script* by EVAL: redis-py's way needs SCRIPT, which a careful server forbids."""
+        """Run kombu's *script* by EVAL: redis-py's way needs SCRIPT, which our users may not run."""
 
         def run(*, keys: list[str], args: list[object], client: Any) -> object:  # noqa: ANN401  # or a pipeline
             # The prefixed client prefixes the first key of an EVALSHA, and none of an EVAL.
@@ -138,13 +138,13 @@ class Channel(redis.Channel):
         return run
 
     def close(self) -> None:
-        """Close the channel; what it held is given back."""
+        """Close the channel; its messages return to their queues."""
         if isinstance(self._qos, QoS):
             self._qos.end_lease()
         super().close()
 
     def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  # kombu's signature
-        # The asynchronous one belongs to the event loop and is kept by kombu itself.
+        # The asynchronous one belongs to the event loop; kombu keeps it.
         if asynchronous:
             client: Any = super()._create_client(asynchronous=True)  # type: ignore[misc]  # not in the stubs
             client.parse_response = self._checked(client.parse_response)
@@ -154,7 +154,7 @@ class Channel(redis.Channel):
         return self._client_kept
 
     def _checked(self, parse: Callable[..., Any]) -> Callable[..., Any]:
-        """Let only messages out of a queue: kombu lets anything else end the worker."""
+        """Return only messages from a queue: anything else would end the worker in kombu."""
 
         def parse_response(connection: Any, command: str, **options: Any) -> Any:  # noqa: ANN401  # redis-py's
             reply = parse(connection, command, **options)
@@ -173,14 +173,14 @@ class Channel(redis.Channel):
             else:
                 log.warning("an item of %d bytes in %s is no message; it is dropped", len(item), name)
         except JobError:
-            # It goes to the end of its queue; after a while, because it may be alone there.
+            # It goes to the end of its queue. This waits, because the item may be alone there.
             self._create_client().execute_command("LPUSH", f"{self.global_keyprefix}{name}", item)
             Event().wait(UNKEPT_REST)
 
     def _get_pool(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  # kombu's signature
         if self.connection is None or self.connection.client is None:
-            # A channel may be closed once more after its connection. kombu then trips over its missing client
-            # and ends the worker; of a lost connection it takes care.
+            # A channel may be closed again after its connection. kombu then fails on its missing client and ends
+            # the worker; it handles a lost connection.
             raise RedisConnectionError("the connection is closed")
         return super()._get_pool(asynchronous=asynchronous)  # type: ignore[misc]  # not in the stubs
 
@@ -192,11 +192,11 @@ class Channel(redis.Channel):
 
 
 def _is_message(item: bytes) -> bool:
-    """Tell whether kombu can read *item*; what it says is the business of whoever takes it."""
+    """Return whether kombu can read *item*; its content is not checked."""
     try:
         envelope = orjson.loads(item)
     except orjson.JSONDecodeError:
-        # The standard reader takes more: NaN, long integers.
+        # The standard library reads more: NaN, long integers.
         try:
             envelope = json.loads(item)
         except (ValueError, RecursionError):
@@ -211,7 +211,7 @@ def _is_message(item: bytes) -> bool:
         headers = envelope.get("headers")
     except (KeyError, TypeError, AttributeError, ValueError):
         return False
-    # Where kombu's option leaves a body as it is, bytes are an object that says so.
+    # With kombu's option ``body_encoding`` off, bytes are an object of this form.
     if isinstance(body, dict) and body.keys() == {"__type__", "__value__"} and body["__type__"] == "bytes":
         body = body["__value__"]
     plain = form in ("base64", "utf-8") and isinstance(body, (str, type(None)))

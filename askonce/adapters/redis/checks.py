@@ -1,7 +1,7 @@
-"""Looks at a Redis or Valkey server as an operator would: would it lose records, or the queue?
+"""Checks a Redis or Valkey server: would it lose records, or the queue?
 
-Nothing is written. What the user may not ask (``INFO``, ``CONFIG``) is unknown, which is a warning: a
-worker needs neither.
+Nothing is written. Where the user may not run ``INFO`` or ``CONFIG``, the answer is unknown, which is a warning:
+a worker needs neither.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-#: The oldest Redis whose scripts may write after they asked for the time, and that has all our commands.
+#: The oldest Redis whose scripts may write after they read the time, and that has all our commands.
 OLDEST = (6, 2)
 #: Of ``maxmemory``: beyond it, a burst of answers leads to refused writes.
 FULL = 0.7
-#: Seconds between the server's clock and ours that nobody needs to worry about.
+#: A difference of so many seconds between the server's clock and ours does no harm.
 CLOCK_SLACK = 3.0
 _NOT_PERMITTED = "unknown, this user may not ask"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a server says of itself; None for what this user may not ask."""
+    """What a server reports; None for what this user may not query."""
 
     info: Mapping[str, Any] | None
     config: Mapping[str, str] | None
@@ -50,7 +50,7 @@ def check_server(
     clustered: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> list[Finding]:
-    """Ask the server behind *client* and judge its answers; takes at most twice the client's timeouts.
+    """Query the server behind *client* and judge its replies; takes at most twice the client's timeouts.
 
     *subject* is the server's part (``store``, ``broker``), *place* its address without a password,
     *clustered* says that the server may be a node of a cluster. *clock* is in seconds since 1970.
@@ -59,7 +59,7 @@ def check_server(
         try:
             facts = read_facts(client, clock)
         except (RedisTimeoutError, RedisConnectionError):
-            # One late answer is no news: the store's client waits for 0.3 s only.
+            # One late reply is normal: the store's client waits for 0.3 s only.
             facts = read_facts(client, clock)
     except (RedisError, OSError) as error:
         return [no_answer(subject, place, error)]
@@ -77,21 +77,22 @@ def check_server(
 
 
 def read_facts(client: Redis, clock: Callable[[], float] = time.time) -> Facts:
-    """Ask what is needed, in three round trips.
+    """Query what is needed, in three round trips.
 
     Raises:
         redis.exceptions.RedisError: the server does not answer, or refuses the login.
     """
     began = clock()
-    told = _allowed(client.time)
-    ahead = None if told is None else told[0] + told[1] / 1e6 - (began + clock()) / 2
+    time_of_server = _allowed(client.time)
+    middle = (began + clock()) / 2
+    ahead = time_of_server and time_of_server[0] + time_of_server[1] / 1e6 - middle
     info = _allowed(client.info)
     config = _allowed(lambda: client.config_get("save", "appendfsync"))
     return Facts(info=info, config=config, clock_ahead=ahead)
 
 
 def no_answer(subject: str, place: str, error: Exception) -> Finding:
-    """Return what it means that the server did not let itself be asked; *error*'s text stays out."""
+    """Return the finding for a server that could not be queried; without the text of *error*."""
     if isinstance(error, AuthenticationError):
         text, cure = f"refuses the login at {place}", "correct the user or the password in its URL"
         return Finding(severity="error", subject=subject, name="login", text=text, cure=cure)
@@ -100,16 +101,16 @@ def no_answer(subject: str, place: str, error: Exception) -> Finding:
     return Finding(severity="error", subject=subject, name=REACHABLE, text=text, cure=cure)
 
 
-def _allowed(ask: Callable[[], Any]) -> Any:  # noqa: ANN401  # as the command answers
+def _allowed(query: Callable[[], Any]) -> Any:  # noqa: ANN401  # as the command replies
     try:
-        return ask()
+        return query()
     except ResponseError:
-        # Not permitted, or not there at all: hosted servers take CONFIG away.
+        # Not permitted, or not there at all: hosted servers have no CONFIG.
         return None
 
 
 class _Judge:
-    """The judgement of one server's facts, a check each."""
+    """The checks of one server's facts."""
 
     def __init__(self, subject: str, facts: Facts) -> None:
         self._subject, self._facts = subject, facts
@@ -129,7 +130,7 @@ class _Judge:
         if self._facts.info is None:
             yield self._unknown("version", "INFO", f"the server is Redis {oldest} or newer, or Valkey")
             return
-        # Valkey says under redis_version which Redis it can stand in for.
+        # In redis_version Valkey gives the Redis version that it is compatible with.
         speaks, own = self._info("redis_version"), self._info("valkey_version")
         name = f"Valkey {own}" if own else f"Redis {speaks or 'of unknown version'}"
         known = re.match(r"(\d+)\.(\d+)", speaks)
