@@ -13,9 +13,10 @@ class PartRequest(Request):
     def _success_was_stored(self) -> Any:
         """Return Celery's result of this message, if it is of this message.
 
-        The record may have sent the job again. The record knows no group and no link, and that copy stored its
-        result under the same id. Celery would take it for the end of this message, and the chord would never be
-        complete. Without a result the message is delivered again, answered from the record and counted.
+        The record may have sent the job again. The record knows no group and no link, and that copy stored
+        its result under the same id. Celery would take it for the end of this message, and the chord would
+        never be complete. Without a result the message is delivered again, answered from the record and
+        counted.
         """
         stored = super()._success_was_stored()  # type: ignore[misc]  # not in the stubs
         context: Any = self._context  # type: ignore[attr-defined]  # not in the stubs

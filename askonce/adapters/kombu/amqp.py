@@ -1,9 +1,10 @@
 """kombu's transport for RabbitMQ with a time limit for every wait.
 
-py-amqp has no time limit when it opens a channel, declares a queue or waits for the confirmation of a message.
-A server that hangs, or that accepts no messages because it is out of memory, would block its producers for ever.
-Here each such wait ends after *reply_timeout* seconds, one of the transport's options. The connection is then
-closed: a late confirmation must not be taken for the next message's. ``settings/brokers.py`` uses it.
+py-amqp has no time limit when it opens a channel, declares a queue or waits for the confirmation of a
+message. A server that hangs, or that accepts no messages because it is out of memory, would block its
+producers for ever. Here each such wait ends after *reply_timeout* seconds, one of the transport's options.
+The connection is then closed: a late confirmation must not be taken for the next message's.
+``settings/brokers.py`` uses it.
 """
 
 from __future__ import annotations

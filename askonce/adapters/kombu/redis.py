@@ -179,8 +179,8 @@ class Channel(redis.Channel):
 
     def _get_pool(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  # kombu's signature
         if self.connection is None or self.connection.client is None:
-            # A channel may be closed again after its connection. kombu then fails on its missing client and ends
-            # the worker; it handles a lost connection.
+            # A channel may be closed again after its connection. kombu then fails on its missing client and
+            # ends the worker; it handles a lost connection.
             raise RedisConnectionError("the connection is closed")
         return super()._get_pool(asynchronous=asynchronous)  # type: ignore[misc]  # not in the stubs
 

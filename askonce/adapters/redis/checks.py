@@ -1,7 +1,7 @@
 """Checks a Redis or Valkey server: would it lose records, or the queue?
 
-Nothing is written. Where the user may not run ``INFO`` or ``CONFIG``, the answer is unknown, which is a warning:
-a worker needs neither.
+Nothing is written. Where the user may not run ``INFO`` or ``CONFIG``, the answer is unknown, which is a
+warning: a worker needs neither.
 """
 
 from __future__ import annotations
