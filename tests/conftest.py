@@ -15,7 +15,7 @@ from redis import Redis
 
 from askonce.adapters.redis.servers import connect
 from askonce.adapters.redis.store import CLIENT_OPTIONS, RedisStore
-from askonce.store import BUCKETS
+from askonce.record import BUCKETS
 from sandbox.valkey import Valkey
 from tests import deadlines
 from tests.brokers import RabbitQueue, RedisQueue

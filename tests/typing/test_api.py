@@ -27,7 +27,7 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("mypy")
 
 
-def test_public_api_is_typed_as_promised(cache):
+def test_public_api_passes_the_type_checker(cache):
     assert check(API, cache) == (0, "")
 
 

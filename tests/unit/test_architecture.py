@@ -40,12 +40,12 @@ def test_there_is_something_to_check():
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_file_is_short_enough_to_read(path):
+def test_file_has_at_most_400_lines(path):
     assert len(path.read_text().splitlines()) <= 400
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_function_is_short_enough_to_read(path):
+def test_function_has_at_most_50_lines(path):
     functions = [
         node
         for node in ast.walk(ast.parse(path.read_text()))
@@ -56,7 +56,7 @@ def test_function_is_short_enough_to_read(path):
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_module_says_what_it_decides(path):
+def test_module_has_a_docstring(path):
     if path.name != "__main__.py" or path.read_text():
         assert ast.get_docstring(ast.parse(path.read_text()))
 
@@ -71,7 +71,7 @@ def test_engine_knows_no_vendor():
     assert loaded("import askonce.adapters.memory.store", vendors) == []
 
 
-def test_help_of_the_command_line_is_not_kept_waiting():
+def test_help_of_the_command_line_loads_no_client():
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "producer", "--help"],
         cwd=ROOT,
@@ -100,7 +100,7 @@ def test_every_verb_of_the_store_is_one_script():
 
 
 @pytest.mark.parametrize("verb", [*VERBS, *LISTINGS])
-def test_script_says_what_it_takes_and_returns(verb):
+def test_script_header_names_keys_and_return(verb):
     header = [line for line in (LUA / f"{verb}.lua").read_text().splitlines() if line.startswith("--")]
 
     assert header[0].startswith(f"-- {verb}: ")
