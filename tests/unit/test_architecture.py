@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from askonce.adapters.redis.store import LISTINGS, VERBS
+from askonce.adapters.redis.scripts import LISTINGS, VERBS
 from askonce.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -61,14 +61,52 @@ def test_module_has_a_docstring(path):
         assert ast.get_docstring(ast.parse(path.read_text()))
 
 
+#: The only files that may name what a store replied; all others match on Serve, Wait, Run and Refuse.
+DECIDERS = {ROOT / "askonce/decide.py", ROOT / "askonce/store.py", *ROOT.glob("askonce/adapters/*/store.py")}
+REPLIES = {"Admission", "Start"}
+
+
+def members_named(source):
+    """Return each member of a reply that *source* names, and each import under another name."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Attribute(value=ast.Name(id=name) | ast.Attribute(attr=name)) if name in REPLIES:
+                yield ast.unparse(node)
+            case ast.alias(name=name, asname=str()) if name in REPLIES:
+                yield ast.unparse(node)
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("reply.outcome is Admission.HIT", ["Admission.HIT"]),
+        ("match outcome:\n    case store.Start.DONE:\n        pass", ["store.Start.DONE"]),
+        ("from askonce.store import Admission as A", ["Admission as A"]),
+        ("def start(reply: Reply[Start]) -> Admission: ...", []),
+    ],
+)
+def test_lint_of_replies_finds_each_form(source, found):
+    assert list(members_named(source)) == found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_decide_and_stores_name_a_reply(path):
+    if path not in DECIDERS:
+        assert list(members_named(path.read_text())) == []
+
+
+def test_decide_and_stores_are_where_the_lint_expects_them():
+    assert {path.parent.name for path in DECIDERS} >= {"askonce", "redis", "memory"}
+    assert all(list(members_named(path.read_text())) for path in DECIDERS - {ROOT / "askonce/store.py"})
+
+
 def test_engine_knows_no_vendor():
     vendors = ["celery", "kombu", "redis", "openai", "pydantic", "httpx2"]
 
     assert (
-        loaded("import askonce, askonce.enqueue, askonce.execute, askonce.inline, askonce.reaper", vendors)
-        == []
+        loaded("import askonce, askonce.execute, askonce.inline, askonce.reaper, askonce.log", vendors) == []
     )
-    assert loaded("import askonce.adapters.memory.store", vendors) == []
+    assert loaded("import askonce.adapters.memory", vendors) == []
 
 
 def test_help_of_the_command_line_loads_no_client():
@@ -93,10 +131,11 @@ def test_producer_loads_no_task_body():
 
 
 def test_every_verb_of_the_store_is_one_script():
-    verbs = {name for name in vars(Store) if not name.startswith("_")} - {"subscribe"}
+    members = {name for name in vars(Store) if not name.startswith("_")}
+    verbs = members - {"subscribe", "check", "letters", "address"}
 
     assert sorted(verbs) == sorted(VERBS)
-    assert {path.stem for path in LUA.iterdir()} == verbs | {"clock", "record", "publish", *LISTINGS}
+    assert {path.stem for path in LUA.iterdir()} == verbs | {"clock", "record", "reply", "publish", *LISTINGS}
 
 
 @pytest.mark.parametrize("verb", [*VERBS, *LISTINGS])
