@@ -166,7 +166,7 @@ def on_admission(reply: Reply[Admission], job: Job, policy: Policy) -> Decision:
         case Admission.HIT:
             return _serve(job.key, record)
         case Admission.ADMITTED:
-            return Run(job=record.job, record=record, sent=reply.sent, stale=_stale(job.key, record))
+            return _admitted(job.key, reply, policy)
         case Admission.RESEND:
             return Run(job=record.job, record=record, new=False, stale=_stale(job.key, record))
         case Admission.ATTACHED:
@@ -261,6 +261,14 @@ def _serve(key: Key, record: Snapshot) -> Serve | Refuse:
     return Serve(result=answer)
 
 
+def _admitted(key: Key, reply: Reply[Admission], policy: Policy) -> Wait | Run:
+    record = reply.record
+    if policy is Policy.RUN and record.wait > 0:
+        # The reply to a repeated claim: the caller's own job rests after a failure.
+        return _join(key, record, policy)
+    return Run(job=record.job, record=record, sent=reply.sent, stale=_stale(key, record))
+
+
 def _join(key: Key, record: Snapshot, policy: Policy) -> Wait | Run:
     stale = _stale(key, record)
     match policy:
@@ -304,11 +312,11 @@ def _report_admission(  # noqa: C901  # one arm for each member
             emit(listen, EventType.JOB_HIT, about, age_seconds=decision.result.age)
         case Admission.HIT:
             emit(listen, EventType.JOB_UNREADABLE, about)
-        case Admission.ADMITTED:
+        case Admission.ADMITTED if isinstance(decision, Run):
             emit(listen, EventType.JOB_ADMITTED, about)
         case Admission.RESEND:
             emit(listen, EventType.JOB_RESENT, about, resends=record.resent)
-        case Admission.ATTACHED:
+        case Admission.ATTACHED | Admission.ADMITTED:
             emit(listen, EventType.JOB_ATTACHED, about)
         case Admission.NEGATIVE:
             emit(listen, EventType.JOB_NEGATIVE, about, **_why(record))

@@ -225,7 +225,7 @@ OTHERS = (
         "askonce/execute.py",
         "        self.store.admit(delivery.to_claim())\n",
         "",
-        "tests/unit/test_execute.py::test_message_whose_record_was_lost_is_called_all_the_same",
+        "tests/unit/test_execute.py::test_message_of_a_lost_record_is_admitted_and_called",
     ),
     Mutant(
         "reference forgets the owner",

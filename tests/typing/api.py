@@ -5,40 +5,67 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, assert_never, assert_type
 
+from celery import Celery
+
 from askonce import (
+    Admitted,
     Answer,
+    AnswerUnreadable,
+    Attached,
     Attempt,
+    Backoff,
+    Codec,
     Configuration,
+    Conflict,
+    Duplicate,
+    Event,
+    EventType,
+    Failure,
     FingerprintMismatch,
+    Handle,
+    Hit,
+    Job,
     JobError,
     JobFailed,
     JobSpec,
+    Listener,
+    Message,
+    Negative,
+    Outcome,
     PayloadInvalid,
     Permanent,
+    Producer,
     Result,
     ResultTimeout,
     RetryPolicy,
+    Sender,
     SendFailed,
+    Spend,
     Status,
     StoreUnavailable,
     Superseded,
     Transient,
+    Unreadable,
     ValueInvalid,
+    as_completed,
     current_attempt,
+    identify,
 )
+from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.memory import MemoryStore
 from askonce.adapters.redis import RedisStore
-from askonce.answer import Source
-from askonce.enqueue import Message, Producer
-from askonce.events import Event
+from askonce.answer import Encoded, Source, Ttl
+from askonce.decide import Decision, Refuse, Run, Serve, Wait, Why
 from askonce.execute import Executor
-from askonce.execution import Computed, Deferred, Execution, Failed, Reused, Skipped
-from askonce.handle import Handle, as_completed
-from askonce.key import Identity, identify
+from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
+from askonce.inline import Caller
+from askonce.job import Fingerprint, JobId, Key, Owner
 from askonce.lease import LeaseRenewer
-from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative, Outcome
-from askonce.record import Failure
-from askonce.store import Start, Store, Write
+from askonce.letters import DeadJob, DeadMessage
+from askonce.runner import Runner
+from askonce.store import Admission, Claim, Lease, Reply, Start, Store, Terms, Write
+from askonce.store_down.cache import LocalCache
+from askonce.store_down.calls import LocalCalls
 
 SPEC = JobSpec(name="rates.fetch", key_fields=("currency",), retry=RetryPolicy(max_attempts=2))
 
@@ -48,7 +75,8 @@ class Broker:
 
     def send(self, message: Message) -> None:
         """Take it."""
-        assert_type(message.payload, bytes)
+        assert_type(message.job, Job)
+        assert_type(message.job.payload, bytes)
 
 
 def stores() -> list[Store]:
@@ -56,34 +84,47 @@ def stores() -> list[Store]:
     return [MemoryStore(), RedisStore.from_url("redis://127.0.0.1", namespace="test")]
 
 
-def ask(store: Store) -> Outcome:
-    """Ask with every option; a listener sees events."""
+def listen(event: Event) -> None:
+    """Get every event."""
+    assert_type(event.type, EventType)
+    assert_type(event.type.level, int)
+    assert_type(event.type.fields, Mapping[str, object])
+    assert_type(event.name, str)
+    assert_type(event.data, Mapping[str, object])
 
-    def listen(event: Event) -> None:
-        assert_type(event.data, Mapping[str, object])
 
+LISTEN: Listener = listen
+SENDER: Sender = Broker()
+
+
+def enqueue(store: Store) -> Outcome:
+    """Enqueue with every option."""
     producer = Producer(store=store, sender=Broker(), listen=listen)
     return producer.enqueue(
         SPEC, {"currency": "BRL"}, on_duplicate="reject", force=True, max_age=1.5, tenant="t", job="j"
     )
 
 
-def tell(outcome: Outcome) -> str:
+def match_outcome(outcome: Outcome) -> str:
     """Match every outcome of half one; a new one breaks this function."""
-    assert_type(outcome.key, str)
-    assert_type(outcome.job, str)
+    assert_type(outcome.key, Key)
+    assert_type(outcome.job, JobId)
     assert_type(outcome.result(1.0), Result)
     match outcome:
         case Admitted(handle=handle, stale=stale) | Attached(handle=handle, stale=stale):
             assert_type(handle, Handle)
             assert_type(stale, Result | None)
             assert_type(handle.status(), Status)
+            assert_type(handle.key, Key)
             return handle.job
         case Duplicate():
             return "duplicate"
         case Hit(answer=answer):
             assert_type(answer, Result)
             return answer.source
+        case Unreadable(error=error):
+            assert_type(error, AnswerUnreadable)
+            return error.codec
         case Negative(failure=failure, attempts=attempts):
             assert_type(failure, Failure)
             assert_type(attempts, int)
@@ -98,7 +139,7 @@ def tell(outcome: Outcome) -> str:
     assert_never(outcome)
 
 
-def tell_execution(execution: Execution) -> str:
+def match_execution(execution: Execution) -> str:
     """Match every outcome of half two."""
     match execution:
         case Computed(result=result, stored=stored):
@@ -106,9 +147,9 @@ def tell_execution(execution: Execution) -> str:
             return result.source
         case Reused(result=result):
             return result.source
-        case Skipped(outcome=outcome):
-            assert_type(outcome, Start)
-            return outcome.value
+        case Skipped(because=because):
+            assert_type(because, Wait | Refuse)
+            return because.word
         case Deferred(reason=reason, after=after):
             assert_type(after, float)
             return reason
@@ -118,22 +159,46 @@ def tell_execution(execution: Execution) -> str:
     assert_never(execution)
 
 
+def match_decision(decision: Decision) -> str:
+    """Match every decision."""
+    match decision:
+        case Serve(result=result):
+            assert_type(result, Result)
+            return result.source
+        case Wait(rest=rest, stale=stale):
+            assert_type(rest, float)
+            assert_type(stale, Result | None)
+            return decision.word
+        case Run(job=job, new=new, sent=sent):
+            assert_type(job, JobId)
+            assert_type((new, sent), tuple[bool, bool])
+            return job
+        case Refuse(why=why):
+            assert_type(why, Why)
+            assert_type(decision.to_error(Key("k")), JobError)
+            return decision.word
+    assert_never(decision)
+
+
 def read(result: Result) -> None:
-    """Every field of an answer has a type one can build on."""
-    assert_type(result.key, str)
-    assert_type(result.job, str)
+    """Every field of an answer has a type to build on."""
+    assert_type(result.key, Key)
+    assert_type(result.job, JobId)
     assert_type(result.value, object)
     assert_type(result.source, Source)
     assert_type(result.source, Literal["call", "cache", "stale", "default"])
     assert_type(result.age, float)
     assert_type(result.attempts, int)
     assert_type(result.fence, int)
+    assert_type(result.spend, Spend)
     assert_type(result.cost_usd, float | None)
     assert_type(result.usage, Mapping[str, int])
+    assert_type(result.spend.maybe_billed, bool)
     assert_type(result.stored_at, float)
+    assert_type(result.to_dict(), dict[str, object])
 
 
-def tell_status(status: Status) -> str:
+def match_status(status: Status) -> str:
     """A status is one of seven."""
     match status:
         case Status.ABSENT | Status.QUEUED | Status.RUNNING | Status.DONE:
@@ -154,20 +219,60 @@ def body() -> Answer:
     """A task body knows its attempt."""
     attempt = current_attempt()
     assert_type(attempt, Attempt)
+    assert_type(attempt.key, Key)
     assert_type(attempt.fence, int)
     assert_type(attempt.stale, Result | None)
     attempt.checkpoint("resp_1")
-    return Answer(value={"rate": 5.25}, cost_usd=0.01, usage={"input_tokens": 1})
+    return Answer(value={"rate": 5.25}, cost_usd=0.01, usage={"input_tokens": 1}, paid=Spend(cost_usd=0.0))
 
 
-def work(store: Store) -> Executor:
+def work(store: Store) -> Runner:
     """A worker of one's own."""
-    return Executor(store=store, leases=LeaseRenewer(store), on_deferred=lambda _key, _after: None)
+    executor = Executor(store=store, leases=LeaseRenewer(store), on_deferred=lambda _key, _after: None)
+    runner = Runner(executor=executor, local=LocalCalls(executor, LocalCache()))
+    delivery = Delivery(spec=SPEC, job=identified())
+    assert_type(runner.run(delivery, body), Execution)
+    assert_type(runner.admit_and_run(delivery, body), Execution)
+    assert_type(Caller(runner=runner).call(SPEC, delivery.job, body, timeout=1.0), Result)
+    return runner
 
 
-def identified() -> Identity:
-    """A key without asking."""
-    return identify(SPEC, {"currency": "BRL"})
+def identified() -> Job:
+    """A job that is not enqueued."""
+    job = identify(SPEC, {"currency": "BRL"}, tenant="t", job_id="j")
+    assert_type(job.key, Key)
+    assert_type(job.id, JobId)
+    assert_type(job.fingerprint, Fingerprint)
+    assert_type(job.under(JobId("other")), Job)
+    return job
+
+
+def keep_records(store: Store, job: Job, owner: Owner) -> None:
+    """The verbs take objects, and distinct types of text."""
+    lease = Lease(job.key, owner, 30.0)
+    assert_type(store.admit(Claim(job, Terms.of(SPEC, force=True, max_age=1.0))), Reply[Admission])
+    assert_type(store.start(job, lease), Reply[Start])
+    assert_type(store.renew([lease]), list[Write])
+    assert_type(store.complete(lease, Encoded(b"j1", b""), Ttl(60.0, 600.0)), Write)
+
+
+def dead_letters(store: Store) -> None:
+    """The dead letters of a store."""
+    assert_type(store.letters.dead_jobs(), list[tuple[Key, float]])
+    assert_type(store.letters.show([Key("k")], payload=True), list[DeadJob | None])
+    assert_type(store.letters.dead_messages(), list[DeadMessage])
+
+
+def join(app: Celery) -> AskOnce:
+    """An app of one's own, with a listener."""
+    once = AskOnce(app, store=MemoryStore, codec=Codec(compression="zlib"), listen=listen)
+
+    @app.task(name="rates.fetch", base=IdempotentTask, spec=SPEC)
+    def fetch(currency: str) -> str:
+        return currency
+
+    assert_type(once.producer, Producer)
+    return once
 
 
 def call_failures(error: JobError) -> object:
@@ -182,7 +287,7 @@ def call_failures(error: JobError) -> object:
 
 
 def errors(error: JobError) -> object:
-    """What an asker may catch has a type."""
+    """What a caller may catch has a type."""
     match error:
         case PayloadInvalid() | ValueInvalid():
             return assert_type(error.field, str)
@@ -196,12 +301,32 @@ def errors(error: JobError) -> object:
             return assert_type(error.key, str)
         case StoreUnavailable():
             return assert_type(error.verb, str)
+        case AnswerUnreadable():
+            return assert_type(error.codec, str)
     return call_failures(error)
 
 
 # What must not pass; mypy strict reports an ignore that is not needed.
-JobSpec("rates.fetch")  # type: ignore[call-arg]  # must be refused
-JobSpec(on_mismatch="ignore")  # type: ignore[arg-type]  # must be refused
-RetryPolicy(on_give_up="never")  # type: ignore[arg-type]  # must be refused
-Answer(value=1, source="guess")  # type: ignore[arg-type]  # must be refused
-Transient()  # type: ignore[call-arg]  # must be refused
+JobSpec("rates.fetch")  # type: ignore[call-arg]
+JobSpec(on_mismatch="ignore")  # type: ignore[arg-type]
+RetryPolicy(on_give_up="never")  # type: ignore[arg-type]
+Answer(value=1, source="guess")  # type: ignore[arg-type]
+Transient()  # type: ignore[call-arg]
+Codec(compression="lz4")  # type: ignore[arg-type]
+
+
+def refused(store: Store, job: Job, owner: Owner, lease: Lease, answer: Encoded, ttl: Ttl) -> None:
+    """Swapped arguments, and text of another meaning."""
+    store.start(lease, job)  # type: ignore[arg-type]
+    store.complete(lease, ttl, answer)  # type: ignore[arg-type]
+    store.complete(answer, lease, ttl)  # type: ignore[arg-type]
+    store.complete(ttl, answer, lease)  # type: ignore[arg-type]
+    store.invalidate("key")  # type: ignore[arg-type]
+    store.invalidate(job.id)  # type: ignore[arg-type]
+    store.read(["key"])  # type: ignore[list-item]
+    Lease(owner, job.key, 30.0)  # type: ignore[arg-type]
+    Lease(job.key, "owner", 30.0)  # type: ignore[arg-type]
+    Lease("key", owner, 30.0)  # type: ignore[arg-type]
+    job.under("job")  # type: ignore[arg-type]
+    job.under(job.key)  # type: ignore[arg-type]
+    Claim(Terms.of(SPEC), job)  # type: ignore[arg-type]

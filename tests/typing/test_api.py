@@ -27,7 +27,7 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("mypy")
 
 
-def test_public_api_is_typed_as_promised(cache):
+def test_public_api_passes_the_type_checker(cache):
     assert check(API, cache) == (0, "")
 
 
@@ -37,8 +37,16 @@ def test_public_api_is_typed_as_promised(cache):
         ('        case Conflict():\n            return "conflict"\n', ""),
         ("assert_type(result.cost_usd, float | None)", "assert_type(result.cost_usd, float)"),
         ('            return "duplicate"', "            return outcome.handle.job"),
+        ("store.start(lease, job)  # type: ignore[arg-type]", "store.start(lease, job)"),
+        ("store.start(lease, job)  #", "store.start(job, lease)  #"),
     ],
-    ids=["outcome forgotten", "unknown cost forgotten", "handle of a duplicate"],
+    ids=[
+        "outcome forgotten",
+        "unknown cost forgotten",
+        "handle of a duplicate",
+        "swapped arguments",
+        "ignore that is not needed",
+    ],
 )
 def test_checker_notices_a_broken_promise(cache, tmp_path, promise, broken):
     text = API.read_text()

@@ -12,6 +12,7 @@ from askonce.execution import Delivery
 from askonce.inline import Caller
 from askonce.key import identify
 from askonce.lease import LeaseRenewer
+from askonce.runner import Runner
 from askonce.spec import JobSpec, RetryPolicy
 from askonce.store_down.cache import LocalCache
 from askonce.store_down.calls import LocalCalls
@@ -40,7 +41,7 @@ class Sender:
 
     def send(self, message):
         if self.refuses:
-            raise SendFailed(key=message.key, job=message.job)
+            raise SendFailed(key=message.job.key, job=message.job.id)
         self.sent.append(message)
 
 
@@ -53,6 +54,16 @@ class Heard(list):
 
     def named(self, name):
         return [event for event in self if event.name == name]
+
+    @property
+    def undeclared(self):
+        """What events carry beside their declared fields, or in another type."""
+        return [
+            (event.name, name, value)
+            for event in self
+            for name, value in event.data.items()
+            if not isinstance(value, event.type.fields.get(name, ()))
+        ]
 
 
 class Failing:
@@ -83,8 +94,8 @@ class ProducerAndWorker:
 
     question, answer, spec = QUESTION, ANSWER, SPEC
 
-    def __init__(self, clock):
-        self.clock, self.sender, self.heard, self.deferred = clock, Sender(), Heard(), []
+    def __init__(self, clock, heard):
+        self.clock, self.sender, self.heard, self.deferred = clock, Sender(), heard, []
         self.failing, self.cache = [], LocalCache(clock=clock)
         self.spill = Spill(interval=0.01, listen=self.heard.append)
         self.use(MemoryStore(clock))
@@ -104,7 +115,8 @@ class ProducerAndWorker:
             draw=lambda _low, high: high,
         )
         self.local = LocalCalls(self.executor, self.cache, budget=3, clock=self.clock)
-        self.caller = Caller(executor=self.executor, local=self.local)
+        self.runner = Runner(executor=self.executor, local=self.local)
+        self.caller = Caller(runner=self.runner)
 
     def fail_on(self, verb, times=10**9, error=None):
         """Let *verb* fail the next *times* times."""
@@ -121,19 +133,12 @@ class ProducerAndWorker:
         return self.executor.execute(self.delivery(number), body)
 
     def delivery(self, number=-1):
-        message = self.sender.sent[number]
-        return Delivery(
-            spec=self.spec,
-            key=message.key,
-            job=message.job,
-            fingerprint=message.fingerprint,
-            payload=lambda: message.payload,
-        )
+        return Delivery(spec=self.spec, job=self.sender.sent[number].job)
 
-    def call(self, body=lambda: ANSWER, question=QUESTION, timeout=5.0, **options):
+    def call(self, body=lambda: ANSWER, question=QUESTION, timeout=5.0, job=None):
         """Ask and answer in this thread."""
-        identity = identify(self.spec, question)
-        return self.caller.call(self.spec, identity, body, timeout=timeout, **options)
+        identified = identify(self.spec, question, job_id=job)
+        return self.caller.call(self.spec, identified, body, timeout=timeout)
 
     def answered(self, question=QUESTION, body=lambda: ANSWER):
         """Ask and work in one go."""
@@ -148,12 +153,20 @@ class ProducerAndWorker:
         return asked
 
     def read(self, key=None):
-        return self.store.read([key or self.sender.sent[0].key])[0]
+        return self.store.read([key or self.sender.sent[0].job.key])[0]
 
 
 @pytest.fixture
-def scene(clock):
-    scene = ProducerAndWorker(clock)
+def heard():
+    """A listener's events; after the test, each has only its declared fields, of the declared types."""
+    heard = Heard()
+    yield heard
+    assert heard.undeclared == []
+
+
+@pytest.fixture
+def scene(clock, heard):
+    scene = ProducerAndWorker(clock, heard)
     yield scene
     for failing in scene.failing:
         failing.left = 0

@@ -61,14 +61,14 @@ def test_as_completed_of_finished_jobs_needs_one_look(scene):
     assert counted.calls == 1
 
 
-def test_as_completed_of_nothing_asks_nothing(scene):
+def test_as_completed_of_nothing_reads_nothing(scene):
     counted = scene.fail_on("read", times=0)
 
     assert list(as_completed(counted, [], 30.0)) == []
     assert counted.calls == 0
 
 
-def test_as_completed_looks_only_at_what_it_heard_of(scene, monkeypatch):
+def test_as_completed_reads_only_jobs_with_a_wake_up(scene, monkeypatch):
     monkeypatch.setattr(handle, "POLL", 60.0)
     handles = [scene.ask({"currency": f"C{n}"}).handle for n in range(9)]
     looks = []
@@ -80,7 +80,7 @@ def test_as_completed_looks_only_at_what_it_heard_of(scene, monkeypatch):
 
 
 @pytest.mark.parametrize("verb", ["read", "subscribe"])
-def test_store_that_is_away_for_a_while_is_waited_for(scene, monkeypatch, verb):
+def test_as_completed_waits_for_a_store_that_is_down(scene, monkeypatch, verb):
     monkeypatch.setattr(handle, "POLL", 0.01)
     handles = [scene.ask({"currency": f"C{n}"}).handle for n in range(3)]
     for number in range(3):
@@ -94,13 +94,12 @@ def test_store_that_is_away_for_a_while_is_waited_for(scene, monkeypatch, verb):
     assert failing.calls > 3
 
 
-def test_question_asked_again_waits_for_the_store_too(scene, monkeypatch):
+def test_enqueueing_again_waits_for_the_store_too(scene, monkeypatch):
     monkeypatch.setattr(handle, "POLL", 0.01)
     asked = scene.ask()
     scene.store.invalidate(asked.key)
     scene.fail_on("admit", times=2)
-    fingerprint = scene.sender.sent[0].fingerprint
-    waiter = Handle(scene.store, asked.key, asked.job, fingerprint, lambda: scene.ask().handle)
+    waiter = Handle(scene.store, scene.sender.sent[0].job, lambda: scene.ask().handle)
 
     with pytest.raises(ResultTimeout):
         waiter.result(0.5)

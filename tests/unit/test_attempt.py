@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from askonce.answer import Answer
+from askonce.answer import Answer, Encoded
 from askonce.attempt import current_attempt
 from askonce.errors import Transient
 from askonce.execution import Computed, Deferred, Failed
@@ -83,7 +83,7 @@ def test_next_attempt_sees_the_reference_of_the_one_that_failed(scene):
     assert seen == ["", "resp_1"]
 
 
-def test_store_that_is_away_at_a_checkpoint_does_not_cost_the_call(scene):
+def test_call_goes_on_when_a_checkpoint_finds_no_store(scene):
     scene.ask()
     failing = scene.fail_on("checkpoint")
 
@@ -114,7 +114,7 @@ def test_fence_rises_with_every_run(scene):
     assert len(fences) == 3
 
 
-def test_mistake_in_a_body_is_retried_and_named_by_type_and_place_only(scene, raising):
+def test_mistake_in_a_body_is_retried_and_shows_type_and_place(scene, raising):
     scene.ask()
     line = raising(OddMistake(MARKER))
 
@@ -132,7 +132,7 @@ def test_mistake_in_a_body_may_have_been_billed(scene, raising):
     assert event.data["maybe_billed"] is True
 
 
-def test_interrupted_body_ends_the_process_and_leaves_the_job_to_its_lease(scene, raising):
+def test_interrupted_body_leaves_the_job_to_its_lease(scene, raising):
     scene.ask()
 
     with pytest.raises(KeyboardInterrupt):
@@ -146,7 +146,7 @@ def test_interrupted_body_ends_the_process_and_leaves_the_job_to_its_lease(scene
     [{"at": object()}, {"rate": float("nan")}, {"blob": b"raw"}, {1: "a"}],
     ids=["object", "nan", "bytes", "key"],
 )
-def test_answer_without_a_json_form_fails_for_good_and_nothing_is_kept(scene, value):
+def test_answer_without_a_json_form_fails_and_is_not_kept(scene, value):
     scene.ask()
 
     executed = scene.work(lambda: value)
@@ -157,7 +157,7 @@ def test_answer_without_a_json_form_fails_for_good_and_nothing_is_kept(scene, va
 
 
 @pytest.mark.parametrize(("limit", "kind"), [(14, Computed), (13, Failed)])
-def test_answer_larger_than_the_task_allows_fails_for_good_and_nothing_is_kept(scene, limit, kind):
+def test_answer_larger_than_the_limit_fails_and_is_not_kept(scene, limit, kind):
     scene.use(scene.store, replace(scene.spec, max_value_bytes=limit))
     scene.ask()
 
@@ -188,7 +188,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_no_event_and_no_outcome_without_an_answer_quotes_payload_or_answer(scene, body):
+def test_no_event_and_no_failure_quotes_payload_or_answer(scene, body):
     asked = scene.ask({"currency": MARKER, "day": MARKER})
     executed = scene.work(body)
     scene.ask({"currency": MARKER, "day": MARKER})
@@ -203,7 +203,7 @@ def test_no_event_and_no_outcome_without_an_answer_quotes_payload_or_answer(scen
 
 def test_stale_answer_in_a_foreign_codec_does_not_cost_the_run(scene):
     asked = scene.stale()
-    scene.store._records[asked.key].value.data = b"?written elsewhere"
+    scene.store._records[asked.key].value.answer = Encoded(b"?written elsewhere", b"")
     again = scene.ask()
 
     executed = scene.work()

@@ -6,13 +6,8 @@ from askonce.store_down.breaker import ERRORS, FIRST_REST, LONGEST_REST, Breaker
 
 
 @pytest.fixture
-def heard():
-    return []
-
-
-@pytest.fixture
 def breaker(clock, heard):
-    return Breaker(listen=lambda event: heard.append(event.name), clock=clock)
+    return Breaker(listen=heard.append, clock=clock)
 
 
 def open_it(breaker):
@@ -20,17 +15,17 @@ def open_it(breaker):
         breaker.failed()
 
 
-def test_store_that_failed_less_than_three_times_in_a_row_is_asked(breaker, heard):
+def test_breaker_stays_closed_below_three_errors_in_a_row(breaker, heard):
     for _ in range(5):
         for _ in range(ERRORS - 1):
             breaker.failed()
         breaker.answered()
 
     assert breaker.allows()
-    assert heard == []
+    assert heard.names == []
 
 
-def test_store_that_failed_three_times_rests_for_a_second(breaker, clock, heard):
+def test_breaker_opens_for_a_second_after_three_errors(breaker, clock, heard):
     open_it(breaker)
 
     assert not breaker.allows()
@@ -38,10 +33,10 @@ def test_store_that_failed_three_times_rests_for_a_second(breaker, clock, heard)
     assert not breaker.allows()
     clock.advance(0.001)
     assert breaker.allows()
-    assert heard == ["store.down"]
+    assert heard.names == ["store.down"]
 
 
-def test_one_caller_alone_tries_after_the_rest(breaker, clock, threads):
+def test_only_one_caller_probes_after_the_rest(breaker, clock, threads):
     open_it(breaker)
     clock.advance(FIRST_REST)
     barrier = Barrier(20)
@@ -53,7 +48,7 @@ def test_one_caller_alone_tries_after_the_rest(breaker, clock, threads):
     assert sum(threads.map(ask, range(20))) == 1
 
 
-def test_rest_doubles_with_each_failed_try_up_to_its_longest(breaker, clock):
+def test_rest_doubles_with_each_failed_probe_up_to_its_longest(breaker, clock):
     open_it(breaker)
     rests = []
     for _ in range(6):
@@ -72,7 +67,7 @@ def rest_of(breaker, clock):
     return waited
 
 
-def test_errors_of_who_did_not_ask_make_no_rest_longer(breaker, clock):
+def test_error_of_a_call_that_is_no_probe_makes_no_rest_longer(breaker, clock):
     open_it(breaker)
     for _ in range(50):
         breaker.failed()
@@ -82,19 +77,19 @@ def test_errors_of_who_did_not_ask_make_no_rest_longer(breaker, clock):
     assert breaker.allows()
 
 
-def test_answer_to_anyone_lets_everyone_in(breaker, heard):
+def test_breaker_closes_when_any_call_is_answered(breaker, heard):
     open_it(breaker)
 
     breaker.answered()
 
     assert breaker.allows()
     assert not breaker.is_open
-    assert heard == ["store.down", "store.up"]
+    assert heard.names == ["store.down", "store.up"]
     open_it(breaker)
     assert not breaker.allows()
 
 
-def test_try_that_never_comes_back_is_followed_by_another(breaker, clock):
+def test_probe_that_never_returns_is_followed_by_another(breaker, clock):
     open_it(breaker)
     clock.advance(FIRST_REST)
     assert breaker.allows()

@@ -13,7 +13,7 @@ def test_finding_is_one_line_with_its_cure_last():
     assert "ok: store: maxmemory-policy is noeviction" == str(fine)
 
 
-def test_what_is_true_of_both_servers_is_said_once_and_in_order():
+def test_finding_about_both_servers_is_one_line_in_order():
     first = Finding(severity="ok", subject="store", name="version", text="is Redis 8.2")
     other = Finding(severity="ok", subject="broker", name="version", text="is Redis 7.4")
     same = Finding(
@@ -42,7 +42,7 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("url", SHOWN)
-def test_url_is_shown_without_what_could_be_a_secret(url):
+def test_url_is_shown_without_possible_secrets(url):
     assert SHOWN[url] == without_secrets(url)
     assert SECRET not in without_secrets(url)
     assert "4711" not in without_secrets(url)

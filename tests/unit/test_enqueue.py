@@ -25,18 +25,18 @@ def spent(scene, raising, on_give_up):
     scene.work(raising(Transient("http_503")))
 
 
-def test_first_asker_is_admitted_and_one_message_is_sent(scene):
+def test_first_caller_is_admitted_and_one_message_is_sent(scene):
     asked = scene.ask()
 
     assert isinstance(asked, Admitted)
     assert asked.stale is None
     [message] = scene.sender.sent
-    assert (message.task, message.key, message.job) == ("rates.fetch", asked.key, asked.job)
-    assert message.payload == b'{"currency":"BRL","day":"2026-11-20"}'
-    assert message.fingerprint == scene.read().fingerprint
+    assert (message.job.task, message.job.key, message.job.id) == ("rates.fetch", asked.key, asked.job)
+    assert message.job.payload == b'{"currency":"BRL","day":"2026-11-20"}'
+    assert message.job.fingerprint == scene.read().fingerprint
 
 
-def test_second_asker_attaches_to_the_first_ones_job_and_sends_nothing(scene):
+def test_second_caller_attaches_and_sends_nothing(scene):
     first = scene.ask()
     second = scene.ask()
 
@@ -45,7 +45,7 @@ def test_second_asker_attaches_to_the_first_ones_job_and_sends_nothing(scene):
     assert len(scene.sender.sent) == 1
 
 
-def test_asker_attaches_to_a_running_job(scene, running):
+def test_caller_attaches_to_a_running_job(scene, running):
     first = scene.ask()
     running(scene.work)
 
@@ -55,7 +55,7 @@ def test_asker_attaches_to_a_running_job(scene, running):
     assert second.job == first.job
 
 
-def test_both_askers_get_the_answer(scene):
+def test_both_callers_get_the_answer(scene):
     first, second = scene.ask(), scene.ask()
     scene.work()
 
@@ -63,7 +63,7 @@ def test_both_askers_get_the_answer(scene):
     assert second.result(0).value == scene.answer
 
 
-def test_asker_who_wishes_so_is_refused_while_an_equal_job_is_in_flight(scene):
+def test_duplicate_is_rejected_while_an_equal_job_is_in_flight(scene):
     first = scene.ask()
     second = scene.ask(on_duplicate="reject")
 
@@ -96,7 +96,7 @@ def test_fresh_answer_is_a_hit_with_its_age(scene):
     assert len(scene.sender.sent) == 1
 
 
-def test_stale_answer_is_asked_anew_and_handed_to_whoever_asks_meanwhile(scene):
+def test_stale_answer_is_refreshed_and_returned_meanwhile(scene):
     scene.stale()
 
     first, second = scene.ask(), scene.ask()
@@ -107,7 +107,7 @@ def test_stale_answer_is_asked_anew_and_handed_to_whoever_asks_meanwhile(scene):
         assert (asked.stale.value, asked.stale.source, asked.stale.age) == (scene.answer, "stale", 60.0)
 
 
-def test_answer_past_its_hard_limit_is_not_handed_out(scene):
+def test_answer_past_its_hard_limit_is_not_returned(scene):
     scene.answered()
     scene.clock.advance(scene.spec.hard_ttl)
 
@@ -127,7 +127,7 @@ def test_kept_failure_answers_for_its_payload(scene, raising):
     assert len(scene.sender.sent) == 1
 
 
-def test_quarantined_payload_answers_until_a_person_decides(scene, raising):
+def test_quarantined_payload_stays_negative_for_days(scene, raising):
     spent(scene, raising, "quarantine")
     scene.clock.advance(86_400)
 
@@ -137,7 +137,7 @@ def test_quarantined_payload_answers_until_a_person_decides(scene, raising):
     assert asked.failure.kind == "quarantined"
 
 
-def test_key_that_rests_after_failures_says_how_long(scene, raising):
+def test_resting_key_returns_its_wait(scene, raising):
     spent(scene, raising, "backoff")
     scene.clock.advance(2)
 
@@ -151,14 +151,14 @@ def test_key_that_rests_after_failures_says_how_long(scene, raising):
     assert len(scene.sender.sent) == 1
 
 
-def test_key_that_has_rested_is_asked_anew(scene, raising):
+def test_key_is_admitted_again_after_its_rest(scene, raising):
     spent(scene, raising, "backoff")
     scene.clock.advance(5)
 
     assert isinstance(scene.ask(), Admitted)
 
 
-def test_key_that_rests_serves_its_stale_answer(scene, raising):
+def test_resting_key_serves_its_stale_answer(scene, raising):
     scene.stale()
     spent(scene, raising, "backoff")
 
@@ -168,7 +168,7 @@ def test_key_that_rests_serves_its_stale_answer(scene, raising):
     assert (asked.result(0).value, asked.result(0).source) == (scene.answer, "stale")
 
 
-def test_other_payload_of_the_same_key_is_asked_anew_where_the_task_replaces(scene):
+def test_other_payload_of_a_key_is_admitted_on_replace(scene):
     first = scene.answered()
     second = scene.ask(CORRECTED)
 
@@ -179,7 +179,7 @@ def test_other_payload_of_the_same_key_is_asked_anew_where_the_task_replaces(sce
     assert len(scene.sender.sent) == 2
 
 
-def test_other_payload_of_the_same_key_is_refused_where_the_task_says_so(scene):
+def test_other_payload_of_a_key_is_refused_on_conflict(scene):
     scene.use(scene.store, replace(scene.spec, on_mismatch="conflict"))
     first = scene.answered()
     before = scene.read()
@@ -209,9 +209,9 @@ def test_other_tenant_is_a_job_of_its_own(scene):
     assert second.key != first.key
 
 
-def test_job_is_named_by_its_asker_where_a_name_is_given(scene):
+def test_job_has_the_id_that_its_caller_gives(scene):
     assert scene.ask(job="my-job").job == "my-job"
-    assert scene.sender.sent[0].job == "my-job"
+    assert scene.sender.sent[0].job.id == "my-job"
 
 
 def test_nothing_is_sent_while_the_store_does_not_answer(scene):
@@ -222,7 +222,7 @@ def test_nothing_is_sent_while_the_store_does_not_answer(scene):
     assert scene.sender.sent == []
 
 
-def test_payload_that_the_task_refuses_costs_nothing(scene):
+def test_payload_that_validation_refuses_is_not_sent(scene):
     def refuse(_payload):
         raise PayloadInvalid(field="currency", reason="unknown")
 
@@ -244,7 +244,7 @@ def test_payload_larger_than_the_task_allows_is_refused(scene, limit, passes):
             scene.ask()
 
 
-def test_each_outcome_is_told_with_its_data(scene, raising):
+def test_each_outcome_is_an_event_with_its_data(scene, raising):
     scene.ask()
     scene.ask()
     scene.work()

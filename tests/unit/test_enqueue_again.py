@@ -5,7 +5,7 @@ from askonce.outcomes import Admitted, Attached, Hit
 from askonce.record import Status
 
 
-def test_force_asks_anew_although_an_answer_is_fresh(scene):
+def test_force_admits_a_new_job_although_an_answer_is_fresh(scene):
     scene.answered()
     asked = scene.ask(force=True)
 
@@ -13,7 +13,7 @@ def test_force_asks_anew_although_an_answer_is_fresh(scene):
     assert len(scene.sender.sent) == 2
 
 
-def test_force_asks_anew_although_a_failure_is_kept(scene, raising):
+def test_force_admits_a_new_job_although_a_failure_is_kept(scene, raising):
     scene.answered(body=raising(Permanent("http_404")))
 
     assert isinstance(scene.ask(force=True), Admitted)
@@ -28,14 +28,14 @@ def test_force_joins_an_equal_job_in_flight(scene):
 
 
 @pytest.mark.parametrize(("max_age", "kind"), [(10.0, Hit), (9.9, Admitted), (0.0, Admitted)])
-def test_answer_older_than_max_age_is_asked_anew(scene, max_age, kind):
+def test_answer_older_than_max_age_is_no_hit(scene, max_age, kind):
     scene.answered()
     scene.clock.advance(10)
 
     assert isinstance(scene.ask(max_age=max_age), kind)
 
 
-def test_message_that_nobody_took_in_time_is_sent_again_under_the_same_job(scene):
+def test_message_not_started_in_time_is_sent_again_under_its_job(scene):
     first = scene.ask()
     scene.clock.advance(scene.spec.queue_deadline)
 
@@ -43,11 +43,11 @@ def test_message_that_nobody_took_in_time_is_sent_again_under_the_same_job(scene
 
     assert isinstance(second, Attached)
     assert second.job == first.job
-    assert [message.job for message in scene.sender.sent] == [first.job, first.job]
+    assert [message.job.id for message in scene.sender.sent] == [first.job, first.job]
     assert [event.data for event in scene.heard.named("job.resent")] == [{"resends": 1}]
 
 
-def test_job_whose_message_was_not_taken_is_recorded_and_sent_by_a_later_asker(scene):
+def test_job_without_a_message_is_sent_by_a_later_caller(scene):
     scene.sender.refuses = True
     with pytest.raises(SendFailed) as caught:
         scene.ask()
@@ -58,5 +58,5 @@ def test_job_whose_message_was_not_taken_is_recorded_and_sent_by_a_later_asker(s
     assert scene.sender.sent == []
     scene.clock.advance(scene.spec.queue_deadline)
     scene.ask()
-    assert [message.job for message in scene.sender.sent] == [caught.value.job]
-    assert scene.heard.names == ["job.send_failed", "job.attached", "job.resent"]
+    assert [message.job.id for message in scene.sender.sent] == [caught.value.job]
+    assert scene.heard.names == ["job.admitted", "job.send_failed", "job.attached", "job.resent"]

@@ -14,17 +14,17 @@ def scene(scene):
     return scene
 
 
-def test_message_is_sent_without_asking_and_says_so(scene):
+def test_message_is_sent_without_the_store_and_degraded(scene):
     asked = scene.ask()
 
     assert (type(asked), asked.degraded) == (Admitted, True)
     [message] = scene.sender.sent
-    assert (message.job, message.key, message.admitted) == (asked.job, asked.key, False)
+    assert (message.job.id, message.job.key, message.admitted) == (asked.job, asked.key, False)
     [event] = scene.heard
     assert (event.name, dict(event.data)) == ("job.degraded", {"policy": "defer", "source": "none"})
 
 
-def test_asker_gets_the_answer_when_the_store_is_back(scene):
+def test_caller_gets_the_answer_when_the_store_is_back(scene):
     asked = scene.ask()
     scene.failing[0].left = 0
     with pytest.raises(ResultTimeout):
@@ -39,7 +39,7 @@ def test_asker_gets_the_answer_when_the_store_is_back(scene):
     [{"force": True}, {"max_age": 5.0}, {"on_duplicate": "reject"}, {"tenant": "acme"}],
     ids=lambda options: next(iter(options)),
 )
-def test_question_that_only_the_record_can_judge_is_not_sent(scene, options):
+def test_payload_with_options_of_the_record_is_not_sent(scene, options):
     with pytest.raises(StoreUnavailable):
         scene.ask(**options)
 
@@ -47,7 +47,7 @@ def test_question_that_only_the_record_can_judge_is_not_sent(scene, options):
 
 
 @pytest.mark.parametrize("change", ["policy", "broker"])
-def test_nothing_is_sent_where_the_task_forbids_it_or_the_broker_is_the_store(scene, change):
+def test_nothing_is_sent_against_the_policy_or_on_one_server(scene, change):
     if change == "policy":
         scene.spec = replace(scene.spec, on_store_down="fail")
     else:
@@ -59,7 +59,7 @@ def test_nothing_is_sent_where_the_task_forbids_it_or_the_broker_is_the_store(sc
     assert scene.sender.sent == []
 
 
-def test_broker_that_is_down_too_is_told(scene):
+def test_broker_that_is_down_too_raises(scene):
     scene.sender.refuses = True
 
     with pytest.raises(SendFailed):

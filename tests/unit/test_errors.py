@@ -42,17 +42,17 @@ def test_error_survives_a_process_boundary(error, clone):
     assert str(again) == str(error)
 
 
-def test_transient_keeps_the_providers_wish_over_a_process_boundary():
+def test_transient_keeps_retry_after_over_a_process_boundary():
     again = pickle.loads(pickle.dumps(Transient("http_429", retry_after=2.5, maybe_billed=True)))
 
     assert (again.retry_after, again.maybe_billed, again.kind) == (2.5, True, "transient")
 
 
-def test_error_says_its_situation_and_its_data():
+def test_error_shows_its_situation_and_its_data():
     error = ResultTimeout(key="k", state="queued", waited_seconds=1.5)
 
     assert str(error) == (
-        "The result did not come in time; the job itself goes on: key=k state=queued waited_seconds=1.5"
+        "The result did not come in time; the job goes on: key=k state=queued waited_seconds=1.5"
     )
     assert repr(error) == "ResultTimeout(key='k', state='queued', waited_seconds=1.5)"
 

@@ -10,7 +10,7 @@ from askonce.execution import Computed, Deferred, Failed, Reused, Skipped
 from askonce.outcomes import Admitted, Hit
 from askonce.record import Status
 from askonce.spec import RetryPolicy
-from askonce.store import Start, Write
+from askonce.store import Write
 
 CORRECTED = {"currency": "BRL", "day": "2026-11-21"}
 
@@ -35,7 +35,7 @@ def test_admitted_job_is_called_once_and_its_answer_stored(scene):
     assert scene.read().status is Status.DONE
 
 
-def test_second_message_of_a_done_job_gets_the_answer_without_a_call(scene):
+def test_second_message_of_a_done_job_reuses_the_answer(scene):
     scene.answered()
 
     executed = scene.work(never)
@@ -51,7 +51,7 @@ def test_second_message_of_a_running_job_does_nothing(scene, running):
     executed = scene.work(never)
 
     assert isinstance(executed, Skipped)
-    assert executed.outcome is Start.BUSY
+    assert executed.because.word == "busy"
 
 
 def test_job_is_taken_over_when_its_lease_is_over(scene, running):
@@ -66,7 +66,7 @@ def test_job_is_taken_over_when_its_lease_is_over(scene, running):
     assert scene.ask().result(0).value == "newer"
 
 
-def test_answer_that_comes_after_a_takeover_is_not_stored_but_still_returned(scene, running):
+def test_answer_after_a_takeover_is_returned_and_not_stored(scene, running):
     scene.ask()
     late = running(scene.work)
     scene.clock.advance(scene.spec.lease)
@@ -80,7 +80,7 @@ def test_answer_that_comes_after_a_takeover_is_not_stored_but_still_returned(sce
     assert "job.fenced" in scene.heard.names
 
 
-def test_answer_that_comes_after_the_lease_is_stored_where_nobody_took_over(scene, running):
+def test_answer_after_the_lease_is_stored_without_a_takeover(scene, running):
     scene.ask()
     late = running(scene.work)
     scene.clock.advance(scene.spec.lease + 1)
@@ -105,18 +105,19 @@ def test_message_of_a_replaced_payload_is_superseded(scene):
     executed = scene.work(never, number=0)
 
     assert isinstance(executed, Skipped)
-    assert executed.outcome is Start.SUPERSEDED
+    assert executed.because.word == "superseded"
     assert [dict(event.data) for event in scene.heard.named("job.skipped")] == [{"outcome": "superseded"}]
 
 
-def test_message_with_another_payload_under_the_jobs_name_is_a_conflict(scene):
+def test_message_with_another_payload_of_its_job_is_a_conflict(scene):
     scene.ask()
-    delivery = replace(scene.delivery(), fingerprint="0" * 64)
+    delivery = scene.delivery()
+    delivery = replace(delivery, job=replace(delivery.job, fingerprint="0" * 64))
 
     executed = scene.executor.execute(delivery, never)
 
     assert isinstance(executed, Skipped)
-    assert executed.outcome is Start.CONFLICT
+    assert executed.because.word == "conflict"
 
 
 def test_message_of_a_job_that_rests_does_nothing(scene, raising):
@@ -126,10 +127,10 @@ def test_message_of_a_job_that_rests_does_nothing(scene, raising):
     executed = scene.work(never)
 
     assert isinstance(executed, Skipped)
-    assert executed.outcome is Start.BACKOFF
+    assert executed.because.word == "backoff"
 
 
-def test_transient_failure_is_deferred_and_looked_at_again_in_time(scene, raising):
+def test_transient_failure_is_deferred_and_reaped_in_time(scene, raising):
     asked = scene.ask()
 
     executed = scene.work(raising(Transient("http_503")))
@@ -150,7 +151,7 @@ def test_deferred_job_is_called_again_after_its_rest(scene, raising):
     assert executed.result.attempts == 2
 
 
-def test_permanent_failure_ends_the_job_and_answers_for_failure_ttl(scene, raising):
+def test_permanent_failure_ends_the_job_for_failure_ttl(scene, raising):
     asked = scene.ask()
 
     executed = scene.work(raising(Permanent("http_404")))
@@ -163,7 +164,7 @@ def test_permanent_failure_ends_the_job_and_answers_for_failure_ttl(scene, raisi
     assert isinstance(scene.ask(), Admitted)
 
 
-def test_configuration_failure_is_told_to_its_job_and_kept_for_nobody_else(scene, raising):
+def test_configuration_failure_ends_its_job_and_answers_no_other(scene, raising):
     asked = scene.ask()
 
     executed = scene.work(raising(Configuration("http_401")))
@@ -172,7 +173,7 @@ def test_configuration_failure_is_told_to_its_job_and_kept_for_nobody_else(scene
     assert (executed.kind, executed.reason) == ("configuration", "http_401")
     assert scene.deferred == []
     assert isinstance(scene.ask(), Admitted)
-    assert scene.sender.sent[0].key == asked.key
+    assert scene.sender.sent[0].job.key == asked.key
 
 
 def test_job_whose_attempts_are_spent_is_quarantined(scene, raising):
@@ -187,7 +188,7 @@ def test_job_whose_attempts_are_spent_is_quarantined(scene, raising):
     assert len(scene.deferred) == 2
 
 
-def test_job_whose_attempts_are_spent_rests_where_the_task_says_so(scene, raising):
+def test_job_whose_attempts_are_spent_rests_on_backoff(scene, raising):
     policy = RetryPolicy(max_attempts=1, base=5.0, on_give_up="backoff")
     scene.use(scene.store, replace(scene.spec, retry=policy))
     scene.ask()
@@ -209,11 +210,11 @@ def test_failure_after_a_takeover_changes_nothing(scene, running, raising):
     executed = late.finish()
 
     assert isinstance(executed, Skipped)
-    assert executed.outcome is Start.SUPERSEDED
+    assert executed.because.word == "superseded"
     assert isinstance(scene.ask(), Hit)
 
 
-def test_message_whose_record_was_lost_is_called_all_the_same(scene):
+def test_message_of_a_lost_record_is_admitted_and_called(scene):
     asked = scene.ask()
     scene.clock.advance(700_000)
     assert not scene.read().present
@@ -237,7 +238,7 @@ def test_only_one_of_several_messages_of_a_lost_record_is_called(scene):
     assert isinstance(second, Reused)
 
 
-def test_body_is_not_run_while_the_store_does_not_answer_at_the_start(scene):
+def test_body_is_not_run_while_the_store_does_not_answer_start(scene):
     scene.ask()
     scene.fail_on("start")
 
@@ -245,7 +246,7 @@ def test_body_is_not_run_while_the_store_does_not_answer_at_the_start(scene):
         scene.work(never)
 
 
-def test_failure_that_the_store_does_not_take_is_left_to_the_lease(scene, raising):
+def test_failure_that_is_not_stored_is_left_to_the_lease(scene, raising):
     asked = scene.ask()
     scene.fail_on("fail")
 
@@ -281,7 +282,7 @@ def test_unknown_cost_stays_unknown(scene):
     assert scene.answered().result(0).cost_usd is None
 
 
-def test_what_a_failed_call_cost_is_told(scene, raising):
+def test_cost_of_a_failed_call_is_emitted(scene, raising):
     scene.ask()
     scene.work(raising(Permanent("refused", usage={"output_tokens": 3}, cost_usd=0.5)))
 
@@ -289,7 +290,7 @@ def test_what_a_failed_call_cost_is_told(scene, raising):
     assert (event.data["usage"], event.data["cost_usd"]) == ({"output_tokens": 3}, 0.5)
 
 
-def test_holder_is_told_to_whoever_looks(scene, running):
+def test_holder_is_part_of_the_owner(scene, running):
     scene.ask()
     running(scene.work)
 

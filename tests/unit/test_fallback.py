@@ -23,7 +23,7 @@ class TestFallback:
         for asked in (first, second):
             assert (asked.result(0).value, asked.result(0).source) == (UNKNOWN, source)
 
-    def test_reaches_nobody_else(self, scene, source):
+    def test_reaches_no_other_caller(self, scene, source):
         scene.answered(body=lambda: Answer(value=UNKNOWN, source=source))
 
         asked = scene.ask()
@@ -96,7 +96,7 @@ def test_fallback_is_stored_once_the_store_is_back(scene, eventually):
     assert asked.result(0).value == UNKNOWN
 
 
-def test_answer_that_could_not_be_stored_is_reported_and_still_returned(scene):
+def test_answer_that_is_not_stored_is_reported_and_returned(scene):
     scene.ask()
     scene.fail_on("complete")
 
@@ -127,7 +127,7 @@ def overtake(failing):
     return "new"
 
 
-def test_answer_without_room_to_wait_is_tried_as_long_as_the_lease_could_hold(scene):
+def test_answer_without_room_in_the_spill_is_tried_for_a_lease(scene):
     ticks = iter(range(1000))
     scene.use(scene.store, replace(scene.spec, lease=0.1))
     scene.ask()
@@ -142,7 +142,7 @@ def test_answer_without_room_to_wait_is_tried_as_long_as_the_lease_could_hold(sc
     assert full.bytes == 0
 
 
-def test_answer_stored_late_is_fresh_for_what_is_left_of_its_time(scene, eventually):
+def test_answer_stored_late_is_fresh_for_the_rest_of_its_time(scene, eventually):
     times = iter([0.0, 0.0, 0.0, *[45.0] * 9])
     scene.ask()
     scene.fail_on("complete", times=1)
@@ -156,7 +156,7 @@ def test_answer_stored_late_is_fresh_for_what_is_left_of_its_time(scene, eventua
     assert not scene.read().value.fresh
 
 
-def test_twenty_askers_at_once_make_one_job(scene, threads):
+def test_twenty_callers_at_once_make_one_job(scene, threads):
     barrier = Barrier(20)
 
     def ask(_number):
@@ -171,7 +171,7 @@ def test_twenty_askers_at_once_make_one_job(scene, threads):
     assert isinstance(outcomes[0], Admitted | Attached)
 
 
-def test_asker_who_comes_too_late_for_a_fallback_asks_anew(scene):
+def test_waiter_too_late_for_a_fallback_enqueues_again(scene):
     asked = scene.answered(body=lambda: Answer(value=UNKNOWN, source="default"))
     scene.clock.advance(120)
 

@@ -74,7 +74,7 @@ def test_waiter_is_woken_by_the_end_of_the_job(scene, threads, monkeypatch):
     assert waiter.result(10).value == scene.answer
 
 
-def test_waiter_whose_wakeup_is_missed_finds_the_answer_by_looking(scene, threads, monkeypatch, eventually):
+def test_waiter_without_a_wake_up_finds_the_answer_by_polling(scene, threads, monkeypatch, eventually):
     monkeypatch.setattr(handle, "POLL", 0.02)
     deaf = Deaf(scene.store)
     scene.use(deaf)
@@ -88,7 +88,7 @@ def test_waiter_whose_wakeup_is_missed_finds_the_answer_by_looking(scene, thread
     assert max(deaf.waits) <= 0.02
 
 
-def test_waiter_is_not_woken_for_nothing_by_a_retry(scene, raising):
+def test_waiter_goes_on_waiting_during_a_retry(scene, raising):
     asked = scene.ask()
     scene.work(raising(Transient("http_503")))
 
@@ -112,7 +112,7 @@ def test_timeout_names_key_and_state_and_the_job_goes_on(scene, running):
     assert asked.handle.status() is Status.RUNNING
 
 
-def test_waiter_asks_again_when_the_record_has_vanished(scene):
+def test_waiter_enqueues_again_when_the_record_has_vanished(scene):
     asked = scene.ask()
     scene.store.invalidate(asked.key)
 
@@ -120,12 +120,12 @@ def test_waiter_asks_again_when_the_record_has_vanished(scene):
         asked.result(0)
 
     assert len(scene.sender.sent) == 2
-    assert asked.handle.job == scene.sender.sent[1].job != asked.job
+    assert asked.handle.job == scene.sender.sent[1].job.id != asked.job
     scene.work()
     assert asked.result(0).value == scene.answer
 
 
-def test_waiter_of_a_forced_job_asks_again_without_force(scene):
+def test_waiter_of_a_forced_job_enqueues_again_without_force(scene):
     scene.answered()
     asked = scene.ask(force=True)
     scene.store.invalidate(asked.key)
@@ -147,14 +147,14 @@ def test_two_waiters_of_a_vanished_record_share_one_new_job(scene):
     assert first.handle.job == second.handle.job
 
 
-def test_waiter_takes_the_answer_that_asking_again_finds(scene):
+def test_waiter_takes_the_hit_that_enqueueing_again_finds(scene):
     answer = scene.answered().result(0)
-    lonely = Handle(MemoryStore(scene.clock), answer.key, "gone", "f" * 64, lambda: answer)
+    lonely = Handle(MemoryStore(scene.clock), scene.sender.sent[0].job, lambda: answer)
 
     assert lonely.result(0) is answer
 
 
-def test_waiter_of_a_replaced_payload_is_told_so(scene):
+def test_waiter_of_a_replaced_payload_is_superseded(scene):
     asked = scene.ask()
     scene.ask(CORRECTED)
     scene.work()
@@ -175,7 +175,7 @@ def test_waiter_gets_the_stale_answer_when_the_refresh_fails(scene, raising):
     assert (result.value, result.source) == (scene.answer, "stale")
 
 
-def test_waiter_gets_the_stale_answer_when_the_refresh_is_given_up(scene, raising):
+def test_waiter_gets_the_stale_answer_when_attempts_are_spent(scene, raising):
     scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=1)))
     scene.stale()
     asked = scene.answered(body=raising(Transient("http_503")))
@@ -183,7 +183,7 @@ def test_waiter_gets_the_stale_answer_when_the_refresh_is_given_up(scene, raisin
     assert (asked.result(0).value, asked.result(0).source) == (scene.answer, "stale")
 
 
-def test_waiter_gets_the_fresh_answer_of_its_job_although_a_later_one_is_under_way(scene):
+def test_waiter_gets_its_fresh_answer_while_a_later_job_runs(scene):
     asked = scene.answered()
     scene.ask(force=True)
 
@@ -192,7 +192,7 @@ def test_waiter_gets_the_fresh_answer_of_its_job_although_a_later_one_is_under_w
     assert (result.value, result.job) == (scene.answer, asked.job)
 
 
-def test_asker_who_forces_a_new_answer_does_not_get_the_old_one(scene):
+def test_waiter_of_a_forced_job_does_not_get_the_old_answer(scene):
     scene.answered()
     forced = scene.ask(force=True)
 
@@ -202,7 +202,7 @@ def test_asker_who_forces_a_new_answer_does_not_get_the_old_one(scene):
     assert forced.result(0).value == "new"
 
 
-def test_waiter_gets_no_stale_answer_while_the_refresh_may_succeed(scene):
+def test_waiter_gets_no_stale_answer_during_the_refresh(scene):
     scene.stale()
     asked = scene.ask()
 
@@ -210,7 +210,7 @@ def test_waiter_gets_no_stale_answer_while_the_refresh_may_succeed(scene):
         asked.result(0)
 
 
-def test_waiter_learns_why_its_job_ended(scene, raising):
+def test_waiter_gets_the_reason_of_a_permanent_failure(scene, raising):
     asked = scene.answered(body=raising(Permanent("http_404")))
 
     with pytest.raises(JobFailed) as caught:
@@ -220,7 +220,7 @@ def test_waiter_learns_why_its_job_ended(scene, raising):
     assert (caught.value.key, caught.value.job) == (asked.key, asked.job)
 
 
-def test_waiter_learns_that_its_job_was_given_up(scene, raising):
+def test_waiter_gets_the_reason_when_attempts_are_spent(scene, raising):
     scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=1, on_give_up="backoff")))
     asked = scene.answered(body=raising(Transient("http_503")))
 
@@ -236,20 +236,20 @@ def test_failure_of_an_earlier_job_is_not_this_jobs_end(scene, raising):
         asked.result(0)
 
 
-def test_waiter_is_told_when_the_store_does_not_answer(scene):
-    asked = scene.ask()
+def test_waiter_gets_an_error_when_the_store_does_not_answer(scene):
+    scene.ask()
     failing = scene.fail_on("read")
-    waiter = Handle(failing, asked.key, asked.job, "f" * 64, lambda: pytest.fail("asked again"))
+    waiter = Handle(failing, scene.sender.sent[0].job, lambda: pytest.fail("enqueued again"))
 
     with pytest.raises(StoreUnavailable):
         waiter.result(0)
 
 
-def test_waiter_is_told_when_the_store_does_not_answer_its_question(scene):
+def test_waiter_gets_an_error_when_admit_is_not_answered(scene):
     asked = scene.ask()
     scene.store.invalidate(asked.key)
     scene.fail_on("admit")
-    asked = Handle(scene.store, asked.key, asked.job, "f" * 64, lambda: scene.ask().handle)
+    asked = Handle(scene.store, scene.sender.sent[0].job, lambda: scene.ask().handle)
 
     with pytest.raises(StoreUnavailable):
         asked.result(0)

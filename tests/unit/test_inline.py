@@ -23,7 +23,7 @@ def never():
     pytest.fail("the body was run")
 
 
-def test_call_is_made_in_the_askers_thread_and_its_answer_kept(scene):
+def test_call_is_made_in_the_callers_thread_and_kept(scene):
     ran_in = []
 
     made = scene.call(lambda: ran_in.append(current_thread()) or scene.answer)
@@ -35,7 +35,7 @@ def test_call_is_made_in_the_askers_thread_and_its_answer_kept(scene):
     assert kept.job == made.job
 
 
-def test_job_is_named_by_its_asker_where_a_name_is_given(scene):
+def test_job_has_the_id_that_its_caller_gives(scene):
     assert scene.call(job="my-job").job == "my-job"
 
 
@@ -85,7 +85,7 @@ def test_twenty_threads_make_one_call(scene, threads):
     assert len({result.job for result in results}) == 1
 
 
-def test_patience_ends_with_a_timeout_that_names_key_and_state(scene, running):
+def test_timeout_of_a_call_names_key_and_state(scene, running):
     asked = scene.ask()
     running(scene.work)
 
@@ -98,8 +98,8 @@ def test_patience_ends_with_a_timeout_that_names_key_and_state(scene, running):
 def test_failed_call_is_tried_again_after_its_rest(scene):
     policy = RetryPolicy(max_attempts=3, base=0.01)
     scene.use(scene.store, replace(scene.spec, retry=policy))
-    scene.executor = replace(scene.executor, draw=lambda low, _high: low)
-    scene.caller = replace(scene.caller, executor=scene.executor)
+    executor = replace(scene.executor, draw=lambda low, _high: low)
+    scene.caller = replace(scene.caller, runner=replace(scene.runner, executor=executor))
     calls = []
 
     def body():
@@ -113,14 +113,14 @@ def test_failed_call_is_tried_again_after_its_rest(scene):
     assert (result.value, result.attempts) == (scene.answer, 3)
 
 
-def test_failed_call_is_left_to_this_loop_and_to_no_reaper(scene, raising):
+def test_failed_call_is_not_passed_to_the_reaper(scene, raising):
     with pytest.raises(ResultTimeout):
         scene.call(raising(Transient("http_503")), timeout=0.02)
 
     assert scene.deferred == []
 
 
-def test_resting_job_is_waited_for_without_asking_all_the_time(scene, raising):
+def test_resting_job_is_waited_for_with_few_queries(scene, raising):
     counted = scene.fail_on("admit", times=0)
 
     with pytest.raises(ResultTimeout):
@@ -137,7 +137,7 @@ def test_stale_answer_is_served_when_the_call_fails(scene, raising):
     assert (result.value, result.source) == (scene.answer, "stale")
 
 
-def test_stale_answer_is_served_without_a_call_while_the_job_rests(scene, raising):
+def test_stale_answer_is_served_while_the_job_rests(scene, raising):
     scene.stale()
     scene.call(raising(Transient("http_503")))
 
@@ -156,7 +156,7 @@ def test_stale_answer_is_served_when_the_last_attempt_fails(scene, raising):
     assert (result.value, result.source) == (scene.answer, "stale")
 
 
-def test_stale_answer_is_served_while_a_given_up_key_rests(scene, raising):
+def test_stale_answer_is_served_while_a_spent_key_rests(scene, raising):
     policy = RetryPolicy(max_attempts=1, base=5.0, on_give_up="backoff")
     scene.use(scene.store, replace(scene.spec, retry=policy))
     scene.stale()
@@ -168,7 +168,7 @@ def test_stale_answer_is_served_while_a_given_up_key_rests(scene, raising):
     assert (result.value, result.source) == (scene.answer, "stale")
 
 
-def test_given_up_key_that_rests_without_an_answer_fails_at_once(scene, raising):
+def test_spent_key_that_rests_without_an_answer_fails_at_once(scene, raising):
     policy = RetryPolicy(max_attempts=1, base=5.0, on_give_up="backoff")
     scene.use(scene.store, replace(scene.spec, retry=policy))
     scene.ask()
@@ -181,7 +181,7 @@ def test_given_up_key_that_rests_without_an_answer_fails_at_once(scene, raising)
 @pytest.mark.parametrize(
     ("error", "kind"), [(Permanent("http_404"), "permanent"), (Configuration("http_401"), "configuration")]
 )
-def test_call_that_can_not_succeed_fails_with_its_kind(scene, raising, error, kind):
+def test_call_that_cannot_succeed_fails_with_its_kind(scene, raising, error, kind):
     with pytest.raises(JobFailed) as caught:
         scene.call(raising(error))
 
@@ -195,7 +195,7 @@ def test_kept_failure_answers_without_a_call(scene, raising):
         scene.call(never)
 
 
-def test_key_of_another_payload_is_refused_where_the_task_says_so(scene):
+def test_key_of_another_payload_is_refused_on_conflict(scene):
     scene.use(scene.store, replace(scene.spec, on_mismatch="conflict"))
     scene.answered()
 
@@ -219,7 +219,7 @@ def test_fallback_is_returned_and_not_kept(scene):
     assert (second.value, second.source) == (scene.answer, "call")
 
 
-def test_answer_that_could_not_be_stored_still_reaches_its_asker(scene):
+def test_answer_that_is_not_stored_is_still_returned(scene):
     scene.use(scene.store, replace(scene.spec, lease=0.05))
     scene.fail_on("complete")
 

@@ -7,7 +7,7 @@ from askonce.adapters.memory import MemoryStore
 from askonce.errors import LayoutNewer, StoreUnavailable
 from askonce.execution import Computed
 from askonce.lease import LeaseRenewer
-from askonce.store import Start, Write
+from askonce.store import Lease, Write
 
 
 class Renewing:
@@ -29,11 +29,6 @@ def renewing():
 
 
 @pytest.fixture
-def heard():
-    return []
-
-
-@pytest.fixture
 def leases(renewing, heard):
     return LeaseRenewer(renewing, listen=heard.append)
 
@@ -47,27 +42,27 @@ def test_lease_outlives_its_length_while_the_body_runs(scene, running, eventuall
 
     second = scene.work(lambda: pytest.fail("called twice"))
 
-    assert second.outcome is Start.BUSY
+    assert second.because.word == "busy"
     assert long.finish().stored is Write.OK
     assert scene.heard.named("lease.lost") == []
 
 
 def test_lease_is_renewed_with_its_owner_and_its_length(leases, renewing, eventually):
-    with leases.hold("key", "owner", 0.03):
+    with leases.hold(Lease("key", "owner", 0.03)):
         eventually(lambda: renewing.asked)
 
     assert renewing.asked[0] == [("key", "owner", 0.03)]
 
 
 def test_lease_is_not_renewed_before_a_third_of_it(leases, renewing):
-    with leases.hold("key", "owner", 60.0), leases.hold("key-2", "owner-2", 60.0):
+    with leases.hold(Lease("key", "owner", 60.0)), leases.hold(Lease("key-2", "owner-2", 60.0)):
         pass
 
     assert renewing.asked == []
 
 
-def test_short_lease_is_not_kept_waiting_by_a_long_one(leases, renewing, eventually):
-    with leases.hold("long", "owner", 60.0), leases.hold("short", "owner", 0.03):
+def test_short_lease_is_renewed_in_time_beside_a_long_one(leases, renewing, eventually):
+    with leases.hold(Lease("long", "owner", 60.0)), leases.hold(Lease("short", "owner", 0.03)):
         eventually(lambda: len(renewing.asked) > 2)
 
     assert {key for asked in renewing.asked for key, _, _ in asked} == {"short"}
@@ -76,7 +71,7 @@ def test_short_lease_is_not_kept_waiting_by_a_long_one(leases, renewing, eventua
 def test_leases_that_are_due_together_are_renewed_in_one_go(renewing, eventually):
     now = [0.0]
     leases = LeaseRenewer(renewing, clock=lambda: now[0])
-    with leases.hold("a", "owner", 3.0), leases.hold("b", "owner", 3.0):
+    with leases.hold(Lease("a", "owner", 3.0)), leases.hold(Lease("b", "owner", 3.0)):
         now[0] = 1.0
         with leases._changed:
             leases._changed.notify()
@@ -85,9 +80,9 @@ def test_leases_that_are_due_together_are_renewed_in_one_go(renewing, eventually
     assert renewing.asked[0] == [("a", "owner", 3.0), ("b", "owner", 3.0)]
 
 
-def test_lost_lease_is_noticed_told_once_and_renewed_no_more(leases, renewing, heard, eventually):
+def test_lost_lease_is_reported_once_and_not_renewed(leases, renewing, heard, eventually):
     renewing.answers["key"] = Write.FENCED
-    with leases.hold("key", "owner", 0.03) as lost, leases.hold("key-2", "owner", 0.03) as kept:
+    with leases.hold(Lease("key", "owner", 0.03)) as lost, leases.hold(Lease("key-2", "owner", 0.03)) as kept:
         eventually(lambda: lost.lost)
         done = len(renewing.asked)
         eventually(lambda: len(renewing.asked) > done + 3)
@@ -112,7 +107,7 @@ def test_run_that_lost_its_lease_goes_on_and_is_not_stored(scene, running, event
 
 def test_renewing_goes_on_when_the_store_is_back(leases, renewing, eventually):
     renewing.errors = [StoreUnavailable(verb="renew", reason="TimeoutError")] * 3
-    with leases.hold("key", "owner", 0.03) as lease:
+    with leases.hold(Lease("key", "owner", 0.03)) as lease:
         eventually(lambda: len(renewing.asked) > 5)
 
     assert not lease.lost
@@ -120,46 +115,46 @@ def test_renewing_goes_on_when_the_store_is_back(leases, renewing, eventually):
 
 def test_renewing_outlives_a_record_of_a_newer_layout(leases, renewing, eventually):
     renewing.errors = [LayoutNewer(verb="renew")]
-    with leases.hold("key", "owner", 0.03):
+    with leases.hold(Lease("key", "owner", 0.03)):
         eventually(lambda: len(renewing.asked) > 2, seconds=1.0)
 
     assert renewing.errors == []
 
 
 def test_thread_ends_when_no_lease_is_held_and_starts_again(leases, renewing, eventually):
-    with leases.hold("key", "owner", 0.3):
+    with leases.hold(Lease("key", "owner", 0.3)):
         first = leases._thread
     first.join(5)
     assert not first.is_alive()
 
-    with leases.hold("key", "owner", 0.03):
+    with leases.hold(Lease("key", "owner", 0.03)):
         eventually(lambda: renewing.asked)
         assert leases._thread is not first
 
 
 def test_thread_goes_on_between_two_leases(leases):
-    with leases.hold("key", "owner", 60.0):
+    with leases.hold(Lease("key", "owner", 60.0)):
         first = leases._thread
-    with leases.hold("key-2", "owner", 60.0):
+    with leases.hold(Lease("key-2", "owner", 60.0)):
         assert leases._thread is first
 
 
 def test_lease_ends_with_its_block_even_when_the_body_fails(leases, renewing, eventually):
-    with pytest.raises(ZeroDivisionError), leases.hold("failed", "owner", 0.03):
+    with pytest.raises(ZeroDivisionError), leases.hold(Lease("failed", "owner", 0.03)):
         raise ZeroDivisionError
     before = len(renewing.asked)
 
-    with leases.hold("other", "owner", 0.03):
+    with leases.hold(Lease("other", "owner", 0.03)):
         eventually(lambda: len(renewing.asked) > before + 2)
 
     assert {key for asked in renewing.asked[before + 1 :] for key, _, _ in asked} == {"other"}
 
 
-def test_many_leases_are_held_and_let_go_by_many_threads(leases, renewing, threads, eventually):
+def test_many_threads_hold_and_end_leases(leases, renewing, threads, eventually):
     let_go = Signal()
 
     def hold(number):
-        with leases.hold(f"key-{number}", "owner", 0.06):
+        with leases.hold(Lease(f"key-{number}", "owner", 0.06)):
             assert let_go.wait(10)
 
     held = [threads.submit(hold, number) for number in range(20)]

@@ -7,7 +7,7 @@ from askonce.adapters.celery import task as celery_task
 from askonce.errors import StoreUnavailable
 
 
-def test_message_that_is_put_back_rests_for_as_long_as_rabbitmq_can_delay_it(monkeypatch):
+def test_message_put_back_rests_at_least_a_second(monkeypatch):
     rests = []
 
     def retry(*, exc, countdown, max_retries):

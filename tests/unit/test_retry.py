@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askonce.errors import CallFailed, Configuration, Permanent, Transient
-from askonce.retry import TOLD_FOR, decide, rest
+from askonce.retry import REASON_KEPT_FOR, failing, rest
 from askonce.spec import JobSpec, RetryPolicy
 from askonce.store import Failing
 
@@ -17,7 +17,7 @@ def highest(_low, high):
 
 
 @given(base=seconds, cap=seconds, attempt=st.integers(1, 60), seed=st.integers())
-def test_rest_is_drawn_between_zero_and_the_doubled_base_and_never_beyond_the_cap(base, cap, attempt, seed):
+def test_rest_is_at_most_the_doubled_base_and_the_cap(base, cap, attempt, seed):
     drawn = rest(RetryPolicy(base=base, cap=cap), attempt, random.Random(seed).uniform)
 
     assert 0 <= drawn <= min(cap, base * 2 ** (attempt - 1))
@@ -33,7 +33,7 @@ def test_whole_range_is_drawn_from(base, cap, attempt):
 
 
 def test_rests_double_up_to_the_cap():
-    rests = [decide(SPEC, Transient("http_503"), attempt, highest).after for attempt in range(1, 9)]
+    rests = [failing(SPEC, Transient("http_503"), attempt, highest).after for attempt in range(1, 9)]
 
     assert rests == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]
 
@@ -43,34 +43,36 @@ def test_providers_wish_wins_over_the_draw_up_to_the_cap(wish, attempt):
     def draw(*_ends):
         raise AssertionError("drawn although the provider said when")
 
-    failing = decide(SPEC, Transient("http_429", retry_after=wish), attempt, draw)
+    kept = failing(SPEC, Transient("http_429", retry_after=wish), attempt, draw)
 
-    assert failing.after == min(wish, 300.0)
-
-
-def test_transient_failure_is_tried_again_and_quarantined_when_its_attempts_are_spent():
-    failing = decide(SPEC, Transient("http_503"), 2, highest)
-
-    assert failing == Failing(kind="transient", reason="http_503", after=10.0, keep=TOLD_FOR, quarantine=True)
+    assert kept.after == min(wish, 300.0)
 
 
-def test_transient_failure_is_not_quarantined_where_the_task_rests_instead():
+def test_transient_failure_is_retried_then_quarantined():
+    kept = failing(SPEC, Transient("http_503"), 2, highest)
+
+    assert kept == Failing(
+        kind="transient", reason="http_503", after=10.0, keep=REASON_KEPT_FOR, quarantine=True
+    )
+
+
+def test_transient_failure_is_not_quarantined_on_backoff():
     spec = JobSpec(retry=RetryPolicy(on_give_up="backoff"))
 
-    assert decide(spec, Transient("http_503"), 1, highest).quarantine is False
+    assert failing(spec, Transient("http_503"), 1, highest).quarantine is False
 
 
-def test_permanent_failure_is_kept_for_failure_ttl_without_a_rest():
-    failing = decide(SPEC, Permanent("http_404"), 1, highest)
+def test_permanent_failure_is_kept_for_failure_ttl_only():
+    kept = failing(SPEC, Permanent("http_404"), 1, highest)
 
-    assert (failing.kind, failing.reason, failing.after, failing.keep) == ("permanent", "http_404", 0.0, 77.0)
+    assert (kept.kind, kept.reason, kept.after, kept.keep) == ("permanent", "http_404", 0.0, 77.0)
 
 
-def test_configuration_failure_is_told_but_not_kept_as_an_answer():
-    failing = decide(SPEC, Configuration("http_401"), 1, highest)
+def test_configuration_failure_is_kept_for_its_waiters_only():
+    kept = failing(SPEC, Configuration("http_401"), 1, highest)
 
-    assert (failing.kind, failing.after, failing.keep) == ("configuration", 0.0, TOLD_FOR)
+    assert (kept.kind, kept.after, kept.keep) == ("configuration", 0.0, REASON_KEPT_FOR)
 
 
 def test_failure_of_no_known_kind_is_tried_again():
-    assert decide(SPEC, CallFailed("odd"), 1, highest).kind == "transient"
+    assert failing(SPEC, CallFailed("odd"), 1, highest).kind == "transient"

@@ -7,7 +7,7 @@ from askonce.spec import JobSpec, RetryPolicy
 TIMES = ("soft_ttl", "hard_ttl", "failure_ttl", "lease", "queue_deadline")
 
 
-def test_spec_without_words_is_usable():
+def test_spec_of_defaults_is_usable():
     spec = JobSpec()
 
     assert (spec.version, spec.key_fields, spec.on_mismatch) == ("1", (), "replace")
@@ -16,12 +16,12 @@ def test_spec_without_words_is_usable():
 
 @pytest.mark.parametrize("name", TIMES)
 @pytest.mark.parametrize("seconds", [0, -1.5])
-def test_time_that_can_not_work_is_refused_by_name(name, seconds):
+def test_time_that_cannot_work_is_refused_by_name(name, seconds):
     with pytest.raises(ValueError, match=f"JobSpec rates.fetch: {name} must be more than 0 seconds"):
         JobSpec(**{"name": "rates.fetch", name: seconds})
 
 
-def test_answer_can_not_be_kept_shorter_than_it_is_fresh():
+def test_answer_cannot_be_kept_shorter_than_it_is_fresh():
     with pytest.raises(ValueError, match="hard_ttl must not be shorter than soft_ttl"):
         JobSpec(soft_ttl=60, hard_ttl=59)
 

@@ -22,7 +22,7 @@ def kept(cache, *keys):
     return [key for key in keys if cache.get(key, "fp")]
 
 
-def test_answer_is_kept_for_the_cache_s_time(cache, clock):
+def test_answer_is_kept_for_the_ttl_of_the_cache(cache, clock):
     put(cache, "a")
     clock.advance(59.5)
     assert cache.get("a", "fp") == ("job", VALUE, 59.5)
@@ -73,7 +73,7 @@ def test_answer_that_alone_is_too_large_drops_no_other(cache):
     assert kept(cache, "a", "b") == ["a"]
 
 
-def test_newer_answer_replaces_the_older_one_s_room(cache):
+def test_newer_answer_takes_the_place_of_the_older(cache):
     for _ in range(10):
         put(cache, "a")
 

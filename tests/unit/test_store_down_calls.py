@@ -33,7 +33,7 @@ def stored(scene, eventually):
     return scene.heard.named("job.stored_late")[-1].data["outcome"]
 
 
-def test_call_is_made_without_the_store_and_says_so(scene):
+def test_call_without_the_store_is_degraded(scene):
     down(scene, "admit")
 
     answer = scene.call()
@@ -44,7 +44,7 @@ def test_call_is_made_without_the_store_and_says_so(scene):
 
 
 @pytest.mark.parametrize("policy", ["defer", "fail"])
-def test_call_is_not_made_where_the_spec_does_not_say_so(scene, policy):
+def test_call_is_not_made_against_the_policy(scene, policy):
     scene.use(scene.store, replace(scene.spec, on_store_down=policy))
     down(scene, "admit")
 
@@ -52,7 +52,7 @@ def test_call_is_not_made_where_the_spec_does_not_say_so(scene, policy):
         scene.call(never)
 
 
-def test_second_asker_gets_the_first_one_s_answer(scene):
+def test_second_caller_gets_the_answer_of_the_first(scene):
     down(scene, "admit")
     scene.call()
 
@@ -61,7 +61,7 @@ def test_second_asker_gets_the_first_one_s_answer(scene):
     assert (again.value, again.source, again.degraded) == (scene.answer, "cache", True)
 
 
-def test_answer_made_while_the_store_was_there_is_used_when_it_is_not(scene):
+def test_answer_made_before_the_outage_is_served_during_it(scene):
     scene.call()
     down(scene, "admit")
 
@@ -91,7 +91,7 @@ def test_callers_at_once_share_one_call(scene, threads, running):
     assert {other.result(10).value["rate"] for other in others} == {scene.answer["rate"]}
 
 
-def test_other_payloads_do_not_wait_for_it(scene, running):
+def test_call_does_not_wait_for_another_payload(scene, running):
     down(scene, "admit")
     running(scene.call)
 
@@ -145,7 +145,7 @@ class LosesReplies:
         setattr(failing, verb, call)
 
 
-def test_answer_that_somebody_else_made_meanwhile_is_left_alone(scene, eventually):
+def test_answer_that_another_worker_stored_is_not_replaced(scene, eventually):
     heal = down(scene, "admit")
     scene.call(lambda: "local")
     heal_complete = scene.store._store
@@ -164,7 +164,7 @@ def test_job_of_a_message_is_done_once_when_the_store_is_back(scene, eventually)
     asked = scene.ask()
     heal = down(scene, "start")
 
-    executed = scene.local.execute(scene.delivery(), lambda: scene.answer)
+    executed = scene.runner.run(scene.delivery(), lambda: scene.answer)
     heal()
 
     assert isinstance(executed, Computed)
@@ -184,7 +184,7 @@ def test_fallback_is_neither_kept_nor_stored(scene):
 
 
 @pytest.mark.parametrize("error", [Permanent("http_404"), Configuration("http_401")])
-def test_failure_is_told_and_not_kept(scene, raising, error):
+def test_failure_without_the_store_is_raised_and_not_kept(scene, raising, error):
     down(scene, "admit")
 
     with pytest.raises(JobFailed, match=error.reason):
@@ -198,25 +198,25 @@ def test_call_that_may_succeed_later_is_left_for_later(scene, raising):
     down(scene, "start")
 
     with pytest.raises(StoreUnavailable, match="http_503"):
-        scene.local.execute(scene.delivery(), raising(Transient("http_503")))
+        scene.runner.run(scene.delivery(), raising(Transient("http_503")))
 
 
 def test_answer_that_has_no_form_is_a_failure(scene):
     scene.ask()
     down(scene, "start")
 
-    executed = scene.local.execute(scene.delivery(), object)
+    executed = scene.runner.run(scene.delivery(), object)
 
     assert isinstance(executed, Failed)
     assert executed.reason == "value_invalid"
 
 
-def test_job_that_waits_for_its_storing_is_answered_here_whatever_its_spec(scene):
+def test_unstored_answer_is_served_here_for_every_policy(scene):
     scene.use(scene.store, replace(scene.spec, on_store_down="defer"))
     scene.ask()
     scene.fail_on("complete")
-    scene.local.execute(scene.delivery(), lambda: scene.answer)
+    scene.runner.run(scene.delivery(), lambda: scene.answer)
 
-    kept = scene.local.instead(scene.delivery(), never, StoreUnavailable(verb="start", reason="x"))
+    kept = scene.local.run(scene.delivery(), never, StoreUnavailable(verb="start", reason="x"))
 
     assert (kept.result.value, kept.result.degraded) == (scene.answer, True)
