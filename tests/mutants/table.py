@@ -44,7 +44,7 @@ OF_SCRIPTS = (
         "reap",
         "if r.fl == 'running' then note(r, 'worker_lost') end",
         "",
-        "tests/contract/test_store_dead.py::test_killed_workers_stand_in_the_history",
+        "tests/contract/test_store_dead.py::test_history_shows_killed_workers",
     ),
     _of_script(
         "commit forgets who is in quarantine",
@@ -88,7 +88,7 @@ OF_SCRIPTS = (
         "if NOW < r.dl then return reply('attached', r) end",
         "",
         "tests/contract/test_store_failures.py::"
-        "test_transient_failure_leaves_the_old_answer_and_attaches_who_asks",
+        "test_transient_failure_leaves_the_old_answer_and_attaches",
     ),
     _of_script(
         "admit never sends again",
@@ -117,14 +117,14 @@ OF_SCRIPTS = (
         "renew",
         "r.own ~= ARGV[1] or r.fl",
         "r.fl",
-        f"{WRITES}test_write_by_another_than_the_owner_is_fenced_and_changes_nothing[renew]",
+        f"{WRITES}test_write_by_another_owner_is_fenced_and_changes_nothing[renew]",
     ),
     _of_script(
         "release forgets the owner",
         "release",
         "r.own ~= ARGV[1] or r.fl",
         "r.fl",
-        f"{WRITES}test_write_by_another_than_the_owner_is_fenced_and_changes_nothing[release]",
+        f"{WRITES}test_write_by_another_owner_is_fenced_and_changes_nothing[release]",
     ),
     _of_script(
         "invalidate leaves the owner",
@@ -145,7 +145,7 @@ OF_SCRIPTS = (
         "start",
         "fen = math.max(r.fen + 1, NOW_US)",
         "fen = NOW_US",
-        f"{WRITES}test_fence_rises_with_every_run_even_when_the_clock_stands_or_steps_back",
+        f"{WRITES}test_fence_rises_with_every_run_when_the_clock_steps_back",
     ),
     _of_script(
         "a failure for now forgets the reference",
@@ -153,7 +153,7 @@ OF_SCRIPTS = (
         "dl = NOW + after, rep = 0})",
         "dl = NOW + after, rep = 0, ref = ''})",
         "tests/contract/test_store_references.py::"
-        "test_checkpoint_outlives_a_failure_for_now_and_only_its_owner_drops_it",
+        "test_checkpoint_outlives_a_transient_failure",
     ),
     _of_script(
         "commit forgets the index",
@@ -175,7 +175,7 @@ OTHERS = (
         '            __import__("time").sleep(0.05)\n'
         '            self._link.client_of(key).hset(self._keys(key)[0], "dl", 0)\n'
         '        reply = self._run("start",',
-        f"{RECOVERY}test_of_many_who_see_a_lease_run_out_at_once_one_takes_over[valkey]",
+        f"{RECOVERY}test_one_of_many_workers_takes_over_a_lease_that_ran_out[valkey]",
         "a lease that ran out is read, then overwritten",
     ),
     Mutant(
