@@ -29,10 +29,13 @@ class KeyUnderTest:
         """Return the job that messages, claims and lost jobs of this key carry."""
         return Job(key=self.key, id=job, fingerprint=fingerprint, task=task, payload=payload, **part_of_key)
 
-    def admit(self, job="job-1", fingerprint="fp-1", **more):
+    def claim(self, job="job-1", fingerprint="fp-1", **more):
         terms = {name: more.pop(name) for name in _OF_TERMS & more.keys()}
         terms = Terms(**{"queue_deadline": 60.0, "max_attempts": 3} | terms)
-        return self.store.admit(Claim(self.job(job, fingerprint, **more), terms))
+        return Claim(self.job(job, fingerprint, **more), terms)
+
+    def admit(self, job="job-1", fingerprint="fp-1", **more):
+        return self.store.admit(self.claim(job, fingerprint, **more))
 
     def lease(self, owner="owner-1", seconds=30.0):
         """Return a lease that was never granted, or one that was: a store compares the owner alone."""
