@@ -263,6 +263,7 @@ def decode(data: bytes) -> object:
 
 
 def _unpack(tag: bytes, body: bytes) -> bytes:
+    _require_codec(tag)
     length, packed = int.from_bytes(body[:4], "big"), body[4:]
     if length > MAX_DECODED_BYTES:
         raise AnswerUnreadable(reason=f"claims {length} bytes, more than {MAX_DECODED_BYTES}")
@@ -272,16 +273,24 @@ def _unpack(tag: bytes, body: bytes) -> bytes:
     return raw
 
 
+def _require_codec(tag: bytes) -> None:
+    """Raise unless this process can read what follows *tag*: another codec may have another layout."""
+    if not tag:
+        raise AnswerUnreadable(reason="is empty")
+    if tag == b"d" or (tag == b"z" and zstandard):
+        return
+    missing = repr(tag)[2:-1]
+    raise AnswerUnreadable(reason="was written with a codec that is not installed here", codec=missing)
+
+
 def _inflate(tag: bytes, packed: bytes, length: int) -> bytes:
     try:
-        if tag == b"z" and zstandard:
+        if tag == b"z":
             # A stream, because decompress() trusts the size that the frame claims.
             return zstandard.ZstdDecompressor().stream_reader(packed).read(length + 1)
-        if tag == b"d":
-            stream = zlib.decompressobj()
-            raw = stream.decompress(packed, length + 1)
-            # Without its end, the checksum was not compared.
-            return raw if stream.eof else b""
+        stream = zlib.decompressobj()
+        raw = stream.decompress(packed, length + 1)
     except _DAMAGED:
         raise AnswerUnreadable(reason="is damaged") from None
-    raise AnswerUnreadable(reason="was written with a codec that is not installed here", codec=repr(tag)[1:])
+    # Without its end, the checksum was not compared.
+    return raw if stream.eof else b""
