@@ -275,8 +275,9 @@ def _join(key: Key, record: Snapshot, policy: Policy) -> Wait | Run:
         case Policy.LEAVE:
             return Wait(job=record.job, rest=record.wait, stale=stale)
         case Policy.RUN:
-            # A thread that waits for a queued job holds the slot in which the job could run.
-            if record.flight == "queued" and record.wait <= 0:
+            # A thread that waits for a queued job holds the slot in which the job could run. The caller's own
+            # job, which has ended, attaches to nothing: ``start`` knows whether its answer is there.
+            if record.flight != "running" and record.wait <= 0:
                 return Run(job=record.job, record=record, new=False, stale=stale)
             return Wait(job=record.job, rest=record.wait, stale=stale)
     assert_never(policy)

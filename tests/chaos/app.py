@@ -11,7 +11,7 @@ from celery import Celery
 
 from askonce import JobSpec
 from askonce.adapters.celery import AskOnce, IdempotentTask
-from askonce.adapters.redis import store as redis_store
+from askonce.adapters.redis import RedisStore, scripts
 from askonce.attempt import current_attempt
 from askonce.errors import Permanent, Transient
 from askonce.spec import RetryPolicy
@@ -27,14 +27,14 @@ RECORDED = os.environ.get("CHAOS_RECORDED", "1") == "1"
 
 def _break_on_purpose(name):
     verb, before, after = MUTANTS[name]
-    healthy = redis_store.scripts
+    healthy = scripts.sources
 
-    def scripts(clock=None):
+    def broken(clock=None):
         sources = healthy(clock)
         assert before in sources[verb], f"the mutant {name!r} does not fit {verb}.lua any more"
         return sources | {verb: sources[verb].replace(before, after)}
 
-    redis_store.scripts = scripts
+    scripts.sources = broken
 
 
 if os.environ.get("CHAOS_MUTANT"):
@@ -53,7 +53,7 @@ def _watch():
 
 def connect():
     Thread(target=_watch, name="chaos-watch", daemon=True).start()
-    store = redis_store.RedisStore.from_url(os.environ["CHAOS_STORE_URL"], namespace=NAMESPACE)
+    store = RedisStore.from_url(os.environ["CHAOS_STORE_URL"], namespace=NAMESPACE)
     return RecordingStore(store, Journal(FOLDER / "history")) if RECORDED else store
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from secrets import token_hex
 from time import monotonic
 
-from askonce.adapters.redis.link import Link
+from askonce.adapters.redis.link import ServerLink
 from askonce.errors import JobError
 from tests.chaos.history import Op
 
@@ -21,13 +21,13 @@ _sent = threading.local()
 
 def count_attempts():
     """Notice that a link sends the same verb twice: it may then take effect twice."""
-    once = Link._exchange
+    once = ServerLink.exchange_once
 
-    def exchange(self, commands):
+    def exchange_once(self, *commands):
         _sent.times = getattr(_sent, "times", 0) + 1
-        return once(self, commands)
+        return once(self, *commands)
 
-    Link._exchange = exchange
+    ServerLink.exchange_once = exchange_once
 
 
 class Journal:
@@ -60,30 +60,30 @@ class RecordingStore:
         return self._record([("read", key, {}) for key in keys], lambda: self._store.read(keys))
 
     def admit(self, claim):
-        args = {"job": claim.job, "fp": claim.fingerprint, "force": claim.force}
-        terms = {"max_attempts": claim.max_attempts, "queue_deadline": claim.queue_deadline}
-        return self._one("admit", claim.key, lambda: self._store.admit(claim), **args, **terms)
+        job, terms = claim
+        args = {"job": job.id, "fp": job.fingerprint, "force": terms.force}
+        limits = {"max_attempts": terms.max_attempts, "queue_deadline": terms.queue_deadline}
+        return self._one("admit", job.key, lambda: self._store.admit(claim), **args, **limits)
 
-    def start(self, key, job, owner, fingerprint, lease):
-        args = {"job": job, "owner": owner, "fp": fingerprint, "lease": lease}
-        return self._one("start", key, lambda: self._store.start(key, job, owner, fingerprint, lease), **args)
+    def start(self, job, lease):
+        args = {"job": job.id, "owner": lease.owner, "fp": job.fingerprint, "lease": lease.seconds}
+        return self._one("start", job.key, lambda: self._store.start(job, lease), **args)
 
     def renew(self, leases):
-        calls = [("renew", key, {"owner": owner, "lease": lease}) for key, owner, lease in leases]
+        calls = [("renew", key, {"owner": owner, "lease": seconds}) for key, owner, seconds in leases]
         return self._record(calls, lambda: self._store.renew(leases))
 
-    def complete(self, key, owner, data, meta, soft, hard):
-        run = self._store.complete
-        return self._one(
-            "complete", key, lambda: run(key, owner, data, meta, soft, hard), owner=owner, soft=soft
-        )
+    def complete(self, lease, answer, ttl):
+        args = {"owner": lease.owner, "soft": ttl.fresh}
+        return self._one("complete", lease.key, lambda: self._store.complete(lease, answer, ttl), **args)
 
-    def fail(self, key, owner, failure):
+    def fail(self, lease, failure):
         args = {"kind": failure.kind, "after": failure.after, "quarantine": failure.quarantine}
-        return self._one("fail", key, lambda: self._store.fail(key, owner, failure), owner=owner, **args)
+        run = self._store.fail
+        return self._one("fail", lease.key, lambda: run(lease, failure), owner=lease.owner, **args)
 
-    def release(self, key, owner):
-        return self._one("release", key, lambda: self._store.release(key, owner), owner=owner)
+    def release(self, lease):
+        return self._one("release", lease.key, lambda: self._store.release(lease), owner=lease.owner)
 
     def invalidate(self, key):
         return self._one("invalidate", key, lambda: self._store.invalidate(key))

@@ -144,13 +144,13 @@ def test_history_of_a_record_that_keeps_its_rules_is_explained(ops):
 
 
 @pytest.mark.parametrize("ops", ILLEGAL.values(), ids=ILLEGAL)
-def test_history_that_breaks_a_rule_is_found_at_the_reply_that_breaks_it(ops):
+def test_history_that_breaks_a_rule_is_found_at_that_reply(ops):
     violation = check([*ops, admit(20, "later", "attached")])
 
     assert ops[-1].id == violation.ops[-1].id
 
 
-def test_who_only_looked_is_left_out_of_the_story():
+def test_reads_are_left_out_of_the_story():
     looks = [read(1.2 + n / 10, "running", "j", "a", FENCE) for n in range(5)]
 
     violation = check([A, S, *looks, complete(2, "b")])
@@ -158,7 +158,7 @@ def test_who_only_looked_is_left_out_of_the_story():
     assert ["admit", "start", "complete"] == [op.verb for op in violation.ops]
 
 
-def test_story_ends_with_the_reply_that_cannot_be_although_others_were_never_heard():
+def test_story_ends_with_the_impossible_reply_despite_lost_ones():
     wrong = complete(4, "b")
 
     violation = check([A, S, renew(2, "a", None), wrong])

@@ -3,15 +3,15 @@ import pytest
 from askonce.record import Snapshot, Status
 from askonce.store import Admission, Start, Write
 
-# One suite for every store: what a producer and a starting worker are told.
+# One suite for every store: what admit and start return.
 
 
-def test_nothing_is_known_of_a_new_key(scene):
+def test_new_key_is_absent(scene):
     assert Snapshot() == scene.read()
     assert Status.ABSENT is scene.read().status
 
 
-def test_first_who_asks_is_admitted(scene):
+def test_first_caller_is_admitted(scene):
     reply = scene.admit()
 
     assert Admission.ADMITTED is reply.outcome
@@ -24,7 +24,7 @@ def test_first_who_asks_is_admitted(scene):
     assert (60.0, 0, Status.QUEUED) == (reply.record.deadline_in, reply.record.attempts, reply.record.status)
 
 
-def test_second_who_asks_is_attached_to_the_first_job(scene):
+def test_second_caller_is_attached_to_the_first_job(scene):
     scene.admit("job-1")
 
     queued = scene.admit("job-2")
@@ -35,7 +35,7 @@ def test_second_who_asks_is_attached_to_the_first_job(scene):
     assert (Admission.ATTACHED, "job-1") == (running.outcome, running.record.job)
 
 
-def test_of_fifty_who_ask_at_once_one_is_admitted_and_the_rest_attach_to_it(scene, at_once):
+def test_one_of_fifty_callers_at_once_is_admitted(scene, at_once):
     replies = at_once(lambda n: scene.admit(f"job-{n}"))
 
     outcomes = [reply.outcome for reply in replies]
@@ -43,7 +43,7 @@ def test_of_fifty_who_ask_at_once_one_is_admitted_and_the_rest_attach_to_it(scen
     assert 1 == len({reply.record.job for reply in replies})
 
 
-def test_of_fifty_who_start_at_once_one_is_granted(scene, at_once):
+def test_one_of_fifty_starts_at_once_is_granted(scene, at_once):
     scene.admit()
 
     replies = at_once(lambda n: scene.start(f"owner-{n}"))
@@ -61,7 +61,7 @@ def test_keys_do_not_know_of_each_other(scene):
     assert [Status.DONE, Status.QUEUED] == [r.status for r in scene.store.read([scene.key, neighbour.key])]
 
 
-def test_fresh_answer_is_a_hit_and_tells_its_age(scene):
+def test_fresh_answer_is_a_hit_and_shows_its_age(scene):
     scene.done()
     scene.clock.advance(59.5)
 
@@ -73,11 +73,14 @@ def test_fresh_answer_is_a_hit_and_tells_its_age(scene):
         reply.record.value.fresh,
         reply.record.value.age,
     )
-    assert {"input_tokens": 7} == reply.record.value.meta.usage
+    assert (0.25, {"input_tokens": 7}) == (
+        reply.record.value.meta.spend.cost_usd,
+        reply.record.value.meta.spend.usage,
+    )
     assert scene.clock.START / 1e6 == reply.record.value.stored_at
 
 
-def test_stale_answer_is_asked_anew_and_stays_readable_meanwhile(scene):
+def test_stale_answer_stays_readable_during_its_refresh(scene):
     scene.done()
     scene.clock.advance(60)
 
@@ -104,7 +107,7 @@ def test_answer_is_gone_at_its_hard_limit(scene):
     assert scene.admit("job-2").record.value is None
 
 
-def test_answer_past_its_hard_limit_is_not_shown_by_a_refresh_in_flight(scene):
+def test_answer_past_its_hard_limit_is_hidden_during_a_refresh(scene):
     scene.done(soft=60, hard=600)
     scene.clock.advance(60)
     scene.run("owner-2", "job-2")
@@ -114,7 +117,7 @@ def test_answer_past_its_hard_limit_is_not_shown_by_a_refresh_in_flight(scene):
     assert ("running", None) == (scene.read().flight, scene.read().value)
 
 
-def test_answer_older_than_max_age_is_asked_anew(scene):
+def test_answer_older_than_max_age_is_no_hit(scene):
     scene.done()
     scene.clock.advance(10)
 
@@ -124,13 +127,13 @@ def test_answer_older_than_max_age_is_asked_anew(scene):
     assert (Admission.HIT, Admission.ADMITTED) == (young_enough.outcome, too_old.outcome)
 
 
-def test_force_asks_anew_although_the_answer_is_fresh(scene):
+def test_force_admits_although_the_answer_is_fresh(scene):
     scene.done()
 
     assert Admission.ADMITTED is scene.admit("job-2", force=True).outcome
 
 
-def test_force_asks_anew_although_a_failure_answers_or_rests(scene):
+def test_force_admits_although_a_failure_answers_or_rests(scene):
     scene.run()
     scene.fail(kind="permanent")
     permanent = scene.admit("job-2", force=True)
@@ -164,7 +167,7 @@ def test_other_payload_replaces_the_job_and_fences_its_run(scene):
     assert Start.GRANTED is scene.start("owner-2", "job-2", "fp-2").outcome
 
 
-def test_other_payload_does_not_get_the_answer_or_failure_of_the_first(scene):
+def test_other_payload_gets_neither_answer_nor_failure(scene):
     scene.done()
     replaced = scene.admit("job-2", "fp-2")
     scene.start("owner-2", "job-2", "fp-2")
@@ -186,7 +189,7 @@ STATES = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_conflicting_payload_learns_nothing_and_changes_nothing(scene, state):
+def test_conflicting_payload_gets_nothing_and_changes_nothing(scene, state):
     STATES[state](scene)
     before = scene.read()
 
@@ -204,7 +207,7 @@ def test_same_payload_is_no_conflict(scene, state):
     assert Admission.CONFLICT is not scene.admit("job-2", on_mismatch="conflict").outcome
 
 
-def test_start_with_another_payload_learns_nothing_and_changes_nothing(scene):
+def test_start_with_another_payload_gets_and_changes_nothing(scene):
     scene.done()
     scene.clock.advance(61)
     scene.admit("job-2")
@@ -218,14 +221,14 @@ def test_start_with_another_payload_learns_nothing_and_changes_nothing(scene):
     assert before == scene.read()
 
 
-def test_start_of_an_unknown_key_is_told_so_and_leaves_no_trace(scene):
+def test_start_of_an_unknown_key_leaves_no_trace(scene):
     reply = scene.start()
 
     assert (Start.ABSENT, Snapshot()) == (reply.outcome, reply.record)
     assert Snapshot() == scene.read()
 
 
-def test_granted_start_counts_an_attempt_and_hands_out_lease_and_fence(scene):
+def test_granted_start_counts_an_attempt_and_returns_a_fence(scene):
     reply = scene.run()
 
     assert ("running", "owner-1", 1, 30.0) == (
@@ -271,7 +274,7 @@ def test_start_of_another_job_gets_the_answer_while_it_is_fresh(scene):
 
 
 @pytest.mark.parametrize("lease", [0.0, -1.0])
-def test_record_without_a_deadline_can_not_be_written(scene, lease):
+def test_lease_without_a_duration_is_refused(scene, lease):
     scene.admit()
     queued = scene.read()
     with pytest.raises(ValueError, match="lease"):
@@ -286,7 +289,7 @@ def test_record_without_a_deadline_can_not_be_written(scene, lease):
     assert running == scene.read()
 
 
-def test_only_a_read_tells_the_owner_whose_token_is_the_right_to_write(scene):
+def test_read_alone_returns_the_owner(scene):
     replies = [scene.admit("job-1"), scene.start("owner-1", "job-1"), scene.admit("job-2")]
 
     assert ["", "", ""] == [reply.record.owner for reply in replies]

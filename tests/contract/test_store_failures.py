@@ -1,9 +1,10 @@
 import pytest
 
+from askonce.answer import Meta
 from askonce.record import Status
 from askonce.store import Admission, Start, Write
 
-# One suite for every store: what a failure means for its job and for who asks next.
+# One suite for every store: what a failure means for its job and for the next caller.
 
 
 def test_transient_failure_rests_and_is_tried_again(scene):
@@ -24,7 +25,7 @@ def test_transient_failure_rests_and_is_tried_again(scene):
     assert (Start.GRANTED, 2) == (again.outcome, again.record.attempts)
 
 
-def test_transient_failure_leaves_the_old_answer_and_attaches_who_asks(scene):
+def test_transient_failure_leaves_the_old_answer_and_attaches(scene):
     scene.done()
     scene.clock.advance(60)
     scene.run("owner-2", "job-2")
@@ -90,7 +91,7 @@ def test_permanent_failure_answers_until_it_is_over(scene):
 
 
 @pytest.mark.parametrize("kind", ["configuration", "fallback"])
-def test_failure_that_is_nobodys_fault_answers_for_its_own_job_only(scene, kind):
+def test_failure_of_another_kind_answers_its_own_job_only(scene, kind):
     scene.run()
 
     scene.fail(kind=kind, reason="http_401", keep=120.0)
@@ -105,9 +106,12 @@ def test_failure_that_is_nobodys_fault_answers_for_its_own_job_only(scene, kind)
 def test_fallback_reaches_the_waiters_and_is_never_the_answer(scene):
     scene.run()
 
-    reply = scene.fail(kind="fallback", data=b'j"Desconhecido"', meta=b"", keep=120.0)
+    meta = Meta(source="default", attempts=2)
+
+    reply = scene.fail(kind="fallback", data=b'j"Desconhecido"', meta=meta.encode(), keep=120.0)
 
     assert b'j"Desconhecido"' == reply.record.failure.fallback.data
+    assert meta == reply.record.failure.fallback.meta
     assert (None, False) == (scene.read().value, scene.read().failure.fallback.fresh)
     assert b'j"Desconhecido"' == scene.read().failure.fallback.data
 

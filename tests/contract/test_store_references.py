@@ -24,7 +24,7 @@ def test_checkpoint_is_forgotten_with_its_job(scene, end):
     assert "" == scene.read().checkpoint
 
 
-def test_checkpoint_outlives_a_failure_for_now_and_only_its_owner_drops_it(scene):
+def test_checkpoint_outlives_a_transient_failure(scene):
     scene.run("owner-1")
     scene.checkpoint("owner-1", "resp-42")
     scene.fail("owner-1", after=0.0)

@@ -3,7 +3,7 @@ from time import monotonic
 
 import pytest
 
-# One suite for every store: who waits hears of the end of a flight.
+# One suite for every store: the end of a flight wakes its subscribers.
 
 ENDS = {
     "complete": lambda scene: scene.complete(),
@@ -17,7 +17,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_subscriber_hears_of_the_end(scene, end, eventually):
+def test_subscriber_is_woken_by_the_end(scene, end, eventually):
     scene.run(max_attempts=2 if end == "retry" else 1)
     with scene.store.subscribe([scene.key]) as subscription:
         subscription.wait(0.05)
@@ -40,7 +40,7 @@ def test_subscriber_is_woken_while_it_waits(scene, eventually):
         ender.join()
 
 
-def test_subscriber_hears_of_its_own_keys_only(scene):
+def test_subscriber_is_woken_for_its_own_keys_only(scene):
     neighbour = scene.at(scene.key[:-1] + "1")
     neighbour.run()
     with scene.store.subscribe([scene.key]) as subscription:
@@ -50,7 +50,7 @@ def test_subscriber_hears_of_its_own_keys_only(scene):
         assert frozenset() == subscription.wait(0.1)
 
 
-def test_subscriber_without_news_waits_as_long_as_it_said(scene):
+def test_subscriber_without_news_waits_for_its_whole_timeout(scene):
     scene.run()
     with scene.store.subscribe([scene.key]) as subscription:
         subscription.wait(0.05)

@@ -5,7 +5,7 @@ import pytest
 from askonce.record import Snapshot, Status
 from askonce.store import Admission, Start, Write
 
-# One suite for every store: what the owner of a lease may write, and nobody else.
+# One suite for every store: what the owner of a lease alone may write.
 
 OWNER_WRITES = {
     "renew": lambda scene, owner: scene.renew(owner),
@@ -17,7 +17,7 @@ OWNER_WRITES = {
 
 
 @pytest.mark.parametrize("verb", OWNER_WRITES)
-def test_write_by_another_than_the_owner_is_fenced_and_changes_nothing(scene, verb):
+def test_write_by_another_owner_is_fenced_and_changes_nothing(scene, verb):
     scene.run()
     before = scene.read()
 
@@ -75,7 +75,7 @@ def test_rejected_duplicates_leave_the_owner_in_charge(scene):
     assert Write.OK is scene.complete("owner-1")
 
 
-def test_answer_after_the_lease_is_kept_while_nobody_took_over(scene):
+def test_answer_after_the_lease_is_kept_while_no_other_run_started(scene):
     scene.run()
     scene.clock.advance(31)
 
@@ -83,7 +83,7 @@ def test_answer_after_the_lease_is_kept_while_nobody_took_over(scene):
     assert Status.DONE is scene.read().status
 
 
-def test_answer_of_a_stalled_owner_is_kept_although_the_job_was_queued_again(scene):
+def test_answer_of_a_stalled_owner_is_kept_after_a_resend(scene):
     scene.run()
     scene.clock.advance(30)
     scene.reap()
@@ -118,15 +118,13 @@ def test_renewing_many_leases_answers_each(scene):
     scene.run("owner-1")
     neighbour.run("owner-2")
 
-    outcomes = scene.store.renew(
-        [(lost.key, "owner-1", 9.0), (scene.key, "owner-1", 9.0), (neighbour.key, "owner-1", 9.0)]
-    )
+    outcomes = scene.store.renew([each.lease(seconds=9.0) for each in (lost, scene, neighbour)])
 
     assert [Write.ABSENT, Write.OK, Write.FENCED] == outcomes
     assert (9.0, 30.0) == (scene.read().deadline_in, neighbour.read().deadline_in)
 
 
-def test_released_job_starts_at_once_and_its_attempt_does_not_count(scene):
+def test_released_job_starts_at_once_without_using_an_attempt(scene):
     scene.run("owner-1")
 
     assert Write.OK is scene.release("owner-1")
@@ -139,7 +137,7 @@ def test_released_job_is_sent_again_by_the_reaper(scene):
     scene.run()
     scene.release()
 
-    assert ["job-1"] == [lost.job for lost in scene.reap()]
+    assert ["job-1"] == [lost.job.id for lost in scene.reap()]
 
 
 FINGERPRINTED = [
@@ -168,7 +166,7 @@ def test_fingerprint_stays_through_every_state(scene):
     assert {Status.RUNNING, Status.QUEUED, Status.DONE, Status.FAILED} == {status for _, status in seen}
 
 
-def test_fence_rises_with_every_run_even_when_the_clock_stands_or_steps_back(scene):
+def test_fence_rises_with_every_run_when_the_clock_steps_back(scene):
     fences = [scene.run("owner-1").record.fence]
     scene.complete("owner-1")
     scene.admit("job-2", force=True)
@@ -199,7 +197,7 @@ def test_fence_rises_over_a_record_that_ran_out(scene):
     assert scene.run("owner-2", "job-2").record.fence > first
 
 
-def test_invalidated_answer_is_gone_and_asked_anew(scene):
+def test_invalidated_answer_is_gone_and_its_job_is_admitted(scene):
     scene.done()
 
     assert Write.OK is scene.invalidate()

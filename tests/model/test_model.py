@@ -67,7 +67,7 @@ def test_copy_that_outlives_the_record_is_called_again():
     assert "the failure runs out" in failed.broken["I5"]
 
 
-def test_one_lost_record_explains_two_calls_if_a_worker_stands_still_between_its_questions():
+def test_lost_record_and_stalled_worker_explain_two_calls():
     # A limit: it learns that the record is gone, and admits its old job when the next is done and stale.
     explored = explore(BUILT, Budget(ages=1, record_losses=1, copies=1), until="I5")
 
@@ -81,7 +81,7 @@ def test_model_has_every_verb():
     assert set(VERBS) <= functions
 
 
-def test_history_is_told_in_steps():
+def test_history_is_printed_in_steps():
     rules, _, budget = VARIANTS["a message has no deadline"]
 
     assert (

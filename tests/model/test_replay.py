@@ -5,14 +5,13 @@ import pytest
 
 from askonce.adapters.memory import MemoryStore
 from askonce.adapters.memory import store as memory_store
-from askonce.store import Claim, Failing
+from tests.contract.key_under_test import KEY, KeyUnderTest
 from tests.model import verbs
 from tests.model.verbs import Answer, Failure, Limits, Record
 
 # The model against the code: random walks through its verbs and its time, each step also made on a real
 # store. So what `test_model` says of the rules, it says of the rules that are built.
 
-KEY = "0a" + "0" * 62
 WALKS, STEPS = 500, 60
 #: Fewer than usual, so that walks come to the end of them.
 RESENDS = 2
@@ -30,7 +29,8 @@ class Twins:
 
     def __init__(self, clock, seed):
         self.random, self.clock, self.seen = random.Random(seed), clock, Counter()
-        self.store, self.told = MemoryStore(clock), []
+        self.store, self.steps = MemoryStore(clock), []
+        self.key = KeyUnderTest(self.store, clock)
         self.limits = Limits(attempts=self.random.choice([1, 2, 3]), resends=RESENDS)
         self.record, self.moment = None, 0
         #: The real fences, in order: the model counts them.
@@ -47,11 +47,11 @@ class Twins:
             assert verbs.read(self.record) == self.read(), self
 
     def __repr__(self):
-        return "\n".join(["these steps:", *self.told])
+        return "\n".join(["these steps:", *self.steps])
 
     def both(self, verb, expected, outcome, *args):
         """Compare the model's answer with the store's, and go on from what the model left."""
-        self.told.append(f"{verb}{args}: {outcome}")
+        self.steps.append(f"{verb}{args}: {outcome}")
         assert expected[0] == outcome, self
         self.seen[verb, outcome if verb != "reap" else bool(outcome)] += 1
         self.record = expected[1]
@@ -64,9 +64,9 @@ class Twins:
 
     def admit(self):
         job, force = self.random.choice([*JOBS, self.job()]), self.random.random() < 0.2
-        claim = Claim(KEY, f"job-{job}", "fp", "t", b"{}", 60.0, self.limits.attempts, force=force)
         expected = verbs.admit(self.record, self.limits, job, force=force)
-        self.both("admit", expected, self.store.admit(claim).outcome.value, job, force)
+        reply = self.key.admit(f"job-{job}", max_attempts=self.limits.attempts, force=force)
+        self.both("admit", expected, reply.outcome.value, job, force)
 
     def start(self):
         job, owner = self.job(), self.owner()
@@ -76,47 +76,47 @@ class Twins:
         expected = verbs.start(self.record, self.limits, job, owner, self.moment)
         if expected[0] == "granted" and self.record.flight == "idle":
             self.seen["start", "granted after all"] += 1
-        reply = self.store.start(KEY, f"job-{job}", f"owner-{owner}", "fp", 30.0)
+        reply = self.key.start(f"owner-{owner}", f"job-{job}")
         self.both("start", expected, reply.outcome.value, job, owner)
 
     def renew(self):
         owner = self.owner()
-        [outcome] = self.store.renew([(KEY, f"owner-{owner}", 30.0)])
+        outcome = self.key.renew(f"owner-{owner}")
         self.both("renew", verbs.renew(self.record, owner), outcome.value, owner)
 
     def checkpoint(self):
         owner = self.owner()
-        outcome = self.store.checkpoint(KEY, f"owner-{owner}", "resp")
+        outcome = self.key.checkpoint(f"owner-{owner}")
         self.both("checkpoint", verbs.checkpoint(self.record, owner), outcome.value, owner)
 
     def complete(self):
         owner, soft = self.owner(), self.random.choice([5.0, 45.0, 600.0])
-        outcome = self.store.complete(KEY, f"owner-{owner}", b"j1", b"{}", soft, soft + 100.0)
+        outcome = self.key.complete(f"owner-{owner}", soft=soft, hard=soft + 100.0)
         self.both("complete", verbs.complete(self.record, owner), outcome.value, owner)
 
     def fail(self):
         owner, kind = self.owner(), self.random.choice(KINDS)
         rests, quarantine = self.random.random() < 0.5, self.random.random() < 0.7
         keep, after = self.random.choice([5.0, 120.0]), 9.0 if rests else 0.0
-        failing = Failing(kind=kind, reason="http_503", after=after, keep=keep, quarantine=quarantine)
+        terms = {"after": after, "keep": keep, "quarantine": quarantine}
         expected = verbs.fail(self.record, self.limits, owner, kind, rests=rests, quarantine=quarantine)
-        outcome = self.store.fail(KEY, f"owner-{owner}", failing).outcome.value
+        outcome = self.key.fail(f"owner-{owner}", kind, **terms).outcome.value
         self.both("fail", expected, outcome, owner, kind, rests, quarantine)
 
     def release(self):
         owner = self.owner()
-        outcome = self.store.release(KEY, f"owner-{owner}")
+        outcome = self.key.release(f"owner-{owner}")
         self.both("release", verbs.release(self.record, owner), outcome.value, owner)
 
     def invalidate(self):
-        self.both("invalidate", verbs.invalidate(self.record), self.store.invalidate(KEY).value)
+        self.both("invalidate", verbs.invalidate(self.record), self.key.invalidate().value)
 
     def reap(self):
-        lost = self.store.reap([10], 10)
-        self.both("reap", verbs.reap(self.record, self.limits), number(lost[0].job) if lost else 0)
+        lost = self.key.reap()
+        self.both("reap", verbs.reap(self.record, self.limits), number(lost[0].job.id) if lost else 0)
 
     def lose(self):
-        self.told.append("the record is lost")
+        self.steps.append("the record is lost")
         self.store._records.clear()
         self.record = None
 
@@ -127,13 +127,13 @@ class Twins:
             self.go_on(self.until(self.random.choice(passing)) - self.store._now())
 
     def go_on(self, seconds):
-        """Move the clock; the model is told of each time that passes by it, earliest first."""
+        """Move the clock; each time that passes is a step of the model, the earliest first."""
         times = []
         while (until := self.earliest()) is not None and until[0] <= self.store._now() + seconds:
             times.append(until[1])
             self.record = dict(verbs.passing(self.record))[until[1]]
         self.clock.advance(seconds)
-        self.told.append(f"{float(seconds)} s pass: {times}")
+        self.steps.append(f"{float(seconds)} s pass: {times}")
 
     def earliest(self):
         return min(((self.until(what), what) for what, _ in verbs.passing(self.record)), default=None)
@@ -155,8 +155,7 @@ class Twins:
         return record.kept_until
 
     def read(self):
-        [shown] = self.store.read([KEY])
-        return "ok", self.real() if shown.present else None
+        return "ok", self.real() if self.key.read().present else None
 
     def real(self):
         """Return the real record as the model has it."""

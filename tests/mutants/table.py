@@ -7,6 +7,9 @@ MEMORY = "askonce/adapters/memory/store.py"
 MEMORY_RECORD = "askonce/adapters/memory/record.py"
 RECOVERY = "tests/contract/test_store_recovery.py::"
 WRITES = "tests/contract/test_store_writes.py::"
+DECISIONS = "tests/contract/test_decisions.py::"
+BREAKER = "tests/integration/test_link_breaker.py::"
+LISTENERS = "tests/integration/test_listeners.py::"
 
 
 class Mutant(NamedTuple):
@@ -44,12 +47,12 @@ OF_SCRIPTS = (
         "reap",
         "if r.fl == 'running' then note(r, 'worker_lost') end",
         "",
-        "tests/contract/test_store_dead.py::test_killed_workers_stand_in_the_history",
+        "tests/contract/test_store_dead.py::test_history_shows_killed_workers",
     ),
     _of_script(
         "commit forgets who is in quarantine",
         "record",
-        "if r.buried then",
+        "if r.quarantined then",
         "if false then",
         "tests/contract/test_store_dead.py::test_quarantine_is_listed_until_its_time_is_over",
     ),
@@ -87,8 +90,7 @@ OF_SCRIPTS = (
         "admit",
         "if NOW < r.dl then return reply('attached', r) end",
         "",
-        "tests/contract/test_store_failures.py::"
-        "test_transient_failure_leaves_the_old_answer_and_attaches_who_asks",
+        "tests/contract/test_store_failures.py::test_transient_failure_leaves_the_old_answer_and_attaches",
     ),
     _of_script(
         "admit never sends again",
@@ -117,14 +119,14 @@ OF_SCRIPTS = (
         "renew",
         "r.own ~= ARGV[1] or r.fl",
         "r.fl",
-        f"{WRITES}test_write_by_another_than_the_owner_is_fenced_and_changes_nothing[renew]",
+        f"{WRITES}test_write_by_another_owner_is_fenced_and_changes_nothing[renew]",
     ),
     _of_script(
         "release forgets the owner",
         "release",
         "r.own ~= ARGV[1] or r.fl",
         "r.fl",
-        f"{WRITES}test_write_by_another_than_the_owner_is_fenced_and_changes_nothing[release]",
+        f"{WRITES}test_write_by_another_owner_is_fenced_and_changes_nothing[release]",
     ),
     _of_script(
         "invalidate leaves the owner",
@@ -145,15 +147,14 @@ OF_SCRIPTS = (
         "start",
         "fen = math.max(r.fen + 1, NOW_US)",
         "fen = NOW_US",
-        f"{WRITES}test_fence_rises_with_every_run_even_when_the_clock_stands_or_steps_back",
+        f"{WRITES}test_fence_rises_with_every_run_when_the_clock_steps_back",
     ),
     _of_script(
         "a failure for now forgets the reference",
         "fail",
         "dl = NOW + after, rep = 0})",
         "dl = NOW + after, rep = 0, ref = ''})",
-        "tests/contract/test_store_references.py::"
-        "test_checkpoint_outlives_a_failure_for_now_and_only_its_owner_drops_it",
+        "tests/contract/test_store_references.py::test_checkpoint_outlives_a_transient_failure",
     ),
     _of_script(
         "commit forgets the index",
@@ -168,14 +169,14 @@ OTHERS = (
     Mutant(
         "a dead lease is read, then overwritten",
         "askonce/adapters/redis/store.py",
-        '        reply = self._run("start",',
-        "        seen = self.read([key])[0]\n"
+        '        reply = self._scripts.run("start",',
+        "        seen = self.read([job.key])[0]\n"
         '        if seen.flight == "running" and seen.deadline_in <= 0:\n'
         # Long enough for others to read it too.
         '            __import__("time").sleep(0.05)\n'
-        '            self._link.client_of(key).hset(self._keys(key)[0], "dl", 0)\n'
-        '        reply = self._run("start",',
-        f"{RECOVERY}test_of_many_who_see_a_lease_run_out_at_once_one_takes_over[valkey]",
+        '            self._link.client_of(keys[0]).hset(keys[0], "dl", 0)\n'
+        '        reply = self._scripts.run("start",',
+        f"{RECOVERY}test_one_of_many_workers_takes_over_a_lease_that_ran_out[valkey]",
         "a lease that ran out is read, then overwritten",
     ),
     Mutant(
@@ -223,14 +224,14 @@ OTHERS = (
     Mutant(
         "message of a lost record is dropped",
         "askonce/execute.py",
-        "        self.store.admit(delivery.to_claim())\n",
+        "            self.store.admit(delivery.claim())\n",
         "",
         "tests/unit/test_execute.py::test_message_of_a_lost_record_is_admitted_and_called",
     ),
     Mutant(
         "reference forgets the owner",
         MEMORY,
-        "record.owner == owner and record.flight in flights",
+        "record.owner == lease.owner and record.flight in flights",
         "record.flight in flights",
         "tests/model/test_replay.py::test_model_and_store_agree_on_every_walk",
     ),
@@ -243,4 +244,150 @@ OTHERS = (
     ),
 )
 
-MUTANTS = (*OF_SCRIPTS, *OTHERS)
+#: What a process does with a store's reply, and with a server that does not answer.
+OF_DECISIONS = (
+    Mutant(
+        "a damaged answer is refused for ever",
+        "askonce/decide.py",
+        "    if _is_damaged(decision):\n",
+        "    if False:\n",
+        f"{DECISIONS}test_damaged_answer_admits_a_new_job[memory]",
+    ),
+    Mutant(
+        "a damaged answer is found again by the new claim",
+        "askonce/decide.py",
+        "replace(claim.terms, force=True)",
+        "replace(claim.terms)",
+        f"{DECISIONS}test_damaged_answer_admits_a_new_job[memory]",
+    ),
+    Mutant(
+        "an answer in a missing codec is paid again",
+        "askonce/decide.py",
+        "isinstance(unreadable, AnswerUnreadable) and not unreadable.codec",
+        "isinstance(unreadable, AnswerUnreadable)",
+        f"{DECISIONS}test_answer_in_a_missing_codec_is_never_paid_again[memory-Policy.LEAVE]",
+    ),
+    Mutant(
+        "an unknown tag counts as damage",
+        "askonce/answer.py",
+        "    if not _is_installed(tag):\n",
+        "    if False:\n",
+        f"{DECISIONS}test_answer_in_a_missing_codec_is_never_paid_again[memory-Policy.RUN]",
+    ),
+    Mutant(
+        "an inline call joins a running job's run",
+        "askonce/decide.py",
+        'if record.flight != "running" and record.wait <= 0:',
+        "if record.wait <= 0:",
+        f"{DECISIONS}test_inline_call_runs_a_queued_job_and_waits_for_a_running_one[memory]",
+    ),
+    Mutant(
+        "an inline call forgets the rest",
+        "askonce/decide.py",
+        'if record.flight != "running" and record.wait <= 0:',
+        'if record.flight != "running":',
+        f"{DECISIONS}test_inline_call_waits_while_a_queued_job_rests[memory]",
+    ),
+    Mutant(
+        "an inline call waits for its own ended job",
+        "askonce/decide.py",
+        'if record.flight != "running" and record.wait <= 0:',
+        'if record.flight == "queued" and record.wait <= 0:',
+        f"{DECISIONS}test_inline_call_of_its_own_ended_job_starts_it_again[memory]",
+    ),
+    Mutant(
+        "a job that is sent again counts as new",
+        "askonce/decide.py",
+        "            return Run(job=record.job, record=record, new=False, stale=_stale(job.key, record))\n"
+        "        case Admission.ATTACHED:",
+        "            return Run(job=record.job, record=record, stale=_stale(job.key, record))\n"
+        "        case Admission.ATTACHED:",
+        f"{DECISIONS}test_job_that_is_sent_again_is_not_new[memory]",
+    ),
+    Mutant(
+        "a resting job looks busy",
+        "askonce/decide.py",
+        "            return Wait(job=record.job, rest=record.wait)\n",
+        "            return Wait(job=record.job)\n",
+        f"{DECISIONS}test_worker_waits_for_a_busy_or_resting_job[memory]",
+    ),
+    Mutant(
+        "a permanent failure shows the stale answer",
+        "askonce/freshness.py",
+        'case None | "transient" | "quarantined":',
+        'case None | "transient" | "quarantined" | "permanent":',
+        f"{DECISIONS}test_only_a_permanent_failure_hides_the_stale_answer[memory-permanent]",
+    ),
+    Mutant(
+        "a spent job hides the stale answer",
+        "askonce/freshness.py",
+        'case None | "transient" | "quarantined":',
+        'case None | "transient":',
+        f"{DECISIONS}test_only_a_permanent_failure_hides_the_stale_answer[memory-quarantined]",
+    ),
+    Mutant(
+        "a configuration failure shows the stale answer",
+        "askonce/freshness.py",
+        'case None | "transient" | "quarantined":',
+        'case None | "transient" | "quarantined" | "configuration":',
+        f"{DECISIONS}test_rest_after_a_failure_shows_the_stale_answer_by_its_kind[memory-configuration-False]",
+    ),
+    Mutant(
+        "an unreadable stale answer is raised",
+        "askonce/freshness.py",
+        "        # The caller is no worse off than without one.\n        return None\n",
+        "        raise\n",
+        f"{DECISIONS}test_unreadable_stale_answer_is_left_out[memory]",
+    ),
+    Mutant(
+        "a listener's error reaches the caller",
+        "askonce/events.py",
+        "except Exception as error:  # noqa: BLE001  # as the docstring promises",
+        "except KeyError as error:",
+        f"{LISTENERS}test_decision_is_made_although_the_listener_raises",
+    ),
+    Mutant(
+        "a listener's error fills the log",
+        "askonce/events.py",
+        "    if (kind, type(error)) in _logged:\n",
+        "    if False:\n",
+        f"{LISTENERS}test_listener_that_raises_is_logged_once_for_each_event",
+    ),
+    Mutant(
+        "a thread ends with its first error",
+        "askonce/background.py",
+        "                Signal().wait(REST)\n",
+        "                return\n",
+        f"{LISTENERS}test_thread_goes_on_after_an_error_and_emits_its_class",
+    ),
+    Mutant(
+        "a thread hides its errors",
+        "askonce/background.py",
+        "                emit(listen, EventType.THREAD_RESTARTED, thread=name, reason=type(error).__name__)\n",
+        "",
+        f"{LISTENERS}test_thread_goes_on_after_an_error_and_emits_its_class",
+    ),
+    Mutant(
+        "the link hides answers from its breaker",
+        "askonce/adapters/redis/link.py",
+        "            breaker.answered()\n",
+        "            pass\n",
+        f"{BREAKER}test_link_forgets_its_errors_with_the_next_answer",
+    ),
+    Mutant(
+        "the link hides errors from its breaker",
+        "askonce/adapters/redis/link.py",
+        "            breaker.failed()\n",
+        "            pass\n",
+        f"{BREAKER}test_link_opens_its_breaker_after_three_lost_calls",
+    ),
+    Mutant(
+        "the link asks an open breaker about all calls",
+        "askonce/adapters/redis/link.py",
+        "if breaker.rest and not always and not breaker.allows():",
+        "if breaker.rest and not breaker.allows():",
+        f"{BREAKER}test_call_that_always_goes_closes_an_open_breaker",
+    ),
+)
+
+MUTANTS = (*OF_SCRIPTS, *OTHERS, *OF_DECISIONS)

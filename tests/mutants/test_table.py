@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_text_stands_once_in_the_file_and_its_test_is_there(mutant):
+def test_text_is_once_in_its_file_and_its_test_exists(mutant):
     file, _, test = mutant.killed_by.partition("::")
 
     assert 1 == (ROOT / mutant.file).read_text().count(mutant.sound)

@@ -1,0 +1,88 @@
+"""One key on one store: the only place of this folder that builds claims, leases and answers."""
+
+from dataclasses import dataclass, fields
+
+from askonce.answer import Encoded, Meta, Spend, Ttl
+from askonce.job import Job
+from askonce.store import Claim, Failing, Lease, Terms
+
+BUCKET = 10
+KEY = "0a" + "0" * 62
+ANSWER = b'j"answer"'
+META = Meta(attempts=1, spend=Spend(usage={"input_tokens": 7}, cost_usd=0.25)).encode()
+_OF_TERMS = {field.name for field in fields(Terms)}
+
+
+@dataclass
+class KeyUnderTest:
+    """The store's verbs on one key, each with arguments that a test may leave out."""
+
+    store: object
+    clock: object
+    key: str = KEY
+
+    def at(self, key):
+        """Return the same for another key."""
+        return KeyUnderTest(self.store, self.clock, key)
+
+    def job(self, job="job-1", fingerprint="fp-1", *, task="orders", payload=b'{"n":1}', **part_of_key):
+        """Return the job that messages, claims and lost jobs of this key carry."""
+        return Job(key=self.key, id=job, fingerprint=fingerprint, task=task, payload=payload, **part_of_key)
+
+    def claim(self, job="job-1", fingerprint="fp-1", **more):
+        terms = {name: more.pop(name) for name in _OF_TERMS & more.keys()}
+        terms = Terms(**{"queue_deadline": 60.0, "max_attempts": 3} | terms)
+        return Claim(self.job(job, fingerprint, **more), terms)
+
+    def admit(self, job="job-1", fingerprint="fp-1", **more):
+        return self.store.admit(self.claim(job, fingerprint, **more))
+
+    def lease(self, owner="owner-1", seconds=30.0):
+        """Return a lease that was never granted, or one that was: a store compares the owner alone."""
+        return Lease(self.key, owner, seconds)
+
+    def start(self, owner="owner-1", job="job-1", fingerprint="fp-1", lease=30.0):
+        return self.store.start(self.job(job, fingerprint), self.lease(owner, lease))
+
+    def renew(self, owner="owner-1", lease=30.0):
+        return self.store.renew([self.lease(owner, lease)])[0]
+
+    def checkpoint(self, owner="owner-1", reference="resp-1"):
+        return self.store.checkpoint(self.lease(owner), reference)
+
+    def complete(self, owner="owner-1", data=ANSWER, soft=60.0, hard=600.0, *, meta=META):
+        return self.store.complete(self.lease(owner), Encoded(data, meta), Ttl(soft, hard))
+
+    def fail(self, owner="owner-1", kind="transient", reason="http_503", *, data=None, meta=b"", **more):
+        fallback = None if data is None else Encoded(data, meta)
+        failing = Failing(kind=kind, reason=reason, fallback=fallback, **more)
+        return self.store.fail(self.lease(owner), failing)
+
+    def release(self, owner="owner-1"):
+        return self.store.release(self.lease(owner))
+
+    def invalidate(self):
+        return self.store.invalidate(self.key)
+
+    def reap(self, limit=100):
+        return self.store.reap([BUCKET], limit)
+
+    def read(self):
+        return self.store.read([self.key])[0]
+
+    def show(self, *, payload=False):
+        """Return this key's dead letter; None where it has none."""
+        return self.store.letters.show([self.key], payload=payload)[0]
+
+    def run(self, owner="owner-1", job="job-1", **terms):
+        """Admit and start in one go."""
+        self.admit(job, **terms)
+        return self.start(owner, job)
+
+    def done(self, owner="owner-1", job="job-1", **times):
+        self.run(owner, job)
+        self.complete(owner, **times)
+
+    def quarantined(self):
+        self.run(max_attempts=1)
+        self.fail()
