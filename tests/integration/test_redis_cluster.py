@@ -191,11 +191,17 @@ def test_lost_node_does_not_keep_callers_off_the_others(own_store, own_cluster):
         own_store.admit(claim(key))
     own_cluster.nodes[1].kill()
 
-    for _ in range(5):
-        with pytest.raises(StoreUnavailable):
-            own_store.read([lost])
+    reasons = [reason_for_no_reply(own_store, lost) for _ in range(5)]
 
+    assert "breaker_open" == reasons[-1]
     assert own_store.read([kept])[0].present
+    assert Admission.ATTACHED is own_store.admit(claim(kept, "job-2")).outcome
+
+
+def reason_for_no_reply(store, key):
+    with pytest.raises(StoreUnavailable) as caught:
+        store.read([key])
+    return caught.value.reason
 
 
 def test_replica_that_takes_over_is_found_and_has_the_records(own_store, own_cluster, eventually):
