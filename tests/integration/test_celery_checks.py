@@ -9,7 +9,7 @@ from celery.contrib.testing.worker import start_worker
 from redis import Redis
 
 from askonce.adapters.celery import AskOnce, IdempotentTask
-from askonce.adapters.celery.checks import check_broker, check_store, check_times
+from askonce.adapters.celery.checks import check_broker, check_times
 from askonce.adapters.memory import MemoryStore
 from askonce.adapters.redis import RedisStore
 from askonce.checks import Finding
@@ -83,8 +83,8 @@ def test_broker_whose_transport_is_missing_or_lacks_an_option_is_an_error(scheme
     assert SECRET not in repr(found)
 
 
-def test_store_in_memory_has_nothing_to_tell():
-    assert [] == check_store(MemoryStore())
+def test_store_in_memory_has_no_findings():
+    assert [] == MemoryStore().check()
 
 
 GOOD = {"task_soft_time_limit": 60, "task_time_limit": 75, "broker_transport_options": {}}

@@ -39,7 +39,8 @@ def letters(new_shop):
 @pytest.fixture
 def shop(letters):
     """The same without letters of other tests."""
-    letters.store.drop_letters([letter.id for letter in letters.store.letters()])
+    dead = letters.store.letters
+    dead.drop([message.id for message in dead.dead_messages()])
     letters.heard.clear()
     return letters
 
@@ -66,10 +67,10 @@ def test_message_that_is_no_job_is_kept_and_the_worker_goes_on(shop, number, eve
     headers, body, content_type, reason = NO_JOBS[what]
 
     publish(shop, headers, body, content_type)
-    eventually(shop.store.letters, 20)
+    eventually(shop.store.letters.dead_messages, 20)
     works_on(shop, number, eventually)
 
-    [letter] = shop.store.letters()
+    [letter] = shop.store.letters.dead_messages()
     assert (reason, "letters") == (letter.reason, letter.queue)
     assert letter.whole
     assert reason == "invalid_payload" or body == letter.body
@@ -83,10 +84,10 @@ def test_item_that_is_no_message_is_kept_and_the_worker_goes_on(shop, tcp_server
     with Redis.from_url(tcp_server.url) as client:
         client.lpush("letters:letters", item)
 
-    eventually(shop.store.letters, 20)
+    eventually(shop.store.letters.dead_messages, 20)
     works_on(shop, number, eventually)
 
-    [letter] = shop.store.letters()
+    [letter] = shop.store.letters.dead_messages()
     assert ("garbage", item, "letters") == (letter.reason, letter.body, letter.queue)
 
 
@@ -94,7 +95,7 @@ def test_letter_that_the_store_does_not_take_comes_back(shop, number, eventually
     from askonce.adapters.celery import letters as celery_letters
     from askonce.errors import StoreUnavailable
 
-    tried, keep = [], shop.store.keep_letter
+    tried, keep = [], shop.store.letters.keep
 
     def refuse_once(letter):
         tried.append(letter)
@@ -103,14 +104,14 @@ def test_letter_that_the_store_does_not_take_comes_back(shop, number, eventually
         keep(letter)
 
     monkeypatch.setattr(celery_letters, "UNKEPT_REST", 0.1)
-    monkeypatch.setattr(type(shop.store), "keep_letter", lambda _self, letter: refuse_once(letter))
+    monkeypatch.setattr(type(shop.store.letters), "keep", lambda _self, letter: refuse_once(letter))
 
     publish(shop, {"task": "no.such"}, b"[[],{},{}]")
-    eventually(shop.store.letters, 20)
+    eventually(shop.store.letters.dead_messages, 20)
     eventually(shop.drained, 20)
 
     assert 2 == len(tried)
-    assert 1 == len(shop.store.letters())
+    assert 1 == len(shop.store.letters.dead_messages())
     assert "message.unkept" in [event.name for event in shop.heard]
 
 
@@ -121,7 +122,7 @@ def test_job_of_ours_whose_task_is_unknown_here_stays_on_its_record(shop, number
     eventually(lambda: "message.unknown_task" in shop.names(asked.job), 20)
     eventually(shop.drained, 20)
 
-    assert [] == shop.store.letters()
+    assert [] == shop.store.letters.dead_messages()
     assert Status.QUEUED is shop.store.read([asked.key])[0].status
     shop.store.invalidate(asked.key)
 
@@ -134,10 +135,10 @@ def test_header_of_another_payload_makes_nothing_run_and_writes_nowhere(shop, nu
     body = json.dumps([[], {"n": number + 1, "more": 1}, EMBED]).encode()
 
     publish(shop, {"headers": {"askonce": header}, "id": victim.job}, body)
-    eventually(shop.store.letters, 20)
+    eventually(shop.store.letters.dead_messages, 20)
     eventually(shop.drained, 20)
 
-    [letter] = shop.store.letters()
+    [letter] = shop.store.letters.dead_messages()
     assert "identity_mismatch" == letter.reason
     assert [] == shop.calls.of(number + 1)
     after = shop.store.read([victim.key])[0]
@@ -161,6 +162,6 @@ def test_job_of_another_version_is_not_run_and_not_lost(shop, number, eventually
     eventually(shop.drained, 20)
 
     assert [] == shop.calls.of(number)
-    assert [] == shop.store.letters()
+    assert [] == shop.store.letters.dead_messages()
     assert Status.QUEUED is shop.store.read([asked.key])[0].status
     shop.store.invalidate(asked.key)

@@ -7,14 +7,15 @@ from celery import Celery, signals
 from kombu import Exchange, Queue
 from redis import Redis
 
-from askonce.adapters.celery.one_step import RedisPublish, address, new_producer
+from askonce.adapters.celery.one_step import OneStep, address, new_producer
 from askonce.adapters.celery.sender import CelerySender
 from askonce.adapters.redis import RedisStore
 from askonce.errors import StoreUnavailable
 from askonce.outcomes import Admitted, Attached, Hit
 from askonce.spec import JobSpec
-from askonce.store import Claim
+from askonce.store import Claim, Terms
 from sandbox.valkey import Valkey
+from tests.jobs import ANSWER, TTL, new_job, new_lease
 
 pytestmark = pytest.mark.integration
 
@@ -136,9 +137,9 @@ def test_duplicate_sends_no_message(scene):
 
 def test_kept_answer_sends_no_message(scene):
     asked = scene.one_step.enqueue(scene.spec, {"n": 1})
-    fingerprint = scene.store.read([asked.key])[0].fingerprint
-    scene.store.start(asked.key, asked.job, "owner", fingerprint, 30.0)
-    scene.store.complete(asked.key, "owner", b"j1", b"", 60.0, 60.0)
+    lease, fingerprint = new_lease(asked.key), scene.store.read([asked.key])[0].fingerprint
+    scene.store.start(new_job(asked.key, asked.job, fingerprint=fingerprint), lease)
+    scene.store.complete(lease, ANSWER, TTL)
     scene.messages()
 
     assert isinstance(scene.one_step.enqueue(scene.spec, {"n": 1}), Hit)
@@ -147,7 +148,7 @@ def test_kept_answer_sends_no_message(scene):
 
 def test_claim_made_again_after_its_reply_was_lost_sends_one_message(scene):
     publish = scene.one_step.publish
-    claim = Claim.of(scene.spec, "0a" * 32, "job1", "0b" * 32, b"{}")
+    claim = Claim(new_job("0a" * 32, task=scene.spec.name, fingerprint="0b" * 32), Terms.of(scene.spec))
 
     replies = [publish(claim) for _ in range(3)]
 
@@ -244,7 +245,7 @@ def test_one_step_is_chosen_where_one_database_has_both(store, broker, one_step,
 
     producer = new_producer(app, RedisStore.from_url(store, namespace="test"), CelerySender(app))
 
-    assert isinstance(producer.publish, RedisPublish) == one_step
+    assert isinstance(producer.publish, OneStep) == one_step
     assert producer.sends_alone == apart
 
 

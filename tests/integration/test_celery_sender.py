@@ -11,6 +11,7 @@ from askonce.adapters.celery.sender import HEADER, CelerySender
 from askonce.enqueue import Message
 from askonce.errors import SendFailed
 from askonce.spec import JobSpec
+from tests.jobs import new_job
 
 pytestmark = pytest.mark.integration
 
@@ -52,17 +53,8 @@ def taken(broker):
     return lambda queue="jobs": Wire(broker.lpop(queue))
 
 
-def message(**fields):
-    return Message(
-        **{
-            "task": "rates.fetch",
-            "key": KEY,
-            "job": JOB,
-            "fingerprint": FINGERPRINT,
-            "payload": b'{"currency":"BRL","note":"\xc3\xa9 %s"}',
-            **fields,
-        }
-    )
+def message(payload=b'{"currency":"BRL","note":"\xc3\xa9 %s"}'):
+    return Message(new_job(KEY, JOB, task="rates.fetch", payload=payload, fingerprint=FINGERPRINT))
 
 
 def rates_fetch(**payload):

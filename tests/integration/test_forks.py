@@ -14,22 +14,22 @@ pytestmark = pytest.mark.integration
 def test_forked_child_shares_neither_connections_nor_kept_answers_with_its_parent(new_shop, number):
     shop = new_shop("forks")
     spec, payload = replace(shop.add.job_spec, on_store_down="local"), {"n": number, "more": 1}
-    identity = identify(spec, payload)
+    job = identify(spec, payload)
     parent = shop.once.process()
-    parent.caller.call(spec, identity, lambda: number + 1, timeout=stretched(5))
+    parent.caller.call(spec, job, lambda: number + 1, timeout=stretched(5))
 
-    seen = in_a_child(lambda: what_it_holds(shop.once.process(), identity))
+    seen = in_a_child(lambda: what_it_holds(shop.once.process(), job))
 
     assert {"connection", "answer"} == seen.keys()
-    assert (what_it_holds(parent, identity)["answer"], seen["answer"]) == (True, False)
-    assert what_it_holds(parent, identity)["connection"] != seen["connection"]
-    assert what_it_holds(parent, identity)["connection"] == what_it_holds(parent, identity)["connection"]
+    assert (what_it_holds(parent, job)["answer"], seen["answer"]) == (True, False)
+    assert what_it_holds(parent, job)["connection"] != seen["connection"]
+    assert what_it_holds(parent, job)["connection"] == what_it_holds(parent, job)["connection"]
 
 
-def what_it_holds(process, identity):
+def what_it_holds(process, job):
     """The server's number for the connection in use, and whether an answer is kept beside the store."""
     [connection] = process.store._link.ask(("CLIENT", "ID"))
-    kept = process.local._cache.get(identity.key, identity.fingerprint)
+    kept = process.runner.local._cache.get(job.key, job.fingerprint)
     return {"connection": connection, "answer": kept is not None}
 
 

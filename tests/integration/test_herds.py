@@ -42,17 +42,10 @@ class Herd:
         """Deliver a message once."""
 
         def body():
-            self.calls[message.key] += 1
+            self.calls[message.job.key] += 1
             return ANSWER
 
-        delivery = Delivery(
-            spec=SPEC,
-            key=message.key,
-            job=message.job,
-            fingerprint=message.fingerprint,
-            payload=lambda: message.payload,
-        )
-        return self.executor.execute(delivery, body)
+        return self.executor.execute(Delivery(spec=SPEC, job=message.job), body)
 
     def answer(self):
         self.ask()
@@ -144,7 +137,7 @@ def test_deep_queue_without_workers_for_ten_minutes_is_repeated_seldom_and_drain
     ends = Counter(type(herd.work(message)) for message in [*herd.messages, *resent])
 
     # After one minute, two more and four more; the next would come after eight.
-    assert {3} == set(Counter(lost.job for lost in resent).values())
+    assert {3} == set(Counter(lost.job.id for lost in resent).values())
     assert {Computed: jobs, Reused: 3 * jobs} == ends
     assert {1} == set(herd.calls.values())
     records = herd.store.read([each.key for each in asked])

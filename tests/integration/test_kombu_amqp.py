@@ -9,6 +9,7 @@ from askonce.adapters.celery.sender import CelerySender
 from askonce.enqueue import Message
 from askonce.errors import SendFailed
 from tests.brokers import RabbitQueue
+from tests.jobs import new_job
 from tests.servers.proxy import Proxy
 
 pytestmark = [pytest.mark.integration, pytest.mark.rabbitmq]
@@ -16,8 +17,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.rabbitmq]
 OURS = "askonce.adapters.kombu.amqp:Transport"
 #: Short, so that nobody waits for long; no test measures it.
 OPTIONS = {"confirm_publish": True, "reply_timeout": 0.5, "max_retries": 1, "interval_start": 0.1}
-TASK = "orders"
-MESSAGE = Message(task=TASK, key="a" * 64, job="j1", fingerprint="b" * 64, payload=b"{}", edition="1")
+MESSAGE = Message(new_job("a" * 64, task="orders", fingerprint="b" * 64))
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_server_that_hangs_fails_the_sending_and_is_used_again_when_it_answers(s
 
     sender.send(MESSAGE)
 
-    assert (MESSAGE.key, MESSAGE.job) == (failed.value.key, failed.value.job)
+    assert (MESSAGE.job.key, MESSAGE.job.id) == (failed.value.key, failed.value.job)
     assert queue.waiting() > before
 
 
@@ -83,7 +83,7 @@ def test_server_that_refuses_links_fails_the_sending(sender, link):
 
 def test_message_whose_confirmation_is_lost_is_sent_again(sender, link, queue):
     sender.send(MESSAGE)
-    lost = link.drop_reply(MESSAGE.fingerprint.encode())
+    lost = link.drop_reply(MESSAGE.job.fingerprint.encode())
 
     sender.send(MESSAGE)
 

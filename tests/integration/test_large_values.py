@@ -20,7 +20,7 @@ LARGEST = SPEC.max_value_bytes - 3
 def test_answer_of_a_mebibyte_is_kept_whole_and_a_larger_one_not_at_all(shifted_store, size, end):
     producer = Producer(store=shifted_store, sender=Nobody())
     asked = producer.enqueue(SPEC, {"size": size})
-    delivery = Delivery.of(SPEC, identify(SPEC, {"size": size}), asked.job)
+    delivery = Delivery(spec=SPEC, job=identify(SPEC, {"size": size}, job_id=asked.job))
     executor = Executor(
         store=shifted_store, leases=LeaseRenewer(shifted_store), codec=Codec(compress_from=1 << 30)
     )

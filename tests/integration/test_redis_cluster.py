@@ -9,10 +9,11 @@ from redis.crc import key_slot
 
 from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.cluster import ClusterLink
-from askonce.adapters.redis.link import Link
+from askonce.adapters.redis.link import ServerLink
 from askonce.errors import StoreUnavailable
-from askonce.store import Admission, Claim
+from askonce.store import Admission
 from tests.deadlines import stretched
+from tests.jobs import new_claim, new_job, new_lease
 from tests.servers.clusters import Cluster, ask
 
 pytestmark = [pytest.mark.integration, pytest.mark.servers]
@@ -20,10 +21,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.servers]
 KEYS = [f"{n:02x}" + "0" * 62 for n in range(256)]
 
 
-def claim(key, job="job-1"):
-    return Claim(
-        key=key, job=job, fingerprint="fp-1", task=key, payload=b"{}", queue_deadline=60.0, max_attempts=3
-    )
+def claim(key, job_id="job-1"):
+    return new_claim(key, job_id, task=key)
 
 
 def slot_of(key):
@@ -72,13 +71,13 @@ def own_store(own_cluster):
 @pytest.fixture
 def asked(monkeypatch):
     """Count what each node is asked in one go."""
-    counted, exchange = [], Link._exchange
+    counted, exchange = [], ServerLink.exchange_once
 
-    def count(link, commands):
+    def count(link, *commands):
         counted.append((link.client.connection_pool.connection_kwargs["port"], len(commands)))
-        return exchange(link, commands)
+        return exchange(link, *commands)
 
-    monkeypatch.setattr(Link, "_exchange", count)
+    monkeypatch.setattr(ServerLink, "exchange_once", count)
     return counted
 
 
@@ -145,7 +144,17 @@ def moving(store, empty):
     store.admit(claim(key))
     ask(empty.nodes[1], "CLUSTER", "SETSLOT", slot, "IMPORTING", first)
     ask(empty.nodes[0], "CLUSTER", "SETSLOT", slot, "MIGRATING", second)
-    ask(empty.nodes[0], "MIGRATE", "127.0.0.1", empty.nodes[1].port, "", 0, 5000, "KEYS", *store._keys(key))
+    ask(
+        empty.nodes[0],
+        "MIGRATE",
+        "127.0.0.1",
+        empty.nodes[1].port,
+        "",
+        0,
+        5000,
+        "KEYS",
+        *store._scripts.record_keys(key),
+    )
     yield key
     empty.flush()
     for node in empty.nodes[:2]:
@@ -166,12 +175,12 @@ def test_lost_node_does_not_keep_leases_on_the_others_from_being_renewed(own_sto
     lost, kept = on_node(1), on_node(2)
     for key in (lost, kept):
         own_store.admit(claim(key))
-        own_store.start(key, "job-1", "owner", "fp-1", 5.0)
+        own_store.start(new_job(key), new_lease(key, seconds=5.0))
     before = own_store.read([kept])[0].deadline_in
     own_cluster.nodes[1].kill()
 
     with pytest.raises(StoreUnavailable):
-        own_store.renew([(lost, "owner", 500.0), (kept, "owner", 500.0)])
+        own_store.renew([new_lease(lost, seconds=500.0), new_lease(kept, seconds=500.0)])
 
     assert before < 5.1 < own_store.read([kept])[0].deadline_in
 
@@ -182,11 +191,17 @@ def test_lost_node_does_not_keep_callers_off_the_others(own_store, own_cluster):
         own_store.admit(claim(key))
     own_cluster.nodes[1].kill()
 
-    for _ in range(5):
-        with pytest.raises(StoreUnavailable):
-            own_store.read([lost])
+    reasons = [reason_for_no_reply(own_store, lost) for _ in range(5)]
 
+    assert "breaker_open" == reasons[-1]
     assert own_store.read([kept])[0].present
+    assert Admission.ATTACHED is own_store.admit(claim(kept, "job-2")).outcome
+
+
+def reason_for_no_reply(store, key):
+    with pytest.raises(StoreUnavailable) as caught:
+        store.read([key])
+    return caught.value.reason
 
 
 def test_replica_that_takes_over_is_found_and_has_the_records(own_store, own_cluster, eventually):

@@ -11,12 +11,13 @@ import pytest
 from redis import Redis
 
 from askonce.adapters.redis import RedisStore
-from askonce.adapters.redis import link as redis_link
+from askonce.adapters.redis.link import ServerLink
 from askonce.errors import StoreUnavailable
-from askonce.store import Admission, Claim
+from askonce.store import Admission
 from askonce.store_down import breaker
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
+from tests.jobs import new_claim
 
 pytestmark = pytest.mark.integration
 
@@ -24,10 +25,8 @@ SECRET = "s3cret"
 KEYS = [f"{n:02x}" + "0" * 62 for n in range(50)]
 
 
-def claim(key, job="job-1"):
-    return Claim(
-        key=key, job=job, fingerprint="fp-1", task=key, payload=b"{}", queue_deadline=60.0, max_attempts=3
-    )
+def claim(key, job_id="job-1"):
+    return new_claim(key, job_id, task=key)
 
 
 @pytest.fixture
@@ -53,13 +52,13 @@ def own_store(own_server):
 @pytest.fixture
 def round_trips(monkeypatch):
     """Count what is sent and answered in one go."""
-    counted, ask = [], redis_link.Link.ask
+    counted, ask = [], ServerLink.ask
 
-    def count(link, *commands):
+    def count(link, *commands, **options):
         counted.append(len(commands))
-        return ask(link, *commands)
+        return ask(link, *commands, **options)
 
-    monkeypatch.setattr(redis_link.Link, "ask", count)
+    monkeypatch.setattr(ServerLink, "ask", count)
     return counted
 
 

@@ -5,19 +5,15 @@ from redis import Redis
 
 from askonce.adapters.redis import RedisStore
 from askonce.errors import LayoutNewer, StoreUnavailable
-from askonce.store import Admission, Claim, Failing, Write
+from askonce.store import Admission, Failing, Write
+from tests.jobs import ANSWER, TTL, new_claim, new_job, new_lease
 
 pytestmark = pytest.mark.integration
 
 KEY, NEIGHBOUR = "0a" + "0" * 62, "0a" + "0" * 61 + "1"
 RECORD, INDEX = f"{{askonce:test:b0a}}:rec:{KEY}", "{askonce:test:b0a}:idx"
 DEAD = "{askonce:test:b0a}:dead"
-
-
-def claim(key=KEY, job="job-1"):
-    return Claim(
-        key=key, job=job, fingerprint="fp-1", task="t", payload=b"{}", queue_deadline=60.0, max_attempts=3
-    )
+LEASE = new_lease(KEY)
 
 
 def own_end(client):
@@ -25,7 +21,7 @@ def own_end(client):
 
 
 def test_record_index_and_channel_share_one_slot(shifted_store, client):
-    shifted_store.admit(claim())
+    shifted_store.admit(new_claim(KEY))
 
     assert {RECORD, INDEX, "test:clock"} == {name.decode() for name in client.scan_iter()}
     assert KEY.encode() in client.zrange(INDEX, 0, -1)
@@ -33,10 +29,10 @@ def test_record_index_and_channel_share_one_slot(shifted_store, client):
 
 def test_namespaces_do_not_see_each_other(shifted_store, client, server_clock):
     with closing(RedisStore(client, namespace="other", clock=server_clock.lua)) as other:
-        shifted_store.admit(claim())
+        shifted_store.admit(new_claim(KEY))
 
         assert not other.read([KEY])[0].present
-        assert Admission.ADMITTED is other.admit(claim(job="job-2")).outcome
+        assert Admission.ADMITTED is other.admit(new_claim(KEY, "job-2")).outcome
 
 
 @pytest.mark.parametrize("namespace", ["", "a b", "a}", "a:b", "x" * 41], ids=repr)
@@ -46,9 +42,9 @@ def test_namespace_that_would_break_a_key_is_refused(client, namespace):
 
 
 def give_up(store, key):
-    store.admit(claim(key)._replace(max_attempts=1))
-    store.start(key, "job-1", "owner-1", "fp-1", 30.0)
-    store.fail(key, "owner-1", Failing(kind="transient", reason="http_503"))
+    store.admit(new_claim(key, max_attempts=1))
+    store.start(new_job(key), new_lease(key))
+    store.fail(new_lease(key), Failing(kind="transient", reason="http_503"))
 
 
 @pytest.mark.parametrize("leaves", ["forgotten", "asked anew"])
@@ -62,7 +58,7 @@ def test_list_of_quarantine_leaves_nothing_behind(shifted_store, client, leaves)
         if leaves == "forgotten":
             shifted_store.invalidate(key)
         else:
-            shifted_store.admit(claim(key, "job-2")._replace(force=True))
+            shifted_store.admit(new_claim(key, "job-2", force=True))
         assert key.encode() not in client.zrange(DEAD, 0, -1)
 
     assert not client.exists(DEAD)
@@ -70,11 +66,11 @@ def test_list_of_quarantine_leaves_nothing_behind(shifted_store, client, leaves)
 
 def test_server_removes_a_record_when_the_record_itself_ends(shifted_store, client):
     ends = []
-    shifted_store.admit(claim())
+    shifted_store.admit(new_claim(KEY))
     ends.append(own_end(client))
-    shifted_store.start(KEY, "job-1", "owner-1", "fp-1", 30.0)
+    shifted_store.start(new_job(KEY), LEASE)
     ends.append(own_end(client))
-    shifted_store.complete(KEY, "owner-1", b"j1", b"", 60.0, 600.0)
+    shifted_store.complete(LEASE, ANSWER, TTL)
     ends.append(own_end(client))
     shifted_store.invalidate(KEY)
     ends.append(own_end(client))
@@ -87,13 +83,13 @@ def test_server_removes_a_record_when_the_record_itself_ends(shifted_store, clie
 
 def test_each_verb_is_one_command(shifted_store, client):
     verbs = [
-        lambda: shifted_store.admit(claim()),
-        lambda: shifted_store.start(KEY, "job-1", "owner-1", "fp-1", 30.0),
-        lambda: shifted_store.renew([(KEY, "owner-1", 30.0)]),
-        lambda: shifted_store.checkpoint(KEY, "owner-1", "resp-1"),
-        lambda: shifted_store.fail(KEY, "owner-1", Failing(kind="transient", reason="r")),
-        lambda: shifted_store.release(KEY, "owner-1"),
-        lambda: shifted_store.complete(KEY, "owner-1", b"j1", b"", 1.0, 1.0),
+        lambda: shifted_store.admit(new_claim(KEY)),
+        lambda: shifted_store.start(new_job(KEY), LEASE),
+        lambda: shifted_store.renew([LEASE]),
+        lambda: shifted_store.checkpoint(LEASE, "resp-1"),
+        lambda: shifted_store.fail(LEASE, Failing(kind="transient", reason="r")),
+        lambda: shifted_store.release(LEASE),
+        lambda: shifted_store.complete(LEASE, ANSWER, TTL),
         lambda: shifted_store.read([KEY]),
         lambda: shifted_store.invalidate(KEY),
         lambda: shifted_store.reap([10], 10),
@@ -109,19 +105,19 @@ def test_each_verb_is_one_command(shifted_store, client):
 
 
 def test_reaper_trims_the_index_of_records_that_are_gone(shifted_store, client, server_clock):
-    shifted_store.admit(claim())
+    shifted_store.admit(new_claim(KEY))
     server_clock.advance(1)
-    shifted_store.admit(claim(NEIGHBOUR))
+    shifted_store.admit(new_claim(NEIGHBOUR))
     client.delete(RECORD)
     server_clock.advance(60)
 
     assert [] == shifted_store.reap([10], 1)
     assert [NEIGHBOUR.encode()] == client.zrange(INDEX, 0, -1)
-    assert [NEIGHBOUR] == [lost.key for lost in shifted_store.reap([10], 1)]
+    assert [NEIGHBOUR] == [lost.job.key for lost in shifted_store.reap([10], 1)]
 
 
 def test_reaper_puts_a_wrong_index_entry_right(shifted_store, client):
-    shifted_store.admit(claim())
+    shifted_store.admit(new_claim(KEY))
     deadline = client.zscore(INDEX, KEY)
     client.zadd(INDEX, {KEY: 1})
 
@@ -130,22 +126,22 @@ def test_reaper_puts_a_wrong_index_entry_right(shifted_store, client):
 
 
 def test_finished_job_leaves_the_index(shifted_store, client):
-    shifted_store.admit(claim())
-    shifted_store.start(KEY, "job-1", "owner-1", "fp-1", 30.0)
-    shifted_store.complete(KEY, "owner-1", b"j1", b"", 60.0, 600.0)
+    shifted_store.admit(new_claim(KEY))
+    shifted_store.start(new_job(KEY), LEASE)
+    shifted_store.complete(LEASE, ANSWER, TTL)
 
     assert 0 == client.zcard(INDEX)
     assert {b"env", b"ref"}.isdisjoint(client.hkeys(RECORD))
 
 
 def test_record_that_ran_out_leaves_nothing_to_its_successor(shifted_store, client, server_clock):
-    shifted_store.admit(claim())
-    shifted_store.start(KEY, "job-1", "owner-1", "fp-1", 30.0)
-    shifted_store.complete(KEY, "owner-1", b"j1", b"", 60.0, 600.0)
+    shifted_store.admit(new_claim(KEY))
+    shifted_store.start(new_job(KEY), LEASE)
+    shifted_store.complete(LEASE, ANSWER, TTL)
     server_clock.advance(600)
     assert client.exists(RECORD)
 
-    reply = shifted_store.admit(claim(job="job-2"))
+    reply = shifted_store.admit(new_claim(KEY, "job-2"))
 
     assert (Admission.ADMITTED, None) == (reply.outcome, reply.record.value)
     assert b"val" not in client.hkeys(RECORD)
@@ -155,15 +151,15 @@ def test_record_that_ran_out_leaves_nothing_to_its_successor(shifted_store, clie
     "verb",
     [
         lambda store: store.read([KEY]),
-        lambda store: store.admit(claim()),
-        lambda store: store.start(KEY, "job-1", "owner-1", "fp-1", 30.0),
-        lambda store: store.complete(KEY, "owner-1", b"", b"", 1.0, 1.0),
+        lambda store: store.admit(new_claim(KEY)),
+        lambda store: store.start(new_job(KEY), LEASE),
+        lambda store: store.complete(LEASE, ANSWER, TTL),
         lambda store: store.invalidate(KEY),
     ],
     ids=["read", "admit", "start", "complete", "invalidate"],
 )
 def test_record_of_a_newer_version_is_left_alone(shifted_store, client, verb):
-    shifted_store.admit(claim())
+    shifted_store.admit(new_claim(KEY))
     client.hset(RECORD, "lv", 2)
     before = client.hgetall(RECORD)
 
@@ -174,25 +170,25 @@ def test_record_of_a_newer_version_is_left_alone(shifted_store, client, verb):
 
 
 def test_record_of_a_newer_version_does_not_stop_the_reaper(shifted_store, client, server_clock):
-    shifted_store.admit(claim())
-    shifted_store.admit(claim(NEIGHBOUR))
+    shifted_store.admit(new_claim(KEY))
+    shifted_store.admit(new_claim(NEIGHBOUR))
     client.hset(RECORD, "lv", 2)
     server_clock.advance(60)
 
-    assert [NEIGHBOUR] == [lost.key for lost in shifted_store.reap([10, 11], 10)]
+    assert [NEIGHBOUR] == [lost.job.key for lost in shifted_store.reap([10, 11], 10)]
 
 
 def test_store_that_is_full_refuses_instead_of_forgetting(shifted_store, client):
-    shifted_store.admit(claim())
+    shifted_store.admit(new_claim(KEY))
     client.config_set("maxmemory", "1")
     try:
         with pytest.raises(StoreUnavailable):
-            shifted_store.admit(claim(NEIGHBOUR))
+            shifted_store.admit(new_claim(NEIGHBOUR))
     finally:
         client.config_set("maxmemory", "0")
 
     assert "job-1" == shifted_store.read([KEY])[0].job
-    assert Write.FENCED is shifted_store.release(KEY, "owner-9")
+    assert Write.FENCED is shifted_store.release(new_lease(KEY, "owner-9"))
 
 
 def test_process_that_is_out_of_connections_does_not_think_the_server_down(store_url):

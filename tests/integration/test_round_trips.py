@@ -8,10 +8,12 @@ from redis.connection import AbstractConnection
 from askonce.adapters.redis import RedisStore
 from askonce.enqueue import Producer
 from askonce.handle import as_completed
+from askonce.key import identify
 from askonce.outcomes import Attached, Hit
 from askonce.record import BUCKETS
 from askonce.spec import JobSpec
 from tests.deadlines import stretched
+from tests.jobs import ANSWER, TTL, new_lease
 
 pytestmark = pytest.mark.integration
 
@@ -51,6 +53,13 @@ def idle(new_shop):
     return shop
 
 
+def answer(store, job):
+    """Do what a worker does for *job*."""
+    lease = new_lease(job.key)
+    store.start(job, lease)
+    store.complete(lease, ANSWER, TTL)
+
+
 def keys(count):
     return [f"{n % BUCKETS:02x}{n:062x}" for n in range(count)]
 
@@ -84,9 +93,7 @@ def test_duplicate_question_costs_one_script_and_nothing_else(commands, idle, nu
 
 def test_kept_answer_costs_its_asker_one_script(commands, idle, number):
     asked = idle.add.enqueue({"n": number})
-    store, key = idle.store, asked.key
-    store.start(key, asked.job, "owner", store.read([key])[0].fingerprint, 30.0)
-    store.complete(key, "owner", b"j1", b"", 60.0, 60.0)
+    answer(idle.store, identify(idle.add.job_spec, {"n": number, "more": 1}, job_id=asked.job))
     again = []
 
     seen = commands(lambda: again.append(idle.add.enqueue({"n": number})))
@@ -97,9 +104,7 @@ def test_kept_answer_costs_its_asker_one_script(commands, idle, number):
 
 def test_kept_answer_costs_its_waiter_one_script(commands, idle, number):
     asked = idle.add.enqueue({"n": number})
-    store, key = idle.store, asked.key
-    store.start(key, asked.job, "owner", store.read([key])[0].fingerprint, 30.0)
-    store.complete(key, "owner", b"j1", b"", 60.0, 60.0)
+    answer(idle.store, identify(idle.add.job_spec, {"n": number, "more": 1}, job_id=asked.job))
 
     assert commands(lambda: asked.result(stretched(5))) == ["read"]
 
@@ -116,10 +121,10 @@ def test_many_records_are_read_in_one_write(commands, store, writes):
 
 
 def test_many_leases_are_renewed_in_one_write(store, writes):
-    store.renew([(keys(1)[0], "owner", 30.0)])
+    store.renew([new_lease(keys(1)[0])])
     writes.clear()
 
-    store.renew([(key, "owner", 30.0) for key in keys(200)])
+    store.renew([new_lease(key) for key in keys(200)])
 
     assert writes == [1]
 
@@ -135,8 +140,7 @@ def test_all_buckets_are_reaped_in_one_write(store, writes):
 def test_batch_that_waits_reads_all_its_answers_in_one_write(store, writes, tcp_server):
     class Nowhere:
         def send(self, message):
-            store.start(message.key, message.job, "owner", message.fingerprint, 30.0)
-            store.complete(message.key, "owner", b"j1", b"", 60.0, 60.0)
+            answer(store, message.job)
 
     producer = Producer(store=store, sender=Nowhere())
     handles = [producer.enqueue(SPEC, {"n": n}, tenant=uuid4().hex).handle for n in range(100)]

@@ -1,0 +1,23 @@
+"""Jobs, claims, leases and answers for tests that call a store directly."""
+
+from askonce.answer import Encoded, Ttl
+from askonce.job import Job
+from askonce.store import Claim, Lease, Terms
+
+ANSWER = Encoded(b"j1", b"")
+TTL = Ttl(60.0, 600.0)
+
+
+def new_job(key, job_id="job-1", *, task="t", payload=b"{}", fingerprint="fp-1"):
+    """Return a job under any key; its payload need not belong to it."""
+    return Job(key=key, id=job_id, fingerprint=fingerprint, task=task, payload=payload)
+
+
+def new_claim(key, job_id="job-1", *, task="t", **terms):
+    return Claim(
+        new_job(key, job_id, task=task), Terms(**{"queue_deadline": 60.0, "max_attempts": 3, **terms})
+    )
+
+
+def new_lease(key, owner="owner-1", seconds=30.0):
+    return Lease(key, owner, seconds)
