@@ -3,8 +3,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from askonce import answer
-from askonce.answer import Codec, Encoded
 from askonce.decide import (
     Policy,
     Refuse,
@@ -12,15 +10,12 @@ from askonce.decide import (
     Serve,
     Wait,
     Why,
-    admit,
     enqueue_without_store,
     is_gone,
     run_without_store,
     start,
 )
 from askonce.errors import (
-    AnswerUnreadable,
-    Configuration,
     FingerprintMismatch,
     JobFailed,
     Permanent,
@@ -28,20 +23,14 @@ from askonce.errors import (
     Superseded,
     Transient,
 )
-from askonce.execution import Computed, Reused, Skipped
 from askonce.job import new_job_id
 from askonce.key import identify
-from askonce.outcomes import Admitted, Unreadable
 from askonce.spec import RetryPolicy
 from askonce.store import Admission, Claim, Lease, Start, Terms
 
 CORRECTED = {"currency": "BRL", "day": "2026-11-21"}
 DOWN = StoreUnavailable(verb="admit", reason="TimeoutError")
 RUN, LEAVE = Policy.RUN, Policy.LEAVE
-
-
-def never():
-    pytest.fail("the body was run")
 
 
 def spent(scene, raising, on_give_up):
@@ -131,23 +120,6 @@ ADMISSIONS = {
 }
 
 
-class Admitting:
-    """The ``admit`` of a scene's store, and every outcome that it replied."""
-
-    def __init__(self, scene):
-        self.outcomes, self._store = [], scene.store
-
-    def __call__(self, claim):
-        reply = self._store.admit(claim)
-        self.outcomes.append(reply.outcome)
-        return reply
-
-
-def decide(scene, policy, store_admit=None, job=None):
-    claim = Claim(identify(scene.spec, scene.question, job_id=job), Terms.of(scene.spec))
-    return admit(store_admit or Admitting(scene), claim, policy, scene.heard.append)
-
-
 def fields_of(decision, expected):
     return {name: getattr(decision, name) for name in expected}
 
@@ -157,12 +129,12 @@ def fields_of(decision, expected):
 def test_admission_leads_to_its_decision_and_event(scene, raising, running, record, policy):
     arrange, outcome, event, decisions = ADMISSIONS[record]
     arrange(scene, raising=raising, running=running)
-    store_admit, before = Admitting(scene), len(scene.heard)
+    before = len(scene.heard)
 
-    decision = decide(scene, policy, store_admit)
+    decision, outcomes = scene.decide(policy)
 
     kind, fields = decisions[policy]
-    assert store_admit.outcomes == [outcome]
+    assert outcomes == [outcome]
     assert (type(decision), fields_of(decision, fields)) == (kind, fields)
     assert [(each.name, dict(each.data)) for each in scene.heard[before:]] == [event]
 
@@ -174,7 +146,7 @@ def test_every_member_of_admission_is_decided_here():
 def test_hit_is_served_with_its_age_and_source(scene):
     aged(scene)
 
-    served = decide(scene, Policy.LEAVE).result
+    served = scene.decide(Policy.LEAVE)[0].result
 
     assert (served.value, served.source, served.age) == (scene.answer, "cache", 7.0)
 
@@ -183,11 +155,11 @@ def test_caller_that_repeats_its_claim_waits_while_its_job_rests(scene, raising)
     job = new_job_id()
     scene.ask(job=job)
     scene.work(raising(Transient("http_503")))
-    store_admit, before = Admitting(scene), len(scene.heard)
+    before = len(scene.heard)
 
-    decision = decide(scene, Policy.RUN, store_admit, job)
+    decision, outcomes = scene.decide(Policy.RUN, job)
 
-    assert store_admit.outcomes == [Admission.ADMITTED]
+    assert outcomes == [Admission.ADMITTED]
     assert decision == Wait(job=job, rest=5.0)
     assert scene.heard.names[before:] == ["job.attached"]
 
@@ -196,7 +168,7 @@ def test_producer_that_repeats_its_claim_sends_the_message_again(scene):
     job = new_job_id()
     scene.ask(job=job)
 
-    assert isinstance(decide(scene, Policy.LEAVE, job=job), Run)
+    assert isinstance(scene.decide(Policy.LEAVE, job)[0], Run)
 
 
 #: What the record holds, what ``start`` replies, the event or None, the decision and its fields.
@@ -271,152 +243,6 @@ def test_start_with_another_payload_of_its_job_is_refused(scene):
 
 def test_every_member_of_start_is_decided_here():
     assert {outcome for _, outcome, _, _, _ in STARTS.values()} | {Start.CONFLICT} == set(Start)
-
-
-def damage(scene, data=b"d\0\0\0\x09damaged"):
-    """Replace the kept answer."""
-    scene.store._records[scene.sender.sent[0].job.key].value.answer = Encoded(data, b"")
-
-
-@pytest.mark.parametrize("policy", Policy)
-def test_damaged_answer_admits_one_new_job(scene, policy):
-    made = scene.answered()
-    damage(scene)
-    store_admit, before = Admitting(scene), len(scene.heard)
-
-    decision = decide(scene, policy, store_admit)
-
-    assert (type(decision), decision.new) == (Run, True)
-    assert decision.job != made.job
-    assert store_admit.outcomes == [Admission.HIT, Admission.ADMITTED]
-    assert [(each.name, each.job) for each in scene.heard[before:]] == [("job.admitted", decision.job)]
-
-
-def test_damaged_answer_is_enqueued_once_more_and_replaced(scene):
-    scene.answered()
-    damage(scene)
-
-    first, second = scene.ask(), scene.ask()
-    scene.work(lambda: "new")
-
-    assert (type(first), len({first.job, second.job}), len(scene.sender.sent)) == (Admitted, 1, 2)
-    assert first.result(0).value == second.result(0).value == scene.ask().result(0).value == "new"
-
-
-def test_damaged_answer_is_called_once_more_inline(scene):
-    scene.answered()
-    damage(scene)
-
-    assert scene.call(lambda: "new").value == "new"
-    assert scene.call(never).value == "new"
-
-
-def test_damaged_answer_of_a_foreign_message_is_called_once_more(scene):
-    scene.answered()
-    damage(scene)
-
-    assert isinstance(foreign(scene, lambda: "new"), Computed)
-    assert isinstance(foreign(scene, never), Reused)
-
-
-def foreign(scene, body):
-    """Run a message that something else sent."""
-    delivery = replace(scene.delivery(), job=identify(scene.spec, scene.question))
-    return scene.runner.admit_and_run(delivery, body)
-
-
-@pytest.fixture
-def no_zstd(scene, monkeypatch):
-    """A process without zstd, beside a fresh answer that another process compressed with it."""
-    scene.executor = replace(scene.executor, codec=Codec(compress_from=0, compression="zstd"))
-    scene.answered(body=lambda: "a" * 5000)
-    monkeypatch.setattr(answer, "zstandard", None)
-
-
-@pytest.mark.usefixtures("no_zstd")
-class TestMissingCodec:
-    """A fresh answer in a codec that is missing here is readable elsewhere: it is not paid for again."""
-
-    @pytest.mark.parametrize("policy", Policy)
-    def test_is_refused_without_a_second_admit(self, scene, policy):
-        store_admit = Admitting(scene)
-
-        decision = decide(scene, policy, store_admit)
-
-        assert (type(decision), decision.why) == (Refuse, Why.UNREADABLE)
-        assert store_admit.outcomes == [Admission.HIT]
-        assert scene.heard.names[-1] == "job.unreadable"
-
-    def test_is_an_outcome_of_enqueue(self, scene):
-        asked = scene.ask()
-
-        assert isinstance(asked, Unreadable)
-        assert len(scene.sender.sent) == 1
-        with pytest.raises(AnswerUnreadable, match="codec=z"):
-            asked.result(0)
-
-    def test_is_an_error_of_an_inline_call(self, scene):
-        with pytest.raises(AnswerUnreadable, match="codec=z"):
-            scene.call(never)
-
-    def test_skips_a_foreign_message(self, scene):
-        executed = foreign(scene, never)
-
-        assert (type(executed), executed.because.word) == (Skipped, "unreadable")
-
-    def test_skips_a_second_message(self, scene):
-        executed = scene.work(never)
-
-        assert (type(executed), executed.because.word) == (Skipped, "unreadable")
-
-    def test_is_enqueued_again_by_force(self, scene):
-        assert isinstance(scene.ask(force=True), Admitted)
-
-
-STALE = {
-    "quarantined": lambda scene, raising: spent(scene, raising, "quarantine"),
-    "rests": lambda scene, raising: spent(scene, raising, "backoff"),
-    "retried": resting,
-    "none": lambda scene, _raising: scene.ask(),
-}
-
-
-@pytest.mark.parametrize("policy", Policy)
-@pytest.mark.parametrize("failure", STALE)
-def test_stale_answer_is_in_the_decision(scene, raising, failure, policy):
-    scene.stale()
-    STALE[failure](scene, raising)
-
-    stale = decide(scene, policy).stale
-
-    assert (stale.value, stale.source) == (scene.answer, "stale")
-
-
-@pytest.mark.parametrize("policy", Policy)
-def test_stale_answer_is_not_served_after_a_permanent_failure(scene, raising, policy):
-    scene.stale()
-    scene.answered(body=raising(Permanent("http_404")))
-
-    decision = decide(scene, policy)
-
-    assert (decision.why, decision.stale) == (Why.FAILED, None)
-
-
-@pytest.mark.parametrize("error", [Permanent("http_404"), Configuration("http_401")])
-def test_stale_answer_hides_no_failure_that_makes_it_doubtful(scene, raising, error):
-    scene.stale()
-
-    with pytest.raises(JobFailed, match=error.reason):
-        scene.call(raising(error))
-
-
-def test_stale_answer_that_is_unreadable_is_none(scene):
-    scene.stale()
-    damage(scene)
-
-    decision = decide(scene, Policy.LEAVE)
-
-    assert (type(decision), decision.stale) == (Run, None)
 
 
 ERRORS = {
