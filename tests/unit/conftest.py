@@ -5,6 +5,7 @@ from threading import Thread
 import pytest
 
 from askonce.adapters.memory import MemoryStore
+from askonce.decide import admit
 from askonce.enqueue import Producer
 from askonce.errors import SendFailed, StoreUnavailable
 from askonce.execute import Executor
@@ -14,6 +15,7 @@ from askonce.key import identify
 from askonce.lease import LeaseRenewer
 from askonce.runner import Runner
 from askonce.spec import JobSpec, RetryPolicy
+from askonce.store import Claim, Terms
 from askonce.store_down.cache import LocalCache
 from askonce.store_down.calls import LocalCalls
 from askonce.store_down.spill import Spill
@@ -139,6 +141,23 @@ class ProducerAndWorker:
         """Ask and answer in this thread."""
         identified = identify(self.spec, question, job_id=job)
         return self.caller.call(self.spec, identified, body, timeout=timeout)
+
+    def decide(self, policy, job=None):
+        """Admit and decide; return the decision, and every outcome that the store replied."""
+        outcomes = []
+
+        def store_admit(claim):
+            reply = self.store.admit(claim)
+            outcomes.append(reply.outcome)
+            return reply
+
+        claim = Claim(identify(self.spec, QUESTION, job_id=job), Terms.of(self.spec))
+        return admit(store_admit, claim, policy, self.heard.append), outcomes
+
+    def run_foreign(self, body=lambda: ANSWER, question=QUESTION):
+        """Run a message that something else sent."""
+        delivery = Delivery(spec=self.spec, job=identify(self.spec, question))
+        return self.runner.admit_and_run(delivery, body)
 
     def answered(self, question=QUESTION, body=lambda: ANSWER):
         """Ask and work in one go."""

@@ -1,0 +1,290 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from askonce.decide import (
+    Policy,
+    Refuse,
+    Run,
+    Serve,
+    Wait,
+    Why,
+    enqueue_without_store,
+    is_gone,
+    run_without_store,
+    start,
+)
+from askonce.errors import (
+    FingerprintMismatch,
+    JobFailed,
+    Permanent,
+    StoreUnavailable,
+    Superseded,
+    Transient,
+)
+from askonce.job import new_job_id
+from askonce.key import identify
+from askonce.spec import RetryPolicy
+from askonce.store import Admission, Claim, Lease, Start, Terms
+
+CORRECTED = {"currency": "BRL", "day": "2026-11-21"}
+DOWN = StoreUnavailable(verb="admit", reason="TimeoutError")
+RUN, LEAVE = Policy.RUN, Policy.LEAVE
+
+
+def spent(scene, raising, on_give_up):
+    """Fail a job in its only attempt; an earlier answer stays."""
+    policy = RetryPolicy(max_attempts=1, base=5.0, on_give_up=on_give_up)
+    scene.use(scene.store, replace(scene.spec, retry=policy))
+    scene.ask()
+    scene.work(raising(Transient("http_503")))
+
+
+def resting(scene, raising):
+    scene.ask()
+    scene.work(raising(Transient("http_503")))
+
+
+def lost(scene):
+    scene.ask()
+    scene.clock.advance(scene.spec.queue_deadline)
+
+
+def conflicting(scene):
+    scene.use(scene.store, replace(scene.spec, on_mismatch="conflict"))
+    scene.answered(CORRECTED)
+
+
+def aged(scene):
+    scene.answered()
+    scene.clock.advance(7)
+
+
+#: What the record holds, what ``admit`` replies, the event, and for each policy the decision and its fields.
+ADMISSIONS = {
+    "nothing": (
+        lambda _scene, **_: None,
+        Admission.ADMITTED,
+        ("job.admitted", {}),
+        {LEAVE: (Run, {"new": True}), RUN: (Run, {"new": True})},
+    ),
+    "message lost": (
+        lambda scene, **_: lost(scene),
+        Admission.RESEND,
+        ("job.resent", {"resends": 1}),
+        {LEAVE: (Run, {"new": False}), RUN: (Run, {"new": False})},
+    ),
+    "queued": (
+        lambda scene, **_: scene.ask(),
+        Admission.ATTACHED,
+        ("job.attached", {}),
+        {LEAVE: (Wait, {"rest": 0.0, "word": "busy"}), RUN: (Run, {"new": False})},
+    ),
+    "running": (
+        lambda scene, running, **_: (scene.ask(), running(scene.work)),
+        Admission.ATTACHED,
+        ("job.attached", {}),
+        {LEAVE: (Wait, {"rest": 0.0}), RUN: (Wait, {"rest": 0.0, "word": "busy"})},
+    ),
+    "resting": (
+        lambda scene, raising, **_: resting(scene, raising),
+        Admission.ATTACHED,
+        ("job.attached", {}),
+        {LEAVE: (Wait, {"rest": 5.0}), RUN: (Wait, {"rest": 5.0, "word": "backoff"})},
+    ),
+    "fresh": (
+        lambda scene, **_: aged(scene),
+        Admission.HIT,
+        ("job.hit", {"age_seconds": 7.0}),
+        {LEAVE: (Serve, {}), RUN: (Serve, {})},
+    ),
+    "failed": (
+        lambda scene, raising, **_: scene.answered(body=raising(Permanent("http_404"))),
+        Admission.NEGATIVE,
+        ("job.negative", {"kind": "permanent", "reason": "http_404"}),
+        {policy: (Refuse, {"why": Why.FAILED, "attempts": 1, "stale": None}) for policy in Policy},
+    ),
+    "spent": (
+        lambda scene, raising, **_: spent(scene, raising, "backoff"),
+        Admission.BACKOFF,
+        ("job.backoff", {"wait_seconds": 5.0}),
+        {policy: (Refuse, {"why": Why.RESTS, "rest": 5.0}) for policy in Policy},
+    ),
+    "other payload": (
+        lambda scene, **_: conflicting(scene),
+        Admission.CONFLICT,
+        ("job.conflict", {}),
+        {policy: (Refuse, {"why": Why.CONFLICT, "job": ""}) for policy in Policy},
+    ),
+}
+
+
+def fields_of(decision, expected):
+    return {name: getattr(decision, name) for name in expected}
+
+
+@pytest.mark.parametrize("policy", Policy)
+@pytest.mark.parametrize("record", ADMISSIONS)
+def test_admission_leads_to_its_decision_and_event(scene, raising, running, record, policy):
+    arrange, outcome, event, decisions = ADMISSIONS[record]
+    arrange(scene, raising=raising, running=running)
+    before = len(scene.heard)
+
+    decision, outcomes = scene.decide(policy)
+
+    kind, fields = decisions[policy]
+    assert outcomes == [outcome]
+    assert (type(decision), fields_of(decision, fields)) == (kind, fields)
+    assert [(each.name, dict(each.data)) for each in scene.heard[before:]] == [event]
+
+
+def test_every_member_of_admission_is_decided_here():
+    assert {outcome for _, outcome, _, _ in ADMISSIONS.values()} == set(Admission)
+
+
+def test_hit_is_served_with_its_age_and_source(scene):
+    aged(scene)
+
+    served = scene.decide(Policy.LEAVE)[0].result
+
+    assert (served.value, served.source, served.age) == (scene.answer, "cache", 7.0)
+
+
+def test_caller_that_repeats_its_claim_waits_while_its_job_rests(scene, raising):
+    job = new_job_id()
+    scene.ask(job=job)
+    scene.work(raising(Transient("http_503")))
+    before = len(scene.heard)
+
+    decision, outcomes = scene.decide(Policy.RUN, job)
+
+    assert outcomes == [Admission.ADMITTED]
+    assert decision == Wait(job=job, rest=5.0)
+    assert scene.heard.names[before:] == ["job.attached"]
+
+
+def test_producer_that_repeats_its_claim_sends_the_message_again(scene):
+    job = new_job_id()
+    scene.ask(job=job)
+
+    assert isinstance(scene.decide(Policy.LEAVE, job)[0], Run)
+
+
+#: What the record holds, what ``start`` replies, the event or None, the decision and its fields.
+STARTS = {
+    "queued": (lambda scene, **_: scene.ask(), Start.GRANTED, None, Run, {"new": False}),
+    "done": (lambda scene, **_: scene.answered(), Start.DONE, ("job.reused", {}), Serve, {}),
+    "running": (
+        lambda scene, running, **_: (scene.ask(), running(scene.work)),
+        Start.BUSY,
+        ("job.skipped", {"outcome": "busy"}),
+        Wait,
+        {"rest": 0.0},
+    ),
+    "resting": (
+        lambda scene, raising, **_: resting(scene, raising),
+        Start.BACKOFF,
+        ("job.skipped", {"outcome": "backoff"}),
+        Wait,
+        {"rest": 5.0},
+    ),
+    "replaced": (
+        lambda scene, **_: (scene.ask(), scene.ask(CORRECTED)),
+        Start.SUPERSEDED,
+        ("job.skipped", {"outcome": "superseded"}),
+        Refuse,
+        {"why": Why.SUPERSEDED},
+    ),
+    "failed": (
+        lambda scene, raising, **_: scene.answered(body=raising(Permanent("http_404"))),
+        Start.NEGATIVE,
+        ("job.failed", {"attempt": 1, "kind": "permanent", "reason": "http_404", "run_seconds": 0.0}),
+        Refuse,
+        {"why": Why.FAILED, "attempts": 1},
+    ),
+    "gone": (
+        lambda scene, **_: (scene.ask(), scene.clock.advance(700_000)),
+        Start.ABSENT,
+        ("job.skipped", {"outcome": "absent"}),
+        Refuse,
+        {"why": Why.GONE},
+    ),
+}
+
+
+def reply_of_start(scene, **changes):
+    job = replace(scene.sender.sent[0].job, **changes)
+    return scene.store.start(job, Lease(job.key, scene.executor.new_owner(), scene.spec.lease)), job
+
+
+@pytest.mark.parametrize("record", STARTS)
+def test_start_leads_to_its_decision_and_event(scene, raising, running, record):
+    arrange, outcome, event, kind, fields = STARTS[record]
+    arrange(scene, raising=raising, running=running)
+    (reply, job), before = reply_of_start(scene), len(scene.heard)
+
+    decision = start(reply, job, scene.heard.append)
+
+    assert reply.outcome is outcome
+    assert (type(decision), fields_of(decision, fields)) == (kind, fields)
+    assert [(each.name, dict(each.data)) for each in scene.heard[before:]] == ([event] if event else [])
+    assert is_gone(reply) is (outcome is Start.ABSENT)
+
+
+def test_start_with_another_payload_of_its_job_is_refused(scene):
+    scene.ask()
+    reply, job = reply_of_start(scene, fingerprint="0" * 64)
+
+    assert reply.outcome is Start.CONFLICT
+    assert start(reply, job, scene.heard.append) == Refuse(why=Why.CONFLICT)
+    assert scene.heard.named("job.skipped")[0].data == {"outcome": "conflict"}
+
+
+def test_every_member_of_start_is_decided_here():
+    assert {outcome for _, outcome, _, _, _ in STARTS.values()} | {Start.CONFLICT} == set(Start)
+
+
+ERRORS = {
+    Why.FAILED: JobFailed,
+    Why.RESTS: JobFailed,
+    Why.CONFLICT: FingerprintMismatch,
+    Why.SUPERSEDED: Superseded,
+    Why.GONE: Superseded,
+    Why.UNREADABLE: JobFailed,
+    Why.STORE_DOWN: JobFailed,
+}
+
+
+@pytest.mark.parametrize("why", Why)
+def test_refusal_has_an_error_for_a_waiting_caller(why):
+    assert type(Refuse(why=why, job="job-1").to_error("key")) is ERRORS[why]
+    assert Refuse(why=why, job="job-1", error=DOWN).to_error("key") is DOWN
+
+
+@pytest.mark.parametrize(("policy", "kind"), [("local", Run), ("defer", Refuse), ("fail", Refuse)])
+def test_worker_without_a_store_follows_the_policy(scene, policy, kind):
+    spec, job = replace(scene.spec, on_store_down=policy), identify(scene.spec, scene.question)
+    kept = SimpleNamespace(value=1)
+
+    decision = run_without_store(spec, None, job, DOWN)
+
+    assert type(decision) is kind
+    assert kind is Run or decision.to_error(job.key) is DOWN
+    assert run_without_store(spec, kept, job, DOWN) == Serve(result=kept)
+
+
+@pytest.mark.parametrize("change", [{}, {"force": True}, {"max_age": 5.0}, {"tenant": "a"}, {"reject": True}])
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("policy", ["local", "defer", "fail"])
+def test_producer_without_a_store_sends_what_needs_no_record(scene, policy, apart, change):
+    spec, options = replace(scene.spec, on_store_down=policy), dict(change)
+    job = identify(spec, scene.question, options.pop("tenant", ""))
+    reject = options.pop("reject", False)
+    claim = Claim(job, Terms.of(spec, **options))
+
+    decision = enqueue_without_store(spec, claim, reject=reject, broker_apart=apart, down=DOWN)
+
+    sends = policy != "fail" and apart and not change
+    assert type(decision) is (Run if sends else Refuse)
+    assert sends or decision.to_error(job.key) is DOWN
