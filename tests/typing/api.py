@@ -229,7 +229,7 @@ def body() -> Answer:
 def work(store: Store) -> Runner:
     """A worker of one's own."""
     executor = Executor(store=store, leases=LeaseRenewer(store), on_deferred=lambda _key, _after: None)
-    runner = Runner(executor=executor, local=LocalCalls(executor, LocalCache()))
+    runner = Runner(executor=executor, local=LocalCalls(store, LocalCache(), executor.spill))
     delivery = Delivery(spec=SPEC, job=identified())
     assert_type(runner.run(delivery, body), Execution)
     assert_type(runner.admit_and_run(delivery, body), Execution)

@@ -116,7 +116,15 @@ class ProducerAndWorker:
             holder="worker-1:7",
             draw=lambda _low, high: high,
         )
-        self.local = LocalCalls(self.executor, self.cache, budget=3, clock=self.clock)
+        self.local = LocalCalls(
+            store,
+            self.cache,
+            self.spill,
+            listen=self.heard.append,
+            holder="worker-1:7",
+            budget=3,
+            clock=self.clock,
+        )
         self.runner = Runner(executor=self.executor, local=self.local)
         self.caller = Caller(runner=self.runner)
 

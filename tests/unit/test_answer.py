@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askonce import answer
-from askonce.answer import MAX_DECODED_BYTES, Answer, Codec, Meta, Spend, decode
+from askonce.answer import MAX_DECODED_BYTES, Codec, Meta, Spend, decode
 from askonce.errors import AnswerUnreadable, ValueInvalid
 
 LIMIT = 1 << 20
@@ -190,15 +190,3 @@ def test_meta_of_a_newer_version_is_read_without_its_unknown_fields():
 @pytest.mark.parametrize("data", [b"{}", b'{"attempts":1}'], ids=repr)
 def test_meta_of_an_older_version_is_read_with_defaults(data):
     assert Meta() == Meta.decode(data)
-
-
-def test_answer_books_its_own_cost_where_nothing_else_is_said():
-    made = Answer(value=1, cost_usd=0.5, usage={"n": 2})
-
-    assert Spend(cost_usd=0.5, usage={"n": 2}) == made.spend == made.booked
-
-
-def test_answer_books_what_its_run_paid():
-    made = Answer(value=1, cost_usd=0.5, paid=Spend(cost_usd=0.0))
-
-    assert (0.5, 0.0) == (made.spend.cost_usd, made.booked.cost_usd)

@@ -11,7 +11,6 @@ from askonce.decide import (
     Wait,
     Why,
     enqueue_without_store,
-    is_gone,
     run_without_store,
     start,
 )
@@ -23,7 +22,7 @@ from askonce.errors import (
     Superseded,
     Transient,
 )
-from askonce.job import new_job_id
+from askonce.job import new_job_id, new_owner
 from askonce.key import identify
 from askonce.spec import RetryPolicy
 from askonce.store import Admission, Claim, Lease, Start, Terms
@@ -213,31 +212,46 @@ STARTS = {
 }
 
 
-def reply_of_start(scene, **changes):
-    job = replace(scene.sender.sent[0].job, **changes)
-    return scene.store.start(job, Lease(job.key, scene.executor.new_owner(), scene.spec.lease)), job
+class Starting:
+    """The scene's store, where no record can be admitted again; keeps the last reply of ``start``."""
+
+    def __init__(self, store):
+        self._store, self.admitted = store, []
+
+    def start(self, job, lease):
+        self.reply = self._store.start(job, lease)
+        return self.reply
+
+    def admit(self, claim):
+        self.admitted.append(claim.job)
+
+
+def started(scene, **changes):
+    """Start the scene's first message; the decision, and the outcome that the store replied."""
+    job, store = replace(scene.sender.sent[0].job, **changes), Starting(scene.store)
+    lease = Lease(job.key, new_owner("worker"), scene.spec.lease)
+    decision = start(store, scene.spec, job, lease, scene.heard.append)
+    assert store.admitted == ([job] if store.reply.outcome is Start.ABSENT else [])
+    return decision, store.reply.outcome
 
 
 @pytest.mark.parametrize("record", STARTS)
 def test_start_leads_to_its_decision_and_event(scene, raising, running, record):
     arrange, outcome, event, kind, fields = STARTS[record]
     arrange(scene, raising=raising, running=running)
-    (reply, job), before = reply_of_start(scene), len(scene.heard)
+    before = len(scene.heard)
 
-    decision = start(reply, job, scene.heard.append)
+    decision, replied = started(scene)
 
-    assert reply.outcome is outcome
+    assert replied is outcome
     assert (type(decision), fields_of(decision, fields)) == (kind, fields)
     assert [(each.name, dict(each.data)) for each in scene.heard[before:]] == ([event] if event else [])
-    assert is_gone(reply) is (outcome is Start.ABSENT)
 
 
 def test_start_with_another_payload_of_its_job_is_refused(scene):
     scene.ask()
-    reply, job = reply_of_start(scene, fingerprint="0" * 64)
 
-    assert reply.outcome is Start.CONFLICT
-    assert start(reply, job, scene.heard.append) == Refuse(why=Why.CONFLICT)
+    assert started(scene, fingerprint="0" * 64) == (Refuse(why=Why.CONFLICT), Start.CONFLICT)
     assert scene.heard.named("job.skipped")[0].data == {"outcome": "conflict"}
 
 

@@ -8,6 +8,7 @@ from askonce.answer import Answer
 from askonce.errors import Configuration, Permanent, Transient
 from askonce.outcomes import Admitted
 from askonce.spec import RetryPolicy
+from askonce.store import Lease
 from producer.client import Client
 from producer.explain import explain_row, rows_of
 from producer.rows import BadRow, Row
@@ -37,8 +38,8 @@ def given_up(on_give_up):
 def run_late(scene, attempts):
     scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=attempts)))
     scene.ask()
-    delivery = scene.delivery()
-    scene.store.start(delivery.key, delivery.job, "owner", delivery.fingerprint, 30.0)
+    job = scene.delivery().job
+    scene.store.start(job, Lease(job.key, "owner", 30.0))
     scene.clock.advance(30)
 
 
@@ -71,7 +72,7 @@ STATES = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_verdict_is_what_asking_then_does(scene, explain, raising, state):
+def test_verdict_is_what_enqueue_then_does(scene, explain, raising, state):
     STATES[state](scene, raising)
     before = len(scene.sender.sent)
 
@@ -107,13 +108,13 @@ def test_explaining_changes_nothing(scene, explain):
     assert len(scene.sender.sent) == 1
 
 
-def test_key_is_the_one_that_asking_uses(scene, explain):
+def test_key_is_the_one_that_enqueue_uses(scene, explain):
     shown = explain(tenant="shop")
 
     asked = scene.ask(tenant="shop")
 
     assert (shown["row"], shown["task"], shown["key"]) == (3, "rates.fetch", asked.key)
-    assert shown["fingerprint"] == scene.sender.sent[0].fingerprint
+    assert shown["fingerprint"] == scene.sender.sent[0].job.fingerprint
     assert (shown["identity"], shown["identity_is"]) == ({"currency": "BRL"}, "key fields")
 
 

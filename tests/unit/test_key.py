@@ -5,7 +5,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from askonce.canonical import to_json
 from askonce.errors import PayloadInvalid
 from askonce.key import identify
 from askonce.spec import JobSpec

@@ -40,8 +40,7 @@ class Known:
             age=0.0,
             attempts=1,
             fence=1,
-            cost_usd=None,
-            usage={},
+            spend=Spend(),
             stored_at=0.0,
         )
 
