@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from askonce.answer import Answer, Result
+from askonce.answer import Answer, Result, Spend
 from askonce.errors import Configuration, Permanent, StoreUnavailable, Transient
 from askonce.spec import JobSpec, RetryPolicy
 from tasks.lookups.body import lookup
