@@ -180,7 +180,7 @@ def test_absent_meta_is_the_default():
     assert Meta() == Meta.decode(b"")
 
 
-def test_meta_of_a_newer_version_is_read_without_its_unknown_fields():
+def test_meta_of_a_newer_version_loses_its_unknown_fields():
     newer = b'{"source":"default","attempts":2,"cost_usd":0.5,"usage":{"n":1},"model":"x","spend":{"eur":1}}'
 
     expected = Meta(source="default", attempts=2, spend=Spend(cost_usd=0.5, usage={"n": 1}))

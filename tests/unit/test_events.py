@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 from threading import Event as Signal
 
 import pytest
@@ -8,7 +9,7 @@ from askonce import events, log
 from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.memory import MemoryStore
 from askonce.answer import Answer, Spend
-from askonce.errors import JobFailed, Permanent, ResultTimeout, StoreUnavailable
+from askonce.errors import JobFailed, Permanent, ResultTimeout, StoreUnavailable, Transient
 from askonce.events import Event, EventType, Subject, emit, ignore
 from askonce.execution import Computed, Reused, Skipped
 from askonce.key import identify
@@ -151,6 +152,21 @@ def test_foreign_hit_attach_and_negative_are_emitted(scene, raising, running):
     ]
 
 
+def test_inline_call_emits_its_first_decision_only(scene):
+    scene.executor = replace(scene.executor, draw=lambda low, _high: low)
+    scene.caller = replace(scene.caller, runner=replace(scene.runner, executor=scene.executor))
+    failures = [Transient("http_503"), Transient("http_503")]
+
+    def body():
+        if failures:
+            raise failures.pop()
+        return scene.answer
+
+    scene.call(body)
+
+    assert scene.heard.names == ["job.admitted", "job.deferred", "job.deferred", "job.completed"]
+
+
 def test_inline_call_that_runs_a_queued_job_is_one_attach(scene):
     scene.ask()
     scene.call()
@@ -158,7 +174,7 @@ def test_inline_call_that_runs_a_queued_job_is_one_attach(scene):
     assert scene.heard.names == ["job.admitted", "job.attached", "job.completed"]
 
 
-def test_completed_event_has_the_cost_of_the_run_and_result_of_the_answer(scene):
+def test_completed_event_has_the_cost_of_its_run_only(scene):
     asked = scene.answered(
         body=lambda: Answer(value=1, cost_usd=0.5, usage={"n": 2}, paid=Spend(cost_usd=0.125))
     )
@@ -257,7 +273,7 @@ def test_spill_goes_on_although_its_listener_raises(scene, broken):
     assert broken.names == ["job.unkept", "job.stored_late"]
 
 
-def test_answers_left_at_the_end_are_counted_although_the_listener_raises(scene, broken):
+def test_drain_counts_its_answers_although_the_listener_raises(scene, broken):
     up, job = Signal(), identify(scene.spec, scene.question)
     spill = Spill(interval=0.01, listen=broken)
 
