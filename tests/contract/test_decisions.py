@@ -1,12 +1,13 @@
 import pytest
 
-from askonce import decide
+from askonce import JobSpec, decide
 from askonce.decide import Policy, Refuse, Run, Serve, Wait, Why
 from askonce.record import Status
-from askonce.store import Write
 
 # One suite for every store: what a caller does with the store's reply.
 
+#: Of the task; a decision needs its terms only where a record was lost.
+SPEC = JobSpec(name="orders")
 #: Written with a codec that no process has, and cut short.
 FOREIGN, DAMAGED = b"?answer", b'j"ans'
 
@@ -26,7 +27,7 @@ def start(scene):
     """Start the scene's key as a worker, and return the decision."""
 
     def run(owner="owner-2", job="job-1"):
-        return decide.start(scene.start(owner, job), scene.job(job))
+        return decide.start(scene.store, SPEC, scene.job(job), scene.lease(owner))
 
     return run
 
@@ -76,7 +77,7 @@ def test_answer_in_a_missing_codec_is_never_paid_again(scene, admit, policy):
     decision = admit(policy=policy)
 
     assert (Refuse, Why.UNREADABLE) == (type(decision), getattr(decision, "why", None))
-    assert "'?'" == decision.error.codec
+    assert "?" == decision.error.codec
     assert before == scene.read()
 
 
@@ -192,14 +193,18 @@ def test_worker_waits_for_a_busy_or_resting_job(scene, start):
     assert [("busy", 0.0), ("backoff", 9.0)] == [(each.word, each.rest) for each in (busy, resting)]
 
 
-def test_worker_runs_nothing_of_another_job(scene, start):
-    absent = start()
-    scene.admit("job-1")
+def test_worker_runs_nothing_of_an_invalidated_job(scene, start):
+    scene.admit()
     scene.invalidate()
-    superseded = start()
 
-    assert [Why.GONE, Why.SUPERSEDED] == [absent.why, superseded.why]
-    assert Write.FENCED is scene.complete("owner-2")
+    assert (Refuse, Why.SUPERSEDED) == (type(decision := start()), decision.why)
+
+
+def test_message_of_a_lost_record_admits_its_job_again(scene, start):
+    first, second = start("owner-1"), start("owner-2")
+
+    assert [Run, Wait] == [type(first), type(second)]
+    assert ("running", "job-1", "owner-1") == (scene.read().flight, scene.read().job, scene.read().owner)
 
 
 def _unless_it_raises(call):

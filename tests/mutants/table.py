@@ -1,27 +1,13 @@
 """Guards of the code, each with what it looks like when broken and a test that notices."""
 
-from typing import NamedTuple
+from tests.mutants.decisions import OF_DECISIONS
+from tests.mutants.mutant import Mutant
 
 LUA = "askonce/adapters/redis/lua/"
 MEMORY = "askonce/adapters/memory/store.py"
 MEMORY_RECORD = "askonce/adapters/memory/record.py"
 RECOVERY = "tests/contract/test_store_recovery.py::"
 WRITES = "tests/contract/test_store_writes.py::"
-DECISIONS = "tests/contract/test_decisions.py::"
-BREAKER = "tests/integration/test_link_breaker.py::"
-LISTENERS = "tests/integration/test_listeners.py::"
-
-
-class Mutant(NamedTuple):
-    """In *file*, where *sound* stands once, *broken* stands instead; *killed_by* must fail then."""
-
-    name: str
-    file: str
-    sound: str
-    broken: str
-    killed_by: str
-    #: The design in ``tests/model/variants.py`` that is broken in the same way.
-    variant: str = ""
 
 
 def _of_script(name, verb, sound, broken, killed_by, variant=""):
@@ -169,13 +155,14 @@ OTHERS = (
     Mutant(
         "a dead lease is read, then overwritten",
         "askonce/adapters/redis/store.py",
-        '        reply = self._scripts.run("start",',
+        '        outcome, record = read(self._scripts.run("start",',
         "        seen = self.read([job.key])[0]\n"
         '        if seen.flight == "running" and seen.deadline_in <= 0:\n'
         # Long enough for others to read it too.
         '            __import__("time").sleep(0.05)\n'
-        '            self._link.client_of(keys[0]).hset(keys[0], "dl", 0)\n'
-        '        reply = self._scripts.run("start",',
+        "            name = self._scripts.record_keys(job.key)[0]\n"
+        '            self._link.client_of(name).hset(name, "dl", 0)\n'
+        '        outcome, record = read(self._scripts.run("start",',
         f"{RECOVERY}test_one_of_many_workers_takes_over_a_lease_that_ran_out[valkey]",
         "a lease that ran out is read, then overwritten",
     ),
@@ -223,10 +210,10 @@ OTHERS = (
     ),
     Mutant(
         "message of a lost record is dropped",
-        "askonce/execute.py",
-        "            self.store.admit(delivery.claim())\n",
+        "askonce/decide.py",
+        "        store.admit(Claim(job, Terms.of(spec)))\n",
         "",
-        "tests/unit/test_execute.py::test_message_of_a_lost_record_is_admitted_and_called",
+        "tests/contract/test_decisions.py::test_message_of_a_lost_record_admits_its_job_again[memory]",
     ),
     Mutant(
         "reference forgets the owner",
@@ -241,152 +228,6 @@ OTHERS = (
         'self.flight, self.not_before, self.resent = "queued", 0.0, self.resent + 1',
         'self.flight, self.owner, self.resent = "queued", "", self.resent + 1',
         "tests/model/test_replay.py::test_model_and_store_agree_on_every_walk",
-    ),
-)
-
-#: What a process does with a store's reply, and with a server that does not answer.
-OF_DECISIONS = (
-    Mutant(
-        "a damaged answer is refused for ever",
-        "askonce/decide.py",
-        "    if _is_damaged(decision):\n",
-        "    if False:\n",
-        f"{DECISIONS}test_damaged_answer_admits_a_new_job[memory]",
-    ),
-    Mutant(
-        "a damaged answer is found again by the new claim",
-        "askonce/decide.py",
-        "replace(claim.terms, force=True)",
-        "replace(claim.terms)",
-        f"{DECISIONS}test_damaged_answer_admits_a_new_job[memory]",
-    ),
-    Mutant(
-        "an answer in a missing codec is paid again",
-        "askonce/decide.py",
-        "isinstance(unreadable, AnswerUnreadable) and not unreadable.codec",
-        "isinstance(unreadable, AnswerUnreadable)",
-        f"{DECISIONS}test_answer_in_a_missing_codec_is_never_paid_again[memory-Policy.LEAVE]",
-    ),
-    Mutant(
-        "an unknown tag counts as damage",
-        "askonce/answer.py",
-        "    if not _is_installed(tag):\n",
-        "    if False:\n",
-        f"{DECISIONS}test_answer_in_a_missing_codec_is_never_paid_again[memory-Policy.RUN]",
-    ),
-    Mutant(
-        "an inline call joins a running job's run",
-        "askonce/decide.py",
-        'if record.flight != "running" and record.wait <= 0:',
-        "if record.wait <= 0:",
-        f"{DECISIONS}test_inline_call_runs_a_queued_job_and_waits_for_a_running_one[memory]",
-    ),
-    Mutant(
-        "an inline call forgets the rest",
-        "askonce/decide.py",
-        'if record.flight != "running" and record.wait <= 0:',
-        'if record.flight != "running":',
-        f"{DECISIONS}test_inline_call_waits_while_a_queued_job_rests[memory]",
-    ),
-    Mutant(
-        "an inline call waits for its own ended job",
-        "askonce/decide.py",
-        'if record.flight != "running" and record.wait <= 0:',
-        'if record.flight == "queued" and record.wait <= 0:',
-        f"{DECISIONS}test_inline_call_of_its_own_ended_job_starts_it_again[memory]",
-    ),
-    Mutant(
-        "a job that is sent again counts as new",
-        "askonce/decide.py",
-        "            return Run(job=record.job, record=record, new=False, stale=_stale(job.key, record))\n"
-        "        case Admission.ATTACHED:",
-        "            return Run(job=record.job, record=record, stale=_stale(job.key, record))\n"
-        "        case Admission.ATTACHED:",
-        f"{DECISIONS}test_job_that_is_sent_again_is_not_new[memory]",
-    ),
-    Mutant(
-        "a resting job looks busy",
-        "askonce/decide.py",
-        "            return Wait(job=record.job, rest=record.wait)\n",
-        "            return Wait(job=record.job)\n",
-        f"{DECISIONS}test_worker_waits_for_a_busy_or_resting_job[memory]",
-    ),
-    Mutant(
-        "a permanent failure shows the stale answer",
-        "askonce/freshness.py",
-        'case None | "transient" | "quarantined":',
-        'case None | "transient" | "quarantined" | "permanent":',
-        f"{DECISIONS}test_only_a_permanent_failure_hides_the_stale_answer[memory-permanent]",
-    ),
-    Mutant(
-        "a spent job hides the stale answer",
-        "askonce/freshness.py",
-        'case None | "transient" | "quarantined":',
-        'case None | "transient":',
-        f"{DECISIONS}test_only_a_permanent_failure_hides_the_stale_answer[memory-quarantined]",
-    ),
-    Mutant(
-        "a configuration failure shows the stale answer",
-        "askonce/freshness.py",
-        'case None | "transient" | "quarantined":',
-        'case None | "transient" | "quarantined" | "configuration":',
-        f"{DECISIONS}test_rest_after_a_failure_shows_the_stale_answer_by_its_kind[memory-configuration-False]",
-    ),
-    Mutant(
-        "an unreadable stale answer is raised",
-        "askonce/freshness.py",
-        "        # The caller is no worse off than without one.\n        return None\n",
-        "        raise\n",
-        f"{DECISIONS}test_unreadable_stale_answer_is_left_out[memory]",
-    ),
-    Mutant(
-        "a listener's error reaches the caller",
-        "askonce/events.py",
-        "except Exception as error:  # noqa: BLE001  # as the docstring promises",
-        "except KeyError as error:",
-        f"{LISTENERS}test_decision_is_made_although_the_listener_raises",
-    ),
-    Mutant(
-        "a listener's error fills the log",
-        "askonce/events.py",
-        "    if (kind, type(error)) in _logged:\n",
-        "    if False:\n",
-        f"{LISTENERS}test_listener_that_raises_is_logged_once_for_each_event",
-    ),
-    Mutant(
-        "a thread ends with its first error",
-        "askonce/background.py",
-        "                Signal().wait(REST)\n",
-        "                return\n",
-        f"{LISTENERS}test_thread_goes_on_after_an_error_and_emits_its_class",
-    ),
-    Mutant(
-        "a thread hides its errors",
-        "askonce/background.py",
-        "                emit(listen, EventType.THREAD_RESTARTED, thread=name, reason=type(error).__name__)\n",
-        "",
-        f"{LISTENERS}test_thread_goes_on_after_an_error_and_emits_its_class",
-    ),
-    Mutant(
-        "the link hides answers from its breaker",
-        "askonce/adapters/redis/link.py",
-        "            breaker.answered()\n",
-        "            pass\n",
-        f"{BREAKER}test_link_forgets_its_errors_with_the_next_answer",
-    ),
-    Mutant(
-        "the link hides errors from its breaker",
-        "askonce/adapters/redis/link.py",
-        "            breaker.failed()\n",
-        "            pass\n",
-        f"{BREAKER}test_link_opens_its_breaker_after_three_lost_calls",
-    ),
-    Mutant(
-        "the link asks an open breaker about all calls",
-        "askonce/adapters/redis/link.py",
-        "if breaker.rest and not always and not breaker.allows():",
-        "if breaker.rest and not breaker.allows():",
-        f"{BREAKER}test_call_that_always_goes_closes_an_open_breaker",
     ),
 )
 

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.mutants import __main__ as runner
-from tests.mutants.table import Mutant
+from tests.mutants.mutant import Mutant
 
 GUARD = "def twice(number):\n    return number * 2\n"
 TEST = "from guard import twice\n\n\ndef test_twice():\n    assert 4 == twice(2)\n"
