@@ -149,10 +149,10 @@ def test_inline_call_waits_while_a_queued_job_rests(scene, admit):
     scene.run()
     scene.fail(after=9.0)
 
-    resting = admit(policy=Policy.RUN)
+    resting = [admit(job, policy=Policy.RUN) for job in ("job-1", "job-2")]
     scene.clock.advance(9)
 
-    assert (Wait, 9.0) == (type(resting), getattr(resting, "rest", None))
+    assert [(Wait, 9.0)] * 2 == [(type(each), getattr(each, "rest", None)) for each in resting]
     assert Run is type(admit(policy=Policy.RUN))
 
 

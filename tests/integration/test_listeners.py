@@ -6,7 +6,7 @@ from askonce import decide
 from askonce.adapters.memory import MemoryStore
 from askonce.background import start_thread
 from askonce.decide import Policy, Run
-from askonce.events import EventType, ignore
+from askonce.events import EventType
 from askonce.job import Job
 from askonce.store import Claim, Terms
 
@@ -65,12 +65,3 @@ def test_thread_goes_on_after_an_error_and_emits_its_class():
     assert [(EventType.THREAD_RESTARTED, {"thread": "askonce-test", "reason": "KeyError"})] == [
         (event.type, event.data) for event in events
     ]
-
-
-def test_thread_ends_with_its_work():
-    calls = []
-
-    thread = start_thread("askonce-test", lambda: calls.append(1), ignore)
-    thread.join(15)
-
-    assert (False, [1]) == (thread.is_alive(), calls)

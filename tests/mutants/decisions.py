@@ -51,6 +51,13 @@ OF_DECISIONS = (
         f"{DECISIONS}test_inline_call_waits_while_a_queued_job_rests[memory]",
     ),
     Mutant(
+        "an inline call that repeats its claim forgets the rest",
+        "askonce/decide.py",
+        "if policy is Policy.RUN and record.wait > 0:",
+        "if False:",
+        f"{DECISIONS}test_inline_call_waits_while_a_queued_job_rests[memory]",
+    ),
+    Mutant(
         "an inline call waits for its own ended job",
         "askonce/decide.py",
         'if record.flight != "running" and record.wait <= 0:',

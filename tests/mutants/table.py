@@ -213,7 +213,7 @@ OTHERS = (
         "askonce/decide.py",
         "        store.admit(Claim(job, Terms.of(spec)))\n",
         "",
-        "tests/unit/test_execute.py::test_message_of_a_lost_record_is_admitted_and_called",
+        "tests/contract/test_decisions.py::test_message_of_a_lost_record_admits_its_job_again[memory]",
     ),
     Mutant(
         "reference forgets the owner",
