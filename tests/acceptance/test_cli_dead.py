@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from askonce.letters import DeadMessage
-from askonce.store import Claim, Failing
+from askonce.store import Failing
+from tests.jobs import new_claim, new_job, new_lease
 
 pytestmark = pytest.mark.acceptance
 
@@ -135,9 +136,9 @@ def test_letter_for_a_queue_that_nobody_reads_is_kept(dead, store):
 def test_long_quarantine_is_listed_in_pages(dead, store):
     keys = [f"{n % 256:02x}{n:062x}" for n in range(10_000)]
     for key in keys:
-        store.admit(Claim(key, "job", "fp", "t", b"{}", 60.0, 1))
-        store.start(key, "job", "owner", "fp", 30.0)
-        store.fail(key, "owner", Failing(kind="transient", reason="http_503"))
+        store.admit(new_claim(key, max_attempts=1))
+        store.start(new_job(key), new_lease(key))
+        store.fail(new_lease(key), Failing(kind="transient", reason="http_503"))
 
     some, everything = dead("list"), dead("list", "--all", "--json")
 

@@ -8,25 +8,15 @@ import pytest
 from askonce.adapters.redis import RedisStore
 from askonce.errors import StoreUnavailable
 from askonce.record import Status
-from askonce.store import Admission, Claim, Write
+from askonce.store import Admission, Write
 from tests.deadlines import stretched
+from tests.jobs import ANSWER, TTL, new_claim, new_job, new_lease
 from tests.servers.clusters import Watched, ask
 
 pytestmark = [pytest.mark.fault, pytest.mark.servers]
 
 KEY = "0a" + "0" * 62
-
-
-def claim(job):
-    return Claim(
-        key=KEY,
-        job=job,
-        fingerprint="fp-1",
-        task="orders",
-        payload=b"{}",
-        queue_deadline=60.0,
-        max_attempts=3,
-    )
+LEASE = new_lease(KEY, seconds=60.0)
 
 
 @pytest.fixture
@@ -58,8 +48,8 @@ def patient(eventually):
 
 
 def test_replicated_record_outlives_its_primary(watched, store, patient):
-    store.admit(claim("job-1"))
-    store.start(KEY, "job-1", "owner", "fp-1", 60.0)
+    store.admit(new_claim(KEY, "job-1"))
+    store.start(new_job(KEY), LEASE)
     watched.await_replica()
     watched.primary.kill()
 
@@ -69,12 +59,12 @@ def test_replicated_record_outlives_its_primary(watched, store, patient):
     # Nobody hangs: 0.6 s by the design, and room for a busy machine.
     assert monotonic() - began < stretched(1.0)
 
-    assert Admission.ATTACHED is patient(lambda: store.admit(claim("job-2"))).outcome
-    assert Write.OK is store.complete(KEY, "owner", b"j1", b"{}", 60.0, 60.0)
+    assert Admission.ATTACHED is patient(lambda: store.admit(new_claim(KEY, "job-2"))).outcome
+    assert Write.OK is store.complete(LEASE, ANSWER, TTL)
 
 
 def test_primary_that_hangs_is_left_for_its_replica(watched, store, patient):
-    store.admit(claim("job-1"))
+    store.admit(new_claim(KEY, "job-1"))
     watched.await_replica()
     os.kill(watched.primary.pid, signal.SIGSTOP)
     try:
@@ -84,38 +74,39 @@ def test_primary_that_hangs_is_left_for_its_replica(watched, store, patient):
         assert monotonic() - began < stretched(1.0)
 
         watched.await_failover()
-        assert Admission.ATTACHED is patient(lambda: store.admit(claim("job-2"))).outcome
+        assert Admission.ATTACHED is patient(lambda: store.admit(new_claim(KEY, "job-2"))).outcome
     finally:
         os.kill(watched.primary.pid, signal.SIGCONT)
 
 
 def test_demoted_primary_that_still_answers_is_left(watched, store, patient):
-    store.admit(claim("job-1"))
+    store.admit(new_claim(KEY, "job-1"))
     watched.await_replica()
     ask(watched.sentinels[0], "SENTINEL", "FAILOVER", "main")
     watched.await_failover()
 
     # Its idle connection may still lead to the old one, which takes no writes.
     assert Write.OK is patient(lambda: store.invalidate(KEY))
-    assert Admission.ADMITTED is store.admit(claim("job-2")).outcome
+    assert Admission.ADMITTED is store.admit(new_claim(KEY, "job-2")).outcome
 
 
 def test_claim_that_was_not_replicated_is_made_again(watched, store, patient):
-    store.admit(claim("job-0"))
+    store.admit(new_claim(KEY, "job-0"))
     watched.await_replica()
     # The replica hears nothing more.
     ask(watched.replica, "REPLICAOF", "NO", "ONE")
     store.invalidate(KEY)
-    store.admit(claim("job-1"))
-    store.start(KEY, "job-1", "owner-1", "fp-1", 60.0)
+    store.admit(new_claim(KEY, "job-1"))
+    store.start(new_job(KEY), LEASE)
     watched.primary.kill()
     watched.await_failover()
 
     assert "job-0" == patient(lambda: store.read([KEY]))[0].job
     # So there may be a second call, but one answer: the first owner is fenced.
-    assert "granted" == store.start(KEY, "job-0", "owner-2", "fp-1", 60.0).outcome.value
-    assert Write.FENCED is store.complete(KEY, "owner-1", b"j1", b"{}", 60.0, 60.0)
-    assert Write.OK is store.complete(KEY, "owner-2", b"j2", b"{}", 60.0, 60.0)
+    other = new_lease(KEY, "owner-2")
+    assert "granted" == store.start(new_job(KEY, "job-0"), other).outcome.value
+    assert Write.FENCED is store.complete(LEASE, ANSWER, TTL)
+    assert Write.OK is store.complete(other, ANSWER, TTL)
 
 
 @pytest.fixture

@@ -9,25 +9,18 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from askonce.adapters.redis import RedisStore
-from askonce.adapters.redis.store import scripts
-from askonce.store import Claim, Failing
+from askonce.adapters.redis.scripts import sources
+from askonce.answer import Encoded
+from askonce.store import Failing
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
+from tests.jobs import TTL, new_claim, new_lease
 from tests.servers.proxy import Proxy
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 
 KEY = "0a" + "0" * 62
-OWNER = "owner-1"
-CLAIM = Claim(
-    key=KEY,
-    job="job-1",
-    fingerprint="fp-1",
-    task="orders",
-    payload=b"{}",
-    queue_deadline=60.0,
-    max_attempts=3,
-)
+CLAIM, LEASE = new_claim(KEY, task="orders"), new_lease(KEY)
 
 
 @dataclass
@@ -47,18 +40,18 @@ def publish(store):
 
 
 def start(store):
-    return store.start(KEY, "job-1", OWNER, "fp-1", 30.0)
+    return store.start(CLAIM.job, LEASE)
 
 
 VERBS = {
     "admit": Verb((), admit),
     "publish": Verb((), publish),
     "start": Verb((admit,), start),
-    "renew": Verb((admit, start), lambda store: store.renew([(KEY, OWNER, 60.0)])),
-    "checkpoint": Verb((admit, start), lambda store: store.checkpoint(KEY, OWNER, "resp-1")),
-    "complete": Verb((admit, start), lambda store: store.complete(KEY, OWNER, b'j"a"', b"{}", 60.0, 600.0)),
-    "fail": Verb((admit, start), lambda store: store.fail(KEY, OWNER, Failing(kind="transient", reason="x"))),
-    "release": Verb((admit, start), lambda store: store.release(KEY, OWNER)),
+    "renew": Verb((admit, start), lambda store: store.renew([new_lease(KEY, seconds=60.0)])),
+    "checkpoint": Verb((admit, start), lambda store: store.checkpoint(LEASE, "resp-1")),
+    "complete": Verb((admit, start), lambda store: store.complete(LEASE, Encoded(b'j"a"', b"{}"), TTL)),
+    "fail": Verb((admit, start), lambda store: store.fail(LEASE, Failing(kind="transient", reason="x"))),
+    "release": Verb((admit, start), lambda store: store.release(LEASE)),
     "invalidate": Verb((admit, start), lambda store: store.invalidate(KEY)),
 }
 
@@ -77,7 +70,7 @@ def say(server, new_server_clock):
         def run(verb, lose):
             client.flushall()
             clock = new_server_clock(client)
-            for script in scripts(clock.lua).values():
+            for script in sources(clock.lua).values():
                 client.script_load(script)
             link = Redis(port=proxy.port, socket_timeout=stretched(20), retry=Retry(NoBackoff(), 0))
             with closing(RedisStore(link, namespace="test", clock=clock.lua)) as store:
@@ -114,7 +107,7 @@ def test_answer_whose_storing_went_unheard_twice_is_told_stored(say):
 @pytest.fixture
 def scene(new_linked_scene):
     scene = new_linked_scene(together=True)
-    for script in scripts().values():
+    for script in sources().values():
         scene.client.script_load(script)
     return scene
 
@@ -122,7 +115,7 @@ def scene(new_linked_scene):
 def test_question_whose_reply_is_lost_puts_one_message_into_the_queue(scene):
     asker, meetings = scene.new_asker(), scene.meetings(2)
     asker.ask("meetings.extract", meetings[0])
-    lost = scene.to_records.drop_reply(sha1(scripts()["publish"].encode()).hexdigest().encode())
+    lost = scene.to_records.drop_reply(sha1(sources()["publish"].encode()).hexdigest().encode())
 
     told = asker.ask("meetings.extract", meetings[1])
 
@@ -134,7 +127,7 @@ def test_question_whose_reply_is_lost_puts_one_message_into_the_queue(scene):
 def test_job_is_done_at_one_call_although_a_reply_about_it_is_lost(scene, verb):
     scene.machine.start_worker("-P", "threads", "-c", "4")
     scene.machine.control(hold=True)
-    lost = scene.to_records.drop_reply(sha1(scripts()[verb].encode()).hexdigest().encode())
+    lost = scene.to_records.drop_reply(sha1(sources()[verb].encode()).hexdigest().encode())
 
     told = scene.new_asker().ask("meetings.extract", scene.meetings(1)[0])
     assert scene.machine.wait_for_held(1, stretched(30))

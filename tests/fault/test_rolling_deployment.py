@@ -7,8 +7,8 @@ import pytest
 from redis import Redis
 
 from askonce.adapters.redis import RedisStore
+from askonce.answer import decode
 from askonce.key import identify
-from askonce.record import readable
 from askonce.spec import JobSpec
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
@@ -58,8 +58,7 @@ class Deployment:
         spec = JobSpec(name="ask", version=version)
         keys = [identify(spec, {"asked": version, "n": n}).key for n in range(count)]
         self.eventually(lambda: all(record.value for record in self.store.read(keys)), 60)
-        records = zip(keys, self.store.read(keys), strict=True)
-        return [readable(key, record.job, record.value, "cache").value for key, record in records]
+        return [decode(record.value.data) for record in self.store.read(keys)]
 
     def calls(self):
         with Redis.from_url(self.server.url, decode_responses=True) as client:
@@ -99,4 +98,4 @@ def test_jobs_of_a_version_that_comes_later_wait_for_its_workers(deployment):
 
     assert [["2", n] for n in range(10)] == deployment.answers("2", 10)
     assert deployment.calls() == sorted(f"2 by 2: {n}" for n in range(10))
-    assert deployment.store.letters() == []
+    assert deployment.store.letters.dead_messages() == []

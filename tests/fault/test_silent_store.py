@@ -4,7 +4,7 @@ from hashlib import sha1
 
 import pytest
 
-from askonce.adapters.redis.store import scripts
+from askonce.adapters.redis.scripts import sources
 from tests.deadlines import stretched
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
@@ -129,7 +129,7 @@ def test_message_whose_start_could_reach_neither_store_nor_broker_is_not_lost(ne
     [key] = scene.submit("meetings.extract", scene.meetings(1))
     # Without its record, so that nobody but the message knows of the job.
     scene.client.delete(*scene.client.keys("{askonce:*"))
-    starts = scene.to_records.block_at(sha1(scripts()["start"].encode()).hexdigest().encode())
+    starts = scene.to_records.block_at(sha1(sources()["start"].encode()).hexdigest().encode())
     scene.machine.start_worker("-P", "threads", "-c", "4")
     assert starts.wait(stretched(30))
 
