@@ -67,7 +67,7 @@ class Encoded(NamedTuple):
 
 
 #: Seconds: an answer that is stored too late to be fresh is stale at once.
-SHORTEST = 0.001
+_SHORTEST = 0.001
 
 
 class Ttl(NamedTuple):
@@ -79,7 +79,7 @@ class Ttl(NamedTuple):
     def after(self, seconds: float) -> Self:
         """Return what is left when the answer is stored *seconds* after it was made."""
         return self._replace(
-            fresh=max(SHORTEST, self.fresh - seconds), kept=max(SHORTEST, self.kept - seconds)
+            fresh=max(_SHORTEST, self.fresh - seconds), kept=max(_SHORTEST, self.kept - seconds)
         )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: Seconds before work that raised is started again.
-REST = 0.5
+_REST = 0.5
 
 
 def start_thread(name: str, work: Callable[[], None], listen: Listener) -> Thread:
@@ -24,7 +24,7 @@ def start_thread(name: str, work: Callable[[], None], listen: Listener) -> Threa
                 work()
             except Exception as error:  # noqa: BLE001  # whatever it is, the work must go on
                 emit(listen, EventType.THREAD_RESTARTED, thread=name, reason=type(error).__name__)
-                Signal().wait(REST)
+                Signal().wait(_REST)
             else:
                 return
 

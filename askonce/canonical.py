@@ -22,7 +22,7 @@ import orjson
 from askonce.errors import PayloadInvalid
 
 #: orjson itself refuses to nest deeper than 254.
-MAX_DEPTH = 250
+_MAX_DEPTH = 250
 
 _STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
 _CANONICAL = _STRICT | orjson.OPT_SORT_KEYS
@@ -88,8 +88,8 @@ def _encode(value: object) -> object:
 
 def _normalise(value: object, path: str, depth: int, *, nfc: bool = True) -> object:
     """Copy *value* and refuse what orjson lets through; errors name the path."""
-    if depth > MAX_DEPTH:
-        raise PayloadInvalid(field=path, reason=f"nested deeper than {MAX_DEPTH}")
+    if depth > _MAX_DEPTH:
+        raise PayloadInvalid(field=path, reason=f"nested deeper than {_MAX_DEPTH}")
     match value:
         case None | True | False:
             return value

@@ -149,17 +149,17 @@ def admit(
         StoreUnavailable: the store did not answer.
     """
     reply = store_admit(claim)
-    decision = on_admission(reply, claim.job, policy)
+    decision = _on_admission(reply, claim.job, policy)
     if _is_damaged(decision):
         forced = Claim(claim.job.under(new_job_id()), replace(claim.terms, force=True))
         reply = store_admit(forced)
-        decision = on_admission(reply, forced.job, policy)
+        decision = _on_admission(reply, forced.job, policy)
     if listen is not ignore:
         _report_admission(listen, reply, decision, claim.job)
     return decision
 
 
-def on_admission(reply: Reply[Admission], job: Job, policy: Policy) -> Decision:
+def _on_admission(reply: Reply[Admission], job: Job, policy: Policy) -> Decision:
     """Decide what the reply of ``admit`` means for a caller with *policy*."""
     record = reply.record
     match reply.outcome:
@@ -192,13 +192,13 @@ def start(store: Store, spec: JobSpec, job: Job, lease: Lease, listen: Listener 
         # job is admitted again, not just run.
         store.admit(Claim(job, Terms.of(spec)))
         reply = store.start(job, lease)
-    decision = on_start(reply, job)
+    decision = _on_start(reply, job)
     if listen is not ignore:
         _report_start(listen, decision, reply.record, job)
     return decision
 
 
-def on_start(reply: Reply[Start], job: Job) -> Decision:  # noqa: C901  # one arm for each member
+def _on_start(reply: Reply[Start], job: Job) -> Decision:  # noqa: C901  # one arm for each member
     """Decide the same without an event."""
     record = reply.record
     match reply.outcome:

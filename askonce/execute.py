@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from askonce.store import Store
 
 #: A fresh answer ends up to this part earlier, so that answers made together do not end together.
-JITTER = 0.1
+_JITTER = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ class Executor:
     def _complete(
         self, delivery: Delivery, lease: Lease, attempt: Attempt, made: Made, seconds: float
     ) -> Computed:
-        soft = delivery.spec.soft_ttl * (1 - self.draw(0.0, JITTER))
+        soft = delivery.spec.soft_ttl * (1 - self.draw(0.0, _JITTER))
         written = self._persist(
             Unstored(
                 job=delivery.job,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from askonce.spec import JobSpec
 
 #: Part of every key: raise it when the canonical form changes.
-KEY_LAYOUT = 1
+_KEY_LAYOUT = 1
 
 
 def identify(
@@ -57,7 +57,7 @@ def identify(
 
 @lru_cache(maxsize=1024)
 def _prefix(tenant: str, name: str, version: str) -> bytes:
-    return orjson.dumps([KEY_LAYOUT, tenant, name, version])[:-1]
+    return orjson.dumps([_KEY_LAYOUT, tenant, name, version])[:-1]
 
 
 def identity_of(spec: JobSpec, payload: Mapping[str, object]) -> bytes | None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("askonce")
 
 #: Digits of a key that a line shows: enough to find the record.
-KEY_SHOWN = 16
+_KEY_SHOWN = 16
 
 
 def log_event(event: Event) -> None:
@@ -21,7 +21,7 @@ def log_event(event: Event) -> None:
 
 
 def _line(event: Event) -> str:
-    named = {"task": event.task, "key": event.key[:KEY_SHOWN], "job": event.job, **event.data}
+    named = {"task": event.task, "key": event.key[:_KEY_SHOWN], "job": event.job, **event.data}
     return " ".join([event.name, *(f"{k}={_shown(v)}" for k, v in named.items() if v not in ("", None))])
 
 

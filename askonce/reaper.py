@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 #: Seconds in which every bucket is looked at once.
 INTERVAL = 5.0
-SLICES = 5
+_SLICES = 5
 #: Seconds that a look comes later than requested: the store's clock is not ours.
-SLACK = 0.05
+_SLACK = 0.05
 #: Seconds without a sweep after the store was down: first, processes store the answers that were paid for
 #: meanwhile. Otherwise the jobs whose leases ended would be called again.
-RECOVERY = 3.0
+_RECOVERY = 3.0
 #: Jobs per bucket and look: a storm is spread over several.
-LIMIT = 100
+_LIMIT = 100
 
 
 class Reaper:
@@ -75,13 +75,13 @@ class Reaper:
     def look_at(self, key: str, after: float) -> None:
         """Look at *key*'s bucket in *after* seconds, in addition to the sweeps."""
         with self._changed:
-            heapq.heappush(self._due, (self._clock() + after + SLACK, int(key[:2], 16)))
+            heapq.heappush(self._due, (self._clock() + after + _SLACK, int(key[:2], 16)))
             self._run_thread()
             self._changed.notify()
 
     def sweep(self, buckets: Sequence[int]) -> int:
         """Send the lost jobs of *buckets* again; return how many."""
-        lost = self._store.reap(buckets, LIMIT)
+        lost = self._store.reap(buckets, _LIMIT)
         for each in lost:
             # A job that the broker does not accept must not hold up the others: its own deadline goes on.
             try:
@@ -103,7 +103,7 @@ class Reaper:
         next_slice = self._clock()
         while (buckets := self._wait(next_slice)) is not None:
             if not buckets:
-                next_slice = self._clock() + self._interval / SLICES
+                next_slice = self._clock() + self._interval / _SLICES
                 buckets = self._next_slice()
             try:
                 self.sweep(buckets)
@@ -113,12 +113,12 @@ class Reaper:
                 self._wait_for_store()
 
     def _wait_for_store(self) -> None:
-        while self._pause(self._interval / SLICES):
+        while self._pause(self._interval / _SLICES):
             try:
                 self._store.reap([0], 0)
             except Exception:  # noqa: BLE001, S112  # the sweep before reported it
                 continue
-            self._pause(RECOVERY)
+            self._pause(_RECOVERY)
             return
 
     def _pause(self, seconds: float) -> bool:
@@ -146,5 +146,5 @@ class Reaper:
     def _next_slice(self) -> list[int]:
         if not self._slices:
             buckets = random.sample(range(BUCKETS), BUCKETS)
-            self._slices = [buckets[i::SLICES] for i in range(SLICES)]
+            self._slices = [buckets[i::_SLICES] for i in range(_SLICES)]
         return list(self._slices.pop())

@@ -60,13 +60,13 @@ class Write(Enum):
     UNAVAILABLE = "unavailable"
 
 
-OutcomeT = TypeVar("OutcomeT", Admission, Start, Write)
+_OutcomeT = TypeVar("_OutcomeT", Admission, Start, Write)
 
 
-class Reply(NamedTuple, Generic[OutcomeT]):
+class Reply(NamedTuple, Generic[_OutcomeT]):
     """A verb's outcome, and the record as the verb left it."""
 
-    outcome: OutcomeT
+    outcome: _OutcomeT
     record: Snapshot
     #: The store sent the job's message in the same step.
     sent: bool = False

@@ -32,7 +32,7 @@ def listen(event: Event) -> None:
     log_event(event)
 
 
-def new_cache() -> LocalCache:
+def _new_cache() -> LocalCache:
     """Return the cache that a process answers from while the store is down."""
     max_bytes = int(settings.cache_max_memory_mb * 1_000_000)
     return LocalCache(max_bytes=max_bytes, ttl=settings.cache_fallback_ttl)
@@ -40,7 +40,7 @@ def new_cache() -> LocalCache:
 
 settings = load_or_exit()
 setup_logging.connect(configure)
-specs = catalog(settings)
+_specs = catalog(settings)
 app = Celery("askonce", config_source="celeryconfig", control="worker.control:Control")
 once = AskOnce(
     app,
@@ -48,20 +48,20 @@ once = AskOnce(
     codec=Codec(compress_from=settings.cache_compression_threshold),
     listen=listen,
     reap_interval=settings.reap_interval,
-    local_cache=new_cache,
-    check=lambda once: check(settings, specs.values(), once.process().store, app),
+    local_cache=_new_cache,
+    check=lambda once: check(settings, _specs.values(), once.process().store, app),
 )
-resources = PerProcess(lambda: new_resources(settings, once.process().caller, specs[CUSTOMERS_LOOKUP]))
+resources = PerProcess(lambda: new_resources(settings, once.process().caller, _specs[CUSTOMERS_LOOKUP]))
 
 
-def register(task: Task) -> None:
+def _register(task: Task) -> None:
     """Make a Celery task of *task*; a payload's fields are its keyword arguments."""
     body = resolve_name(task.body)
 
-    @app.task(name=task.name, base=IdempotentTask, spec=specs[task.name], typing=False)
+    @app.task(name=task.name, base=IdempotentTask, spec=_specs[task.name], typing=False)
     def run(**payload: object) -> object:
         return body(payload, resources.get())
 
 
 for _task in TASKS:
-    register(_task)
+    _register(_task)

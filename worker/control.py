@@ -8,7 +8,7 @@ from celery.app.control import Control as CeleryControl
 from kombu.pidbox import Mailbox as KombuMailbox
 
 
-class Mailbox(KombuMailbox):
+class _Mailbox(KombuMailbox):
     """A mailbox that drops a reply when the broker is gone.
 
     kombu's retries forever, on the thread that also takes messages and ends the worker: after a SIGTERM the
@@ -23,4 +23,4 @@ class Mailbox(KombuMailbox):
 class Control(CeleryControl):
     """Celery's remote control with that mailbox."""
 
-    Mailbox = Mailbox
+    Mailbox = _Mailbox

@@ -1,4 +1,4 @@
-"""Celery's pool of threads, with a log line instead of a traceback where a thread cannot be ended."""
+"""Celery's pool of threads, with a _log line instead of a traceback where a thread cannot be ended."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 
 from celery.concurrency.thread import TaskPool as CeleryTaskPool
 
-log = logging.getLogger("askonce")
+_log = logging.getLogger("askonce")
 
 
 class TaskPool(CeleryTaskPool):
@@ -15,4 +15,4 @@ class TaskPool(CeleryTaskPool):
     def terminate_job(self, pid: int, signal: int | None = None) -> None:
         """Let the call run on, after a shutdown's grace period or a ``revoke(terminate=True)``."""
         del pid, signal
-        log.warning("a call in a thread goes on under its lease: only its own timeout, or a kill, ends it")
+        _log.warning("a call in a thread goes on under its lease: only its own timeout, or a kill, ends it")

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-class PerProcess(Generic[T]):
+class PerProcess(Generic[_T]):
     """One object for each process."""
 
-    def __init__(self, build: Callable[[], T]) -> None:
+    def __init__(self, build: Callable[[], _T]) -> None:
         """Build the object with *build*."""
         self._build = build
-        self._built: T | None = None
+        self._built: _T | None = None
         self._lock = Lock()
         os.register_at_fork(after_in_child=self._forget)
 
-    def get(self) -> T:
+    def get(self) -> _T:
         """Return this process's object."""
         if self._built is None:
             with self._lock:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: Errors in a row that open it.
-ERRORS = 3
+_ERRORS = 3
 #: Seconds of the first rest, and of the longest.
-FIRST_REST, LONGEST_REST = 1.0, 15.0
+_FIRST_REST, _LONGEST_REST = 1.0, 15.0
 
 
 class Breaker:
@@ -67,11 +67,11 @@ class Breaker:
     def failed(self) -> None:
         """Note that the server did not answer."""
         with self._lock:
-            opens = not self.is_open and self.errors + 1 >= ERRORS
+            opens = not self.is_open and self.errors + 1 >= _ERRORS
             if opens:
-                self.rest = FIRST_REST
+                self.rest = _FIRST_REST
             elif self._probing:
-                self.rest = min(2 * self.rest, LONGEST_REST)
+                self.rest = min(2 * self.rest, _LONGEST_REST)
             if opens or self._probing:
                 self._next_probe = self._clock() + self.rest
             self.errors, self._probing = self.errors + 1, False

@@ -18,7 +18,7 @@ MAX_BYTES = 100_000_000
 #: Seconds; shorter than most answers are fresh, because an answer in here cannot be invalidated.
 TTL = 300.0
 #: Bytes of an entry beside its answer: key, fingerprint and their places.
-OVERHEAD = 600
+_OVERHEAD = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class _Entry:
 
     @property
     def size(self) -> int:
-        return len(self.value.data) + OVERHEAD
+        return len(self.value.data) + _OVERHEAD
 
 
 class LocalCache:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from askonce.store_down.cache import LocalCache
 
 #: Calls without the store in each of the cache's times to live; about a call a second for 5 minutes.
-BUDGET = 300
+_BUDGET = 300
 
 
 class LocalCalls:
@@ -49,7 +49,7 @@ class LocalCalls:
         codec: Codec | None = None,
         listen: Listener = ignore,
         holder: str = "",
-        budget: int = BUDGET,
+        budget: int = _BUDGET,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Keep answers in *cache*, and in *spill* until *store* is back.

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 #: Dead letters that a list shows without --all.
 PAGE = 100
-CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+_CommandT = TypeVar("_CommandT", bound=Callable[..., Any])
 
 
-def _choosing(command: CommandT) -> CommandT:
+def _choosing(command: _CommandT) -> _CommandT:
     """Add the options that choose dead letters."""
     for option in (
         click.option("--task", help="Only dead letters of this task."),

@@ -12,7 +12,7 @@ from askonce.spec import JobSpec
 
 URL, VERSION = os.environ["ROLLING_URL"], os.environ["ROLLING_VERSION"]
 # Nobody waits for long: a message is looked at again soon, and sent again soon.
-celery_task.OTHER_VERSION_REST = 0.2
+celery_task._OTHER_VERSION_REST = 0.2
 
 app = Celery("rolling", broker=URL)
 app.conf.update(

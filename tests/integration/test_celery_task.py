@@ -236,7 +236,7 @@ def test_message_goes_back_for_as_long_as_the_store_is_silent(plain, number, mon
         silent.append(1)
         raise StoreUnavailable(verb="admit", reason="TimeoutError")
 
-    monkeypatch.setattr(celery_task, "STORE_DOWN", RetryPolicy(base=0.01, cap=0.1))
+    monkeypatch.setattr(celery_task, "_STORE_DOWN", RetryPolicy(base=0.01, cap=0.1))
     monkeypatch.setattr(RedisStore, "admit", admit)
     job = plain.app.send_task("add", (number,)).id
     eventually(lambda: len(silent) > 6, seconds=30.0)

@@ -9,7 +9,7 @@ from askonce.adapters.redis.link import BreakerOpen, ServerLink
 from askonce.adapters.redis.servers import connect
 from askonce.adapters.redis.store import CLIENT_OPTIONS
 from askonce.errors import StoreUnavailable
-from askonce.store_down.breaker import ERRORS
+from askonce.store_down.breaker import _ERRORS
 
 pytestmark = pytest.mark.integration
 
@@ -54,15 +54,15 @@ def error_of(call):
 def test_link_opens_its_breaker_after_three_lost_calls(closed_url, new_link):
     link = new_link(closed_url)
 
-    errors = [error_of(lambda: link.ask(PING)) for _ in range(ERRORS + 1)]
+    errors = [error_of(lambda: link.ask(PING)) for _ in range(_ERRORS + 1)]
 
-    assert [False] * ERRORS + [True] == [isinstance(error, BreakerOpen) for error in errors]
+    assert [False] * _ERRORS + [True] == [isinstance(error, BreakerOpen) for error in errors]
     assert all(isinstance(error, RedisError) for error in errors)
 
 
 def test_link_forgets_its_errors_with_the_next_answer(store_url, new_link):
     link = new_link(store_url)
-    for _ in range(ERRORS - 1):
+    for _ in range(_ERRORS - 1):
         link.breaker.failed()
 
     assert [b"PONG"] == link.ask(PING)
@@ -74,7 +74,7 @@ def test_link_forgets_its_errors_with_the_next_answer(store_url, new_link):
 def test_call_that_always_goes_closes_an_open_breaker(store_url, new_link, heard):
     link = new_link(store_url)
     link.report_to(lambda event: heard.append(event.name))
-    for _ in range(ERRORS):
+    for _ in range(_ERRORS):
         link.breaker.failed()
     kept_off = error_of(lambda: link.ask(PING))
 
@@ -93,7 +93,7 @@ def test_store_raises_its_own_error_when_a_listener_raises(closed_url, caplog):
         raise Faulty(event.name)
 
     with closing(RedisStore.from_url(closed_url, namespace="test", listen=listen)) as store:
-        errors = [error_of(lambda: store.read(["0" * 64])) for _ in range(ERRORS)]
+        errors = [error_of(lambda: store.read(["0" * 64])) for _ in range(_ERRORS)]
 
-    assert [StoreUnavailable] * ERRORS == [type(error) for error in errors]
+    assert [StoreUnavailable] * _ERRORS == [type(error) for error in errors]
     assert ["a listener raised Faulty on store.down; its events are lost"] == caplog.messages

@@ -39,7 +39,7 @@ def heard():
 @pytest.fixture
 def store(tcp_server, monkeypatch, heard):
     """A store whose breaker is open for good although its server is well; one job is running."""
-    monkeypatch.setattr(breaker, "FIRST_REST", 3600.0)
+    monkeypatch.setattr(breaker, "_FIRST_REST", 3600.0)
     with Proxy(tcp_server.port) as proxy:
         url = f"redis://127.0.0.1:{proxy.port}/0"
         with closing(RedisStore.from_url(url, namespace="breaker", listen=heard.append)) as store:
@@ -49,7 +49,7 @@ def store(tcp_server, monkeypatch, heard):
             store.start(new_job(KEY), LEASE)
             with proxy.refusing():
                 proxy.cut()
-                for _ in range(breaker.ERRORS):
+                for _ in range(breaker._ERRORS):
                     with pytest.raises(StoreUnavailable):
                         store.read([KEY])
             yield store

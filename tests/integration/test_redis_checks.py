@@ -7,7 +7,7 @@ from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from askonce.adapters.redis import RedisStore
-from askonce.adapters.redis.checks import Facts, _Judge, check_server
+from askonce.adapters.redis.checks import _Facts, _Judge, check_server
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
 
@@ -152,7 +152,7 @@ OLD = {
 
 @pytest.mark.parametrize("told", OLD)
 def test_server_that_is_too_old_or_unknown_is_an_error(told):
-    judge = _Judge("store", Facts(info=OLD[told], config=None, clock_ahead=None))
+    judge = _Judge("store", _Facts(info=OLD[told], config=None, clock_ahead=None))
 
     [found] = judge.version()
 
@@ -162,7 +162,7 @@ def test_server_that_is_too_old_or_unknown_is_an_error(told):
 
 @pytest.mark.parametrize("version", ["6.2.0", "7.0.1", "8.10.2", "10.0.0"])
 def test_newer_redis_is_fine(version):
-    judge = _Judge("store", Facts(info={"redis_version": version}, config=None, clock_ahead=None))
+    judge = _Judge("store", _Facts(info={"redis_version": version}, config=None, clock_ahead=None))
 
     assert [("ok", f"is Redis {version}")] == [(found.severity, found.text) for found in judge.version()]
 

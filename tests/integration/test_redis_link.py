@@ -124,7 +124,7 @@ def test_restarted_server_is_found_again(own_server, own_store):
 
 
 def test_server_is_found_again_however_many_calls_it_missed(own_server, own_store, monkeypatch):
-    monkeypatch.setattr(breaker, "ERRORS", 10**9)
+    monkeypatch.setattr(breaker, "_ERRORS", 10**9)
     own_server.stop()
     for _ in range(150):
         with pytest.raises(StoreUnavailable):

@@ -125,7 +125,7 @@ OF_DECISIONS = (
     Mutant(
         "a thread ends with its first error",
         "askonce/background.py",
-        "                Signal().wait(REST)\n",
+        "                Signal().wait(_REST)\n",
         "                return\n",
         f"{LISTENERS}test_thread_goes_on_after_an_error_and_emits_its_class",
     ),

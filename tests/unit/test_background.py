@@ -12,7 +12,7 @@ from askonce.store import Lease
 
 @pytest.fixture(autouse=True)
 def no_rest(monkeypatch):
-    monkeypatch.setattr(background, "REST", 0.01)
+    monkeypatch.setattr(background, "_REST", 0.01)
 
 
 class Work:
@@ -60,7 +60,7 @@ def test_work_starts_again_although_its_listener_raises():
 
 
 def test_work_that_raised_rests_before_it_starts_again(monkeypatch):
-    monkeypatch.setattr(background, "REST", 60.0)
+    monkeypatch.setattr(background, "_REST", 60.0)
     work, reports = Work(failures=10**6), Semaphore(0)
 
     start_thread("askonce-test", work, lambda _event: reports.release())

@@ -2,7 +2,7 @@ from threading import Barrier
 
 import pytest
 
-from askonce.store_down.breaker import ERRORS, FIRST_REST, LONGEST_REST, Breaker
+from askonce.store_down.breaker import _ERRORS, _FIRST_REST, _LONGEST_REST, Breaker
 
 
 @pytest.fixture
@@ -11,13 +11,13 @@ def breaker(clock, heard):
 
 
 def open_it(breaker):
-    for _ in range(ERRORS):
+    for _ in range(_ERRORS):
         breaker.failed()
 
 
 def test_breaker_stays_closed_below_three_errors_in_a_row(breaker, heard):
     for _ in range(5):
-        for _ in range(ERRORS - 1):
+        for _ in range(_ERRORS - 1):
             breaker.failed()
         breaker.answered()
 
@@ -29,7 +29,7 @@ def test_breaker_opens_for_a_second_after_three_errors(breaker, clock, heard):
     open_it(breaker)
 
     assert not breaker.allows()
-    clock.advance(FIRST_REST - 0.001)
+    clock.advance(_FIRST_REST - 0.001)
     assert not breaker.allows()
     clock.advance(0.001)
     assert breaker.allows()
@@ -38,7 +38,7 @@ def test_breaker_opens_for_a_second_after_three_errors(breaker, clock, heard):
 
 def test_only_one_caller_probes_after_the_rest(breaker, clock, threads):
     open_it(breaker)
-    clock.advance(FIRST_REST)
+    clock.advance(_FIRST_REST)
     barrier = Barrier(20)
 
     def ask(_number):
@@ -55,7 +55,7 @@ def test_rest_doubles_with_each_failed_probe_up_to_its_longest(breaker, clock):
         rests.append(rest_of(breaker, clock))
         breaker.failed()
 
-    assert rests == [1.0, 2.0, 4.0, 8.0, LONGEST_REST, LONGEST_REST]
+    assert rests == [1.0, 2.0, 4.0, 8.0, _LONGEST_REST, _LONGEST_REST]
 
 
 def rest_of(breaker, clock):
@@ -72,7 +72,7 @@ def test_error_of_a_call_that_is_no_probe_makes_no_rest_longer(breaker, clock):
     for _ in range(50):
         breaker.failed()
 
-    clock.advance(FIRST_REST)
+    clock.advance(_FIRST_REST)
 
     assert breaker.allows()
 
@@ -91,9 +91,9 @@ def test_breaker_closes_when_any_call_is_answered(breaker, heard):
 
 def test_probe_that_never_returns_is_followed_by_another(breaker, clock):
     open_it(breaker)
-    clock.advance(FIRST_REST)
+    clock.advance(_FIRST_REST)
     assert breaker.allows()
 
     assert not breaker.allows()
-    clock.advance(FIRST_REST)
+    clock.advance(_FIRST_REST)
     assert breaker.allows()

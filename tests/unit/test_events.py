@@ -219,7 +219,7 @@ def test_job_is_done_although_its_listener_raises(scene, broken):
 
 
 def test_reaper_goes_on_although_its_listener_raises(scene, broken, eventually, monkeypatch):
-    monkeypatch.setattr("askonce.reaper.RECOVERY", 0.01)
+    monkeypatch.setattr("askonce.reaper._RECOVERY", 0.01)
     for number in range(3):
         scene.ask({"currency": f"C{number}"})
     scene.clock.advance(scene.spec.queue_deadline)

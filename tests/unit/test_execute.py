@@ -5,7 +5,7 @@ import pytest
 
 from askonce.answer import Answer
 from askonce.errors import Configuration, Permanent, StoreUnavailable, Transient
-from askonce.execute import JITTER
+from askonce.execute import _JITTER
 from askonce.execution import Computed, Deferred, Failed, Reused, Skipped
 from askonce.outcomes import Admitted, Hit
 from askonce.record import Status
@@ -261,9 +261,9 @@ def test_answers_made_together_do_not_end_together(scene):
     scene.executor = replace(scene.executor, draw=draws.uniform)
     keys = [scene.answered({"currency": f"C{n}"}).key for n in range(40)]
 
-    scene.clock.advance(scene.spec.soft_ttl * (1 - JITTER))
+    scene.clock.advance(scene.spec.soft_ttl * (1 - _JITTER))
     fresh_at_first = sum(record.value.fresh for record in scene.store.read(keys))
-    scene.clock.advance(scene.spec.soft_ttl * JITTER / 2)
+    scene.clock.advance(scene.spec.soft_ttl * _JITTER / 2)
     fresh_later = sum(record.value.fresh for record in scene.store.read(keys))
 
     assert fresh_at_first == 40

@@ -5,7 +5,7 @@ import pytest
 from askonce import reaper as reaper_module
 from askonce.errors import SendFailed, StoreUnavailable, Transient
 from askonce.job import Job
-from askonce.reaper import SLACK, SLICES, Reaper
+from askonce.reaper import _SLACK, _SLICES, Reaper
 from askonce.record import BUCKETS
 from askonce.store import Lost
 
@@ -50,7 +50,7 @@ def sent():
 @pytest.fixture
 def new_reaper(reaping, sent, heard, monkeypatch):
     """Make reapers that are stopped after the test."""
-    monkeypatch.setattr(reaper_module, "RECOVERY", 0.05)
+    monkeypatch.setattr(reaper_module, "_RECOVERY", 0.05)
     made = []
 
     def make(store=reaping, send=sent.append, **options):
@@ -124,17 +124,17 @@ def test_every_resend_is_an_event(reaping, heard, new_reaper):
 
 def test_every_bucket_is_looked_at_once_in_each_round(reaping, new_reaper, eventually):
     new_reaper(interval=0.02).start()
-    eventually(lambda: len(reaping.looks) >= 2 * SLICES)
+    eventually(lambda: len(reaping.looks) >= 2 * _SLICES)
 
-    for round_ in (reaping.looks[:SLICES], reaping.looks[SLICES : 2 * SLICES]):
+    for round_ in (reaping.looks[:_SLICES], reaping.looks[_SLICES : 2 * _SLICES]):
         assert sorted(bucket for look in round_ for bucket in look) == list(EVERYWHERE)
 
 
 def test_sweeps_have_different_slices(reaping, new_reaper, eventually):
     new_reaper(interval=0.02).start()
-    eventually(lambda: len(reaping.looks) >= 2 * SLICES)
+    eventually(lambda: len(reaping.looks) >= 2 * _SLICES)
 
-    assert reaping.looks[:SLICES] != reaping.looks[SLICES : 2 * SLICES]
+    assert reaping.looks[:_SLICES] != reaping.looks[_SLICES : 2 * _SLICES]
 
 
 def test_sweep_of_all_buckets_takes_the_interval(reaping, new_reaper):
@@ -160,7 +160,7 @@ def test_job_that_rests_is_not_looked_for_before(reaping, new_reaper):
     reaping.looked.wait(0.2)
     before = list(reaping.looks)
 
-    now[0] += SLACK
+    now[0] += _SLACK
     reaper.look_at("0b" + "0" * 62, 1000.0)
 
     assert reaping.looked.wait(5)
@@ -196,7 +196,7 @@ def test_sweep_that_fails_is_reported_and_followed_by_another(
 
 def test_sweep_waits_after_the_store_is_back(reaping, sent, new_reaper, eventually, monkeypatch):
     pauses = []
-    monkeypatch.setattr(reaper_module, "RECOVERY", 0.07)
+    monkeypatch.setattr(reaper_module, "_RECOVERY", 0.07)
     monkeypatch.setattr(Reaper, "_pause", lambda _self, seconds: pauses.append(seconds) or True)
     reaping.errors, reaping.lost = [StoreUnavailable(verb="reap", reason="TimeoutError")] * 3, [lost()]
     new_reaper(interval=0.1).start()

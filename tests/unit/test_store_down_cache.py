@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 
 from askonce.answer import Meta, StoredValue
-from askonce.store_down.cache import OVERHEAD, LocalCache
+from askonce.store_down.cache import _OVERHEAD, LocalCache
 
 VALUE = StoredValue(data=b"j1", meta=Meta(), fence=1, stored_at=0.0, age=0.0, fresh=True)
-SIZE = len(VALUE.data) + OVERHEAD
+SIZE = len(VALUE.data) + _OVERHEAD
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def check_app(store: Store, app: Celery, *, reap_interval: float) -> list[Findin
     return [
         *store.check(),
         *check_broker(app),
-        *check_times(specs_of(app), app, reap_interval=reap_interval),
+        *check_times(_specs_of(app), app, reap_interval=reap_interval),
     ]
 
 
@@ -76,7 +76,7 @@ def check_times(
     return findings or [ok]
 
 
-def specs_of(app: Celery) -> list[JobSpec]:
+def _specs_of(app: Celery) -> list[JobSpec]:
     """Return the terms of the app's idempotent tasks."""
     specs = (getattr(task, "spec", None) for task in app.tasks.values())
     return [spec for spec in specs if spec is not None]

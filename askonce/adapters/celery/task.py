@@ -57,9 +57,9 @@ if TYPE_CHECKING:
     from askonce.outcomes import Outcome
 
 #: How long a message rests before it is delivered again when the store did not answer.
-STORE_DOWN = RetryPolicy(base=5.0, cap=60.0)
+_STORE_DOWN = RetryPolicy(base=5.0, cap=60.0)
 #: A message of another version is sent again so often, each time after so many seconds.
-OTHER_VERSION_TRIES, OTHER_VERSION_REST = 3, 5.0
+_OTHER_VERSION_TRIES, _OTHER_VERSION_REST = 3, 5.0
 _DIGEST = re.compile("[0-9a-f]{64}")
 _NO_REPR = {"argsrepr": "()", "kwargsrepr": "{}"}
 #: Options of ``apply_async`` that are askonce's own.
@@ -177,8 +177,8 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
 
     def _pass_on(self, request: Context, header: dict[str, str], version: str) -> Exception:
         """Leave a job of another version to a worker that has that version; the record keeps the job."""
-        if request.retries < OTHER_VERSION_TRIES:
-            return self._put_back(Ignore("another version of the task"), OTHER_VERSION_REST)
+        if request.retries < _OTHER_VERSION_TRIES:
+            return self._put_back(Ignore("another version of the task"), _OTHER_VERSION_REST)
         about = Subject(task=self.name, key=header["key"], id=str(request.id))
         emit(self._once.listen, EventType.MESSAGE_OTHER_VERSION, about, version=version)
         return Ignore("another version of the task")
@@ -194,7 +194,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
         """Send the message again for later, without a limit: nothing was run."""
         if countdown is None:
             # Celery refuses less than a second where RabbitMQ delays messages.
-            countdown = max(1.0, rest(STORE_DOWN, min(10, self.request.retries + 1), random.uniform))
+            countdown = max(1.0, rest(_STORE_DOWN, min(10, self.request.retries + 1), random.uniform))
         try:
             # None would mean the task's own limit of three.
             self.retry(exc=why, countdown=countdown, max_retries=sys.maxsize)

@@ -16,13 +16,13 @@ from amqp.exceptions import RecoverableConnectionError
 from kombu.transport import pyamqp
 
 #: Seconds for one reply of the server, where the options name none.
-REPLY_TIMEOUT = 5.0
+_REPLY_TIMEOUT = 5.0
 
 
 class Connection(pyamqp.Connection):
     """A connection with a time limit for every wait."""
 
-    def __init__(self, *args: Any, reply_timeout: float = REPLY_TIMEOUT, **options: Any) -> None:  # noqa: ANN401  # py-amqp's signature
+    def __init__(self, *args: Any, reply_timeout: float = _REPLY_TIMEOUT, **options: Any) -> None:  # noqa: ANN401  # py-amqp's signature
         super().__init__(*args, **{"write_timeout": reply_timeout, **options})
         self._reply_timeout = reply_timeout
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from askonce.adapters.redis.link import ServerLink
 
 #: Renewals, and looks for dead workers' deliveries, within one visibility timeout.
-RENEWALS = 6
+_RENEWALS = 6
 #: Deliveries taken over at one look.
-LIMIT = 200
+_LIMIT = 200
 
 _NOW = "local t = redis.call('TIME') local now = t[1] + t[2] / 1000000 "
 #: XX: what is acknowledged or given back stays forgotten.
@@ -80,11 +80,11 @@ class DeliveryLease:
         """Return the tags of some deliveries that no worker renewed; none if the last look was just now."""
         if monotonic() < self._next_look:
             return []
-        self._next_look = monotonic() + self._timeout / RENEWALS
-        return [tag.decode() for tag in self._eval(_TAKE, self._timeout, LIMIT)]
+        self._next_look = monotonic() + self._timeout / _RENEWALS
+        return [tag.decode() for tag in self._eval(_TAKE, self._timeout, _LIMIT)]
 
     def _run(self) -> None:
-        while not self._ended.wait(self._timeout / RENEWALS):
+        while not self._ended.wait(self._timeout / _RENEWALS):
             try:
                 self.renew()
             except (RedisError, OSError, RuntimeError):

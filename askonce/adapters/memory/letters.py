@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from askonce.letters import DeadJob
 
 
-class ShowRecords(Protocol):
+class _ShowRecords(Protocol):
     """Shows the quarantined ones of some records; None chooses all."""
 
     def __call__(self, keys: Sequence[Key] | None, *, payload: bool) -> list[DeadJob | None]:
@@ -30,7 +30,7 @@ class MemoryLetters:
         self,
         changed: Condition,
         now: Callable[[], float],
-        dead_jobs: ShowRecords,
+        dead_jobs: _ShowRecords,
     ) -> None:
         """Begin without messages; *dead_jobs* shows the quarantined ones of some records, or of all."""
         self._changed, self._now, self._show_records = changed, now, dead_jobs

@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from redis import Redis
 
 #: The oldest Redis whose scripts may write after they read the time, and that has all our commands.
-OLDEST = (6, 2)
+_OLDEST = (6, 2)
 #: Of ``maxmemory``: beyond it, a burst of answers leads to refused writes.
-FULL = 0.7
+_FULL = 0.7
 #: A difference of so many seconds between the server's clock and ours does no harm.
-CLOCK_SLACK = 3.0
+_CLOCK_SLACK = 3.0
 _NOT_PERMITTED = "unknown, this user may not ask"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class _Facts:
     """What a server reports; None for what this user may not query."""
 
     info: Mapping[str, Any] | None
@@ -76,7 +76,7 @@ def check_server(
     ]
 
 
-def read_facts(client: Redis, clock: Callable[[], float] = time.time) -> Facts:
+def read_facts(client: Redis, clock: Callable[[], float] = time.time) -> _Facts:
     """Query what is needed, in three round trips.
 
     Raises:
@@ -88,7 +88,7 @@ def read_facts(client: Redis, clock: Callable[[], float] = time.time) -> Facts:
     ahead = time_of_server and time_of_server[0] + time_of_server[1] / 1e6 - middle
     info = _allowed(client.info)
     config = _allowed(lambda: client.config_get("save", "appendfsync"))
-    return Facts(info=info, config=config, clock_ahead=ahead)
+    return _Facts(info=info, config=config, clock_ahead=ahead)
 
 
 def no_answer(subject: str, place: str, error: Exception) -> Finding:
@@ -112,7 +112,7 @@ def _allowed(query: Callable[[], Any]) -> Any:  # noqa: ANN401  # as the command
 class _Judge:
     """The checks of one server's facts."""
 
-    def __init__(self, subject: str, facts: Facts) -> None:
+    def __init__(self, subject: str, facts: _Facts) -> None:
         self._subject, self._facts = subject, facts
 
     def found(self, severity: Severity, name: str, text: str, cure: str = "") -> Finding:
@@ -126,7 +126,7 @@ class _Judge:
         return str(cast("Mapping[str, Any]", self._facts.info).get(field, ""))
 
     def version(self) -> Iterator[Finding]:
-        oldest = ".".join(map(str, OLDEST))
+        oldest = ".".join(map(str, _OLDEST))
         if self._facts.info is None:
             yield self._unknown("version", "INFO", f"the server is Redis {oldest} or newer, or Valkey")
             return
@@ -134,7 +134,7 @@ class _Judge:
         speaks, own = self._info("redis_version"), self._info("valkey_version")
         name = f"Valkey {own}" if own else f"Redis {speaks or 'of unknown version'}"
         known = re.match(r"(\d+)\.(\d+)", speaks)
-        if known and tuple(map(int, known.groups())) >= OLDEST:
+        if known and tuple(map(int, known.groups())) >= _OLDEST:
             yield self.found("ok", "version", f"is {name}")
         else:
             cure = f"use Redis {oldest} or newer, or Valkey"
@@ -167,7 +167,7 @@ class _Judge:
             return
         limit = int(self._info("maxmemory") or 0)
         share = int(self._info("used_memory") or 0) / limit if limit else 0.0
-        if share > FULL:
+        if share > _FULL:
             text = f"uses {share:.0%} of its maxmemory; a full one refuses new jobs"
             yield self.found("warning", "memory", text, "raise maxmemory, or keep answers for a shorter time")
 
@@ -189,7 +189,7 @@ class _Judge:
 
     def clock(self) -> Iterator[Finding]:
         ahead = self._facts.clock_ahead
-        if ahead is not None and abs(ahead) > CLOCK_SLACK:
+        if ahead is not None and abs(ahead) > _CLOCK_SLACK:
             text = f"has a clock {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this host's"
             cure = "set both by NTP: leases go by the server's clock, Celery's redelivery by the workers'"
             yield self.found("warning", "clock", text, cure)

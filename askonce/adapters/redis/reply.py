@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from askonce.record import FailureOrFallback, Flight
 
 
-class FlightPart(NamedTuple):
+class _FlightPart(NamedTuple):
     """The outcome, and the record's flight; ``r`` is the loaded record. Times in milliseconds."""
 
     outcome: Annotated[bytes, "outcome"]
@@ -34,7 +34,7 @@ class FlightPart(NamedTuple):
     checkpoint: Annotated[bytes, "r.ref"]
 
 
-class ValuePart(NamedTuple):
+class _ValuePart(NamedTuple):
     """The answer; ``got`` holds its bytes and its meta."""
 
     data: Annotated[bytes, "got[1] or ''"]
@@ -44,7 +44,7 @@ class ValuePart(NamedTuple):
     fresh: Annotated[int, "is_fresh(r) and 1 or 0"]
 
 
-class FailurePart(NamedTuple):
+class _FailurePart(NamedTuple):
     """Why the last run gave no answer; ``got`` holds the fallback's bytes and its meta."""
 
     kind: Annotated[bytes, "r.ek"]
@@ -55,7 +55,7 @@ class FailurePart(NamedTuple):
     meta: Annotated[bytes, "got[2] or ''"]
 
 
-class OwnPart(NamedTuple):
+class _OwnPart(NamedTuple):
     """What only ``read`` returns."""
 
     task: Annotated[bytes, "r.task"]
@@ -63,7 +63,7 @@ class OwnPart(NamedTuple):
     owner: Annotated[bytes, "r.own"]
 
 
-class LostPart(NamedTuple):
+class _LostPart(NamedTuple):
     """One job that ``reap`` queued again; ``got`` holds its payload and its edition."""
 
     key: Annotated[bytes, "string.sub(r.key, -64)"]
@@ -75,7 +75,7 @@ class LostPart(NamedTuple):
     edition: Annotated[bytes, "got[2] or ''"]
 
 
-class DeadPart(NamedTuple):
+class _DeadPart(NamedTuple):
     """One quarantined job; ``got`` holds its edition, its history and, on request, its payload."""
 
     task: Annotated[bytes, "r.task"]
@@ -90,7 +90,7 @@ class DeadPart(NamedTuple):
     payload: Annotated[bytes, "got[3] or ''"]
 
 
-_PARTS = (FlightPart, ValuePart, FailurePart, OwnPart, LostPart, DeadPart)
+_PARTS = (_FlightPart, _ValuePart, _FailurePart, _OwnPart, _LostPart, _DeadPart)
 
 
 def lua_parts() -> str:
@@ -99,7 +99,7 @@ def lua_parts() -> str:
 
 
 def _lua_part(part: Any) -> str:  # noqa: ANN401  # a NamedTuple class has no common type
-    name = re.sub(r"(?<!^)(?=[A-Z])", "_", part.__name__).lower()
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", part.__name__.lstrip("_")).lower()
     hints = get_type_hints(part, include_extras=True)
     fields = ", ".join(hints[field].__metadata__[0] for field in part._fields)
     return f"local function {name}(outcome, r, got) return {{{fields}}} end\n"
@@ -117,7 +117,7 @@ def read(reply: list[Any]) -> tuple[bytes, Snapshot]:
     if len(reply) == 1:
         return reply[0], _ABSENT
     flight_part, value, failure = reply
-    flight = FlightPart._make(flight_part)
+    flight = _FlightPart._make(flight_part)
     return flight.outcome, Snapshot(
         present=True,
         flight=cast("Flight", flight.flight.decode()),
@@ -128,8 +128,8 @@ def read(reply: list[Any]) -> tuple[bytes, Snapshot]:
         resent=flight.resent,
         wait=flight.wait / 1000 if flight.wait > 0 else 0.0,
         checkpoint=flight.checkpoint.decode(),
-        value=_value(ValuePart._make(value), flight.now) if value else None,
-        failure=_failure(FailurePart._make(failure), flight.now) if failure else None,
+        value=_value(_ValuePart._make(value), flight.now) if value else None,
+        failure=_failure(_FailurePart._make(failure), flight.now) if failure else None,
     )
 
 
@@ -139,7 +139,7 @@ def to_full_snapshot(reply: list[Any]) -> Snapshot:
     _, seen = read(bare)
     if not seen.present:
         return seen
-    own = OwnPart._make(own_part)
+    own = _OwnPart._make(own_part)
     return seen._replace(
         task=own.task.decode(),
         fingerprint=Fingerprint(own.fingerprint.decode()),
@@ -147,7 +147,7 @@ def to_full_snapshot(reply: list[Any]) -> Snapshot:
     )
 
 
-def _value(part: ValuePart, now: int) -> StoredValue:
+def _value(part: _ValuePart, now: int) -> StoredValue:
     return StoredValue(
         data=part.data,
         meta=Meta.decode(part.meta),
@@ -158,8 +158,8 @@ def _value(part: ValuePart, now: int) -> StoredValue:
     )
 
 
-def _failure(part: FailurePart, now: int) -> Failure:
-    fallback = _value(ValuePart(part.data, part.meta, 0, now, 0), now) if part.data else None
+def _failure(part: _FailurePart, now: int) -> Failure:
+    fallback = _value(_ValuePart(part.data, part.meta, 0, now, 0), now) if part.data else None
     return Failure(
         kind=cast("FailureOrFallback", part.kind.decode()),
         reason=part.reason.decode(),
@@ -171,7 +171,7 @@ def _failure(part: FailurePart, now: int) -> Failure:
 
 def to_lost(reply: list[Any]) -> Lost:
     """Return one job that ``reap`` queued again."""
-    lost = LostPart._make(reply)
+    lost = _LostPart._make(reply)
     version, tenant = split_edition(lost.edition.decode())
     job = Job(
         key=Key(lost.key.decode()),
@@ -189,7 +189,7 @@ def to_dead_job(key: Key, reply: list[Any]) -> DeadJob | None:
     """Return a quarantined job; None where the key has none."""
     if not reply:
         return None
-    dead = DeadPart._make(reply)
+    dead = _DeadPart._make(reply)
     version, tenant = split_edition(dead.edition.decode())
     job = Job(
         key=key,
