@@ -38,7 +38,7 @@ class TwoProducers:
         self.client.flushall()
         self.store = RedisStore.from_url(url, namespace="test")
         self.one_step = new_producer(self.app, self.store, CelerySender(self.app))
-        self.two_steps = replace(self.one_step, publish=lambda _claim: None)
+        self.two_steps = replace(self.one_step, publish=None)
         self.spec = JobSpec(name="rates.fetch")
 
     def close(self):

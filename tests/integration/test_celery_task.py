@@ -200,7 +200,7 @@ def test_permanent_failure_ends_its_message_as_a_failure_and_is_kept(
 
 def test_job_whose_message_is_lost_is_sent_again(plain, number, monkeypatch, eventually):
     monkeypatch.setattr(type(plain.once.sender), "send", lambda _self, _message: None)
-    spec, producer = plain.add.job_spec, replace(plain.once.producer, publish=lambda _claim: None)
+    spec, producer = plain.add.job_spec, replace(plain.once.producer, publish=None)
     asked = producer.enqueue(replace(spec, queue_deadline=0.2), {"n": number, "more": 1})
     monkeypatch.undo()
 

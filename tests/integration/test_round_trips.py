@@ -71,7 +71,7 @@ def test_new_question_costs_one_script_that_sends_its_message(commands, idle, nu
 
 
 def test_new_question_on_another_broker_costs_one_script_and_one_push(commands, idle, number):
-    producer = replace(idle.once.producer, publish=lambda _claim: None)
+    producer = replace(idle.once.producer, publish=None)
     producer.enqueue(idle.add.job_spec, {"n": -number})
 
     seen = commands(lambda: producer.enqueue(idle.add.job_spec, {"n": number}))
