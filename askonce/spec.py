@@ -57,10 +57,13 @@ class JobSpec:
     validate: Callable[[Mapping[str, object]], None] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse times that cannot work, by name."""
+        """Refuse what cannot work, by name."""
         for name in ("soft_ttl", "hard_ttl", "failure_ttl", "lease", "queue_deadline"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"JobSpec {self.name}: {name} must be more than 0 seconds")
+        if "\n" in self.version:
+            # Messages and records carry version and tenant as two lines.
+            raise ValueError(f"JobSpec {self.name}: version must be one line")
         if self.hard_ttl < self.soft_ttl:
             raise ValueError(f"JobSpec {self.name}: hard_ttl must not be shorter than soft_ttl")
         if self.retry.max_attempts < 1:

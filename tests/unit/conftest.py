@@ -167,9 +167,9 @@ class ProducerAndWorker:
         delivery = Delivery(spec=self.spec, job=identify(self.spec, question))
         return self.runner.admit_and_run(delivery, body)
 
-    def answered(self, question=QUESTION, body=lambda: ANSWER):
+    def answered(self, question=QUESTION, body=lambda: ANSWER, **options):
         """Ask and work in one go."""
-        asked = self.ask(question)
+        asked = self.ask(question, **options)
         self.work(body)
         return asked
 

@@ -163,6 +163,17 @@ def test_caller_that_repeats_its_claim_waits_while_its_job_rests(scene, raising)
     assert scene.heard.names[before:] == ["job.attached"]
 
 
+def test_caller_that_repeats_its_claim_runs_its_ended_job(scene):
+    job = new_job_id()
+    scene.answered(job=job)
+    scene.clock.advance(scene.spec.soft_ttl)
+
+    decision, outcomes = scene.decide(Policy.RUN, job)
+
+    assert outcomes == [Admission.ATTACHED]
+    assert (type(decision), decision.job, decision.new) == (Run, job, False)
+
+
 def test_producer_that_repeats_its_claim_sends_the_message_again(scene):
     job = new_job_id()
     scene.ask(job=job)
@@ -246,6 +257,19 @@ def test_start_leads_to_its_decision_and_event(scene, raising, running, record):
     assert replied is outcome
     assert (type(decision), fields_of(decision, fields)) == (kind, fields)
     assert [(each.name, dict(each.data)) for each in scene.heard[before:]] == ([event] if event else [])
+
+
+def test_start_admits_a_job_whose_record_is_gone(scene):
+    scene.ask()
+    scene.clock.advance(700_000)
+    job = scene.sender.sent[0].job
+    lease = Lease(job.key, new_owner("worker"), scene.spec.lease)
+
+    decision = start(scene.store, scene.spec, job, lease)
+
+    record = scene.read()
+    assert isinstance(decision, Run)
+    assert (record.flight, record.job, record.owner) == ("running", job.id, lease.owner)
 
 
 def test_start_with_another_payload_of_its_job_is_refused(scene):

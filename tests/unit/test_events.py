@@ -174,12 +174,11 @@ def test_inline_call_that_runs_a_queued_job_is_one_attach(scene):
     assert scene.heard.names == ["job.admitted", "job.attached", "job.completed"]
 
 
-def test_completed_event_has_the_cost_of_its_run_only(scene):
-    asked = scene.answered(
-        body=lambda: Answer(value=1, cost_usd=0.5, usage={"n": 2}, paid=Spend(cost_usd=0.125))
-    )
+@pytest.mark.parametrize(("paid", "emitted"), [(Spend(cost_usd=0.125), 0.125), (Spend(), None), (None, 0.5)])
+def test_completed_event_has_the_cost_of_its_run_only(scene, paid, emitted):
+    asked = scene.answered(body=lambda: Answer(value=1, cost_usd=0.5, usage={"n": 2}, paid=paid))
 
-    assert scene.heard.named("job.completed")[0].data["cost_usd"] == 0.125
+    assert scene.heard.named("job.completed")[0].data["cost_usd"] == emitted
     assert (asked.result(0).cost_usd, asked.result(0).usage) == (0.5, {"n": 2})
     assert scene.ask().answer.cost_usd == 0.5
 

@@ -30,6 +30,11 @@ def test_answer_may_be_kept_as_long_as_it_is_fresh():
     assert JobSpec(soft_ttl=60, hard_ttl=60).hard_ttl == 60
 
 
+def test_version_of_two_lines_is_refused():
+    with pytest.raises(ValueError, match="version must be one line"):
+        JobSpec(name="rates.fetch", version="1\n2")
+
+
 def test_job_has_at_least_one_attempt():
     with pytest.raises(ValueError, match="max_attempts must be at least 1"):
         JobSpec(retry=RetryPolicy(max_attempts=0))
