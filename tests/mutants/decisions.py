@@ -41,7 +41,7 @@ OF_DECISIONS = (
         "askonce/decide.py",
         'if record.flight != "running" and record.wait <= 0:',
         "if record.wait <= 0:",
-        f"{DECISIONS}test_inline_call_runs_a_queued_job_and_waits_for_a_running_one[memory]",
+        f"{DECISIONS}test_inline_call_runs_a_queued_job_but_no_running_one[memory]",
     ),
     Mutant(
         "an inline call forgets the rest",
