@@ -1,4 +1,4 @@
-"""Who may act on the key next: askers, a waiter, the broker, workers, the reaper, time and bad luck."""
+"""The next steps on the key: of callers, a waiter, the broker, workers, the reaper, time and bad luck."""
 
 from tests.model import verbs
 from tests.model.invariants import after_call, after_complete, after_start, after_write, one_lease
@@ -17,7 +17,7 @@ from tests.model.world import (
 
 def steps(world, rules):
     """Yield every step that is possible now."""
-    yield from _asker(world, rules)
+    yield from _caller(world, rules)
     yield from _waiter(world, rules)
     yield from _broker(world)
     for worker in sorted(set(world.workers)):
@@ -28,21 +28,21 @@ def steps(world, rules):
     yield from _bad_luck(world)
 
 
-def _asker(world, rules):
-    budget = spend(world, "asks")
+def _caller(world, rules):
+    budget = spend(world, "callers")
     if budget is None:
         return
-    outcome, after = _ask(world._replace(budget=budget), rules)
+    outcome, after = _enqueue(world._replace(budget=budget), rules)
     if outcome == "admitted":
         after = after._replace(allowed=world.allowed + 1)
     if outcome in ("admitted", "resend", "attached"):
-        yield Step(f"somebody asks: {outcome}", after._replace(waiting=True), fair=False)
+        yield Step(f"a caller enqueues: {outcome}", after._replace(waiting=True), fair=False)
 
 
-def _ask(world, rules):
-    """Admit a new job and send what the outcome says.
+def _enqueue(world, rules):
+    """Admit a new job, and send its message where the outcome requires one.
 
-    An asker that dies between the two is a message that is lost.
+    A caller that dies between the two is a message that is lost.
     """
     job = world.jobs + 1
     outcome, record = rules.admit(world.record, rules.limits, job)
@@ -53,14 +53,14 @@ def _ask(world, rules):
 
 
 def _waiter(world, rules):
-    """Follow a handle: it asks anew where nothing is left of its job."""
+    """Follow a handle: it enqueues again where nothing is left of its job."""
     if not world.waiting:
         return
     if settled(world.record):
-        yield Step("who waits is answered", world._replace(waiting=False))
+        yield Step("the waiter is answered", world._replace(waiting=False))
     elif world.record is None or world.record.flight == "idle":
-        outcome, after = _ask(world, rules)
-        yield Step(f"who waits asks anew: {outcome}", after._replace(waiting=outcome != "backoff"))
+        outcome, after = _enqueue(world, rules)
+        yield Step(f"the waiter enqueues again: {outcome}", after._replace(waiting=outcome != "backoff"))
 
 
 def _broker(world):
@@ -102,8 +102,8 @@ def _start(world, rules, worker, where_absent):
         after = with_worker(after, worker, worker._replace(doing="admitting"))
     else:
         after = with_worker(after, worker, Worker())
-    told = f"owner {owner}" if outcome == "granted" else outcome
-    yield Step(f"a worker starts job {job}: {told}", after)
+    end = f"owner {owner}" if outcome == "granted" else outcome
+    yield Step(f"a worker starts job {job}: {end}", after)
 
 
 def _leased(world, worker, owner):
@@ -120,7 +120,7 @@ def _looked(world, rules, worker):
 
 
 def _admitting(world, rules, worker):
-    """Ask under the message's own name: the record was gone. Nothing is sent, whatever the answer."""
+    """Admit the message's own job: its record was gone. Nothing is sent, whatever the outcome."""
     outcome, record = rules.admit(world.record, rules.limits, worker.job)
     after = one_lease(world, world._replace(record=record))
     after = with_worker(after, worker, worker._replace(doing="restarting"))
@@ -157,7 +157,7 @@ def _called(world, rules, worker):
 
 
 def _renew(world, rules, worker):
-    """Only who was stalled has something to prolong: to the others the renewals are no step."""
+    """Only a stalled owner has something to prolong: for the others a renewal is no step."""
     outcome, record = rules.renew(world.record, worker.owner)
     if record != world.record:
         after = with_worker(world._replace(record=record), worker, worker._replace(live=True))
@@ -197,7 +197,7 @@ def _reaper(world, rules):
     if job:
         yield Step(f"the reaper sends job {job} again", with_message(after, job))
     else:
-        yield Step("the reaper gives the job up", after)
+        yield Step("the reaper quarantines the job", after)
 
 
 def _time(world, rules):
@@ -252,7 +252,7 @@ def _lease_ends(world, after):
 
 
 def _forgotten(world):
-    """Who waits for what is forgotten asks a question of its own."""
+    """A waiter for a record that is gone enqueues a job of its own."""
     return world._replace(allowed=world.allowed + world.waiting)
 
 

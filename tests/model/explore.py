@@ -1,4 +1,4 @@
-"""Walks through every history within a budget, breadth first: the first trouble found is the shortest."""
+"""Walks through every history within a budget, breadth first: the first fault found is the shortest."""
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ class Explored:
     broken: dict[str, list[str]]
 
     def __str__(self):
-        told = [f"{self.states} states"]
+        lines = [f"{self.states} states"]
         for invariant, history in self.broken.items():
-            told += [f"{invariant} is broken after {len(history)} steps:"]
-            told += [f"  {number}. {step}" for number, step in enumerate(history, 1)]
-        return "\n".join(told)
+            lines += [f"{invariant} is broken after {len(history)} steps:"]
+            lines += [f"  {number}. {step}" for number, step in enumerate(history, 1)]
+        return "\n".join(lines)
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ def explore(rules, budget, until=None):
         if world.broken:
             for invariant in world.broken:
                 found.setdefault(invariant, world)
-            # What follows is judged anew, else one trouble would hide all others.
+            # The steps after it are judged again, else one fault would hide all others.
             world = _forgiven(graph, world)
         for name, after, fair in steps(world, rules):
             names.add(name)
@@ -71,7 +71,7 @@ def _forgiven(graph, world):
 
 
 def _stuck(graph):
-    """Return the first state from which whoever waits is never answered, if there is one."""
+    """Return the first state from which the waiter is never answered, if there is one."""
     answered = {world for world in graph.came if not world.waiting}
     todo = list(answered)
     while todo:

@@ -1,13 +1,13 @@
 """What must hold in every history, checked at the step that could break it.
 
-I1    At most one owner holds a lease that lasts, and nobody else ends that lease.
+I1    At most one owner holds a lease that lasts, and no other actor ends that lease.
 I2    The answer that is shown is never followed by one of a lower fence.
-I3    Who is not the owner changes nothing by writing.
+I3    A write by another than the owner changes nothing.
 I5    The calls are no more than the admissions and the counted faults: a worker that dies after its
-      call or is stalled past its lease, a call that fails for now, a record that is lost.
+      call or is stalled past its lease, a transient failure, a record that is lost.
 I6    Only the job that is admitted in the record starts.
-I8    Whoever waits can still be answered, whatever has gone wrong so far; ``explore`` checks it.
-PAID  The answer of an owner whom nobody replaced is taken.
+I8    The waiter can still be answered, whatever has gone wrong so far; ``explore`` checks it.
+PAID  The answer of an owner that was not replaced is stored.
 
 I4 and I7 are about payloads and fallbacks, which the model does not have: tests of the code hold them.
 """

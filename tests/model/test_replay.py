@@ -10,7 +10,7 @@ from tests.model import verbs
 from tests.model.verbs import Answer, Failure, Limits, Record
 
 # The model against the code: random walks through its verbs and its time, each step also made on a real
-# store. So what `test_model` says of the rules, it says of the rules that are built.
+# store. So the proofs of `test_model` hold for the rules that are built.
 
 WALKS, STEPS = 500, 60
 #: Fewer than usual, so that walks come to the end of them.
@@ -221,7 +221,7 @@ OUTCOMES = [
 def test_model_and_store_agree_on_every_walk(clock):
     seen = walk_all(clock)
 
-    # Else the walks would prove less than they seem to.
+    # Else the walks would prove less than they promise.
     assert set(OUTCOMES) == seen.keys()
     assert min(seen.values()) >= 10, seen
 

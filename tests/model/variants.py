@@ -17,7 +17,7 @@ class Variant(NamedTuple):
     budget: Budget
 
 
-def _complete_whoever_asks(record, _owner):
+def _complete_for_any_owner(record, _owner):
     return ("ok", verbs.answered(record)) if record else ("absent", record)
 
 
@@ -27,7 +27,7 @@ def _complete_what_is_absent(record, owner):
     return verbs.complete(record, owner)
 
 
-def _fail_whoever_asks(record, limits, _owner, kind, **terms):
+def _fail_for_any_owner(record, limits, _owner, kind, **terms):
     if record is None or record.flight != "running":
         return "fenced", record
     return verbs.fail(record, limits, record.owner, kind, **terms)
@@ -51,26 +51,26 @@ def _reap_nothing(record, _limits):
     return 0, record
 
 
-_ONE_STALLS = Budget(asks=1, crashes=1, stalls=1, copies=1)
-_REFRESHED_TWICE = Budget(asks=3, ages=2, copies=2)
+_ONE_STALLS = Budget(callers=1, crashes=1, stalls=1, copies=1)
+_REFRESHED_TWICE = Budget(callers=3, ages=2, copies=2)
 
 VARIANTS = {
-    "the answer is stored whoever brings it": Variant(
-        replace(BUILT, complete=_complete_whoever_asks), "I2", Budget(asks=2, record_losses=1, stalls=1)
+    "the answer of any owner is stored": Variant(
+        replace(BUILT, complete=_complete_for_any_owner), "I2", Budget(callers=2, record_losses=1, stalls=1)
     ),
-    "a failure ends whosever lease it is": Variant(
-        replace(BUILT, fail=_fail_whoever_asks), "I3", Budget(asks=1, stalls=1, failures=1)
+    "a failure ends the lease of any owner": Variant(
+        replace(BUILT, fail=_fail_for_any_owner), "I3", Budget(callers=1, stalls=1, failures=1)
     ),
     "a lease that ran out is read, then overwritten": Variant(
         replace(BUILT, looks_first=True), "I1", _ONE_STALLS
     ),
-    "nobody looks for lost jobs": Variant(replace(BUILT, reap=_reap_nothing), "I8", Budget(crashes=1)),
+    "no reaper looks for lost jobs": Variant(replace(BUILT, reap=_reap_nothing), "I8", Budget(crashes=1)),
     "a message has no deadline": Variant(replace(BUILT, queue_deadline=False), "I8", Budget(losses=1)),
     "any message may start": Variant(replace(BUILT, start=_start_any), "I5", _REFRESHED_TWICE),
     "any message may start but the last job's": Variant(
         replace(BUILT, start=_start_any_but_the_last), "I5", _REFRESHED_TWICE
     ),
     "a late answer is stored where the record is gone": Variant(
-        replace(BUILT, complete=_complete_what_is_absent), "I2", Budget(asks=2, record_losses=1, stalls=1)
+        replace(BUILT, complete=_complete_what_is_absent), "I2", Budget(callers=2, record_losses=1, stalls=1)
     ),
 }

@@ -26,7 +26,7 @@ class Failure(NamedTuple):
     reason: str
     job: int
     owner: int
-    #: Still told; one that is not still tells a replay from a stranger.
+    #: It still answers. Afterwards it only shows whether a write is a replay.
     kept: bool = True
 
 
@@ -51,13 +51,13 @@ class Record(NamedTuple):
         return self.answer is not None and self.answer.fresh
 
     @property
-    def told(self):
-        """The failure that is told, if any."""
+    def kept_failure(self):
+        """The failure that still answers, if any."""
         return self.failure if self.failure and self.failure.kept else None
 
     @property
     def failure_answers(self):
-        return self.told is not None and self.told.kind in ("permanent", "quarantined")
+        return self.kept_failure is not None and self.kept_failure.kind in ("permanent", "quarantined")
 
 
 def read(record):
@@ -101,7 +101,10 @@ def start(record, limits, job, owner, moment):
         return grant(record, limits, owner, moment) if record.over else ("busy", record)
     if record.flight == "queued":
         return ("backoff", record) if record.resting else grant(record, limits, owner, moment)
-    if record.told and (record.told.kind, record.told.reason) == ("quarantined", "undeliverable"):
+    if record.kept_failure and (record.kept_failure.kind, record.kept_failure.reason) == (
+        "quarantined",
+        "undeliverable",
+    ):
         return grant(record._replace(failure=None), limits, owner, moment)
     if record.failure_answers:
         return "negative", record
@@ -144,8 +147,8 @@ def complete(record, owner):
         return "absent", record
     if record.owner != owner:
         return "fenced", record
-    given_up = record.told is not None and record.told.kind == "quarantined"
-    if record.flight == "idle" and not given_up:
+    quarantined = record.kept_failure is not None and record.kept_failure.kind == "quarantined"
+    if record.flight == "idle" and not quarantined:
         return "ok" if record.answer and record.answer.fence == record.fence else "fenced", record
     return "ok", answered(record)
 
@@ -229,12 +232,14 @@ def passing(record):
         yield "freshness", record._replace(answer=record.answer._replace(fresh=False))
     elif record.answer:
         yield "answer", _or_none(record._replace(answer=None))
-    if record.told:
+    if record.kept_failure:
         yield "failure", _or_none(record._replace(failure=record.failure._replace(kept=False)))
     if record.tombstone:
         yield "tombstone", None
 
 
 def _or_none(record):
-    kept = record.flight != "idle" or record.answer or record.told or record.resting or record.tombstone
+    kept = (
+        record.flight != "idle" or record.answer or record.kept_failure or record.resting or record.tombstone
+    )
     return record if kept else None

@@ -1,7 +1,7 @@
-"""One key, and everybody who acts on it: who may do what next, and what it leads to.
+"""One key and the actors on it: which steps are possible next, and the world after each.
 
-A step is something nobody can forbid. The *fair* ones happen sooner or later by themselves; the others
-are somebody's choice or a fault, and each has a budget. ``broken`` names what a step broke.
+A *fair* step happens sooner or later by itself. The others are a choice or a fault, and each has a budget.
+No rule can forbid a step. ``broken`` names what a step broke.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.model.verbs import Limits, Record
 class Budget(NamedTuple):
     """How often each of these may happen in one history."""
 
-    asks: int = 1
+    callers: int = 1
     #: An answer grows stale; what is kept of a record runs out.
     ages: int = 0
     expiries: int = 0
@@ -54,7 +54,7 @@ class World(NamedTuple):
     jobs: int = 0
     #: The server's time, counted in leases.
     moment: int = 0
-    #: The highest fence of an answer that anybody may have seen.
+    #: The highest fence of an answer that was shown.
     shown: int = 0
     #: Calls that admissions and counted faults explain, less those that were made.
     allowed: int = 0
@@ -81,7 +81,7 @@ class Rules:
     reap: Callable[..., tuple] = verbs.reap
     #: A message has a deadline too.
     queue_deadline: bool = True
-    #: Who finds a lease run out takes it over in a second round trip, whatever happened meanwhile.
+    #: A worker that finds a lease run out takes it over in a second round trip, whatever happened in between.
     looks_first: bool = False
 
 
@@ -103,7 +103,7 @@ def with_worker(world, old, new):
 
 
 def without_leases(world):
-    """Nobody's lease counts any more: the record that gave them is gone."""
+    """No lease counts any more: the record that granted them is gone."""
     return world._replace(workers=tuple(sorted(worker._replace(live=False) for worker in world.workers)))
 
 
@@ -112,14 +112,14 @@ def runs(worker):
 
 
 def carried(world, job):
-    """Tell whether a message of *job* is on its way or in a worker's hands."""
+    """Return whether a message of *job* is on its way or in a worker's hands."""
     return job in world.queue or any(worker.job == job and not runs(worker) for worker in world.workers)
 
 
 def settled(record):
-    """Tell whether who waits is answered, as a handle reads it off the record."""
+    """Return whether the waiter is answered, as a handle reads it off the record."""
     if record is None:
         return False
-    failed = record.told
+    failed = record.kept_failure
     stale = failed is not None and failed.kind in ("transient", "quarantined") and record.answer is not None
     return stale or (record.flight == "idle" and (record.answer is not None or failed is not None))

@@ -16,14 +16,14 @@ OF_DECISIONS = (
         f"{DECISIONS}test_damaged_answer_admits_a_new_job[memory]",
     ),
     Mutant(
-        "a damaged answer is found again by the new claim",
+        "a new claim finds the damaged answer",
         "askonce/decide.py",
         "replace(claim.terms, force=True)",
         "replace(claim.terms)",
         f"{DECISIONS}test_damaged_answer_admits_a_new_job[memory]",
     ),
     Mutant(
-        "an answer in a missing codec is paid again",
+        "a missing codec is paid for again",
         "askonce/decide.py",
         "isinstance(unreadable, AnswerUnreadable) and not unreadable.codec",
         "isinstance(unreadable, AnswerUnreadable)",
@@ -41,7 +41,7 @@ OF_DECISIONS = (
         "askonce/decide.py",
         'if record.flight != "running" and record.wait <= 0:',
         "if record.wait <= 0:",
-        f"{DECISIONS}test_inline_call_runs_a_queued_job_and_waits_for_a_running_one[memory]",
+        f"{DECISIONS}test_inline_call_runs_a_queued_job_but_no_running_one[memory]",
     ),
     Mutant(
         "an inline call forgets the rest",
@@ -51,14 +51,14 @@ OF_DECISIONS = (
         f"{DECISIONS}test_inline_call_waits_while_a_queued_job_rests[memory]",
     ),
     Mutant(
-        "an inline call that repeats its claim forgets the rest",
+        "a repeated claim forgets the rest",
         "askonce/decide.py",
         "if policy is Policy.RUN and record.wait > 0:",
         "if False:",
         f"{DECISIONS}test_inline_call_waits_while_a_queued_job_rests[memory]",
     ),
     Mutant(
-        "an inline call waits for its own ended job",
+        "an inline call waits for an ended job",
         "askonce/decide.py",
         'if record.flight != "running" and record.wait <= 0:',
         'if record.flight == "queued" and record.wait <= 0:',
@@ -81,7 +81,7 @@ OF_DECISIONS = (
         f"{DECISIONS}test_worker_waits_for_a_busy_or_resting_job[memory]",
     ),
     Mutant(
-        "a permanent failure shows the stale answer",
+        "a permanent failure shows stale answers",
         "askonce/freshness.py",
         'case None | "transient" | "quarantined":',
         'case None | "transient" | "quarantined" | "permanent":',
@@ -95,7 +95,7 @@ OF_DECISIONS = (
         f"{DECISIONS}test_only_a_permanent_failure_hides_the_stale_answer[memory-quarantined]",
     ),
     Mutant(
-        "a configuration failure shows the stale answer",
+        "a configuration failure shows stale ones",
         "askonce/freshness.py",
         'case None | "transient" | "quarantined":',
         'case None | "transient" | "quarantined" | "configuration":',
@@ -151,7 +151,7 @@ OF_DECISIONS = (
         f"{BREAKER}test_link_opens_its_breaker_after_three_lost_calls",
     ),
     Mutant(
-        "the link asks an open breaker about all calls",
+        "an open breaker holds back every call",
         "askonce/adapters/redis/link.py",
         "if breaker.rest and not always and not breaker.allows():",
         "if breaker.rest and not breaker.allows():",

@@ -48,7 +48,7 @@ OF_SCRIPTS = (
         "if r.own ~= ARGV[1] then return 'fenced' end",
         "",
         f"{WRITES}test_write_after_a_takeover_is_fenced_and_changes_nothing[complete]",
-        "the answer is stored whoever brings it",
+        "the answer of any owner is stored",
     ),
     _of_script(
         "start forgets the job",
@@ -98,7 +98,7 @@ OF_SCRIPTS = (
         "if r.own ~= owner or r.fl ~= 'running'",
         "if r.fl ~= 'running'",
         f"{WRITES}test_write_after_a_takeover_is_fenced_and_changes_nothing[fail]",
-        "a failure ends whosever lease it is",
+        "a failure ends the lease of any owner",
     ),
     _of_script(
         "renew forgets the owner",
@@ -169,10 +169,10 @@ OTHERS = (
     Mutant(
         "reaper does not ask",
         "askonce/reaper.py",
-        "lost = self._store.reap(buckets, LIMIT)",
+        "lost = self._store.reap(buckets, _LIMIT)",
         "lost: list[Lost] = []",
         "tests/unit/test_reaper.py::test_lost_message_is_sent_again_with_all_it_needs",
-        "nobody looks for lost jobs",
+        "no reaper looks for lost jobs",
     ),
     _of_script(
         "only a lease has a deadline",

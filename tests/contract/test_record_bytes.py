@@ -1,0 +1,150 @@
+import pytest
+
+from askonce.answer import Meta, Spend
+from tests.contract.key_under_test import KEY, KeyUnderTest
+
+# The bytes of a record outlive a deployment: processes of two versions read and write the same ones. A change
+# of these constants is a change of LAYOUT.
+
+pytestmark = pytest.mark.integration
+
+RECORD, INDEX = f"{{askonce:test:b0a}}:rec:{KEY}", "{askonce:test:b0a}:idx"
+#: A job that rests after its first attempt, beside the stale answer of the job before.
+RESTING = {
+    b"lv": b"1",
+    b"task": b"orders",
+    b"fp": b"fp-1",
+    b"fl": b"queued",
+    b"job": b"job-2",
+    b"own": b"",
+    b"fen": b"4102444860000000",
+    b"dl": b"4102444869000",
+    b"att": b"1",
+    b"rep": b"0",
+    b"rt": b"",
+    b"nx": b"4102444869000",
+    b"ma": b"3",
+    b"qd": b"60000",
+    b"env": b'{"n":1}',
+    b"ref": b"resp-1",
+    b"ver": b"7\nacme",
+    b"val": b'j"answer"',
+    b"vm": b'{"source":"call","attempts":1,"cost_usd":0.25,"usage":{"input_tokens":7}}',
+    b"vf": b"4102444800000000",
+    b"vt": b"4102444800000",
+    b"sx": b"4102444860000",
+    b"hx": b"4102450800000",
+    b"ek": b"transient",
+    b"er": b"http_503",
+    b"ej": b"job-2",
+    b"eo": b"owner-2",
+    b"ex": b"4102444989000",
+    b"hist": b"http_503",
+    b"xp": b"4103049669000",
+}
+#: A job that ended with a fallback.
+FALLBACK = {
+    b"lv": b"1",
+    b"task": b"orders",
+    b"fp": b"fp-1",
+    b"fl": b"idle",
+    b"job": b"job-1",
+    b"own": b"",
+    b"fen": b"4102444800000000",
+    b"dl": b"4102444830000",
+    b"att": b"1",
+    b"rep": b"0",
+    b"rt": b"",
+    b"nx": b"4102444800000",
+    b"ma": b"3",
+    b"qd": b"60000",
+    b"ver": b"1",
+    b"ek": b"fallback",
+    b"er": b"default",
+    b"ej": b"job-1",
+    b"eo": b"owner-1",
+    b"ex": b"4102444920000",
+    b"ed": b"j0",
+    b"em": b'{"source":"default","attempts":1,"cost_usd":null,"usage":{}}',
+    b"hist": b"default",
+    b"xp": b"4102444920000",
+}
+
+
+@pytest.fixture
+def scene(client, server_clock, shifted_store):
+    return KeyUnderTest(shifted_store, server_clock)
+
+
+def rest(scene):
+    scene.run(version="7", tenant="acme")
+    scene.complete(soft=60.0, hard=6000.0)
+    scene.clock.advance(60)
+    scene.run("owner-2", "job-2", version="7", tenant="acme")
+    scene.checkpoint("owner-2", "resp-1")
+    scene.fail("owner-2", after=9.0, keep=120.0)
+
+
+def fall_back(scene):
+    scene.run()
+    meta = Meta(source="default").encode()
+    scene.fail(kind="fallback", reason="default", data=b"j0", meta=meta, keep=120.0)
+
+
+@pytest.mark.parametrize(
+    ("act", "record", "index"),
+    [(rest, RESTING, [(KEY.encode(), 4102444869000.0)]), (fall_back, FALLBACK, [])],
+    ids=["resting", "fallback"],
+)
+def test_record_and_index_have_the_pinned_bytes(scene, client, act, record, index):
+    act(scene)
+
+    assert record == client.hgetall(RECORD)
+    assert index == client.zrange(INDEX, 0, -1, withscores=True)
+    assert int(record[b"xp"]) == client.pexpiretime(RECORD)
+
+
+def test_pinned_bytes_are_read_as_a_record(scene, client):
+    client.hset(RECORD, mapping=RESTING)
+    scene.clock.set(4_102_444_860_000_000)
+
+    seen = scene.read()
+
+    assert ("queued", "job-2", "orders", "fp-1") == (seen.flight, seen.job, seen.task, seen.fingerprint)
+    assert (1, 9.0, 9.0, "resp-1", 4_102_444_860_000_000) == (
+        seen.attempts,
+        seen.wait,
+        seen.deadline_in,
+        seen.checkpoint,
+        seen.fence,
+    )
+    assert (b'j"answer"', 60.0, False, 4_102_444_800_000_000) == (
+        seen.value.data,
+        seen.value.age,
+        seen.value.fresh,
+        seen.value.fence,
+    )
+    assert Meta(attempts=1, spend=Spend(usage={"input_tokens": 7}, cost_usd=0.25)) == seen.value.meta
+    assert ("transient", "http_503", "job-2", 129.0, None) == (
+        seen.failure.kind,
+        seen.failure.reason,
+        seen.failure.job,
+        seen.failure.remaining,
+        seen.failure.fallback,
+    )
+
+
+def test_pinned_bytes_of_a_lost_job_give_the_whole_job(scene, client):
+    client.hset(RECORD, mapping=RESTING)
+    client.zadd(INDEX, {KEY: 4102444869000})
+    scene.clock.set(4_102_444_869_000_000)
+
+    assert [(scene.job("job-2", version="7", tenant="acme"), 1)] == [tuple(lost) for lost in scene.reap()]
+
+
+def test_pinned_bytes_of_a_fallback_reach_its_waiters(scene, client):
+    client.hset(RECORD, mapping=FALLBACK)
+
+    fallback = scene.read().failure.fallback
+
+    assert (b"j0", Meta(source="default")) == (fallback.data, fallback.meta)
