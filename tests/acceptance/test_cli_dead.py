@@ -38,7 +38,7 @@ def no_dead_letters(store):
     store.letters.drop([letter.id for letter in store.letters.dead_messages()])
 
 
-def test_job_in_quarantine_is_listed_without_its_payload_and_shown_with_its_history(dead, quarantined):
+def test_dead_job_is_listed_and_shown_with_its_history(dead, quarantined):
     key = quarantined["key"]
 
     listed, [shown] = dead("list", "--json"), dead("show", key[:12]).reports
@@ -50,9 +50,7 @@ def test_job_in_quarantine_is_listed_without_its_payload_and_shown_with_its_hist
     assert "transcript" not in listed.out + json.dumps(shown)
 
 
-def test_replayed_job_is_done_at_one_more_call_and_leaves_the_list(
-    machine, dead, store, quarantined, eventually
-):
+def test_replayed_job_is_one_more_call_and_leaves_the_list(machine, dead, store, quarantined, eventually):
     key, before = quarantined["key"], machine.ledger.openai
 
     told = dead("replay", key)
@@ -74,7 +72,7 @@ def test_discarded_job_is_forgotten_and_may_be_asked_again(machine, dead, store,
     assert "absent" == store.read([key])[0].status.value
 
 
-def test_messages_that_are_no_job_are_listed_and_others_are_worked_on(
+def test_message_that_is_no_job_is_listed_and_others_run(
     machine, dead, start, submit, new_order, store, eventually, tmp_path
 ):
     path = tmp_path / "messages.jsonl"

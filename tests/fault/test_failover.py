@@ -118,7 +118,7 @@ def watched_scene(watched, new_scene):
     return scene
 
 
-def test_workers_and_producers_go_on_after_a_failover_at_no_extra_call(watched, watched_scene):
+def test_workers_and_producers_survive_a_failover_without_calls(watched, watched_scene):
     scene = watched_scene
     scene.machine.start_worker("-P", "threads", "-c", "2")
     keys = scene.hold_meetings(2)

@@ -92,13 +92,13 @@ def everything(client):
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
-def test_verb_whose_reply_is_lost_has_happened_once_and_tells_the_same(say, verb):
+def test_verb_whose_reply_is_lost_took_effect_once(say, verb):
     heard, kept = say(verb, lose=False)
 
     assert (heard, kept) == say(verb, lose=True)
 
 
-def test_answer_whose_storing_went_unheard_twice_is_told_stored(say):
+def test_answer_whose_reply_is_lost_twice_is_reported_stored(say):
     heard, kept = say(Verb((admit, start, VERBS["complete"].say), VERBS["complete"].say), lose=True)
 
     assert (heard, kept) == say(VERBS["complete"], lose=False)
@@ -112,7 +112,7 @@ def scene(new_linked_scene):
     return scene
 
 
-def test_question_whose_reply_is_lost_puts_one_message_into_the_queue(scene):
+def test_enqueue_whose_reply_is_lost_sends_one_message(scene):
     asker, meetings = scene.new_asker(), scene.meetings(2)
     asker.ask("meetings.extract", meetings[0])
     lost = scene.to_records.drop_reply(sha1(sources()["publish"].encode()).hexdigest().encode())
@@ -124,7 +124,7 @@ def test_question_whose_reply_is_lost_puts_one_message_into_the_queue(scene):
 
 
 @pytest.mark.parametrize("verb", ["start", "renew", "complete"])
-def test_job_is_done_at_one_call_although_a_reply_about_it_is_lost(scene, verb):
+def test_job_of_which_a_reply_is_lost_is_one_call(scene, verb):
     scene.machine.start_worker("-P", "threads", "-c", "4")
     scene.machine.control(hold=True)
     lost = scene.to_records.drop_reply(sha1(sources()[verb].encode()).hexdigest().encode())
@@ -142,7 +142,7 @@ def test_job_is_done_at_one_call_although_a_reply_about_it_is_lost(scene, verb):
     assert not re.findall("job.(?:fenced|skipped|reused)", scene.log())
 
 
-def test_job_that_was_reaped_and_not_heard_of_is_done_at_one_call(new_linked_scene):
+def test_job_whose_reaper_got_no_reply_is_one_call(new_linked_scene):
     scene = new_linked_scene(together=True, JOB_QUEUE_DEADLINE="1")
     [key] = scene.submit("meetings.extract", scene.meetings(1))
     scene.client.delete(scene.queue.NAME)
@@ -158,7 +158,7 @@ def test_job_that_was_reaped_and_not_heard_of_is_done_at_one_call(new_linked_sce
     assert (1, 1) == (scene.machine.ledger.openai.calls, scene.record(key).attempts)
 
 
-def test_message_that_was_sent_twice_because_nobody_heard_is_one_call(new_linked_scene):
+def test_message_sent_twice_after_a_lost_reply_is_one_call(new_linked_scene):
     scene = new_linked_scene()
     asker, [meeting] = scene.new_asker(), scene.meetings(1)
     lost = scene.to_messages.drop_reply(b"LPUSH")

@@ -75,7 +75,7 @@ def deployment(tmp_path, eventually, kill_group):
         deployment.store.close()
 
 
-def test_two_versions_of_a_task_side_by_side_lose_nothing_and_mix_nothing(deployment):
+def test_two_versions_of_a_task_lose_and_mix_nothing(deployment):
     for version in VERSIONS:
         deployment.start_worker(version)
 

@@ -16,9 +16,7 @@ ERRORS = 3
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["broker apart", "one server"])
-def test_asker_is_told_within_a_second_and_no_answer_is_lost_while_the_store_is_silent(
-    new_linked_scene, together
-):
+def test_silent_store_is_an_error_in_a_second_and_loses_nothing(new_linked_scene, together):
     scene = new_linked_scene(together=together, JOB_LEASE=LONG_LEASE)
     scene.machine.start_worker("-P", "threads", "-c", "8")
     running = scene.hold_meetings(2)
@@ -52,7 +50,7 @@ def test_asker_is_told_within_a_second_and_no_answer_is_lost_while_the_store_is_
     assert "job.fenced" not in log
 
 
-def test_delivered_job_that_may_not_be_called_alone_rests_and_is_called_once(new_linked_scene):
+def test_job_that_needs_the_silent_store_rests_and_is_one_call(new_linked_scene):
     scene = new_linked_scene()
     scene.machine.start_worker("-P", "threads", "-c", "4")
     asker = scene.new_asker()
@@ -82,7 +80,7 @@ def unquoted(message):
     return message.replace(b'\\"', b'"')
 
 
-def test_delivered_job_that_may_be_called_alone_is_called_once_and_stored_later(new_linked_scene):
+def test_job_that_may_run_without_the_store_is_one_call(new_linked_scene):
     scene = new_linked_scene()
     scene.machine.start_worker("-P", "threads", "-c", "4")
     asker = scene.new_asker()
@@ -104,7 +102,7 @@ def test_delivered_job_that_may_be_called_alone_is_called_once_and_stored_later(
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
-def test_answer_that_its_ending_worker_cannot_store_is_told_lost_and_called_for_again(new_linked_scene, pool):
+def test_answer_that_an_ending_worker_cannot_store_is_paid_again(new_linked_scene, pool):
     scene = new_linked_scene()
     ending = scene.machine.start_worker("-P", pool, "-c", "1", name="ending")
     [key] = scene.hold_meetings(1)
@@ -124,7 +122,7 @@ def test_answer_that_its_ending_worker_cannot_store_is_told_lost_and_called_for_
     assert 2 == scene.record(key).attempts
 
 
-def test_message_whose_start_could_reach_neither_store_nor_broker_is_not_lost(new_linked_scene):
+def test_message_whose_worker_reaches_no_server_is_not_lost(new_linked_scene):
     scene = new_linked_scene(together=True)
     [key] = scene.submit("meetings.extract", scene.meetings(1))
     # Without its record, so that nobody but the message knows of the job.
@@ -150,7 +148,7 @@ def refused(answer):
     return answer["asked"], answer["reason"]
 
 
-def test_outage_longer_than_the_leases_of_paid_answers_adds_no_call(new_linked_scene):
+def test_outage_longer_than_the_leases_adds_no_call(new_linked_scene):
     scene = new_linked_scene(REAP_INTERVAL="5")
     scene.machine.start_worker("-P", "threads", "-c", "16")
     keys = scene.hold_meetings(8)

@@ -60,7 +60,7 @@ def test_broker_is_looked_at_through_the_transport_of_its_app(tcp_server, policy
 
 
 @pytest.mark.parametrize("url", ["redis://ana:{}@{}/0", "sentinel://ana:{}@{}/0", "amqp://ana:{}@{}//"])
-def test_broker_that_never_answers_is_given_up_soon_and_named_without_its_password(hole, url):
+def test_broker_that_never_answers_is_named_without_its_password(hole, url):
     began = monotonic()
     options = {"master_name": "one"} if url.startswith("sentinel") else {}
     [found] = check_broker(new_app(url.format(SECRET, hole), broker_transport_options=options))
@@ -76,7 +76,7 @@ def test_broker_of_another_kind_is_only_reached():
 
 
 @pytest.mark.parametrize("scheme", ["nonsense", "sentinel"])
-def test_broker_whose_transport_is_missing_or_lacks_an_option_is_an_error(scheme):
+def test_broker_without_its_transport_or_option_is_an_error(scheme):
     [found] = check_broker(new_app(f"{scheme}://:{SECRET}@127.0.0.1:1"))
 
     assert ("error", "transport") == (found.severity, found.name)
@@ -102,7 +102,7 @@ def test_times_in_order_are_told_in_one_line():
 
 
 @pytest.mark.parametrize("first", BAD_LADDERS)
-def test_step_of_the_limits_that_ends_too_late_is_an_error_with_both_numbers(first):
+def test_time_limit_that_ends_too_late_is_an_error(first):
     app = new_app("redis://", **GOOD | BAD_LADDERS[first])
 
     [found] = check_times([JobSpec()], app, reap_interval=5, longest_call=45)
@@ -123,7 +123,7 @@ def test_visibility_timeout_of_kombu_counts_where_there_is_one():
     assert ["times"] == [found.name for found in check_times([], rabbit, reap_interval=5)]
 
 
-def test_visibility_timeout_does_not_bound_a_call_whose_delivery_is_renewed():
+def test_visibility_timeout_does_not_bound_a_renewed_delivery():
     options = {"task_time_limit": 75, "broker_transport_options": {"visibility_timeout": 60}}
     app = new_app("redis://", broker_transport="askonce.adapters.kombu.redis:Transport", **options)
 
@@ -223,9 +223,7 @@ def test_times_of_the_tasks_of_any_app_are_looked_at(new_shop_with, work, logged
     assert line.startswith("start: times: a lease of 1 s leaves less than 1 s between its renewals; ")
 
 
-def test_server_that_is_away_is_looked_at_again_at_the_first_connection_and_never_later(
-    new_shop_with, logged
-):
+def test_absent_server_is_checked_again_at_the_first_connection(new_shop_with, logged):
     answers = [[AWAY, WARNING], [AWAY, WARNING], [ERROR]]
     _, once = new_shop_with(check=lambda _: answers.pop(0))
 
@@ -236,7 +234,7 @@ def test_server_that_is_away_is_looked_at_again_at_the_first_connection_and_neve
     assert ["start: store: does not answer; start it; not checked", f"start: {WARNING.line}"] == logged()
 
 
-def test_error_of_a_server_that_was_away_ends_the_worker_at_the_connection(new_shop_with, capfd):
+def test_error_of_a_server_that_was_absent_ends_the_worker(new_shop_with, capfd):
     answers = [[AWAY], [ERROR]]
     _, once = new_shop_with(check=lambda _: answers.pop(0))
     once.start_up.run()

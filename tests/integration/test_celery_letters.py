@@ -91,7 +91,7 @@ def test_item_that_is_no_message_is_kept_and_the_worker_goes_on(shop, tcp_server
     assert ("garbage", item, "letters") == (letter.reason, letter.body, letter.queue)
 
 
-def test_letter_that_the_store_does_not_take_comes_back(shop, number, eventually, monkeypatch):
+def test_dead_message_that_the_store_refuses_comes_back(shop, number, eventually, monkeypatch):
     from askonce.adapters.celery import letters as celery_letters
     from askonce.errors import StoreUnavailable
 
@@ -115,7 +115,7 @@ def test_letter_that_the_store_does_not_take_comes_back(shop, number, eventually
     assert "message.unkept" in [event.name for event in shop.heard]
 
 
-def test_job_of_ours_whose_task_is_unknown_here_stays_on_its_record(shop, number, eventually):
+def test_job_whose_task_is_unknown_here_stays_on_its_record(shop, number, eventually):
     spec = JobSpec(name="not.here.yet")
     asked = shop.once.producer.enqueue(spec, {"n": number})
 
@@ -127,7 +127,7 @@ def test_job_of_ours_whose_task_is_unknown_here_stays_on_its_record(shop, number
     shop.store.invalidate(asked.key)
 
 
-def test_header_of_another_payload_makes_nothing_run_and_writes_nowhere(shop, number, eventually):
+def test_header_of_another_payload_runs_and_writes_nothing(shop, number, eventually):
     victim = shop.add.enqueue({"n": number})
     victim.result(stretched(20))
     before = shop.store.read([victim.key])[0]

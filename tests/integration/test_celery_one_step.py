@@ -146,7 +146,7 @@ def test_kept_answer_sends_no_message(scene):
     assert scene.messages() == []
 
 
-def test_claim_made_again_after_its_reply_was_lost_sends_one_message(scene):
+def test_claim_repeated_after_a_lost_reply_sends_one_message(scene):
     publish = scene.one_step.publish
     claim = Claim(new_job("0a" * 32, task=scene.spec.name, fingerprint="0b" * 32), Terms.of(scene.spec))
 
@@ -156,7 +156,7 @@ def test_claim_made_again_after_its_reply_was_lost_sends_one_message(scene):
     assert len(scene.messages()) == 1
 
 
-def test_job_whose_message_was_lost_is_sent_again_under_its_own_id(scene, eventually):
+def test_lost_message_is_sent_again_under_the_id_of_its_job(scene, eventually):
     spec = replace(scene.spec, queue_deadline=0.001)
     first = scene.one_step.enqueue(spec, {"n": 1})
     scene.messages()
@@ -194,7 +194,7 @@ def test_message_that_is_more_than_a_list_s_item_takes_two_steps(new_scene, conf
 
 
 @pytest.mark.parametrize("signal", [signals.before_task_publish, signals.after_task_publish])
-def test_who_listens_to_celery_s_signals_still_hears_them(scene, signal):
+def test_receiver_of_celerys_signals_still_gets_them(scene, signal):
     heard = []
     scene.sent(scene.one_step, {"n": 0})
 
@@ -217,7 +217,7 @@ def test_job_id_and_tenant_that_need_quotes_are_quoted(scene):
     assert message["headers"]["headers"]["askonce"]["edition"].endswith('c\n"d"')
 
 
-def test_queue_that_is_no_list_is_told_and_the_reaper_has_the_job(scene):
+def test_queue_that_is_no_list_is_an_error(scene):
     scene.one_step.enqueue(scene.spec, {"n": 0})
     scene.client.delete("jobs")
     scene.client.set("jobs", "no list")

@@ -61,7 +61,7 @@ def rates_fetch(**payload):
     return payload
 
 
-def test_message_on_the_wire_is_what_celery_would_send_and_our_header(app, taken):
+def test_message_is_what_celery_would_send_and_our_header(app, taken):
     task = app.task(name="rates.fetch", shared=False)(rates_fetch)
     payload = {"currency": "BRL", "note": "é %s"}
     task.apply_async(kwargs=payload, task_id=JOB)
@@ -206,7 +206,7 @@ def test_celerys_signals_are_sent(app, taken):
     assert heard == [("rates.fetch", JOB)]
 
 
-def test_broker_that_does_not_answer_is_a_failed_sending_that_names_key_and_job(tmp_path):
+def test_failed_sending_names_key_and_job(tmp_path):
     app = Celery("nowhere", broker=f"redis+socket://{tmp_path}/none?virtual_host=0", set_as_current=False)
     app.conf.task_publish_retry_policy = {"max_retries": 1, "interval_start": 0, "interval_max": 0}
 

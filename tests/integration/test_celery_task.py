@@ -46,7 +46,7 @@ def test_answer_is_made_by_a_worker_and_kept(plain, number):
     assert plain.calls.of(number) == [("add", number, 1)]
 
 
-def test_positional_keyword_and_default_arguments_are_one_question(plain, number, gate):
+def test_positional_keyword_and_default_arguments_are_one_job(plain, number, gate):
     plain.calls.gates[number] = gate
     asked = [
         plain.add.delay(number),
@@ -83,7 +83,7 @@ def test_task_called_directly_just_runs(plain, number):
     ("args", "kwargs", "reason"),
     [((), {}, "missing a required argument: 'n'"), ((1, 2, 3), {}, "too many"), ((), {"x": 1}, "missing")],
 )
-def test_call_that_does_not_fit_the_task_is_refused_before_it_is_sent(plain, args, kwargs, reason):
+def test_call_that_does_not_fit_the_task_is_not_sent(plain, args, kwargs, reason):
     with pytest.raises(PayloadInvalid, match=reason):
         plain.add.delay(*args, **kwargs)
 
@@ -120,7 +120,7 @@ def test_countdown_holds_a_message_and_its_answer_is_everybodys(plain, number, e
     assert len(plain.calls.of(number)) == 1
 
 
-def test_message_that_askonce_did_not_send_is_a_question_like_any_other(plain, number, eventually):
+def test_message_that_something_else_sent_shares_the_job(plain, number, eventually):
     for _ in range(5):
         plain.app.send_task("add", (number,))
 
@@ -167,9 +167,7 @@ def test_copy_of_a_message_does_not_call_again(plain, number, gate, eventually, 
     assert len(plain.calls.of(number)) == 1
 
 
-def test_failed_call_ends_its_message_and_is_run_again_by_the_reaper(
-    plain, number, errors, eventually, ended
-):
+def test_failed_call_ends_its_message_and_the_reaper_repeats_it(plain, number, errors, eventually, ended):
     plain.calls.errors[number] = [errors["transient"]]
 
     asked = plain.add.enqueue({"n": number})
@@ -183,9 +181,7 @@ def test_failed_call_ends_its_message_and_is_run_again_by_the_reaper(
     assert len(plain.calls.of(number)) == 2
 
 
-def test_permanent_failure_ends_its_message_as_a_failure_and_is_kept(
-    plain, number, errors, eventually, ended
-):
+def test_permanent_failure_fails_its_message_and_is_kept(plain, number, errors, eventually, ended):
     plain.calls.errors[number] = [errors["permanent"]]
     asked = plain.add.enqueue({"n": number})
 

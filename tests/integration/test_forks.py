@@ -11,7 +11,7 @@ from tests.deadlines import stretched
 pytestmark = pytest.mark.integration
 
 
-def test_forked_child_shares_neither_connections_nor_kept_answers_with_its_parent(new_shop, number):
+def test_forked_child_shares_no_connection_and_no_answer(new_shop, number):
     shop = new_shop("forks")
     spec, payload = replace(shop.add.job_spec, on_store_down="local"), {"n": number, "more": 1}
     job = identify(spec, payload)

@@ -78,7 +78,7 @@ def at_once():
     return run
 
 
-def test_two_hundred_readers_of_an_answer_that_has_just_gone_stale_send_one_message(herd, at_once):
+def test_two_hundred_readers_of_a_stale_answer_send_one_message(herd, at_once):
     herd.answer()
     herd.clock.advance(SPEC.soft_ttl)
 
@@ -91,7 +91,7 @@ def test_two_hundred_readers_of_an_answer_that_has_just_gone_stale_send_one_mess
     assert [2] == list(herd.calls.values())
 
 
-def test_twenty_waiters_outlive_the_stale_answer_and_get_the_one_refresh(herd):
+def test_waiters_outlive_the_stale_answer_and_share_one_call(herd):
     herd.answer()
     herd.clock.advance(SPEC.soft_ttl)
     asked = [herd.ask() for _ in range(20)]
@@ -107,7 +107,7 @@ def test_twenty_waiters_outlive_the_stale_answer_and_get_the_one_refresh(herd):
 
 
 @pytest.mark.parametrize("lost", ["past its hard limit", "gone with its record"])
-def test_twenty_waiters_whose_answer_is_gone_share_one_call_more(herd, client, eventually, lost):
+def test_twenty_waiters_whose_answer_is_gone_share_one_call(herd, client, eventually, lost):
     asked = [herd.ask() for _ in range(20)]
     herd.work(herd.messages.pop())
     if lost == "past its hard limit":
@@ -125,7 +125,7 @@ def test_twenty_waiters_whose_answer_is_gone_share_one_call_more(herd, client, e
     assert ([2], []) == (list(herd.calls.values()), herd.messages)
 
 
-def test_deep_queue_without_workers_for_ten_minutes_is_repeated_seldom_and_drained(herd):
+def test_deep_queue_without_workers_is_resent_seldom_and_drained(herd):
     jobs, minutes = 2_000, 10
     asked = [herd.ask({"number": number}) for number in range(jobs)]
     resent = []
@@ -144,7 +144,7 @@ def test_deep_queue_without_workers_for_ten_minutes_is_repeated_seldom_and_drain
     assert {Status.DONE} == {record.status for record in records}
 
 
-def test_two_schedulers_and_two_reapers_make_one_refresh_of_each_key(herd, at_once):
+def test_two_schedulers_and_two_reapers_refresh_each_key_once(herd, at_once):
     numbers = range(50)
 
     def schedule(_):

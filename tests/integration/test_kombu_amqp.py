@@ -59,7 +59,7 @@ def test_message_is_sent_when_the_server_has_confirmed_it(sender, queue):
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["connected", "first"])
-def test_server_that_hangs_fails_the_sending_and_is_used_again_when_it_answers(sender, link, queue, known):
+def test_server_that_hangs_fails_the_sending_and_is_used_again(sender, link, queue, known):
     if known:
         sender.send(MESSAGE)
     with link.blocked(), pytest.raises(SendFailed) as failed:

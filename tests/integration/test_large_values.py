@@ -17,7 +17,7 @@ LARGEST = SPEC.max_value_bytes - 3
 
 
 @pytest.mark.parametrize(("size", "end"), [(LARGEST, Computed), (LARGEST + 1, Failed)])
-def test_answer_of_a_mebibyte_is_kept_whole_and_a_larger_one_not_at_all(shifted_store, size, end):
+def test_answer_of_a_mebibyte_is_kept_and_a_larger_one_fails(shifted_store, size, end):
     producer = Producer(store=shifted_store, sender=Nobody())
     asked = producer.enqueue(SPEC, {"size": size})
     delivery = Delivery(spec=SPEC, job=identify(SPEC, {"size": size}, job_id=asked.job))

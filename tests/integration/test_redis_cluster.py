@@ -166,12 +166,12 @@ def test_record_that_is_just_moving_is_asked_for_where_it_went(store, moving):
     assert Admission.ATTACHED is store.admit(claim(moving, "job-2")).outcome
 
 
-def test_new_record_of_a_bucket_that_is_just_moving_is_refused_not_split(store, moving):
+def test_new_record_of_a_bucket_that_is_moving_is_refused(store, moving):
     with pytest.raises(StoreUnavailable):
         store.admit(claim(moving[:-1] + "1"))
 
 
-def test_lost_node_does_not_keep_leases_on_the_others_from_being_renewed(own_store, own_cluster):
+def test_leases_are_renewed_although_another_node_is_lost(own_store, own_cluster):
     lost, kept = on_node(1), on_node(2)
     for key in (lost, kept):
         own_store.admit(claim(key))
@@ -185,7 +185,7 @@ def test_lost_node_does_not_keep_leases_on_the_others_from_being_renewed(own_sto
     assert before < 5.1 < own_store.read([kept])[0].deadline_in
 
 
-def test_lost_node_does_not_keep_callers_off_the_others(own_store, own_cluster):
+def test_open_breaker_of_a_node_keeps_no_caller_off_the_others(own_store, own_cluster):
     lost, kept = on_node(1), on_node(2)
     for key in (lost, kept):
         own_store.admit(claim(key))
@@ -234,7 +234,7 @@ def test_hanging_node_costs_a_caller_less_than_a_second(own_store, own_cluster):
         os.kill(pid, signal.SIGCONT)
 
 
-def test_store_finds_the_cluster_through_any_living_node_it_was_told_of(own_cluster):
+def test_cluster_is_found_through_any_living_node_of_its_url(own_cluster):
     own_cluster.nodes[1].kill()
     ports = own_cluster.nodes[1].port, own_cluster.nodes[2].port
     url = f"redis+cluster://127.0.0.1:{ports[0]},127.0.0.1:{ports[1]}"
@@ -249,7 +249,7 @@ def test_check_looks_at_every_node(store):
     assert ["ok"] * 3 == found
 
 
-def test_server_that_is_no_cluster_is_told_as_unavailable(store_url):
+def test_server_that_is_no_cluster_is_unavailable(store_url):
     link = ClusterLink([("127.0.0.1", 1)], lambda node: Redis.from_url(store_url))
 
     with closing(RedisStore(link, namespace="test")) as store, pytest.raises(StoreUnavailable):

@@ -79,7 +79,7 @@ def test_server_that_forgot_a_script_gets_it_again(store, client, round_trips):
     assert [1, 1] == round_trips
 
 
-def test_server_that_forgot_a_script_gets_it_once_for_a_whole_batch(store, client, round_trips):
+def test_server_that_forgot_a_script_gets_it_once_for_a_batch(store, client, round_trips):
     for key in KEYS:
         store.admit(claim(key))
     store.read(KEYS)
@@ -90,7 +90,7 @@ def test_server_that_forgot_a_script_gets_it_once_for_a_whole_batch(store, clien
     assert [50, 1, 49] == round_trips
 
 
-def test_connection_that_the_server_closed_while_idle_is_replaced(store, client):
+def test_idle_connection_that_the_server_closed_is_replaced(store, client):
     store.read(KEYS[:1])
     before = store._link.ask(("CLIENT", "ID"))
     client.client_kill_filter(_type="normal", skipme=True)
@@ -173,7 +173,7 @@ def test_server_that_never_answers_costs_less_than_a_second():
     assert ("read", "TimeoutError") == (caught.value.verb, caught.value.reason)
 
 
-def test_server_that_stands_still_costs_less_than_a_second_and_comes_back(own_server, own_store):
+def test_server_that_stands_still_costs_less_than_a_second(own_server, own_store):
     os.kill(own_server.pid, signal.SIGSTOP)
     began = monotonic()
     with pytest.raises(StoreUnavailable):
@@ -228,7 +228,7 @@ def test_password_is_in_no_repr_and_no_error(password):
             assert SECRET not in told + "".join(traceback.format_exception(caught.value))
 
 
-def test_subscription_to_a_server_that_is_gone_says_so():
+def test_subscription_to_a_server_that_is_gone_is_an_error():
     with (
         closing(RedisStore.from_url("redis://127.0.0.1:1/0", namespace="test")) as store,
         pytest.raises(StoreUnavailable, match="subscribe"),

@@ -47,8 +47,8 @@ def give_up(store, key):
     store.fail(new_lease(key), Failing(kind="transient", reason="http_503"))
 
 
-@pytest.mark.parametrize("leaves", ["forgotten", "asked anew"])
-def test_list_of_quarantine_leaves_nothing_behind(shifted_store, client, leaves):
+@pytest.mark.parametrize("leaves", ["forgotten", "admitted anew"])
+def test_list_of_dead_jobs_leaves_nothing_behind(shifted_store, client, leaves):
     for key in (KEY, NEIGHBOUR):
         give_up(shifted_store, key)
     assert 604_800_000 + 4_102_444_800_000 == client.pexpiretime(DEAD)
@@ -191,7 +191,7 @@ def test_store_that_is_full_refuses_instead_of_forgetting(shifted_store, client)
     assert Write.FENCED is shifted_store.release(new_lease(KEY, "owner-9"))
 
 
-def test_process_that_is_out_of_connections_does_not_think_the_server_down(store_url):
+def test_process_out_of_connections_does_not_trip_the_breaker(store_url):
     with Redis.from_url(store_url, max_connections=1) as client:
         busy = client.connection_pool.get_connection()
         with closing(RedisStore(client, namespace="test")) as store:

@@ -64,13 +64,13 @@ def keys(count):
     return [f"{n % BUCKETS:02x}{n:062x}" for n in range(count)]
 
 
-def test_new_question_costs_one_script_that_sends_its_message(commands, idle, number):
+def test_new_job_costs_one_script_that_sends_its_message(commands, idle, number):
     seen = commands(lambda: idle.add.enqueue({"n": number}))
 
     assert seen == ["publish"]
 
 
-def test_new_question_on_another_broker_costs_one_script_and_one_push(commands, idle, number):
+def test_new_job_on_another_broker_costs_a_script_and_a_push(commands, idle, number):
     producer = replace(idle.once.producer, publish=None)
     producer.enqueue(idle.add.job_spec, {"n": -number})
 
@@ -79,7 +79,7 @@ def test_new_question_on_another_broker_costs_one_script_and_one_push(commands, 
     assert seen == ["admit", "LPUSH"]
 
 
-def test_duplicate_question_costs_one_script_and_nothing_else(commands, idle, number, writes):
+def test_duplicate_costs_one_script_and_nothing_else(commands, idle, number, writes):
     idle.add.enqueue({"n": number})
     writes.clear()
     asked = []
@@ -91,7 +91,7 @@ def test_duplicate_question_costs_one_script_and_nothing_else(commands, idle, nu
     assert sum(writes[:1]) == 1
 
 
-def test_kept_answer_costs_its_asker_one_script(commands, idle, number):
+def test_kept_answer_costs_its_caller_one_script(commands, idle, number):
     asked = idle.add.enqueue({"n": number})
     answer(idle.store, identify(idle.add.job_spec, {"n": number, "more": 1}, job_id=asked.job))
     again = []
