@@ -43,7 +43,7 @@ class Handle:
         Raises:
             JobFailed: the job ended without one.
             Superseded: another payload took the key over.
-            AnswerUnreadable: the answer is in a codec that is not installed here.
+            AnswerUnreadable: the answer is damaged, or in a codec that is not installed here.
             ResultTimeout: the job goes on; call again.
             StoreUnavailable: the store did not answer when the time was over.
         """
@@ -59,7 +59,7 @@ class Handle:
         Raises:
             JobFailed: the job ended without one.
             Superseded: another payload took the key over.
-            AnswerUnreadable: the answer is in a codec that is not installed here.
+            AnswerUnreadable: the answer is damaged, or in a codec that is not installed here.
         """
         if record.fingerprint not in ("", self._fingerprint):
             raise Superseded(key=self.key, job=self.job)

@@ -66,6 +66,8 @@ class Spill:
             self.bytes += answer.size
             self._waiting.append((self._clock(), answer))
             if not is_alive(self._thread):
+                if self._thread is not None:
+                    emit(self._listen, EventType.THREAD_RESTARTED, thread="askonce-spill", reason="ended")
                 self._thread = start_thread("askonce-spill", self._store_all, self._listen)
         return True
 
