@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from producer import rows
 from producer.rows import BadRow, Row, parse_row, read_rows
+from tests.deadlines import stretched
 
 MARKER = "hunter2-of-ana-souza"
 
@@ -93,13 +94,14 @@ def test_nan_is_left_to_the_key():
 
 
 def test_field_given_twice_in_a_long_line_is_found_soon():
-    names = [f'"f{n}":1' for n in range(6_000)]
+    # Counting each name in all of them would take minutes.
+    names = [f'"f{n}":1' for n in range(60_000)]
     began = process_time()
 
     row = parse_row(1, ("{" + ",".join([*names, names[-1]]) + "}").encode())
 
-    assert row.field == "f5999"
-    assert process_time() - began < 0.1
+    assert row.field == "f59999"
+    assert process_time() - began < stretched(10)
 
 
 @given(st.binary(max_size=200))
