@@ -11,6 +11,7 @@ from askonce.record import Status
 from askonce.store import Admission, Write
 from tests.deadlines import stretched
 from tests.jobs import ANSWER, TTL, new_claim, new_job, new_lease
+from tests.records import open_records
 from tests.servers.clusters import Watched, ask
 
 pytestmark = [pytest.mark.fault, pytest.mark.servers]
@@ -114,7 +115,7 @@ def watched_scene(watched, new_scene):
     """A machine whose records and messages are where the sentinels say."""
     scene = new_scene(REDIS_URL=watched.url, CELERY_BROKER_URL=watched.url, JOB_QUEUE_DEADLINE="5")
     scene.store.close()
-    scene.store = RedisStore.from_url(watched.url, namespace="jobs")
+    scene.store = open_records(watched.url, "jobs")
     return scene
 
 
