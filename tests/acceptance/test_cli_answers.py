@@ -58,7 +58,7 @@ def test_without_json_only_the_answers_are_printed(machine, producer, rows_file,
     assert "2 rows: 1 done, 1 invalid" == told.complaints[-1]
 
 
-def test_explain_before_anybody_asked(explain, new_order):
+def test_explain_before_the_first_enqueue(explain, new_order):
     order = new_order()
 
     told = explain(order)
@@ -161,7 +161,7 @@ def test_result_of_a_finished_job_is_its_answer(machine, producer, submit, new_o
     )
 
 
-def test_force_asks_anew_although_the_answer_is_fresh(machine, submit, new_meeting):
+def test_force_calls_again_although_the_answer_is_fresh(machine, submit, new_meeting):
     meeting = new_meeting()
     first = submit(machine, "meetings.extract", [meeting], "--wait").report
     before = machine.ledger.openai.calls
@@ -175,7 +175,7 @@ def test_force_asks_anew_although_the_answer_is_fresh(machine, submit, new_meeti
 
 
 @pytest.mark.parametrize(("max_age", "asked", "calls"), [("3600", "hit", 0), ("0.001", "admitted", 1)])
-def test_max_age_asks_anew_only_for_an_older_answer(machine, submit, new_meeting, max_age, asked, calls):
+def test_max_age_calls_again_only_for_an_older_answer(machine, submit, new_meeting, max_age, asked, calls):
     meeting = new_meeting()
     submit(machine, "meetings.extract", [meeting], "--wait")
     before = machine.ledger.openai.calls

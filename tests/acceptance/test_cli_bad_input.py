@@ -46,7 +46,7 @@ BAD_ROWS = {
 
 
 @pytest.mark.parametrize("name", BAD_ROWS)
-def test_bad_row_is_named_by_line_and_field_and_the_others_are_answered(
+def test_bad_row_is_named_and_the_others_are_answered(
     machine, producer, rows_file, new_order, new_meeting, name
 ):
     task, line, field, reason = BAD_ROWS[name]
@@ -66,7 +66,7 @@ def test_bad_row_is_named_by_line_and_field_and_the_others_are_answered(
     assert len(complaint) < 500
 
 
-def test_explain_names_a_bad_row_and_tells_the_others(machine, producer, rows_file, new_order):
+def test_explain_names_a_bad_row_and_shows_the_others(machine, producer, rows_file, new_order):
     path = rows_file(new_order(), b'{"cliente_id": 1}', b"[1]")
 
     told = producer(machine, "explain", "orders.enrich", path)

@@ -61,7 +61,7 @@ def test_replayed_job_is_one_more_call_and_leaves_the_list(machine, dead, store,
     assert [] == dead("list", "--json").reports
 
 
-def test_discarded_job_is_forgotten_and_may_be_asked_again(machine, dead, store, quarantined):
+def test_discarded_job_is_forgotten_and_may_be_enqueued_again(machine, dead, store, quarantined):
     key = quarantined["key"]
 
     told, again = dead("discard", "--reason", quarantined["error"]["reason"]), dead("discard", key)
@@ -92,7 +92,7 @@ def test_message_that_is_no_job_is_listed_and_others_run(
     assert [] == dead("list", "--json").reports
 
 
-def test_letter_is_sent_again_and_worked_on(machine, dead, store, queue_of, new_order, eventually):
+def test_replayed_dead_message_is_worked_on(machine, dead, store, queue_of, new_order, eventually):
     order = new_order()
     about = {
         "headers": {"lang": "py", "task": "orders.enrich", "id": "letter-1"},
@@ -118,7 +118,7 @@ def test_letter_is_sent_again_and_worked_on(machine, dead, store, queue_of, new_
     assert [] == store.letters.dead_messages()
 
 
-def test_letter_for_a_queue_that_nobody_reads_is_kept(dead, store):
+def test_dead_message_for_a_queue_without_workers_is_kept(dead, store):
     about = json.dumps({"headers": {"task": "t"}, "content_type": "x", "content_encoding": "y"}).encode()
     store.letters.keep(
         DeadMessage(reason="unknown_task", task="t", queue="elsewhere", about=about, body=b"{}")
@@ -155,7 +155,7 @@ def test_long_quarantine_is_listed_in_pages(dead, store):
         (("show",), 2),
     ],
 )
-def test_mistake_is_told_in_a_line(dead, arguments, code):
+def test_mistake_is_one_line(dead, arguments, code):
     told = dead(*arguments)
 
     assert code == told.code
@@ -163,7 +163,7 @@ def test_mistake_is_told_in_a_line(dead, arguments, code):
     assert told.err
 
 
-def test_store_that_is_down_is_told_in_a_line(dead, machine, producer):
+def test_store_that_is_down_is_one_line(dead, machine, producer):
     told = producer(machine, "dead", "list", REDIS_URL="redis://127.0.0.1:1/0", CELERY_BROKER_URL="")
 
     assert (69, "") == (told.code, told.out)

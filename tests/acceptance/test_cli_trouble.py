@@ -26,7 +26,7 @@ def dead_url(request):
 
 
 @pytest.mark.parametrize("command", ["submit", "submit and wait", "result", "explain"])
-def test_store_that_is_down_ends_every_command_with_69_within_seconds(
+def test_store_that_is_down_ends_every_command_with_69(
     idle_machine, producer, rows_file, new_order, dead_url, command
 ):
     path = rows_file(new_order(), new_order())
@@ -46,18 +46,14 @@ def test_store_that_is_down_ends_every_command_with_69_within_seconds(
     assert "The store did not answer" in told.err
 
 
-def test_rows_are_sent_without_the_store_where_the_broker_is_another_server(
-    idle_machine, submit, new_order, dead_url
-):
+def test_rows_are_sent_without_the_store_to_another_broker(idle_machine, submit, new_order, dead_url):
     told = submit(idle_machine, "orders.enrich", [new_order()], REDIS_URL=dead_url)
 
     assert 0 == told.code
     assert ("admitted", True) == (told.report["status"], told.report["degraded"])
 
 
-def test_broker_that_is_down_ends_a_submission_with_69_within_seconds(
-    idle_machine, submit, new_order, dead_url
-):
+def test_broker_that_is_down_ends_a_submission_with_69(idle_machine, submit, new_order, dead_url):
     began = monotonic()
     told = submit(idle_machine, "orders.enrich", [new_order()], CELERY_BROKER_URL=dead_url)
 
@@ -68,7 +64,7 @@ def test_broker_that_is_down_ends_a_submission_with_69_within_seconds(
     assert "unavailable" == told.report["status"]
 
 
-def test_wait_ends_with_75_where_nobody_works(idle_machine, submit, new_order):
+def test_wait_ends_with_75_without_a_worker(idle_machine, submit, new_order):
     told = submit(idle_machine, "orders.enrich", [new_order(), new_order()], "--wait", "--timeout", "1")
 
     assert 75 == told.code

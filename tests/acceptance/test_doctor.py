@@ -66,7 +66,7 @@ def test_doctor_finds_nothing_wrong_with_a_sound_server(doctor, server):
     assert [] == [line for line in lines if not line.startswith("ok: ")]
 
 
-def test_doctor_ends_with_78_on_an_error_and_says_what_to_do(doctor, admin):
+def test_doctor_ends_with_78_on_an_error_and_shows_the_cure(doctor, admin):
     admin.config_set("maxmemory-policy", "allkeys-lru")
 
     told = doctor()
@@ -108,7 +108,7 @@ def hole():
 
 
 @pytest.mark.parametrize("away", ["store", "broker"])
-def test_doctor_says_soon_which_server_is_away(doctor, hole, away):
+def test_doctor_shows_soon_which_server_is_away(doctor, hole, away):
     began = monotonic()
     told = doctor("--json", **{{"store": "REDIS_URL", "broker": "CELERY_BROKER_URL"}[away]: hole})
 
@@ -157,7 +157,7 @@ def test_doctor_shows_neither_key_nor_login_of_the_outside(doctor):
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_worker_refuses_a_server_that_evicts_and_leaves_it_untouched(
+def test_worker_refuses_a_server_that_evicts(
     idle_machine, start, urls, server, admin, submit, new_order, pool
 ):
     assert 0 == submit(idle_machine, "orders.enrich", [new_order(), new_order()], **urls).code
@@ -246,7 +246,7 @@ def test_worker_that_is_earlier_than_its_server_waits_and_starts(early_worker):
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_worker_that_is_earlier_than_a_server_that_evicts_refuses_it_when_it_comes(early_worker, pool):
+def test_early_worker_refuses_a_server_that_evicts(early_worker, pool):
     worker, log = early_worker(pool, "maxmemory-policy allkeys-lru")
 
     assert 78 == worker.wait(stretched(60))

@@ -41,9 +41,7 @@ def send_raw(start, tmp_path):
     return send
 
 
-def test_fifty_processes_that_ask_at_once_share_one_job_one_call_and_one_answer(
-    machine, gate, start, new_order, eventually
-):
+def test_fifty_processes_at_once_share_one_call(machine, gate, start, new_order, eventually):
     order, before = new_order(), machine.ledger.customers.calls
     machine.control(hold=True)
 
@@ -81,7 +79,7 @@ def test_fifty_messages_behind_the_producers_back_make_one_call(
     assert before + 1 == machine.ledger.openai.calls
 
 
-def test_message_behind_the_producers_back_after_the_answer_makes_no_call(
+def test_foreign_message_after_the_answer_makes_no_call(
     machine, queue, send_raw, submit, new_meeting, eventually
 ):
     meeting = new_meeting()
@@ -124,7 +122,7 @@ def test_duplicate_during_the_call_attaches_and_gets_its_answer(machine, begin_s
     assert before + 1 == machine.ledger.openai.calls
 
 
-def test_tenants_and_other_payload_fields_decide_what_is_one_question(machine, submit, new_meeting):
+def test_tenant_and_payload_fields_decide_what_is_one_job(machine, submit, new_meeting):
     meeting, before = new_meeting(), machine.ledger.openai.calls
 
     own = submit(machine, "meetings.extract", [meeting], "--wait").report

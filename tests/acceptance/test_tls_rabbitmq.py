@@ -72,7 +72,7 @@ def test_job_is_done_by_the_users_of_a_rabbitmq_over_tls(secured, customers, sub
     [{"ca": False}, {"host": "127.0.0.1"}, {"own": False}],
     ids=["authority", "name", "unknown client"],
 )
-def test_rabbitmq_that_cannot_prove_who_it_is_or_knows_us_not_gets_no_message(
+def test_rabbitmq_without_a_valid_certificate_gets_no_message(
     secured, idle_machine, producer, submit, new_order, trouble
 ):
     env = secured.env("producer", **trouble)
@@ -86,7 +86,7 @@ def test_rabbitmq_that_cannot_prove_who_it_is_or_knows_us_not_gets_no_message(
     assert "change-me" not in looked.out + looked.err + told.out + told.err
 
 
-def test_user_who_may_not_send_is_told_in_a_line(secured, idle_machine, submit, new_order):
+def test_user_who_may_not_send_gets_one_line(secured, idle_machine, submit, new_order):
     secured.server.ask("add_user", "reader", "change-me-reader")
     secured.server.ask("set_permissions", "reader", "^$", "^$", ".*")
 

@@ -50,7 +50,7 @@ def site(tmp_path, papers, redis_server):
         yield Site(stack, tmp_path, papers, redis_server._binary)
 
 
-def test_jobs_are_done_over_tls_by_the_users_of_a_cluster_and_of_sentinels(
+def test_jobs_run_over_tls_on_a_cluster_and_on_sentinels(
     site, customers, submit, producer, new_order, eventually
 ):
     asker = site.env("producer")
@@ -72,7 +72,7 @@ def test_jobs_are_done_over_tls_by_the_users_of_a_cluster_and_of_sentinels(
 
 
 @pytest.mark.parametrize("trouble", [{"ca": False}, {"asker": "wrong"}], ids=["authority", "login"])
-def test_servers_that_cannot_be_trusted_or_entered_are_told_in_a_line(site, idle_machine, producer, trouble):
+def test_untrusted_or_closed_servers_are_one_line(site, idle_machine, producer, trouble):
     told = producer(idle_machine, "doctor", **site.env("producer", **trouble))
 
     assert 78 == told.code

@@ -25,7 +25,7 @@ def test_call_goes_on_and_is_made_once_when_every_link_breaks(new_linked_scene, 
     assert [1, 1] == [scene.record(key).attempts for key in running]
 
 
-def test_answer_that_waited_for_its_own_link_is_fenced_if_others_could_take_the_job_over(new_linked_scene):
+def test_answer_that_waited_for_its_link_is_fenced(new_linked_scene):
     scene = new_linked_scene()
     scene.machine.start_worker("-P", "threads", "-c", "2", name="silenced")
     [key] = scene.hold_meetings(1)

@@ -96,7 +96,7 @@ def counted(entries):
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_chord_of_a_hundred_parts_completes_though_a_worker_is_killed(stage, kill_group, pool):
+def test_chord_of_a_hundred_parts_outlives_a_killed_worker(stage, kill_group, pool):
     call = stage.tasks.call
     doomed = stage.start_worker(*POOLS[pool])
     for n in range(100, 110):
@@ -139,7 +139,7 @@ def test_part_that_fails_for_now_is_called_again_and_counted_once(stage):
     assert counted(stage.begun()) == {1: 2, 2: 2}
 
 
-def test_part_without_an_answer_fails_the_chord_and_calls_its_error_link(stage):
+def test_part_without_an_answer_fails_the_chord(stage):
     stage.start_worker(*POOLS["threads"])
     parts = [stage.tasks.call.s(1), stage.tasks.call.s(2, "always")]
     body = stage.tasks.collect.s().on_error(stage.tasks.note.si("chord failed"))
@@ -190,7 +190,7 @@ def test_worker_that_lives_keeps_its_delivery_past_the_timeout(stage):
     assert stage.received(result.id) == 1
 
 
-def test_task_that_rests_for_longer_than_the_timeout_is_delivered_once(stage):
+def test_task_resting_past_the_timeout_is_delivered_once(stage):
     for _ in range(2):
         stage.start_worker(*POOLS["threads"])
 
@@ -200,7 +200,7 @@ def test_task_that_rests_for_longer_than_the_timeout_is_delivered_once(stage):
     assert stage.received(result.id) == 1
 
 
-def test_task_that_came_too_late_is_revoked_and_costs_others_nothing(stage):
+def test_late_task_is_revoked_and_costs_others_nothing(stage):
     call = stage.tasks.call
     late = call.apply_async((1,), expires=0.001)
     other = call.apply_async((1,), countdown=0)

@@ -28,7 +28,7 @@ def deadly_scene(new_scene, tmp_path):
     ("death", "calls", "attempts"),
     [("after start", 1, 2), ("before store", 2, 2), ("after store", 1, 1)],
 )
-def test_job_of_a_process_that_dies_between_two_steps_has_one_answer(deadly_scene, death, calls, attempts):
+def test_job_of_a_process_dying_between_steps_has_one_answer(deadly_scene, death, calls, attempts):
     scene = deadly_scene(death)
     scene.machine.start_worker(*PREFORK, *TAMPERED)
     [key] = scene.submit("meetings.extract", scene.meetings(1))
@@ -46,9 +46,7 @@ def test_job_of_a_process_that_dies_between_two_steps_has_one_answer(deadly_scen
     [("before kombu-note", "redis"), ("before our-note", "askonce.adapters.kombu.redis:Transport")],
     ids=["kombu", "ours"],
 )
-def test_job_of_a_worker_that_dies_with_a_message_that_nobody_noted_is_done_at_one_call(
-    deadly_scene, death, transport
-):
+def test_job_of_a_message_lost_before_its_note_costs_one_call(deadly_scene, death, transport):
     conf = json.dumps({"broker_transport": transport})
     scene = deadly_scene(death, JOB_QUEUE_DEADLINE="2", TAMPERED_CONF=conf)
     worker = scene.machine.start_worker(*THREADS, *TAMPERED)

@@ -5,7 +5,7 @@ from tests.deadlines import stretched
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 
 
-def test_askers_who_wait_get_their_answers_although_the_server_comes_back_empty(new_linked_scene):
+def test_waiters_get_their_answers_from_a_server_that_returns_empty(new_linked_scene):
     # Nothing is written down, so nothing is left: neither records nor messages.
     scene = new_linked_scene(together=True, options="appendonly no")
     scene.machine.start_worker("-P", "threads", "-c", "2")

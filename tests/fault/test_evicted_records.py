@@ -40,7 +40,7 @@ def test_queued_jobs_whose_records_are_evicted_are_done_once(scene):
     assert (3, 0) == (scene.machine.ledger.openai.calls, scene.machine.ledger.openai.surplus)
 
 
-def test_answer_that_is_evicted_is_called_for_again_when_it_is_asked_for(scene):
+def test_evicted_answer_is_called_again_when_it_is_enqueued(scene):
     scene.machine.start_worker("-P", "threads", "-c", "4")
     asker, [meeting] = scene.new_asker(), scene.meetings(1)
     key = asker.ask("meetings.extract", meeting)["key"]
@@ -56,7 +56,7 @@ def test_answer_that_is_evicted_is_called_for_again_when_it_is_asked_for(scene):
     assert (2, 1) == (scene.machine.ledger.openai.answered, scene.machine.ledger.openai.surplus)
 
 
-def test_asker_of_a_call_whose_record_is_evicted_gets_an_answer_and_one_is_visible(scene):
+def test_waiter_of_an_evicted_record_gets_the_one_visible_answer(scene):
     scene.machine.start_worker("-P", "threads", "-c", "4")
     scene.machine.control(hold=True)
     asker, [meeting] = scene.new_asker(), scene.meetings(1)

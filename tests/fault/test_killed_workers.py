@@ -7,7 +7,7 @@ pytestmark = pytest.mark.fault
 POOLS = {"prefork": ("-P", "prefork", "-c", "2"), "threads": ("-P", "threads", "-c", "2")}
 
 
-def test_job_of_a_child_killed_in_its_call_is_done_at_one_extra_call(scene, kill):
+def test_job_of_a_child_killed_in_its_call_costs_one_more(scene, kill):
     scene.machine.start_worker(*POOLS["prefork"], name="first")
     scene.machine.start_worker(*POOLS["prefork"], name="second")
     keys = scene.hold_meetings(4)
@@ -23,7 +23,7 @@ def test_job_of_a_child_killed_in_its_call_is_done_at_one_extra_call(scene, kill
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_jobs_of_a_worker_killed_with_all_its_processes_are_done_by_the_other(scene, kill_group, pool):
+def test_jobs_of_a_killed_worker_are_done_by_the_other(scene, kill_group, pool):
     first = scene.machine.start_worker(*POOLS[pool], name="first")
     lost = scene.hold_meetings(2)
     scene.machine.start_worker(*POOLS[pool], name="second")
@@ -41,7 +41,7 @@ def test_jobs_of_a_worker_killed_with_all_its_processes_are_done_by_the_other(sc
     assert [2, 2, 1, 1] == [scene.record(key).attempts for key in lost + kept]
 
 
-def test_job_killed_before_its_call_is_done_at_no_extra_call(scene, kill):
+def test_job_killed_before_its_call_costs_no_extra_call(scene, kill):
     scene.machine.start_worker(*POOLS["prefork"], name="first")
     scene.machine.start_worker(*POOLS["prefork"], name="second")
     scene.machine.control(hold=True)
@@ -59,7 +59,7 @@ def test_job_killed_before_its_call_is_done_at_no_extra_call(scene, kill):
     assert [1, 2] == [scene.record(key).attempts for key in (calling, waiting)]
 
 
-def test_job_whose_process_dies_in_every_attempt_is_given_up_after_three(new_scene, kill):
+def test_job_that_kills_its_process_is_quarantined_after_three(new_scene, kill):
     scene = new_scene(JOB_LEASE="1")
     scene.machine.start_worker(*POOLS["prefork"])
     key, other = scene.hold_meetings(2)
@@ -84,7 +84,7 @@ def runs(scene, key, attempt):
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_worker_that_is_asked_to_end_finishes_its_call_under_its_lease(scene, pool):
+def test_terminated_worker_finishes_its_call_under_its_lease(scene, pool):
     worker = scene.machine.start_worker(*POOLS[pool], name="first")
     [key] = scene.hold_meetings(1)
     scene.machine.start_worker(*POOLS[pool], name="second")

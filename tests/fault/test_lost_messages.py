@@ -42,7 +42,7 @@ def test_fault_of_delivery_neither_loses_a_job_nor_adds_a_call(scene, fault):
     assert [1, 1, 1] == [scene.record(key).attempts for key in keys]
 
 
-def test_message_seen_again_during_the_call_after_it_and_when_stale_adds_no_call(scene):
+def test_message_seen_again_at_any_time_adds_no_call(scene):
     [key] = scene.submit("meetings.extract", scene.meetings(1))
     messages = scene.queue.messages()
     scene.machine.control(hold=True)
@@ -63,7 +63,7 @@ def test_message_seen_again_during_the_call_after_it_and_when_stale_adds_no_call
     assert 1 == scene.machine.ledger.openai.calls
 
 
-def test_job_of_a_producer_killed_before_its_message_is_done_at_one_call(scene):
+def test_job_of_a_producer_killed_before_sending_costs_one_call(scene):
     scene.machine.start_worker("-P", "threads", "-c", "2")
     [meeting] = scene.meetings(1)
 

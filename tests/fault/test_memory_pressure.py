@@ -3,7 +3,7 @@ import pytest
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("tampers with what Redis keeps of messages")]
 
 
-def test_full_server_refuses_to_be_asked_and_keeps_what_it_was_told(scene):
+def test_full_server_refuses_new_jobs_and_keeps_the_old_ones(scene):
     keys = scene.submit("meetings.extract", scene.meetings(2))
     scene.client.config_set("maxmemory", "1")
 

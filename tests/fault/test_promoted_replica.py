@@ -43,7 +43,7 @@ def pair(scene):
         pair.client.close()
 
 
-def test_claim_that_the_new_primary_never_got_costs_one_call_and_one_answer_is_visible(scene, pair):
+def test_claim_lost_in_a_failover_costs_one_call(scene, pair):
     scene.machine.start_worker("-P", "threads", "-c", "8")
     asker = scene.new_asker()
     [first, second] = scene.meetings(2)

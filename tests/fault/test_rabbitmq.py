@@ -71,7 +71,7 @@ def test_equal_questions_of_many_processes_are_one_call(scene):
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_jobs_of_a_worker_killed_with_all_its_processes_are_done_by_the_other(scene, kill_group, pool):
+def test_jobs_of_a_killed_worker_are_done_by_the_other(scene, kill_group, pool):
     first = scene.machine.start_worker("-P", pool, "-c", "2", name="first")
     lost = scene.hold_meetings(2)
     scene.machine.start_worker("-P", pool, "-c", "2", name="second")
@@ -88,7 +88,7 @@ def test_jobs_of_a_worker_killed_with_all_its_processes_are_done_by_the_other(sc
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_running_and_waiting_jobs_outlive_a_killed_broker_at_no_extra_call(new_rabbit_scene, pool):
+def test_jobs_outlive_a_killed_broker_at_no_extra_call(new_rabbit_scene, pool):
     with RabbitMQ() as server:
         # So long that only the queue itself can bring the messages back.
         scene = new_rabbit_scene(server=server, JOB_QUEUE_DEADLINE="600")
@@ -108,9 +108,7 @@ def test_running_and_waiting_jobs_outlive_a_killed_broker_at_no_extra_call(new_r
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_jobs_whose_link_to_the_broker_is_cut_during_their_call_are_called_once(
-    new_rabbit_scene, rabbitmq, pool
-):
+def test_jobs_whose_broker_link_is_cut_are_called_once(new_rabbit_scene, rabbitmq, pool):
     with Proxy(rabbitmq.port) as link:
         scene = new_rabbit_scene(link.port)
         worker = scene.machine.start_worker("-P", pool, "-c", "2")
@@ -135,7 +133,7 @@ def apart():
         yield records, link, {"REDIS_URL": f"redis://127.0.0.1:{link.port}/0"}
 
 
-def test_jobs_that_are_asked_for_while_the_store_hangs_are_sent_and_called_once(new_rabbit_scene):
+def test_jobs_enqueued_while_the_store_hangs_are_called_once(new_rabbit_scene):
     with apart() as (records, link, env):
         scene = new_rabbit_scene(**env)
         scene.look_at(records)
@@ -162,7 +160,7 @@ def ask(scene, meetings):
     return [json.loads(line) for line in output.read_text().splitlines()]
 
 
-def test_message_with_a_countdown_waits_on_the_server_and_not_in_a_worker(scene):
+def test_message_with_a_countdown_waits_on_the_server(scene):
     scene.machine.start_worker("-P", "threads", "-c", "2")
     send = (
         "import sys; from settings.servers import new_app;"
@@ -177,7 +175,7 @@ def test_message_with_a_countdown_waits_on_the_server_and_not_in_a_worker(scene)
     assert 1 == scene.queue.delayed()
 
 
-def test_message_that_is_given_back_too_often_is_dropped_and_its_job_sent_again(new_rabbit_scene):
+def test_job_of_a_message_dropped_by_the_broker_is_sent_again(new_rabbit_scene):
     scene = new_rabbit_scene(JOB_QUEUE_DEADLINE="1")
     [key] = scene.submit("meetings.extract", scene.meetings(1))
 

@@ -13,7 +13,7 @@ OPTIONS = {
 }
 
 
-def test_message_delivered_again_and_again_during_its_call_adds_no_call(new_scene):
+def test_message_redelivered_during_its_call_adds_no_call(new_scene):
     conf = {"broker_transport": "redis", "broker_transport_options": OPTIONS}
     scene = new_scene(TAMPERED_CONF=json.dumps(conf))
     for name in ("one", "other"):

@@ -15,7 +15,7 @@ def test_queued_jobs_outlive_a_killed_server(scene):
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_running_and_waiting_jobs_outlive_a_killed_server_at_no_extra_call(new_scene, pool):
+def test_jobs_outlive_a_killed_server_at_no_extra_call(new_scene, pool):
     scene = new_scene(JOB_QUEUE_DEADLINE="5")
     scene.machine.start_worker("-P", pool, "-c", "2")
     scene.hold_meetings(2)
@@ -31,7 +31,7 @@ def test_running_and_waiting_jobs_outlive_a_killed_server_at_no_extra_call(new_s
     assert (8, 0) == (calls.answered, calls.surplus)
 
 
-def test_answer_that_comes_while_the_server_is_down_is_stored_when_it_is_back(new_scene):
+def test_answer_during_an_outage_is_stored_after_it(new_scene):
     scene = new_scene(JOB_LEASE="30")
     scene.machine.start_worker("-P", "threads", "-c", "2")
     [key] = scene.hold_meetings(1)

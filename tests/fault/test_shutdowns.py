@@ -40,7 +40,7 @@ def test_call_that_ends_within_the_grace_of_its_worker_is_made_once(new_scene, p
     assert 0 == scene.log("second").count("job.completed")
 
 
-def test_call_longer_than_the_grace_of_its_process_is_made_again_by_another(new_scene):
+def test_call_past_its_process_grace_is_made_by_another(new_scene):
     scene, worker, key = shut_down_softly(new_scene, "prefork", grace=1)
 
     worker.wait(stretched(30))
@@ -53,7 +53,7 @@ def test_call_longer_than_the_grace_of_its_process_is_made_again_by_another(new_
     assert 1 == scene.log("second").count("job.completed")
 
 
-def test_call_longer_than_the_grace_of_its_thread_is_under_its_lease_until_the_kill(new_scene, kill):
+def test_call_past_its_threads_grace_is_leased_until_the_kill(new_scene, kill):
     scene, worker, key = shut_down_softly(new_scene, "threads", grace=1)
     assert scene.watch_renewals(key, 4) >= 4, "longer than the grace and a lease: it was renewed all the time"
 
@@ -65,7 +65,7 @@ def test_call_longer_than_the_grace_of_its_thread_is_under_its_lease_until_the_k
     assert (2, 2) == (scene.machine.ledger.openai.calls, scene.record(key).attempts)
 
 
-def test_call_longer_than_the_grace_of_its_thread_is_made_once_where_nobody_kills_it(new_scene):
+def test_call_past_its_threads_grace_is_made_once_without_a_kill(new_scene):
     scene, worker, key = shut_down_softly(new_scene, "own", grace=1)
     assert scene.watch_renewals(key, 4) >= 4, "longer than the grace and a lease: it was renewed all the time"
 

@@ -33,7 +33,7 @@ def test_stall_of_the_server_within_the_lease_adds_no_call(new_linked_scene, sto
     assert "job.fenced" not in scene.log()
 
 
-def test_call_is_overtaken_once_at_most_by_a_stall_of_the_server_beyond_its_lease(new_linked_scene, stopped):
+def test_stall_beyond_the_lease_overtakes_a_call_once(new_linked_scene, stopped):
     # A message that the server hands to a link which broke meanwhile is lost, and sent again after this time.
     scene = new_linked_scene(together=True, JOB_QUEUE_DEADLINE="2")
     scene.machine.start_worker("-P", "threads", "-c", "8")

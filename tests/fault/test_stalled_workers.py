@@ -23,7 +23,7 @@ def test_answer_of_a_process_stalled_past_its_lease_is_fenced(scene, stopped, po
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
-def test_answer_of_a_stalled_process_counts_where_nobody_took_over(new_scene, stopped, pool):
+def test_answer_of_a_stalled_process_counts_without_a_takeover(new_scene, stopped, pool):
     # Nobody else works, so the job waits for the one that was stalled.
     scene = new_scene(JOB_LEASE="1")
     scene.machine.start_worker("-P", pool, "-c", "1", name="stalled")

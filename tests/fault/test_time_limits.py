@@ -25,7 +25,7 @@ def hard(limit):
     return json.dumps({"task_soft_time_limit": None, "task_time_limit": limit})
 
 
-def test_call_past_its_soft_limit_gives_its_lease_back_at_once_and_is_tried_again(new_scene, soft):
+def test_call_past_its_soft_limit_is_made_again(new_scene, soft):
     # No lease ends within this test.
     scene = new_scene(JOB_LEASE="300", TAMPERED_CONF=soft)
     scene.machine.start_worker(*PREFORK)
@@ -40,7 +40,7 @@ def test_call_past_its_soft_limit_gives_its_lease_back_at_once_and_is_tried_agai
     assert (record.attempts, 1) == (calls.calls, len(calls.by_content))
 
 
-def test_stale_answer_stays_while_its_refresh_is_past_its_soft_limit(new_scene, soft):
+def test_stale_answer_stays_when_its_refresh_is_past_its_limit(new_scene, soft):
     scene = new_scene(JOB_LEASE="300", TAMPERED_CONF=soft)
     scene.machine.start_worker(*PREFORK)
     [meeting] = scene.meetings(1)
@@ -60,7 +60,7 @@ def test_stale_answer_stays_while_its_refresh_is_past_its_soft_limit(new_scene, 
     assert before.fence < scene.record(key).value.fence
 
 
-def test_call_past_its_hard_limit_is_given_up_after_three_and_its_pool_goes_on(new_scene, hard):
+def test_call_past_its_hard_limit_is_quarantined_after_three(new_scene, hard):
     scene = new_scene(JOB_LEASE="1", REAP_INTERVAL="0.5", TAMPERED_CONF=hard)
     scene.machine.start_worker(*PREFORK, "--soft-time-limit", "0")
     [key] = scene.hold_meetings(1)

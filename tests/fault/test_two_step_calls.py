@@ -19,7 +19,7 @@ def hold_meetings(scene, how_many):
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_jobs_of_a_worker_killed_while_it_waits_are_done_at_no_extra_call(scene, kill_group, pool):
+def test_jobs_of_a_worker_killed_while_it_waits_cost_no_more(scene, kill_group, pool):
     first = scene.machine.start_worker(*POOLS[pool], name="first")
     lost = hold_meetings(scene, 2)
     scene.machine.start_worker(*POOLS[pool], name="second")
@@ -39,7 +39,7 @@ def test_jobs_of_a_worker_killed_while_it_waits_are_done_at_no_extra_call(scene,
     assert calls.output_tokens == sum(scene.record(key).value.meta.usage["output_tokens"] for key in lost)
 
 
-def test_response_that_was_made_while_nobody_looked_is_read_by_the_next_worker(scene, kill):
+def test_next_worker_reads_a_response_that_was_made_meanwhile(scene, kill):
     scene.machine.start_worker(*POOLS["prefork"], name="first")
     scene.machine.start_worker(*POOLS["prefork"], name="second")
     keys = hold_meetings(scene, 4)
@@ -54,7 +54,7 @@ def test_response_that_was_made_while_nobody_looked_is_read_by_the_next_worker(s
     assert "" == scene.record(keys[0]).checkpoint
 
 
-def test_job_whose_process_dies_in_every_attempt_but_the_last_is_paid_once(new_scene, kill):
+def test_job_that_kills_its_process_twice_is_paid_once(new_scene, kill):
     scene = new_scene(JOB_LEASE="1", LLM_BACKGROUND="true")
     scene.machine.start_worker(*POOLS["prefork"])
     [key] = hold_meetings(scene, 1)

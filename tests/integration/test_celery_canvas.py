@@ -50,7 +50,7 @@ def test_failed_call_is_tried_again_within_its_message(kept, number, errors):
     assert len(kept.calls.of(number)) == 2
 
 
-def test_permanent_failure_is_the_results_error_and_says_why(kept, number, errors):
+def test_permanent_failure_is_the_results_error_with_its_reason(kept, number, errors):
     kept.calls.errors[number] = [errors["permanent"]]
 
     with pytest.raises(JobFailed) as caught:

@@ -95,7 +95,7 @@ BAD_LADDERS = {
 }
 
 
-def test_times_in_order_are_told_in_one_line():
+def test_times_in_order_are_one_line():
     findings = check_times([JobSpec()], new_app("redis://", **GOOD), reap_interval=5, longest_call=45)
 
     assert ["ok: times: are in order"] == [str(found) for found in findings]

@@ -165,7 +165,7 @@ def test_task_without_a_spec_of_the_sender_is_sent_by_name(app, taken):
     assert taken().headers["task"] == "rates.fetch"
 
 
-def test_held_message_says_until_when(app, taken):
+def test_held_message_names_its_time(app, taken):
     CelerySender(app).send(message(), countdown=60)
 
     eta = datetime.fromisoformat(taken().headers["eta"])
@@ -226,7 +226,7 @@ def test_broker_that_refuses_a_message_has_not_taken_it(app, broker):
     assert (caught.value.key, caught.value.job) == (KEY, JOB)
 
 
-def test_idempotent_task_wishes_for_no_result_unless_told_so(app, taken):
+def test_idempotent_task_stores_no_result_by_default(app, taken):
     app.task(name="rates.fetch", base=IdempotentTask, spec=JobSpec(), shared=False)(rates_fetch)
     app.conf.task_ignore_result = False
     CelerySender(app).send(message())

@@ -97,7 +97,7 @@ def test_spec_of_another_task_is_refused():
         task.delay(1)
 
 
-def test_app_without_askonce_is_told_so():
+def test_app_without_askonce_gets_an_error():
     task = Celery("bare", set_as_current=False).task(name="mine", base=IdempotentTask, shared=False)(double)
 
     with pytest.raises(RuntimeError, match="Celery app bare has no AskOnce"):
@@ -204,7 +204,7 @@ def test_job_whose_message_is_lost_is_sent_again(plain, number, monkeypatch, eve
     eventually(lambda: plain.names(asked.job).count("job.resent") == 1)
 
 
-def test_attached_asker_is_answered_with_the_first(plain, number, gate, eventually):
+def test_attached_caller_gets_the_answer_of_the_first(plain, number, gate, eventually):
     plain.calls.gates[number] = gate
     first = plain.add.enqueue({"n": number})
     eventually(lambda: plain.calls.of(number))
@@ -215,7 +215,7 @@ def test_attached_asker_is_answered_with_the_first(plain, number, gate, eventual
     assert first.result(stretched(10)).fence == second.result(stretched(10)).fence
 
 
-def test_options_of_asking_go_through_apply_async(plain, number):
+def test_options_of_enqueue_go_through_apply_async(plain, number):
     first = plain.add.enqueue({"n": number})
     first.result(stretched(10))
 

@@ -153,7 +153,7 @@ def test_a_broker_that_is_gone_is_an_error_that_kombu_knows():
         assert isinstance(caught.value, RedisConnectionError)
 
 
-def test_channel_that_is_closed_after_its_connection_tells_of_a_lost_link(connect):
+def test_channel_closed_after_its_connection_reports_a_lost_link(connect):
     # With a delivery to give back kombu opens its connections anew, and has nowhere to.
     channel = connect(Transport).channel()
     channel._disconnect_pools()

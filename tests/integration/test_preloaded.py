@@ -31,7 +31,7 @@ def begin(tmp_path):
     return run
 
 
-def test_program_is_a_process_with_libraries_and_nothing_of_the_project(begin):
+def test_program_forks_with_libraries_but_no_project_code(begin):
     started, out = begin(SCRIPT, "one", "2", PLACE="here")
 
     code = started.wait(stretched(60))

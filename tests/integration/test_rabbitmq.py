@@ -26,7 +26,7 @@ def connect(server, host="/"):
     return Connection(f"127.0.0.1:{server.port}", virtual_host=host, confirm_publish=True)
 
 
-def test_server_that_is_killed_starts_again_where_it_was_with_every_confirmed_message():
+def test_killed_server_restarts_with_every_confirmed_message():
     with RabbitMQ() as server:
         url, first = server.url, server.pid
         with connect(server) as connection, connection.channel() as channel:
@@ -57,7 +57,7 @@ def test_virtual_hosts_share_no_queue(rabbitmq):
     assert "" == rabbitmq.ask("list_queues", "-p", other, "name", "--no-table-headers").strip()
 
 
-def test_server_and_its_mapper_die_with_their_owner_even_by_sigkill(tmp_path, eventually):
+def test_server_and_mapper_die_with_their_owner_by_sigkill(tmp_path, eventually):
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER],
         cwd=ROOT,
@@ -90,6 +90,6 @@ def test_closed_server_leaves_neither_data_nor_processes():
     assert all(map(is_gone, processes))
 
 
-def test_server_that_can_not_start_says_why():
+def test_server_that_cannot_start_shows_why():
     with pytest.raises(ServerNotReady, match="no_such_option"), RabbitMQ(options="no_such_option = 1"):
         pass

@@ -57,7 +57,7 @@ def bad(findings):
     return [(found.severity, found.name) for found in findings if found.severity != "ok"]
 
 
-def test_healthy_server_is_told_with_version_policy_and_persistence(admin, look):
+def test_healthy_server_shows_version_policy_and_persistence(admin, look):
     findings = look()
 
     assert [] == bad(findings)
@@ -84,7 +84,7 @@ def test_server_that_evicts_no_queue_is_fine(admin, look, policy):
     assert [] == bad(look())
 
 
-def test_server_that_is_nearly_full_is_a_warning_and_a_roomy_one_is_not(admin, look):
+def test_only_a_nearly_full_server_is_a_warning(admin, look):
     used = admin.info("memory")["used_memory"]
     admin.config_set("maxmemory", used * 20)
     roomy = look()
@@ -105,7 +105,7 @@ PERSISTENCE = {
 
 
 @pytest.mark.parametrize("kept", PERSISTENCE)
-def test_server_that_may_lose_what_it_was_told_is_a_warning(admin, look, kept):
+def test_server_that_may_lose_writes_is_a_warning(admin, look, kept):
     settings, severity, text = PERSISTENCE[kept]
     for name, value in settings.items():
         admin.config_set(name, value)
@@ -179,7 +179,7 @@ def test_user_that_may_not_ask_gets_warnings_and_no_error(admin, look):
     assert SECRET not in repr(findings)
 
 
-def test_user_of_a_hosted_server_without_config_learns_everything_else(admin, look):
+def test_server_without_config_shows_everything_else(admin, look):
     admin.execute_command("ACL", "SETUSER", "small", "on", "nopass", "~*", "&*", "+@all", "-config")
 
     findings = look(username="small", password="any")
@@ -189,7 +189,7 @@ def test_user_of_a_hosted_server_without_config_learns_everything_else(admin, lo
 
 
 @pytest.mark.parametrize("password", [None, f"{SECRET}-wrong"])
-def test_refused_login_is_an_error_of_its_own_and_shows_no_password(admin, look, password):
+def test_refused_login_is_its_own_error_without_the_password(admin, look, password):
     admin.config_set("requirepass", SECRET)
     try:
         findings = look(password=password)
@@ -222,7 +222,7 @@ def test_check_of_a_store_writes_nothing(admin, server):
     assert [] == admin.keys("*")
 
 
-def test_server_that_never_answers_is_given_up_soon_and_named_without_its_password():
+def test_silent_server_is_named_without_its_password():
     with socket.create_server(("127.0.0.1", 0), backlog=64) as hole:
         port = hole.getsockname()[1]
         store = RedisStore.from_url(f"redis://ana:{SECRET}@127.0.0.1:{port}/3", namespace="test")

@@ -161,7 +161,7 @@ def moving(store, empty):
         ask(node, "CLUSTER", "SETSLOT", slot, "STABLE")
 
 
-def test_record_that_is_just_moving_is_asked_for_where_it_went(store, moving):
+def test_moving_record_is_read_from_its_new_node(store, moving):
     assert "job-1" == store.read([moving])[0].job
     assert Admission.ATTACHED is store.admit(claim(moving, "job-2")).outcome
 

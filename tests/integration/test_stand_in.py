@@ -85,7 +85,7 @@ def test_both_forms_of_one_question_are_one_content(stand_in):
     assert calls.surplus == 1
 
 
-def test_ledger_has_the_tokens_the_client_was_told(stand_in):
+def test_ledger_has_the_tokens_of_the_reply(stand_in):
     with stand_in.openai() as client:
         usage = respond(client).parse().usage
 
@@ -93,7 +93,7 @@ def test_ledger_has_the_tokens_the_client_was_told(stand_in):
     assert (calls.input_tokens, calls.output_tokens) == (usage.input_tokens, usage.output_tokens)
 
 
-def test_ledger_never_holds_what_was_asked(stand_in):
+def test_ledger_never_holds_a_prompt(stand_in):
     with stand_in.openai() as client:
         respond(client, "Zoraide Quimera: O segredo fica aqui.")
 
@@ -113,7 +113,7 @@ def test_missing_key_is_refused(stand_in):
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "invalid_request_error")
 
 
-def test_empty_account_is_told_apart_from_a_rate_limit(stand_in):
+def test_empty_account_differs_from_a_rate_limit(stand_in):
     with stand_in.openai("sk-no-quota") as client, pytest.raises(openai.RateLimitError) as caught:
         respond(client)
 

@@ -15,7 +15,7 @@ def ended(client, response, eventually):
     return eventually(lambda: (seen := client.responses.retrieve(response.id)).status in done and seen, 20)
 
 
-def test_background_response_is_under_way_while_held_and_done_when_let_go(stand_in, eventually):
+def test_background_response_is_done_when_it_is_released(stand_in, eventually):
     stand_in.set(hold=True)
     with stand_in.openai() as client:
         created = create(client)
@@ -53,7 +53,7 @@ def test_response_that_is_made_to_fail_is_not_billed(stand_in, eventually):
     assert (1, 0) == (calls.refused, calls.answered)
 
 
-def test_response_that_nobody_created_is_not_found(stand_in):
+def test_response_that_was_never_created_is_not_found(stand_in):
     with stand_in.openai() as client, pytest.raises(openai.NotFoundError):
         client.responses.retrieve("resp_0")
 

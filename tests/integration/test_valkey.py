@@ -101,7 +101,7 @@ def test_temporary_data_is_deleted_and_a_folder_of_its_own_is_kept(tmp_path):
     assert list(kept.folder.iterdir())
 
 
-def test_server_that_can_not_start_says_why():
+def test_server_that_cannot_start_shows_why():
     with pytest.raises(ServerNotReady, match="no-such-option"), Valkey(options="no-such-option yes"):
         pass
 

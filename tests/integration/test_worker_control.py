@@ -7,7 +7,7 @@ from sandbox.valkey import Valkey
 pytestmark = [pytest.mark.timeout(30)]
 
 
-def test_an_answer_to_a_monitor_does_not_wait_for_a_broker_that_is_gone():
+def test_reply_to_a_monitor_does_not_wait_for_a_lost_broker():
     with Valkey() as server:
         app = Celery(broker=server.broker_url, control="worker.control:Control")
         with app.connection_for_write() as connection:

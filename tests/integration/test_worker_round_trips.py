@@ -18,7 +18,7 @@ def warm(plain, number, eventually):
     return plain
 
 
-def test_computed_job_costs_a_worker_two_scripts_besides_celerys_own(commands, warm, number, eventually):
+def test_computed_job_costs_a_worker_two_scripts(commands, warm, number, eventually):
     def ask():
         warm.add.enqueue({"n": number})
         eventually(lambda: warm.calls.of(number) and warm.drained())
@@ -44,9 +44,7 @@ def test_answered_job_costs_a_worker_one_script(commands, warm, number, eventual
     assert verbs == ["start"]
 
 
-def test_foreign_message_of_an_answered_question_costs_a_worker_one_script(
-    commands, warm, number, eventually
-):
+def test_foreign_message_of_an_answered_job_costs_one_script(commands, warm, number, eventually):
     warm.add.enqueue({"n": number}).result(stretched(10))
     eventually(warm.drained)
 

@@ -92,7 +92,7 @@ def test_verdict_on_a_lost_worker_counts_its_attempts(scene, explain):
     assert shown["would_call"] is False
 
 
-def test_other_payload_is_refused_where_the_task_says_so(scene, explain):
+def test_other_payload_is_refused_by_the_tasks_policy(scene, explain):
     scene.use(scene.store, replace(scene.spec, on_mismatch="conflict"))
     scene.answered(CORRECTED)
 

@@ -171,7 +171,7 @@ def test_negation_turns_a_mood_word_around():
     assert (good.label, bad.label) == ("positive", "negative")
 
 
-def test_headings_and_instructions_around_a_transcript_are_no_speakers():
+def test_headings_around_a_transcript_are_no_speakers():
     prompt = "Meeting: M-1\nDate: 2026-03-02\nTranscript:\nAnn: Hello there.\nJoe: Hello Ann."
 
     assert ask(MeetingExtract, prompt).participants == ["Ann", "Joe"]

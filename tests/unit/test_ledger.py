@@ -52,7 +52,7 @@ def test_refused_call_is_neither_answered_nor_surplus(tmp_path, writer, status):
     assert (calls.calls, calls.answered, calls.refused, calls.surplus) == (2, 1, 1, 0)
 
 
-def test_answer_that_nobody_heard_is_still_paid(tmp_path, writer):
+def test_answer_without_a_reader_is_still_paid(tmp_path, writer):
     answer(writer, "a", delivered=False, input_tokens=70, output_tokens=20)
     answer(writer, "a", input_tokens=70, output_tokens=20)
 
@@ -88,18 +88,18 @@ def test_lines_say_what_happened_and_nothing_else(tmp_path, writer):
     }
 
 
-def test_content_is_sixteen_hex_digits_whatever_was_asked():
+def test_content_is_sixteen_hex_digits_of_any_prompt():
     content = content_of("gpt", "Ana: o segredo é este")
 
     assert len(content) == 16
     assert int(content, 16) >= 0
 
 
-def test_content_tells_apart_parts_that_read_the_same_when_joined():
+def test_content_separates_parts_that_join_to_the_same_text():
     assert content_of("ab", "c") != content_of("a", "bc")
 
 
-def test_writer_counts_how_often_a_content_was_asked(writer):
+def test_writer_counts_the_calls_of_a_content(writer):
     asked = [writer.begun(content).nth for content in ("a", "b", "a")]
 
     assert asked == [1, 1, 2]

@@ -82,7 +82,7 @@ def test_meeting_without_transcript_is_final_and_never_paid(payload):
     assert model.asked == []
 
 
-def test_long_meeting_is_asked_part_by_part_and_summarised_once():
+def test_long_meeting_is_sent_in_parts_and_summarised_once():
     model = Model(extracted("first"), extracted("second"), {"summary": "one"})
 
     answer = meetings.extract(MEETING, resources(model, max_chars=20))
@@ -232,7 +232,7 @@ def test_long_summaries_are_summarised_in_rounds():
     assert value["summary"] == "r"
 
 
-def test_summaries_that_do_not_get_fewer_are_asked_together_once():
+def test_summaries_that_do_not_shrink_are_sent_together_once():
     model = Model(extracted("x" * 30), extracted("y" * 30), {"summary": "end"})
 
     value = meetings.extract(MEETING, resources(model, max_chars=20)).value

@@ -29,7 +29,7 @@ def test_named_test_exists(name):
 
 
 @pytest.mark.parametrize("row", FAULTS + PROOFS, ids=lambda row: f"{len(row)}-{row[0]}")
-def test_row_says_what_came_of_it_and_without_a_test_why(row):
+def test_row_has_a_result_and_without_a_test_a_reason(row):
     *_, tests, result = row
 
     assert result

@@ -40,7 +40,7 @@ def test_reference_holds_nothing_of_the_question(scene):
     assert "judge" not in scene.kept
 
 
-def test_next_attempt_looks_instead_of_asking_again(scene):
+def test_next_attempt_reads_instead_of_calling_again(scene):
     scene.looks = [raising(KeyboardInterrupt())]
     with pytest.raises(KeyboardInterrupt):
         scene.ask()

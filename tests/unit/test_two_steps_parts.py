@@ -61,7 +61,7 @@ def test_parts_of_a_killed_attempt_are_counted_by_the_next(scene):
     assert (len(scene.created), answer.usage) == (3, spent(3))
 
 
-def test_part_without_an_answer_alone_is_asked_again(scene):
+def test_only_the_part_without_an_answer_is_sent_again(scene):
     scene.looks = [shown(said=READING), shown("failed"), shown(said=READING)]
     with pytest.raises(Transient) as caught:
         analyze(scene)
@@ -85,7 +85,7 @@ def test_parts_before_an_unknown_price_are_counted_at_the_end(scene):
     assert (len(scene.created), answer.usage) == (4, spent(3))
 
 
-def test_same_question_twice_is_asked_and_counted_once(scene):
+def test_same_prompt_twice_is_sent_and_counted_once(scene):
     asking = scene.attempt()
 
     first, second = ask(asking), ask(asking)
@@ -95,7 +95,7 @@ def test_same_question_twice_is_asked_and_counted_once(scene):
     assert first.value == second.value
 
 
-def test_question_that_had_to_be_asked_again_is_counted_again(scene):
+def test_prompt_that_is_sent_again_is_counted_again(scene):
     asking = scene.attempt()
     ask(asking)
     scene.looks = [status(404)]
@@ -103,7 +103,7 @@ def test_question_that_had_to_be_asked_again_is_counted_again(scene):
     assert (ask(asking).usage, len(scene.created)) == (USAGE, 2)
 
 
-def test_question_too_many_for_the_record_is_asked_in_one_step(scene):
+def test_prompt_beyond_the_records_room_takes_one_step(scene):
     asking = scene.attempt()
     while References(scene.kept).has_room():
         ask(asking, f"part {len(scene.created)}")
