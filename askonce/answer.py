@@ -108,8 +108,15 @@ class Meta:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Read what ``encode`` wrote, or what a newer version wrote: unknown fields are ignored."""
-        known = orjson.loads(data) if data else {}
+        """Read what ``encode`` wrote, or what a newer version wrote: unknown fields are ignored.
+
+        Damaged bytes are read as no bytes: the cost of the answer is then unknown.
+        """
+        try:
+            known = orjson.loads(data) if data else {}
+        except orjson.JSONDecodeError:
+            known = {}
+        known = known if isinstance(known, dict) else {}
         return cls(
             source=known.get("source", "call"),
             attempts=known.get("attempts", 1),

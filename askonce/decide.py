@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from askonce.errors import AnswerUnreadable, FingerprintMismatch, JobFailed, StoreUnavailable, Superseded
 from askonce.events import EventType, Listener, Subject, emit, ignore
-from askonce.freshness import fresh_answer, last_good_answer
+from askonce.freshness import kept_answer, last_good_answer
 from askonce.job import JobId, new_job_id
 from askonce.record import Snapshot
 from askonce.store import Admission, Claim, Start, Terms
@@ -75,6 +75,7 @@ class Wait:
     """An equal job is in flight: wait for its answer."""
 
     job: JobId
+    running: bool = False
     #: Seconds until its next attempt; 0 while it is queued or running.
     rest: float = 0.0
     #: The last good answer, too old to be a hit.
@@ -199,7 +200,7 @@ def start(store: Store, spec: JobSpec, job: Job, lease: Lease, listen: Listener 
 
 
 def _on_start(reply: Reply[Start], job: Job) -> Decision:  # noqa: C901  # one arm for each member
-    """Decide the same without an event."""
+    """Decide what the reply of ``start`` means."""
     record = reply.record
     match reply.outcome:
         case Start.GRANTED:
@@ -207,7 +208,7 @@ def _on_start(reply: Reply[Start], job: Job) -> Decision:  # noqa: C901  # one a
         case Start.DONE:
             return _serve(job.key, record)
         case Start.BUSY:
-            return Wait(job=record.job)
+            return Wait(job=record.job, running=True)
         case Start.BACKOFF:
             return Wait(job=record.job, rest=record.wait)
         case Start.SUPERSEDED:
@@ -253,7 +254,7 @@ def enqueue_without_store(
 
 
 def _serve(key: Key, record: Snapshot) -> Serve | Refuse:
-    answer = fresh_answer(key, record)
+    answer = kept_answer(key, record)
     if isinstance(answer, AnswerUnreadable):
         return Refuse(why=Why.UNREADABLE, job=record.job, error=answer)
     if answer is None:
@@ -270,16 +271,16 @@ def _admitted(key: Key, reply: Reply[Admission], policy: Policy) -> Wait | Run:
 
 
 def _join(key: Key, record: Snapshot, policy: Policy) -> Wait | Run:
-    stale = _stale(key, record)
+    stale, running = _stale(key, record), record.flight == "running"
     match policy:
         case Policy.LEAVE:
-            return Wait(job=record.job, rest=record.wait, stale=stale)
+            return Wait(job=record.job, running=running, rest=record.wait, stale=stale)
         case Policy.RUN:
-            # A thread that waits for a queued job holds the slot in which the job could run. The caller's own
-            # job, which has ended, attaches to nothing: ``start`` knows whether its answer is there.
-            if record.flight != "running" and record.wait <= 0:
+            # Do not wait for a queued job: this thread may hold the slot that it needs. Run also where the
+            # caller's own job has ended: ``start`` returns its answer.
+            if not running and record.wait <= 0:
                 return Run(job=record.job, record=record, new=False, stale=stale)
-            return Wait(job=record.job, rest=record.wait, stale=stale)
+            return Wait(job=record.job, running=running, rest=record.wait, stale=stale)
     assert_never(policy)
 
 

@@ -28,7 +28,7 @@ OnDuplicate = Literal["attach", "reject"]
 
 
 class Message(NamedTuple):
-    """What goes to the broker: a wake-up for a worker, since the record keeps the payload too."""
+    """The message to the broker. It only wakes a worker: the payload is in the record too."""
 
     job: Job
     #: False: the store was down when it was sent, so the worker admits the job first.
@@ -110,7 +110,11 @@ class Producer:
             case Refuse():
                 raise decision.to_error(claim.job.key)
             case Run():
-                self._send(claim.job, admitted=False)
+                try:
+                    self._send(claim.job, admitted=False)
+                except SendFailed:
+                    # No record knows of this job, so no reaper will send it.
+                    raise down from None
                 emit(
                     self.listen,
                     EventType.JOB_DEGRADED,

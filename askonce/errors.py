@@ -77,8 +77,8 @@ class ValueInvalid(JobError):
 class AnswerUnreadable(JobError):
     """The kept answer cannot be read here.
 
-    ``codec`` is the tag of a codec that is not installed in this process; empty for an answer that is
-    damaged.
+    ``codec`` is the tag of a codec that is not installed here, or that only newer versions have. It is
+    empty for an answer that is damaged.
     """
 
     reason: str

@@ -28,16 +28,16 @@ class _Kind:
     fields: Mapping[str, object] = field(default_factory=dict)
 
 
-#: What a call cost although it gave no answer; each only where it is known.
-_SPENT = {"usage": Mapping, "cost_usd": (float, int), "maybe_billed": bool}
+#: What the run's calls cost; each only where it is known.
 _MAYBE_USD = (float, int, type(None))
+_SPENT = {"usage": Mapping, "cost_usd": _MAYBE_USD, "maybe_billed": bool}
 
 
 class EventType(Enum):
     """Every kind of event."""
 
     # A caller enqueues, or calls inline.
-    #: A new job: its message is sent, or its call is made here.
+    #: A new job: its message is sent next, or its call is made here.
     JOB_ADMITTED = _Kind("job.admitted")
     #: An equal job is in flight; nothing is sent.
     JOB_ATTACHED = _Kind("job.attached")
@@ -51,7 +51,7 @@ class EventType(Enum):
     JOB_CONFLICT = _Kind("job.conflict")
     #: A fresh answer is there, but this process cannot read it.
     JOB_UNREADABLE = _Kind("job.unreadable", WARNING)
-    #: No worker held the job, so its message is sent again.
+    #: No worker held the job: its message is sent again, or its call is made here.
     JOB_RESENT = _Kind("job.resent", INFO, {"resends": int})
     #: The broker did not accept the message.
     JOB_SEND_FAILED = _Kind("job.send_failed", WARNING, {"resends": int})
@@ -80,11 +80,11 @@ class EventType(Enum):
     #: The payload of a message that something else sent cannot be used.
     JOB_INVALID = _Kind("job.invalid", WARNING, {"field": str, "reason": str})
     #: The answer came too late: another run holds the key, or the record is gone.
-    JOB_FENCED = _Kind("job.fenced", WARNING, {"attempt": int, "run_seconds": float})
+    JOB_FENCED = _Kind("job.fenced", WARNING, {"attempt": int, "run_seconds": float, **_SPENT})
 
     # The store does not answer.
     #: The answer could not be stored; this process keeps it until it can.
-    JOB_UNSTORED = _Kind("job.unstored", WARNING, {"attempt": int, "run_seconds": float})
+    JOB_UNSTORED = _Kind("job.unstored", WARNING, {"attempt": int, "run_seconds": float, **_SPENT})
     #: The store is back: the outcome of storing a kept answer.
     JOB_STORED_LATE = _Kind("job.stored_late", INFO, {"outcome": str, "late_seconds": float})
     #: The answer was never stored: there was no room, or the process ended before the store was back.

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from askonce.lease import LeaseRenewer
     from askonce.store import Store
 
-#: A fresh answer ends up to this part earlier, so that answers made together do not end together.
+#: ``soft_ttl`` is shortened by up to this part at random: answers stored together do not become stale
+#: together.
 _JITTER = 0.1
 
 
@@ -62,7 +63,7 @@ class Executor:
             case Serve(result=result):
                 return Reused(key=delivery.job.key, job=delivery.job.id, result=result)
             case Refuse(why=Why.FAILED):
-                return _failed(delivery, decision)
+                return Failed.of(delivery.job, decision.failure, decision.attempts)
             case Wait() | Refuse():
                 return Skipped(key=delivery.job.key, job=delivery.job.id, because=decision)
         assert_never(decision)
@@ -147,14 +148,21 @@ class Executor:
         self, delivery: Delivery, attempt: Attempt, made: Made, written: Write, seconds: float
     ) -> None:
         ran = {"attempt": attempt.number, "run_seconds": seconds}
+        cost = {"cost_usd": made.paid.cost_usd}
         match written:
             case Write.OK:
-                paid = {"cost_usd": made.paid.cost_usd, "source": made.answer.source}
-                emit(self.listen, EventType.JOB_COMPLETED, delivery.job, **ran, **paid)
+                emit(
+                    self.listen,
+                    EventType.JOB_COMPLETED,
+                    delivery.job,
+                    **ran,
+                    **cost,
+                    source=made.answer.source,
+                )
             case Write.UNAVAILABLE:
-                emit(self.listen, EventType.JOB_UNSTORED, delivery.job, **ran)
+                emit(self.listen, EventType.JOB_UNSTORED, delivery.job, **ran, **cost)
             case Write.FENCED | Write.ABSENT:
-                emit(self.listen, EventType.JOB_FENCED, delivery.job, **ran)
+                emit(self.listen, EventType.JOB_FENCED, delivery.job, **ran, **cost)
             case _:
                 assert_never(written)
 
@@ -169,12 +177,12 @@ class Executor:
             # The lease ends by itself, and the reaper sends the job's message again.
             return self._deferred(delivery, "store_unavailable", lease.seconds, ran, error)
         if reply.outcome is not Write.OK:
-            emit(self.listen, EventType.JOB_FENCED, job, **ran)
+            emit(self.listen, EventType.JOB_FENCED, job, **ran, **error.spent)
             return Skipped(key=job.key, job=job.id, because=Refuse(why=Why.SUPERSEDED, job=job.id))
         record = reply.record
         if record.flight != "idle":
             return self._deferred(delivery, error.reason, record.wait, ran, error)
-        ended = _failed(delivery, Refuse(why=Why.FAILED, failure=record.failure, attempts=record.attempts))
+        ended = Failed.of(job, record.failure, record.attempts)
         named = {"kind": ended.kind, "reason": ended.reason}
         emit(self.listen, EventType.JOB_FAILED, job, **ran, **named, **error.spent)
         return ended
@@ -187,17 +195,6 @@ class Executor:
         rest = {"reason": reason, "after_seconds": after}
         emit(self.listen, EventType.JOB_DEFERRED, job, **rest, **ran, **error.spent)
         return Deferred(key=job.key, job=job.id, reason=reason, after=after)
-
-
-def _failed(delivery: Delivery, decision: Refuse) -> Failed:
-    failure = decision.failure
-    return Failed(
-        key=delivery.job.key,
-        job=delivery.job.id,
-        kind=failure.kind if failure else "quarantined",
-        reason=failure.reason if failure else "unknown",
-        attempts=decision.attempts,
-    )
 
 
 def _result(delivery: Delivery, attempt: Attempt, made: Made) -> Result:

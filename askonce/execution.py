@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from askonce.errors import JobFailed
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from askonce.answer import Result
     from askonce.decide import Refuse, Wait
     from askonce.job import Job, JobId, Key
-    from askonce.record import FailureOrFallback
+    from askonce.record import Failure, FailureOrFallback
     from askonce.spec import JobSpec
     from askonce.store import Write
 
@@ -69,6 +69,13 @@ class Failed(Executed):
     kind: FailureOrFallback
     reason: str
     attempts: int
+
+    @classmethod
+    def of(cls, job: Job, failure: Failure | None, attempts: int) -> Self:
+        """Return the end of *job* by *failure*, which is unknown where the store did not return it."""
+        kind = failure.kind if failure else "transient"
+        reason = failure.reason if failure else "unknown"
+        return cls(key=job.key, job=job.id, kind=kind, reason=reason, attempts=attempts)
 
     def to_error(self) -> JobFailed:
         """Return the error of a caller who waits."""

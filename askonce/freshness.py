@@ -1,7 +1,7 @@
 """Decides which kept answer may be served now, and why not.
 
-The store judges by its own clock whether an answer is fresh. Here stands what a process does with that:
-whether it can read the answer, and which failures let the last good answer through.
+The store judges by its own clock whether an answer is fresh. This module decides whether a process can read
+it, and which failures let the last good answer through.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from askonce.record import FailureOrFallback, Snapshot
 
 
-def fresh_answer(key: Key, record: Snapshot) -> Result | AnswerUnreadable | None:
-    """Return the answer of a record that the store found fresh, or why this process cannot read it."""
+def kept_answer(key: Key, record: Snapshot) -> Result | AnswerUnreadable | None:
+    """Return the answer that the store allows to serve, or why this process cannot read it."""
     if record.value is None:
         return None
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from threading import Event as Signal
 from typing import TYPE_CHECKING, assert_never
 
 from askonce.decide import Policy, Refuse, Run, Serve, Wait, Why, admit
@@ -16,6 +17,7 @@ from askonce.errors import FingerprintMismatch, ResultTimeout
 from askonce.events import ignore
 from askonce.execution import Computed, Deferred, Delivery, Failed, Reused, Skipped
 from askonce.freshness import lets_stale_through
+from askonce.record import Status
 from askonce.store import Claim, Terms
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Seconds between looks at a running job while no wake-up comes.
 POLL = 1.0
+#: Seconds before the record is looked at again after a run that had nothing to do.
+PAUSE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +81,11 @@ class Caller:
                     executed = self._run(delivery, decision, body)
                     if executed is not None:
                         return executed
+                    Signal().wait(min(PAUSE, max(0.0, give_up_at - self.clock())))
                 case Wait(rest=rest):
                     self._wait(key, min(rest or POLL, give_up_at - self.clock()))
             if self.clock() >= give_up_at:
-                state = executor.store.read([key])[0].status.value
-                raise ResultTimeout(key=key, state=state, waited_seconds=timeout)
+                raise ResultTimeout(key=key, state=_state_of(decision), waited_seconds=timeout)
 
     def _run(self, delivery: Delivery, decision: Run, body: Callable[[], object]) -> Execution | None:
         """Run the job here; None when the call should look at the record again."""
@@ -125,4 +129,16 @@ def _answer_of(decision: Decision, key: Key) -> Result | None:
             return stale if rest > 0 else None
         case Run():
             return None
+    assert_never(decision)
+
+
+def _state_of(decision: Decision) -> str:
+    """Return how far the job was at the last look."""
+    match decision:
+        case Wait(running=True):
+            return Status.RUNNING.value
+        case Wait() | Run():
+            return Status.QUEUED.value
+        case Serve() | Refuse():
+            return Status.ABSENT.value
     assert_never(decision)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from askonce.store import Lease, Store
 
 #: A lease is renewed this many times within its length: two renewals may fail.
-BEATS = 3
+RENEWALS = 3
 #: Seconds between looks at the leases; the shortest lease that is safe is three times this.
 LOOK = 1.0
 
@@ -50,12 +50,13 @@ class LeaseRenewer:
     @contextmanager
     def hold(self, lease: Lease) -> Iterator[Held]:
         """Renew *lease*, which the store has just granted, until the block ends."""
-        held = Held(lease, self._clock() + lease.seconds / BEATS)
-        # No lock on the path of every job: adding to a set is one step, and the thread reads a copy.
-        self._held.add(held)
-        if held.renew_at < self._next_look or self._thread is None or not self._thread.is_alive():
-            self._wake()
+        held = Held(lease, self._clock() + lease.seconds / RENEWALS)
         try:
+            # No lock on the path of every job: adding to a set is one step, and the thread reads a copy.
+            self._held.add(held)
+            thread = self._thread
+            if held.renew_at < self._next_look or thread is None or not thread.is_alive():
+                self._wake()
             yield held
         finally:
             self._held.discard(held)
@@ -104,7 +105,7 @@ class LeaseRenewer:
         return self._thread is None
 
     def _settle(self, held: Held, reply: Write) -> None:
-        held.renew_at = self._clock() + held.lease.seconds / BEATS
+        held.renew_at = self._clock() + held.lease.seconds / RENEWALS
         if reply is Write.OK:
             return
         still_held = held in self._held
@@ -115,4 +116,4 @@ class LeaseRenewer:
 
     def _postpone(self, due: list[Held], seconds: float) -> None:
         for held in due:
-            held.renew_at = self._clock() + min(seconds, held.lease.seconds / BEATS)
+            held.renew_at = self._clock() + min(seconds, held.lease.seconds / RENEWALS)

@@ -94,7 +94,7 @@ class Reaper:
         return len(lost)
 
     def _run_thread(self) -> None:
-        if not is_alive(self._thread):
+        if not self._stopped and not is_alive(self._thread):
             if self._thread is not None:
                 emit(self._listen, EventType.THREAD_RESTARTED, thread="askonce-reaper", reason="ended")
             self._thread = start_thread("askonce-reaper", self._run, self._listen)

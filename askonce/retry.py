@@ -26,7 +26,7 @@ def failing(spec: JobSpec, error: CallFailed, attempt: int, draw: Callable[[floa
             return Failing(kind="permanent", reason=error.reason, keep=spec.failure_ttl)
         case "configuration":
             return Failing(kind="configuration", reason=error.reason, keep=REASON_KEPT_FOR)
-        case _:
+        case "transient" | "quarantined":
             wish = error.retry_after if isinstance(error, Transient) else None
             after = rest(spec.retry, attempt, draw) if wish is None else min(wish, spec.retry.cap)
             quarantine = spec.retry.on_give_up == "quarantine"

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
-from askonce.decide import Policy, Refuse, Run, Serve, Wait, admit
+from askonce.decide import Policy, Refuse, Run, Serve, Wait, Why, admit
 from askonce.errors import StoreUnavailable
-from askonce.execution import Computed, Reused, Skipped
+from askonce.execution import Computed, Failed, Reused, Skipped
 from askonce.store import Claim, Terms
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class Runner:
                 return Reused(key=job.key, job=job.id, result=result)
             case Run():
                 return executor.execute(replace(delivery, job=job.under(decision.job)), body)
+            case Refuse(why=Why.FAILED):
+                return Failed.of(job, decision.failure, decision.attempts)
             case Wait() | Refuse():
                 return Skipped(key=job.key, job=job.id, because=decision)
         assert_never(decision)

@@ -48,8 +48,9 @@ class JobSpec:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     #: Same key, other payload: make a new job and fence the old run, or refuse and disclose nothing.
     on_mismatch: Literal["replace", "conflict"] = "replace"
-    #: What a process does while the store does not answer: ``local`` makes the call without it, at most once
-    #: for each key, process and ``LocalCalls.ttl``; ``defer`` puts the job back; ``fail`` raises at once.
+    #: What a process does while the store does not answer: ``local`` makes the call without it, at most
+    #: once at a time for each key and process, within a budget; ``defer`` puts the job back; ``fail``
+    #: raises at once.
     on_store_down: Literal["local", "defer", "fail"] = "defer"
     max_payload_bytes: int = 1 << 20
     max_value_bytes: int = 1 << 20

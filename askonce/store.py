@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from askonce.answer import Encoded, Ttl
     from askonce.checks import Finding
+    from askonce.events import Listener
     from askonce.job import Job, Key, Owner
     from askonce.letters import Letters
     from askonce.record import Snapshot
@@ -152,6 +153,17 @@ class Address(NamedTuple):
     database: str
 
 
+class Pusher(Protocol):
+    """A store's server that may be the broker too: a list on it can be a queue."""
+
+    @property
+    def address(self) -> Address:
+        """The server and its database."""
+
+    def admit_and_push(self, claim: Claim, queue: str, tag: str, template: bytes) -> Reply[Admission]:
+        """Admit *claim*; if it is new, push *template*, filled, into the list *queue*."""
+
+
 class Store(Protocol):
     """The ten verbs. All raise StoreUnavailable when the store does not answer in time."""
 
@@ -160,8 +172,11 @@ class Store(Protocol):
         """The dead letters on this store."""
 
     @property
-    def address(self) -> Address | None:
-        """Where the records are; None where that is not one server at a fixed place."""
+    def pusher(self) -> Pusher | None:
+        """Admits and sends in one step; None where the store's server can be no broker."""
+
+    def report_to(self, listen: Listener) -> None:
+        """Emit store.down and store.up to *listen*, unless the store has a listener."""
 
     def read(self, keys: Sequence[Key]) -> list[Snapshot]:
         """Look at records; changes nothing. One round trip for all *keys*, each read atomically."""

@@ -30,7 +30,7 @@ class Breaker:
 
     def __init__(self, *, listen: Listener = ignore, clock: Callable[[], float] = time.monotonic) -> None:
         """Start closed; *clock* is in seconds."""
-        self._listen, self._clock = listen, clock
+        self.listen, self._clock = listen, clock
         self._lock = Lock()
         #: Errors in a row; 0 while all is well, so that no call needs to report its success.
         self.errors = 0
@@ -62,7 +62,7 @@ class Breaker:
             was_open = self.is_open
             self.errors, self.rest, self._probing = 0, 0.0, False
         if was_open:
-            emit(self._listen, EventType.STORE_UP)
+            emit(self.listen, EventType.STORE_UP)
 
     def failed(self) -> None:
         """Note that the server did not answer."""
@@ -76,4 +76,4 @@ class Breaker:
                 self._next_probe = self._clock() + self.rest
             self.errors, self._probing = self.errors + 1, False
         if opens:
-            emit(self._listen, EventType.STORE_DOWN)
+            emit(self.listen, EventType.STORE_DOWN)

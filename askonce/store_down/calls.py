@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, assert_never
 from askonce.answer import Codec, Encoded, Meta, StoredValue, Ttl, to_result
 from askonce.attempt import Attempt, make
 from askonce.decide import Refuse, Run, Serve, run_without_store
-from askonce.errors import CallFailed, StoreUnavailable
+from askonce.errors import CallFailed, StoreUnavailable, ValueInvalid
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Failed, Reused
 from askonce.job import new_owner
@@ -69,8 +69,12 @@ class LocalCalls:
         job, spec = delivery.job, delivery.spec
         if result.source not in ("call", "cache"):
             return
+        try:
+            data = self._codec.encode(result.value, spec.max_value_bytes)
+        except ValueInvalid:
+            return  # another codec stored it; here it does not fit
         value = StoredValue(
-            data=self._codec.encode(result.value, spec.max_value_bytes),
+            data=data,
             meta=Meta(attempts=result.attempts, spend=result.spend),
             fence=result.fence,
             stored_at=result.stored_at,

@@ -36,7 +36,7 @@ def admit(store):
 
 
 def publish(store):
-    return store.admit_and_push(CLAIM, "queue", "tag", b"message")
+    return store.pusher.admit_and_push(CLAIM, "queue", "tag", b"message")
 
 
 def start(store):

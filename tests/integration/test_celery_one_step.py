@@ -253,7 +253,7 @@ def test_one_step_over_a_unix_socket_sends_what_kombu_would():
     with Valkey() as server:
         app = Celery("socket", broker=server.broker_url, set_as_current=False)
         store = RedisStore.from_url(server.url, namespace="test")
-        assert address(app) == store.address
+        assert address(app) == store.pusher.address
         producer = new_producer(app, store, CelerySender(app))
 
         producer.enqueue(JobSpec(name="rates.fetch"), {"n": 1})

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from askonce.errors import ResultTimeout, SendFailed, StoreUnavailable
+from askonce.errors import ResultTimeout, StoreUnavailable
 from askonce.outcomes import Admitted
 
 
@@ -62,5 +62,5 @@ def test_nothing_is_sent_against_the_policy_or_on_one_server(scene, change):
 def test_broker_that_is_down_too_raises(scene):
     scene.sender.refuses = True
 
-    with pytest.raises(SendFailed):
+    with pytest.raises(StoreUnavailable):
         scene.ask()

@@ -4,7 +4,7 @@ import pytest
 
 from askonce.answer import Meta, StoredValue
 from askonce.errors import AnswerUnreadable
-from askonce.freshness import fresh_answer, last_good_answer, lets_stale_through
+from askonce.freshness import kept_answer, last_good_answer, lets_stale_through
 from askonce.record import Failure, FailureOrFallback, Snapshot
 
 #: Whether the last good answer may be served after a failure of each kind.
@@ -43,18 +43,18 @@ def test_last_good_answer_is_marked_stale_for_its_caller():
 
 def test_record_without_a_value_has_no_answer():
     assert last_good_answer("key", "job-1", Snapshot()) is None
-    assert fresh_answer("key", Snapshot()) is None
+    assert kept_answer("key", Snapshot()) is None
 
 
 def test_fresh_answer_is_a_hit_of_the_record_job():
-    result = fresh_answer("key", record(fresh=True))
+    result = kept_answer("key", record(fresh=True))
 
     assert (result.key, result.job, result.value, result.source) == ("key", "job-1", 1, "cache")
 
 
 @pytest.mark.parametrize(("data", "codec"), [(b"j{", ""), (b"?elsewhere", "?")], ids=["damaged", "codec"])
 def test_unreadable_answer_is_explained_where_it_is_fresh(data, codec):
-    unreadable = fresh_answer("key", record(data, fresh=True))
+    unreadable = kept_answer("key", record(data, fresh=True))
 
     assert (type(unreadable), unreadable.codec) == (AnswerUnreadable, codec)
     assert last_good_answer("key", "job-1", record(data)) is None

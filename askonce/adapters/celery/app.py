@@ -113,6 +113,7 @@ class AskOnce:
 
     def _build(self) -> Process:
         store = self._connect()
+        store.report_to(self.listen)
         reaper = Reaper(store, self._resend, interval=self.reap_interval, listen=self.listen)
         cache, spill = self._local_cache(), Spill(listen=self.listen)
         holder = f"{socket.gethostname()}:{os.getpid()}"

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 from askonce.checks import REACHABLE, Finding, without_secrets
-from askonce.lease import BEATS, LOOK
+from askonce.lease import LOOK, RENEWALS
 from askonce.record import TOMBSTONE_KEPT
 
 if TYPE_CHECKING:
@@ -139,9 +139,9 @@ def _check_specs(specs: list[JobSpec], reap_interval: float) -> list[Finding]:
         if lease >= TOMBSTONE_KEPT:
             text = f"a lease of {lease:g} s outlives what is kept to fence it ({TOMBSTONE_KEPT:g} s)"
             findings.append(_error("times", "lease", text, "shorten the lease"))
-        elif lease < BEATS * LOOK:
+        elif lease < RENEWALS * LOOK:
             text = f"a lease of {lease:g} s leaves less than {LOOK:g} s between its renewals"
-            findings.append(_warning("times", "lease", text, f"give it {BEATS * LOOK:g} s or more"))
+            findings.append(_warning("times", "lease", text, f"give it {RENEWALS * LOOK:g} s or more"))
     shortest = min((spec.queue_deadline for spec in specs), default=reap_interval)
     if shortest < reap_interval:
         text = f"a queue deadline of {shortest:g} s is only looked at every {reap_interval:g} s"

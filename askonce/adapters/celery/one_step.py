@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from celery import signals
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from askonce.adapters.celery.sender import CelerySender
-    from askonce.adapters.redis import RedisStore
-    from askonce.store import Admission, Claim, Reply, Store
+    from askonce.store import Admission, Claim, Pusher, Reply, Store
 
 #: Stands for the parts that each message has of its own; no other text of a message equals them.
 _SAMPLE = Job(
@@ -41,7 +40,7 @@ _SAMPLE = Job(
     version="e" * 24,
 )
 _TAG = "f" * 36
-#: The place of each part in publish.lua; in this order, because the second begins with the third.
+#: The place of each part in publish.lua. Order matters: the whole key before its first 16 digits.
 _PLACES = {
     _SAMPLE.payload.decode(): 1,
     _SAMPLE.key: 2,
@@ -58,10 +57,10 @@ _REDIS = frozenset({"redis", "rediss", "askonce.adapters.kombu.redis:Transport"}
 def new_producer(app: Celery, store: Store, sender: CelerySender, listen: Listener = ignore) -> Producer:
     """Return a producer on *store* that sends by *sender*, in one step where one server has both."""
     producer = Producer(store=store, sender=sender, listen=listen)
-    records, messages = store.address, address(app)
-    if records is not None and records == messages:
-        # Only a store on a Redis server has the address of one.
-        return replace(producer, publish=OneStep(app, cast("RedisStore", store), sender))
+    pusher, messages = store.pusher, address(app)
+    if pusher is not None and pusher.address == messages:
+        return replace(producer, publish=OneStep(app, store, pusher, sender))
+    records = pusher.address if pusher else None
     return replace(producer, sends_alone=_apart(records, messages, app))
 
 
@@ -93,9 +92,9 @@ class _Template:
 class OneStep:
     """``Producer.publish`` for one app whose broker is its store's server and database."""
 
-    def __init__(self, app: Celery, store: RedisStore, sender: CelerySender) -> None:
+    def __init__(self, app: Celery, store: Store, pusher: Pusher, sender: CelerySender) -> None:
         """Send to *app*'s workers the messages that *sender* would send."""
-        self._app, self._store, self._sender = app, store, sender
+        self._app, self._store, self._pusher, self._sender = app, store, pusher, sender
         self._templates: dict[str, _Template | None] = {}
 
     def __call__(self, claim: Claim) -> Reply[Admission]:
@@ -106,13 +105,10 @@ class OneStep:
         """
         if self._is_watched():
             return self._store.admit(claim)
-        task = claim.job.task
-        if task not in self._templates:
-            self._templates[task] = self._template(task)
-        template = self._templates[task]
+        template = self._template_of(claim.job.task)
         if template is None:
             return self._store.admit(claim)
-        return self._store.admit_and_push(claim, template.queue, token_hex(16), template.text)
+        return self._pusher.admit_and_push(claim, template.queue, token_hex(16), template.text)
 
     def _is_watched(self) -> bool:
         """Return whether a message needs more: a task that sends it, or a receiver of Celery's signals."""
@@ -123,11 +119,19 @@ class OneStep:
             or signals.task_sent.receivers
         )
 
+    def _template_of(self, task: str) -> _Template | None:
+        if task not in self._templates:
+            try:
+                self._templates[task] = self._template(task)
+            except OperationalError:
+                return None  # the broker is away now; the next message tries again
+        return self._templates[task]
+
     def _template(self, task: str) -> _Template | None:
         sample = replace(_SAMPLE, task=task)
         try:
             queue, message = self._catch(sample)
-        except (OperationalError, ValueError):
+        except ValueError:
             return None
         if message["body"] != BODY % sample.payload or "compression" in message["headers"]:
             return None

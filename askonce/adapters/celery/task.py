@@ -47,7 +47,7 @@ from askonce.retry import rest
 from askonce.spec import JobSpec, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from celery.app.task import Context
     from celery.result import AsyncResult
@@ -156,7 +156,10 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
         try:
             if not _is_ours(header):
                 job = identify(self.job_spec, self._bind(args, kwargs), job_id=str(request.id))
-                return self._answer_foreign(request, job)
+                if self._is_waited_for(request):
+                    return self._call_inline(job)
+                runner, delivery = self._once.process().runner, Delivery(spec=self.job_spec, job=job)
+                return _verdict(runner.admit_and_run(delivery, self._body(job)))
             version, tenant = split_edition(header["edition"])
             if version != self.job_spec.version:
                 raise self._pass_on(request, header, version)
@@ -171,7 +174,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             self._keep("identity_mismatch", request, args, kwargs)
             raise Reject("the key is not the payload's", requeue=False)
         if self._is_waited_for(request):
-            return self._answer_foreign(request, job.under(JobId(str(request.id))))
+            return self._call_inline(job.under(JobId(str(request.id))))
         delivery = Delivery(spec=self.job_spec, job=job)
         return _verdict(self._once.process().runner.run(delivery, lambda: self.run(**kwargs)))
 
@@ -205,16 +208,13 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             return Reject("the broker is down", requeue=True)
         raise AssertionError("retry always raises")
 
-    def _answer_foreign(self, request: Context, job: Job) -> object:
-        """Answer a message that something else sent, or whose own task id a caller waits for."""
-        process, payload = self._once.process(), orjson.loads(job.payload)
+    def _call_inline(self, job: Job) -> object:
+        """Answer a message whose own task id a caller waits for."""
+        caller = self._once.process().caller
+        return caller.call(self.job_spec, job, self._body(job), timeout=self.attach_timeout).value
 
-        def body() -> object:
-            return self.run(**payload)
-
-        if self._is_waited_for(request):
-            return process.caller.call(self.job_spec, job, body, timeout=self.attach_timeout).value
-        return _verdict(process.runner.admit_and_run(Delivery(spec=self.job_spec, job=job), body))
+    def _body(self, job: Job) -> Callable[[], object]:
+        return lambda: self.run(**orjson.loads(job.payload))
 
     def _is_waited_for(self, request: Context) -> bool:
         if request.callbacks or request.errbacks or request.chain or request.chord or request.group:
@@ -283,11 +283,23 @@ def _verdict(executed: Execution) -> Verdict:
             raise Retry(f"{executed.reason}, again in {executed.after:.1f} s")
         case Failed():
             raise executed.to_error()
-        case Skipped(because=Wait() | Refuse(why=Why.RESTS)):
-            raise Ignore
-        case Skipped(because=because):
-            return Verdict(because.word, executed.key)
+        case Skipped():
+            return _skipped(executed.because, executed.key)
     assert_never(executed)
+
+
+def _skipped(because: Wait | Refuse, key: str) -> Verdict:
+    match because:
+        case Wait():
+            raise Ignore
+        case Refuse(why=why):
+            pass
+    match why:
+        case Why.RESTS:
+            raise Ignore
+        case Why.CONFLICT | Why.SUPERSEDED | Why.GONE | Why.UNREADABLE | Why.FAILED | Why.STORE_DOWN:
+            return Verdict(why.value, key)
+    assert_never(why)
 
 
 def _is_ours(header: object) -> TypeGuard[dict[str, str]]:

@@ -51,7 +51,6 @@ class DeliveryLease:
         self._ended = threading.Event()
         self._ahead = 0.0
         self._next_look = monotonic()
-        self._thread: threading.Thread | None = None
 
     def begin(self) -> None:
         """Renew from now on.
@@ -60,7 +59,7 @@ class DeliveryLease:
             RedisError: the server did not answer.
         """
         self.renew()
-        self._thread = start_thread("askonce-deliveries", self._run, ignore)
+        start_thread("askonce-deliveries", self._run, ignore)
 
     def end(self) -> None:
         """Renew no more; another worker takes over what is still held."""

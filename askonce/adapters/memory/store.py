@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from askonce.answer import Encoded, Ttl
     from askonce.checks import Finding
+    from askonce.events import Listener
     from askonce.job import Job, Key
     from askonce.letters import DeadJob
     from askonce.record import Flight
@@ -34,7 +35,7 @@ class MemoryStore:
     """The store in one process, behind one lock."""
 
     #: No broker can share it.
-    address = None
+    pusher = None
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         """Judge time by *clock*, in seconds."""
@@ -44,6 +45,9 @@ class MemoryStore:
         self._ended: dict[Key, int] = {}
         self._ends = count(1)
         self.letters = MemoryLetters(self._changed, self._now, self._dead_jobs)
+
+    def report_to(self, listen: Listener) -> None:
+        """Report nothing: memory is never down."""
 
     def check(self) -> list[Finding]:
         """Find nothing: memory stands on no server."""

@@ -32,12 +32,14 @@ _TURNS = 4
 #: Seconds after which no further node is queried for the slots. With a lost node before it, and each query
 #: bounded by the client's timeout, a call stays below a second.
 _LOOK_AROUND = 0.2
+#: Seconds between queries for the slots on behalf of callers behind an open breaker.
+_REFRESH_REST = 1.0
 #: Where EVAL and EVALSHA have their first key; other commands have theirs in the second place.
 _KEY = 3
 
 
 class ClusterLink:
-    """The nodes of one cluster as one link; safe for threads, and for a child after a fork."""
+    """The nodes of one cluster as one link; safe for threads."""
 
     is_cluster = True
     #: No broker can share a cluster.
@@ -50,6 +52,9 @@ class ClusterLink:
         self._links: dict[Node, ServerLink] = {}
         self._owners: dict[int, Node] = {}
         self._lock, self._generation = Lock(), 0
+        self._refreshed_at = 0.0
+        #: Nodes that did not answer the last query for the slots: they are queried last.
+        self._silent: set[Node] = set()
 
     def report_to(self, listen: Listener) -> None:
         """Emit store.down and store.up of each node to *listen*."""
@@ -160,8 +165,13 @@ class ClusterLink:
         """Return the commands that must go to another node: which one, or None for the owner."""
         replied = {number: replies[number] for number in asked if isinstance(replies[number], RedisError)}
         moved = {number: error for number, error in replied.items() if isinstance(error, MovedError)}
-        # Behind an open breaker the slots were looked up when the node was lost.
-        lost = {n for n, error in replied.items() if _is_lost(error) and not isinstance(error, BreakerOpen)}
+        # Behind an open breaker the slots are queried once a second: a replica may have been promoted.
+        recent = monotonic() - self._refreshed_at < _REFRESH_REST
+        lost = {
+            number
+            for number, error in replied.items()
+            if _is_lost(error) and not (recent and isinstance(error, BreakerOpen))
+        }
         if moved or lost:
             try:
                 self._refresh(generation, without={asked[number] for number in lost})
@@ -186,22 +196,33 @@ class ClusterLink:
             if self._generation != generation:
                 return
             until, error = monotonic() + _LOOK_AROUND, RedisError("no node to query")
-            for node in dict.fromkeys((*self._owners.values(), *self._seeds)):
+            known = dict.fromkeys((*self._owners.values(), *self._seeds))
+            for node in sorted(known, key=self._silent.__contains__):
                 if node in without or monotonic() > until:
                     continue
                 try:
                     [replied] = self._link(node).exchange_once(("CLUSTER", "SLOTS"))
                 except RedisError as lost:
                     error = lost
+                    self._silent.add(node)
                     continue
+                self._silent.discard(node)
                 if isinstance(replied, ResponseError):
                     # Also the reply of a server that is no cluster.
                     error = RedisConnectionError(type(replied).__name__)
                     continue
                 self._owners = _owners(replied, node)
                 self._generation += 1
+                self._refreshed_at = monotonic()
+                self._forget_nodes_without_slots()
                 return
             raise error
+
+    def _forget_nodes_without_slots(self) -> None:
+        owners = {*self._owners.values(), *self._seeds}
+        for node in [node for node in self._links if node not in owners]:
+            # Its breaker would stay open for ever: no call goes there any more.
+            self._links.pop(node).breaker.answered()
 
     def _link(self, node: Node) -> ServerLink:
         link = self._links.get(node)

@@ -93,7 +93,7 @@ class ServerLink:
 
     def report_to(self, listen: Listener) -> None:
         """Emit store.down and store.up to *listen*."""
-        self.breaker = Breaker(listen=listen)
+        self.breaker.listen = listen
 
     def ask(self, *commands: tuple[Any, ...], always: bool = False) -> list[Any]:
         """Send *commands* in one write; see ``Link.ask``. A server that hangs costs twice its timeout."""
@@ -156,8 +156,9 @@ class ServerLink:
 
     def _take(self) -> Connection:
         if self._pid != os.getpid():
-            # A forked child must not use its parent's sockets.
+            # A forked child must not use its parent's sockets, nor a lock that a thread of its parent held.
             self._idle, self._pid = deque(), os.getpid()
+            self.breaker = Breaker(listen=self.breaker.listen)
         try:
             return self._idle.pop()
         except IndexError:

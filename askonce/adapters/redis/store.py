@@ -15,7 +15,6 @@ from askonce.adapters.redis.servers import connect, place_of
 from askonce.adapters.redis.subscription import listening
 from askonce.checks import Finding
 from askonce.errors import StoreUnavailable
-from askonce.events import Listener, ignore
 from askonce.job import Key
 from askonce.store import Admission, Reply, Start, Write
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from askonce.adapters.redis.subscription import RedisSubscription
     from askonce.answer import Encoded, Ttl
+    from askonce.events import Listener
     from askonce.job import Job
     from askonce.record import Snapshot
     from askonce.store import Address, Claim, Failing, Lease, Lost
@@ -49,17 +49,27 @@ class RedisStore:
         *,
         namespace: str,
         clock: str | None = None,
-        listen: Listener = ignore,
+        listen: Listener | None = None,
     ) -> None:
-        """Use the connections of *servers*; *namespace* separates applications that share them."""
+        """Use the connections of *servers*; *namespace* separates applications that share them.
+
+        *listen* gets store.down and store.up; without one, an AskOnce gives its own listener.
+        """
         self._link: Link = ServerLink(servers) if isinstance(servers, Redis) else servers
-        self._link.report_to(listen)
+        self._has_listener = listen is not None
+        if listen is not None:
+            self._link.report_to(listen)
         self._scripts = Scripts(self._link, namespace=namespace, clock=clock)
         self.letters = RedisLetters(self._scripts)
 
     @classmethod
     def from_url(
-        cls, url: str, *, namespace: str, listen: Listener = ignore, tls: Mapping[str, str] | None = None
+        cls,
+        url: str,
+        *,
+        namespace: str,
+        listen: Listener | None = None,
+        tls: Mapping[str, str] | None = None,
     ) -> Self:
         """Connect lazily to *url*, such as ``redis://127.0.0.1:6379/0`` or ``unix:///path?db=0``.
 
@@ -71,9 +81,16 @@ class RedisStore:
         return cls(connect(url, {**CLIENT_OPTIONS, **(tls or {})}), namespace=namespace, listen=listen)
 
     @property
-    def address(self) -> Address | None:
-        """Where the records are; None where that is not one server at a fixed place."""
-        return self._link.address
+    def pusher(self) -> RedisPusher | None:
+        """Admits and sends in one step; None where the records are not on one server at a fixed place."""
+        address = self._link.address
+        return RedisPusher(self._scripts, address) if address else None
+
+    def report_to(self, listen: Listener) -> None:
+        """Emit store.down and store.up to *listen*, unless the store has a listener."""
+        if not self._has_listener:
+            self._has_listener = True
+            self._link.report_to(listen)
 
     def __repr__(self) -> str:
         # The client's own repr would show the password.
@@ -88,14 +105,6 @@ class RedisStore:
         """Give the first caller the right to send a message; give every other caller that job."""
         outcome, record = read(self._scripts.run("admit", claim.job.key, *_terms(claim)))
         return Reply(_ADMISSIONS[outcome], record)
-
-    def admit_and_push(self, claim: Claim, queue: str, tag: str, template: bytes) -> Reply[Admission]:
-        """Admit *claim*; if ADMITTED, put *template* into the list *queue*, filled as publish.lua says."""
-        key = claim.job.key
-        reply = self._scripts.run("publish", key, *_terms(claim), key, tag, template, queue=queue)
-        outcome, record = read(reply)
-        admission = _ADMISSIONS[outcome]
-        return Reply(admission, record, sent=admission is Admission.ADMITTED)
 
     def start(self, job: Job, lease: Lease) -> Reply[Start]:
         """Grant *lease* if *job* is the one admitted."""
@@ -177,6 +186,23 @@ class RedisStore:
             text = f"does not let this user run scripts on {prefix}...}} ({error.reason})"
             cure = "allow its user EVAL, EVALSHA and the commands in them, on these keys and channels"
             yield Finding(severity="error", subject="store", name="scripts", text=text, cure=cure)
+
+
+class RedisPusher:
+    """Admits jobs and pushes their messages on the store's own server."""
+
+    def __init__(self, scripts: Scripts, address: Address) -> None:
+        """Push through *scripts* on the server at *address*."""
+        self._scripts, self.address = scripts, address
+
+    def admit_and_push(self, claim: Claim, queue: str, tag: str, template: bytes) -> Reply[Admission]:
+        """Admit *claim*; if ADMITTED, put *template* into the list *queue*, filled as publish.lua says."""
+        key = claim.job.key
+        outcome, record = read(
+            self._scripts.run("publish", key, *_terms(claim), key, tag, template, queue=queue)
+        )
+        admission = _ADMISSIONS[outcome]
+        return Reply(admission, record, sent=admission is Admission.ADMITTED)
 
 
 def _terms(claim: Claim) -> tuple[bytes | str | int, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
+from askonce.adapters.redis.servers import reason_of
 from askonce.errors import StoreUnavailable
 from askonce.job import Key
 
@@ -36,7 +37,7 @@ def listening(link: Link, channels: dict[bytes, Key]) -> Iterator[RedisSubscript
         pubsub.subscribe(*channels)
         yield RedisSubscription(pubsub, channels)
     except RedisError as exc:
-        raise StoreUnavailable(verb="subscribe", reason=type(exc).__name__) from exc
+        raise StoreUnavailable(verb="subscribe", reason=reason_of(exc)) from exc
     finally:
         if pubsub is not None:
             pubsub.close()

@@ -9,8 +9,8 @@
 --                   admit: ATTACHED to A's job
 --   dies, no message
 --   ... deadline passes ...
---                   admit: RESEND of A's job: the job keeps its name, so a late message of A
---                          still counts and a deep queue is never overtaken by its own resends
+--                   admit: RESEND of A's job: it keeps its id, so the first message still counts, and
+--                          a resend makes no second job
 local job, fingerprint, force, max_age = ARGV[1], ARGV[2], ARGV[8] == '1', tonumber(ARGV[9])
 
 -- The most frequent duplicate: an equal job is in flight, with neither answer nor failure kept. Its reply needs
