@@ -11,7 +11,7 @@ from askonce.adapters.memory import MemoryStore
 from askonce.answer import Answer, Spend
 from askonce.errors import JobFailed, Permanent, ResultTimeout, StoreUnavailable, Transient
 from askonce.events import Event, EventType, Subject, emit, ignore
-from askonce.execution import Computed, Reused, Skipped
+from askonce.execution import Computed, Failed, Reused, Skipped
 from askonce.key import identify
 from askonce.lease import LeaseRenewer
 from askonce.reaper import Reaper
@@ -140,7 +140,7 @@ def test_foreign_hit_attach_and_negative_are_emitted(scene, raising, running):
     running(lambda body: scene.run_foreign(body, {"currency": "EUR"}))
     assert isinstance(scene.run_foreign(never, {"currency": "EUR"}), Skipped)
     scene.answered({"currency": "USD"}, raising(Permanent("http_404")))
-    assert isinstance(scene.run_foreign(never, {"currency": "USD"}), Skipped)
+    assert isinstance(scene.run_foreign(never, {"currency": "USD"}), Failed)
 
     assert [event.name for event in scene.heard if event.name not in ("job.completed", "job.failed")] == [
         "job.admitted",
@@ -304,7 +304,7 @@ def test_app_without_a_listener_logs_a_line_for_each_job(app, caplog):
     caplog.set_level(logging.INFO, logger="askonce")
     AskOnce(app, store=MemoryStore)
 
-    @app.task(name="rates.fetch", base=IdempotentTask)
+    @app.task(name="rates.fetch", base=IdempotentTask, shared=False)
     def fetch(currency):
         return currency
 
