@@ -89,7 +89,7 @@ local function wake(r) redis.call('PUBLISH', r.key, r.job) end
 
 -- The last reasons for which a run of this job gave no answer, oldest first.
 local function note(r, reason)
-  local past = r.hist or redis.call('HGET', r.key, 'hist') or ''
+  local past = r.hist or redis.call('HMGET', r.key, 'hist')[1] or ''
   local _, known = string.gsub(past, '%S+', '')
   if known >= HISTORY_KEPT then past = string.match(past, '^%S+ (.*)$') end
   set(r, {hist = (past == '' and '' or past .. ' ') .. string.gsub(string.sub(reason, 1, REASON_KEPT), '%s', '_')})
