@@ -216,7 +216,7 @@ def test_window_bounds_what_is_under_way(scene, submit, monkeypatch):
 def test_rows_that_nobody_can_wait_for_any_more_are_reported_and_the_trouble_raised(scene):
     client = client_of(scene)
     client = replace(client, store=scene.fail_on("read"))
-    running = Batch(client=client, task=scene.spec.name, wait=30.0).run(
+    running = Batch(client=client, task=scene.spec.name, wait=0.5).run(
         [Row(number=1, payload=FOUR[0]), Row(number=2, payload=FOUR[1])]
     )
 
