@@ -6,6 +6,8 @@ from amqp import Connection, Message
 from amqp.exceptions import NotFound
 from redis import Redis
 
+from tests.deadlines import stretched
+
 
 class RedisQueue:
     """The list that kombu makes of a queue on Redis or Valkey."""
@@ -51,7 +53,7 @@ class RabbitQueue:
 
     @contextmanager
     def _channel(self):
-        with Connection(**self._place, connect_timeout=10) as connection:
+        with Connection(**self._place, connect_timeout=stretched(10)) as connection:
             yield connection.channel()
 
     def waiting(self, name=NAME):

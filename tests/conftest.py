@@ -1,31 +1,59 @@
 import os
 import shutil
+import signal
 import threading
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, settings
+from pytest_timeout import timeout_sigalrm
 from redis import Redis
 
 from askonce.adapters.redis.servers import connect
 from askonce.adapters.redis.store import CLIENT_OPTIONS, RedisStore
 from askonce.store import BUCKETS
 from sandbox.valkey import Valkey
+from tests import deadlines
 from tests.brokers import RabbitQueue, RedisQueue
 from tests.servers.clusters import Cluster
 from tests.servers.rabbitmq import RabbitMQ, find_server
 
 # A server or a thread may stall on a busy machine: the time of one example says nothing.
-settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("tests")
+_ANY_TIME = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("short", max_examples=30, **_ANY_TIME)
+settings.register_profile("long", max_examples=200, **_ANY_TIME)
+#: How many examples each property gets: "short" in `make test`, "long" in `make test-all`.
+settings.load_profile(os.environ.get("SUITE_LENGTH", "short"))
 
 
 REDIS_SERVER = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
 #: Where the machines' messages go: "rabbitmq", or to the records' server.
 SUITE_BROKER = os.environ.get("SUITE_BROKER", "")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item, settings):
+    """Stretch the limit of a whole test like every other deadline, when its time is over."""
+    if threading.current_thread() is not threading.main_thread():
+        return None  # no signals here: pytest-timeout's own timer does
+
+    began = monotonic()
+
+    def look(*_):
+        left = deadlines.stretched(settings.timeout) - (monotonic() - began)
+        if left > 0:
+            signal.setitimer(signal.ITIMER_REAL, left)
+        else:
+            timeout_sigalrm(item, settings)
+
+    item.cancel_timeout = partial(signal.setitimer, signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, settings.timeout)
+    return True
 
 
 def pytest_runtest_setup(item):
@@ -180,16 +208,7 @@ def shifted_store(client, server_clock):
 @pytest.fixture(scope="session")
 def eventually():
     """Wait until a condition holds; returns what it returned, or fails after some seconds."""
-
-    def wait(condition, seconds=15.0):
-        never, deadline = threading.Event(), monotonic() + seconds
-        while not (seen := condition()):
-            if monotonic() > deadline:
-                pytest.fail(f"not within {seconds} s: {condition}")
-            never.wait(0.01)
-        return seen
-
-    return wait
+    return deadlines.eventually
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from askonce.adapters.redis.store import RedisStore
 from sandbox.machine import ROOT, Machine
+from tests.deadlines import stretched
 
 #: Seconds after which a producer that does not end is a failure.
 PATIENCE = 90.0
@@ -52,7 +53,7 @@ class Running:
         )
 
     def finish(self, seconds=PATIENCE):
-        out, err = self.process.communicate(timeout=seconds)
+        out, err = self.process.communicate(timeout=stretched(seconds))
         return Told(code=self.process.returncode, out=out.decode(), err=err.decode())
 
     def close(self):
@@ -166,7 +167,9 @@ def papers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("papers")
 
     def run(*arguments):
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
+        subprocess.run(
+            ["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=stretched(60)
+        )
 
     new = ("req", "-newkey", "rsa:2048", "-nodes")
     run(*new, "-x509", "-days", "2", "-subj", "/CN=Test authority", "-keyout", "ca.key", "-out", "ca.crt")

@@ -14,6 +14,7 @@ from redis import Redis
 from askonce.adapters.redis.checks import check_server
 from sandbox.machine import ROOT, stop
 from sandbox.valkey import free_port
+from tests.deadlines import stretched
 from tests.servers.proxy import Proxy
 
 QUEUE = "{jobs}:askonce"
@@ -97,7 +98,7 @@ class Work:
             env={**self.site.machine.env, **self.site.env("producer")},
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=stretched(90),
         )
         assert (code, False) == (done.returncode, "Traceback" in done.stderr), (
             arguments,
@@ -185,7 +186,7 @@ class Work:
         )
 
         def get(path):
-            with urlopen(f"http://127.0.0.1:{port}/{path}", timeout=30) as answer:
+            with urlopen(f"http://127.0.0.1:{port}/{path}", timeout=stretched(30)) as answer:
                 return answer.read()
 
         self.eventually(lambda: b"flower_worker_online{" in get("metrics"), 60)

@@ -3,6 +3,8 @@ import os
 
 import pytest
 
+from tests.deadlines import stretched
+
 pytestmark = pytest.mark.acceptance
 
 FIELDS = {"degraded", "row", "status", "asked", "key", "job", "source", "result", "error"}
@@ -27,7 +29,7 @@ def held_order(machine, begin_submit, new_order):
     order = new_order()
     machine.control(hold=True)
     asker = begin_submit(machine, "orders.enrich", [order], "--wait")
-    assert machine.wait_for_held(1, 30)
+    assert machine.wait_for_held(1, stretched(30))
     return order, asker
 
 

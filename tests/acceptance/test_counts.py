@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from sandbox.machine import ROOT
+from tests.deadlines import stretched
 
 pytestmark = pytest.mark.acceptance
 
@@ -14,7 +15,7 @@ def test_what_happened_is_counted_by_name_and_task(machine, submit, new_order):
 
     command = [sys.executable, "-m", "celery", "-A", "worker.app", "inspect", "counts", "--json"]
     told = subprocess.run(
-        command, cwd=ROOT, env=machine.env, capture_output=True, text=True, timeout=60, check=True
+        command, cwd=ROOT, env=machine.env, capture_output=True, text=True, timeout=stretched(60), check=True
     )
 
     [counted] = json.loads(told.stdout).values()

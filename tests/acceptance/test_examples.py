@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.machine import ROOT
 from sandbox.valkey import Valkey
+from tests.deadlines import stretched
 
 pytestmark = pytest.mark.acceptance
 
@@ -39,7 +40,9 @@ def test_example_runs_to_its_end_and_prints_what_it_should(server, name):
     }
     command = [sys.executable, str(ROOT / "examples" / name)]
 
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=stretched(60), check=False
+    )
 
     assert 0 == done.returncode, done.stderr
     assert LINES[name] == done.stdout.splitlines()

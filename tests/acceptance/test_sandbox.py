@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.machine import ROOT
+from tests.deadlines import stretched
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 
@@ -41,13 +42,15 @@ def up(short_folder, eventually):
     finally:
         if process.poll() is None:
             process.terminate()
-        process.wait(60)
+        process.wait(stretched(60))
 
 
 def test_demo_keeps_its_promises():
     command = [sys.executable, "-m", "sandbox", "demo"]
 
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=stretched(150), check=False
+    )
 
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "with SIGKILL in the middle of its call." in done.stdout
@@ -59,7 +62,7 @@ def test_up_stops_everything_on_ctrl_c(up, short_folder, eventually):
     process, started, said = up
 
     process.send_signal(signal.SIGINT)
-    code = process.wait(60)
+    code = process.wait(stretched(60))
 
     assert 0 == code, said.read_text()
     assert_all_parts_ran(started)
@@ -71,7 +74,7 @@ def test_up_leaves_no_process_behind_when_it_is_killed(up, eventually):
     process, started, _ = up
 
     process.kill()
-    process.wait(10)
+    process.wait(stretched(10))
 
     assert_all_parts_ran(started)
     eventually(lambda: not alive(started), 45)
@@ -103,7 +106,7 @@ def alive(started):
 
 def processes():
     listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
     )
     for line in listed.stdout.splitlines():
         pid, parent, command = line.split(None, 2)

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from tests.deadlines import stretched
+
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 
 ASKERS = 50
@@ -71,7 +73,7 @@ def test_fifty_messages_behind_the_producers_back_make_one_call(
     send_raw(machine, "meetings.extract", [meeting] * ASKERS)
     # All but the one that calls have found out that there is nothing to do.
     eventually(lambda: queue.is_settled(held=1), 30)
-    assert machine.wait_for_held(1, 10)
+    assert machine.wait_for_held(1, stretched(10))
     machine.control(hold=False)
     eventually(queue.is_settled, 30)
 
@@ -110,7 +112,7 @@ def test_duplicate_during_the_call_attaches_and_gets_its_answer(machine, begin_s
     meeting, before = new_meeting(), machine.ledger.openai.calls
     machine.control(hold=True)
     owner = begin_submit(machine, "meetings.extract", [meeting], "--wait")
-    assert machine.wait_for_held(1, 30)
+    assert machine.wait_for_held(1, stretched(30))
 
     peeked = submit(machine, "meetings.extract", [meeting]).report
     duplicate = begin_submit(machine, "meetings.extract", [meeting], "--wait")

@@ -241,9 +241,10 @@ def act(client, clock, **options):
 
 @pytest.mark.timeout(400)  # a disagreement is made small before it is shown
 def test_scripts_and_reference_agree_on_every_history(client, server_clock):
-    act(client, server_clock, max_examples=200)
+    act(client, server_clock, max_examples=2 * settings().max_examples)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mutant", OF_SCRIPTS, ids=lambda mutant: mutant.name)
 def test_broken_script_is_noticed(client, server_clock, monkeypatch, mutant):
     sound = redis_store.scripts(server_clock.lua)

@@ -16,6 +16,7 @@ from sandbox.demo import children_of
 from sandbox.machine import ROOT, Machine
 from sandbox.valkey import Valkey
 from tests.brokers import RedisQueue
+from tests.deadlines import stretched
 from tests.servers.proxy import Proxy
 
 #: Seconds, each shorter than a real one so that nobody waits for long.
@@ -72,14 +73,14 @@ class Scene:
         rows = self.machine.folder / f"rows-{number}.jsonl"
         rows.write_text("".join(json.dumps(payload) + "\n" for payload in payloads))
         output = self.machine.folder / f"out-{number}.jsonl"
-        code = self.machine.submit(task, rows, output=output).wait(60)
+        code = self.machine.submit(task, rows, output=output).wait(stretched(60))
         return code, [json.loads(line) for line in output.read_text().splitlines()]
 
     def hold_meetings(self, how_many):
         """Ask for meetings and wait until each of them is in its call; their keys."""
         self.machine.control(hold=True)
         keys = self.submit("meetings.extract", self.meetings(how_many))
-        assert self.machine.wait_for_held(how_many, 30)
+        assert self.machine.wait_for_held(how_many, stretched(30))
         return keys
 
     def let_go(self):
@@ -130,7 +131,7 @@ class Scene:
         """Run this Python on the machine; its exit code."""
         command = [sys.executable, *arguments]
         env = {**self.machine.env, "PYTHONPATH": str(ROOT)}
-        return subprocess.run(command, cwd=ROOT, env=env, timeout=60, check=False).returncode
+        return subprocess.run(command, cwd=ROOT, env=env, timeout=stretched(60), check=False).returncode
 
 
 class Asker:
@@ -153,7 +154,7 @@ class Asker:
 
     def begin_to_wait(self, seconds):
         """Wait for all that was asked; `heard` tells how each of them ended."""
-        self._say(wait=seconds)
+        self._say(wait=stretched(seconds))
 
     def heard(self):
         return json.loads(self.process.stdout.readline())
@@ -261,7 +262,7 @@ def kill_with_children(worker):
     worker.kill()
     for pid in children:
         os.kill(pid, signal.SIGKILL)
-    worker.wait(10)
+    worker.wait(stretched(10))
     return children
 
 

@@ -1,5 +1,7 @@
 import pytest
 
+from tests.deadlines import stretched
+
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 
 POOLS = {"prefork": ("-P", "prefork", "-c", "3"), "threads": ("-P", "threads", "-c", "3")}
@@ -31,7 +33,7 @@ def test_answer_that_waited_for_its_own_link_is_fenced_if_others_could_take_the_
     scene.machine.start_worker("-P", "threads", "-c", "2", name="other", env=direct)
 
     with scene.to_records.blocked():
-        assert scene.machine.wait_for_held(2, 30)
+        assert scene.machine.wait_for_held(2, stretched(30))
         scene.let_go()
         scene.wait_until_done([key])
         visible = scene.record(key).value

@@ -11,6 +11,7 @@ from redis import Redis
 
 from askonce.errors import JobFailed
 from sandbox.valkey import Valkey
+from tests.deadlines import stretched
 
 pytestmark = [
     pytest.mark.fault,
@@ -74,7 +75,7 @@ class Stage:
         return sum(log.count(f"Task call[{task_id}] received") for log in logs)
 
     def get(self, result):
-        return result.get(timeout=SECONDS)
+        return result.get(timeout=stretched(SECONDS))
 
 
 @pytest.fixture
@@ -167,7 +168,9 @@ def test_job_whose_task_was_revoked_is_still_answered_for_others(stage, terminat
             stage.wait_for_begun(1)
         other = call.enqueue({"n": 1, "fails": ""})
         assert other.job == asked.job
-        [reply] = app.control.revoke(asked.job, terminate=terminate, signal="SIGKILL", reply=True, timeout=10)
+        [reply] = app.control.revoke(
+            asked.job, terminate=terminate, signal="SIGKILL", reply=True, timeout=stretched(10)
+        )
         assert reply
 
     assert other.result(SECONDS).value == 2

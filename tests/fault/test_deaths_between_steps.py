@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.deadlines import stretched
+
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("tampers with what Redis keeps of messages")]
 
 TAMPERED = ("-I", "tests.fault.tampered")
@@ -52,7 +54,7 @@ def test_job_of_a_worker_that_dies_with_a_message_that_nobody_noted_is_done_at_o
     worker = scene.machine.start_worker(*THREADS, *TAMPERED)
     [key] = scene.submit("meetings.extract", scene.meetings(1))
 
-    assert 9 == worker.wait(30)
+    assert 9 == worker.wait(stretched(30))
     lost = scene.client.llen("{jobs}:askonce"), scene.client.hlen("{jobs}:unacked")
     scene.machine.start_worker(*THREADS, name="second")
     scene.wait_until_done([key], 2 + scene.recovery)

@@ -1,5 +1,7 @@
 import pytest
 
+from tests.deadlines import stretched
+
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 
 
@@ -10,7 +12,7 @@ def test_askers_who_wait_get_their_answers_although_the_server_comes_back_empty(
     scene.machine.control(hold=True)
     asker = scene.new_asker()
     keys = [asker.ask("meetings.extract", meeting)["key"] for meeting in scene.meetings(4)]
-    assert scene.machine.wait_for_held(2, 30)
+    assert scene.machine.wait_for_held(2, stretched(30))
     running = [key for key in keys if scene.record(key).flight == "running"]
 
     asker.begin_to_wait(60)

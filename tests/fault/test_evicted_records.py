@@ -1,5 +1,7 @@
 import pytest
 
+from tests.deadlines import stretched
+
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 
 #: What the server drops under pressure has a time to live: records, and never a queue.
@@ -59,11 +61,11 @@ def test_asker_of_a_call_whose_record_is_evicted_gets_an_answer_and_one_is_visib
     scene.machine.control(hold=True)
     asker, [meeting] = scene.new_asker(), scene.meetings(1)
     key = asker.ask("meetings.extract", meeting)["key"]
-    assert scene.machine.wait_for_held(1, 30)
+    assert scene.machine.wait_for_held(1, stretched(30))
 
     squeeze(scene)
     asker.begin_to_wait(60)
-    assert scene.machine.wait_for_held(2, 30)
+    assert scene.machine.wait_for_held(2, stretched(30))
     scene.let_go()
     [answer] = asker.heard()
     scene.eventually(lambda: "job.fenced" in scene.log(), 15)

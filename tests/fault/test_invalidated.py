@@ -1,6 +1,7 @@
 import pytest
 
 from askonce.store import Write
+from tests.deadlines import stretched
 
 pytestmark = pytest.mark.fault
 
@@ -11,7 +12,7 @@ def test_answer_of_a_run_that_was_invalidated_is_not_published(scene, pool):
     scene.machine.control(hold=True)
     [meeting] = scene.meetings(1)
     [key] = scene.submit("meetings.extract", [meeting])
-    assert scene.machine.wait_for_held(1, 30)
+    assert scene.machine.wait_for_held(1, stretched(30))
 
     assert Write.OK is scene.store.invalidate(key)
     scene.let_go()

@@ -1,5 +1,7 @@
 import pytest
 
+from tests.deadlines import stretched
+
 pytestmark = pytest.mark.fault
 
 POOLS = {"prefork": ("-P", "prefork", "-c", "2"), "threads": ("-P", "threads", "-c", "2")}
@@ -26,7 +28,7 @@ def test_jobs_of_a_worker_killed_with_all_its_processes_are_done_by_the_other(sc
     lost = scene.hold_meetings(2)
     scene.machine.start_worker(*POOLS[pool], name="second")
     kept = scene.submit("meetings.extract", scene.meetings(2))
-    assert scene.machine.wait_for_held(4, 30)
+    assert scene.machine.wait_for_held(4, stretched(30))
 
     children = kill_group(first)
     scene.let_go()
@@ -45,7 +47,7 @@ def test_job_killed_before_its_call_is_done_at_no_extra_call(scene, kill):
     scene.machine.control(hold=True)
     # Both orders need one customer: the first one calls, the second one only waits for that call.
     [calling] = scene.submit("orders.enrich", [{"order_id": "calls", "cliente_id": 1}])
-    assert scene.machine.wait_for_held(1, 30)
+    assert scene.machine.wait_for_held(1, stretched(30))
     [waiting] = scene.submit("orders.enrich", [{"order_id": "waits", "cliente_id": 1}])
     scene.eventually(lambda: scene.record(waiting).flight == "running", 30)
 
@@ -64,7 +66,7 @@ def test_job_whose_process_dies_in_every_attempt_is_given_up_after_three(new_sce
 
     for attempt in (1, 2, 3):
         scene.eventually(lambda attempt=attempt: runs(scene, key, attempt), scene.recovery)
-        assert scene.machine.wait_for_held(1 + attempt, 30)
+        assert scene.machine.wait_for_held(1 + attempt, stretched(30))
         kill(scene.pid_of(key))
     scene.eventually(lambda: scene.record(key).failure is not None, scene.recovery)
     scene.let_go()
@@ -92,7 +94,7 @@ def test_worker_that_is_asked_to_end_finishes_its_call_under_its_lease(scene, po
     scene.eventually(lambda: "shutdown" in scene.log("first").lower(), 15)
     renewals = scene.watch_renewals(key, 4)
     scene.let_go()
-    code = worker.wait(30)
+    code = worker.wait(stretched(30))
 
     assert renewals >= 4, "longer than a lease: it was renewed all the time"
     scene.wait_until_done([key])

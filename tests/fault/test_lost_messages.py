@@ -4,6 +4,7 @@ import signal
 import pytest
 
 from askonce.record import Status
+from tests.deadlines import stretched
 
 pytestmark = pytest.mark.fault
 
@@ -46,7 +47,7 @@ def test_message_seen_again_during_the_call_after_it_and_when_stale_adds_no_call
     messages = scene.queue.messages()
     scene.machine.control(hold=True)
     scene.machine.start_worker("-P", "threads", "-c", "8")
-    assert scene.machine.wait_for_held(1, 30)
+    assert scene.machine.wait_for_held(1, stretched(30))
 
     scene.queue.put(messages * 5)
     scene.eventually(lambda: scene.log("worker").count("job.skipped") >= 5, 20)

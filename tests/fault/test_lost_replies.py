@@ -11,6 +11,7 @@ from redis.retry import Retry
 from askonce.adapters.redis.store import RedisStore, scripts
 from askonce.store import Claim, Failing
 from sandbox.valkey import Valkey
+from tests.deadlines import stretched
 from tests.servers.proxy import Proxy
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
@@ -77,14 +78,14 @@ def say(server, new_server_clock):
             clock = new_server_clock(client)
             for script in scripts(clock.lua).values():
                 client.script_load(script)
-            link = Redis(port=proxy.port, socket_timeout=20, retry=Retry(NoBackoff(), 0))
+            link = Redis(port=proxy.port, socket_timeout=stretched(20), retry=Retry(NoBackoff(), 0))
             with closing(RedisStore(link, namespace="test", clock=clock.lua)) as store:
                 store.read([KEY])  # so that the link is there and has said hello
                 for earlier in verb.before:
                     earlier(store)
                 lost = proxy.drop_reply() if lose else None
                 heard = verb.say(store)
-                assert not lose or lost.is_set()
+                assert not lose or lost.wait(stretched(5))
             return heard, everything(client)
 
         yield run
@@ -135,12 +136,12 @@ def test_job_is_done_at_one_call_although_a_reply_about_it_is_lost(scene, verb):
     lost = scene.to_records.drop_reply(sha1(scripts()[verb].encode()).hexdigest().encode())
 
     told = scene.new_asker().ask("meetings.extract", scene.meetings(1)[0])
-    assert scene.machine.wait_for_held(1, 30)
-    assert verb != "renew" or lost.wait(20)
+    assert scene.machine.wait_for_held(1, stretched(30))
+    assert verb != "renew" or lost.wait(stretched(20))
     scene.let_go()
     scene.wait_until_done([told["key"]])
 
-    assert lost.wait(20)
+    assert lost.wait(stretched(20))
     assert (1, 1) == (scene.machine.ledger.openai.calls, scene.record(told["key"]).attempts)
     # One owner and one message: nobody was fenced, nor was anybody told that the job is somebody else's.
     scene.wait_until_quiet()

@@ -2,6 +2,7 @@ import pytest
 from redis import Redis
 
 from sandbox.valkey import Valkey
+from tests.deadlines import stretched
 from tests.servers.proxy import Proxy
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
@@ -53,12 +54,12 @@ def test_claim_that_the_new_primary_never_got_costs_one_call_and_one_answer_is_v
     with pair.to_primary.blocked():
         scene.machine.control(hold=True)
         lost = asker.ask("meetings.extract", second)["key"]
-        assert scene.machine.wait_for_held(1, 30)
+        assert scene.machine.wait_for_held(1, stretched(30))
         fence = scene.record(lost).fence
         asker.begin_to_wait(60)
         pair.promote()
         # The one who waits asks again: the new primary knows nothing of this job.
-        assert scene.machine.wait_for_held(2, 30)
+        assert scene.machine.wait_for_held(2, stretched(30))
     scene.let_go()
     answers = {answer["key"]: answer for answer in asker.heard()}
     scene.eventually(lambda: "job.fenced" in scene.log(), 15)

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 import pytest
 
 from sandbox.valkey import Valkey
+from tests.deadlines import stretched
 from tests.servers.proxy import Proxy
 from tests.servers.rabbitmq import RabbitMQ
 
@@ -60,10 +61,10 @@ def test_equal_questions_of_many_processes_are_one_call(scene):
     rows.write_text(json.dumps(meeting) + "\n")
     outputs = [scene.machine.folder / f"asker-{number}.jsonl" for number in range(6)]
     askers = [scene.machine.submit("meetings.extract", rows, "--wait", output=output) for output in outputs]
-    assert scene.machine.wait_for_held(1, 60)
+    assert scene.machine.wait_for_held(1, stretched(60))
     scene.let_go()
 
-    assert [0] * 6 == [asker.wait(60) for asker in askers]
+    assert [0] * 6 == [asker.wait(stretched(60)) for asker in askers]
     told = [json.loads(output.read_text()) for output in outputs]
     assert 1 == len({json.dumps(one["result"], sort_keys=True) for one in told})
     assert 1 == scene.machine.ledger.openai.calls
@@ -75,7 +76,7 @@ def test_jobs_of_a_worker_killed_with_all_its_processes_are_done_by_the_other(sc
     lost = scene.hold_meetings(2)
     scene.machine.start_worker("-P", pool, "-c", "2", name="second")
     kept = scene.submit("meetings.extract", scene.meetings(2))
-    assert scene.machine.wait_for_held(4, 30)
+    assert scene.machine.wait_for_held(4, stretched(30))
 
     kill_group(first)
     scene.let_go()
@@ -157,7 +158,7 @@ def test_jobs_that_are_asked_for_while_the_store_hangs_are_sent_and_called_once(
 def ask(scene, meetings):
     rows, output = scene.machine.folder / "rows.jsonl", scene.machine.folder / "out.jsonl"
     rows.write_text("".join(json.dumps(meeting) + "\n" for meeting in meetings))
-    assert 0 == scene.machine.submit("meetings.extract", rows, output=output).wait(60)
+    assert 0 == scene.machine.submit("meetings.extract", rows, output=output).wait(stretched(60))
     return [json.loads(line) for line in output.read_text().splitlines()]
 
 

@@ -11,6 +11,7 @@ from askonce.key import identify
 from askonce.record import readable
 from askonce.spec import JobSpec
 from sandbox.valkey import Valkey
+from tests.deadlines import stretched
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("has a broker of its own")]
 
@@ -50,7 +51,7 @@ class Deployment:
     def ask(self, version, count):
         """Ask as a producer of this version, in a process of its own."""
         command = [sys.executable, "-c", ASK, str(count)]
-        subprocess.run(command, cwd=self.folder, env=self.env(version), timeout=60, check=True)
+        subprocess.run(command, cwd=self.folder, env=self.env(version), timeout=stretched(60), check=True)
 
     def answers(self, version, count):
         """Wait for what was asked, and ask for no more: the values, by number."""

@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from tests.deadlines import stretched
+
 pytestmark = pytest.mark.fault
 
 #: The last one is that of `celeryconfig.py`.
@@ -30,7 +32,7 @@ def test_call_that_ends_within_the_grace_of_its_worker_is_made_once(new_scene, p
 
     scene.let_go()
     scene.wait_until_done([key])
-    worker.wait(30)
+    worker.wait(stretched(30))
 
     calls = scene.machine.ledger.openai
     assert (1, 0, 1) == (calls.calls, calls.undelivered, scene.record(key).attempts)
@@ -41,8 +43,8 @@ def test_call_that_ends_within_the_grace_of_its_worker_is_made_once(new_scene, p
 def test_call_longer_than_the_grace_of_its_process_is_made_again_by_another(new_scene):
     scene, worker, key = shut_down_softly(new_scene, "prefork", grace=1)
 
-    worker.wait(30)
-    assert scene.machine.wait_for_held(2, 30)
+    worker.wait(stretched(30))
+    assert scene.machine.wait_for_held(2, stretched(30))
     scene.let_go()
     scene.wait_until_done([key])
 
@@ -56,7 +58,7 @@ def test_call_longer_than_the_grace_of_its_thread_is_under_its_lease_until_the_k
     assert scene.watch_renewals(key, 4) >= 4, "longer than the grace and a lease: it was renewed all the time"
 
     kill(worker.pid)
-    assert scene.machine.wait_for_held(2, 30)
+    assert scene.machine.wait_for_held(2, stretched(30))
     scene.let_go()
     scene.wait_until_done([key])
 
@@ -68,7 +70,7 @@ def test_call_longer_than_the_grace_of_its_thread_is_made_once_where_nobody_kill
     assert scene.watch_renewals(key, 4) >= 4, "longer than the grace and a lease: it was renewed all the time"
 
     scene.let_go()
-    worker.wait(30)
+    worker.wait(stretched(30))
     scene.wait_until_done([key])
 
     calls = scene.machine.ledger.openai

@@ -2,6 +2,8 @@ from time import monotonic
 
 import pytest
 
+from tests.deadlines import stretched
+
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 
 
@@ -12,7 +14,7 @@ def test_stall_of_the_server_within_the_lease_adds_no_call(new_linked_scene, sto
     scene.machine.control(hold=True)
     waiting, asker, [meeting, *held] = scene.new_asker(), scene.new_asker(), scene.meetings(3)
     running = [waiting.ask("meetings.extract", asked)["key"] for asked in held]
-    assert scene.machine.wait_for_held(2, 30)
+    assert scene.machine.wait_for_held(2, stretched(30))
     waiting.begin_to_wait(90)
 
     with stopped(scene.records.pid):

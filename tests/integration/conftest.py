@@ -21,6 +21,7 @@ from askonce.adapters.redis.store import RedisStore, scripts
 from askonce.errors import Permanent, Transient
 from askonce.spec import JobSpec, RetryPolicy
 from sandbox.valkey import Valkey
+from tests.deadlines import stretched
 
 _numbers = count(1)
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ class Calls:
             error = errors.pop(0) if errors else None
         gate = self.gates.get(payload[0])
         if gate is not None:
-            assert gate.wait(10)
+            assert gate.wait(stretched(10))
         if error is not None:
             raise error
 
@@ -228,7 +229,9 @@ class Running:
         assert answer.status_code == 200, answer.text
 
     def wait_for_held(self, count):
-        state = self.http.get("/control", params={"held": count, "seconds": DEADLINE_SECONDS}).json()
+        state = self.http.get(
+            "/control", params={"held": count, "seconds": stretched(DEADLINE_SECONDS)}
+        ).json()
         assert state["held"] == count
 
 
@@ -242,7 +245,7 @@ def stand_in(tmp_path):
         _command(tmp_path, "--failure-rate", "0"), cwd=ROOT, stdout=subprocess.PIPE
     ) as process:
         ready = json.loads(process.stdout.readline())
-        with httpx2.Client(base_url=ready["customer_api_url"], timeout=DEADLINE_SECONDS + 5) as http:
+        with httpx2.Client(base_url=ready["customer_api_url"], timeout=None) as http:
             yield Running(tmp_path, ready["customer_api_url"], ready["openai_base_url"], http, process)
         process.terminate()
 

@@ -5,6 +5,7 @@ import pytest
 from askonce.adapters.celery.app import ReaperStep
 from askonce.enqueue import Admitted, Hit
 from askonce.record import Status
+from tests.deadlines import stretched
 
 pytestmark = pytest.mark.integration
 
@@ -14,7 +15,7 @@ def test_two_apps_on_one_server_do_not_see_each_other(new_shop, number):
     first, second = one.add.enqueue({"n": number}), two.add.enqueue({"n": number})
 
     with one.worker():
-        answer = first.result(10)
+        answer = first.result(stretched(10))
 
     assert (type(first), type(second)) == (Admitted, Admitted)
     assert first.key == second.key
@@ -22,7 +23,7 @@ def test_two_apps_on_one_server_do_not_see_each_other(new_shop, number):
     assert two.store.read([second.key])[0].status is Status.QUEUED
     assert two.calls.of(number) == []
     with two.worker():
-        assert second.result(10).job == second.job
+        assert second.result(stretched(10)).job == second.job
     assert isinstance(two.add.enqueue({"n": number}), Hit)
 
 

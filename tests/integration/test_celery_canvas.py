@@ -4,6 +4,7 @@ from celery.result import allow_join_result
 
 from askonce.enqueue import Hit
 from askonce.errors import JobFailed
+from tests.deadlines import stretched
 
 pytestmark = [
     pytest.mark.integration,
@@ -20,7 +21,7 @@ def joinable(kept):
 
 
 def get(result):
-    return result.get(timeout=20)
+    return result.get(timeout=stretched(20))
 
 
 def test_delay_twice_is_one_run_and_one_result(kept, number, gate):
@@ -82,7 +83,7 @@ def test_every_equal_part_of_a_group_gets_the_answer_of_one_run(kept, number):
 
 def test_chord_of_duplicates_and_answered_parts_completes(kept, number):
     answered = kept.add.enqueue({"n": number, "more": 1})
-    assert answered.result(10).value == number + 1
+    assert answered.result(stretched(10)).value == number + 1
 
     parts = [kept.add.s(number, 1), kept.add.s(number, 2), kept.add.s(number, 2), kept.add.s(n=number)]
     result = chord(parts, kept.total.s()).delay()
@@ -101,7 +102,7 @@ def test_chord_part_attaches_to_a_run_under_way(kept, number, gate, eventually):
     gate.set()
 
     assert get(result) == 2 * number + 3
-    assert asked.result(10).value == number + 1
+    assert asked.result(stretched(10)).value == number + 1
     assert len(kept.calls.of(number)) == 1
 
 

@@ -7,6 +7,7 @@ from redis import Redis
 from askonce.adapters.celery import task as celery_task
 from askonce.record import Status
 from askonce.spec import JobSpec
+from tests.deadlines import stretched
 
 pytestmark = pytest.mark.integration
 
@@ -56,7 +57,7 @@ def publish(shop, headers, body, content_type=JSON):
 
 def works_on(shop, number, eventually):
     """Tell whether the worker answers and has dealt with every message."""
-    assert number + 1 == shop.add.enqueue({"n": number}).result(20).value
+    assert number + 1 == shop.add.enqueue({"n": number}).result(stretched(20)).value
     eventually(shop.drained, 20)
 
 
@@ -127,7 +128,7 @@ def test_job_of_ours_whose_task_is_unknown_here_stays_on_its_record(shop, number
 
 def test_header_of_another_payload_makes_nothing_run_and_writes_nowhere(shop, number, eventually):
     victim = shop.add.enqueue({"n": number})
-    victim.result(20)
+    victim.result(stretched(20))
     before = shop.store.read([victim.key])[0]
     header = {"key": victim.key, "fingerprint": before.fingerprint, "edition": "1"}
     body = json.dumps([[], {"n": number + 1, "more": 1}, EMBED]).encode()
@@ -147,7 +148,7 @@ def test_header_of_another_payload_makes_nothing_run_and_writes_nowhere(shop, nu
 def test_job_of_a_tenant_runs_and_is_found_under_its_key(shop, number):
     asked = shop.add.enqueue({"n": number}, tenant='acme"é')
 
-    assert number + 1 == asked.result(20).value
+    assert number + 1 == asked.result(stretched(20)).value
     assert asked.key != shop.add.enqueue({"n": number}).key
 
 

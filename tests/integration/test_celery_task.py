@@ -12,6 +12,7 @@ from askonce.enqueue import Admitted, Attached, Hit
 from askonce.errors import FingerprintMismatch, JobFailed, PayloadInvalid, StoreUnavailable
 from askonce.record import Status
 from askonce.spec import JobSpec, RetryPolicy
+from tests.deadlines import stretched
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +38,7 @@ def double_for(n, amount):
 
 def test_answer_is_made_by_a_worker_and_kept(plain, number):
     first = plain.add.enqueue({"n": number})
-    result = first.result(10)
+    result = first.result(stretched(10))
     second = plain.add.enqueue({"n": number})
 
     assert (result.value, result.source) == (number + 1, "call")
@@ -59,7 +60,7 @@ def test_positional_keyword_and_default_arguments_are_one_question(plain, number
     gate.set()
 
     assert {each.id for each in asked} == {outcome.job}
-    assert outcome.result(10).value == number + 1
+    assert outcome.result(stretched(10)).value == number + 1
     assert len(plain.calls.of(number)) == 1
 
 
@@ -67,7 +68,7 @@ def test_other_argument_is_another_question(plain, number):
     first, second = plain.add.enqueue({"n": number}), plain.add.enqueue({"n": number, "more": 2})
 
     assert first.key != second.key
-    assert (first.result(10).value, second.result(10).value) == (number + 1, number + 2)
+    assert (first.result(stretched(10)).value, second.result(stretched(10)).value) == (number + 1, number + 2)
 
 
 def test_task_called_directly_just_runs(plain, number):
@@ -161,7 +162,7 @@ def test_copy_of_a_message_does_not_call_again(plain, number, gate, eventually, 
 
     gate.set()
 
-    assert asked.result(10).value == number + 1
+    assert asked.result(stretched(10)).value == number + 1
     eventually(lambda: ("SUCCESS", asked.job) in ended)
     assert len(plain.calls.of(number)) == 1
 
@@ -173,7 +174,7 @@ def test_failed_call_ends_its_message_and_is_run_again_by_the_reaper(
 
     asked = plain.add.enqueue({"n": number})
 
-    assert asked.result(10).value == number + 1
+    assert asked.result(stretched(10)).value == number + 1
     eventually(lambda: ("SUCCESS", asked.job) in ended)
     assert [state for state, job in ended if job == asked.job] == ["RETRY", "SUCCESS"]
     # The reaper tells when it has sent; the worker may have ended the job by then.
@@ -189,11 +190,11 @@ def test_permanent_failure_ends_its_message_as_a_failure_and_is_kept(
     asked = plain.add.enqueue({"n": number})
 
     with pytest.raises(JobFailed, match="http_404"):
-        asked.result(10)
+        asked.result(stretched(10))
 
     eventually(lambda: ("JobFailed", asked.job) in ended)
     with pytest.raises(JobFailed, match="http_404"):
-        plain.add.enqueue({"n": number}).result(10)
+        plain.add.enqueue({"n": number}).result(stretched(10))
     assert len(plain.calls.of(number)) == 1
 
 
@@ -203,7 +204,7 @@ def test_job_whose_message_is_lost_is_sent_again(plain, number, monkeypatch, eve
     asked = producer.enqueue(replace(spec, queue_deadline=0.2), {"n": number, "more": 1})
     monkeypatch.undo()
 
-    assert asked.result(10).value == number + 1
+    assert asked.result(stretched(10)).value == number + 1
     eventually(lambda: plain.names(asked.job).count("job.resent") == 1)
 
 
@@ -215,17 +216,17 @@ def test_attached_asker_is_answered_with_the_first(plain, number, gate, eventual
     gate.set()
 
     assert isinstance(second, Attached)
-    assert first.result(10).fence == second.result(10).fence
+    assert first.result(stretched(10)).fence == second.result(stretched(10)).fence
 
 
 def test_options_of_asking_go_through_apply_async(plain, number):
     first = plain.add.enqueue({"n": number})
-    first.result(10)
+    first.result(stretched(10))
 
     again = plain.add.apply_async((number,), force=True, task_id=str(uuid4()))
 
     assert again.id != first.job
-    assert plain.add.enqueue({"n": number}, max_age=0.0).result(10).job != first.job
+    assert plain.add.enqueue({"n": number}, max_age=0.0).result(stretched(10)).job != first.job
 
 
 def test_message_goes_back_for_as_long_as_the_store_is_silent(plain, number, monkeypatch, eventually, ended):

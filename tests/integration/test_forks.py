@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from askonce.key import identify
+from tests.deadlines import stretched
 
 pytestmark = pytest.mark.integration
 
@@ -15,7 +16,7 @@ def test_forked_child_shares_neither_connections_nor_kept_answers_with_its_paren
     spec, payload = replace(shop.add.job_spec, on_store_down="local"), {"n": number, "more": 1}
     identity = identify(spec, payload)
     parent = shop.once.process()
-    parent.caller.call(spec, identity, lambda: number + 1, timeout=5)
+    parent.caller.call(spec, identity, lambda: number + 1, timeout=stretched(5))
 
     seen = in_a_child(lambda: what_it_holds(shop.once.process(), identity))
 

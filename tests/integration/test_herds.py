@@ -16,6 +16,7 @@ from askonce.reaper import INTERVAL, Reaper
 from askonce.record import Status
 from askonce.spec import JobSpec
 from askonce.store import BUCKETS
+from tests.deadlines import stretched
 
 pytestmark = pytest.mark.integration
 
@@ -76,7 +77,7 @@ def at_once():
         gate = Barrier(count)
 
         def begin(number):
-            gate.wait(30)
+            gate.wait(stretched(30))
             return function(number)
 
         with ThreadPoolExecutor(count) as pool:
@@ -107,7 +108,7 @@ def test_twenty_waiters_outlive_the_stale_answer_and_get_the_one_refresh(herd):
         answers = [pool.submit(each.result, 30) for each in asked]
         herd.clock.advance(SPEC.hard_ttl)
         herd.work(herd.messages.pop())
-        sources = [answer.result(30).source for answer in answers]
+        sources = [answer.result(stretched(30)).source for answer in answers]
 
     assert ["call"] * 20 == sources
     assert ([2], []) == (list(herd.calls.values()), herd.messages)
@@ -126,7 +127,7 @@ def test_twenty_waiters_whose_answer_is_gone_share_one_call_more(herd, client, e
         answers = [pool.submit(each.result, 30) for each in asked]
         eventually(lambda: herd.messages, 20)
         herd.work(herd.messages.pop())
-        values = [answer.result(30).value for answer in answers]
+        values = [answer.result(stretched(30)).value for answer in answers]
 
     assert [ANSWER] * 20 == values
     assert ([2], []) == (list(herd.calls.values()), herd.messages)

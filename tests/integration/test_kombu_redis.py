@@ -8,6 +8,7 @@ from redis.exceptions import ResponseError
 
 from askonce.adapters.kombu.redis import Transport
 from sandbox.valkey import Valkey
+from tests.deadlines import stretched
 
 pytestmark = pytest.mark.integration
 
@@ -90,7 +91,7 @@ def test_what_kombu_writes_is_taken_whatever_its_option_for_bodies(connect, brok
     sender.Producer(channel).publish({"x": "é"}, routing_key="jobs", declare=[QUEUE])
 
     with taker.Consumer(QUEUE, callbacks=[lambda body, message: (taken.append(body), message.ack())]):
-        taker.drain_events(timeout=10)
+        taker.drain_events(timeout=stretched(10))
 
     assert [{"x": "é"}] == taken
 

@@ -7,6 +7,7 @@ from askonce.key import identify
 from askonce.lease import LeaseRenewer
 from askonce.record import Codec
 from askonce.spec import JobSpec
+from tests.deadlines import stretched
 
 pytestmark = pytest.mark.integration
 
@@ -29,7 +30,7 @@ def test_answer_of_a_mebibyte_is_kept_whole_and_a_larger_one_not_at_all(shifted_
     [record] = shifted_store.read([asked.key])
     assert isinstance(executed, end)
     if end is Computed:
-        assert "a" * size == asked.result(5).value
+        assert "a" * size == asked.result(stretched(5)).value
     else:
         assert (None, "permanent", "value_invalid") == (
             record.value,

@@ -7,6 +7,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from tests.deadlines import stretched
 from tests.servers.proxy import Proxy
 
 pytestmark = pytest.mark.integration
@@ -115,7 +116,7 @@ def test_dropped_reply_is_to_a_request_that_was_executed(proxy, connect, direct)
     with pytest.raises(RedisConnectionError):
         client.rpush("said", "once")
 
-    assert dropped.wait(20)
+    assert dropped.wait(stretched(20))
     assert ["once"] == direct.lrange("said", 0, -1)
     assert client.ping()
 
@@ -131,7 +132,7 @@ def test_dropped_reply_may_wait_for_a_request_of_a_kind(proxy, connect, direct):
     with pytest.raises(RedisConnectionError):
         client.lpush("said", "once")
 
-    assert dropped.wait(20)
+    assert dropped.wait(stretched(20))
     assert ["once"] == direct.lrange("said", 0, -1)
     assert bystander.ping()
 

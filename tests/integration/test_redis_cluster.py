@@ -12,6 +12,7 @@ from askonce.adapters.redis.link import Link
 from askonce.adapters.redis.store import RedisStore
 from askonce.errors import StoreUnavailable
 from askonce.store import Admission, Claim
+from tests.deadlines import stretched
 from tests.servers.clusters import Cluster, ask
 
 pytestmark = [pytest.mark.integration, pytest.mark.servers]
@@ -213,7 +214,7 @@ def test_hanging_node_costs_a_caller_less_than_a_second(own_store, own_cluster):
             own_store.read([on_node(1)])
 
         # 0.6 s by the design, and room for a busy machine.
-        assert monotonic() - began < 1.0
+        assert monotonic() - began < stretched(1.0)
     finally:
         os.kill(pid, signal.SIGCONT)
 

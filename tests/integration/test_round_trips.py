@@ -10,6 +10,7 @@ from askonce.enqueue import Attached, Hit, Producer
 from askonce.handle import as_completed
 from askonce.spec import JobSpec
 from askonce.store import BUCKETS
+from tests.deadlines import stretched
 
 pytestmark = pytest.mark.integration
 
@@ -99,7 +100,7 @@ def test_kept_answer_costs_its_waiter_one_script(commands, idle, number):
     store.start(key, asked.job, "owner", store.read([key])[0].fingerprint, 30.0)
     store.complete(key, "owner", b"j1", b"", 60.0, 60.0)
 
-    assert commands(lambda: asked.result(5)) == ["read"]
+    assert commands(lambda: asked.result(stretched(5))) == ["read"]
 
 
 def test_many_records_are_read_in_one_write(commands, store, writes):

@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.deadlines import stretched
+
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
@@ -31,13 +33,13 @@ def test_impossible_option_is_named_before_anything_starts(stand_in_command, tmp
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_cleanly_on_a_signal_even_while_it_holds_a_call(stand_in, ending):
     stand_in.set(hold=True)
-    with ThreadPoolExecutor() as pool, httpx2.Client(timeout=DEADLINE_SECONDS) as http:
+    with ThreadPoolExecutor() as pool, httpx2.Client(timeout=stretched(DEADLINE_SECONDS)) as http:
         cut = pool.submit(http.get, f"{stand_in.url}/customers/1")
         stand_in.wait_for_held(1)
         stand_in.process.send_signal(ending)
 
-        assert stand_in.process.wait(DEADLINE_SECONDS) == 0
-        assert isinstance(cut.exception(DEADLINE_SECONDS), httpx2.TransportError)
+        assert stand_in.process.wait(stretched(DEADLINE_SECONDS)) == 0
+        assert isinstance(cut.exception(stretched(DEADLINE_SECONDS)), httpx2.TransportError)
 
 
 def test_it_does_not_outlive_a_killed_parent(stand_in_command, tmp_path):
@@ -48,7 +50,7 @@ def test_it_does_not_outlive_a_killed_parent(stand_in_command, tmp_path):
         parent.kill()
 
         # Both processes hold this pipe: it ends when the last of them has.
-        ended, _, _ = select.select([parent.stdout], [], [], DEADLINE_SECONDS)
+        ended, _, _ = select.select([parent.stdout], [], [], stretched(DEADLINE_SECONDS))
         assert ended, "the stand-in lives on"
         assert parent.stdout.read() == b""
     with pytest.raises(httpx2.ConnectError):

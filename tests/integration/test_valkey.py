@@ -10,6 +10,7 @@ from redis import Redis
 
 from sandbox.server import ServerNotReady
 from sandbox.valkey import Valkey
+from tests.deadlines import stretched
 
 pytestmark = pytest.mark.integration
 
@@ -62,7 +63,7 @@ def test_broker_url_is_understood_by_the_broker_client(tcp):
         queue = connection.SimpleQueue("q")
         queue.put({"n": 1})
 
-        message = queue.get(timeout=5)
+        message = queue.get(timeout=stretched(5))
 
         assert {"n": 1} == message.payload
         message.ack()

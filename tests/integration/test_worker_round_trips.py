@@ -1,5 +1,7 @@
 import pytest
 
+from tests.deadlines import stretched
+
 pytestmark = pytest.mark.integration
 
 
@@ -11,7 +13,7 @@ def ours(commands):
 @pytest.fixture
 def warm(plain, number, eventually):
     """A worker whose connections are open."""
-    plain.add.enqueue({"n": number + 1}).result(10)
+    plain.add.enqueue({"n": number + 1}).result(stretched(10))
     eventually(plain.drained)
     return plain
 
@@ -28,7 +30,7 @@ def test_computed_job_costs_a_worker_two_scripts_besides_celerys_own(commands, w
 
 def test_answered_job_costs_a_worker_one_script(commands, warm, number, eventually):
     asked = warm.add.enqueue({"n": number})
-    asked.result(10)
+    asked.result(stretched(10))
     fingerprint = warm.store.read([asked.key])[0].fingerprint
     headers = {"askonce": {"key": asked.key, "fingerprint": fingerprint, "edition": "1"}}
     eventually(warm.drained)
@@ -45,7 +47,7 @@ def test_answered_job_costs_a_worker_one_script(commands, warm, number, eventual
 def test_foreign_message_of_an_answered_question_costs_a_worker_one_script(
     commands, warm, number, eventually
 ):
-    warm.add.enqueue({"n": number}).result(10)
+    warm.add.enqueue({"n": number}).result(stretched(10))
     eventually(warm.drained)
 
     def ask():

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.etree import ElementTree as ET
 
+from tests.deadlines import stretched
 from tests.model.explore import explore
 from tests.model.variants import VARIANTS
 from tests.mutants.table import MUTANTS
@@ -82,7 +83,7 @@ def run(copy, tests):
         capture_output=True,
         text=True,
         check=False,
-        timeout=600,
+        timeout=stretched(600),
     )
     cases = ET.parse(report).iter("testcase") if report.exists() else ()
     return [_verdict(case) for case in cases], done.stdout + done.stderr

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from sandbox.server import free_port
 from sandbox.valkey import Valkey
+from tests.deadlines import is_past
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -190,8 +191,8 @@ def await_that(condition: Callable[[], object]) -> None:
     Raises:
         TimeoutError: it did not hold in time.
     """
-    deadline, never = monotonic() + _READY_SECONDS, threading.Event()
-    while monotonic() < deadline:
+    began, never = monotonic(), threading.Event()
+    while not is_past(began, _READY_SECONDS):
         try:
             if condition():
                 return

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Self
 
+from tests.deadlines import stretched
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -74,7 +76,7 @@ class Proxy:
         links = self.cut()
         self._open.set()
         for pump in [pump for link in links for pump in link.pumps]:
-            pump.join(_JOIN_SECONDS)
+            pump.join(stretched(_JOIN_SECONDS))
 
     @property
     def links(self) -> int:
@@ -149,7 +151,7 @@ class Proxy:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         if self._acceptor is not None:
-            self._acceptor.join(_JOIN_SECONDS)
+            self._acceptor.join(stretched(_JOIN_SECONDS))
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -158,7 +160,7 @@ class Proxy:
             except OSError:
                 return
             try:
-                server = socket.create_connection((_HOST, self.target), _CONNECT_SECONDS)
+                server = socket.create_connection((_HOST, self.target), stretched(_CONNECT_SECONDS))
             except OSError:
                 client.close()
                 continue

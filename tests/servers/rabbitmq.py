@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.server import ROOT, Server, ServerNotReady, free_port
+from tests.deadlines import stretched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +91,12 @@ class RabbitMQ(Server):
         """
         control = [str(self._binary.with_name("rabbitmqctl")), "--quiet", *command]
         done = subprocess.run(
-            control, env=self._env, cwd=self.folder, capture_output=True, timeout=_ASK_SECONDS, check=True
+            control,
+            env=self._env,
+            cwd=self.folder,
+            capture_output=True,
+            timeout=stretched(_ASK_SECONDS),
+            check=True,
         )
         return done.stdout.decode()
 

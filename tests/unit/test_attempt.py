@@ -142,7 +142,9 @@ def test_interrupted_body_ends_the_process_and_leaves_the_job_to_its_lease(scene
 
 
 @pytest.mark.parametrize(
-    "value", [{"at": object()}, {"rate": float("nan")}, {"blob": b"raw"}, {1: "a"}], ids=["object", "nan", "bytes", "key"]
+    "value",
+    [{"at": object()}, {"rate": float("nan")}, {"blob": b"raw"}, {1: "a"}],
+    ids=["object", "nan", "bytes", "key"],
 )
 def test_answer_without_a_json_form_fails_for_good_and_nothing_is_kept(scene, value):
     scene.ask()
