@@ -18,8 +18,8 @@ from redis.exceptions import RedisError
 from askonce.adapters.redis.store import RedisStore
 from tests.chaos import checks, schedule
 from tests.chaos.mutants import MUTANTS
+from tests.chaos.processes import Processes
 from tests.chaos.recording import load
-from tests.chaos.scene import Scene
 
 KEYS, DRAIN_SECONDS, LOOK_SECONDS = 16, 90.0, 0.05
 
@@ -52,7 +52,7 @@ def main(arguments=None):
 def execute(folder, options, faults, seconds):
     run = Run()
     folder.mkdir(exist_ok=True, parents=True)
-    with Scene(folder, options.seed, KEYS, mutant=options.mutant, recorded=not options.soak) as scene:
+    with Processes(folder, options.seed, KEYS, mutant=options.mutant, recorded=not options.soak) as scene:
         _break_things(scene, run, faults, seconds)
         scene.end_producers()
         run.drained = _drain(scene)

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from tests.chaos.history import Undecided, check
-from tests.chaos.scene import QUEUE, RECORDS, UNACKED
+from tests.chaos.processes import QUEUE, RECORDS, UNACKED
 
 #: Faults that keep a worker from the store.
 OUTAGES = (

@@ -18,7 +18,7 @@ META = Meta(attempts=1, cost_usd=0.25, usage={"input_tokens": 7})
 
 
 @dataclass
-class Scene:
+class KeyUnderTest:
     """One key on one store, and the clock that judges it."""
 
     store: object
@@ -26,7 +26,7 @@ class Scene:
     key: str = KEY
 
     def at(self, key):
-        return Scene(self.store, self.clock, key)
+        return KeyUnderTest(self.store, self.clock, key)
 
     def admit(self, job="job-1", fingerprint="fp-1", **terms):
         terms = {"task": "orders", "payload": b'{"n":1}', "queue_deadline": 60.0, "max_attempts": 3, **terms}
@@ -85,20 +85,20 @@ def scene(request):
     """The same scene on each store."""
     if request.param == "memory":
         clock = request.getfixturevalue("clock")
-        yield Scene(MemoryStore(clock), clock)
+        yield KeyUnderTest(MemoryStore(clock), clock)
         return
     if request.param == "cluster":
         cluster = request.getfixturevalue("cluster")
         cluster.flush()
         with closing(request.getfixturevalue("new_cluster_store")(cluster)) as store:
-            yield Scene(store, store.clock)
+            yield KeyUnderTest(store, store.clock)
         return
     server = request.getfixturevalue(request.param)
     with Redis.from_url(server.url) as client:
         client.flushall()
         clock = request.getfixturevalue("new_server_clock")(client)
         store = RedisStore(client, namespace="test", clock=clock.lua)
-        yield Scene(store, clock)
+        yield KeyUnderTest(store, clock)
         store.close()
 
 

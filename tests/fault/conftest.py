@@ -23,7 +23,7 @@ from tests.servers.proxy import Proxy
 LEASE, REAP = 3.0, 1.0
 
 
-class Scene:
+class MachineUnderFaults:
     """One machine whose processes are killed, and the records that tell what became of the jobs."""
 
     lease = LEASE
@@ -178,7 +178,7 @@ def new_scene(eventually, new_broker, queue_of):
         env |= {"LLM_TIMEOUT": "60", **environment}
         machine = Machine(outside={"failure_rate": 0}, env=env, broker=broker or new_broker()).__enter__()
         queue = RedisQueue(messages.url) if messages else queue_of(machine)
-        scenes.append(Scene(machine, eventually, queue, records, messages))
+        scenes.append(MachineUnderFaults(machine, eventually, queue, records, messages))
         return scenes[-1]
 
     yield begin

@@ -27,7 +27,7 @@ PAYLOADS = [
 ]
 
 
-class Scene:
+class TwoProducers:
     """A producer that does both in one step, and one that takes two; the same otherwise."""
 
     def __init__(self, url, **conf):
@@ -69,7 +69,7 @@ def new_scene(tcp_server):
     scenes = []
 
     def make(**conf):
-        scenes.append(Scene(tcp_server.url, **conf))
+        scenes.append(TwoProducers(tcp_server.url, **conf))
         return scenes[-1]
 
     yield make

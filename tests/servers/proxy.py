@@ -212,8 +212,9 @@ class Proxy:
             while chunk := link.server.recv(_CHUNK_BYTES):
                 self._open.wait()
                 if link.doomed is not None:
-                    self._close(link)
+                    # First, because the client may go on at once.
                     link.doomed.set()
+                    self._close(link)
                     return
                 link.client.sendall(chunk)
         self._close(link)

@@ -78,7 +78,7 @@ class Failing:
         return call
 
 
-class Scene:
+class ProducerAndWorker:
     """One producer and one worker on one store; the clock is the store's, and only a test moves it."""
 
     question, answer, spec = QUESTION, ANSWER, SPEC
@@ -153,7 +153,7 @@ class Scene:
 
 @pytest.fixture
 def scene(clock):
-    scene = Scene(clock)
+    scene = ProducerAndWorker(clock)
     yield scene
     for failing in scene.failing:
         failing.left = 0

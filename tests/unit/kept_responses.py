@@ -58,7 +58,7 @@ PENDING = shown("in_progress")
 
 
 @dataclass
-class Scene:
+class KeptResponses:
     """A service that keeps responses, the record of one job, and a clock that waiting moves."""
 
     created: list = field(default_factory=list)

@@ -8,7 +8,7 @@ from tests.unit.kept_responses import (
     SECRET,
     TIMEOUT,
     USAGE,
-    Scene,
+    KeptResponses,
     body,
     raising,
     shown,
@@ -18,7 +18,7 @@ from tests.unit.kept_responses import (
 
 @pytest.fixture
 def scene():
-    return Scene()
+    return KeptResponses()
 
 
 def test_id_is_kept_before_anybody_waits(scene):

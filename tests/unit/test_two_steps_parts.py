@@ -10,7 +10,7 @@ from tasks.providers.openai.references import References
 from tests.unit.kept_responses import (
     PENDING,
     USAGE,
-    Scene,
+    KeptResponses,
     ask,
     raising,
     shown,
@@ -24,7 +24,7 @@ READING = {"sentiment": {"label": "neutral", "score": 0.0}, "speakers": [], "ris
 
 @pytest.fixture
 def scene():
-    return Scene()
+    return KeptResponses()
 
 
 def analyze(scene):

@@ -29,7 +29,7 @@ PROGRAMS = {
 WORKERS, PRODUCERS = ("threads", "prefork"), ("asker-0", "asker-1")
 
 
-class Scene:
+class Processes:
     """A context manager; *folder* keeps histories, ledger and logs."""
 
     def __init__(self, folder, seed, keys, *, mutant="", recorded=True):
