@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
+#: Processes of the tests, each with servers of its own. Many tests wait: more than cores are faster.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(12, 3 * os.cpu_count()))')
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test test-all mutants chaos soak bench lock
@@ -34,15 +37,15 @@ check: setup ## Lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup ## Everything that needs no more than Python
-	$(BIN)/python -m pytest -m "not redis and not servers and not rabbitmq and not bench and not chaos"
+test: setup ## Everything that needs no more than Python: minutes
+	$(PYTEST) -m "not redis and not servers and not rabbitmq and not bench and not chaos and not long"
 
-test-all: setup ## Also what needs a redis-server or a rabbitmq-server, several servers, or ten minutes of chaos
-	$(BIN)/python -m pytest -m "redis or servers or chaos or rabbitmq"
-	SUITE_BROKER=rabbitmq $(BIN)/python -m pytest -m "(acceptance or fault) and not servers and not rabbitmq"
+test-all: setup ## Also what needs a redis-server or a rabbitmq-server, several servers, chaos, many examples
+	SUITE_LENGTH=long $(PYTEST) -m "redis or servers or chaos or rabbitmq or long or hypothesis"
+	SUITE_BROKER=rabbitmq $(PYTEST) -m "(acceptance or fault) and not servers and not rabbitmq"
 	$(BIN)/python -m tests.mutants
 
-mutants: setup ## Break each guard and name who notices: the model, a test (about a minute)
+mutants: setup ## Break each guard and name who notices: the model, a test (a minute)
 	@$(BIN)/python -m tests.mutants
 chaos: setup ## Break things for a while, judge what was answered: SEED=1 SECONDS=20
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --seconds $(or $(SECONDS),20)

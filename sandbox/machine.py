@@ -18,8 +18,9 @@ from sandbox.valkey import Valkey
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = Path(__file__).parent / "samples"
-_READY_SECONDS = 30.0
-_STOP_SECONDS = 20.0
+#: Only a process that hangs takes so long: one that ends is noticed at once.
+_READY_SECONDS = 120.0
+_STOP_SECONDS = 60.0
 
 
 class NotReady(RuntimeError):
@@ -88,13 +89,13 @@ class Machine:
         """Change how the outside behaves; return its settings and the number of calls it holds."""
         url = f"{self.urls['customer_api_url']}/control"
         data = json.dumps(changes).encode() if changes else None
-        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=10) as answer:  # noqa: S310  # our own server
+        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=60) as answer:  # noqa: S310  # our own server
             return dict(json.load(answer))
 
     def wait_for_held(self, calls: int, seconds: float) -> bool:
         """Wait until the outside holds *calls* calls back; tell whether it did in time."""
         url = f"{self.urls['customer_api_url']}/control?held={calls}&seconds={seconds}"
-        with urllib.request.urlopen(url, timeout=seconds + 10) as answer:  # noqa: S310  # our own server
+        with urllib.request.urlopen(url, timeout=seconds + 60) as answer:  # noqa: S310  # our own server
             return int(json.load(answer)["held"]) >= calls
 
     def start_worker(

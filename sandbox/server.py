@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import subprocess
 from abc import ABC, abstractmethod
@@ -11,6 +12,8 @@ from time import monotonic
 from typing import Self
 
 ROOT = Path(__file__).parents[1]
+#: Below the ports that Linux gives to connections.
+_PORTS = range(15_000, 32_000)
 
 
 class ServerNotReady(RuntimeError):
@@ -20,7 +23,7 @@ class ServerNotReady(RuntimeError):
 class Server(ABC):
     """One server process, started again on the same data and ports as often as wished."""
 
-    _ready_seconds, _poll_seconds, _stop_seconds = 10.0, 0.01, 5.0
+    _ready_seconds, _poll_seconds, _stop_seconds = 60.0, 0.01, 30.0
     _process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -86,7 +89,10 @@ class Server(ABC):
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody has; somebody may take it before it is used."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a free port of 127.0.0.1 that the kernel gives to no connection; another server may take it."""
+    # A server that is started again needs its port again, so no connection may have taken it meanwhile.
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

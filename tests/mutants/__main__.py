@@ -8,7 +8,10 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from xml.etree import ElementTree as ET
 
@@ -19,24 +22,40 @@ from tests.mutants.table import MUTANTS
 
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__")
+#: So many mutants are judged at once, each in a copy of its own.
+COPIES = os.cpu_count() or 1
 ROW = "{:<40} {:<22} {}"
 
 
 def main():
     with TemporaryDirectory(prefix="askonce-mutants-") as folder:
-        copy = Path(folder) / "project"
-        shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
+        copies = SimpleQueue()
+        for number in range(min(COPIES, len(MUTANTS))):
+            copies.put(new_copy(Path(folder) / str(number)))
+        copy = copies.get()
         verdicts, told = run(copy, sorted({mutant.killed_by for mutant in MUTANTS}))
+        copies.put(copy)
         if set(verdicts) != {"passed"}:
             return f"not all of the tests pass as things are:\n{told}"
         print(ROW.format("mutant", "caught by the model", "killed by"))
-        survivors = [mutant.name for mutant in MUTANTS if not judge(copy, mutant)]
+        with ThreadPoolExecutor(copies.qsize()) as pool:
+            judged = pool.map(partial(judge, copies), MUTANTS)
+            survivors = [mutant.name for mutant, noticed in zip(MUTANTS, judged, strict=True) if not noticed]
     return f"survived: {', '.join(survivors)}" if survivors else 0
 
 
-def judge(copy, mutant):
-    """Print what becomes of *mutant*; tell whether it was noticed wherever it should be."""
-    steps, killed = by_model(mutant), by_test(copy, mutant)
+def new_copy(folder):
+    """Copy the project to *folder*, which is made for it alone: what runs there leaves its report in it."""
+    return Path(shutil.copytree(ROOT, folder / "project", ignore=LEFT_OUT))
+
+
+def judge(copies, mutant):
+    """Print what becomes of *mutant* in a free copy; return whether it was noticed where it should be."""
+    copy = copies.get()
+    try:
+        steps, killed = by_model(mutant), by_test(copy, mutant)
+    finally:
+        copies.put(copy)
     test = mutant.killed_by.rpartition("::")[2]
     caught = f"in {steps} steps" if steps else "NOT CAUGHT" if mutant.variant else "-"
     print(ROW.format(mutant.name, caught, test if killed else f"SURVIVES {test}"), flush=True)
