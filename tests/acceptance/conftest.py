@@ -9,8 +9,10 @@ from itertools import count
 import pytest
 
 from askonce.adapters.redis.store import RedisStore
-from sandbox.machine import ROOT, Machine
+from sandbox.machine import ROOT
+from tests import preloaded
 from tests.deadlines import stretched
+from tests.preloaded import Machine
 
 #: Seconds after which a producer that does not end is a failure.
 PATIENCE = 90.0
@@ -42,33 +44,32 @@ class Told:
 class Running:
     """A process that was started; `finish` gives what it said."""
 
-    def __init__(self, arguments, environment):
-        self.process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+    def __init__(self, arguments, environment, folder):
+        self._out, self._err = folder / "out", folder / "err"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            if arguments[0] in ("-c", "-X"):  # about Python itself, so it has to be a new one
+                files = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err}
+                command = [sys.executable, *arguments]
+                self.process = subprocess.Popen(command, cwd=ROOT, env=environment, **files)
+            else:
+                self.process = preloaded.start(arguments, environment, stdout=out, stderr=err)
 
     def finish(self, seconds=PATIENCE):
-        out, err = self.process.communicate(timeout=stretched(seconds))
-        return Told(code=self.process.returncode, out=out.decode(), err=err.decode())
+        code = self.process.wait(timeout=stretched(seconds))
+        return Told(code=code, out=self._out.read_text("utf-8"), err=self._err.read_text("utf-8"))
 
     def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
+        self.process.kill()
+        self.process.wait()
 
 
 @pytest.fixture
-def start():
+def start(tmp_path_factory):
     """Start this Python with arguments on a machine; ends with the test at the latest."""
     running = []
 
     def begin(machine, *arguments, **environment):
-        running.append(Running(arguments, {**machine.env, **environment}))
+        running.append(Running(arguments, {**machine.env, **environment}, tmp_path_factory.mktemp("running")))
         return running[-1]
 
     yield begin

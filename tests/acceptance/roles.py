@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from socket import create_connection
+from tempfile import TemporaryFile
 from urllib.request import urlopen
 
 from celery import Celery
@@ -14,6 +15,7 @@ from redis import Redis
 from askonce.adapters.redis.checks import check_server
 from sandbox.machine import ROOT, stop
 from sandbox.valkey import free_port
+from tests import preloaded
 from tests.deadlines import stretched
 from tests.servers.proxy import Proxy
 
@@ -91,21 +93,15 @@ class Work:
         self.site, self.spawn, self.rows, self.eventually = site, spawn, rows, eventually
 
     def produce(self, *arguments, code=0):
-        done = subprocess.run(
-            [sys.executable, "-m", "producer", *map(str, arguments)],
-            check=False,
-            cwd=ROOT,
-            env={**self.site.machine.env, **self.site.env("producer")},
-            capture_output=True,
-            text=True,
-            timeout=stretched(90),
-        )
-        assert (code, False) == (done.returncode, "Traceback" in done.stderr), (
-            arguments,
-            done.stdout,
-            done.stderr,
-        )
-        return done.stdout
+        env = {**self.site.machine.env, **self.site.env("producer")}
+        with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+            started = preloaded.start(["-m", "producer", *arguments], env, stdout=out, stderr=err)
+            ended = started.wait(stretched(90))
+            out.seek(0)
+            err.seek(0)
+            said, complained = out.read(), err.read()
+        assert (code, False) == (ended, "Traceback" in complained), (arguments, said, complained)
+        return said
 
     def run(self):
         self.leave_binding()

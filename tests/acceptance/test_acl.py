@@ -8,9 +8,10 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError
 
-from sandbox.machine import Machine, stop, wait_for
+from sandbox.machine import stop, wait_for
 from sandbox.valkey import Valkey
 from tests.acceptance.roles import Commands, NotingProxy, Site, Work
+from tests.preloaded import Machine
 
 pytestmark = pytest.mark.acceptance
 

@@ -1,8 +1,8 @@
 import pytest
 
-from sandbox.machine import Machine
 from sandbox.valkey import Valkey
 from tests.acceptance.papers import env_of
+from tests.preloaded import Machine
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.redis]
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.machine import Machine
 from sandbox.server import free_port
 from tests.acceptance.papers import env_of
+from tests.preloaded import Machine
 from tests.servers.rabbitmq import RabbitMQ
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.rabbitmq]

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.machine import Machine
 from tests.acceptance.papers import env_of
+from tests.preloaded import Machine
 from tests.servers.clusters import Cluster, Watched
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.redis, pytest.mark.servers]

@@ -3,7 +3,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -13,10 +13,12 @@ from redis import Redis
 from askonce.adapters.redis.store import RedisStore
 from askonce.record import Status
 from sandbox.demo import children_of
-from sandbox.machine import ROOT, Machine
+from sandbox.machine import ROOT
 from sandbox.valkey import Valkey
+from tests import preloaded
 from tests.brokers import RedisQueue
 from tests.deadlines import stretched
+from tests.preloaded import Machine
 from tests.servers.proxy import Proxy
 
 #: Seconds, each shorter than a real one so that nobody waits for long.
@@ -125,7 +127,11 @@ class MachineUnderFaults:
 
     def run_script(self, name, *arguments):
         """Run a script of this folder on the machine; its exit code."""
-        return self.run_python(str(Path(__file__).with_name(name)), *arguments)
+        script = Path(__file__).with_name(name)
+        with (self.machine.folder / "script.log").open("ab") as log:
+            env = {**self.machine.env, "PYTHONPATH": str(ROOT)}
+            started = preloaded.start([script, *arguments], env, stdout=log, stderr=log)
+        return started.wait(stretched(60))
 
     def run_python(self, *arguments):
         """Run this Python on the machine; its exit code."""
@@ -138,14 +144,11 @@ class Asker:
     """A process that asks over one connection after the other, as a web server would."""
 
     def __init__(self, env):
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("asker.py"))],
-            cwd=ROOT,
-            env={**env, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        script, env = Path(__file__).with_name("asker.py"), {**env, "PYTHONPATH": str(ROOT)}
+        (reads, said), (heard, writes) = os.pipe(), os.pipe()
+        with os.fdopen(reads) as stdin, os.fdopen(writes, "w") as stdout:
+            self.process = preloaded.start([script], env, stdin=stdin, stdout=stdout, stderr=sys.__stderr__)
+        self._said, self._heard = os.fdopen(said, "w"), os.fdopen(heard)
 
     def ask(self, task, payload):
         """Ask, and return what it was told."""
@@ -157,15 +160,18 @@ class Asker:
         self._say(wait=stretched(seconds))
 
     def heard(self):
-        return json.loads(self.process.stdout.readline())
+        return json.loads(self._heard.readline())
 
     def close(self):
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        self._heard.close()
+        with suppress(BrokenPipeError):
+            self._said.close()
 
     def _say(self, **question):
-        self.process.stdin.write(json.dumps(question) + "\n")
-        self.process.stdin.flush()
+        self._said.write(json.dumps(question) + "\n")
+        self._said.flush()
 
 
 @pytest.fixture
