@@ -274,6 +274,10 @@ def kill_with_children(worker):
 
 def is_gone(pid):
     """Whether a process has ended, buried by its parent or not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
     command = ["ps", "-o", "stat=", "-p", str(pid)]
     state = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return state.strip()[:1] in ("", "Z")
