@@ -42,6 +42,8 @@ LIBRARIES = (
     "click",
     "orjson",
 )
+#: Settings of Python and of the libraries that are read while they are loaded.
+READ_AT_LOADING = {"PYTHONPATH", "REMAP_SIGTERM"}
 _REQUEST_BYTES = 1 << 20
 
 
@@ -82,8 +84,11 @@ class Machine(machine.Machine):
     """The sandbox whose workers and producers are started by fork."""
 
     def spawn(self, *arguments, log, ended_by="SIGTERM", env=None):
+        environment = {**self.env, **(env or {})}
+        if READ_AT_LOADING & environment.keys():
+            return super().spawn(*arguments, log=log, ended_by=ended_by, env=env)
         with log.open("ab") as out:
-            return start(arguments, {**self.env, **(env or {})}, stdout=out, stderr=out, ended_by=ended_by)
+            return start(arguments, environment, stdout=out, stderr=out, ended_by=ended_by)
 
     def submit(self, task, file, *options, output):
         arguments = ("-m", "producer", "submit", task, str(file), "--json", *options)
