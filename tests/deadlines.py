@@ -40,7 +40,7 @@ def eventually(condition, seconds=15.0):
 
 
 def is_past(began, seconds):
-    """Tell whether a wait since *began* is over; slowness is measured only when it should be."""
+    """Return whether a wait since *began* is over; slowness is measured only when it may be."""
     spent = monotonic() - began
     return spent > seconds and spent > stretched(seconds)
 

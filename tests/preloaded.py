@@ -124,7 +124,7 @@ def _server():
 
 
 class Server:
-    """Starts what is asked for, and tells how each process ended."""
+    """Forks the requested programs, and reports how each of them ended."""
 
     def __init__(self, requests):
         self._requests, self._running = requests, {}
@@ -133,12 +133,12 @@ class Server:
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def serve(self):
-        """Return in each started process, with its request; end when nobody can ask any more."""
+        """Return the request in each started process; exit when the tests have ended."""
         while True:
             readable, _, _ = select([self._requests, self._ended], [], [])
             if self._ended in readable:
                 os.read(self._ended, 1000)
-                self._tell_ends()
+                self._report_ends()
             if self._requests in readable:
                 data, files, _, _ = socket.recv_fds(self._requests, _REQUEST_BYTES, 4)
                 if not data:
@@ -152,7 +152,7 @@ class Server:
                     os.close(file)
                 self._requests.send(str(pid).encode())
 
-    def _tell_ends(self):
+    def _report_ends(self):
         for pid, status in list(self._running.items()):
             ended, code = os.waitpid(pid, os.WNOHANG)
             if ended:
