@@ -8,11 +8,11 @@ from itertools import count
 
 import pytest
 
-from askonce.adapters.redis.store import RedisStore
 from sandbox.machine import ROOT
 from tests import preloaded
 from tests.deadlines import stretched
 from tests.preloaded import Machine
+from tests.records import open_records
 
 #: Seconds after which a producer that does not end is a failure.
 PATIENCE = 90.0
@@ -221,7 +221,7 @@ def new_machine(new_broker):
 @pytest.fixture
 def store(machine):
     """The records of the machine."""
-    store = RedisStore.from_url(machine.valkey.url, namespace="jobs")
+    store = open_records(machine.valkey.url, "jobs")
     yield store
     store.close()
 

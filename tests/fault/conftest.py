@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from askonce.adapters.redis.store import RedisStore
 from askonce.record import Status
 from sandbox.demo import children_of
 from sandbox.machine import ROOT
@@ -19,6 +18,7 @@ from tests import preloaded
 from tests.brokers import RedisQueue
 from tests.deadlines import stretched
 from tests.preloaded import Machine
+from tests.records import open_records
 from tests.servers.proxy import Proxy
 
 #: Seconds, each shorter than a real one so that nobody waits for long.
@@ -48,7 +48,7 @@ class MachineUnderFaults:
 
     def look_at(self, records, messages=None):
         """Read records and messages from here from now on."""
-        self.store = RedisStore.from_url(records.url, namespace="jobs")
+        self.store = open_records(records.url, "jobs")
         self.client = Redis.from_url((messages or records).url)
 
     def new_asker(self):

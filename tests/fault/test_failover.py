@@ -10,6 +10,7 @@ from askonce.errors import StoreUnavailable
 from askonce.record import Status
 from askonce.store import Admission, Claim, Write
 from tests.deadlines import stretched
+from tests.records import open_records
 from tests.servers.clusters import Watched, ask
 
 pytestmark = [pytest.mark.fault, pytest.mark.servers]
@@ -123,7 +124,7 @@ def watched_scene(watched, new_scene):
     """A machine whose records and messages are where the sentinels say."""
     scene = new_scene(REDIS_URL=watched.url, CELERY_BROKER_URL=watched.url, JOB_QUEUE_DEADLINE="5")
     scene.store.close()
-    scene.store = RedisStore.from_url(watched.url, namespace="jobs")
+    scene.store = open_records(watched.url, "jobs")
     return scene
 
 

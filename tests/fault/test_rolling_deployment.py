@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from askonce.adapters.redis.store import RedisStore
 from askonce.key import identify
 from askonce.record import readable
 from askonce.spec import JobSpec
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
+from tests.records import open_records
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("has a broker of its own")]
 
@@ -29,7 +29,7 @@ class Deployment:
 
     def __init__(self, server, folder, eventually):
         self.server, self.folder, self.eventually = server, folder, eventually
-        self.store = RedisStore.from_url(server.url, namespace="rolling")
+        self.store = open_records(server.url, "rolling")
         self.workers = []
 
     def env(self, version):

@@ -2,18 +2,32 @@ import json
 
 import pytest
 
+from tests.deadlines import stretched
+
 pytestmark = pytest.mark.fault
 
-#: Seconds; the pool looks at its clock once a second.
-LIMIT = 2
-SOFT = json.dumps({"task_soft_time_limit": LIMIT})
-HARD = json.dumps({"task_soft_time_limit": None, "task_time_limit": LIMIT})
 PREFORK = ("-P", "prefork", "-c", "1", "-I", "tests.fault.tampered")
 
 
-def test_call_past_its_soft_limit_gives_its_lease_back_at_once_and_is_tried_again(new_scene):
+@pytest.fixture
+def limit():
+    """Seconds in which a worker gets into its call; the pool looks at its clock once a second."""
+    return round(stretched(2))
+
+
+@pytest.fixture
+def soft(limit):
+    return json.dumps({"task_soft_time_limit": limit})
+
+
+@pytest.fixture
+def hard(limit):
+    return json.dumps({"task_soft_time_limit": None, "task_time_limit": limit})
+
+
+def test_call_past_its_soft_limit_gives_its_lease_back_at_once_and_is_tried_again(new_scene, soft):
     # No lease ends within this test.
-    scene = new_scene(JOB_LEASE="300", TAMPERED_CONF=SOFT)
+    scene = new_scene(JOB_LEASE="300", TAMPERED_CONF=soft)
     scene.machine.start_worker(*PREFORK)
     [key] = scene.hold_meetings(1)
 
@@ -26,8 +40,8 @@ def test_call_past_its_soft_limit_gives_its_lease_back_at_once_and_is_tried_agai
     assert (record.attempts, 1) == (calls.calls, len(calls.by_content))
 
 
-def test_stale_answer_stays_while_its_refresh_is_past_its_soft_limit(new_scene):
-    scene = new_scene(JOB_LEASE="300", TAMPERED_CONF=SOFT)
+def test_stale_answer_stays_while_its_refresh_is_past_its_soft_limit(new_scene, soft):
+    scene = new_scene(JOB_LEASE="300", TAMPERED_CONF=soft)
     scene.machine.start_worker(*PREFORK)
     [meeting] = scene.meetings(1)
     [key] = scene.submit("meetings.extract", [meeting])
@@ -46,8 +60,8 @@ def test_stale_answer_stays_while_its_refresh_is_past_its_soft_limit(new_scene):
     assert before.fence < scene.record(key).value.fence
 
 
-def test_call_past_its_hard_limit_is_given_up_after_three_and_its_pool_goes_on(new_scene):
-    scene = new_scene(JOB_LEASE="1", REAP_INTERVAL="0.5", TAMPERED_CONF=HARD)
+def test_call_past_its_hard_limit_is_given_up_after_three_and_its_pool_goes_on(new_scene, hard):
+    scene = new_scene(JOB_LEASE="1", REAP_INTERVAL="0.5", TAMPERED_CONF=hard)
     scene.machine.start_worker(*PREFORK, "--soft-time-limit", "0")
     [key] = scene.hold_meetings(1)
 
