@@ -46,6 +46,7 @@ def test_asker_is_told_within_a_second_and_no_answer_is_lost_while_the_store_is_
         assert [("Admitted", True)] * 6 == [(answer["asked"], answer["degraded"]) for answer in told]
     scene.wait_until_done([*running, *(answer["key"] for answer in told)], 40)
 
+    scene.eventually(lambda: scene.log().count("job.stored_late") >= 2, 30)
     calls, log = scene.machine.ledger.openai, scene.log()
     assert (8, 8, 0) == (calls.calls, calls.answered, calls.surplus)
     assert (2, 2) == (log.count("job.stored_late"), log.count("outcome=ok"))
