@@ -280,4 +280,5 @@ def is_gone(pid):
         return True
     command = ["ps", "-o", "stat=", "-p", str(pid)]
     state = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return state.strip()[:1] in ("", "Z")
+    # While a thread of it still ends, marked by "l", its connections are open.
+    return not state.strip() or (state[:1] == "Z" and "l" not in state)

@@ -60,12 +60,12 @@ def test_stale_answer_stays_when_its_refresh_is_past_its_limit(new_scene, soft):
     assert before.fence < scene.record(key).value.fence
 
 
-def test_call_past_its_hard_limit_is_quarantined_after_three(new_scene, hard):
+def test_call_past_its_hard_limit_is_quarantined_after_three(new_scene, hard, limit):
     scene = new_scene(JOB_LEASE="1", REAP_INTERVAL="0.5", TAMPERED_CONF=hard)
     scene.machine.start_worker(*PREFORK, "--soft-time-limit", "0")
     [key] = scene.hold_meetings(1)
 
-    scene.eventually(lambda: scene.record(key).failure is not None, 60)
+    scene.eventually(lambda: scene.record(key).failure is not None, 30 * limit)
     scene.let_go()
     [next_key] = scene.submit("meetings.extract", scene.meetings(1))
     scene.wait_until_done([next_key])

@@ -120,7 +120,7 @@ def test_flight_that_ends_on_another_node_is_heard_of(store, empty, eventually):
 
 def test_slot_that_moved_is_followed_and_remembered(store, empty, asked):
     key = on_node(0)
-    store.read([key])
+    store.read([key, on_node(1)])  # both nodes have the script then
     first, second, _ = names(empty)
     try:
         for node in empty.nodes:
