@@ -39,15 +39,15 @@ OF_DECISIONS = (
     Mutant(
         "an inline call joins a running job's run",
         "askonce/decide.py",
-        'if record.flight != "running" and record.wait <= 0:',
+        "if not running and record.wait <= 0:",
         "if record.wait <= 0:",
         f"{DECISIONS}test_inline_call_runs_a_queued_job_but_no_running_one[memory]",
     ),
     Mutant(
         "an inline call forgets the rest",
         "askonce/decide.py",
-        'if record.flight != "running" and record.wait <= 0:',
-        'if record.flight != "running":',
+        "if not running and record.wait <= 0:",
+        "if not running:",
         f"{DECISIONS}test_inline_call_waits_while_a_queued_job_rests[memory]",
     ),
     Mutant(
@@ -60,7 +60,7 @@ OF_DECISIONS = (
     Mutant(
         "an inline call waits for an ended job",
         "askonce/decide.py",
-        'if record.flight != "running" and record.wait <= 0:',
+        "if not running and record.wait <= 0:",
         'if record.flight == "queued" and record.wait <= 0:',
         f"{DECISIONS}test_inline_call_of_its_own_ended_job_starts_it_again[memory]",
     ),
