@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from secrets import token_hex
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -50,6 +51,8 @@ _PLACES = {
     _TAG: 6,
     _SAMPLE.edition: 7,
 }
+#: Seconds of two steps before a broker that was away is tried again for the message of a task.
+_BROKER_REST = 30.0
 #: What kombu calls a single server; ours is the same with another channel.
 _REDIS = frozenset({"redis", "rediss", "askonce.adapters.kombu.redis:Transport"})
 
@@ -96,6 +99,7 @@ class OneStep:
         """Send to *app*'s workers the messages that *sender* would send."""
         self._app, self._store, self._pusher, self._sender = app, store, pusher, sender
         self._templates: dict[str, _Template | None] = {}
+        self._try_at = 0.0
 
     def __call__(self, claim: Claim) -> Reply[Admission]:
         """Admit *claim* and send its message; only admit it where its message needs a second step.
@@ -120,12 +124,13 @@ class OneStep:
         )
 
     def _template_of(self, task: str) -> _Template | None:
-        if task not in self._templates:
+        if task not in self._templates and monotonic() >= self._try_at:
             try:
                 self._templates[task] = self._template(task)
             except OperationalError:
-                return None  # the broker is away now; the next message tries again
-        return self._templates[task]
+                # The broker is away: not each caller may wait for its timeouts.
+                self._try_at = monotonic() + _BROKER_REST
+        return self._templates.get(task)
 
     def _template(self, task: str) -> _Template | None:
         sample = replace(_SAMPLE, task=task)
