@@ -36,7 +36,8 @@ def test_jobs_of_a_worker_killed_while_it_waits_cost_no_more(scene, kill_group, 
     assert held == 2
     assert (2, 2, 0, 0) == (calls.calls, calls.answered, calls.surplus, calls.undelivered)
     assert [2, 2] == [scene.record(key).attempts for key in lost]
-    assert calls.output_tokens == sum(scene.record(key).value.meta.spend.usage["output_tokens"] for key in lost)
+    spent = [scene.record(key).value.meta.spend for key in lost]
+    assert calls.output_tokens == sum(each.usage["output_tokens"] for each in spent)
 
 
 def test_next_worker_reads_a_response_that_was_made_meanwhile(scene, kill):
