@@ -290,6 +290,33 @@ def test_cost_of_a_failed_call_is_emitted(scene, raising):
     assert (event.data["usage"], event.data["cost_usd"]) == ({"output_tokens": 3}, 0.5)
 
 
+def test_cost_of_a_fenced_answer_is_emitted(scene, running):
+    scene.ask()
+    late = running(lambda body: scene.work(lambda: Answer(value=body(), cost_usd=0.5)))
+    scene.store.invalidate(scene.delivery().job.key)
+    late.finish()
+
+    assert [0.5] == [event.data["cost_usd"] for event in scene.heard.named("job.fenced")]
+
+
+def test_cost_of_a_fenced_failure_is_emitted(scene, running, raising):
+    scene.ask()
+    refused = raising(Permanent("refused", cost_usd=0.5))
+    late = running(lambda body: scene.work(lambda: [body(), refused()]))
+    scene.store.invalidate(scene.delivery().job.key)
+    late.finish()
+
+    assert [0.5] == [event.data["cost_usd"] for event in scene.heard.named("job.fenced")]
+
+
+def test_cost_of_an_unstored_answer_is_emitted(scene):
+    scene.ask()
+    scene.fail_on("complete")
+    scene.work(lambda: Answer(value=1, cost_usd=0.5))
+
+    assert [0.5] == [event.data["cost_usd"] for event in scene.heard.named("job.unstored")]
+
+
 def test_holder_is_part_of_the_owner(scene, running):
     scene.ask()
     running(scene.work)

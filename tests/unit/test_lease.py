@@ -1,5 +1,7 @@
+from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event as Signal
+from threading import stack_size
 
 import pytest
 
@@ -148,6 +150,26 @@ def test_lease_ends_with_its_block_even_when_the_body_fails(leases, renewing, ev
         eventually(lambda: len(renewing.asked) > before + 2)
 
     assert {key for asked in renewing.asked[before + 1 :] for key, _, _ in asked} == {"other"}
+
+
+@contextmanager
+def no_new_threads():
+    """Let no thread start: a stack cannot be larger than the address space."""
+    size = stack_size(1 << 58)
+    try:
+        yield
+    finally:
+        stack_size(size)
+
+
+def test_lease_is_not_renewed_when_the_renewer_cannot_start(leases, renewing, eventually):
+    with no_new_threads(), pytest.raises(RuntimeError), leases.hold(Lease("a", "owner", 0.03)):
+        pytest.fail("the block ran without a renewer")
+
+    with leases.hold(Lease("b", "owner", 0.03)):
+        eventually(lambda: len(renewing.asked) > 2)
+
+    assert {key for asked in renewing.asked for key, _, _ in asked} == {"b"}
 
 
 def test_many_threads_hold_and_end_leases(leases, renewing, threads, eventually):

@@ -266,6 +266,20 @@ def test_stop_without_a_start_does_nothing(new_reaper, reaping):
     assert reaping.looks == []
 
 
+def test_stopped_reaper_starts_no_thread_for_a_look(new_reaper, reaping, heard):
+    reaper = new_reaper(interval=3600.0)
+    reaper.start()
+    assert reaping.looked.wait(5)
+    reaper.stop()
+    ended, looks = reaper._thread, list(reaping.looks)
+
+    reaper.look_at("0a" + "0" * 62, 0.0)
+
+    assert reaper._thread is ended
+    assert not ended.is_alive()
+    assert (looks, []) == (reaping.looks, heard.names)
+
+
 def test_deferred_job_is_run_again_after_a_sweep(scene, raising, sent, new_reaper):
     scene.ask()
     scene.work(raising(Transient("http_503")))

@@ -220,3 +220,14 @@ def test_unstored_answer_is_served_here_for_every_policy(scene):
     kept = scene.local.run(scene.delivery(), never, StoreUnavailable(verb="start", reason="x"))
 
     assert (kept.result.value, kept.result.degraded) == (scene.answer, True)
+
+
+def test_answer_that_does_not_fit_here_is_served_and_not_kept(scene):
+    scene.answered(body=lambda: "x" * 100)
+    scene.use(scene.store, replace(scene.spec, max_value_bytes=10))
+
+    served = scene.runner.run(scene.delivery(), never)
+
+    assert (type(served), served.result.value) == (Reused, "x" * 100)
+    down(scene, "admit")
+    assert scene.call(lambda: "small").value == "small"
