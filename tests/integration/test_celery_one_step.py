@@ -15,7 +15,8 @@ from askonce.outcomes import Admitted, Attached, Hit
 from askonce.spec import JobSpec
 from askonce.store import Claim, Terms
 from sandbox.valkey import Valkey
-from tests.jobs import ANSWER, TTL, new_job, new_lease
+from tests.jobs import ANSWER, TTL, new_claim, new_job, new_lease
+from tests.servers.proxy import Proxy
 
 pytestmark = pytest.mark.integration
 
@@ -153,6 +154,35 @@ def test_claim_repeated_after_a_lost_reply_sends_one_message(scene):
     replies = [publish(claim) for _ in range(3)]
 
     assert {reply.outcome.value for reply in replies} == {"admitted"}
+    assert len(scene.messages()) == 1
+
+
+def test_claim_of_another_payload_under_the_same_id_sends_its_message(scene):
+    for day in (1, 2):
+        asked = scene.one_step.enqueue(
+            replace(scene.spec, key_fields=("n",)), {"n": 1, "day": day}, job="mine"
+        )
+        assert (type(asked), asked.job) == (Admitted, "mine")
+
+    bodies = [comparable(sent)[1]["body"] for sent in scene.messages()]
+
+    assert [1, 2] == sorted(json.loads(body)[1]["day"] for body in bodies)
+
+
+def test_broker_that_is_away_at_first_gets_one_step_later(scene, tcp_server):
+    with Proxy(tcp_server.port) as proxy:
+        options = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+        conf = {"broker_transport_options": options, "task_publish_retry": False}
+        app = Celery("away", broker=f"redis://127.0.0.1:{proxy.port}/0", set_as_current=False)
+        app.conf.update(task_default_queue="jobs", **conf)
+        publish = OneStep(app, scene.store, scene.store.pusher, CelerySender(app))
+        with proxy.refusing():
+            in_two_steps = publish(new_claim("0a" * 32, task="rates.fetch"))
+
+        in_one_step = publish(new_claim("0b" * 32, task="rates.fetch"))
+        app.close()
+
+    assert [False, True] == [in_two_steps.sent, in_one_step.sent]
     assert len(scene.messages()) == 1
 
 

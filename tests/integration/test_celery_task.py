@@ -194,6 +194,17 @@ def test_permanent_failure_fails_its_message_and_is_kept(plain, number, errors, 
     assert len(plain.calls.of(number)) == 1
 
 
+def test_foreign_message_of_a_kept_failure_fails_without_a_call(plain, number, errors, eventually, ended):
+    plain.calls.errors[number] = [errors["permanent"]]
+    with pytest.raises(JobFailed):
+        plain.add.enqueue({"n": number}).result(stretched(10))
+
+    foreign = plain.app.send_task("add", (number,)).id
+
+    eventually(lambda: ("JobFailed", foreign) in ended)
+    assert plain.calls.of(number) == [("add", number, 1)]
+
+
 def test_job_whose_message_is_lost_is_sent_again(plain, number, monkeypatch, eventually):
     monkeypatch.setattr(type(plain.once.sender), "send", lambda _self, _message: None)
     spec, producer = plain.add.job_spec, replace(plain.once.producer, publish=None)
