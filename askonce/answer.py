@@ -110,17 +110,22 @@ class Meta:
     def decode(cls, data: bytes) -> Self:
         """Read what ``encode`` wrote, or what a newer version wrote: unknown fields are ignored.
 
-        Damaged bytes are read as no bytes: the cost of the answer is then unknown.
+        Damaged bytes are read as no bytes, and a field of another type as no field: the cost of the answer is
+        then unknown.
         """
         try:
             known = orjson.loads(data) if data else {}
         except orjson.JSONDecodeError:
             known = {}
         known = known if isinstance(known, dict) else {}
+        source, attempts, usage, cost = map(known.get, ("source", "attempts", "usage", "cost_usd"))
         return cls(
-            source=known.get("source", "call"),
-            attempts=known.get("attempts", 1),
-            spend=Spend(usage=known.get("usage", {}), cost_usd=known.get("cost_usd")),
+            source=cast("Source", source) if isinstance(source, str) else "call",
+            attempts=attempts if isinstance(attempts, int) else 1,
+            spend=Spend(
+                usage=usage if isinstance(usage, dict) else {},
+                cost_usd=cost if isinstance(cost, int | float) else None,
+            ),
         )
 
 

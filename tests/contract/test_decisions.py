@@ -1,6 +1,7 @@
 import pytest
 
 from askonce import JobSpec, decide
+from askonce.answer import Meta
 from askonce.decide import Policy, Refuse, Run, Serve, Wait, Why
 from askonce.record import Status
 
@@ -10,6 +11,8 @@ from askonce.record import Status
 SPEC = JobSpec(name="orders")
 #: Written with a codec that no process has, and cut short.
 FOREIGN, DAMAGED = b"?answer", b'j"ans'
+#: Each field of an answer's meta, of another type.
+WRONG_TYPES = b'{"source":7,"attempts":"1","cost_usd":"free","usage":3}'
 
 
 @pytest.fixture
@@ -85,6 +88,20 @@ def test_message_of_an_unreadable_answer_makes_no_call(scene, start):
     scene.done(data=FOREIGN)
 
     assert (Refuse, Why.UNREADABLE) == (type(decision := start()), decision.why)
+
+
+@pytest.mark.parametrize("meta", [b"{", b"\xff", b"[1]", b"7", WRONG_TYPES], ids=str)
+def test_answer_beside_a_damaged_meta_is_served_at_an_unknown_cost(scene, admit, start, meta):
+    scene.done(meta=meta)
+
+    assert Meta() == scene.read().value.meta
+    for decision in (admit(), start()):
+        assert (Serve, "answer") == (type(decision), decision.result.value)
+        assert (None, {}, 1) == (
+            decision.result.cost_usd,
+            decision.result.usage,
+            decision.result.attempts,
+        )
 
 
 def test_unreadable_stale_answer_is_left_out(scene, admit):
