@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from askonce.errors import AnswerUnreadable, FingerprintMismatch, JobFailed, StoreUnavailable, Superseded
 from askonce.events import EventType, Listener, Subject, emit, ignore
-from askonce.freshness import kept_answer, last_good_answer
+from askonce.freshness import fallback_of, kept_answer, last_good_answer
 from askonce.job import JobId, new_job_id
 from askonce.record import Snapshot
 from askonce.store import Admission, Claim, Start, Terms
@@ -262,7 +262,7 @@ def _serve(key: Key, record: Snapshot) -> Serve | Refuse:
     return Serve(result=answer)
 
 
-def _admitted(key: Key, reply: Reply[Admission], policy: Policy) -> Wait | Run:
+def _admitted(key: Key, reply: Reply[Admission], policy: Policy) -> Serve | Wait | Run | Refuse:
     record = reply.record
     if policy is Policy.RUN and record.wait > 0:
         # The reply to a repeated claim: the caller's own job rests after a failure.
@@ -270,18 +270,26 @@ def _admitted(key: Key, reply: Reply[Admission], policy: Policy) -> Wait | Run:
     return Run(job=record.job, record=record, sent=reply.sent, stale=_stale(key, record))
 
 
-def _join(key: Key, record: Snapshot, policy: Policy) -> Wait | Run:
+def _join(key: Key, record: Snapshot, policy: Policy) -> Serve | Wait | Run | Refuse:
     stale, running = _stale(key, record), record.flight == "running"
     match policy:
         case Policy.LEAVE:
             return Wait(job=record.job, running=running, rest=record.wait, stale=stale)
         case Policy.RUN:
+            if record.flight == "idle" and record.failure is not None:
+                return _own_failure(key, record, record.failure)
             # Do not wait for a queued job: this thread may hold the slot that it needs. Run also where the
             # caller's own job has ended: ``start`` returns its answer.
             if not running and record.wait <= 0:
                 return Run(job=record.job, record=record, new=False, stale=stale)
             return Wait(job=record.job, running=running, rest=record.wait, stale=stale)
     assert_never(policy)
+
+
+def _own_failure(key: Key, record: Snapshot, failure: Failure) -> Serve | Refuse:
+    """Decide for a caller whose own job has ended without a fresh answer: no run would change that."""
+    fallback = fallback_of(key, record.job, failure)
+    return _refuse(Why.FAILED, key, record) if fallback is None else Serve(result=fallback)
 
 
 def _refuse(why: Why, key: Key, record: Snapshot) -> Refuse:

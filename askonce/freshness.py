@@ -14,7 +14,7 @@ from askonce.errors import AnswerUnreadable
 if TYPE_CHECKING:
     from askonce.answer import Result
     from askonce.job import JobId, Key
-    from askonce.record import FailureOrFallback, Snapshot
+    from askonce.record import Failure, FailureOrFallback, Snapshot
 
 
 def kept_answer(key: Key, record: Snapshot) -> Result | AnswerUnreadable | None:
@@ -36,6 +36,16 @@ def last_good_answer(key: Key, job: JobId, record: Snapshot) -> Result | None:
         return to_result(key, job, record.value, "stale")
     except AnswerUnreadable:
         # The caller is no worse off than without one.
+        return None
+
+
+def fallback_of(key: Key, job: JobId, failure: Failure) -> Result | None:
+    """Return the fallback that ended *job*, if there is one that this process can read."""
+    if failure.fallback is None:
+        return None
+    try:
+        return to_result(key, job, failure.fallback)
+    except AnswerUnreadable:
         return None
 
 

@@ -182,6 +182,35 @@ def test_inline_call_of_its_own_ended_job_starts_it_again(scene, admit, start):
     assert Serve is type(start("owner-2", "job-1"))
 
 
+@pytest.mark.parametrize("kind", ["configuration", "transient"])
+def test_inline_call_of_its_own_failed_job_gets_the_failure(scene, admit, kind):
+    scene.run(max_attempts=1)
+    scene.fail(kind=kind, reason="http_401", keep=60.0, quarantine=False)
+
+    own, other = (admit(job, policy=Policy.RUN) for job in ("job-1", "job-2"))
+
+    assert (Refuse, Why.FAILED, kind, 1) == (type(own), own.why, own.failure.kind, own.attempts)
+    assert (Run, True) == (type(other), other.new)
+
+
+def test_inline_call_of_its_own_job_gets_the_fallback(scene, admit):
+    scene.run()
+    scene.fail(kind="fallback", reason="default", data=b"j0", meta=b'{"source":"default"}', keep=60.0)
+
+    own = admit("job-1", policy=Policy.RUN)
+
+    assert (Serve, 0, "default") == (type(own), own.result.value, own.result.source)
+
+
+def test_inline_call_of_its_own_unreadable_fallback_fails(scene, admit):
+    scene.run()
+    scene.fail(kind="fallback", reason="default", data=FOREIGN, keep=60.0)
+
+    own = admit("job-1", policy=Policy.RUN)
+
+    assert (Refuse, Why.FAILED, "fallback") == (type(own), own.why, own.failure.kind)
+
+
 def test_job_that_is_sent_again_is_not_new(scene, admit):
     scene.admit()
     scene.clock.advance(60)

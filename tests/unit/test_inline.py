@@ -14,7 +14,9 @@ from askonce.errors import (
     Transient,
 )
 from askonce.execution import Reused
+from askonce.record import Snapshot
 from askonce.spec import RetryPolicy
+from askonce.store import Reply, Start
 
 CORRECTED = {"currency": "BRL", "day": "2026-11-21"}
 
@@ -176,6 +178,27 @@ def test_spent_key_that_rests_without_an_answer_fails_at_once(scene, raising):
 
     with pytest.raises(JobFailed, match="kind=transient reason=http_503"):
         scene.call(never)
+
+
+def test_call_under_its_own_failed_job_fails_at_once(scene, raising):
+    with pytest.raises(JobFailed):
+        scene.call(raising(Configuration("http_401")), job="mine")
+    counted = scene.fail_on("admit", times=0)
+
+    with pytest.raises(JobFailed, match="kind=configuration reason=http_401"):
+        scene.call(never, job="mine")
+
+    assert counted.calls == 1
+
+
+def test_call_whose_run_has_nothing_to_do_does_not_spin(scene):
+    counted = scene.fail_on("admit", times=0)
+    scene.store.start = lambda *_: Reply(Start.SUPERSEDED, Snapshot())
+
+    with pytest.raises(ResultTimeout):
+        scene.call(never, timeout=0.3)
+
+    assert counted.calls <= 8
 
 
 @pytest.mark.parametrize(
