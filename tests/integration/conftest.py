@@ -23,6 +23,7 @@ from askonce.errors import Permanent, Transient
 from askonce.spec import JobSpec, RetryPolicy
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
+from tests.servers.clusters import Cluster
 
 _numbers = count(1)
 ROOT = Path(__file__).parents[2]
@@ -124,6 +125,13 @@ class Shop:
 def tcp_server():
     with Valkey(tcp=True) as server:
         yield server
+
+
+@pytest.fixture
+def own_cluster():
+    """A cluster that a test may break; its first node has a replica."""
+    with Cluster(replicas=1) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

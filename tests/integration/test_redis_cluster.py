@@ -14,7 +14,7 @@ from askonce.errors import StoreUnavailable
 from askonce.store import Admission
 from tests.deadlines import stretched
 from tests.jobs import new_claim, new_job, new_lease
-from tests.servers.clusters import Cluster, ask
+from tests.servers.clusters import ask
 
 pytestmark = [pytest.mark.integration, pytest.mark.servers]
 
@@ -52,13 +52,6 @@ def empty(cluster):
 def store(empty):
     with closing(RedisStore.from_url(empty.url, namespace="test")) as store:
         yield store
-
-
-@pytest.fixture
-def own_cluster():
-    """A cluster that a test may break; its first node has a replica."""
-    with Cluster(replicas=1) as cluster:
-        yield cluster
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ class ClusterLink:
     def report_to(self, listen: Listener) -> None:
         """Emit store.down and store.up of each node to *listen*."""
         self._listen = listen
-        for link in self._links.values():
+        for link in list(self._links.values()):
             link.report_to(listen)
 
     def ask(self, *commands: tuple[Any, ...], always: bool = False) -> list[Any]:
@@ -195,34 +195,42 @@ class ClusterLink:
         with self._lock:
             if self._generation != generation:
                 return
-            until, error = monotonic() + _LOOK_AROUND, RedisError("no node to query")
-            known = dict.fromkeys((*self._owners.values(), *self._seeds))
-            for node in sorted(known, key=self._silent.__contains__):
-                if node in without or monotonic() > until:
-                    continue
-                try:
-                    [replied] = self._link(node).exchange_once(("CLUSTER", "SLOTS"))
-                except RedisError as lost:
-                    error = lost
-                    self._silent.add(node)
-                    continue
-                self._silent.discard(node)
-                if isinstance(replied, ResponseError):
-                    # Also the reply of a server that is no cluster.
-                    error = RedisConnectionError(type(replied).__name__)
-                    continue
-                self._owners = _owners(replied, node)
-                self._generation += 1
-                self._refreshed_at = monotonic()
-                self._forget_nodes_without_slots()
-                return
-            raise error
-
-    def _forget_nodes_without_slots(self) -> None:
-        owners = {*self._owners.values(), *self._seeds}
-        for node in [node for node in self._links if node not in owners]:
+            self._query_slots(without)
+            forgotten = self._forget_nodes_without_slots()
+        # Without the lock: a listener may call the store.
+        for link in forgotten:
             # Its breaker would stay open for ever: no call goes there any more.
-            self._links.pop(node).breaker.answered()
+            link.breaker.answered()
+            # Calls that are under way there may still fail, after their node's last store.up.
+            link.report_to(ignore)
+            link.close_idle()
+
+    def _query_slots(self, without: Collection[Node]) -> None:
+        until, error = monotonic() + _LOOK_AROUND, RedisError("no node to query")
+        known = dict.fromkeys((*self._owners.values(), *self._seeds))
+        for node in sorted(known, key=self._silent.__contains__):
+            if node in without or monotonic() > until:
+                continue
+            try:
+                [replied] = self._link(node).exchange_once(("CLUSTER", "SLOTS"))
+            except RedisError as lost:
+                error = lost
+                self._silent.add(node)
+                continue
+            self._silent.discard(node)
+            if isinstance(replied, ResponseError):
+                # Also the reply of a server that is no cluster.
+                error = RedisConnectionError(type(replied).__name__)
+                continue
+            self._owners = _owners(replied, node)
+            self._generation += 1
+            self._refreshed_at = monotonic()
+            return
+        raise error
+
+    def _forget_nodes_without_slots(self) -> list[ServerLink]:
+        owners = set(self._owners.values())
+        return [self._links.pop(node) for node in list(self._links) if node not in owners]
 
     def _link(self, node: Node) -> ServerLink:
         link = self._links.get(node)
