@@ -2,8 +2,10 @@ import socket
 from contextlib import closing
 
 import pytest
+from celery import Celery
 from redis.exceptions import RedisError
 
+from askonce.adapters.celery import AskOnce
 from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.link import BreakerOpen, ServerLink
 from askonce.adapters.redis.servers import connect
@@ -97,3 +99,47 @@ def test_store_raises_its_own_error_when_a_listener_raises(closed_url, caplog):
 
     assert [StoreUnavailable] * _ERRORS == [type(error) for error in errors]
     assert ["a listener raised Faulty on store.down; its events are lost"] == caplog.messages
+
+
+def go_down_and_up(store, link):
+    """Let the breaker open, and let a verb without a caller close it."""
+    for _ in range(_ERRORS):
+        link.breaker.failed()
+    store.reap([0], 0)
+
+
+@pytest.fixture
+def app():
+    app = Celery("breakers", broker="memory://", set_as_current=False)
+    yield app
+    app.close()
+
+
+def test_store_without_a_listener_reports_to_its_askonce(store_url, new_link, app, heard):
+    link = new_link(store_url)
+    once = AskOnce(app, store=lambda: RedisStore(link, namespace="test"), listen=heard.append)
+
+    go_down_and_up(once.process().store, link)
+
+    assert ["store.down", "store.up"] == [event.name for event in heard]
+
+
+def test_store_keeps_its_own_listener_under_askonce(store_url, new_link, app, heard):
+    link, others = new_link(store_url), []
+    store = RedisStore(link, namespace="test", listen=heard.append)
+    AskOnce(app, store=lambda: store, listen=others.append).process()
+
+    go_down_and_up(store, link)
+
+    assert ["store.down", "store.up"] == [event.name for event in heard]
+    assert others == []
+
+
+def test_second_store_on_a_link_does_not_silence_the_first(store_url, new_link, heard):
+    link = new_link(store_url)
+    first = RedisStore(link, namespace="test", listen=heard.append)
+    RedisStore(link, namespace="other")
+
+    go_down_and_up(first, link)
+
+    assert ["store.down", "store.up"] == [event.name for event in heard]
