@@ -91,7 +91,7 @@ def test_message_of_an_unreadable_answer_makes_no_call(scene, start):
 
 
 @pytest.mark.parametrize("meta", [b"{", b"\xff", b"[1]", b"7", WRONG_TYPES], ids=str)
-def test_answer_beside_a_damaged_meta_is_served_at_an_unknown_cost(scene, admit, start, meta):
+def test_answer_with_a_damaged_meta_has_an_unknown_cost(scene, admit, start, meta):
     scene.done(meta=meta)
 
     assert Meta() == scene.read().value.meta

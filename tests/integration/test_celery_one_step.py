@@ -157,7 +157,7 @@ def test_claim_repeated_after_a_lost_reply_sends_one_message(scene):
     assert len(scene.messages()) == 1
 
 
-def test_claim_of_another_payload_under_the_same_id_sends_its_message(scene):
+def test_other_payload_under_the_same_id_sends_its_message(scene):
     for day in (1, 2):
         asked = scene.one_step.enqueue(
             replace(scene.spec, key_fields=("n",)), {"n": 1, "day": day}, job="mine"
