@@ -13,7 +13,7 @@ module but the stores names those members. The events of a decision are emitted 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, assert_never
 
@@ -152,7 +152,7 @@ def admit(
     reply = store_admit(claim)
     decision = _on_admission(reply, claim.job, policy)
     if _is_damaged(decision):
-        forced = Claim(claim.job.under(new_job_id()), replace(claim.terms, force=True))
+        forced = Claim(claim.job.under(new_job_id()), claim.terms._replace(force=True))
         reply = store_admit(forced)
         decision = _on_admission(reply, forced.job, policy)
     if listen is not ignore:
@@ -164,14 +164,14 @@ def _on_admission(reply: Reply[Admission], job: Job, policy: Policy) -> Decision
     """Decide what the reply of ``admit`` means for a caller with *policy*."""
     record = reply.record
     match reply.outcome:
+        case Admission.ATTACHED:
+            return _join(job.key, record, policy)
         case Admission.HIT:
             return _serve(job.key, record)
         case Admission.ADMITTED:
             return _admitted(job.key, reply, policy)
         case Admission.RESEND:
             return Run(job=record.job, record=record, new=False, stale=_stale(job.key, record))
-        case Admission.ATTACHED:
-            return _join(job.key, record, policy)
         case Admission.NEGATIVE:
             return _refuse(Why.FAILED, job.key, record)
         case Admission.BACKOFF:
@@ -318,6 +318,8 @@ def _report_admission(  # noqa: C901  # one arm for each member
     record = reply.record
     about = Subject(job.task, job.key, record.job)
     match reply.outcome:
+        case Admission.ATTACHED:
+            emit(listen, EventType.JOB_ATTACHED, about)
         case Admission.HIT if isinstance(decision, Serve):
             emit(listen, EventType.JOB_HIT, about, age_seconds=decision.result.age)
         case Admission.HIT:
@@ -326,7 +328,8 @@ def _report_admission(  # noqa: C901  # one arm for each member
             emit(listen, EventType.JOB_ADMITTED, about)
         case Admission.RESEND:
             emit(listen, EventType.JOB_RESENT, about, resends=record.resent)
-        case Admission.ATTACHED | Admission.ADMITTED:
+        case Admission.ADMITTED:
+            # A repeated claim, whose job rests.
             emit(listen, EventType.JOB_ATTACHED, about)
         case Admission.NEGATIVE:
             emit(listen, EventType.JOB_NEGATIVE, about, **_why(record))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, assert_never
 
@@ -146,7 +146,7 @@ class Producer:
 
     def _enqueue_again(self, claim: Claim) -> Handle | Result:
         """Enqueue the same payload as a new job: the record of the first one is gone."""
-        outcome = self._enqueue(Claim(claim.job.under(new_job_id()), replace(claim.terms, force=False)))
+        outcome = self._enqueue(Claim(claim.job.under(new_job_id()), claim.terms._replace(force=False)))
         match outcome:
             case Admitted() | Attached():
                 return outcome.handle

@@ -5,9 +5,8 @@ Claims, messages, deliveries, lost jobs and dead letters carry the same Job; no 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from secrets import token_hex
-from typing import NewType, Self
+from typing import NamedTuple, NewType, Self
 
 #: SHA-256 over task, version, tenant and identity; 64 hexadecimal digits.
 Key = NewType("Key", str)
@@ -29,8 +28,7 @@ def new_owner(holder: str) -> Owner:
     return Owner(f"{holder}:{token_hex(16)}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(NamedTuple):
     """A payload of one task, with its key; ``askonce.key.identify`` makes one."""
 
     key: Key
@@ -45,7 +43,7 @@ class Job:
 
     def under(self, job_id: JobId) -> Self:
         """Return the same job under *job_id*."""
-        return self if job_id == self.id else replace(self, id=job_id)
+        return self._replace(id=job_id)
 
     @property
     def edition(self) -> str:

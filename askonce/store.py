@@ -73,8 +73,7 @@ class Reply(NamedTuple, Generic[_OutcomeT]):
     sent: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(NamedTuple):
     """On what conditions a job is admitted. Times in seconds."""
 
     queue_deadline: float

@@ -68,9 +68,9 @@ OF_DECISIONS = (
         "a job that is sent again counts as new",
         "askonce/decide.py",
         "            return Run(job=record.job, record=record, new=False, stale=_stale(job.key, record))\n"
-        "        case Admission.ATTACHED:",
+        "        case Admission.NEGATIVE:",
         "            return Run(job=record.job, record=record, stale=_stale(job.key, record))\n"
-        "        case Admission.ATTACHED:",
+        "        case Admission.NEGATIVE:",
         f"{DECISIONS}test_job_that_is_sent_again_is_not_new[memory]",
     ),
     Mutant(

@@ -239,7 +239,7 @@ class Starting:
 
 def started(scene, **changes):
     """Start the scene's first message; the decision, and the outcome that the store replied."""
-    job, store = replace(scene.sender.sent[0].job, **changes), Starting(scene.store)
+    job, store = scene.sender.sent[0].job._replace(**changes), Starting(scene.store)
     lease = Lease(job.key, new_owner("worker"), scene.spec.lease)
     decision = start(store, scene.spec, job, lease, scene.heard.append)
     assert store.admitted == ([job] if store.reply.outcome is Start.ABSENT else [])

@@ -133,7 +133,7 @@ class OneStep:
         return self._templates.get(task)
 
     def _template(self, task: str) -> _Template | None:
-        sample = replace(_SAMPLE, task=task)
+        sample = _SAMPLE._replace(task=task)
         try:
             queue, message = self._catch(sample)
         except ValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from askonce.answer import Meta, StoredValue
@@ -194,7 +194,7 @@ def dead_job(key: Key, record: MemoryRecord | None, now: float, *, payload: bool
         return None
     job = record.as_job(key).under(failed.job)
     return DeadJob(
-        job=job if payload else replace(job, payload=b""),
+        job=job if payload else job._replace(payload=b""),
         reason=failed.reason,
         attempts=record.attempts,
         history=record.history,
