@@ -18,8 +18,8 @@ OF_DECISIONS = (
     Mutant(
         "a new claim finds the damaged answer",
         "askonce/decide.py",
-        "replace(claim.terms, force=True)",
-        "replace(claim.terms)",
+        "claim.terms._replace(force=True)",
+        "claim.terms",
         f"{DECISIONS}test_damaged_answer_admits_a_new_job[memory]",
     ),
     Mutant(
