@@ -1,6 +1,6 @@
 """One key on one store: the only place of this folder that builds claims, leases and answers."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from askonce.answer import Encoded, Meta, Spend, Ttl
 from askonce.job import Job
@@ -10,7 +10,7 @@ BUCKET = 10
 KEY = "0a" + "0" * 62
 ANSWER = b'j"answer"'
 META = Meta(attempts=1, spend=Spend(usage={"input_tokens": 7}, cost_usd=0.25)).encode()
-_OF_TERMS = {field.name for field in fields(Terms)}
+_OF_TERMS = set(Terms._fields)
 
 
 @dataclass

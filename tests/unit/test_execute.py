@@ -112,7 +112,7 @@ def test_message_of_a_replaced_payload_is_superseded(scene):
 def test_message_with_another_payload_of_its_job_is_a_conflict(scene):
     scene.ask()
     delivery = scene.delivery()
-    delivery = replace(delivery, job=replace(delivery.job, fingerprint="0" * 64))
+    delivery = replace(delivery, job=delivery.job._replace(fingerprint="0" * 64))
 
     executed = scene.executor.execute(delivery, never)
 
