@@ -93,7 +93,7 @@ def test_user_who_may_not_send_gets_one_line(secured, idle_machine, submit, new_
     told = submit(idle_machine, "orders.enrich", [new_order()], **secured.env("reader"))
 
     assert 69 == told.code
-    assert "The broker did not take the" in told.err
+    assert "The broker did not accept the" in told.err
     assert "Traceback" not in told.err
 
 
