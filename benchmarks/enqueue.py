@@ -65,7 +65,7 @@ def _measure(table: Table, size: int, rounds: int, others: dict[str, Any]) -> No
         "askonce, duplicate",
         ratio(figures, "duplicate", "plain"),
         rate["duplicate"],
-        4.5 if small else None,
+        4.0 if small else None,
     )
     for name in figures:
         if name.startswith("celery-"):

@@ -26,6 +26,8 @@ PROGRAMS = {
     "threads": (*WORKER, *QUIET, "-n", "threads@%h", "-P", "threads", "-c", "8"),
     "prefork": (*WORKER, *QUIET, "-n", "prefork@%h", "-P", "prefork", "-c", "2"),
 }
+#: Lines of the log of a process that ended by itself.
+SHOWN = 25
 WORKERS, PRODUCERS = ("threads", "prefork"), ("asker-0", "asker-1")
 
 
@@ -88,7 +90,8 @@ class Processes:
 
     def _explain_end(self, name, process):
         self.killed[process.pid] = monotonic()
-        self.ended.append(f"{name} ended by itself with {process.returncode}")
+        said = (self.folder / f"{name}.log").read_text(errors="replace").splitlines()[-SHOWN:]
+        self.ended.append("\n  ".join([f"{name} ended by itself with {process.returncode}", *said]))
 
     def end_producers(self):
         for name in PRODUCERS:

@@ -210,6 +210,17 @@ def test_store_whose_user_may_not_run_scripts_is_an_error(admin, server):
     assert [("error", "scripts")] == bad(findings)
 
 
+def test_store_that_ends_between_two_questions_is_unreachable_and_refuses_nothing(monkeypatch):
+    with Valkey() as server:
+        store = RedisStore.from_url(server.url, namespace="test")
+        monkeypatch.setattr("askonce.adapters.redis.store.check_server", lambda *_, **__: server.kill() or [])
+
+        findings = store.check()
+        store.close()
+
+    assert [("error", "reachable")] == bad(findings)
+
+
 def test_check_of_a_store_writes_nothing(admin, server):
     admin.flushall()
     store = RedisStore.from_url(server.url, namespace="test")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from askonce.adapters.redis.checks import check_server
+from askonce.adapters.redis.checks import check_server, no_answer
 from askonce.adapters.redis.letters import RedisLetters
 from askonce.adapters.redis.link import Link, ServerLink
 from askonce.adapters.redis.reply import read, to_full_snapshot, to_lost
@@ -179,9 +181,16 @@ class RedisStore:
         return _WRITES[self._scripts.run(verb, lease.key, lease.owner, *args)]
 
     def _check_scripts(self) -> Iterator[Finding]:
+        key = Key("0" * 64)
         try:
-            self.read([Key("0" * 64)])
+            self.read([key])
         except StoreUnavailable as error:
+            cause = error.__cause__
+            if isinstance(cause, RedisConnectionError | RedisTimeoutError):
+                # It answered a moment ago: a server that restarts must not look like one that refuses.
+                client = self._link.client_of(self._scripts.record_keys(key)[0])
+                yield no_answer("store", place_of(client), cause)
+                return
             prefix = self._scripts.prefix
             text = f"does not let this user run scripts on {prefix}...}} ({error.reason})"
             cure = "allow its user EVAL, EVALSHA and the commands in them, on these keys and channels"
