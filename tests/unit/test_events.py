@@ -205,8 +205,11 @@ def test_listener_that_raises_another_error_is_logged_too(caplog):
     assert len(caplog.records) == 2
 
 
-def test_listener_that_ignores_is_not_called():
+def test_listener_that_ignores_is_not_called(caplog):
+    # No task: it could not be emitted, and that would be logged.
     emit(ignore, EventType.JOB_HIT, None)
+
+    assert [] == caplog.records
 
 
 def test_job_is_done_although_its_listener_raises(scene, broken):
