@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 #: Seconds between looks at a running job while no wake-up comes.
 POLL = 1.0
 #: Seconds before the record is looked at again after a run that had nothing to do.
-PAUSE = 0.05
+_PAUSE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class Caller:
                     executed = self._run(delivery, decision, body)
                     if executed is not None:
                         return executed
-                    Signal().wait(min(PAUSE, max(0.0, give_up_at - self.clock())))
+                    Signal().wait(min(_PAUSE, max(0.0, give_up_at - self.clock())))
                 case Wait(rest=rest):
                     self._wait(key, min(rest or POLL, give_up_at - self.clock()))
             if self.clock() >= give_up_at:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from producer.client import Client
 
 #: A longer identity is shown as its size: it is a whole payload.
-SHOWN_BYTES = 2000
+_SHOWN_BYTES = 2000
 
 
 def rows_of(what: str) -> Iterator[Row | BadRow]:
@@ -52,7 +52,7 @@ def explain_row(client: Client, task: str, row: Row | BadRow, tenant: str) -> di
         "row": row.number,
         "task": task,
         "version": spec.version,
-        "identity": orjson.loads(canonical) if len(canonical) <= SHOWN_BYTES else f"{len(canonical)} bytes",
+        "identity": orjson.loads(canonical) if len(canonical) <= _SHOWN_BYTES else f"{len(canonical)} bytes",
         "identity_is": "key fields" if fields else "the whole payload",
         "key": identity.key,
         "fingerprint": identity.fingerprint,

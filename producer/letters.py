@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Records of one round trip.
 PAGE = 500
 #: So many first digits of a key name a dead letter, if no other key begins with them.
-SHORTEST = 12
+_SHORTEST = 12
 
 
 class Done(NamedTuple):
@@ -229,7 +229,7 @@ class DeadLetters:
             if name in known:
                 yield name, UnusableMessage(self._letters, known[name])
                 continue
-            fitting = [key for key in keys if key.startswith(name)] if len(name) >= SHORTEST else []
+            fitting = [key for key in keys if key.startswith(name)] if len(name) >= _SHORTEST else []
             job = self._letters.show(fitting, payload=payload)[0] if len(fitting) == 1 else None
             yield name, QuarantinedJob(self._client, job) if job else None
 

@@ -14,14 +14,14 @@ from sandbox.outside.ledger import Ledger
 #: Task, input file, and whether its lines are submitted in reverse order. All four run at the same time.
 #: Meetings come first: each meeting is a call of its own, so every slot of the worker makes a call.
 #: Orders may wait for the lookup of one customer.
-BATCHES = (
+_BATCHES = (
     ("meetings.extract", "meetings.jsonl", False),
     ("meetings.extract", "meetings.jsonl", True),
     ("orders.enrich", "orders.jsonl", False),
     ("orders.enrich", "orders.jsonl", True),
 )
 #: Submitted again when every job has its answer.
-AGAIN = (BATCHES[0], BATCHES[2])
+_AGAIN = (_BATCHES[0], _BATCHES[2])
 _OUTCOMES = {
     "admitted": "a new job",
     "attached": "an equal job was queued or running",
@@ -68,17 +68,17 @@ def _live_env() -> dict[str, str]:
 def _submit_all(machine: Machine) -> Outcome:
     began = time.monotonic()
     machine.control(hold=True)
-    producers = [_submit(machine, number, *batch) for number, batch in enumerate(BATCHES[:2])]
+    producers = [_submit(machine, number, *batch) for number, batch in enumerate(_BATCHES[:2])]
     _wait_for_calls(machine)
-    producers += [_submit(machine, number, *batch) for number, batch in enumerate(BATCHES[2:], 2)]
+    producers += [_submit(machine, number, *batch) for number, batch in enumerate(_BATCHES[2:], 2)]
     killed = _kill_one_child(machine)
     machine.control(hold=False)
     for producer in producers:
         producer.wait(_PATIENCE)
-    for number, batch in enumerate(AGAIN, len(BATCHES)):
+    for number, batch in enumerate(_AGAIN, len(_BATCHES)):
         _submit(machine, number, *batch).wait(_PATIENCE)
     seconds = time.monotonic() - began
-    outputs = [machine.folder / f"out-{number}.jsonl" for number in range(len(BATCHES) + len(AGAIN))]
+    outputs = [machine.folder / f"out-{number}.jsonl" for number in range(len(_BATCHES) + len(_AGAIN))]
     reports = [json.loads(line) for path in outputs for line in path.read_text().splitlines()]
     return Outcome(reports=reports, ledger=machine.ledger, killed=killed, seconds=seconds)
 
@@ -88,7 +88,7 @@ def _submit(
     number: int,
     task: str,
     file: str,
-    backwards: bool,  # noqa: FBT001  # a column of BATCHES
+    backwards: bool,  # noqa: FBT001  # a column of _BATCHES
 ) -> subprocess.Popen[bytes]:
     lines = (SAMPLES / file).read_text(encoding="utf-8").splitlines(keepends=True)
     rows = machine.folder / f"in-{number}.jsonl"
@@ -163,7 +163,7 @@ def _print_table(seen: Outcome) -> None:
     outcomes = Counter(str(report["asked"]) for report in seen.reports)
     sources = Counter(str(report["source"]) for report in seen.reports)
     rows = [
-        ("enqueued", enqueued, f"by {len(BATCHES)} producers at once, then by {len(AGAIN)} more"),
+        ("enqueued", enqueued, f"by {len(_BATCHES)} producers at once, then by {len(_AGAIN)} more"),
         ("distinct jobs", len({report["key"] for report in seen.reports}), "orders and meetings"),
         ("distinct calls", distinct, "for the customers and meetings of these jobs"),
         ("paid calls", paid, f"{paid - distinct} more than distinct: by the killed process"),

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 CUSTOMERS_LOOKUP: Final = "customers.lookup"
 
 #: Seconds for which a customer is fresh.
-CUSTOMER_FRESH = 300.0
+_CUSTOMER_FRESH = 300.0
 #: Seconds for which the last known customer is better than none.
-CUSTOMER_KEPT = 7 * 86_400.0
+_CUSTOMER_KEPT = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class MeetingPayload(Payload):
 def _orders(_settings: Settings) -> JobSpec:
     return JobSpec(
         key_fields=("order_id",),
-        soft_ttl=CUSTOMER_FRESH,
+        soft_ttl=_CUSTOMER_FRESH,
         hard_ttl=86_400.0,
         retry=RetryPolicy(base=1.0, cap=60.0),
         validate=accepts(OrderPayload),
@@ -75,8 +75,8 @@ def _orders(_settings: Settings) -> JobSpec:
 def _customers(settings: Settings) -> JobSpec:
     return JobSpec(
         key_fields=("cliente_id",),
-        soft_ttl=CUSTOMER_FRESH,
-        hard_ttl=CUSTOMER_KEPT,
+        soft_ttl=_CUSTOMER_FRESH,
+        hard_ttl=_CUSTOMER_KEPT,
         # A look-up has a fallback, so a failing service is left alone for a time and no person must act.
         retry=RetryPolicy(base=0.2, cap=30.0, on_give_up="backoff"),
         # A look-up is cheap, and every caller gets the same customer.

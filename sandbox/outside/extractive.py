@@ -34,7 +34,7 @@ _SHORT_WORDS = 5  # a sentence with fewer words is not used alone
 
 
 @dataclass(frozen=True)
-class Sentence:
+class _Sentence:
     """One sentence of one speaker, verbatim. `plain` has the same length, no accents and no upper case."""
 
     speaker: str | None
@@ -84,14 +84,14 @@ def _facts(prompt: str) -> Mapping[str, object]:
     }
 
 
-def _sentences(prompt: str) -> list[Sentence]:
+def _sentences(prompt: str) -> list[_Sentence]:
     turns = [
         (speaker.strip(), text)
         for speaker, text in _TURN.findall(prompt)
         if "".join(map(_plain, speaker)).strip() not in _HEADINGS
     ]
     return [
-        Sentence(speaker, text)
+        _Sentence(speaker, text)
         for speaker, spoken in turns or [(None, prompt)]
         for text in _SENTENCE_END.split(spoken.strip())
         if text
@@ -104,11 +104,11 @@ def _plain(letter: str) -> str:
     return unicodedata.normalize("NFKD", letter)[0].lower()[0]
 
 
-def _ranked(said: Sequence[Sentence]) -> list[Sentence]:
+def _ranked(said: Sequence[_Sentence]) -> list[_Sentence]:
     """Sort sentences by the frequency of their words in the meeting (Luhn 1958), the highest first."""
     heard = Counter(word for s in said for word in set(s.words))
 
-    def weight(s: Sentence) -> float:
+    def weight(s: _Sentence) -> float:
         worth = sum(heard[word] for word in set(s.words)) / (len(s.words) + 4)
         return worth * (1.5 if lexicon.DECISION.search(s.plain) else 1) * (0.5 if s.text.endswith("?") else 1)
 
@@ -116,7 +116,7 @@ def _ranked(said: Sequence[Sentence]) -> list[Sentence]:
     return sorted(long or dict.fromkeys(said), key=weight, reverse=True)
 
 
-def _states(cue: re.Pattern[str], s: Sentence) -> bool:
+def _states(cue: re.Pattern[str], s: _Sentence) -> bool:
     """Return whether the sentence states the cue; a question or a negation does not."""
     if s.is_short or s.text.endswith("?"):
         return False
@@ -124,17 +124,17 @@ def _states(cue: re.Pattern[str], s: Sentence) -> bool:
     return found is not None and not _negated(s, found.start())
 
 
-def _texts(said: Sequence[Sentence], chosen: Iterable[Sentence]) -> list[str]:
+def _texts(said: Sequence[_Sentence], chosen: Iterable[_Sentence]) -> list[str]:
     return [s.text for s in sorted(chosen, key=said.index)]
 
 
-def _is_action(s: Sentence) -> bool:
+def _is_action(s: _Sentence) -> bool:
     if s.is_short or lexicon.SMALL_TALK.search(s.plain):
         return False
     return bool(lexicon.PROMISE.search(s.plain) or lexicon.REQUEST.search(s.plain))
 
 
-def _action(s: Sentence, people: Sequence[str]) -> dict[str, str | None]:
+def _action(s: _Sentence, people: Sequence[str]) -> dict[str, str | None]:
     promised = lexicon.PROMISE.search(s.plain)
     named = [p for p in people if p != s.speaker and re.search(rf"\b{re.escape(p.split()[0])}\b", s.text)]
     days = sorted(lexicon.DUE.finditer(s.plain), key=lambda day: day["date"] is None)
@@ -145,7 +145,7 @@ def _action(s: Sentence, people: Sequence[str]) -> dict[str, str | None]:
     }
 
 
-def _topics(said: Sequence[Sentence], people: Sequence[str]) -> list[str]:
+def _topics(said: Sequence[_Sentence], people: Sequence[str]) -> list[str]:
     """Return the pairs of words that occur more than once, then the most frequent other words."""
     names = {word for p in people for word in _WORD.findall("".join(map(_plain, p)))}
     spoken = [[word for word in s.words if word not in names] for s in said]
@@ -162,14 +162,14 @@ def _topics(said: Sequence[Sentence], people: Sequence[str]) -> list[str]:
     return [_as_said(said, topic) for topic in topics]
 
 
-def _as_said(said: Sequence[Sentence], topic: str) -> str:
+def _as_said(said: Sequence[_Sentence], topic: str) -> str:
     """Return the topic with its accents."""
     first = next(s for s in said if topic in s.plain)
     at = first.plain.index(topic)
     return first.text[at : at + len(topic)].lower()
 
 
-def _sentiment(said: Sequence[Sentence]) -> dict[str, object]:
+def _sentiment(said: Sequence[_Sentence]) -> dict[str, object]:
     moods = [_mood(s) for s in said]
     good, bad = sum(mood[0] for mood in moods), sum(mood[1] for mood in moods)
     # Five neutral words are added, so that a single "nice" does not make the meeting positive.
@@ -181,25 +181,25 @@ def _sentiment(said: Sequence[Sentence]) -> dict[str, object]:
     return {"label": "positive" if score > 0 else "negative", "score": score}
 
 
-def _mood(s: Sentence) -> tuple[int, int]:
+def _mood(s: _Sentence) -> tuple[int, int]:
     """Count positive and negative words; "not good" is negative."""
     good = [_negated(s, m.start()) for m in lexicon.POSITIVE.finditer(s.plain)]
     bad = [_negated(s, m.start()) for m in lexicon.NEGATIVE.finditer(s.plain)]
     return good.count(False) + bad.count(True), bad.count(False) + good.count(True)
 
 
-def _negated(s: Sentence, at: int) -> bool:
+def _negated(s: _Sentence, at: int) -> bool:
     return lexicon.NEGATION.search(s.plain[max(0, at - 30) : at]) is not None
 
 
-def _severity(s: Sentence) -> str:
+def _severity(s: _Sentence) -> str:
     if lexicon.SEVERE.search(s.plain):
         return "high"
     return "low" if lexicon.SLIGHT.search(s.plain) else "medium"
 
 
 def _evidence(
-    said: Sequence[Sentence], decisions: Sequence[Sentence], risks: Sequence[Sentence]
+    said: Sequence[_Sentence], decisions: Sequence[_Sentence], risks: Sequence[_Sentence]
 ) -> list[dict[str, str | None]]:
     swing = {s: good - bad for s in said for good, bad in [_mood(s)]}
     cheered = sorted((s for s in swing if swing[s] > 0), key=lambda s: -swing[s])

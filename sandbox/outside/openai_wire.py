@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from sandbox.outside.ledger import content_of
 
-MODEL = "sandbox-extractive-1"
+_MODEL = "sandbox-extractive-1"
 RESPONSES_PATH = "/v1/responses"
 CHAT_PATH = "/v1/chat/completions"
 
@@ -45,7 +45,7 @@ class Question:
     def tokens(self) -> int:
         """The input tokens; the schema counts too."""
         schema = "" if self.schema is None else json.dumps(self.schema)
-        return tokens_of(self.instructions + self.text + schema)
+        return _tokens_of(self.instructions + self.text + schema)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Reply:
     output_tokens: int = 0
 
 
-def tokens_of(text: str) -> int:
+def _tokens_of(text: str) -> int:
     """Estimate the number of tokens, rounded up."""
     return -(-len(text) // _CHARACTERS_PER_TOKEN)
 
@@ -94,7 +94,7 @@ def answered(path: str, question: Question, text: str, at: int) -> Reply:
         status=HTTPStatus.OK,
         body=shape(question, text, at),
         input_tokens=question.tokens,
-        output_tokens=tokens_of(text),
+        output_tokens=_tokens_of(text),
     )
 
 
@@ -206,7 +206,7 @@ def _response(question: Question, text: str, at: int) -> Body:
         "role": "assistant",
         "content": [content],
     }
-    read, written = question.tokens, tokens_of(text)
+    read, written = question.tokens, _tokens_of(text)
     return {
         "id": f"resp_{secrets.token_hex(25)}",
         "object": "response",
@@ -216,7 +216,7 @@ def _response(question: Question, text: str, at: int) -> Body:
         "error": None,
         "incomplete_details": None,
         "instructions": question.instructions or None,
-        "model": MODEL,
+        "model": _MODEL,
         "output": [message],
         "parallel_tool_calls": True,
         "service_tier": "default",
@@ -236,12 +236,12 @@ def _response(question: Question, text: str, at: int) -> Body:
 
 def _completion(question: Question, text: str, at: int) -> Body:
     message: Body = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
-    read, written = question.tokens, tokens_of(text)
+    read, written = question.tokens, _tokens_of(text)
     return {
         "id": f"chatcmpl-{secrets.token_hex(14)}",
         "object": "chat.completion",
         "created": at,
-        "model": MODEL,
+        "model": _MODEL,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
         "service_tier": "default",
         "system_fingerprint": "fp_sandbox",

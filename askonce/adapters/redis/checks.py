@@ -57,10 +57,10 @@ def check_server(
     """
     try:
         try:
-            facts = read_facts(client, clock)
+            facts = _read_facts(client, clock)
         except (RedisTimeoutError, RedisConnectionError):
             # One late reply is normal: the store's client waits for 0.3 s only.
-            facts = read_facts(client, clock)
+            facts = _read_facts(client, clock)
     except (RedisError, OSError) as error:
         return [no_answer(subject, place, error)]
     judge = _Judge(subject, facts)
@@ -76,7 +76,7 @@ def check_server(
     ]
 
 
-def read_facts(client: Redis, clock: Callable[[], float] = time.time) -> _Facts:
+def _read_facts(client: Redis, clock: Callable[[], float] = time.time) -> _Facts:
     """Query what is needed, in three round trips.
 
     Raises:
