@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import stretched
+
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
 ORDERS, CUSTOMERS, MEETINGS = 412, 59, 8
@@ -13,9 +15,10 @@ def submit_all(producer, real_data):
     """Submit both files and wait; returns the reports of all rows."""
 
     def run(machine):
+        patience = ("--wait", "--timeout", stretched(80))
         files = {"orders.enrich": "orders.jsonl", "meetings.extract": "meetings.jsonl"}
         told = [
-            producer(machine, "submit", task, Path(real_data) / file, "--wait", "--timeout", 80, "--json")
+            producer(machine, "submit", task, Path(real_data) / file, *patience, "--json")
             for task, file in files.items()
         ]
         assert [0, 0] == [one.code for one in told], [one.err for one in told]
