@@ -26,6 +26,7 @@ PROGRAMS = {
     "threads": (*WORKER, *QUIET, "-n", "threads@%h", "-P", "threads", "-c", "8"),
     "prefork": (*WORKER, *QUIET, "-n", "prefork@%h", "-P", "prefork", "-c", "2"),
 }
+DIED_AT_START = "WorkerLostError: Could not start worker processes"
 #: Lines of the log of a process that ended by itself.
 SHOWN = 25
 WORKERS, PRODUCERS = ("threads", "prefork"), ("asker-0", "asker-1")
@@ -91,6 +92,9 @@ class Processes:
     def _explain_end(self, name, process):
         self.killed[process.pid] = monotonic()
         said = (self.folder / f"{name}.log").read_text(errors="replace").splitlines()[-SHOWN:]
+        if any(DIED_AT_START in line for line in said):
+            # A child was killed before the pool was up: Celery ends the worker then, for its supervisor.
+            return
         self.ended.append("\n  ".join([f"{name} ended by itself with {process.returncode}", *said]))
 
     def end_producers(self):
