@@ -92,7 +92,8 @@ class Processes:
     def _explain_end(self, name, process):
         self.killed[process.pid] = monotonic()
         said = (self.folder / f"{name}.log").read_text(errors="replace").splitlines()[-SHOWN:]
-        if any(DIED_AT_START in line for line in said):
+        # Its last word only: the log goes on after a new start.
+        if process.returncode == 1 and said and DIED_AT_START in said[-1]:
             # A child was killed before the pool was up: Celery ends the worker then, for its supervisor.
             return
         self.ended.append("\n  ".join([f"{name} ended by itself with {process.returncode}", *said]))
