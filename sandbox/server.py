@@ -14,6 +14,8 @@ from typing import Self
 ROOT = Path(__file__).parents[1]
 #: Below the ports that Linux gives to connections.
 _PORTS = range(15_000, 32_000)
+#: Bound and never closed. A server may be down for a while, and needs its port again when it comes back.
+_claims: list[socket.socket] = []
 
 
 class ServerNotReady(RuntimeError):
@@ -89,10 +91,18 @@ class Server(ABC):
 
 
 def free_port() -> int:
-    """Return a free port of 127.0.0.1 that the kernel gives to no connection; another server may take it."""
-    # A server that is started again needs its port again, so no connection may have taken it meanwhile.
+    """Return a port of 127.0.0.1 that stays this process's own: for a server that reuses addresses.
+
+    The kernel gives it to no connection, and no other caller of this function gets it.
+    """
     while True:
-        port = secrets.choice(_PORTS)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+        port, claim = secrets.choice(_PORTS), socket.socket()
+        try:
+            claim.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        # Set after the bind: another claim of the port fails, and the server's own bind does not.
+        claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _claims.append(claim)
+        return port

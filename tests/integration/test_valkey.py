@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from kombu import Connection
 from redis import Redis
 
-from sandbox.server import ServerNotReady
+from sandbox.server import ServerNotReady, free_port
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
 
@@ -114,3 +115,11 @@ def test_stopped_server_is_gone_and_may_be_stopped_again():
 
         with pytest.raises(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
+
+
+def test_claimed_port_is_refused_to_others_but_not_to_its_server():
+    port = free_port()
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", port))
+    with socket.create_server(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)) as link:
+        assert link.getpeername()[1] == port
