@@ -75,7 +75,8 @@ def test_fifty_messages_behind_the_producers_back_make_one_call(
     eventually(queue.is_settled, 30)
 
     told = submit(machine, "meetings.extract", [meeting], "--wait")
-    assert "hit" == told.report["asked"]
+    # RabbitMQ does not show what a worker holds, so the call may still be under way there.
+    assert told.report["asked"] in ("hit", "attached")
     assert before + 1 == machine.ledger.openai.calls
 
 
