@@ -14,8 +14,6 @@ from typing import Self
 ROOT = Path(__file__).parents[1]
 #: Below the ports that Linux gives to connections.
 _PORTS = range(15_000, 32_000)
-#: Bound and never closed. A server may be down for a while, and needs its port again when it comes back.
-_claims: list[socket.socket] = []
 
 
 class ServerNotReady(RuntimeError):
@@ -104,5 +102,6 @@ def free_port() -> int:
             continue
         # Set after the bind: another claim of the port fails, and the server's own bind does not.
         claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _claims.append(claim)
+        # Open until this process ends: a server that is down for a while needs its port again.
+        claim.detach()
         return port

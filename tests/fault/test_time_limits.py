@@ -25,13 +25,13 @@ def hard(limit):
     return json.dumps({"task_soft_time_limit": None, "task_time_limit": limit})
 
 
-def test_call_past_its_soft_limit_is_made_again(new_scene, soft):
+def test_call_past_its_soft_limit_is_made_again(new_scene, soft, limit):
     # No lease ends within this test.
     scene = new_scene(JOB_LEASE="300", TAMPERED_CONF=soft)
     scene.machine.start_worker(*PREFORK)
     [key] = scene.hold_meetings(1)
 
-    scene.eventually(lambda: "job.deferred" in scene.log("worker"), 30)
+    scene.eventually(lambda: "job.deferred" in scene.log("worker"), 30 + limit)
     scene.let_go()
     scene.wait_until_done([key])
 
@@ -40,7 +40,7 @@ def test_call_past_its_soft_limit_is_made_again(new_scene, soft):
     assert (record.attempts, 1) == (calls.calls, len(calls.by_content))
 
 
-def test_stale_answer_stays_when_its_refresh_is_past_its_limit(new_scene, soft):
+def test_stale_answer_stays_when_its_refresh_is_past_its_limit(new_scene, soft, limit):
     scene = new_scene(JOB_LEASE="300", TAMPERED_CONF=soft)
     scene.machine.start_worker(*PREFORK)
     [meeting] = scene.meetings(1)
@@ -51,7 +51,7 @@ def test_stale_answer_stays_when_its_refresh_is_past_its_limit(new_scene, soft):
     scene.machine.control(hold=True)
     scene.submit("meetings.extract", [meeting])
 
-    scene.eventually(lambda: "job.deferred" in scene.log("worker"), 30)
+    scene.eventually(lambda: "job.deferred" in scene.log("worker"), 30 + limit)
     kept = scene.record(key)
     scene.let_go()
     scene.wait_until_done([key])
