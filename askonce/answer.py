@@ -39,6 +39,13 @@ class Spend:
     cost_usd: float | None = None
     #: The provider may have charged for a call that returned no answer.
     maybe_billed: bool = False
+    #: Calls that were made for it.
+    calls: int = 1
+
+    @property
+    def micro_usd(self) -> int | None:
+        """Millionths of a US dollar; None is unknown."""
+        return None if self.cost_usd is None else round(self.cost_usd * 1_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +71,8 @@ class Encoded(NamedTuple):
 
     data: bytes
     meta: bytes
+    #: What the answer cost to make; None is unknown.
+    micro_usd: int | None = None
 
 
 #: Seconds: an answer that is stored too late to be fresh is stale at once.

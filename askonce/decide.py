@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, assert_never
 
+from askonce.answer import to_result
 from askonce.errors import AnswerUnreadable, FingerprintMismatch, JobFailed, StoreUnavailable, Superseded
 from askonce.events import EventType, Listener, Subject, emit, ignore
 from askonce.freshness import fallback_of, kept_answer, last_good_answer
 from askonce.job import JobId, new_job_id
-from askonce.record import Snapshot
+from askonce.record import TOMBSTONE_KEPT, Snapshot
 from askonce.store import Admission, Claim, Start, Terms
 
 if TYPE_CHECKING:
@@ -78,12 +79,18 @@ class Wait:
     running: bool = False
     #: Seconds until its next attempt; 0 while it is queued or running.
     rest: float = 0.0
+    #: The note of the pause that holds it back.
+    paused: str | None = None
     #: The last good answer, too old to be a hit.
     stale: Result | None = None
+    #: Options of this caller that the job does not take.
+    ignored: tuple[str, ...] = ()
 
     @property
     def word(self) -> str:
         """Why a message for this job has nothing to do."""
+        if self.paused is not None:
+            return "paused"
         return "backoff" if self.rest > 0 else "busy"
 
 
@@ -97,7 +104,11 @@ class Run:
     new: bool = True
     #: The store sent the message already.
     sent: bool = False
+    #: Seconds until the job is due: the reaper sends its message then.
+    rest: float = 0.0
     stale: Result | None = None
+    #: Options of this caller that the job does not take.
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,13 +176,14 @@ def _on_admission(reply: Reply[Admission], job: Job, policy: Policy) -> Decision
     record = reply.record
     match reply.outcome:
         case Admission.ATTACHED:
-            return _join(job.key, record, policy)
+            return _join(job.key, record, policy, reply.ignored)
         case Admission.HIT:
             return _serve(job.key, record)
         case Admission.ADMITTED:
             return _admitted(job.key, reply, policy)
         case Admission.RESEND:
-            return Run(job=record.job, record=record, new=False, stale=_stale(job.key, record))
+            stale = _stale(job.key, record)
+            return Run(job=record.job, record=record, new=False, stale=stale, ignored=reply.ignored)
         case Admission.NEGATIVE:
             return _refuse(Why.FAILED, job.key, record)
         case Admission.BACKOFF:
@@ -187,12 +199,13 @@ def start(store: Store, spec: JobSpec, job: Job, lease: Lease, listen: Listener 
     Raises:
         StoreUnavailable: the store did not answer.
     """
-    reply = store.start(job, lease)
+    kept = min(spec.hard_ttl, TOMBSTONE_KEPT)
+    reply = store.start(job, lease, kept)
     if reply.outcome is Start.ABSENT:
         # The record was lost after the message was sent. Only one of several such messages may run, so the
         # job is admitted again, not just run.
         store.admit(Claim(job, Terms.of(spec)))
-        reply = store.start(job, lease)
+        reply = store.start(job, lease, kept)
     decision = _on_start(reply, job)
     if listen is not ignore:
         _report_start(listen, decision, reply.record, job)
@@ -211,13 +224,15 @@ def _on_start(reply: Reply[Start], job: Job) -> Decision:  # noqa: C901  # one a
             return Wait(job=record.job, running=True)
         case Start.BACKOFF:
             return Wait(job=record.job, rest=record.wait)
+        case Start.PAUSED:
+            return Wait(job=record.job, rest=record.wait, paused=record.paused)
         case Start.SUPERSEDED:
             return Refuse(why=Why.SUPERSEDED, job=record.job)
         case Start.NEGATIVE:
             return _refuse(Why.FAILED, job.key, record)
         case Start.CONFLICT:
             return Refuse(why=Why.CONFLICT)
-        case Start.ABSENT:
+        case Start.ABSENT | Start.ENDED:
             return Refuse(why=Why.GONE)
     assert_never(reply.outcome)
 
@@ -267,29 +282,37 @@ def _admitted(key: Key, reply: Reply[Admission], policy: Policy) -> Serve | Wait
     if policy is Policy.RUN and record.wait > 0:
         # The reply to a repeated claim: the caller's own job rests after a failure.
         return _join(key, record, policy)
-    return Run(job=record.job, record=record, sent=reply.sent, stale=_stale(key, record))
+    return Run(job=record.job, record=record, sent=reply.sent, rest=record.wait, stale=_stale(key, record))
 
 
-def _join(key: Key, record: Snapshot, policy: Policy) -> Serve | Wait | Run | Refuse:
+def _join(key: Key, record: Snapshot, policy: Policy, ignored: tuple[str, ...] = ()) -> Wait | Run:
     stale, running = _stale(key, record), record.flight == "running"
     match policy:
-        case Policy.LEAVE:
-            return Wait(job=record.job, running=running, rest=record.wait, stale=stale)
-        case Policy.RUN:
-            if record.flight == "idle" and record.failure is not None:
-                return _own_failure(key, record, record.failure)
-            # Do not wait for a queued job: this thread may hold the slot that it needs. Run also where the
-            # caller's own job has ended: ``start`` returns its answer.
-            if not running and record.wait <= 0:
-                return Run(job=record.job, record=record, new=False, stale=stale)
-            return Wait(job=record.job, running=running, rest=record.wait, stale=stale)
+        case Policy.RUN if not running and record.wait <= 0:
+            # Do not wait for a queued job: this thread may hold the slot that it needs.
+            return Run(job=record.job, record=record, new=False, stale=stale)
+        case Policy.LEAVE | Policy.RUN:
+            rest, paused = record.wait, record.paused
+            return Wait(
+                job=record.job, running=running, rest=rest, paused=paused, stale=stale, ignored=ignored
+            )
     assert_never(policy)
 
 
-def _own_failure(key: Key, record: Snapshot, failure: Failure) -> Serve | Refuse:
-    """Decide for a caller whose own job has ended without a fresh answer: no run would change that."""
-    fallback = fallback_of(key, record.job, failure)
-    return _refuse(Why.FAILED, key, record) if fallback is None else Serve(result=fallback)
+def end_of(key: Key, job: JobId, record: Snapshot) -> Serve | Refuse | None:
+    """Decide for a caller that waited for *job*, without a new call; None where the job goes on or is unknown."""
+    if record.job != job or record.flight != "idle":
+        return None
+    if record.failure is not None and record.failure.job == job:
+        fallback = fallback_of(key, job, record.failure)
+        return _refuse(Why.FAILED, key, record) if fallback is None else Serve(result=fallback)
+    value = record.value or record.late
+    if value is None:
+        return None
+    try:
+        return Serve(result=to_result(key, job, value))
+    except AnswerUnreadable as unreadable:
+        return Refuse(why=Why.UNREADABLE, job=job, error=unreadable)
 
 
 def _refuse(why: Why, key: Key, record: Snapshot) -> Refuse:
@@ -327,7 +350,7 @@ def _report_admission(  # noqa: C901  # one arm for each member
         case Admission.ADMITTED if isinstance(decision, Run):
             emit(listen, EventType.JOB_ADMITTED, about)
         case Admission.RESEND:
-            emit(listen, EventType.JOB_RESENT, about, resends=record.resent)
+            emit(listen, EventType.JOB_RESENT, about, resends=record.resent + 1)
         case Admission.ADMITTED:
             # A repeated claim, whose job rests.
             emit(listen, EventType.JOB_ATTACHED, about)

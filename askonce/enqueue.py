@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, assert_never
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Unpack, assert_never
 
 from askonce.decide import Policy, Refuse, Run, Serve, Wait, Why, admit, enqueue_without_store
 from askonce.errors import AnswerUnreadable, SendFailed, StoreUnavailable
@@ -12,19 +13,19 @@ from askonce.events import EventType, Listener, emit, ignore
 from askonce.handle import Handle
 from askonce.job import new_job_id
 from askonce.key import identify
+from askonce.options import name_of, routing_of, terms_of
 from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative, Unreadable
-from askonce.store import Claim, Terms
+from askonce.store import Claim, Resent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from askonce.answer import Result
-    from askonce.job import Job, JobId, Key
+    from askonce.job import Job, JobId, Key, Routing
+    from askonce.options import Options
     from askonce.outcomes import Outcome
     from askonce.spec import JobSpec
     from askonce.store import Admission, Reply, Store
-
-OnDuplicate = Literal["attach", "reject"]
 
 
 class Message(NamedTuple):
@@ -33,10 +34,23 @@ class Message(NamedTuple):
     job: Job
     #: False: the store was down when it was sent, so the worker admits the job first.
     admitted: bool = True
+    #: When it was sent: milliseconds by the store's clock, 0 where that is unknown.
+    sent_at: int = 0
 
 
 class Sender(Protocol):
     """The way to the workers."""
+
+    @property
+    def more_urgent(self) -> Literal["<", ">"]:
+        """``>`` where messages of a higher priority number are delivered first."""
+
+    def route(self, task: str, chosen: Routing) -> Routing:
+        """Return where the messages of *task* go, with what a caller has *chosen*.
+
+        Raises:
+            OptionInvalid: there is no such queue.
+        """
 
     def send(self, message: Message) -> None:
         """Give *message* to the broker.
@@ -57,34 +71,34 @@ class Producer:
     publish: Callable[[Claim], Reply[Admission]] | None = None
     #: The broker is another server: messages can be sent while the store is down.
     sends_alone: bool = False
+    #: Seconds since 1970: turns a caller's moments into durations.
+    clock: Callable[[], float] = time.time
 
-    def enqueue(
-        self,
-        spec: JobSpec,
-        payload: Mapping[str, object],
-        *,
-        on_duplicate: OnDuplicate = "attach",
-        force: bool = False,
-        max_age: float | None = None,
-        tenant: str = "",
-        job: str | None = None,
-    ) -> Outcome:
+    def enqueue(self, spec: JobSpec, payload: Mapping[str, object], **options: Unpack[Options]) -> Outcome:
         """Enqueue *payload*; send a message only if no equal job is in flight and no answer is fresh.
 
-        *force* makes a new job although an answer is fresh. *max_age* in seconds does so when the answer is
-        older. *job* is the id of the new job, drawn at random when it is not given.
+        ``askonce.options`` lists the *options*. An equal job in flight may not take all of them: the outcome's
+        ``ignored`` names those.
 
         Raises:
             PayloadInvalid: names the field.
+            OptionInvalid: names the option.
             StoreUnavailable: nothing was enqueued.
-            SendFailed: the job is recorded; the reaper sends its message after the queue deadline.
+            SendFailed: the job is recorded; the reaper sends its message later.
         """
-        claim = Claim(identify(spec, payload, tenant, job), Terms.of(spec, force=force, max_age=max_age))
-        reject = on_duplicate == "reject"
+        claim = self._claim(spec, payload, options)
+        reject = options.get("on_duplicate", "attach") == "reject"
         try:
             return self._enqueue(claim, reject=reject)
         except StoreUnavailable as down:
             return self._enqueue_without_store(spec, claim, reject=reject, down=down)
+
+    def _claim(self, spec: JobSpec, payload: Mapping[str, object], options: Options) -> Claim:
+        terms = terms_of(spec, options, self.sender.more_urgent, self.clock())
+        routing = self.sender.route(spec.name, routing_of(options))
+        tenant, run = (name_of(name, options.get(name, "")) for name in ("tenant", "run"))
+        job = identify(spec, payload, tenant, options.get("job"))
+        return Claim(job._replace(run=run, routing=routing), terms)
 
     def _enqueue(self, claim: Claim, *, reject: bool = False) -> Outcome:
         decision = admit(self.publish or self.store.admit, claim, Policy.LEAVE, self.listen)
@@ -92,8 +106,7 @@ class Producer:
             case Serve(result=result):
                 return Hit(key=claim.job.key, job=result.job, answer=result)
             case Run():
-                if not decision.sent:
-                    self._send(claim.job.under(decision.job))
+                self._dispatch(claim, decision)
                 return self._under_way(claim, decision, reject=reject)
             case Wait():
                 return self._under_way(claim, decision, reject=reject)
@@ -111,7 +124,7 @@ class Producer:
                 raise decision.to_error(claim.job.key)
             case Run():
                 try:
-                    self._send(claim.job, admitted=False)
+                    self._send(Message(claim.job, admitted=False))
                 except SendFailed:
                     # No record knows of this job, so no reaper will send it.
                     raise down from None
@@ -126,11 +139,26 @@ class Producer:
                 return Admitted(key=claim.job.key, job=claim.job.id, handle=handle, degraded=True)
         assert_never(decision)
 
-    def _send(self, job: Job, *, admitted: bool = True) -> None:
+    def _dispatch(self, claim: Claim, decision: Run) -> None:
+        """Send the message of a job that is the caller's, unless it was sent or is not due yet."""
+        record = decision.record
+        if decision.sent or decision.rest > 0:
+            return
+        job = claim.job.under(decision.job)
+        if decision.new:
+            self._send(Message(job._replace(admitted_at=record.now), sent_at=record.now))
+            return
+        # The messages of one job all go where its first one went.
+        routing = record.routing or job.routing
+        first = job._replace(routing=routing, run=record.run, admitted_at=record.admitted_at)
+        self._send(Message(first, sent_at=record.now))
+        self.store.resent([Resent(job.key, job.id, record.now)])
+
+    def _send(self, message: Message) -> None:
         try:
-            self.sender.send(Message(job, admitted))
+            self.sender.send(message)
         except SendFailed:
-            emit(self.listen, EventType.JOB_SEND_FAILED, job)
+            emit(self.listen, EventType.JOB_SEND_FAILED, message.job)
             raise
 
     def _under_way(self, claim: Claim, decision: Run | Wait, *, reject: bool) -> Outcome:
@@ -139,7 +167,9 @@ class Producer:
             return Admitted(key=key, job=job, handle=self._handle(claim, job), stale=stale)
         if reject:
             return Duplicate(key=key, job=job)
-        return Attached(key=key, job=job, handle=self._handle(claim, job), stale=stale)
+        return Attached(
+            key=key, job=job, handle=self._handle(claim, job), stale=stale, ignored=decision.ignored
+        )
 
     def _handle(self, claim: Claim, job: JobId) -> Handle:
         return Handle(self.store, claim.job.under(job), partial(self._enqueue_again, claim))

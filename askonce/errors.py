@@ -2,6 +2,7 @@
 
 JobError
 ├── PayloadInvalid        the caller's payload cannot be used
+├── OptionInvalid         an option of the call cannot be honoured
 ├── ValueInvalid          the task body's return value cannot be stored
 ├── AnswerUnreadable      the kept answer cannot be read in this process
 ├── CallFailed            the outside call failed; raised by task bodies
@@ -24,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, cast
 
-FailureKind = Literal["transient", "permanent", "configuration", "quarantined"]
+FailureKind = Literal["transient", "permanent", "configuration", "quarantined", "expired", "cancelled"]
 
 
 class JobError(Exception):
@@ -64,6 +65,13 @@ class PayloadInvalid(JobError):
     """
 
     field: str
+    reason: str
+
+
+class OptionInvalid(JobError):
+    """An option of the call cannot be honoured."""
+
+    option: str
     reason: str
 
 

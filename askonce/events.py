@@ -55,7 +55,7 @@ class EventType(Enum):
     #: No worker held the job: its message is sent again, or its call is made here.
     JOB_RESENT = _Kind("job.resent", INFO, {"resends": int})
     #: The broker did not accept the message.
-    JOB_SEND_FAILED = _Kind("job.send_failed", WARNING, {"resends": int})
+    JOB_SEND_FAILED = _Kind("job.send_failed", WARNING, {"resends": int, "reason": str})
 
     # A worker runs a job.
     #: The answer was stored. A source other than ``call`` is a fallback.
@@ -66,7 +66,7 @@ class EventType(Enum):
     )
     #: The answer was in the record already.
     JOB_REUSED = _Kind("job.reused")
-    #: The message had nothing to do: busy, backoff, superseded, absent, conflict or unreadable.
+    #: The message had nothing to do: busy, backoff, paused, superseded, absent, conflict or unreadable.
     JOB_SKIPPED = _Kind("job.skipped", INFO, {"outcome": str})
     #: The call failed and will be made again.
     JOB_DEFERRED = _Kind(

@@ -16,9 +16,11 @@ from askonce.errors import CallFailed, StoreUnavailable
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
 from askonce.job import new_owner
-from askonce.retry import REASON_KEPT_FOR, failing
+from askonce.record import REASON_KEPT_FOR
+from askonce.retry import failing
 from askonce.store import Failing, Lease, Write
 from askonce.store_down.spill import Spill, Unstored
+from askonce.tally import book_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,13 +127,18 @@ class Executor:
 
     def _write(self, delivery: Delivery, lease: Lease, made: Made, soft: float) -> Write:
         """Store an answer once; its times to live began when it was made."""
+        book = book_of(delivery.job, made.paid)
         if made.answer.source != "call":
             fallback = Failing(
-                kind="fallback", reason=made.answer.source, keep=REASON_KEPT_FOR, fallback=made.encoded
+                kind="fallback",
+                reason=made.answer.source,
+                keep=REASON_KEPT_FOR,
+                fallback=made.encoded,
+                book=book,
             )
             return self.store.fail(lease, fallback).outcome
         ttl = Ttl(soft, delivery.spec.hard_ttl).after(self.clock() - made.made_at)
-        return self.store.complete(lease, made.encoded, ttl)
+        return self.store.complete(lease, made.encoded, ttl, book)
 
     def _persist(self, answer: Unstored, seconds: float) -> Write:
         """Store a paid answer, or leave it to the spill; while that is full, try for *seconds*."""
@@ -172,7 +179,7 @@ class Executor:
         job = delivery.job
         ran: dict[str, object] = {"attempt": attempt.number, "run_seconds": seconds}
         try:
-            reply = self.store.fail(lease, failing(delivery.spec, error, attempt.number, self.draw))
+            reply = self.store.fail(lease, failing(delivery, error, attempt.number, self.draw))
         except StoreUnavailable:
             # The lease ends by itself, and the reaper sends the job's message again.
             return self._deferred(delivery, "store_unavailable", lease.seconds, ran, error)

@@ -56,8 +56,8 @@ def lets_stale_through(kind: FailureOrFallback | None) -> bool:
     fallback is the body's own choice of what to serve.
     """
     match kind:
-        case None | "transient" | "quarantined":
+        case None | "transient" | "quarantined" | "expired":
             return True
-        case "permanent" | "configuration" | "fallback":
+        case "permanent" | "configuration" | "fallback" | "cancelled":
             return False
     assert_never(kind)

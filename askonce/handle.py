@@ -75,8 +75,9 @@ class Handle:
         if record.flight != "idle" and not self._was_answered(record):
             self.job = record.job
             return None
-        if record.value is not None:
-            return to_result(self.key, self.job, record.value)
+        value = record.value or (record.late if record.job == self.job else None)
+        if value is not None:
+            return to_result(self.key, self.job, value)
         return self._resume()
 
     def _was_answered(self, record: Snapshot) -> bool:

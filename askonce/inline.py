@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from threading import Event as Signal
 from typing import TYPE_CHECKING, assert_never
 
-from askonce.decide import Policy, Refuse, Run, Serve, Wait, Why, admit
+from askonce.decide import Policy, Refuse, Run, Serve, Wait, Why, admit, end_of
 from askonce.errors import FingerprintMismatch, ResultTimeout
 from askonce.events import ignore
 from askonce.execution import Computed, Deferred, Delivery, Failed, Reused, Skipped
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from askonce.answer import Result
     from askonce.decide import Decision
     from askonce.execution import Execution
-    from askonce.job import Job, Key
+    from askonce.job import Job, JobId, Key
     from askonce.runner import Runner
     from askonce.spec import JobSpec
 
@@ -82,8 +82,10 @@ class Caller:
                     if executed is not None:
                         return executed
                     Signal().wait(min(_PAUSE, max(0.0, give_up_at - self.clock())))
-                case Wait(rest=rest):
-                    self._wait(key, min(rest or POLL, give_up_at - self.clock()))
+                case Wait(job=waited_for, rest=rest):
+                    ended = self._wait(key, waited_for, min(rest or POLL, give_up_at - self.clock()))
+                    if ended is not None and (answer := _answer_of(ended, key)) is not None:
+                        return Reused(key=key, job=job_id, result=answer)
             if self.clock() >= give_up_at:
                 raise ResultTimeout(key=key, state=_state_of(decision), waited_seconds=timeout)
 
@@ -103,12 +105,15 @@ class Caller:
                 return executed
         assert_never(executed)
 
-    def _wait(self, key: Key, seconds: float) -> None:
+    def _wait(self, key: Key, job: JobId, seconds: float) -> Serve | Refuse | None:
+        """Wait for *job*; return its end where that came."""
         store = self.runner.executor.store
         with store.subscribe([key]) as subscription:
             # The job may have ended before the subscription began.
-            if store.read([key])[0].flight != "idle":
-                subscription.wait(max(0.0, seconds))
+            record = store.read([key])[0]
+            if record.flight != "idle" and subscription.wait(max(0.0, seconds)):
+                record = store.read([key])[0]
+        return end_of(key, job, record)
 
 
 def _answer_of(decision: Decision, key: Key) -> Result | None:

@@ -28,6 +28,26 @@ def new_owner(holder: str) -> Owner:
     return Owner(f"{holder}:{token_hex(16)}")
 
 
+class Routing(NamedTuple):
+    """How the messages of a job travel; every message of a job has the same."""
+
+    queue: str = ""
+    #: The broker's own number; None where the caller gave none.
+    priority: int | None = None
+    #: Seconds, as Celery's ``time_limit`` and ``soft_time_limit``; None is the task's own.
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    #: A JSON object of extra message headers; empty for none.
+    headers: str = ""
+
+    @property
+    def limits(self) -> str:
+        """Both limits in one word, empty where the task's own hold."""
+        if self.time_limit is None and self.soft_time_limit is None:
+            return ""
+        return f"{self.time_limit or ''},{self.soft_time_limit or ''}"
+
+
 class Job(NamedTuple):
     """A payload of one task, with its key; ``askonce.key.identify`` makes one."""
 
@@ -40,18 +60,14 @@ class Job(NamedTuple):
     #: The task's version and the caller's tenant: both are part of the key.
     version: str = "1"
     tenant: str = ""
+    #: The model that its calls go to, for counters and pauses; empty where there is none.
+    model: str = ""
+    #: The batch that enqueued it first.
+    run: str = ""
+    routing: Routing = Routing()
+    #: When it was admitted: milliseconds by the store's clock, 0 where that is unknown. Messages carry it.
+    admitted_at: int = 0
 
     def under(self, job_id: JobId) -> Self:
         """Return the same job under *job_id*."""
         return self._replace(id=job_id)
-
-    @property
-    def edition(self) -> str:
-        """Version and tenant in one word, as messages and records carry them."""
-        return f"{self.version}\n{self.tenant}" if self.tenant else self.version
-
-
-def split_edition(edition: str) -> tuple[str, str]:
-    """Return the version and the tenant of a word that ``Job.edition`` joined."""
-    version, _, tenant = edition.partition("\n")
-    return version, tenant

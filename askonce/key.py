@@ -52,6 +52,7 @@ def identify(
         payload=canonical,
         version=spec.version,
         tenant=tenant,
+        model=spec.model,
     )
 
 

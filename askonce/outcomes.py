@@ -45,6 +45,9 @@ class Admitted(_UnderWay):
 class Attached(_UnderWay):
     """An equal job is in flight; this caller gets its answer too."""
 
+    #: Options of this caller that the job does not take, such as ``queue``.
+    ignored: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicate(Enqueued):

@@ -14,15 +14,15 @@ from threading import Condition
 from typing import TYPE_CHECKING
 
 from askonce.background import is_alive, start_thread
-from askonce.errors import SendFailed
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.record import BUCKETS
+from askonce.store import Budget, Resent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from threading import Thread
 
-    from askonce.store import Lost, Store
+    from askonce.store import Delivered, Lost, Store
 
 #: Seconds in which every bucket is looked at once.
 INTERVAL = 5.0
@@ -32,8 +32,14 @@ _SLACK = 0.05
 #: Seconds without a sweep after the store was down: first, processes store the answers that were paid for
 #: meanwhile. Otherwise the jobs whose leases ended would be called again.
 _RECOVERY = 3.0
-#: Jobs per bucket and look: a storm is spread over several.
-_LIMIT = 100
+#: Buckets in one round trip: its reply holds a megabyte of payloads for each at most.
+_AT_ONCE = 8
+#: Seconds between looks for counters of past days.
+_FOLD_EVERY = 3_600.0
+
+
+def _nothing_delivered() -> list[Delivered]:
+    return []
 
 
 class Reaper:
@@ -45,12 +51,18 @@ class Reaper:
         send: Callable[[Lost], None],
         *,
         interval: float = INTERVAL,
+        delivered: Callable[[], list[Delivered]] = _nothing_delivered,
         listen: Listener = ignore,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Look at every bucket of *store* once in *interval* seconds and *send* the lost jobs."""
+        """Look at every bucket of *store* once in *interval* seconds and *send* the lost jobs.
+
+        *delivered* returns how far this worker's queues have delivered their messages: without that, no job counts as
+        lost that waits in a queue.
+        """
         self._store, self._send, self._listen, self._clock = store, send, listen, clock
-        self._interval = interval
+        self._interval, self._delivered = interval, delivered
+        self._fold_at = clock()
         self._due: list[tuple[float, int]] = []
         self._slices: list[Sequence[int]] = []
         self._sweeping, self._stopped = False, False
@@ -80,18 +92,39 @@ class Reaper:
             self._changed.notify()
 
     def sweep(self, buckets: Sequence[int]) -> int:
-        """Send the lost jobs of *buckets* again; return how many."""
-        lost = self._store.reap(buckets, _LIMIT)
+        """Send the lost jobs of *buckets* again; return how many.
+
+        A bucket that returned some is looked at again: one look returns a few only.
+        """
+        delivered, found, left = self._delivered(), 0, list(buckets)
+        while left and not self._stopped:
+            some, left = left[:_AT_ONCE], left[_AT_ONCE:]
+            lost = self._store.reap(some, delivered)
+            self._resend(lost)
+            found += len(lost)
+            left += sorted({int(each.job.key[:2], 16) for each in lost} & set(some))
+        return found
+
+    def _resend(self, lost: Iterable[Lost]) -> None:
+        sent = []
         for each in lost:
-            # A job that the broker does not accept must not hold up the others: its own deadline goes on.
+            # Whatever a router or the broker raises costs its own job, which is handed out again later.
             try:
                 self._send(each)
-            except SendFailed:
-                kind = EventType.JOB_SEND_FAILED
-            else:
-                kind = EventType.JOB_RESENT
-            emit(self._listen, kind, each.job, resends=each.resent)
-        return len(lost)
+            except Exception as error:  # noqa: BLE001  # as the comment says
+                reason = type(error).__name__
+                emit(self._listen, EventType.JOB_SEND_FAILED, each.job, resends=each.resent, reason=reason)
+                continue
+            sent.append(Resent(each.job.key, each.job.id, each.sent_at))
+            emit(self._listen, EventType.JOB_RESENT, each.job, resends=each.resent + 1)
+        if sent:
+            self._store.resent(sent)
+
+    def _fold(self) -> None:
+        """Fold the counters of past days, now and then: any worker may, at any time."""
+        if self._clock() >= self._fold_at:
+            self._fold_at = self._clock() + _FOLD_EVERY
+            self._store.tally.fold()
 
     def _run_thread(self) -> None:
         if not self._stopped and not is_alive(self._thread):
@@ -107,6 +140,7 @@ class Reaper:
                 buckets = self._next_slice()
             try:
                 self.sweep(buckets)
+                self._fold()
             except Exception as error:  # noqa: BLE001  # the thread must outlive any fault
                 # The jobs stay in the index with a later deadline: a later sweep finds them.
                 emit(self._listen, EventType.REAPER_FAILED, reason=type(error).__name__)
@@ -115,7 +149,7 @@ class Reaper:
     def _wait_for_store(self) -> None:
         while self._pause(self._interval / _SLICES):
             try:
-                self._store.reap([0], 0)
+                self._store.reap([0], (), Budget(0, 0))
             except Exception:  # noqa: BLE001, S112  # the sweep before reported it
                 continue
             self._pause(_RECOVERY)

@@ -7,12 +7,13 @@ for a while. The *flight* is idle, queued (a message is on its way) or running (
     ABSENT ───────────► QUEUED ───────────────► RUNNING ───────────► DONE
                           ▲ ▲   fail(transient)   │ │                  │ soft_ttl
                           │ └─────────────────────┘ │ fail(permanent)  ▼
-                          │      release, reap      ├────► FAILED    STALE ── admit ──► QUEUED
+                          │       park, reap        ├────► FAILED    STALE ── admit ──► QUEUED
                           │                         │                  │ hard_ttl
                           └── admit, once it is over┴────► QUARANTINED └────► ABSENT
                                                         attempts spent
 
-A stale value stays readable while its refresh is queued or running.
+A stale value stays readable while its refresh is queued or running. ``cancel``, or a queue that took longer than the
+job's expiry, ends a queued job without an answer.
 """
 
 from __future__ import annotations
@@ -21,32 +22,52 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from askonce.job import Fingerprint, JobId, Owner
+from askonce.job import Fingerprint, JobId, Owner, Routing
 
 if TYPE_CHECKING:
     from askonce.answer import StoredValue
 
 Flight = Literal["idle", "queued", "running"]
 #: A fallback is a failure whose waiters get a substitute.
-FailureOrFallback = Literal["transient", "permanent", "configuration", "quarantined", "fallback"]
+FailureOrFallback = Literal[
+    "transient", "permanent", "configuration", "quarantined", "fallback", "expired", "cancelled"
+]
 
 #: Version of the record's fields. A record with a higher one is left to newer processes.
-LAYOUT = 1
+LAYOUT = 2
 #: Records are spread over this many buckets; a bucket is one hash tag, so one slot of a cluster.
 BUCKETS = 256
 #: Seconds: a job in flight outlives any outage of the workers, a quarantined one any holiday.
 FLIGHT_KEPT = 604_800.0
 QUARANTINE_KEPT = 604_800.0
-#: Seconds, longer than any lease: a late ``complete`` must still be fenced.
+#: Seconds, longer than any lease: a late ``complete`` must still be fenced. Every record without an answer lasts so
+#: long after its job ended, so an older message that finds none belongs to a job that may have ended.
 TOMBSTONE_KEPT = 3_600.0
+#: Seconds for which waiters can read why a job ended, where the failure answers no later caller.
+REASON_KEPT_FOR = 120.0
+#: Seconds for which those who waited for a job get its answer, however short it is kept for others.
+WAITERS_KEPT = 30.0
 #: A job whose message was sent again this often without a start is undeliverable.
 MAX_RESENDS = 5
 #: The queue deadline doubles with each resend, at most this often.
 MAX_DOUBLINGS = 16
+#: Seconds, at most the queue deadline: a job that was handed out to be sent again is handed out to no other reaper.
+HANDED_OUT = 30.0
+#: Seconds by which a queue must have delivered later messages before an earlier one counts as lost: two producers
+#: may send in another order than the store admitted.
+PROGRESS_SLACK = 1.0
+#: Seconds, at most, until a job that waits long in its queue is looked at again.
+LOOK_REST = 600.0
+#: Looks of one script; most of them find a job that waits in its queue.
+LOOKS = 100
+#: Seconds: a paused job may try to start again after the first, and is put aside by reapers for the second.
+PAUSE_REST, PAUSE_LOOK = 1.0, 302_400.0
+#: Names in the counters of one bucket; beyond that they share one.
+MAX_COUNTERS = 2_000
 #: The reasons of so many earlier attempts are kept, each cut to so many characters.
 HISTORY_KEPT, REASON_KEPT = 8, 40
-#: Seconds until the reaper looks again at a record that a newer version wrote.
-NEWER_REST = 60.0
+#: Seconds until the reaper looks again at a record that is damaged, or that a newer version wrote.
+DAMAGED_REST = 60.0
 
 
 class Status(Enum):
@@ -80,14 +101,25 @@ class Failure:
     fallback: StoredValue | None = None
 
 
+class Parked(NamedTuple):
+    """A job that was put back before anything was paid."""
+
+    reason: str
+    #: Seconds since it was parked first.
+    seconds: float
+    times: int
+
+
 class Snapshot(NamedTuple):
     """One record at one moment of the store's clock; times in seconds.
 
-    Only ``read`` fills *task*, *fingerprint* and *owner*. A writer knows the first two, and the third
+    Only ``read`` fills *task*, *fingerprint*, *owner* and *late*. A writer knows the first two, and the owner's token
     authorises writes.
     """
 
     present: bool = False
+    #: Milliseconds by the store's clock; messages carry it.
+    now: int = 0
     task: str = ""
     fingerprint: Fingerprint = Fingerprint("")
     flight: Flight = "idle"
@@ -103,6 +135,15 @@ class Snapshot(NamedTuple):
     checkpoint: str = ""
     value: StoredValue | None = None
     failure: Failure | None = None
+    parked: Parked | None = None
+    #: The note of the pause that holds the job back.
+    paused: str | None = None
+    #: The answer, past its time: only for those who waited for *job*.
+    late: StoredValue | None = None
+    #: What the admission brought; ``read``, and a reply to a caller that must send the message.
+    routing: Routing | None = None
+    run: str = ""
+    admitted_at: int = 0
 
     @property
     def status(self) -> Status:

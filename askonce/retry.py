@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
+from askonce.answer import Spend
 from askonce.errors import CallFailed, Transient
+from askonce.record import REASON_KEPT_FOR
 from askonce.store import Failing
+from askonce.tally import book_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from askonce.spec import JobSpec, RetryPolicy
-
-#: Seconds for which waiters can read why a job ended, where the failure answers no later caller.
-REASON_KEPT_FOR = 120.0
+    from askonce.execution import Delivery
+    from askonce.spec import RetryPolicy
 
 
-def failing(spec: JobSpec, error: CallFailed, attempt: int, draw: Callable[[float, float], float]) -> Failing:
+def failing(
+    delivery: Delivery, error: CallFailed, attempt: int, draw: Callable[[float, float], float]
+) -> Failing:
     """Return what the record keeps of *error* in attempt number *attempt*.
 
     *draw* picks a number between its two arguments. The record itself knows whether attempts are left.
     """
+    spec, spent = delivery.spec, error.spent
+    # A call that the provider refused cost nothing, and is in no counter.
+    book = book_of(delivery.job, Spend(**cast("dict[str, Any]", spent))) if spent else None
     match error.kind:
         case "permanent":
-            return Failing(kind="permanent", reason=error.reason, keep=spec.failure_ttl)
+            return Failing(kind="permanent", reason=error.reason, keep=spec.failure_ttl, book=book)
         case "configuration":
-            return Failing(kind="configuration", reason=error.reason, keep=REASON_KEPT_FOR)
-        case "transient" | "quarantined":
+            return Failing(kind="configuration", reason=error.reason, keep=REASON_KEPT_FOR, book=book)
+        case "transient" | "quarantined" | "expired" | "cancelled":
             wish = error.retry_after if isinstance(error, Transient) else None
             after = rest(spec.retry, attempt, draw) if wish is None else min(wish, spec.retry.cap)
             quarantine = spec.retry.on_give_up == "quarantine"
@@ -36,6 +42,7 @@ def failing(spec: JobSpec, error: CallFailed, attempt: int, draw: Callable[[floa
                 after=after,
                 keep=REASON_KEPT_FOR,
                 quarantine=quarantine,
+                book=book,
             )
 
 

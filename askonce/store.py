@@ -1,4 +1,4 @@
-"""The port to where records live: ten verbs, each one atomic and one round trip.
+"""The port to where records live: twelve verbs, each one atomic and one round trip.
 
 Every verb judges time by the store's own clock. It may be replayed with the same job or owner token: the
 second call returns what the first one returned and changes nothing. Callers send durations, never times.
@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 
+from askonce.record import TOMBSTONE_KEPT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from askonce.answer import Encoded, Ttl
     from askonce.checks import Finding
+    from askonce.controls import Controls
     from askonce.events import Listener
-    from askonce.job import Job, Key, Owner
+    from askonce.job import Job, JobId, Key, Owner
+    from askonce.tally import Book, Tally
     from askonce.letters import Letters
     from askonce.record import Snapshot
     from askonce.spec import JobSpec
@@ -36,6 +40,29 @@ class Admission(Enum):
     CONFLICT = "conflict"
 
 
+class Cancellation(Enum):
+    """What ``cancel`` decided."""
+
+    CANCELLED = "cancelled"
+    #: The call is under way and ends by itself.
+    RUNNING = "running"
+    #: Another run enqueued the same job.
+    SHARED = "shared"
+    #: The job has ended already.
+    IDLE = "idle"
+    ABSENT = "absent"
+
+
+class Parking(Enum):
+    """What ``park`` decided."""
+
+    PARKED = "parked"
+    #: The job was parked for too long: nothing was changed.
+    SPENT = "spent"
+    FENCED = "fenced"
+    ABSENT = "absent"
+
+
 class Start(Enum):
     """What ``start`` decided."""
 
@@ -43,10 +70,15 @@ class Start(Enum):
     DONE = "done"
     BUSY = "busy"
     BACKOFF = "backoff"
+    #: A pause holds the job back; it is sent again afterwards.
+    PAUSED = "paused"
     SUPERSEDED = "superseded"
     NEGATIVE = "negative"
     CONFLICT = "conflict"
+    #: There is no record, and the job cannot have ended by itself: its record was lost.
     ABSENT = "absent"
+    #: There is no record; the job may have ended long ago, and the message be a late copy.
+    ENDED = "ended"
 
 
 class Write(Enum):
@@ -71,6 +103,8 @@ class Reply(NamedTuple, Generic[_OutcomeT]):
     record: Snapshot
     #: The store sent the job's message in the same step.
     sent: bool = False
+    #: Options of this caller that the job in flight does not take.
+    ignored: tuple[str, ...] = ()
 
 
 class Terms(NamedTuple):
@@ -83,6 +117,12 @@ class Terms(NamedTuple):
     force: bool = False
     #: Admit a new job when the answer is older.
     max_age: float | None = None
+    #: A job that is queued for longer ends without an answer.
+    expires: float | None = None
+    #: The job starts no sooner.
+    countdown: float = 0.0
+    #: The parts of its routing that the caller chose itself; ``priority>`` where a higher number is more urgent.
+    chosen: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, spec: JobSpec, *, force: bool = False, max_age: float | None = None) -> Self:
@@ -112,10 +152,51 @@ class Lease(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """A job that no worker holds any more; its message must be sent again."""
+    """A job that no worker holds any more; its message must be sent again.
+
+    It is handed out for a short while, and counts as resent once ``resent`` was called.
+    """
 
     job: Job
     resent: int
+    #: The time that its message carries; milliseconds by the store's clock.
+    sent_at: int
+
+
+class Resent(NamedTuple):
+    """A message that was sent again."""
+
+    key: Key
+    job: JobId
+    #: The time that it carries.
+    sent_at: int
+
+
+#: Stands for all priorities of a queue.
+ANY_PRIORITY: Literal["*"] = "*"
+
+
+class Delivered(NamedTuple):
+    """How far a queue has delivered its messages of one priority.
+
+    Either all up to a message's time (*sent_at*, milliseconds by the store's clock), or all up to *seconds* ago.
+    """
+
+    queue: str
+    priority: int | Literal["*"] = ANY_PRIORITY
+    sent_at: int = 0
+    seconds: float | None = None
+
+
+class Budget(NamedTuple):
+    """How much one look of ``reap`` at one bucket returns at most; one job always fits, unless none may."""
+
+    jobs: int = 25
+    #: Bytes of payloads.
+    size: int = 1 << 20
+
+
+DEFAULT_BUDGET = Budget()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +215,8 @@ class Failing:
     quarantine: bool = True
     #: What the waiters of a ``fallback`` get.
     fallback: Encoded | None = None
+    #: What the run paid; counted where it is recorded, once for each owner.
+    book: Book | None = None
 
 
 class Subscription(Protocol):
@@ -164,11 +247,19 @@ class Pusher(Protocol):
 
 
 class Store(Protocol):
-    """The ten verbs. All raise StoreUnavailable when the store does not answer in time."""
+    """The twelve verbs. All raise StoreUnavailable when the store does not answer in time."""
 
     @property
     def letters(self) -> Letters:
         """The dead letters on this store."""
+
+    @property
+    def controls(self) -> Controls:
+        """The pauses and marks of this store."""
+
+    @property
+    def tally(self) -> Tally:
+        """The counters of this store."""
 
     @property
     def pusher(self) -> Pusher | None:
@@ -183,8 +274,11 @@ class Store(Protocol):
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""
 
-    def start(self, job: Job, lease: Lease) -> Reply[Start]:
-        """Grant *lease* if *job* is the one admitted."""
+    def start(self, job: Job, lease: Lease, kept: float = TOMBSTONE_KEPT) -> Reply[Start]:
+        """Grant *lease* if *job* is the one admitted.
+
+        A record lasts at least *kept* seconds after its job ended.
+        """
 
     def renew(self, leases: Sequence[Lease]) -> list[Write]:
         """Prolong leases; one round trip for all, each atomic."""
@@ -192,20 +286,35 @@ class Store(Protocol):
     def checkpoint(self, lease: Lease, reference: str) -> Write:
         """Keep the provider's reference of a call under way, for the next worker of the job."""
 
-    def complete(self, lease: Lease, answer: Encoded, ttl: Ttl) -> Write:
-        """Publish *answer* and end the flight."""
+    def complete(self, lease: Lease, answer: Encoded, ttl: Ttl, book: Book | None = None) -> Write:
+        """Publish *answer* and end the flight; count what *book* says, also where the answer is refused."""
 
     def fail(self, lease: Lease, failure: Failing) -> Reply[Write]:
         """Record why there is no answer; the failure's kind decides whether the job goes on."""
 
-    def release(self, lease: Lease) -> Write:
-        """Give a lease back before the call began; uses no attempt."""
+    def park(self, lease: Lease, reason: str, after: float, within: float) -> Parking:
+        """Give a lease back before anything was paid; the job starts again in *after* seconds.
+
+        It uses no attempt. *within* bounds, in seconds, for how long a job can be parked in a row.
+        """
+
+    def cancel(self, key: Key, run: str | None = None) -> Cancellation:
+        """End a queued job unpaid; with *run*, only if no other run shares it."""
 
     def invalidate(self, key: Key) -> Write:
         """Forget answer, failure and flight; a run under way is fenced."""
 
-    def reap(self, buckets: Sequence[int], limit: int) -> list[Lost]:
-        """Collect at most *limit* jobs per bucket whose time ran out; one round trip for all."""
+    def reap(
+        self, buckets: Sequence[int], delivered: Sequence[Delivered] = (), budget: Budget = DEFAULT_BUDGET
+    ) -> list[Lost]:
+        """Hand out jobs that no worker will start by itself any more, at most *budget* for each bucket.
+
+        A queued job is lost when its deadline is over and its queue has *delivered* what was sent after it.
+        One round trip for all.
+        """
+
+    def resent(self, sent: Sequence[Resent]) -> list[Write]:
+        """Count messages that were sent again; one round trip for all, each atomic."""
 
     def subscribe(self, keys: Sequence[Key]) -> AbstractContextManager[Subscription]:
         """Wake up when a flight of one of *keys* ends."""

@@ -2,10 +2,21 @@
 
 from askonce.answer import Encoded, Ttl
 from askonce.job import Job
-from askonce.store import Claim, Lease, Terms
+from askonce.store import Claim, Delivered, Lease, Terms
 
 ANSWER = Encoded(b"j1", b"")
 TTL = Ttl(60.0, 600.0)
+#: What a worker reports of the queue that has no name: it is empty.
+DELIVERED = [Delivered("", seconds=0.0)]
+
+
+class OneQueue:
+    """The routes of a sender with one queue, which has no name."""
+
+    more_urgent = ">"
+
+    def route(self, _task, chosen):
+        return chosen
 
 
 def new_job(key, job_id="job-1", *, task="t", payload=b"{}", fingerprint="fp-1"):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from askonce.answer import Encoded, Meta, Spend, Ttl
 from askonce.job import Job
-from askonce.store import Claim, Failing, Lease, Terms
+from askonce.store import Budget, Claim, Delivered, Failing, Lease, Resent, Terms
 
 BUCKET = 10
 KEY = "0a" + "0" * 62
@@ -50,22 +50,40 @@ class KeyUnderTest:
     def checkpoint(self, owner="owner-1", reference="resp-1"):
         return self.store.checkpoint(self.lease(owner), reference)
 
-    def complete(self, owner="owner-1", data=ANSWER, soft=60.0, hard=600.0, *, meta=META):
-        return self.store.complete(self.lease(owner), Encoded(data, meta), Ttl(soft, hard))
+    def complete(
+        self, owner="owner-1", data=ANSWER, soft=60.0, hard=600.0, *, meta=META, micro_usd=None, book=None
+    ):
+        encoded = Encoded(data, meta, micro_usd)
+        return self.store.complete(self.lease(owner), encoded, Ttl(soft, hard), book)
 
     def fail(self, owner="owner-1", kind="transient", reason="http_503", *, data=None, meta=b"", **more):
         fallback = None if data is None else Encoded(data, meta)
         failing = Failing(kind=kind, reason=reason, fallback=fallback, **more)
         return self.store.fail(self.lease(owner), failing)
 
-    def release(self, owner="owner-1"):
-        return self.store.release(self.lease(owner))
+    def park(self, owner="owner-1", reason="http_429", after=9.0, within=600.0):
+        return self.store.park(self.lease(owner), reason, after, within)
+
+    def cancel(self, run=None):
+        return self.store.cancel(self.key, run)
 
     def invalidate(self):
         return self.store.invalidate(self.key)
 
-    def reap(self, limit=100):
-        return self.store.reap([BUCKET], limit)
+    def reap(self, jobs=100, size=1 << 20, *, delivered=None):
+        """Look for lost jobs; by default every queue has delivered all of its messages."""
+        delivered = [Delivered("", seconds=0.0)] if delivered is None else delivered
+        return self.store.reap([BUCKET], delivered, Budget(jobs, size))
+
+    def deliver(self, queue="", priority="*"):
+        """Report that a queue has delivered all of its messages."""
+        self.store.reap([BUCKET], [Delivered(queue, priority, seconds=0.0)], Budget(jobs=0))
+
+    def resend(self, jobs=100, **more):
+        """Look for lost jobs, and send their messages again."""
+        lost = self.reap(jobs, **more)
+        self.store.resent([Resent(each.job.key, each.job.id, each.sent_at) for each in lost])
+        return lost
 
     def read(self):
         return self.store.read([self.key])[0]

@@ -173,47 +173,75 @@ def test_inline_call_waits_while_a_queued_job_rests(scene, admit):
     assert Run is type(admit(policy=Policy.RUN))
 
 
-def test_inline_call_of_its_own_ended_job_starts_it_again(scene, admit, start):
-    went_stale(scene)
+def test_own_ended_job_is_a_new_call_once_it_is_stale(scene, admit):
+    scene.done(soft=60.0, hard=3600.0)
+    fresh = admit("job-1", policy=Policy.RUN)
+    scene.clock.advance(60)
 
     own = admit("job-1", policy=Policy.RUN)
 
-    assert (Run, "job-1", False) == (type(own), own.job, getattr(own, "new", None))
-    assert Serve is type(start("owner-2", "job-1"))
+    assert (Serve, Run, "job-1", True) == (type(fresh), type(own), own.job, getattr(own, "new", None))
 
 
 @pytest.mark.parametrize("kind", ["configuration", "transient"])
-def test_inline_call_of_its_own_failed_job_gets_the_failure(scene, admit, kind):
+def test_own_failed_job_is_a_new_call(scene, admit, kind):
     scene.run(max_attempts=1)
     scene.fail(kind=kind, reason="http_401", keep=60.0, quarantine=False)
 
-    own, other = (admit(job, policy=Policy.RUN) for job in ("job-1", "job-2"))
-
-    assert (Refuse, Why.FAILED, kind, 1) == (type(own), own.why, own.failure.kind, own.attempts)
-    assert (Run, True) == (type(other), other.new)
+    assert (Run, True) == (type(own := admit("job-1", policy=Policy.RUN)), own.new)
 
 
-def test_inline_call_of_its_own_job_gets_the_fallback(scene, admit):
+def end_of(scene, job="job-1"):
+    return decide.end_of(scene.key, job, scene.read())
+
+
+@pytest.mark.parametrize("kind", ["configuration", "transient"])
+def test_waiter_gets_the_failure_that_ended_its_job(scene, kind):
+    scene.run(max_attempts=1)
+    going_on = end_of(scene)
+    scene.fail(kind=kind, reason="http_401", keep=60.0, quarantine=False)
+
+    ended = end_of(scene)
+
+    assert going_on is None
+    assert (Refuse, Why.FAILED, kind, 1) == (type(ended), ended.why, ended.failure.kind, ended.attempts)
+    assert end_of(scene, "job-2") is None
+
+
+def test_waiter_gets_the_fallback_of_its_job(scene):
     scene.run()
     scene.fail(kind="fallback", reason="default", data=b"j0", meta=b'{"source":"default"}', keep=60.0)
 
-    own = admit("job-1", policy=Policy.RUN)
+    ended = end_of(scene)
 
-    assert (Serve, 0, "default") == (type(own), own.result.value, own.result.source)
+    assert (Serve, 0, "default") == (type(ended), ended.result.value, ended.result.source)
 
 
-def test_inline_call_of_its_own_unreadable_fallback_fails(scene, admit):
+def test_waiter_of_an_unreadable_fallback_gets_a_failure(scene):
     scene.run()
     scene.fail(kind="fallback", reason="default", data=FOREIGN, keep=60.0)
 
-    own = admit("job-1", policy=Policy.RUN)
+    ended = end_of(scene)
 
-    assert (Refuse, Why.FAILED, "fallback") == (type(own), own.why, own.failure.kind)
+    assert (Refuse, Why.FAILED, "fallback") == (type(ended), ended.why, ended.failure.kind)
+
+
+def test_waiter_gets_an_answer_that_no_other_caller_gets(scene, admit):
+    scene.run()
+    scene.complete(soft=0.001, hard=0.001)
+    scene.clock.advance(9)
+
+    ended = end_of(scene)
+
+    assert (Serve, "answer") == (type(ended), ended.result.value)
+    assert end_of(scene, "job-2") is None
+    assert (Run, True) == (type(decision := admit()), decision.new)
 
 
 def test_job_that_is_sent_again_is_not_new(scene, admit):
     scene.admit()
     scene.clock.advance(60)
+    scene.deliver()
 
     decision = admit()
 

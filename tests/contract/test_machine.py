@@ -16,8 +16,11 @@ from hypothesis.stateful import (
 from askonce.adapters.memory import MemoryStore
 from askonce.adapters.redis import RedisStore, scripts
 from askonce.answer import Meta
+from askonce.controls import Mark, Pause
+from askonce.job import Routing
 from askonce.record import Snapshot
-from askonce.store import Admission, Start, Write
+from askonce.store import Admission, Parking, Resent, Start, Write
+from askonce.tally import Book
 from tests.contract.key_under_test import KEY, KeyUnderTest
 from tests.mutants.table import OF_SCRIPTS
 
@@ -44,6 +47,23 @@ FAILURES = st.fixed_dictionaries(
         "data": st.sampled_from([None, b"j0"]),
     }
 )
+
+
+#: What a caller may bring; most bring nothing.
+BROUGHT = st.one_of(
+    st.just({}),
+    st.fixed_dictionaries(
+        {
+            "countdown": st.sampled_from([0.0, 9.0, 30.0]),
+            "expires": st.sampled_from([None, 9.0, 60.0]),
+            "routing": st.sampled_from([Routing(), Routing("slow", 3), Routing("", 6), Routing("", 3)]),
+            "chosen": st.sampled_from([(), ("queue", "priority<"), ("priority>",)]),
+            "run": st.sampled_from(["", "night"]),
+        }
+    ),
+)
+PAUSES = st.sampled_from([Pause("all"), Pause("task", "orders"), Pause("run", "night"), Pause("tenant", "x")])
+BOOK = Book("orders", "", "", (("calls", 1), ("micro_usd", 7)))
 
 
 #: On an absent key most verbs have one outcome only: they are called there only after a loss.
@@ -78,16 +98,19 @@ class Actors(RuleBasedStateMachine):
         on_mismatch=st.sampled_from(["replace", "conflict"]),
         force=st.sampled_from([False, False, True]),
         max_age=st.sampled_from([None, None, 0.0, 9.0]),
+        brought=BROUGHT,
     )
-    def admit(self, job, fingerprint, **terms):
+    def admit(self, job, fingerprint, brought=None, **terms):
         job, self.lost = job or self.before.job or "job-3", False
-        reply = self.both("admit", job, fingerprint, **terms)
+        reply = self.both("admit", job, fingerprint, **terms, **(brought or {}))
         if reply.outcome is Admission.CONFLICT:
             assert Snapshot() == reply.record
         if reply.outcome is Admission.ADMITTED and fingerprint != self.before.fingerprint:
             self.leases.clear()
-        elif self.before.flight != "idle" and self.before.deadline_in > 0:
-            assert self.before == self.now(), "admit changed a job that is alive"
+        elif self.before.flight != "idle" and self.before.deadline_in > 0 and not brought:
+            after = self.now()
+            joined = {"run": after.run, "deadline_in": after.deadline_in, "wait": after.wait}
+            assert self.before._replace(**joined) == after, "admit changed a job that is alive"
 
     @known
     @rule(job=JOBS, owner=OWNERS, fingerprint=FINGERPRINTS, lease=LEASES)
@@ -128,7 +151,7 @@ class Actors(RuleBasedStateMachine):
         owner = owner or self.before.owner or "owner-1"
         self.calls += 1
         data, meta = b"j%d" % self.calls, Meta(attempts=self.calls).encode()
-        outcome = self.both("complete", owner, data, soft, soft + more, meta=meta)
+        outcome = self.both("complete", owner, data, soft, soft + more, meta=meta, book=BOOK)
         self.check_write(owner, outcome)
         if outcome is Write.OK:
             self.leases.pop(owner, None)
@@ -138,20 +161,59 @@ class Actors(RuleBasedStateMachine):
     def fail(self, owner, failure):
         owner = owner or self.before.owner or "owner-1"
         running = self.before.flight == "running"
-        reply = self.both("fail", owner, **failure)
+        reply = self.both("fail", owner, **failure, book=BOOK)
         if owner != self.before.owner or not running:
             assert self.before == self.now(), "a failure was recorded for another owner's run"
         elif reply.outcome is Write.OK:
             self.leases.pop(owner, None)
 
     @known
-    @rule(owner=OWNERS)
-    def release(self, owner):
+    @rule(owner=OWNERS, after=st.sampled_from([0.0, 9.0]), within=st.sampled_from([0.0, 30.0, 600.0]))
+    def park(self, owner, after, within):
         owner = owner or self.before.owner or "owner-1"
-        outcome = self.both("release", owner)
-        self.check_write(owner, outcome)
-        if outcome is Write.OK:
+        attempts = self.before.attempts
+        outcome = self.both("park", owner, after=after, within=within)
+        if outcome is Parking.PARKED:
             self.leases.pop(owner, None)
+            assert self.now().attempts <= attempts
+        else:
+            assert self.before == self.now()
+
+    @known
+    @rule(run=st.sampled_from([None, "", "night"]))
+    def cancel(self, run):
+        self.both("cancel", run)
+        if self.before.flight == "running":
+            assert self.before == self.now(), "a call under way was touched"
+
+    @rule(pause=PAUSES)
+    def pause(self, pause):
+        for scene in (self.scripts, self.reference):
+            scene.store.controls.pause(pause, "a note")
+
+    @precondition(lambda self: self.reference.store.controls.pauses())
+    @rule()
+    def resume(self):
+        for scene in (self.scripts, self.reference):
+            for pause in scene.store.controls.pauses():
+                assert scene.store.controls.resume(pause)
+
+    @precondition(lambda self: self.before.value is not None)
+    @rule(mark=st.sampled_from([Mark("task", "orders"), Mark("version", "orders", "1"), Mark("tenant", "x")]))
+    def mark(self, mark):
+        for scene in (self.scripts, self.reference):
+            scene.store.controls.mark(mark)
+
+    @rule(queue=st.sampled_from(["", "slow"]), priority=st.sampled_from(["*", 0, 3]))
+    def deliver(self, queue, priority):
+        self.both("deliver", queue, priority)
+
+    @precondition(lambda self: self.before.flight == "queued")
+    @rule(late=st.booleans())
+    def resent(self, late):
+        self.before = self.now()
+        sent = [Resent(KEY, self.before.job, self.before.now - 125 * late)]
+        assert self.reference.store.resent(sent) == self.scripts.store.resent(sent)
 
     @precondition(lambda self: self.before.present and self.calls % 3 == 2)
     @rule()
@@ -159,9 +221,9 @@ class Actors(RuleBasedStateMachine):
         self.both("invalidate")
         self.leases.clear()
 
-    @rule(limit=st.sampled_from([1, 10]))
-    def reap(self, limit):
-        lost = self.both("reap", limit)
+    @rule(jobs=st.sampled_from([0, 1, 10]))
+    def reap(self, jobs):
+        lost = self.both("reap", jobs, delivered=[])
         if self.before.flight == "idle" or self.before.deadline_in > 0:
             assert [] == lost
             assert self.before == self.now()
@@ -218,9 +280,14 @@ class Actors(RuleBasedStateMachine):
 
     @invariant()
     def reaper_finds_what_is_in_flight(self):
-        score = self.client.zscore(INDEX, KEY)
-        if self.before.flight != "idle":
-            assert score == float((self.clock() + round(self.before.deadline_in * 8) / 8) * 1000)
+        indexed = self.client.zscore(INDEX, KEY) is not None
+        assert indexed or self.before.flight == "idle"
+
+    @invariant()
+    def both_counted_the_same(self):
+        counted = {name: amount for name, amount in self.scripts.store.tally.totals().items() if amount}
+        known = {name: amount for name, amount in self.reference.store.tally.totals().items() if amount}
+        assert known == counted
 
     def now(self):
         return self.scripts.read()

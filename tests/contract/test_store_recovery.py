@@ -1,7 +1,7 @@
 import pytest
 
 from askonce.record import MAX_RESENDS, Snapshot, Status
-from askonce.store import Admission, Start, Write
+from askonce.store import Admission, Delivered, Start, Write
 
 # One suite for every store: lost messages, dead workers, and the reaper.
 
@@ -9,10 +9,11 @@ from askonce.store import Admission, Start, Write
 def test_lost_message_is_sent_again_under_the_same_job(scene):
     scene.admit("job-1")
     scene.clock.advance(60)
+    scene.deliver()
 
     reply = scene.admit("job-2")
 
-    assert (Admission.RESEND, "job-1", 1) == (reply.outcome, reply.record.job, reply.record.resent)
+    assert (Admission.RESEND, "job-1", 0) == (reply.outcome, reply.record.job, reply.record.resent)
     assert Admission.ATTACHED is scene.admit("job-3").outcome
     assert Start.GRANTED is scene.start("owner-1", "job-1").outcome
 
@@ -20,6 +21,7 @@ def test_lost_message_is_sent_again_under_the_same_job(scene):
 def test_claim_is_dead_exactly_at_its_deadline(scene):
     scene.admit("job-1")
     scene.clock.advance(59.999)
+    scene.deliver()
     before = scene.admit("job-2")
     scene.clock.advance(0.001)
 
@@ -43,6 +45,7 @@ def test_job_of_a_dead_worker_is_sent_again_under_the_same_job(scene):
 def test_one_of_many_callers_of_a_dead_job_sends_it_again(scene, at_once):
     scene.admit()
     scene.clock.advance(60)
+    scene.deliver()
 
     outcomes = [reply.outcome for reply in at_once(lambda n: scene.admit(f"late-{n}"), 20)]
 
@@ -89,7 +92,8 @@ def test_reaper_returns_the_whole_job_and_queues_it_again(scene):
     [lost] = scene.reap()
 
     assert [] == early
-    assert (scene.job(), 1) == (lost.job, lost.resent)
+    assert scene.job(admitted_at=lost.job.admitted_at) == lost.job
+    assert (0, lost.sent_at) == (lost.resent, scene.read().now)
     assert ("queued", "owner-1") == (scene.read().flight, scene.read().owner)
     assert [] == scene.reap()
 
@@ -99,7 +103,7 @@ def test_reaper_waits_twice_as_long_after_each_resend(scene):
     scene.clock.advance(60)
     deadlines = []
     for _ in range(MAX_RESENDS):
-        scene.reap()
+        scene.resend()
         deadlines.append(scene.read().deadline_in)
         scene.clock.advance(deadlines[-1])
 
@@ -129,8 +133,10 @@ def test_reaper_looks_into_the_buckets_it_is_given(scene):
     scene.admit()
     scene.clock.advance(60)
 
-    assert [] == scene.store.reap([11, 12], 10)
-    assert ["job-1"] == [lost.job.id for lost in scene.store.reap([11, 10], 10)]
+    seen = [Delivered("", seconds=0.0)]
+
+    assert [] == scene.store.reap([11, 12], seen)
+    assert ["job-1"] == [lost.job.id for lost in scene.store.reap([11, 10], seen)]
 
 
 def test_reaper_leaves_a_renewed_lease_alone(scene):
@@ -155,7 +161,7 @@ def undeliverable(scene):
     scene.admit()
     for _ in range(MAX_RESENDS + 1):
         scene.clock.advance(max(0.0, scene.read().deadline_in))
-        scene.reap()
+        scene.resend()
 
 
 @pytest.mark.parametrize("gives_up", ["admit", "reap"])
@@ -201,7 +207,7 @@ def test_revival_ends_with_the_quarantine(scene):
     scene.admit("job-2")
     for _ in range(MAX_RESENDS + 1):
         scene.clock.advance(max(0.0, scene.read().deadline_in))
-        scene.reap()
+        scene.resend()
     scene.clock.advance(7 * 86400)
 
     reply = scene.start("owner-2", "job-2")
@@ -212,7 +218,8 @@ def test_revival_ends_with_the_quarantine(scene):
 def test_start_resets_the_number_of_resends(scene):
     scene.admit()
     scene.clock.advance(60)
-    scene.reap()
+    scene.resend()
+    assert 1 == scene.read().resent
 
     assert 0 == scene.start().record.resent
 

@@ -3,7 +3,7 @@ from operator import methodcaller
 import pytest
 
 from askonce.record import Snapshot, Status
-from askonce.store import Admission, Start, Write
+from askonce.store import Admission, Resent, Start, Write
 
 # One suite for every store: what the owner of a lease alone may write.
 
@@ -12,7 +12,7 @@ OWNER_WRITES = {
     "checkpoint": lambda scene, owner: scene.checkpoint(owner),
     "complete": lambda scene, owner: scene.complete(owner, b"j2"),
     "fail": lambda scene, owner: scene.fail(owner, kind="permanent").outcome,
-    "release": lambda scene, owner: scene.release(owner),
+    "park": lambda scene, owner: Write(scene.park(owner).value),
 }
 
 
@@ -46,7 +46,7 @@ def test_write_to_a_lost_record_is_refused_and_leaves_no_trace(scene, verb):
     assert Snapshot() == scene.read()
 
 
-@pytest.mark.parametrize("verb", ["checkpoint", "fail", "release", "renew"])
+@pytest.mark.parametrize("verb", ["checkpoint", "fail", "park", "renew"])
 def test_write_after_the_answer_is_fenced(scene, verb):
     scene.done()
     before = scene.read()
@@ -124,28 +124,12 @@ def test_renewing_many_leases_answers_each(scene):
     assert (9.0, 30.0) == (scene.read().deadline_in, neighbour.read().deadline_in)
 
 
-def test_released_job_starts_at_once_without_using_an_attempt(scene):
-    scene.run("owner-1")
-
-    assert Write.OK is scene.release("owner-1")
-    assert ("queued", 0, 0.0) == (scene.read().flight, scene.read().attempts, scene.read().deadline_in)
-    restarted = scene.start("owner-2")
-    assert (Start.GRANTED, 1) == (restarted.outcome, restarted.record.attempts)
-
-
-def test_released_job_is_sent_again_by_the_reaper(scene):
-    scene.run()
-    scene.release()
-
-    assert ["job-1"] == [lost.job.id for lost in scene.reap()]
-
-
 FINGERPRINTED = [
     methodcaller("start"),
     methodcaller("checkpoint"),
     methodcaller("fail", after=1.0),
     lambda scene: (scene.clock.advance(1), scene.start("owner-2")),
-    methodcaller("release", "owner-2"),
+    methodcaller("park", "owner-2", after=0.0),
     methodcaller("start", "owner-3"),
     methodcaller("complete", "owner-3"),
     lambda scene: (scene.clock.advance(61), scene.admit("job-2")),
@@ -259,10 +243,15 @@ REPLAYED = {
     "fail spent": (lambda scene: scene.run(max_attempts=1), lambda scene: scene.fail()),
     "fail permanent": (lambda scene: scene.run(), lambda scene: scene.fail(kind="permanent")),
     "fail fallback": (lambda scene: scene.run(), lambda scene: scene.fail(kind="fallback", data=b"j0")),
-    "release": (lambda scene: scene.run(), lambda scene: scene.release()),
+    "park": (lambda scene: scene.run(), lambda scene: scene.park()),
+    "cancel": (lambda scene: scene.admit(), lambda scene: scene.cancel()),
+    "resent": (
+        lambda scene: (scene.admit(), scene.clock.advance(60)),
+        lambda scene: scene.store.resent([Resent(scene.key, "job-1", scene.read().now)]),
+    ),
     "invalidate": (lambda scene: scene.run(), lambda scene: scene.invalidate()),
     "admit resend": (
-        lambda scene: (scene.admit(), scene.clock.advance(60)),
+        lambda scene: (scene.admit(), scene.clock.advance(60), scene.deliver()),
         lambda scene: scene.admit("job-2"),
     ),
 }

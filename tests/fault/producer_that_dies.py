@@ -8,9 +8,10 @@ import sys
 from askonce.enqueue import Producer
 from producer.client import connect
 from settings.environment import load_or_exit
+from tests.jobs import OneQueue
 
 
-class Dying:
+class Dying(OneQueue):
     """A way to the workers on which nobody arrives."""
 
     def send(self, message):

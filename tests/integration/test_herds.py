@@ -16,6 +16,7 @@ from askonce.reaper import INTERVAL, Reaper
 from askonce.record import BUCKETS, Status
 from askonce.spec import JobSpec
 from tests.deadlines import stretched
+from tests.jobs import OneQueue
 
 pytestmark = pytest.mark.integration
 
@@ -24,7 +25,7 @@ QUESTION = {"currency": "BRL"}
 SPEC = JobSpec(name="rates.fetch", soft_ttl=60, hard_ttl=600)
 
 
-class Herd:
+class Herd(OneQueue):
     """A producer whose messages lie in a list until somebody works, and an executor that counts its calls."""
 
     def __init__(self, store, clock):

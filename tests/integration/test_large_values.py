@@ -8,6 +8,7 @@ from askonce.key import identify
 from askonce.lease import LeaseRenewer
 from askonce.spec import JobSpec
 from tests.deadlines import stretched
+from tests.jobs import OneQueue
 
 pytestmark = pytest.mark.integration
 
@@ -39,6 +40,6 @@ def test_answer_of_a_mebibyte_is_kept_and_a_larger_one_fails(shifted_store, size
         )
 
 
-class Nobody:
+class Nobody(OneQueue):
     def send(self, message):
         pass

@@ -13,7 +13,7 @@ from askonce.outcomes import Attached, Hit
 from askonce.record import BUCKETS
 from askonce.spec import JobSpec
 from tests.deadlines import stretched
-from tests.jobs import ANSWER, TTL, new_lease
+from tests.jobs import ANSWER, TTL, OneQueue, new_lease
 
 pytestmark = pytest.mark.integration
 
@@ -132,13 +132,13 @@ def test_many_leases_are_renewed_in_one_write(store, writes):
 def test_all_buckets_are_reaped_in_one_write(store, writes):
     writes.clear()
 
-    store.reap(range(BUCKETS), 100)
+    store.reap(range(BUCKETS))
 
     assert writes == [1]
 
 
 def test_batch_that_waits_reads_all_its_answers_in_one_write(store, writes, tcp_server):
-    class Nowhere:
+    class Nowhere(OneQueue):
         def send(self, message):
             answer(store, message.job)
 

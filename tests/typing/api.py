@@ -59,7 +59,7 @@ from askonce.decide import Decision, Refuse, Run, Serve, Wait, Why
 from askonce.execute import Executor
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
 from askonce.inline import Caller
-from askonce.job import Fingerprint, JobId, Key, Owner
+from askonce.job import Fingerprint, JobId, Key, Owner, Routing
 from askonce.lease import LeaseRenewer
 from askonce.letters import DeadJob, DeadMessage
 from askonce.runner import Runner
@@ -72,6 +72,15 @@ SPEC = JobSpec(name="rates.fetch", key_fields=("currency",), retry=RetryPolicy(m
 
 class Broker:
     """A sender of one's own."""
+
+    @property
+    def more_urgent(self) -> Literal["<", ">"]:
+        """Deliver high numbers first."""
+        return ">"
+
+    def route(self, task: str, chosen: Routing) -> Routing:
+        """Send all tasks to one queue."""
+        return chosen._replace(queue=chosen.queue or task)
 
     def send(self, message: Message) -> None:
         """Take it."""

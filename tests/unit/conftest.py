@@ -19,6 +19,7 @@ from askonce.store import Claim, Terms
 from askonce.store_down.cache import LocalCache
 from askonce.store_down.calls import LocalCalls
 from askonce.store_down.spill import Spill
+from tests.jobs import OneQueue
 
 QUESTION = {"currency": "BRL", "day": "2026-11-20"}
 ANSWER = {"rate": 5.25}
@@ -35,7 +36,7 @@ SPEC = JobSpec(
 )
 
 
-class Sender:
+class Sender(OneQueue):
     """A broker that keeps what it is given, or refuses it."""
 
     def __init__(self):

@@ -24,8 +24,10 @@ from askonce.errors import (
 )
 from askonce.job import new_job_id, new_owner
 from askonce.key import identify
+from askonce.record import BUCKETS
 from askonce.spec import RetryPolicy
-from askonce.store import Admission, Claim, Lease, Start, Terms
+from askonce.store import Admission, Budget, Claim, Lease, Start, Terms
+from tests.jobs import DELIVERED
 
 CORRECTED = {"currency": "BRL", "day": "2026-11-21"}
 DOWN = StoreUnavailable(verb="admit", reason="TimeoutError")
@@ -48,6 +50,7 @@ def resting(scene, raising):
 def lost(scene):
     scene.ask()
     scene.clock.advance(scene.spec.queue_deadline)
+    scene.store.reap(range(BUCKETS), DELIVERED, Budget(jobs=0))
 
 
 def conflicting(scene):

@@ -7,7 +7,8 @@ from askonce.errors import SendFailed, StoreUnavailable, Transient
 from askonce.job import Job
 from askonce.reaper import _SLACK, _SLICES, Reaper
 from askonce.record import BUCKETS
-from askonce.store import Lost
+from askonce.store import DEFAULT_BUDGET, Lost, Resent, Write
+from tests.jobs import DELIVERED
 
 EVERYWHERE = range(BUCKETS)
 
@@ -19,11 +20,12 @@ class Reaping:
         self.looks, self.lost, self.errors, self.looked = [], [], [], Signal()
         #: Before which look each question was that collects nothing.
         self.probes = []
+        self.counted, self.folds = [], 0
 
-    def reap(self, buckets, limit):
+    def reap(self, buckets, _delivered=(), budget=DEFAULT_BUDGET):
         if self.errors:
             raise self.errors.pop()
-        if not limit:
+        if not budget.jobs:
             self.probes.append(len(self.looks))
             return []
         self.looks.append(list(buckets))
@@ -31,10 +33,25 @@ class Reaping:
         found, self.lost = self.lost, []
         return found
 
+    def resent(self, sent):
+        self.counted += sent
+        return [Write.OK] * len(sent)
+
+    @property
+    def tally(self):
+        return self
+
+    def fold(self):
+        self.folds += 1
+
 
 def lost(key="0a" + "0" * 62, resent=1):
     job = Job(key=key, id="job-1", fingerprint="fp", task="rates.fetch", payload=b"{}")
-    return Lost(job, resent)
+    return Lost(job, resent, 7)
+
+
+def looked_at(reaping):
+    return [bucket for look in reaping.looks for bucket in look]
 
 
 @pytest.fixture
@@ -54,7 +71,7 @@ def new_reaper(reaping, sent, heard, monkeypatch):
     made = []
 
     def make(store=reaping, send=sent.append, **options):
-        made.append(Reaper(store, send, listen=heard.append, **options))
+        made.append(Reaper(store, send, delivered=lambda: DELIVERED, listen=heard.append, **options))
         return made[-1]
 
     yield make
@@ -72,7 +89,7 @@ def test_lost_message_is_sent_again_with_all_it_needs(scene, sent, new_reaper):
     assert count == 1
     [again] = sent
     assert (again.job.key, again.job.id) == (asked.key, asked.job)
-    assert again == Lost(message.job, 1)
+    assert again == Lost(message.job, 0, again.sent_at)
 
 
 def test_job_of_a_killed_worker_is_sent_again_after_its_lease(scene, running, sent, new_reaper):
@@ -118,31 +135,53 @@ def test_every_resend_is_an_event(reaping, heard, new_reaper):
         "job.resent",
         "rates.fetch",
         "job-1",
-        {"resends": 2},
+        {"resends": 3},
     )
+    assert reaping.counted == [Resent("0a" + "0" * 62, "job-1", 7)]
 
 
 def test_every_bucket_is_looked_at_once_in_each_round(reaping, new_reaper, eventually):
     new_reaper(interval=0.02).start()
-    eventually(lambda: len(reaping.looks) >= 2 * _SLICES)
+    eventually(lambda: len(looked_at(reaping)) >= 2 * BUCKETS)
 
-    for round_ in (reaping.looks[:_SLICES], reaping.looks[_SLICES : 2 * _SLICES]):
-        assert sorted(bucket for look in round_ for bucket in look) == list(EVERYWHERE)
+    for start in (0, BUCKETS):
+        assert sorted(looked_at(reaping)[start : start + BUCKETS]) == list(EVERYWHERE)
+
+
+def test_one_look_is_at_few_buckets(reaping, new_reaper):
+    new_reaper().sweep(EVERYWHERE)
+
+    assert max(len(look) for look in reaping.looks) == 8
+
+
+def test_bucket_with_lost_jobs_is_looked_at_again(reaping, new_reaper):
+    reaping.lost = [lost()]
+    new_reaper().sweep([10, 11])
+
+    assert reaping.looks == [[10, 11], [10]]
+
+
+def test_counters_of_past_days_are_folded_now_and_then(reaping, new_reaper, eventually):
+    new_reaper(interval=0.02).start()
+    eventually(lambda: len(looked_at(reaping)) >= 2 * BUCKETS)
+
+    assert reaping.folds == 1
 
 
 def test_sweeps_have_different_slices(reaping, new_reaper, eventually):
     new_reaper(interval=0.02).start()
-    eventually(lambda: len(reaping.looks) >= 2 * _SLICES)
+    eventually(lambda: len(looked_at(reaping)) >= 2 * BUCKETS)
 
-    assert reaping.looks[:_SLICES] != reaping.looks[_SLICES : 2 * _SLICES]
+    assert looked_at(reaping)[:BUCKETS] != looked_at(reaping)[BUCKETS : 2 * BUCKETS]
 
 
-def test_sweep_of_all_buckets_takes_the_interval(reaping, new_reaper):
+def test_sweep_of_all_buckets_takes_the_interval(reaping, new_reaper, eventually):
+    pauses = Signal()
     new_reaper(interval=3600.0).start()
-    assert reaping.looked.wait(5)
-    reaping.looked.clear()
+    eventually(lambda: len(looked_at(reaping)) == BUCKETS // _SLICES + 1)
 
-    assert not reaping.looked.wait(0.1)
+    assert not pauses.wait(0.1)
+    assert len(looked_at(reaping)) == BUCKETS // _SLICES + 1
 
 
 def test_job_that_rests_is_looked_for_when_its_rest_is_over(reaping, new_reaper, eventually):
@@ -221,7 +260,8 @@ def test_job_that_the_broker_refused_is_sent_by_a_later_sweep(scene, heard, even
     eventually(lambda: heard.named("job.send_failed"))
     scene.clock.advance(2 * scene.spec.queue_deadline)
 
-    assert eventually(lambda: sent)[0].resent == 2
+    # The message that was not sent is not counted.
+    assert eventually(lambda: sent)[0].resent == 0
 
 
 def test_job_that_the_broker_refused_delays_no_other(scene, heard, new_reaper):

@@ -4,12 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askonce.errors import CallFailed, Configuration, Permanent, Transient
-from askonce.retry import REASON_KEPT_FOR, failing, rest
+from askonce.execution import Delivery
+from askonce.key import identify
+from askonce.record import REASON_KEPT_FOR
+from askonce.retry import failing, rest
 from askonce.spec import JobSpec, RetryPolicy
 from askonce.store import Failing
 
 SPEC = JobSpec(name="rates.fetch", failure_ttl=77.0, retry=RetryPolicy(base=5.0, cap=300.0))
 seconds = st.floats(min_value=0.001, max_value=10_000)
+
+
+def delivery(spec):
+    return Delivery(spec=spec, job=identify(spec, {}))
 
 
 def highest(_low, high):
@@ -33,7 +40,9 @@ def test_whole_range_is_drawn_from(base, cap, attempt):
 
 
 def test_rests_double_up_to_the_cap():
-    rests = [failing(SPEC, Transient("http_503"), attempt, highest).after for attempt in range(1, 9)]
+    rests = [
+        failing(delivery(SPEC), Transient("http_503"), attempt, highest).after for attempt in range(1, 9)
+    ]
 
     assert rests == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]
 
@@ -43,13 +52,13 @@ def test_providers_wish_wins_over_the_draw_up_to_the_cap(wish, attempt):
     def draw(*_ends):
         raise AssertionError("drawn although the provider said when")
 
-    kept = failing(SPEC, Transient("http_429", retry_after=wish), attempt, draw)
+    kept = failing(delivery(SPEC), Transient("http_429", retry_after=wish), attempt, draw)
 
     assert kept.after == min(wish, 300.0)
 
 
 def test_transient_failure_is_retried_then_quarantined():
-    kept = failing(SPEC, Transient("http_503"), 2, highest)
+    kept = failing(delivery(SPEC), Transient("http_503"), 2, highest)
 
     assert kept == Failing(
         kind="transient", reason="http_503", after=10.0, keep=REASON_KEPT_FOR, quarantine=True
@@ -59,20 +68,20 @@ def test_transient_failure_is_retried_then_quarantined():
 def test_transient_failure_is_not_quarantined_on_backoff():
     spec = JobSpec(retry=RetryPolicy(on_give_up="backoff"))
 
-    assert failing(spec, Transient("http_503"), 1, highest).quarantine is False
+    assert failing(delivery(spec), Transient("http_503"), 1, highest).quarantine is False
 
 
 def test_permanent_failure_is_kept_for_failure_ttl_only():
-    kept = failing(SPEC, Permanent("http_404"), 1, highest)
+    kept = failing(delivery(SPEC), Permanent("http_404"), 1, highest)
 
     assert (kept.kind, kept.reason, kept.after, kept.keep) == ("permanent", "http_404", 0.0, 77.0)
 
 
 def test_configuration_failure_is_kept_for_its_waiters_only():
-    kept = failing(SPEC, Configuration("http_401"), 1, highest)
+    kept = failing(delivery(SPEC), Configuration("http_401"), 1, highest)
 
     assert (kept.kind, kept.after, kept.keep) == ("configuration", 0.0, REASON_KEPT_FOR)
 
 
 def test_failure_of_no_known_kind_is_tried_again():
-    assert failing(SPEC, CallFailed("odd"), 1, highest).kind == "transient"
+    assert failing(delivery(SPEC), CallFailed("odd"), 1, highest).kind == "transient"

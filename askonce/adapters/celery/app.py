@@ -14,6 +14,7 @@ from celery.signals import worker_process_shutdown
 from celery.utils import uuid
 
 from askonce.adapters.celery.checks import check_app
+from askonce.adapters.celery.deliveries import Deliveries, DeliveriesStep
 from askonce.adapters.celery.letters import LettersStep
 from askonce.adapters.celery.one_step import new_producer
 from askonce.adapters.celery.sender import CelerySender
@@ -84,6 +85,8 @@ class AskOnce:
         self.app = app
         self._connect, self._codec, self.listen = store, codec or Codec(), listen
         self.reap_interval, self._local_cache = reap_interval, local_cache
+        #: What the consumer of this process has received, where it is a worker's main process.
+        self.deliveries = Deliveries(app)
         self.start_up = StartUp(lambda: check(self) if check else [])
         self._process: Process | None = None
         self._lock = Lock()
@@ -92,7 +95,7 @@ class AskOnce:
         worker_process_shutdown.connect(self._drain, weak=False)
         cast("Any", app).askonce = self
         app.steps["worker"].update((CheckStep, ReaperStep))
-        app.steps["consumer"].update((CheckLaterStep, LettersStep))
+        app.steps["consumer"].update((CheckLaterStep, LettersStep, DeliveriesStep))
 
     @cached_property
     def sender(self) -> CelerySender:
@@ -114,7 +117,13 @@ class AskOnce:
     def _build(self) -> Process:
         store = self._connect()
         store.report_to(self.listen)
-        reaper = Reaper(store, self._resend, interval=self.reap_interval, listen=self.listen)
+        reaper = Reaper(
+            store,
+            self._resend,
+            interval=self.reap_interval,
+            delivered=self.deliveries.seen,
+            listen=self.listen,
+        )
         cache, spill = self._local_cache(), Spill(listen=self.listen)
         holder = f"{socket.gethostname()}:{os.getpid()}"
         executor = Executor(
@@ -142,7 +151,7 @@ class AskOnce:
 
         # Workers refuse a revoked id for hours, and the job is shared by every caller that enqueued it.
         delivery = uuid() if lost.job.id in revoked else None
-        self.sender.send(Message(lost.job), delivery=delivery)
+        self.sender.send(Message(lost.job, sent_at=lost.sent_at), delivery=delivery)
 
     def _drain(self, **_: object) -> None:
         if self._process is not None:

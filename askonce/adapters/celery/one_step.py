@@ -22,7 +22,7 @@ from kombu.utils.json import dumps
 from askonce.adapters.celery.sender import BODY
 from askonce.enqueue import Message, Producer
 from askonce.events import Listener, ignore
-from askonce.job import Fingerprint, Job, JobId, Key
+from askonce.job import Fingerprint, Job, JobId, Key, Routing
 from askonce.store import Address
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ _SAMPLE = Job(
     task="",
     payload=b"d" * 36,
     version="e" * 24,
+    tenant="g" * 24,
+    run="h" * 24,
+    admitted_at=8_765_432_198_765,
 )
 _TAG = "f" * 36
 #: The place of each part in publish.lua. Order matters: the whole key before its first 16 digits.
@@ -49,10 +52,15 @@ _PLACES = {
     _SAMPLE.fingerprint: 4,
     _SAMPLE.id: 5,
     _TAG: 6,
-    _SAMPLE.edition: 7,
+    _SAMPLE.version: 7,
+    _SAMPLE.tenant: 8,
+    str(_SAMPLE.admitted_at): 9,
+    _SAMPLE.run: 0,
 }
 #: Seconds of two steps before a broker that was away is tried again for the message of a task.
 _BROKER_REST = 30.0
+#: Kept templates: one for each task, queue and priority, whose names come from callers.
+_TEMPLATES_KEPT = 200
 #: What kombu calls a single server; ours is the same with another channel.
 _REDIS = frozenset({"redis", "rediss", "askonce.adapters.kombu.redis:Transport"})
 
@@ -98,7 +106,7 @@ class OneStep:
     def __init__(self, app: Celery, store: Store, pusher: Pusher, sender: CelerySender) -> None:
         """Send to *app*'s workers the messages that *sender* would send."""
         self._app, self._store, self._pusher, self._sender = app, store, pusher, sender
-        self._templates: dict[str, _Template | None] = {}
+        self._templates: dict[tuple[str, Routing], _Template | None] = {}
         self._try_at = 0.0
 
     def __call__(self, claim: Claim) -> Reply[Admission]:
@@ -107,9 +115,10 @@ class OneStep:
         Raises:
             StoreUnavailable: both were done or none; which is unknown.
         """
-        if self._is_watched():
-            return self._store.admit(claim)
-        template = self._template_of(claim.job.task)
+        job, routing = claim.job, claim.job.routing
+        # A message with limits or headers of its own is rare, and one that is due later is sent then.
+        own = routing.headers or routing.limits or claim.terms.countdown > 0
+        template = None if own or self._is_watched() else self._template_of(job.task, routing)
         if template is None:
             return self._store.admit(claim)
         return self._pusher.admit_and_push(claim, template.queue, token_hex(16), template.text)
@@ -123,17 +132,20 @@ class OneStep:
             or signals.task_sent.receivers
         )
 
-    def _template_of(self, task: str) -> _Template | None:
-        if task not in self._templates and monotonic() >= self._try_at:
+    def _template_of(self, task: str, routing: Routing) -> _Template | None:
+        which = task, routing
+        if which not in self._templates and monotonic() >= self._try_at:
+            if len(self._templates) >= _TEMPLATES_KEPT:
+                self._templates.clear()
             try:
-                self._templates[task] = self._template(task)
+                self._templates[which] = self._template(task, routing)
             except OperationalError:
                 # The broker is away: not each caller may wait for its timeouts.
                 self._try_at = monotonic() + _BROKER_REST
-        return self._templates.get(task)
+        return self._templates.get(which)
 
-    def _template(self, task: str) -> _Template | None:
-        sample = _SAMPLE._replace(task=task)
+    def _template(self, task: str, routing: Routing) -> _Template | None:
+        sample = _SAMPLE._replace(task=task, routing=routing)
         try:
             queue, message = self._catch(sample)
         except ValueError:
@@ -157,7 +169,7 @@ class OneStep:
             encoding, channel.body_encoding = channel.body_encoding, "utf-8"
             channel._put = lambda queue, message, **_: caught.append((queue, message))  # noqa: SLF001  # kombu's own step
             try:
-                self._sender.publish(producer, Message(sample))
+                self._sender.publish(producer, Message(sample, sent_at=sample.admitted_at))
             finally:
                 del channel._put  # noqa: SLF001  # kombu's own step
                 channel.body_encoding = encoding

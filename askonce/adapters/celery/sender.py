@@ -7,22 +7,28 @@ message of a task. Publishing itself, with its signals and its retries, stays Ce
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+import orjson
 from celery.app.amqp import task_message
+from celery.exceptions import QueueNotFound
 from celery.utils.nodenames import anon_nodename
 from kombu.exceptions import OperationalError
 
-from askonce.errors import SendFailed
+from askonce.errors import OptionInvalid, SendFailed
+from askonce.options import RESERVED_HEADER
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from askonce.enqueue import Message
+    from askonce.job import Routing
 
 #: The message header that carries a job's identity; the worker computes it again and compares.
-HEADER = "askonce"
+HEADER = RESERVED_HEADER
+#: Kept routes: a task has one for each queue and priority that callers choose, and names come from callers.
+_ROUTES_KEPT = 1000
 #: Payload fields become keyword arguments; nothing is linked to the message.
 BODY = b'[[],%b,{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
 
@@ -34,30 +40,39 @@ class CelerySender:
         """Publish on *app*'s broker, to the queues that its routes name."""
         self._app = app
         self._origin = anon_nodename()
-        self._options: dict[str, dict[str, Any]] = {}
+        self._options: dict[tuple[str, str, int | None], dict[str, Any]] = {}
 
-    def send(self, message: Message, *, countdown: float | None = None, delivery: str | None = None) -> None:
-        """Publish *message*; with *countdown* it is held for that many seconds.
+    @cached_property
+    def more_urgent(self) -> Literal["<", ">"]:
+        """``<``: kombu's Redis transport delivers the lowest number first; AMQP the highest."""
+        transport: Any = self._app.connection_for_write().transport
+        return "<" if transport.driver_type == "redis" else ">"
 
-        Its Celery id is the job's id, or *delivery* if workers refuse that one.
+    def route(self, task: str, chosen: Routing) -> Routing:
+        """Return where the messages of *task* go, with what a caller has *chosen*.
+
+        Raises:
+            OptionInvalid: there is no such queue.
+        """
+        try:
+            publish = self._options_of(task, chosen)["publish"]
+        except QueueNotFound:
+            raise OptionInvalid(option="queue", reason="is none of the app's queues") from None
+        return chosen._replace(queue=_queue_of(publish), priority=publish.get("priority", chosen.priority))
+
+    def send(self, message: Message, *, delivery: str | None = None) -> None:
+        """Publish *message*. Its Celery id is the job's id, or *delivery* if workers refuse that one.
 
         Raises:
             SendFailed: the broker did not accept it, or its reply was lost.
         """
         try:
             with self._app.producer_or_acquire() as producer:
-                self.publish(producer, message, countdown=countdown, delivery=delivery)
+                self.publish(producer, message, delivery=delivery)
         except OperationalError as exc:
             raise SendFailed(key=message.job.key, job=message.job.id) from exc
 
-    def publish(
-        self,
-        producer: Any,
-        message: Message,
-        *,
-        countdown: float | None = None,
-        delivery: str | None = None,
-    ) -> None:
+    def publish(self, producer: Any, message: Message, *, delivery: str | None = None) -> None:
         """Publish *message* with one of Celery's producers.
 
         Raises:
@@ -65,9 +80,9 @@ class CelerySender:
         """
         amqp: Any = self._app.amqp
         job = message.job
-        options = self._options.get(job.task) or self._options_of(job.task)
+        options = self._options_of(job.task, job.routing)
         wire = task_message(
-            headers=self._headers(message, options, countdown, delivery or job.id),
+            headers=self._headers(message, options, delivery or job.id),
             properties={
                 "correlation_id": delivery or job.id,
                 "reply_to": "",
@@ -85,13 +100,8 @@ class CelerySender:
             # Celery does not retry these, such as a user without the right to send.
             raise OperationalError(type(exc).__name__) from exc
 
-    def _headers(
-        self, message: Message, options: dict[str, Any], countdown: float | None, delivery: str
-    ) -> dict[str, Any]:
+    def _headers(self, message: Message, options: dict[str, Any], delivery: str) -> dict[str, Any]:
         parent, job = self._app.current_worker_task, message.job
-        identity = {"key": job.key, "fingerprint": job.fingerprint, "edition": job.edition}
-        if delivery != job.id:
-            identity["job"] = job.id
         headers: dict[str, Any] = {
             "lang": "py",
             "task": job.task,
@@ -102,7 +112,7 @@ class CelerySender:
             "group": None,
             "group_index": None,
             "retries": 0,
-            "timelimit": options["timelimit"],
+            "timelimit": _limits(job.routing, options["timelimit"]),
             "root_id": parent.request.root_id or parent.request.id if parent else delivery,
             "parent_id": parent.request.id if parent else None,
             "argsrepr": "()",
@@ -114,25 +124,63 @@ class CelerySender:
             "stamped_headers": None,
             "stamps": {},
         }
+        # Under this name Celery takes them as they are; among the others it would search for them in each
+        # message.
+        extra = orjson.loads(job.routing.headers) if job.routing.headers else {}
         if message.admitted:
-            # Under this name Celery takes it as it is; among the others it would search for it in each
-            # message.
-            headers["headers"] = {HEADER: identity}
-        if countdown is not None:
-            headers["eta"] = (self._app.now() + timedelta(seconds=countdown)).isoformat()
+            extra[HEADER] = _identity(message, delivery)
+        if extra:
+            headers["headers"] = extra
         return headers
 
-    def _options_of(self, name: str) -> dict[str, Any]:
+    def _options_of(self, name: str, routing: Routing) -> dict[str, Any]:
+        which = name, routing.queue, routing.priority
+        known = self._options.get(which)
+        if known is not None:
+            return known
         task: Any = self._app.tasks.get(name)
         own = {k: v for k, v in task._get_exec_options().items() if v is not None} if task else {}  # noqa: SLF001  # as send_task
         timelimit = [own.pop("time_limit", None), own.pop("soft_time_limit", None)]
         ignore_result = task.ignore_result if task else self._app.conf.task_ignore_result
         own.pop("expires", None)
+        if routing.queue:
+            own["queue"] = routing.queue
+        if routing.priority is not None:
+            own["priority"] = routing.priority
         amqp: Any = self._app.amqp
         options = {
             "timelimit": timelimit,
             "ignore_result": ignore_result,
             "publish": amqp.router.route(own, name, (), {}, task),
         }
-        self._options[name] = options
+        if len(self._options) >= _ROUTES_KEPT:
+            self._options.clear()
+        self._options[which] = options
         return options
+
+
+def _identity(message: Message, delivery: str) -> dict[str, Any]:
+    """Return the header by which a worker knows a job of ours."""
+    job = message.job
+    identity: dict[str, Any] = {
+        "key": job.key,
+        "fingerprint": job.fingerprint,
+        "version": job.version,
+        "tenant": job.tenant,
+        "run": job.run,
+        "admitted_at": job.admitted_at,
+        "sent_at": message.sent_at,
+    }
+    if delivery != job.id:
+        identity["job"] = job.id
+    return identity
+
+
+def _limits(routing: Routing, own: list[float | None]) -> list[float | None]:
+    chosen = routing.time_limit, routing.soft_time_limit
+    return [limit if limit is not None else default for limit, default in zip(chosen, own, strict=True)]
+
+
+def _queue_of(publish: dict[str, Any]) -> str:
+    queue = publish.get("queue")
+    return str(getattr(queue, "name", queue) or publish.get("routing_key") or "")

@@ -18,7 +18,7 @@ import re
 import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard, assert_never, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard, Unpack, assert_never, cast
 
 import orjson
 from celery import Task
@@ -40,7 +40,7 @@ from askonce.errors import (
 )
 from askonce.events import EventType, Subject, emit
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
-from askonce.job import JobId, split_edition
+from askonce.job import JobId, Routing
 from askonce.key import identify
 from askonce.outcomes import Conflict, Hit, Unreadable
 from askonce.retry import rest
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from askonce.adapters.celery.app import AskOnce
     from askonce.job import Job
+    from askonce.options import Options
     from askonce.outcomes import Outcome
 
 #: How long a message rests before it is delivered again when the store did not answer.
@@ -61,9 +62,12 @@ _STORE_DOWN = RetryPolicy(base=5.0, cap=60.0)
 #: A message of another version is sent again so often, each time after so many seconds.
 _OTHER_VERSION_TRIES, _OTHER_VERSION_REST = 3, 5.0
 _DIGEST = re.compile("[0-9a-f]{64}")
+#: What our message header holds; and ``job`` where the message's own id is another.
+_TEXTS = frozenset({"key", "fingerprint", "version", "tenant", "run"})
+_TIMES = frozenset({"admitted_at", "sent_at"})
 _NO_REPR = {"argsrepr": "()", "kwargsrepr": "{}"}
 #: Options of ``apply_async`` that are askonce's own.
-_OWN = frozenset({"on_duplicate", "force", "max_age", "tenant"})
+_OWN = frozenset({"on_duplicate", "force", "max_age", "tenant", "run"})
 
 
 class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
@@ -103,7 +107,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
         """The same for a payload that its producer has validated."""
         return replace(self.job_spec, validate=None)
 
-    def enqueue(self, payload: Mapping[str, object], **options: Any) -> Outcome:
+    def enqueue(self, payload: Mapping[str, object], **options: Unpack[Options]) -> Outcome:
         """Enqueue *payload*, the task's keyword arguments; options and errors as Producer.enqueue."""
         return self._once.producer.enqueue(self.job_spec, self._bind((), payload), **options)
 
@@ -156,14 +160,18 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
         try:
             if not _is_ours(header):
                 job = identify(self.job_spec, self._bind(args, kwargs), job_id=str(request.id))
+                job = job._replace(routing=_came_by(request))
                 if self._is_waited_for(request):
                     return self._call_inline(job)
                 runner, delivery = self._once.process().runner, Delivery(spec=self.job_spec, job=job)
                 return _verdict(runner.admit_and_run(delivery, self._body(job)))
-            version, tenant = split_edition(header["edition"])
+            version = header["version"]
             if version != self.job_spec.version:
                 raise self._pass_on(request, header, version)
-            job = identify(self._validated_spec, kwargs, tenant, header.get("job", str(request.id)))
+            job_id = header.get("job", str(request.id))
+            job = identify(self._validated_spec, kwargs, header["tenant"], job_id)
+            came = {"routing": _came_by(request), "run": header["run"], "admitted_at": header["admitted_at"]}
+            job = job._replace(**came)
         except PayloadInvalid as exc:
             about = Subject(task=self.name, id=str(request.id))
             emit(self._once.listen, EventType.JOB_INVALID, about, field=exc.field, reason=exc.reason)
@@ -178,7 +186,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
         delivery = Delivery(spec=self.job_spec, job=job)
         return _verdict(self._once.process().runner.run(delivery, lambda: self.run(**kwargs)))
 
-    def _pass_on(self, request: Context, header: dict[str, str], version: str) -> Exception:
+    def _pass_on(self, request: Context, header: dict[str, Any], version: str) -> Exception:
         """Leave a job of another version to a worker that has that version; the record keeps the job."""
         if request.retries < _OTHER_VERSION_TRIES:
             return self._put_back(Ignore("another version of the task"), _OTHER_VERSION_REST)
@@ -302,11 +310,20 @@ def _skipped(because: Wait | Refuse, key: str) -> Verdict:
     assert_never(why)
 
 
-def _is_ours(header: object) -> TypeGuard[dict[str, str]]:
+def _is_ours(header: object) -> TypeGuard[dict[str, Any]]:
     """Return whether *header* has the form of ours; its content is compared with the payload."""
+    if not isinstance(header, dict) or header.keys() - {"job"} != _TEXTS | _TIMES:
+        return False
     return (
-        isinstance(header, dict)
-        and header.keys() - {"job"} == {"key", "fingerprint", "edition"}
-        and all(isinstance(value, str) for value in header.values())
+        all(isinstance(header[name], str) and header[name].isprintable() for name in header.keys() - _TIMES)
+        and all(type(header[name]) is int for name in _TIMES)
         and all(_DIGEST.fullmatch(header[name]) for name in ("key", "fingerprint"))
     )
+
+
+def _came_by(request: Context) -> Routing:
+    """Return how the message travelled: a job that it admits goes the same way."""
+    where = request.delivery_info or {}
+    priority = where.get("priority")
+    queue = str(where.get("routing_key") or "")
+    return Routing(queue=queue if queue.isprintable() else "", priority=priority or None)

@@ -7,17 +7,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from askonce.answer import Meta, StoredValue
-from askonce.job import Fingerprint, Job, JobId, Key, Owner
+from askonce.job import Fingerprint, Job, JobId, Key, Owner, Routing
 from askonce.letters import DeadJob
 from askonce.record import (
     FLIGHT_KEPT,
+    HANDED_OUT,
     HISTORY_KEPT,
     MAX_DOUBLINGS,
+    PAUSE_REST,
     QUARANTINE_KEPT,
     REASON_KEPT,
+    REASON_KEPT_FOR,
+    TOMBSTONE_KEPT,
     Failure,
     FailureOrFallback,
     Flight,
+    Parked,
     Snapshot,
 )
 
@@ -50,12 +55,31 @@ class MemoryValue:
 
 
 @dataclass(slots=True)
+class MemoryParked:
+    """A job that was put back unpaid."""
+
+    reason: str
+    since: float
+    times: int
+
+
+@dataclass(slots=True)
 class MemoryRecord:
     """Both halves of a record, value and flight."""
 
     task: str = ""
     version: str = ""
     tenant: str = ""
+    model: str = ""
+    run: str = ""
+    shared: bool = False
+    routing: Routing = Routing()
+    admitted_at: float = 0.0
+    expires_at: float | None = None
+    #: The last message's time; None when no message is out.
+    sent_at: float | None = None
+    handed_out_until: float = 0.0
+    parked: MemoryParked | None = None
     fingerprint: Fingerprint = Fingerprint("")
     flight: Flight = "idle"
     job: JobId = JobId("")
@@ -75,10 +99,19 @@ class MemoryRecord:
     value: MemoryValue | None = None
     failed: MemoryFailure | None = None
     kept_until: float = 0.0
+    #: An answer of a lower fence is as good as none; set by each verb that looks at the controls.
+    mark: int = 0
+    paused: str | None = None
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """What its counters are named by."""
+        return self.task, self.tenant, self.model
 
     def value_at(self, now: float) -> MemoryValue | None:
-        """Return the answer, fresh or stale, unless it is past its hard limit."""
-        return self.value if self.value and now < self.value.kept_until else None
+        """Return the answer, fresh or stale, unless it is past its hard limit or a mark."""
+        value = self.value
+        return value if value and now < value.kept_until and value.fence > self.mark else None
 
     def fresh(self, now: float) -> bool:
         """Return whether the answer may be served without a call."""
@@ -94,26 +127,74 @@ class MemoryRecord:
         failed = self.failed_at(now)
         return failed is not None and failed.kind in ("permanent", "quarantined")
 
-    def keep(self) -> None:
-        """Set how long the whole record is kept."""
+    def keep(self, until: float = 0.0) -> None:
+        """Set how long the whole record is kept, at least *until*."""
         kept = max(
             self.value.kept_until if self.value else 0.0,
             self.failed.until if self.failed else 0.0,
             self.not_before,
+            until,
         )
         self.kept_until = kept if self.flight == "idle" else max(kept, self.deadline + FLIGHT_KEPT)
 
     def enter(self, claim: Claim, now: float) -> None:
         """Begin the flight of *claim*; the last answer and the fence stay."""
         job, terms = claim
+        self.leave()
         self.flight = "queued"
         self.forget_failure()
-        self.task, self.version, self.tenant = job.task, job.version, job.tenant
+        self.task, self.version, self.tenant, self.model = job.task, job.version, job.tenant, job.model
+        self.run, self.shared, self.routing = job.run, False, job.routing
         self.fingerprint, self.job, self.payload = job.fingerprint, job.id, job.payload
-        self.owner, self.attempts, self.resent, self.resender = Owner(""), 0, 0, JobId("")
-        self.not_before, self.checkpoint = 0.0, ""
-        self.deadline, self.queue_deadline = now + terms.queue_deadline, terms.queue_deadline
-        self.max_attempts = terms.max_attempts
+        self.owner, self.attempts, self.not_before, self.checkpoint = Owner(""), 0, 0.0, ""
+        self.max_attempts, self.queue_deadline = terms.max_attempts, terms.queue_deadline
+        self.admitted_at = self.sent_at = now
+        self.expires_at = None if terms.expires is None else now + terms.expires
+        self.deadline = now + terms.queue_deadline
+        if self.expires_at is not None:
+            self.deadline = min(self.deadline, self.expires_at)
+        if terms.countdown > 0:
+            # Its message is sent when it is due.
+            self.deadline = self.not_before = now + terms.countdown
+            self.sent_at = None
+
+    def leave(self) -> None:
+        """End the flight: what belongs to its messages is gone."""
+        self.flight, self.resent, self.resender = "idle", 0, JobId("")
+        self.sent_at, self.handed_out_until, self.parked = None, 0.0, None
+
+    def is_expired(self, now: float) -> bool:
+        """Return whether the job was queued for longer than its callers wait."""
+        return self.flight == "queued" and self.expires_at is not None and now >= self.expires_at
+
+    def is_delayed(self, now: float) -> bool:
+        """Return whether only the first caller's countdown holds the job back."""
+        failed = self.failed is not None and self.failed.job == self.job
+        unrun = self.attempts == 0 and self.parked is None and not failed
+        return self.flight == "queued" and now < self.not_before and unrun
+
+    def hand_out(self, now: float) -> None:
+        """Let one process send the message again."""
+        self.handed_out_until = now + min(HANDED_OUT, self.queue_deadline)
+
+    def park(self, reason: str, now: float, after: float) -> None:
+        """Put the job back."""
+        parked = self.parked or MemoryParked(reason, now, 0)
+        self.leave()
+        self.flight = "queued"
+        self.parked = MemoryParked(reason, parked.since, parked.times + 1)
+        self.deadline = self.not_before = now + after
+
+    def park_paused(self, now: float) -> None:
+        """Put the job back until its pause ends."""
+        self.park("paused", now, PAUSE_REST)
+
+    def end_unrun(self, kind: FailureOrFallback, now: float) -> None:
+        """End a queued job that no worker shall run any more."""
+        self.fail(kind, kind, now + REASON_KEPT_FOR)
+        self.leave()
+        self.not_before, self.payload, self.checkpoint = 0.0, b"", ""
+        self.keep(now + TOMBSTONE_KEPT)
 
     def as_job(self, key: Key) -> Job:
         """Return the job in flight."""
@@ -125,12 +206,17 @@ class MemoryRecord:
             payload=self.payload,
             version=self.version,
             tenant=self.tenant,
+            model=self.model,
+            run=self.run,
+            routing=self.routing,
+            admitted_at=int(self.admitted_at * 1000),
         )
 
     def quarantine(self, reason: str, now: float) -> None:
         """End the flight; the payload stays for a replay."""
         self.fail("quarantined", reason, now + QUARANTINE_KEPT)
-        self.flight, self.not_before = "idle", 0.0
+        self.leave()
+        self.not_before = 0.0
 
     def fail(self, kind: FailureOrFallback, reason: str, until: float) -> MemoryFailure:
         """Remember why this run gave no answer."""
@@ -155,13 +241,20 @@ class MemoryRecord:
         self.fence = max(self.fence + 1, int(clock * 1_000_000))
         self.deadline, self.attempts = now + lease, self.attempts + 1
         self.resent, self.resender, self.not_before = 0, JobId(""), 0.0
+        self.sent_at, self.handed_out_until = None, 0.0
 
     def requeue(self, now: float) -> None:
-        """Wait for the message that is sent again."""
-        if self.flight == "running":
-            self.note("worker_lost")
-        self.flight, self.not_before, self.resent = "queued", 0.0, self.resent + 1
+        """Queue the job of a lost worker; its message is still to be sent."""
+        self.note("worker_lost")
+        self.flight, self.not_before, self.deadline, self.sent_at = "queued", 0.0, now, None
+
+    def count_resend(self, sent_at: float, now: float) -> None:
+        """Wait for the message that was sent again."""
+        self.resent, self.sent_at = self.resent + 1, sent_at
+        self.handed_out_until, self.resender = 0.0, JobId("")
         self.deadline = now + self.queue_deadline * 2 ** min(self.resent, MAX_DOUBLINGS)
+        if self.expires_at is not None:
+            self.deadline = min(self.deadline, self.expires_at)
 
 
 def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
@@ -171,6 +264,7 @@ def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
     value, failed = record.value_at(now), record.failed_at(now)
     return Snapshot(
         present=True,
+        now=int(now * 1000),
         task=record.task,
         fingerprint=record.fingerprint,
         flight=record.flight,
@@ -184,7 +278,24 @@ def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
         checkpoint=record.checkpoint,
         value=_stored(value, now) if value else None,
         failure=_failure(failed, now) if failed else None,
+        parked=_parked(record.parked, now) if record.parked else None,
+        paused=record.paused,
+        late=_late(record, now),
+        routing=record.routing if record.admitted_at else None,
+        run=record.run,
+        admitted_at=int(record.admitted_at * 1000),
     )
+
+
+def _parked(parked: MemoryParked, now: float) -> Parked:
+    return Parked(parked.reason, round(now - parked.since, 3), parked.times)
+
+
+def _late(record: MemoryRecord, now: float) -> StoredValue | None:
+    value = record.value
+    if value is None or record.flight != "idle" or now < value.kept_until or value.fence <= record.mark:
+        return None
+    return _stored(value, now)
 
 
 def dead_job(key: Key, record: MemoryRecord | None, now: float, *, payload: bool) -> DeadJob | None:
@@ -203,9 +314,10 @@ def dead_job(key: Key, record: MemoryRecord | None, now: float, *, payload: bool
     )
 
 
-def disclosed(record: MemoryRecord, now: float) -> Snapshot:
-    """Show *record* as a verb that writes shows it: without what only ``read`` returns."""
-    return snapshot(record, now)._replace(task="", fingerprint=Fingerprint(""), owner=Owner(""))
+def disclosed(record: MemoryRecord, now: float, *, to_sender: bool = False) -> Snapshot:
+    """Show *record* as a verb that writes shows it: without what only ``read`` returns, or a sender needs."""
+    shown = snapshot(record, now)._replace(task="", fingerprint=Fingerprint(""), owner=Owner(""), late=None)
+    return shown if to_sender else shown._replace(routing=None, run="", admitted_at=0)
 
 
 def _stored(value: MemoryValue, now: float) -> StoredValue:

@@ -10,14 +10,28 @@ import time
 from contextlib import contextmanager
 from itertools import count
 from threading import Condition
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from askonce.adapters.memory.controls import MemoryControls
+from askonce.adapters.memory.join import join
 from askonce.adapters.memory.letters import MemoryLetters
 from askonce.adapters.memory.record import MemoryRecord, MemoryValue, dead_job, disclosed, snapshot
 from askonce.adapters.memory.subscription import MemorySubscription
+from askonce.adapters.memory.tally import MemoryTally
 from askonce.job import JobId, Owner
-from askonce.record import BUCKETS, MAX_RESENDS, TOMBSTONE_KEPT, Snapshot
-from askonce.store import Admission, Lost, Reply, Start, Write
+from askonce.record import BUCKETS, MAX_RESENDS, PROGRESS_SLACK, TOMBSTONE_KEPT, WAITERS_KEPT, Snapshot
+from askonce.store import (
+    ANY_PRIORITY,
+    DEFAULT_BUDGET,
+    Admission,
+    Budget,
+    Cancellation,
+    Lost,
+    Parking,
+    Reply,
+    Start,
+    Write,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +42,8 @@ if TYPE_CHECKING:
     from askonce.job import Job, Key
     from askonce.letters import DeadJob
     from askonce.record import Flight
-    from askonce.store import Claim, Failing, Lease
+    from askonce.store import Claim, Delivered, Failing, Lease, Resent
+    from askonce.tally import Book
 
 
 class MemoryStore:
@@ -45,6 +60,10 @@ class MemoryStore:
         self._ended: dict[Key, int] = {}
         self._ends = count(1)
         self.letters = MemoryLetters(self._changed, self._now, self._dead_jobs)
+        self.controls = MemoryControls(self._changed, clock)
+        self.tally = MemoryTally(self._changed, self._now)
+        #: Up to when each queue has delivered its messages, by its name and priority.
+        self._delivered: dict[tuple[str, int | Literal["*"]], float] = {}
 
     def report_to(self, listen: Listener) -> None:
         """Report nothing: memory is never down."""
@@ -56,57 +75,91 @@ class MemoryStore:
     def read(self, keys: Sequence[Key]) -> list[Snapshot]:
         """Look at records; changes nothing."""
         with self._changed:
-            return [snapshot(self._load(key), self._now()) for key in keys]
+            return [snapshot(self._look(key), self._now()) for key in keys]
 
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""
         with self._changed:
-            record = self._load(claim.job.key) or MemoryRecord()
-            if record.fingerprint and record.fingerprint != claim.job.fingerprint:
-                if claim.terms.on_mismatch == "conflict":
+            job, terms = claim
+            record = self._load(job.key) or MemoryRecord()
+            self.controls.apply(record, job)
+            if record.fingerprint and record.fingerprint != job.fingerprint:
+                if terms.on_mismatch == "conflict":
+                    self.tally.count((job.task, job.tenant, job.model), "conflict")
                     return Reply(Admission.CONFLICT, Snapshot())
+                self._doubt(record)
                 record.value = None
                 record.forget_failure()
                 record.flight, record.not_before, record.job = "idle", 0.0, JobId("")
-            outcome = self._admit(record, claim)
-            return Reply(outcome, disclosed(record, self._now()))
+            if record.is_expired(self._now()):
+                self._end_unrun(job.key, record, "expired")
+            if record.flight == "queued" and record.job == job.id:
+                return Reply(Admission.ADMITTED, disclosed(record, self._now()))
+            handed_out = record.resender == job.id and self._now() < record.handed_out_until
+            if record.flight == "queued" and handed_out:
+                return Reply(Admission.RESEND, disclosed(record, self._now(), to_sender=True))
+            outcome, ignored = self._admit(record, claim)
+            self.tally.count((job.task, job.tenant, job.model), outcome.value)
+            shown = disclosed(record, self._now(), to_sender=outcome is Admission.RESEND)
+            return Reply(outcome, shown, ignored=ignored)
 
-    def _admit(self, record: MemoryRecord, claim: Claim) -> Admission:
+    def _admit(self, record: MemoryRecord, claim: Claim) -> tuple[Admission, tuple[str, ...]]:
         now, (job, terms) = self._now(), claim
-        if record.flight == "queued" and job.id in (record.job, record.resender):
-            return Admission.ADMITTED if record.job == job.id else Admission.RESEND
         value = record.value if record.fresh(now) and not terms.force else None
         if value and (terms.max_age is None or now - value.stored_at <= terms.max_age):
-            return Admission.HIT
+            cost = value.answer.micro_usd
+            what = "avoided_unknown" if cost is None else "avoided_micro_usd"
+            self.tally.count((job.task, job.tenant, job.model), what, 1 if cost is None else cost)
+            return Admission.HIT, ()
         if record.flight != "idle":
-            return self._attach_or_resend(record, job)
+            return self._attach_or_resend(record, claim)
         if not terms.force and record.failure_answers(now):
-            return Admission.NEGATIVE
+            return Admission.NEGATIVE, ()
         if not terms.force and now < record.not_before:
-            return Admission.BACKOFF
-        if record.job == job.id:
-            return Admission.ATTACHED
+            return Admission.BACKOFF, ()
         record.enter(claim, now)
         self._commit(job.key, record)
-        return Admission.ADMITTED
+        return Admission.ADMITTED, ()
 
-    def _attach_or_resend(self, record: MemoryRecord, job: Job) -> Admission:
-        if self._now() < record.deadline:
-            return Admission.ATTACHED
-        if record.flight == "running" and record.attempts >= record.max_attempts:
-            self._quarantine(job.key, record, "attempts_spent")
-            return Admission.NEGATIVE
+    def _attach_or_resend(self, record: MemoryRecord, claim: Claim) -> tuple[Admission, tuple[str, ...]]:
+        now, job = self._now(), claim.job
+        if record.paused is not None or not self._is_lost(record):
+            ignored, resend = join(record, claim, now)
+            if resend:
+                record.resender = job.id
+                record.hand_out(now)
+            self._commit(job.key, record)
+            return (Admission.RESEND if resend else Admission.ATTACHED), ignored
+        if record.flight == "running" and not self._requeue(job.key, record):
+            return Admission.NEGATIVE, ()
+        if record.resent >= MAX_RESENDS:
+            self._quarantine(job.key, record, "undeliverable")
+            return Admission.NEGATIVE, ()
         record.resender = job.id
-        self._requeue(job.key, record)
-        return Admission.RESEND
+        record.hand_out(now)
+        self._commit(job.key, record)
+        return Admission.RESEND, ()
 
-    def start(self, job: Job, lease: Lease) -> Reply[Start]:
+    def _is_lost(self, record: MemoryRecord) -> bool:
+        """Return whether no worker will start the job by itself any more."""
+        now = self._now()
+        if now < max(record.deadline, record.handed_out_until):
+            return False
+        if record.flight == "running" or record.sent_at is None:
+            return True
+        queue, priority = record.routing.queue, record.routing.priority or 0
+        delivered = (self._delivered.get((queue, which), 0.0) for which in (priority, ANY_PRIORITY))
+        return round(max(delivered) - record.sent_at, 3) > PROGRESS_SLACK
+
+    def start(self, job: Job, lease: Lease, kept: float = TOMBSTONE_KEPT) -> Reply[Start]:
         """Grant *lease* if *job* is the one admitted."""
         _require_lease(lease)
         with self._changed:
-            record = self._load(job.key)
+            record = self._look(job.key)
             if record is None:
-                return Reply(Start.ABSENT, Snapshot())
+                age = self._now() - job.admitted_at / 1000
+                ended = job.admitted_at > 0 and round(age, 3) >= kept
+                return Reply(Start.ENDED if ended else Start.ABSENT, Snapshot())
             if record.fingerprint != job.fingerprint:
                 return Reply(Start.CONFLICT if record.job == job.id else Start.SUPERSEDED, Snapshot())
             outcome = self._start(record, job, lease)
@@ -121,7 +174,12 @@ class MemoryStore:
                 return Start.GRANTED
             return Start.BUSY if now < record.deadline else self._grant(record, lease)
         if record.flight == "queued":
-            return Start.BACKOFF if now < record.not_before else self._grant(record, lease)
+            if record.is_expired(now):
+                self._end_unrun(job.key, record, "expired")
+                return Start.NEGATIVE
+            if now < record.not_before:
+                return Start.BACKOFF if record.paused is None else Start.PAUSED
+            return self._grant(record, lease)
         failed = record.failed_at(now)
         if failed and (failed.kind, failed.reason) == ("quarantined", "undeliverable"):
             record.forget_failure()
@@ -131,9 +189,16 @@ class MemoryStore:
         return Start.DONE if record.value_at(now) else Start.SUPERSEDED
 
     def _grant(self, record: MemoryRecord, lease: Lease) -> Start:
+        self._doubt(record)
         if record.attempts >= record.max_attempts:
             self._quarantine(lease.key, record, "attempts_spent")
             return Start.NEGATIVE
+        if record.paused is not None:
+            if record.flight == "running":
+                record.note("worker_lost")
+            record.park_paused(self._now())
+            self._commit(lease.key, record)
+            return Start.PAUSED
         record.grant(lease.owner, self._clock(), self._now(), lease.seconds)
         self._commit(lease.key, record)
         return Start.GRANTED
@@ -161,68 +226,103 @@ class MemoryStore:
             record.checkpoint = reference
             return Write.OK
 
-    def complete(self, lease: Lease, answer: Encoded, ttl: Ttl) -> Write:
+    def complete(self, lease: Lease, answer: Encoded, ttl: Ttl, book: Book | None = None) -> Write:
         """Publish *answer* and end the flight."""
         with self._changed:
             record = self._held(lease, "running", "queued", "idle")
             if isinstance(record, Write):
+                self._book_late(lease, book, known=record is Write.FENCED)
                 return record
             now = self._now()
             failed = record.failed_at(now)
             if record.flight == "idle" and not (failed and failed.kind == "quarantined"):
-                stored = record.value is not None and record.value.fence == record.fence
-                return Write.OK if stored else Write.FENCED
+                if record.value is not None and record.value.fence == record.fence:
+                    return Write.OK
+                self._book_late(lease, book, known=True)
+                return Write.FENCED
+            self.tally.book(book)
+            if record.flight != "running":
+                self.tally.count(record.name, "in_doubt", -1)
             record.value = MemoryValue(answer, record.fence, now, now + ttl.fresh, now + ttl.kept)
             record.forget_failure()
-            record.payload, record.checkpoint = b"", ""
-            record.flight, record.not_before = "idle", 0.0
-            self._commit(lease.key, record)
+            record.leave()
+            record.payload, record.checkpoint, record.not_before = b"", "", 0.0
+            self._commit(lease.key, record, now + WAITERS_KEPT)
             self._wake(lease.key)
             return Write.OK
 
     def fail(self, lease: Lease, failure: Failing) -> Reply[Write]:
         """Record why there is no answer."""
         with self._changed:
-            record = self._load(lease.key)
+            record = self._look(lease.key)
             if record is None:
+                self._book_late(lease, failure.book, known=False)
                 return Reply(Write.ABSENT, Snapshot())
             if record.owner != lease.owner or record.flight != "running":
                 failed = record.failed
                 if failed and (failed.owner, failed.job) == (lease.owner, record.job):
                     return Reply(Write.OK, disclosed(record, self._now()))
+                self._book_late(lease, failure.book, known=True)
                 return Reply(Write.FENCED, Snapshot())
+            self.tally.book(failure.book)
             self._fail(lease.key, record, failure)
             return Reply(Write.OK, disclosed(record, self._now()))
 
     def _fail(self, key: Key, record: MemoryRecord, failure: Failing) -> None:
-        now, spent = self._now(), record.attempts >= record.max_attempts
+        now, spent, kept = self._now(), record.attempts >= record.max_attempts, 0.0
         if failure.kind == "transient" and spent and failure.quarantine:
             self._quarantine(key, record, failure.reason)
+            kept = now + TOMBSTONE_KEPT
         else:
             failed = record.fail(failure.kind, failure.reason, now + failure.keep)
+            record.leave()
             record.not_before = now + failure.after
             if failure.kind == "transient" and not spent:
                 failed.until += failure.after
-                record.flight, record.deadline, record.resent = "queued", now + failure.after, 0
+                record.flight, record.deadline = "queued", now + failure.after
             else:
-                record.flight, record.payload, record.checkpoint = "idle", b"", ""
+                record.payload, record.checkpoint = b"", ""
+                kept = now + TOMBSTONE_KEPT
             if failure.kind == "fallback":
                 failed.fallback = failure.fallback
             self._wake(key)
         record.owner = Owner("")
-        self._commit(key, record)
+        self._commit(key, record, kept)
 
-    def release(self, lease: Lease) -> Write:
-        """Give a lease back before the call began."""
+    def park(self, lease: Lease, reason: str, after: float, within: float) -> Parking:
+        """Give a lease back before anything was paid."""
         with self._changed:
             record = self._held(lease, "running", "queued")
             if isinstance(record, Write):
-                return record
+                return Parking.ABSENT if record is Write.ABSENT else Parking.FENCED
+            if record.flight == "queued":
+                return Parking.PARKED
+            now = self._now()
+            since = record.parked.since if record.parked else now
+            if round(now + after - since, 3) > within:
+                return Parking.SPENT
+            record.park(reason, now, after)
+            record.attempts -= 1
+            self._commit(lease.key, record)
+            return Parking.PARKED
+
+    def cancel(self, key: Key, run: str | None = None) -> Cancellation:
+        """End a queued job unpaid."""
+        with self._changed:
+            record = self._load(key)
+            if record is None:
+                return Cancellation.ABSENT
+            if record.flight == "idle":
+                failed = record.failed_at(self._now())
+                cancelled = failed is not None and failed.kind == "cancelled"
+                return Cancellation.CANCELLED if cancelled else Cancellation.IDLE
+            if run is not None and (record.run != run or record.shared):
+                return Cancellation.SHARED
             if record.flight == "running":
-                record.flight, record.deadline = "queued", self._now()
-                record.attempts -= 1
-                self._commit(lease.key, record)
-            return Write.OK
+                return Cancellation.RUNNING
+            self.tally.count(record.name, "cancelled")
+            self._end_unrun(key, record, "cancelled")
+            return Cancellation.CANCELLED
 
     def invalidate(self, key: Key) -> Write:
         """Forget answer, failure and flight."""
@@ -230,29 +330,81 @@ class MemoryStore:
             record = self._load(key)
             if record is None:
                 return Write.ABSENT
-            self._records[key] = MemoryRecord(task=record.task, fence=record.fence)
+            self._doubt(record)
+            self._records[key] = MemoryRecord(fence=record.fence)
             self._records[key].kept_until = self._now() + TOMBSTONE_KEPT
             self._wake(key)
             return Write.OK
 
-    def reap(self, buckets: Sequence[int], limit: int) -> list[Lost]:
-        """Collect jobs whose time ran out."""
+    def reap(
+        self, buckets: Sequence[int], delivered: Sequence[Delivered] = (), budget: Budget = DEFAULT_BUDGET
+    ) -> list[Lost]:
+        """Hand out jobs that no worker will start by itself any more."""
         with self._changed:
-            return [lost for bucket in buckets for lost in self._reap(bucket % BUCKETS, limit)]
+            for each in delivered:
+                name, known = (
+                    (each.queue, each.priority),
+                    self._delivered.get((each.queue, each.priority), 0.0),
+                )
+                time = each.sent_at / 1000 if each.seconds is None else self._now() - each.seconds
+                self._delivered[name] = max(known, time)
+            looked_at = buckets if budget.jobs else ()
+            return [lost for bucket in looked_at for lost in self._reap(bucket % BUCKETS, budget)]
 
-    def _reap(self, bucket: int, limit: int) -> Iterator[Lost]:
+    def _reap(self, bucket: int, budget: Budget) -> Iterator[Lost]:
         held = [key for key in self._records if key.startswith(f"{bucket:02x}")]
-        flying = [key for key in held if (found := self._load(key)) and found.flight != "idle"]
-        late = [key for key in flying if self._records[key].deadline <= self._now()]
-        for key in sorted(late, key=lambda k: (self._records[k].deadline, k))[:limit]:
+        flying = [key for key in held if (found := self._look(key)) and found.flight != "idle"]
+        now, (jobs, size) = self._now(), budget
+        looks = {key: max(self._records[key].deadline, self._records[key].handed_out_until) for key in flying}
+        count = 0
+        for key in sorted((key for key in flying if looks[key] <= now), key=lambda k: (looks[k], k)):
             record = self._records[key]
-            if record.flight == "running" and record.attempts >= record.max_attempts:
-                self._quarantine(key, record, "attempts_spent")
-            elif record.resent >= MAX_RESENDS:
-                self._quarantine(key, record, "undeliverable")
-            else:
-                self._requeue(key, record)
-                yield Lost(record.as_job(key), record.resent)
+            if not self._is_due(key, record):
+                continue
+            if count >= jobs or (count and len(record.payload) > size):
+                return
+            count, size = count + 1, size - len(record.payload)
+            if record.flight == "running":
+                self._doubt(record)
+                record.requeue(now)
+            record.hand_out(now)
+            self._commit(key, record)
+            yield Lost(record.as_job(key), record.resent, int(now * 1000))
+
+    def _is_due(self, key: Key, record: MemoryRecord) -> bool:
+        """Return whether the job is to be handed out; end it where it is over."""
+        now = self._now()
+        if record.is_expired(now):
+            self._end_unrun(key, record, "expired")
+        elif record.flight == "queued" and record.paused is not None:
+            record.deadline = now
+            self._commit(key, record)
+        elif not self._is_lost(record):
+            return False
+        elif record.flight == "running" and record.attempts >= record.max_attempts:
+            self._doubt(record)
+            self._quarantine(key, record, "attempts_spent")
+        elif record.resent >= MAX_RESENDS:
+            self._quarantine(key, record, "undeliverable")
+        else:
+            return True
+        return False
+
+    def resent(self, sent: Sequence[Resent]) -> list[Write]:
+        """Count messages that were sent again."""
+        with self._changed:
+            return [self._resent(each) for each in sent]
+
+    def _resent(self, sent: Resent) -> Write:
+        record = self._load(sent.key)
+        if record is None:
+            return Write.ABSENT
+        if record.job != sent.job or record.flight != "queued":
+            return Write.FENCED
+        if record.sent_at != sent.sent_at / 1000:
+            record.count_resend(sent.sent_at / 1000, self._now())
+            self._commit(sent.key, record)
+        return Write.OK
 
     @contextmanager
     def subscribe(self, keys: Sequence[Key]) -> Iterator[MemorySubscription]:
@@ -281,17 +433,42 @@ class MemoryStore:
         found = ((key, self._load(key)) for key in list(chosen))
         return [dead_job(key, record, self._now(), payload=payload) for key, record in found]
 
-    def _commit(self, key: Key, record: MemoryRecord) -> None:
-        record.keep()
+    def _look(self, key: Key) -> MemoryRecord | None:
+        """Load a record under the controls that hold now."""
+        record = self._load(key)
+        if record is not None:
+            self.controls.apply(record)
+        return record
+
+    def _commit(self, key: Key, record: MemoryRecord, until: float = 0.0) -> None:
+        record.keep(until)
         self._records[key] = record
 
-    def _requeue(self, key: Key, record: MemoryRecord) -> None:
+    def _requeue(self, key: Key, record: MemoryRecord) -> bool:
+        """Queue the job of a lost worker; return False where it has no attempts left."""
+        self._doubt(record)
+        if record.attempts >= record.max_attempts:
+            self._quarantine(key, record, "attempts_spent")
+            return False
         record.requeue(self._now())
-        self._commit(key, record)
+        return True
+
+    def _doubt(self, record: MemoryRecord) -> None:
+        """Count a run that is overtaken: whether its call was paid is unknown."""
+        if record.flight == "running":
+            self.tally.count(record.name, "in_doubt")
+
+    def _book_late(self, lease: Lease, book: Book | None, *, known: bool) -> None:
+        self.tally.book_late(lease.owner, book, known=known)
 
     def _quarantine(self, key: Key, record: MemoryRecord, reason: str) -> None:
         record.quarantine(reason, self._now())
-        self._commit(key, record)
+        self._commit(key, record, self._now() + TOMBSTONE_KEPT)
+        self._wake(key)
+
+    def _end_unrun(self, key: Key, record: MemoryRecord, kind: Literal["expired", "cancelled"]) -> None:
+        record.end_unrun(kind, self._now())
+        self._commit(key, record, self._now() + TOMBSTONE_KEPT)
         self._wake(key)
 
     def _wake(self, key: Key) -> None:

@@ -7,15 +7,17 @@ makes one Lua function of each class from them.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, cast, get_type_hints
 
 from askonce.answer import Meta, StoredValue
-from askonce.job import Fingerprint, Job, JobId, Key, Owner, split_edition
+from askonce.job import Fingerprint, Job, JobId, Key, Owner, Routing
 from askonce.letters import DeadJob
-from askonce.record import Failure, Snapshot
+from askonce.record import Failure, Parked, Snapshot
 from askonce.store import Lost
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from askonce.record import FailureOrFallback, Flight
 
 
@@ -55,28 +57,42 @@ class _FailurePart(NamedTuple):
     meta: Annotated[bytes, "got[2] or ''"]
 
 
+class _MorePart(NamedTuple):
+    """What few replies have; ``got`` holds the run."""
+
+    parked: Annotated[bytes, "r.pk"]
+    paused: Annotated[bytes, "r.paused and '=' .. r.paused or ''"]
+    ignored: Annotated[bytes, "r.ignored or ''"]
+    ask: Annotated[bytes, "outcome == 'resend' and r.ask or ''"]
+    run: Annotated[bytes, "got[1] or ''"]
+
+
 class _OwnPart(NamedTuple):
-    """What only ``read`` returns."""
+    """What only ``read`` returns; ``got`` holds the run."""
 
     task: Annotated[bytes, "r.task"]
     fingerprint: Annotated[bytes, "r.fp"]
     owner: Annotated[bytes, "r.own"]
+    ask: Annotated[bytes, "r.ask"]
+    run: Annotated[bytes, "got[1] or ''"]
 
 
 class _LostPart(NamedTuple):
-    """One job that ``reap`` queued again; ``got`` holds its payload and its edition."""
+    """One job that ``reap`` hands out; ``got`` holds its payload and its run."""
 
     key: Annotated[bytes, "string.sub(r.key, -64)"]
     job: Annotated[bytes, "r.job"]
     fingerprint: Annotated[bytes, "r.fp"]
     task: Annotated[bytes, "r.task"]
     resent: Annotated[int, "r.rep"]
+    now: Annotated[int, "NOW"]
+    ask: Annotated[bytes, "r.ask"]
     payload: Annotated[bytes, "got[1] or ''"]
-    edition: Annotated[bytes, "got[2] or ''"]
+    run: Annotated[bytes, "got[2] or ''"]
 
 
 class _DeadPart(NamedTuple):
-    """One quarantined job; ``got`` holds its edition, its history and, on request, its payload."""
+    """One quarantined job; ``got`` holds its run, its history and, on request, its payload."""
 
     task: Annotated[bytes, "r.task"]
     fingerprint: Annotated[bytes, "r.fp"]
@@ -85,12 +101,15 @@ class _DeadPart(NamedTuple):
     attempts: Annotated[int, "r.att"]
     since: Annotated[int, "r.ex - QUARANTINE_KEPT"]
     until: Annotated[int, "r.ex"]
-    edition: Annotated[bytes, "got[1] or ''"]
+    ask: Annotated[bytes, "r.ask"]
+    run: Annotated[bytes, "got[1] or ''"]
     history: Annotated[bytes, "got[2] or ''"]
     payload: Annotated[bytes, "got[3] or ''"]
 
 
-_PARTS = (_FlightPart, _ValuePart, _FailurePart, _OwnPart, _LostPart, _DeadPart)
+_PARTS = (_FlightPart, _ValuePart, _FailurePart, _MorePart, _OwnPart, _LostPart, _DeadPart)
+#: Lines that the store writes before what the admission brought: attempts, queue deadline, admitted at, expires at.
+_STORES_OWN = 4
 
 
 def lua_parts() -> str:
@@ -108,18 +127,53 @@ def _lua_part(part: Any) -> str:  # noqa: ANN401  # a NamedTuple class has no co
 _ABSENT = Snapshot()
 
 
+class Brought(NamedTuple):
+    """What an admission brought, as the record keeps it; ``lua/record.lua`` names the lines."""
+
+    tenant: str = ""
+    model: str = ""
+    version: str = ""
+    routing: Routing = Routing()
+    admitted_at: int = 0
+
+    def encode(self) -> str:
+        """Return the caller's part."""
+        routing = self.routing
+        priority = "" if routing.priority is None else routing.priority
+        fields = self.tenant, self.model, self.version, routing.queue, priority, routing.limits
+        return "\n".join(map(str, fields)) + f"\n{routing.headers}"
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Read a record's whole field; an empty one brought nothing."""
+        if not data:
+            return cls()
+        lines = data.decode().split("\n", _STORES_OWN + 6)
+        tenant, model, version, queue, priority, limits, headers = lines[_STORES_OWN:]
+        hard, _, soft = limits.partition(",")
+        routing = Routing(
+            queue=queue,
+            priority=int(priority) if priority else None,
+            time_limit=float(hard) if hard else None,
+            soft_time_limit=float(soft) if soft else None,
+            headers=headers,
+        )
+        return cls(tenant, model, version, routing, int(lines[2]))
+
+
 def read(reply: list[Any]) -> tuple[bytes, Snapshot]:
     """Return the outcome, and the record as the script left it; absent where the script disclosed nothing.
 
-    *reply* comes from ``lua/reply.lua``: the flight, then value and failure, each empty where there is none;
+    *reply* comes from ``lua/reply.lua``: the flight, then value, failure and more, each empty where there is none;
     or the outcome alone.
     """
     if len(reply) == 1:
         return reply[0], _ABSENT
-    flight_part, value, failure = reply
+    flight_part, value, failure, more = reply
     flight = _FlightPart._make(flight_part)
-    return flight.outcome, Snapshot(
+    seen = Snapshot(
         present=True,
+        now=flight.now,
         flight=cast("Flight", flight.flight.decode()),
         job=JobId(flight.job.decode()),
         fence=flight.fence,
@@ -131,19 +185,47 @@ def read(reply: list[Any]) -> tuple[bytes, Snapshot]:
         value=_value(_ValuePart._make(value), flight.now) if value else None,
         failure=_failure(_FailurePart._make(failure), flight.now) if failure else None,
     )
+    return flight.outcome, _with_more(seen, _MorePart._make(more)) if more else seen
+
+
+def _with_more(seen: Snapshot, more: _MorePart) -> Snapshot:
+    if more.ask:
+        seen = _with_ask(seen, more.ask, more.run)
+    return seen._replace(
+        parked=_parked(more.parked.decode(), seen.now) if more.parked else None,
+        paused=more.paused[1:].decode() if more.paused else None,
+    )
+
+
+def ignored_of(reply: list[Any]) -> tuple[str, ...]:
+    """Return the options that ``admit`` did not take."""
+    more = reply[3] if len(reply) > 1 else None
+    return tuple(_MorePart._make(more).ignored.decode().split()) if more else ()
+
+
+def _parked(text: str, now: int) -> Parked:
+    since, times, reason = text.split(" ", 2)
+    return Parked(reason, (now - int(since)) / 1000, int(times))
+
+
+def _with_ask(seen: Snapshot, ask: bytes, run: bytes) -> Snapshot:
+    brought = Brought.decode(ask)
+    return seen._replace(routing=brought.routing, admitted_at=brought.admitted_at, run=run.decode())
 
 
 def to_full_snapshot(reply: list[Any]) -> Snapshot:
     """Return the record with what only ``read`` returns."""
-    bare, own_part = reply
+    bare, own_part, late = reply
     _, seen = read(bare)
     if not seen.present:
         return seen
     own = _OwnPart._make(own_part)
+    seen = _with_ask(seen, own.ask, own.run) if own.ask else seen
     return seen._replace(
         task=own.task.decode(),
         fingerprint=Fingerprint(own.fingerprint.decode()),
         owner=Owner(own.owner.decode()),
+        late=_value(_ValuePart._make(late), seen.now) if late else None,
     )
 
 
@@ -170,19 +252,27 @@ def _failure(part: _FailurePart, now: int) -> Failure:
 
 
 def to_lost(reply: list[Any]) -> Lost:
-    """Return one job that ``reap`` queued again."""
+    """Return one job that ``reap`` handed out."""
     lost = _LostPart._make(reply)
-    version, tenant = split_edition(lost.edition.decode())
-    job = Job(
-        key=Key(lost.key.decode()),
-        id=JobId(lost.job.decode()),
-        fingerprint=Fingerprint(lost.fingerprint.decode()),
-        task=lost.task.decode(),
-        payload=lost.payload,
-        version=version,
-        tenant=tenant,
+    job = _job(Key(lost.key.decode()), lost, lost.payload)
+    return Lost(job, lost.resent, lost.now)
+
+
+def _job(key: Key, part: _LostPart | _DeadPart, payload: bytes) -> Job:
+    brought = Brought.decode(part.ask)
+    return Job(
+        key=key,
+        id=JobId(part.job.decode()),
+        fingerprint=Fingerprint(part.fingerprint.decode()),
+        task=part.task.decode(),
+        payload=payload,
+        version=brought.version,
+        tenant=brought.tenant,
+        model=brought.model,
+        run=part.run.decode(),
+        routing=brought.routing,
+        admitted_at=brought.admitted_at,
     )
-    return Lost(job, lost.resent)
 
 
 def to_dead_job(key: Key, reply: list[Any]) -> DeadJob | None:
@@ -190,21 +280,16 @@ def to_dead_job(key: Key, reply: list[Any]) -> DeadJob | None:
     if not reply:
         return None
     dead = _DeadPart._make(reply)
-    version, tenant = split_edition(dead.edition.decode())
-    job = Job(
-        key=key,
-        id=JobId(dead.job.decode()),
-        fingerprint=Fingerprint(dead.fingerprint.decode()),
-        task=dead.task.decode(),
-        payload=dead.payload,
-        version=version,
-        tenant=tenant,
-    )
     return DeadJob(
-        job=job,
+        job=_job(key, dead, dead.payload),
         reason=dead.reason.decode(),
         attempts=dead.attempts,
         history=tuple(dead.history.decode(errors="replace").split()),
         since=dead.since / 1000,
         until=dead.until / 1000,
     )
+
+
+def pairs_of(reply: Any) -> Iterable[tuple[bytes, bytes]]:  # noqa: ANN401  # by the protocol's version
+    """Return the names and values of a whole hash: a map, or a flat list in the older protocol."""
+    return reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)

@@ -26,15 +26,41 @@ if TYPE_CHECKING:
     from askonce.adapters.redis.link import Link
     from askonce.job import Key
 
-VERBS = ("read", "admit", "start", "renew", "checkpoint", "complete", "fail", "release", "invalidate", "reap")
-#: The scripts of the dead letters.
-LISTINGS = ("dead", "show")
+VERBS = (
+    "read",
+    "start",
+    "renew",
+    "checkpoint",
+    "complete",
+    "fail",
+    "park",
+    "cancel",
+    "invalidate",
+    "reap",
+    "resent",
+)
+#: The scripts of the dead letters, the controls and the counters.
+OTHERS = ("dead", "show", "control", "fold")
+#: What all of them begin with.
+_SHARED = ("record", "tally", "pauses")
 #: No caller waits for these, so they run even while callers are kept off a server that is down. They keep
 #: leases and paid answers, and the first of them that gets a reply lets the callers in again.
-_ALWAYS = frozenset({"renew", "complete", "fail", "reap"})
+_ALWAYS = frozenset({"renew", "complete", "fail", "park", "reap", "resent"})
 #: What the scripts take from ``record.py``: times become milliseconds.
-_SECONDS = ("FLIGHT_KEPT", "QUARANTINE_KEPT", "TOMBSTONE_KEPT", "NEWER_REST")
-_NUMBERS = ("LAYOUT", "MAX_RESENDS", "MAX_DOUBLINGS", "HISTORY_KEPT", "REASON_KEPT")
+_SECONDS = (
+    "FLIGHT_KEPT",
+    "QUARANTINE_KEPT",
+    "TOMBSTONE_KEPT",
+    "REASON_KEPT_FOR",
+    "WAITERS_KEPT",
+    "HANDED_OUT",
+    "PROGRESS_SLACK",
+    "LOOK_REST",
+    "PAUSE_REST",
+    "PAUSE_LOOK",
+    "DAMAGED_REST",
+)
+_NUMBERS = ("LAYOUT", "MAX_RESENDS", "MAX_DOUBLINGS", "LOOKS", "MAX_COUNTERS", "HISTORY_KEPT", "REASON_KEPT")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 #: The keys of a call, and its arguments.
@@ -48,10 +74,12 @@ def sources(clock: str | None = None) -> dict[str, str]:
     def text(name: str) -> str:
         return (lua / f"{name}.lua").read_text()
 
-    shared = (clock or text("clock")) + _constants() + text("record") + lua_parts() + text("reply")
-    verbs = {verb: shared + text(verb) for verb in (*VERBS, *LISTINGS)}
+    own = "".join(map(text, _SHARED))
+    shared = (clock or text("clock")) + _constants() + own + lua_parts() + text("reply")
+    verbs = {verb: shared + text(verb) for verb in (*VERBS, *OTHERS)}
+    join = shared + text("join")
     publish = f"local function admit()\n{text('admit')}end\n{text('publish')}"
-    return verbs | {"publish": shared + publish}
+    return verbs | {"admit": join + text("admit"), "publish": join + publish}
 
 
 def _constants() -> str:
@@ -70,6 +98,7 @@ class Scripts:
         self.link = link
         self.prefix = f"{{askonce:{namespace}:b"
         self.letters_key = f"{{askonce:{namespace}:letters}}"
+        self.tally_key = f"{{askonce:{namespace}:tally}}:"
         self._sources = sources(clock)
         self._shas = {
             verb: sha1(text.encode(), usedforsecurity=False).hexdigest()
@@ -82,7 +111,7 @@ class Scripts:
         return f"{slot}rec:{key}", f"{slot}idx"
 
     def bucket_key(self, bucket: int, name: str) -> str:
-        """Return the bucket's index (``idx``), or its list of quarantined jobs (``dead``)."""
+        """Return another key of the bucket: ``record.lua`` lists them."""
         return f"{self.prefix}{bucket % BUCKETS:02x}}}:{name}"
 
     def run(self, verb: str, key: Key, *args: bytes | str | int, queue: str = "") -> Any:  # noqa: ANN401  # a status or a list, as the script returns

@@ -9,16 +9,19 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from askonce.adapters.redis.checks import check_server, no_answer
+from askonce.adapters.redis.controls import RedisControls
 from askonce.adapters.redis.letters import RedisLetters
 from askonce.adapters.redis.link import Link, ServerLink
-from askonce.adapters.redis.reply import read, to_full_snapshot, to_lost
+from askonce.adapters.redis.reply import Brought, ignored_of, read, to_full_snapshot, to_lost
 from askonce.adapters.redis.scripts import Scripts
 from askonce.adapters.redis.servers import connect, place_of
 from askonce.adapters.redis.subscription import listening
+from askonce.adapters.redis.tally import RedisTally
 from askonce.checks import Finding
 from askonce.errors import StoreUnavailable
 from askonce.job import Key
-from askonce.store import Admission, Reply, Start, Write
+from askonce.record import TOMBSTONE_KEPT
+from askonce.store import DEFAULT_BUDGET, Admission, Budget, Cancellation, Parking, Reply, Start, Write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +32,8 @@ if TYPE_CHECKING:
     from askonce.events import Listener
     from askonce.job import Job
     from askonce.record import Snapshot
-    from askonce.store import Address, Claim, Failing, Lease, Lost
+    from askonce.store import Address, Claim, Delivered, Failing, Lease, Lost, Resent
+    from askonce.tally import Book
 
 #: Short enough that a hanging server costs a caller less than a second, the one replay included. redis-py's
 #: own retries, which block for a minute, are off. A busy thread needs one connection.
@@ -40,6 +44,8 @@ CLIENT_OPTIONS["max_connections"] = 1000
 _ADMISSIONS = {outcome.value.encode(): outcome for outcome in Admission}
 _STARTS = {outcome.value.encode(): outcome for outcome in Start}
 _WRITES = {outcome.value.encode(): outcome for outcome in Write}
+_PARKINGS = {outcome.value.encode(): outcome for outcome in Parking}
+_CANCELLATIONS = {outcome.value.encode(): outcome for outcome in Cancellation}
 
 
 class RedisStore:
@@ -63,6 +69,8 @@ class RedisStore:
             self._link.report_to(listen)
         self._scripts = Scripts(self._link, namespace=namespace, clock=clock)
         self.letters = RedisLetters(self._scripts)
+        self.controls = RedisControls(self._scripts)
+        self.tally = RedisTally(self._scripts)
 
     @classmethod
     def from_url(
@@ -105,12 +113,13 @@ class RedisStore:
 
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""
-        outcome, record = read(self._scripts.run("admit", claim.job.key, *_terms(claim)))
-        return Reply(_ADMISSIONS[outcome], record)
+        reply = self._scripts.run("admit", claim.job.key, *_terms(claim))
+        outcome, record = read(reply)
+        return Reply(_ADMISSIONS[outcome], record, ignored=ignored_of(reply))
 
-    def start(self, job: Job, lease: Lease) -> Reply[Start]:
+    def start(self, job: Job, lease: Lease, kept: float = TOMBSTONE_KEPT) -> Reply[Start]:
         """Grant *lease* if *job* is the one admitted."""
-        terms = job.id, lease.owner, job.fingerprint, _ms(lease.seconds)
+        terms = job.id, lease.owner, job.fingerprint, _ms(lease.seconds), job.admitted_at, _ms(kept)
         outcome, record = read(self._scripts.run("start", job.key, *terms))
         return Reply(_STARTS[outcome], record)
 
@@ -123,9 +132,11 @@ class RedisStore:
         """Keep the provider's reference of a call under way."""
         return self._write("checkpoint", lease, reference)
 
-    def complete(self, lease: Lease, answer: Encoded, ttl: Ttl) -> Write:
+    def complete(self, lease: Lease, answer: Encoded, ttl: Ttl, book: Book | None = None) -> Write:
         """Publish *answer* and end the flight."""
-        return self._write("complete", lease, answer.data, answer.meta, _ms(ttl.fresh), _ms(ttl.kept))
+        cost = -1 if answer.micro_usd is None else answer.micro_usd
+        times = _ms(ttl.fresh), _ms(ttl.kept)
+        return self._write("complete", lease, answer.data, answer.meta, *times, cost, _entry(book))
 
     def fail(self, lease: Lease, failure: Failing) -> Reply[Write]:
         """Record why there is no answer."""
@@ -138,23 +149,37 @@ class RedisStore:
             _ms(failure.after),
             _ms(failure.keep),
             int(failure.quarantine),
-            *(failure.fallback or (b"", b"")),
+            *(failure.fallback[:2] if failure.fallback else (b"", b"")),
+            _entry(failure.book),
         )
         outcome, record = read(reply)
         return Reply(_WRITES[outcome], record)
 
-    def release(self, lease: Lease) -> Write:
-        """Give a lease back before the call began."""
-        return self._write("release", lease)
+    def park(self, lease: Lease, reason: str, after: float, within: float) -> Parking:
+        """Give a lease back before anything was paid."""
+        terms = lease.owner, reason, _ms(after), _ms(within)
+        return _PARKINGS[self._scripts.run("park", lease.key, *terms)]
+
+    def cancel(self, key: Key, run: str | None = None) -> Cancellation:
+        """End a queued job unpaid."""
+        return _CANCELLATIONS[self._scripts.run("cancel", key, run or "", int(run is None))]
 
     def invalidate(self, key: Key) -> Write:
         """Forget answer, failure and flight."""
         return _WRITES[self._scripts.run("invalidate", key)]
 
-    def reap(self, buckets: Sequence[int], limit: int) -> list[Lost]:
-        """Collect jobs whose time ran out."""
-        calls = [((self._scripts.bucket_key(bucket, "idx"),), (limit,)) for bucket in buckets]
+    def reap(
+        self, buckets: Sequence[int], delivered: Sequence[Delivered] = (), budget: Budget = DEFAULT_BUDGET
+    ) -> list[Lost]:
+        """Hand out jobs that no worker will start by itself any more."""
+        args = (budget.jobs, budget.size, *(word for each in delivered for word in _words(each)))
+        calls = [((self._scripts.bucket_key(bucket, "idx"),), args) for bucket in buckets]
         return [to_lost(lost) for reply in self._scripts.run_all("reap", calls) for lost in reply]
+
+    def resent(self, sent: Sequence[Resent]) -> list[Write]:
+        """Count messages that were sent again."""
+        calls = [(each.key, (each.job, each.sent_at)) for each in sent]
+        return [_WRITES[reply] for reply in self._scripts.run_on_each("resent", calls)]
 
     def subscribe(self, keys: Sequence[Key]) -> AbstractContextManager[RedisSubscription]:
         """Wake up when a flight of one of *keys* ends."""
@@ -207,11 +232,10 @@ class RedisPusher:
     def admit_and_push(self, claim: Claim, queue: str, tag: str, template: bytes) -> Reply[Admission]:
         """Admit *claim*; if ADMITTED, put *template* into the list *queue*, filled as publish.lua says."""
         key = claim.job.key
-        outcome, record = read(
-            self._scripts.run("publish", key, *_terms(claim), key, tag, template, queue=queue)
-        )
+        reply = self._scripts.run("publish", key, *_terms(claim), key, tag, template, queue=queue)
+        outcome, record = read(reply)
         admission = _ADMISSIONS[outcome]
-        return Reply(admission, record, sent=admission is Admission.ADMITTED)
+        return Reply(admission, record, admission is Admission.ADMITTED, ignored_of(reply))
 
 
 def _terms(claim: Claim) -> tuple[bytes | str | int, ...]:
@@ -226,8 +250,22 @@ def _terms(claim: Claim) -> tuple[bytes | str | int, ...]:
         terms.on_mismatch,
         int(terms.force),
         -1 if terms.max_age is None else _ms(terms.max_age),
-        job.edition,
+        0 if terms.expires is None else max(1, _ms(terms.expires)),
+        _ms(terms.countdown),
+        Brought(job.tenant, job.model, job.version, job.routing).encode(),
+        " ".join(terms.chosen),
+        job.run,
     )
+
+
+def _entry(book: Book | None) -> str:
+    return book.entry if book else ""
+
+
+def _words(delivered: Delivered) -> tuple[str | int, ...]:
+    if delivered.seconds is None:
+        return delivered.queue, delivered.priority, "at", delivered.sent_at
+    return delivered.queue, delivered.priority, "ago", _ms(delivered.seconds)
 
 
 def _ms(seconds: float) -> int:

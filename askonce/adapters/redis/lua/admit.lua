@@ -1,62 +1,105 @@
 -- admit: the first caller may send a message; every other caller gets that job.
 -- KEYS record, index   ARGV job, fingerprint, task, payload, queue deadline, max attempts,
 --                           on_mismatch (replace, conflict), force (0, 1), max age (-1: any),
---                           version and tenant
+--                           expires (0: never), countdown, what the caller brings (see `brought`),
+--                           which of that it chose itself, such as "queue priority>", and its run
 -- returns reply(admitted | resend | attached | hit | negative | backoff | conflict)
 --
 --   producer A      producer B
 --   admit: ADMITTED
 --                   admit: ATTACHED to A's job
 --   dies, no message
---   ... deadline passes ...
+--   ... deadline passes, and the queue has delivered what was sent before ...
 --                   admit: RESEND of A's job: it keeps its id, so the first message still counts, and
 --                          a resend makes no second job
-local job, fingerprint, force, max_age = ARGV[1], ARGV[2], ARGV[8] == '1', tonumber(ARGV[9])
+local job, fingerprint, task, tail, chosen, run = ARGV[1], ARGV[2], ARGV[3], ARGV[12], ARGV[13], ARGV[14]
+local force, max_age, expires, countdown = ARGV[8] == '1', tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local tenant, model = brought(tail)
+local name = task .. '\n' .. tenant .. '\n' .. model
 
 -- The most frequent duplicate: an equal job is in flight, with neither answer nor failure kept. Its reply needs
 -- half of the record's fields, and two thirds of the time.
-local lv, fp, fl, in_flight, dl, att, fen, rep, rt, nx, ref, hx, ex = unpack(redis.call('HMGET', KEYS[1],
-  'lv', 'fp', 'fl', 'job', 'dl', 'att', 'fen', 'rep', 'rt', 'nx', 'ref', 'hx', 'ex'))
-if fp == fingerprint and fl ~= 'idle' and in_flight ~= job and rt ~= job and not hx and not ex
-    and tonumber(lv) <= LAYOUT and NOW < tonumber(dl) then
+local lv, fp, fl, in_flight, dl, att, fen, rep, rt, nx, ref, hx, ex, pk, own_run, shared = unpack(redis.call('HMGET', KEYS[1],
+  'lv', 'fp', 'fl', 'job', 'dl', 'att', 'fen', 'rep', 'rt', 'nx', 'ref', 'hx', 'ex', 'pk', 'run', 'sh'))
+if fp == fingerprint and fl ~= 'idle' and in_flight ~= job and rt ~= job and not hx and not ex and not nx and not pk
+    and tonumber(lv) == LAYOUT and NOW < tonumber(dl) and chosen == '' and expires == 0 and (run == (own_run or '') or shared)
+    and redis.call('EXISTS', SLOT .. 'ctl') == 0 then
+  count(name, 'attached', 1)
   return {flight_part('attached', {fl = fl, job = in_flight, fen = tonumber(fen or 0), dl = dl,
-    att = tonumber(att or 0), rep = tonumber(rep or 0), nx = nx or 0, ref = ref or ''}), EMPTY, EMPTY}
+    att = tonumber(att or 0), rep = tonumber(rep or 0), nx = 0, ref = ref or ''}), EMPTY, EMPTY, EMPTY}
 end
 local r = load(KEYS[1])
+control(r, task, tail, run)
+
+local function counted(outcome)
+  count(name, outcome, 1)
+  return reply(outcome, r, outcome == 'conflict')
+end
 
 if r.fp ~= '' and r.fp ~= fingerprint then
-  if ARGV[7] == 'conflict' then return reply('conflict', r, true) end
+  if ARGV[7] == 'conflict' then return counted('conflict') end
+  if r.fl == 'running' then count(name_of(r), 'in_doubt', 1) end
   clear_value(r)
   clear_failure(r)
-  set(r, {fl = 'idle', nx = 0, job = ''})
+  set(r, {fl = 'idle'})
+  drop(r, 'nx', 'job')
+end
+if is_expired(r) then
+  end_unrun(r, 'expired')
+  commit(r, KEYS[2])
 end
 
 local fresh = is_fresh(r) and not force and (max_age < 0 or NOW - r.vt <= max_age)
 if r.fl == 'queued' and r.job == job then return reply('admitted', r) end
-if r.fl == 'queued' and r.rt == job then return reply('resend', r) end
-if fresh then return reply('hit', r) end
+if r.fl == 'queued' and r.rt == job and NOW < r.ho then return reply('resend', r) end
+if fresh then
+  local cost = redis.call('HGET', KEYS[1], 'uc')
+  count(name, cost and 'avoided_micro_usd' or 'avoided_unknown', tonumber(cost or 1))
+  return counted('hit')
+end
 
 if r.fl ~= 'idle' then
-  if NOW < r.dl then return reply('attached', r) end
-  if r.fl == 'running' and r.att >= r.ma then
-    quarantine(r, 'attempts_spent')
+  if is_lost(r) and not r.paused then
+    if r.fl == 'running' then
+      count(name_of(r), 'in_doubt', 1)
+      if r.att >= asked(r).ma then
+        quarantine(r, 'attempts_spent')
+        commit(r, KEYS[2])
+        return counted('negative')
+      end
+      note(r, 'worker_lost')
+      set(r, {fl = 'queued', at = '0', dl = NOW})
+      drop(r, 'nx')
+    end
+    if r.rep >= MAX_RESENDS then
+      quarantine(r, 'undeliverable')
+      commit(r, KEYS[2])
+      return counted('negative')
+    end
+    set(r, {rt = job})
+    hand_out(r)
     commit(r, KEYS[2])
-    return reply('negative', r)
+    return counted('resend')
   end
-  if r.fl == 'running' then note(r, 'worker_lost') end
-  set(r, {fl = 'queued', rep = r.rep + 1, rt = job, nx = 0, dl = NOW + r.qd * 2 ^ math.min(r.rep + 1, MAX_DOUBLINGS)})
-  commit(r, KEYS[2])
-  return reply('resend', r)
+  join(r, job, expires, countdown, tail, chosen, run, KEYS[2])
+  if r.rt == job and NOW < r.ho then return counted('resend') end
+  return counted('attached')
 end
 
 if not force then
-  if failure_answers(r) then return reply('negative', r) end
-  if NOW < r.nx then return reply('backoff', r) end
+  if failure_answers(r) then return counted('negative') end
+  if NOW < r.nx then return counted('backoff') end
 end
-if r.job == job then return reply('attached', r) end
 
+local due = NOW + countdown
+local over = due + ARGV[5]
+if expires > 0 then over = math.min(over, NOW + expires) end
 clear_failure(r)
-set(r, {task = ARGV[3], fp = fingerprint, fl = 'queued', job = job, own = '', att = 0, rep = 0, rt = '', nx = 0,
-  dl = NOW + ARGV[5], env = ARGV[4], qd = tonumber(ARGV[5]), ma = tonumber(ARGV[6]), ref = '', ver = ARGV[10]})
+drop(r, 'own', 'att', 'rep', 'rt', 'nx', 'at', 'ho', 'pk', 'ref')
+if r.present then remove(r, 'sh', 'run') end
+set(r, {task = task, fp = fingerprint, fl = 'queued', job = job, dl = countdown > 0 and due or over, env = ARGV[4]})
+write_ask(r, ARGV[6], ARGV[5], NOW, expires > 0 and NOW + expires or 0, tail)
+if run ~= '' then set(r, {run = run}) end
+if countdown > 0 then set(r, {nx = due, at = '0'}) end -- its message is sent when it is due
 commit(r, KEYS[2])
-return reply('admitted', r)
+return counted('admitted')

@@ -1,5 +1,6 @@
 -- complete: publish the answer and end the flight.
--- KEYS record, index   ARGV owner, answer, meta, soft, hard      returns ok | fenced | absent
+-- KEYS record, index   ARGV owner, answer, meta, soft, hard, micro-dollars (-1: unknown), book
+-- returns ok | fenced | absent
 --
 --   owner A               owner B
 --   start: lease
@@ -10,14 +11,26 @@
 -- An owner whose lease ran out still publishes while no other run has started: its answer is paid for. So does
 -- the last attempt's owner, if the job was quarantined while its process stood still.
 local r = load(KEYS[1])
-if not r.present then return 'absent' end
-if r.own ~= ARGV[1] then return 'fenced' end
+local owner, entry = ARGV[1], ARGV[7]
+if not r.present then
+  book_late(owner, entry, false)
+  return 'absent'
+end
 local given_up = r.ek == 'quarantined' and NOW < r.ex
-if r.fl == 'idle' and not given_up then return r.vf == r.fen and r.vf > 0 and 'ok' or 'fenced' end
+if r.own ~= owner or (r.fl == 'idle' and not given_up) then
+  if r.own == owner and r.vf == r.fen and r.vf > 0 then return 'ok' end
+  book_late(owner, entry, true)
+  return 'fenced'
+end
+book(entry)
+if r.fl ~= 'running' then count(name_of(r), 'in_doubt', -1) end
 clear_failure(r)
-clear(r, {}, {'env', 'ref'})
-set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = NOW + ARGV[4], hx = NOW + ARGV[5], fl = 'idle',
-  nx = 0})
+drop(r, 'nx', 'at', 'ho', 'pk', 'rep', 'rt', 'ref')
+remove(r, 'env', 'uc')
+set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = NOW + ARGV[4], hx = NOW + ARGV[5], fl = 'idle'})
+-- An answer that is kept for less than a wake-up takes still reaches those who waited for it.
+r.keep = NOW + WAITERS_KEPT
+if ARGV[6] ~= '-1' then set(r, {uc = ARGV[6]}) end
 commit(r, KEYS[2])
 wake(r)
 return 'ok'

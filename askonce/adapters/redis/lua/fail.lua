@@ -1,27 +1,37 @@
 -- fail: record why there is no answer. The answer of an earlier run stays, and so does the provider's reference
 -- while the job goes on: only the body knows whether the call that it names is over.
--- KEYS record, index   ARGV owner, kind, reason, after, keep, quarantine (0, 1), fallback, meta
+-- KEYS record, index   ARGV owner, kind, reason, after, keep, quarantine (0, 1), fallback, meta, book
 -- returns reply(ok | fenced | absent)
 local owner, kind, reason, after, keep = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local r = load(KEYS[1])
-if not r.present then return reply('absent', r) end
+if not r.present then
+  book_late(owner, ARGV[9], false)
+  return reply('absent', r)
+end
+control(r, r.task, asked(r).tail)
 if r.own ~= owner or r.fl ~= 'running' then
-  return reply(r.eo == owner and r.ej == r.job and 'ok' or 'fenced', r, r.eo ~= owner)
+  if r.eo == owner and r.ej == r.job then return reply('ok', r) end
+  book_late(owner, ARGV[9], true)
+  return reply('fenced', r, true)
 end
 
-local spent = r.att >= r.ma
+book(ARGV[9])
+local spent = r.att >= asked(r).ma
 if kind == 'transient' and spent and ARGV[6] == '1' then
   quarantine(r, reason)
 elseif kind == 'transient' and not spent then
   fail(r, kind, reason, after + keep)
-  set(r, {fl = 'queued', nx = NOW + after, dl = NOW + after, rep = 0})
+  set(r, {fl = 'queued', nx = NOW + after, dl = NOW + after, at = '0'})
+  drop(r, 'rep', 'rt', 'ho', 'pk')
 else
   fail(r, kind, reason, keep)
-  clear(r, {}, {'env', 'ref'})
-  set(r, {fl = 'idle', nx = NOW + after})
+  end_flight(r)
+  drop(r, 'ref')
+  remove(r, 'env')
+  set(r, {nx = NOW + after})
   if kind == 'fallback' then set(r, {ed = ARGV[7], em = ARGV[8]}) end
 end
-set(r, {own = ''})
+drop(r, 'own')
 commit(r, KEYS[2])
 wake(r)
 return reply('ok', r)

@@ -1,13 +1,21 @@
 -- invalidate: forget answer, failure and flight. The fence stays, and so does a tombstone: a run
--- under way is fenced (memcache leases, Nishtala et al., NSDI 2013).
+-- under way is fenced (memcache leases, Nishtala et al., NSDI 2013). A damaged record is removed.
 -- KEYS record, index                              returns ok | absent
-local r = load(KEYS[1])
+local known, r = pcall(load, KEYS[1])
+if not known then
+  if string.find(tostring(r.err or r), 'ASKONCE_LAYOUT_NEWER', 1, true) then error('ASKONCE_LAYOUT_NEWER') end
+  redis.call('DEL', KEYS[1])
+  redis.call('ZREM', KEYS[2], string.sub(KEYS[1], -64))
+  return 'ok'
+end
 if not r.present then return 'absent' end
+if r.fl == 'running' then count(name_of(r), 'in_doubt', 1) end
 clear_value(r)
 clear_failure(r)
-clear(r, {}, {'env', 'ref', 'own', 'fp'})
 wake(r)
-set(r, {fl = 'idle', job = '', att = 0, rep = 0, rt = '', nx = 0, dl = 0})
+set(r, {fl = 'idle'})
+drop(r, 'task', 'own', 'fp', 'job', 'att', 'rep', 'rt', 'nx', 'dl', 'at', 'ho', 'pk', 'ref', 'ask')
+remove(r, 'env', 'sh', 'run')
 r.keep = NOW + TOMBSTONE_KEPT
 commit(r, KEYS[2])
 return 'ok'

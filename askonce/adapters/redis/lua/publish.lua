@@ -8,13 +8,16 @@
 -- * a new job: its message is pushed;
 -- * the same claim again: its message was pushed already;
 -- * resend: the job keeps its own id, which this message does not have, so the caller sends that message.
-local before = redis.call('HMGET', KEYS[1], 'job', 'fp')
+local before = redis.call('HMGET', KEYS[1], 'job', 'fp', 'fl')
 local admitted = admit()
-if admitted[1][1] == 'admitted' and (before[1] ~= ARGV[1] or before[2] ~= ARGV[2]) then
+local repeated = before[1] == ARGV[1] and before[2] == ARGV[2] and before[3] ~= 'idle'
+if admitted[1][1] == 'admitted' and not repeated then
   local function quoted(text) return cjson.encode(text):sub(2, -2) end
-  local key = ARGV[11]
-  local message = ARGV[13]:gsub('\1(%d)', {['1'] = quoted(ARGV[4]), ['2'] = key, ['3'] = key:sub(1, 16),
-    ['4'] = ARGV[2], ['5'] = quoted(ARGV[1]), ['6'] = ARGV[12], ['7'] = quoted(ARGV[10])})
+  local tenant, _, version = brought(ARGV[12])
+  local key = ARGV[15]
+  local message = ARGV[17]:gsub('\1(%d)', {['0'] = quoted(ARGV[14]), ['1'] = quoted(ARGV[4]), ['2'] = key,
+    ['3'] = key:sub(1, 16), ['4'] = ARGV[2], ['5'] = quoted(ARGV[1]), ['6'] = ARGV[16], ['7'] = quoted(version),
+    ['8'] = quoted(tenant), ['9'] = string.format('%d', NOW)})
   redis.call('LPUSH', KEYS[3], message)
 end
 return admitted

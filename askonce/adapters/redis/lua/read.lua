@@ -1,4 +1,10 @@
 -- read: look at the record; changes nothing.
--- KEYS record          returns reply(ok), and own_part
+-- KEYS record          returns reply(ok), own_part, and the answer that only the job's own waiters get
 local r = load(KEYS[1])
-return {reply('ok', r), own_part(nil, r)}
+if not r.present then return {{'ok'}, EMPTY, EMPTY} end
+control(r, r.task, asked(r).tail)
+local late = EMPTY
+if r.fl == 'idle' and NOW >= r.hx and r.vf > r.mark then
+  late = value_part(nil, r, redis.call('HMGET', r.key, 'val', 'vm'))
+end
+return {reply('ok', r), own_part(nil, r, redis.call('HMGET', r.key, 'run')), late}

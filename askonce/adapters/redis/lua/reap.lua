@@ -1,30 +1,84 @@
--- reap: collect jobs whose lease or queue deadline is over, and queue them again.
--- KEYS index           ARGV limit
+-- reap: find jobs that no worker will start by itself any more, and hand them to the caller, who sends their messages
+-- and calls `resent`. Handed out is not counted: a reply that is lost costs time, never a resend.
+-- KEYS index           ARGV most jobs, most bytes of payload, then for each queue that the caller knows of: queue,
+--                           priority, how: at (a message's time was delivered) | ago (all until so long ago), ms
 -- returns a list of lost_part
 --
 -- The old owner's token stays until the next start: if that owner wakes first, its paid answer counts.
-local prefix = string.sub(KEYS[1], 1, -4) .. 'rec:'
-local lost = {}
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', NOW, 'LIMIT', 0, ARGV[1])) do
-  local known, r = pcall(load, prefix .. member)
-  if not known then
-    redis.call('ZADD', KEYS[1], NOW + NEWER_REST, member) -- a newer version's: its own workers handle it
-  elseif not r.present or r.fl == 'idle' then
-    redis.call('ZREM', KEYS[1], member)
-  elseif NOW < r.dl then
-    redis.call('ZADD', KEYS[1], r.dl, member)
-  elseif r.fl == 'running' and r.att >= r.ma then
-    quarantine(r, 'attempts_spent')
-    commit(r, KEYS[1])
-  elseif r.rep >= MAX_RESENDS then
-    quarantine(r, 'undeliverable')
-    commit(r, KEYS[1])
-  else
-    local resends = r.rep + 1
-    if r.fl == 'running' then note(r, 'worker_lost') end
-    set(r, {fl = 'queued', rep = resends, nx = 0, dl = NOW + r.qd * 2 ^ math.min(resends, MAX_DOUBLINGS)})
-    commit(r, KEYS[1])
-    lost[#lost + 1] = lost_part(nil, r, redis.call('HMGET', r.key, 'env', 'ver'))
+local jobs, bytes, lost = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
+for i = 3, #ARGV, 4 do
+  local field, time = ARGV[i] .. '\n' .. ARGV[i + 1], tonumber(ARGV[i + 3])
+  if ARGV[i + 2] == 'ago' then time = NOW - time end
+  local known = redis.call('HGET', SLOT .. 'progress', field)
+  if not known or tonumber(known) < time then
+    redis.call('HSET', SLOT .. 'progress', field, time)
+    redis.call('PEXPIRE', SLOT .. 'progress', FLIGHT_KEPT)
   end
+end
+
+local function look_again(member, at) redis.call('ZADD', KEYS[1], math.floor(at), member) end
+
+local function quarantined(r, reason)
+  quarantine(r, reason)
+  commit(r, KEYS[1])
+end
+
+-- Returns false when the budget is spent.
+local function look_at(member)
+  local r = load(SLOT .. 'rec:' .. member)
+  if not r.present or r.fl == 'idle' then
+    redis.call('ZREM', KEYS[1], member)
+    return true
+  end
+  if is_expired(r) then
+    end_unrun(r, 'expired')
+    commit(r, KEYS[1])
+    return true
+  end
+  if NOW < math.max(r.dl, r.ho) then
+    look_again(member, math.max(r.dl, r.ho))
+    return true
+  end
+  if r.fl == 'queued' and control(r, r.task, asked(r).tail) then
+    set(r, {dl = NOW}) -- a record in flight is kept for so long from its deadline
+    r.look = NOW + PAUSE_LOOK
+    commit(r, KEYS[1])
+    return true
+  end
+  if not is_lost(r) then
+    -- Behind many others in its queue: the longer it waits, the less often it is looked at.
+    look_again(member, NOW + math.min(math.max(asked(r).qd, (NOW - sent_at(r)) / 8), LOOK_REST))
+    return true
+  end
+  if r.fl == 'running' and r.att >= asked(r).ma then
+    count(name_of(r), 'in_doubt', 1)
+    quarantined(r, 'attempts_spent')
+    return true
+  end
+  if r.rep >= MAX_RESENDS then
+    quarantined(r, 'undeliverable')
+    return true
+  end
+  local size = redis.call('HSTRLEN', r.key, 'env')
+  if #lost >= jobs or (#lost > 0 and size > bytes) then return false end
+  bytes = bytes - size
+  if r.fl == 'running' then
+    count(name_of(r), 'in_doubt', 1)
+    note(r, 'worker_lost')
+    set(r, {fl = 'queued', at = '0', dl = NOW})
+    drop(r, 'nx')
+  end
+  hand_out(r)
+  commit(r, KEYS[1])
+  lost[#lost + 1] = lost_part(nil, r, redis.call('HMGET', r.key, 'env', 'run'))
+  return true
+end
+
+if jobs == 0 then return lost end
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', NOW, 'LIMIT', 0, LOOKS)) do
+  -- A newer version's record is left to its own workers; a damaged one costs nobody else.
+  local known, goes_on = pcall(look_at, member)
+  if not known then look_again(member, NOW + DAMAGED_REST) end
+  if known and not goes_on then break end
 end
 return lost

@@ -1,33 +1,54 @@
 -- Shared by the verbs: one record is one HASH; all times are milliseconds of the store's clock. The constants in
--- capitals are those of `askonce/record.py`.
+-- capitals are those of `askonce/record.py`. A field that has its default is not stored.
 --   lv layout     task        fp fingerprint  fl flight (idle, queued, running)
 --   job admitted  own owner   fen fence       dl lease or queue deadline   att attempts
 --   rep resends   rt job id of the last resend nx not before                env payload, until done
---   ma max attempts  qd queue deadline (duration)   ref provider's reference
+--   ask what the admission brought, one line each: see `asked`             ref provider's reference
+--   at the last message's time (absent: the admission's; 0: none is out)   ho handed out until
+--   pk parked: since, times, reason              run, sh  its run; other runs share it
 --   val vm answer and its meta   vf its fence   vt stored at   sx fresh until   hx kept until
---   ek er failure kind, reason   ej eo its job, owner   ex answers until   ed em fallback and meta
---   hist reasons of the attempts so far   ver the job's version and tenant
+--   uc its cost in micro-dollars   ek er failure kind, reason   ej eo its job, owner
+--   ex answers until   ed em fallback and meta   hist reasons of the attempts so far
 --   xp the whole record is kept until
+-- Beside the records of a bucket, in the same slot: idx (jobs in flight, by when to look at them), dead (quarantined
+-- jobs), ctl (pauses and marks), progress (what each queue has delivered), tally (counters).
 -- Numbers go to the server as they are: it writes them with 17 digits, and all of ours are below 2^53.
 local NOW_US = clock()
 local NOW = math.floor(NOW_US / 1000)
+local SLOT = string.sub(KEYS[1], 1, (string.find(KEYS[1], '}', 1, true)) + 1)
 
--- A record past its time is absent, whether or not the server has removed it already. Each field is written out:
--- a loop over names costs as much as the rest of a script.
+-- A record past its time is absent, whether or not the server has removed it already; so is one of an older layout.
+-- Each field is written out: a loop over names costs as much as the rest of a script.
 local function load(key)
-  local lv, task, fp, fl, job, own, fen, dl, att, rep, rt, nx, ma, qd, ref, vf, vt, sx, hx, ek, er, ej, eo, ex, xp =
+  local lv, task, fp, fl, job, own, fen, dl, att, rep, rt, nx, ask, at, ho, pk, ref, vf, vt, sx, hx, ek, er, ej, eo, ex, xp =
     unpack(redis.call('HMGET', key, 'lv', 'task', 'fp', 'fl', 'job', 'own', 'fen', 'dl', 'att', 'rep', 'rt', 'nx',
-      'ma', 'qd', 'ref', 'vf', 'vt', 'sx', 'hx', 'ek', 'er', 'ej', 'eo', 'ex', 'xp'))
+      'ask', 'at', 'ho', 'pk', 'ref', 'vf', 'vt', 'sx', 'hx', 'ek', 'er', 'ej', 'eo', 'ex', 'xp'))
   if lv and tonumber(lv) > LAYOUT then error('ASKONCE_LAYOUT_NEWER') end
-  if not lv or tonumber(xp) <= NOW then
+  if not lv or tonumber(lv) < LAYOUT or tonumber(xp) <= NOW then
     return {key = key, present = false, ghost = lv, dirty = {}, gone = {}, task = '', fp = '', fl = 'idle', job = '',
-      own = '', fen = 0, dl = 0, att = 0, rep = 0, rt = '', nx = 0, ma = 0, qd = 0, ref = '', vf = 0, vt = 0,
-      sx = 0, hx = 0, ek = '', er = '', ej = '', eo = '', ex = 0}
+      own = '', fen = 0, dl = 0, att = 0, rep = 0, rt = '', nx = 0, ask = '', at = '', ho = 0, pk = '', ref = '',
+      vf = 0, vt = 0, sx = 0, hx = 0, ek = '', er = '', ej = '', eo = '', ex = 0, mark = 0}
   end
-  return {key = key, present = true, dirty = {}, gone = {}, task = task, fp = fp or '', fl = fl, job = job or '',
-    own = own or '', fen = tonumber(fen or 0), dl = tonumber(dl or 0), att = tonumber(att or 0), rep = tonumber(rep or 0), rt = rt or '',
-    nx = tonumber(nx or 0), ma = tonumber(ma or 0), qd = tonumber(qd or 0), ref = ref or '', vf = tonumber(vf or 0), vt = tonumber(vt or 0),
-    sx = tonumber(sx or 0), hx = tonumber(hx or 0), ek = ek or '', er = er or '', ej = ej or '', eo = eo or '', ex = tonumber(ex or 0)}
+  return {key = key, present = true, dirty = {}, gone = {}, task = task or '', fp = fp or '', fl = fl, job = job or '',
+    own = own or '', fen = tonumber(fen or 0), dl = tonumber(dl or 0), att = tonumber(att or 0), rep = tonumber(rep or 0),
+    rt = rt or '', nx = tonumber(nx or 0), ask = ask or '', at = at or '', ho = tonumber(ho or 0), pk = pk or '',
+    ref = ref or '', vf = tonumber(vf or 0), vt = tonumber(vt or 0), sx = tonumber(sx or 0), hx = tonumber(hx or 0),
+    ek = ek or '', er = er or '', ej = ej or '', eo = eo or '', ex = tonumber(ex or 0), mark = 0}
+end
+
+-- What the admission brought. Most verbs need none of it, so it is one field, read on demand.
+local function asked(r)
+  if not r.asked then
+    local ma, qd, ad, xe, tail = string.match(r.ask, '^(%d+)\n(%d+)\n(%d+)\n(%d+)\n(.*)$')
+    r.asked = {ma = tonumber(ma or 0), qd = tonumber(qd or 0), ad = tonumber(ad or 0), xe = tonumber(xe or 0),
+      tail = tail or '\n\n\n\n\n\n'}
+  end
+  return r.asked
+end
+
+-- The caller's part of it: tenant, model, version, queue, priority, limits, headers.
+local function brought(tail)
+  return string.match(tail, '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
 end
 
 local function set(r, changes)
@@ -38,27 +59,68 @@ local function set(r, changes)
   end
 end
 
--- Numbers are cleared to 0, words to nothing, as `load` shows an absent field.
-local function clear(r, numbers, words)
-  for _, name in ipairs(numbers) do
-    r[name] = 0
-    r.gone[#r.gone + 1] = name
-  end
-  for _, name in ipairs(words) do
-    r[name] = ''
-    r.gone[#r.gone + 1] = name
+local function write_ask(r, ma, qd, ad, xe, tail)
+  r.asked = nil
+  set(r, {ask = string.format('%d\n%d\n%d\n%d\n', ma, qd, ad, xe) .. tail})
+end
+
+-- Put fields back to their defaults, which are not stored.
+local function drop(r, ...)
+  for _, name in ipairs({...}) do
+    local value = r[name]
+    if value ~= '' and value ~= 0 then
+      r[name] = type(value) == 'number' and 0 or ''
+      r.gone[#r.gone + 1] = name
+    end
   end
 end
 
-local function clear_value(r) clear(r, {'vf', 'vt', 'sx', 'hx'}, {'val', 'vm'}) end
+-- Some fields are not loaded, and may be there.
+local function remove(r, ...)
+  for _, name in ipairs({...}) do r.gone[#r.gone + 1] = name end
+end
+
+local function clear_value(r)
+  if r.hx > 0 then remove(r, 'val', 'vm', 'uc') end
+  drop(r, 'vf', 'vt', 'sx', 'hx')
+end
+
 local function clear_failure(r)
   r.revived = r.revived or r.ek == 'quarantined'
-  clear(r, {'ex'}, {'ek', 'er', 'ej', 'eo', 'ed', 'em', 'hist'})
+  if r.ek == 'fallback' then remove(r, 'ed', 'em') end
+  drop(r, 'ex', 'ek', 'er', 'ej', 'eo')
+  if r.present then remove(r, 'hist') end
 end
 
-local function has_value(r) return NOW < r.hx end
+-- An answer that was begun before a mark is as good as none.
+local function has_value(r) return NOW < r.hx and r.vf > r.mark end
 local function is_fresh(r) return has_value(r) and NOW < r.sx end
 local function failure_answers(r) return NOW < r.ex and (r.ek == 'permanent' or r.ek == 'quarantined') end
+
+-- The message's time: what the queue must have delivered before the message counts as lost. 0: no message is out.
+local function sent_at(r) return r.at == '' and asked(r).ad or tonumber(r.at) end
+
+local function is_expired(r) return r.fl == 'queued' and asked(r).xe > 0 and NOW >= asked(r).xe end
+
+-- Whether no worker will start the job by itself any more. A long queue is not a lost message.
+local function is_lost(r)
+  if NOW < r.dl or NOW < r.ho then return false end
+  local at = sent_at(r)
+  if r.fl == 'running' or at == 0 then return true end
+  local _, _, _, queue, priority = brought(asked(r).tail)
+  if priority == '' then priority = '0' end
+  local delivered = redis.call('HMGET', SLOT .. 'progress', queue .. '\n' .. priority, queue .. '\n*')
+  return math.max(tonumber(delivered[1] or 0), tonumber(delivered[2] or 0)) > at + PROGRESS_SLACK
+end
+
+-- One process sends the message again; it counts once the message is out (resent.lua).
+local function hand_out(r) set(r, {ho = NOW + math.min(HANDED_OUT, asked(r).qd)}) end
+
+local function deadline(r, resends)
+  local a = asked(r)
+  local over = NOW + a.qd * 2 ^ math.min(resends, MAX_DOUBLINGS)
+  return a.xe > 0 and math.min(over, a.xe) or over
+end
 
 local function commit(r, index)
   local member = string.sub(r.key, -64)
@@ -67,10 +129,10 @@ local function commit(r, index)
     redis.call('ZREM', index, member)
   else
     kept = math.max(kept, r.dl + FLIGHT_KEPT)
-    redis.call('ZADD', index, r.dl, member)
+    redis.call('ZADD', index, r.look or math.max(r.dl, r.ho), member)
   end
   if r.quarantined or r.revived then -- other jobs pay nothing for the list
-    local dead = string.sub(index, 1, -4) .. 'dead'
+    local dead = SLOT .. 'dead'
     redis.call('ZREM', dead, member)
     if r.quarantined then
       redis.call('ZADD', dead, r.ex, member)
@@ -100,10 +162,27 @@ local function fail(r, kind, reason, keep)
   set(r, {ek = kind, er = reason, ej = r.job, eo = r.own, ex = NOW + keep})
 end
 
+-- End a flight without an answer. The record outlives its messages, so that none of them starts the job anew.
+local function end_flight(r)
+  set(r, {fl = 'idle'})
+  drop(r, 'rep', 'rt', 'at', 'ho', 'pk')
+  r.keep = NOW + TOMBSTONE_KEPT
+end
+
 -- The payload stays with a quarantined job, so that a person can replay it.
 local function quarantine(r, reason)
   fail(r, 'quarantined', reason, QUARANTINE_KEPT)
-  set(r, {fl = 'idle', nx = 0})
+  end_flight(r)
+  drop(r, 'nx')
   r.quarantined = true
+  wake(r)
+end
+
+-- End a queued job that no worker shall run any more.
+local function end_unrun(r, reason)
+  fail(r, reason, reason, REASON_KEPT_FOR)
+  end_flight(r)
+  drop(r, 'nx', 'ref')
+  remove(r, 'env')
   wake(r)
 end

@@ -1,14 +1,15 @@
--- The reply of the verbs that return the record: {flight, value, failure}, in the parts of `reply.py`. An answer
--- and a failure are empty where there is none: most replies have neither. A bare reply holds the outcome only.
+-- The reply of the verbs that return the record: {flight, value, failure, more}, in the parts of `reply.py`. A part is
+-- empty where there is none: most replies have a flight only. A bare reply holds the outcome only.
 -- No reply holds the owner: its token authorises writes.
 local EMPTY = {}
 
 local function reply(outcome, r, bare)
   if bare or not r.present then return {outcome} end
-  local value, failure = EMPTY, EMPTY
+  local value, failure, more = EMPTY, EMPTY, EMPTY
   if has_value(r) then value = value_part(nil, r, redis.call('HMGET', r.key, 'val', 'vm')) end
   if r.ek ~= '' and NOW < r.ex then
     failure = failure_part(nil, r, r.ek == 'fallback' and redis.call('HMGET', r.key, 'ed', 'em') or EMPTY)
   end
-  return {flight_part(outcome, r), value, failure}
+  if r.pk ~= '' or r.paused or r.ignored or outcome == 'resend' then more = more_part(outcome, r, redis.call('HMGET', r.key, 'run')) end
+  return {flight_part(outcome, r), value, failure, more}
 end

@@ -1,24 +1,38 @@
 -- start: lease the key to one owner, if its job is the one admitted.
--- KEYS record, index   ARGV job, owner, fingerprint, lease
--- returns reply(granted | done | busy | backoff | superseded | negative | conflict | absent)
+-- KEYS record, index   ARGV job, owner, fingerprint, lease, admitted at (0: unknown), for how long at least a record
+--                           lasts from the end of its job on
+-- returns reply(granted | done | busy | backoff | paused | superseded | negative | conflict | absent | ended)
 local job, owner, lease = ARGV[1], ARGV[2], tonumber(ARGV[4])
 if lease <= 0 then error('ASKONCE_LEASE') end
 local r = load(KEYS[1])
 
+local function end_as(reason)
+  if reason == 'attempts_spent' then quarantine(r, reason) else end_unrun(r, reason) end
+  commit(r, KEYS[2])
+  return reply('negative', r)
+end
+
 local function grant()
-  if r.att >= r.ma then
-    quarantine(r, 'attempts_spent')
-    commit(r, KEYS[2])
-    return reply('negative', r)
-  end
+  if r.fl == 'running' then count(name_of(r), 'in_doubt', 1) end
+  if r.att >= asked(r).ma then return end_as('attempts_spent') end
   if r.fl == 'running' then note(r, 'worker_lost') end
-  set(r, {fl = 'running', own = owner, fen = math.max(r.fen + 1, NOW_US), dl = NOW + lease, att = r.att + 1,
-    rep = 0, rt = '', nx = 0})
+  if r.paused then
+    park_paused(r)
+    commit(r, KEYS[2])
+    return reply('paused', r)
+  end
+  drop(r, 'rep', 'rt', 'nx', 'at', 'ho')
+  set(r, {fl = 'running', own = owner, fen = math.max(r.fen + 1, NOW_US), dl = NOW + lease, att = r.att + 1})
   commit(r, KEYS[2])
   return reply('granted', r)
 end
 
-if not r.present then return reply('absent', r) end
+if not r.present then
+  -- A late copy of a message must not pay again, so it starts a lost job only while no job can have ended by itself.
+  local admitted_at = tonumber(ARGV[5])
+  return reply(admitted_at > 0 and NOW - admitted_at >= tonumber(ARGV[6]) and 'ended' or 'absent', r)
+end
+control(r, r.task, asked(r).tail)
 if r.job ~= job then
   if r.fp ~= ARGV[3] then return reply('superseded', r, true) end
   return reply(is_fresh(r) and 'done' or 'superseded', r)
@@ -31,7 +45,8 @@ if r.fl == 'running' then
   return grant()
 end
 if r.fl == 'queued' then
-  if NOW < r.nx then return reply('backoff', r) end
+  if is_expired(r) then return end_as('expired') end
+  if NOW < r.nx then return reply(r.paused and 'paused' or 'backoff', r) end
   return grant()
 end
 -- A job that was quarantined because no message came is taken up again by a message that came after all.

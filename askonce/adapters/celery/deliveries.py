@@ -1,0 +1,124 @@
+"""Knows how far this worker's queues have delivered their messages, so that a long queue is no lost message.
+
+Two things prove that a message is not in its queue any more. On Redis, whose lists keep their order, a later message
+of the same priority was delivered. On any broker, the queue was empty at some later time.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from celery.bootsteps import Step
+from celery.worker import state
+from kombu.transport import virtual
+
+from askonce.adapters.celery.sender import HEADER
+from askonce.store import ANY_PRIORITY, Delivered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from celery import Celery
+
+
+class Deliveries:
+    """What the consumer of one worker has received, and which of its queues are empty."""
+
+    def __init__(self, app: Celery) -> None:
+        """Know nothing until a consumer starts."""
+        self._app = app
+        self._consumer: Any = None
+        self._newest: dict[tuple[str, int], int] = {}
+
+    def follow(self, consumer: Any) -> None:
+        """Note what *consumer* receives from now on."""
+        self._consumer = consumer
+
+    def note(self, message: Any) -> None:
+        """Note one message of ours; called in the consumer's thread, for each message."""
+        sent_at = _sent_at(message.headers)
+        if not sent_at:
+            return
+        where = message.delivery_info or {}
+        which = str(where.get("routing_key", "")), int(message.properties.get("priority") or 0)
+        if sent_at > self._newest.get(which, 0):
+            self._newest[which] = sent_at
+
+    def seen(self) -> list[Delivered]:
+        """Return how far the queues have delivered; an empty list where that is unknown."""
+        if self._consumer is None:
+            return []
+        return [*self._in_order(), *self._empty()]
+
+    def _in_order(self) -> Iterator[Delivered]:
+        transport: Any = self._app.connection_for_read().transport
+        if transport.driver_type != "redis":
+            return
+        held = self._oldest_held()
+        for (queue, priority), newest in list(self._newest.items()):
+            # A message that waits in this worker for a slot was delivered, and is not lost.
+            sent_at = min(newest, held.get((queue, priority), newest + 1) - 1)
+            yield Delivered(queue, priority, sent_at=sent_at)
+
+    def _oldest_held(self) -> dict[tuple[str, int], int]:
+        oldest: dict[tuple[str, int], int] = {}
+        with suppress(RuntimeError):  # the set changed in another thread: the next look sees it
+            for request in set(state.reserved_requests) - set(state.active_requests):
+                sent_at = _sent_at(request.request_dict)
+                where = request.delivery_info
+                which = str(where.get("routing_key", "")), int(where.get("priority") or 0)
+                if sent_at:
+                    oldest[which] = min(sent_at, oldest.get(which, sent_at))
+        return oldest
+
+    def _empty(self) -> Iterator[Delivered]:
+        consumer = getattr(self._consumer, "task_consumer", None)
+        queues = list(consumer.queues) if consumer is not None else []
+        began = monotonic()
+        with self._app.connection_or_acquire() as connection, connection.channel() as channel:
+            for queue in queues:
+                if _length(channel, queue.name) == 0:
+                    for name in {queue.name, queue.routing_key or queue.name}:
+                        yield Delivered(name, ANY_PRIORITY, seconds=monotonic() - began)
+
+
+class DeliveriesStep(Step):
+    """Notes each message that Celery's consumer receives."""
+
+    def __init__(self, parent: Any, **_: Any) -> None:
+        """Wrap what *parent* does with each message, whatever its class."""
+        deliveries: Deliveries = parent.app.askonce.deliveries
+        deliveries.follow(parent)
+        create: Callable[..., Any] = parent.create_task_handler
+
+        def create_task_handler(*args: Any, **options: Any) -> Callable[[Any], object]:
+            handle = create(*args, **options)
+
+            def on_task_received(message: Any) -> object:
+                deliveries.note(message)
+                return handle(message)
+
+            return on_task_received
+
+        parent.create_task_handler = create_task_handler
+
+
+def _sent_at(headers: object) -> int:
+    """Return the time that a message of ours carries; 0 for any other message."""
+    own = headers.get("headers") if isinstance(headers, dict) else None
+    # Celery's own headers hold ours; a request shows both in one place.
+    identity = own.get(HEADER) if isinstance(own, dict) else None
+    sent_at = identity.get("sent_at") if isinstance(identity, dict) else None
+    return sent_at if type(sent_at) is int else 0
+
+
+def _length(channel: Any, queue: str) -> int | None:
+    """Return how many messages wait in *queue*; None where its broker cannot say for certain."""
+    if isinstance(channel, virtual.Channel):
+        redis = channel.connection.driver_type == "redis"
+        return int(channel._size(queue)) if redis else None  # noqa: SLF001  # a passive declare refuses an empty list
+    if channel.connection.transport.driver_type != "py-amqp":
+        return None
+    return int(channel.queue_declare(queue, passive=True).message_count)

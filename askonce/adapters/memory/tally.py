@@ -1,0 +1,66 @@
+"""Keeps the counters of the store in memory."""
+
+from __future__ import annotations
+
+from collections import Counter as Sums
+from typing import TYPE_CHECKING
+
+from askonce.tally import Counter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from threading import Condition
+
+    from askonce.job import Owner
+    from askonce.tally import Book
+
+_DAY = 86_400
+
+
+class MemoryTally:
+    """The counters of one store, behind its lock."""
+
+    def __init__(self, changed: Condition, now: Callable[[], float]) -> None:
+        """Begin at nothing."""
+        self._changed, self._now = changed, now
+        self._counted: Sums[tuple[int, Counter]] = Sums()
+        self._booked: set[Owner] = set()
+
+    def totals(self) -> Mapping[Counter, int]:
+        """Return every counter since the store began."""
+        with self._changed:
+            sums: Sums[Counter] = Sums()
+            for (_, counter), amount in self._counted.items():
+                sums[counter] += amount
+            return sums
+
+    def of_day(self, day: int) -> Mapping[Counter, int]:
+        """Return the counters of one day, counted from 1970 in UTC."""
+        with self._changed:
+            return {counter: amount for (on, counter), amount in self._counted.items() if on == day}
+
+    def fold(self) -> int:
+        """Do nothing: there is one place only."""
+        return 0
+
+    def count(self, name: tuple[str, str, str], what: str, amount: int = 1) -> None:
+        """Add *amount* to one counter."""
+        self._counted[int(self._now() // _DAY), Counter(*name, what)] += amount
+
+    def book(self, book: Book | None) -> None:
+        """Count what a run paid."""
+        if book is not None:
+            for what, amount in book.amounts:
+                self.count((book.task, book.tenant, book.model), what, amount)
+
+    def book_late(self, owner: Owner, book: Book | None, *, known: bool) -> None:
+        """Count, once for each owner, what was paid without a place in the record.
+
+        *known*: the run was counted as in doubt when it was overtaken.
+        """
+        if book is None or owner in self._booked:
+            return
+        self._booked.add(owner)
+        self.book(book)
+        if known:
+            self.count((book.task, book.tenant, book.model), "in_doubt", -1)

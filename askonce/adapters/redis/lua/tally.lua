@@ -1,0 +1,34 @@
+-- Counters of this bucket: one hash; a field is the day (UTC, counted from 1970), task, tenant, model and what is
+-- counted, one a line. The script that makes a transition counts it, so nothing is counted twice and no round trip is
+-- added. Days that are over are folded into one hash for all buckets (fold.lua).
+local function count(name, what, amount)
+  local field = math.floor(NOW / 86400000) .. '\n' .. name .. '\n' .. what
+  local total = redis.call('HINCRBY', SLOT .. 'tally', field, amount)
+  if total == amount and redis.call('HLEN', SLOT .. 'tally') > MAX_COUNTERS then
+    -- Names come from callers: beyond the limit they share one.
+    redis.call('HDEL', SLOT .. 'tally', field)
+    redis.call('HINCRBY', SLOT .. 'tally', math.floor(NOW / 86400000) .. '\nother\n\n\n' .. what, amount)
+  end
+end
+
+local function name_of(r)
+  local tenant, model = brought(asked(r).tail)
+  return r.task .. '\n' .. tenant .. '\n' .. model
+end
+
+-- *entry*: task, tenant and model, one a line; then names and amounts, such as "calls 1 micro_usd 1200".
+local function book(entry)
+  if entry == '' then return end
+  local name, amounts = string.match(entry, '^([^\n]*\n[^\n]*\n[^\n]*)\n(.*)$')
+  for what, amount in string.gmatch(amounts, '(%S+) (%d+)') do count(name, what, tonumber(amount)) end
+end
+
+-- Money that was paid without a place in the record: an owner that was overtaken (known), or a record that is gone.
+-- The owner's token is kept for a while, since its write may be repeated.
+local function book_late(owner, entry, known)
+  if entry == '' then return end
+  if redis.call('SET', SLOT .. 'booked:' .. owner, '1', 'NX', 'PX', TOMBSTONE_KEPT) then
+    book(entry)
+    if known then count(string.match(entry, '^([^\n]*\n[^\n]*\n[^\n]*)'), 'in_doubt', -1) end
+  end
+end

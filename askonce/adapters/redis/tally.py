@@ -1,0 +1,77 @@
+"""Reads and folds the counters on Redis: ``...:tally`` beside each bucket's index, and one hash for each past day."""
+
+from __future__ import annotations
+
+from collections import Counter as Sums
+from typing import TYPE_CHECKING
+
+from askonce.adapters.redis.reply import pairs_of
+from askonce.record import BUCKETS
+from askonce.tally import DAYS_KEPT, Counter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from askonce.adapters.redis.scripts import Call, Scripts
+
+_DAY = 86_400
+#: Milliseconds: the sum of all days has no end that anyone sees.
+_FOR_EVER = 100 * 365 * _DAY * 1000
+
+
+class RedisTally:
+    """The counters of one namespace."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        """Use the link and the keys of *scripts*."""
+        self._scripts = scripts
+
+    def totals(self) -> Mapping[Counter, int]:
+        """Return every counter since the store began."""
+        sums = Sums(self._folded("total"))
+        for _, _, counter, amount in self._in_buckets():
+            sums[counter] += amount
+        return sums
+
+    def of_day(self, day: int) -> Mapping[Counter, int]:
+        """Return the counters of one day, counted from 1970 in UTC."""
+        sums = Sums(self._folded(str(day)))
+        for _, counted_on, counter, amount in self._in_buckets():
+            if counted_on == day:
+                sums[counter] += amount
+        return sums
+
+    def fold(self) -> int:
+        """Add the counters of past days together; return how many buckets had any."""
+        [time] = self._scripts.send("read", ("TIME",))
+        today = int(time[0]) // _DAY
+        past: dict[tuple[int, int], list[tuple[Counter, int]]] = {}
+        for bucket, day, counter, amount in self._in_buckets():
+            # A day is over everywhere when the next one is: the servers of a cluster have clocks of their own.
+            if day < today - 1:
+                past.setdefault((bucket, day), []).append((counter, amount))
+        for (bucket, day), counted in past.items():
+            self._fold_one(bucket, day, counted)
+        return len(past)
+
+    def _fold_one(self, bucket: int, day: int, counted: list[tuple[Counter, int]]) -> None:
+        amounts = tuple(word for counter, amount in counted for word in ("\n".join(counter), amount))
+        calls: list[Call] = [
+            ((f"{self._scripts.tally_key}{day}",), (bucket, DAYS_KEPT * _DAY * 1000, *amounts)),
+            ((f"{self._scripts.tally_key}total",), (f"{bucket}.{day}", _FOR_EVER, *amounts)),
+        ]
+        self._scripts.run_all("fold", calls)
+        fields = ["\n".join((str(day), *counter)) for counter, _ in counted]
+        self._scripts.send("reap", ("HDEL", self._scripts.bucket_key(bucket, "tally"), *fields))
+
+    def _folded(self, name: str) -> dict[Counter, int]:
+        [reply] = self._scripts.send("read", ("HGETALL", f"{self._scripts.tally_key}{name}"))
+        found = ((field.decode().split("\n"), int(amount)) for field, amount in pairs_of(reply))
+        return {Counter(*names): amount for names, amount in found if len(names) == len(Counter._fields)}
+
+    def _in_buckets(self) -> Iterator[tuple[int, int, Counter, int]]:
+        names = [("HGETALL", self._scripts.bucket_key(bucket, "tally")) for bucket in range(BUCKETS)]
+        for bucket, reply in enumerate(self._scripts.send("read", *names)):
+            for field, amount in pairs_of(reply):
+                day, *counter = field.decode().split("\n")
+                yield bucket, int(day), Counter(*counter), int(amount)

@@ -1,0 +1,57 @@
+"""Controls that every process of a store obeys at its next verb: pauses, and marks that make kept answers old.
+
+A pause holds back jobs that are not running yet. A mark makes every answer old whose run began before it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Scope = Literal["all", "task", "tenant", "run", "model"]
+#: Characters of a note.
+NOTE_KEPT = 200
+
+
+class Pause(NamedTuple):
+    """Which jobs a pause holds back; *name* is empty for all."""
+
+    scope: Scope
+    name: str = ""
+
+    @property
+    def field(self) -> str:
+        """Its name in the store."""
+        return "pause\nall" if self.scope == "all" else f"pause\n{self.scope}\n{self.name}"
+
+
+class Mark(NamedTuple):
+    """Which kept answers a mark makes old; *version* only for the scope ``version``."""
+
+    scope: Literal["task", "tenant", "version"]
+    name: str
+    version: str = ""
+
+    @property
+    def field(self) -> str:
+        """Its name in the store."""
+        versioned = f"\n{self.version}" if self.scope == "version" else ""
+        return f"mark\n{self.scope}\n{self.name}{versioned}"
+
+
+class Controls(Protocol):
+    """The controls of one store; each call is one round trip to each of its servers."""
+
+    def pause(self, pause: Pause, note: str) -> None:
+        """Start no job of *pause* any more; *note* says who wants that and why."""
+
+    def resume(self, pause: Pause) -> bool:
+        """End *pause*; return whether there was one."""
+
+    def mark(self, mark: Mark) -> None:
+        """Make every answer of *mark* old whose run began before now."""
+
+    def pauses(self) -> Mapping[Pause, str]:
+        """Return the pauses that hold, with their notes."""

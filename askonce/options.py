@@ -1,0 +1,160 @@
+"""The options of one ``enqueue``: each is honoured, or refused by name."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from math import isfinite
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+from askonce.canonical import to_json
+from askonce.errors import OptionInvalid, PayloadInvalid
+from askonce.job import Routing
+from askonce.store import Terms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from askonce.spec import JobSpec
+
+OnDuplicate = Literal["attach", "reject"]
+
+#: Bytes of extra headers as JSON: every message and the record carry them.
+HEADERS_MAX = 4096
+#: Characters of a tenant, a run and a queue's name.
+NAME_MAX = 200
+#: The largest number that AMQP has.
+_PRIORITY_MAX = 255
+#: Seconds; longer than any queue.
+_LONGEST = 365 * 86_400.0
+#: The name under which messages carry a job's identity.
+RESERVED_HEADER = "askonce"
+
+
+class Options(TypedDict, total=False):
+    """What a caller may choose. Times in seconds, or as a datetime with a time zone."""
+
+    #: What a caller gets while an equal job is in flight.
+    on_duplicate: OnDuplicate
+    #: Make a new job although an answer is fresh or a failure is kept.
+    force: bool
+    #: Make a new job when the answer is older.
+    max_age: float | None
+    #: Separates the answers of tenants; part of the key.
+    tenant: str
+    #: The id of the new job; drawn at random by default.
+    job: str | None
+    #: The batch that this job belongs to.
+    run: str
+    queue: str
+    #: The broker's own number.
+    priority: int
+    #: Extra headers of the message.
+    headers: Mapping[str, object]
+    time_limit: float
+    soft_time_limit: float
+    #: The job starts no sooner; a sweep of the reaper later at most.
+    countdown: float
+    eta: datetime
+    #: A job that is queued for longer ends without an answer.
+    expires: float | datetime
+
+
+def terms_of(spec: JobSpec, options: Options, more_urgent: Literal["<", ">"], now: float) -> Terms:
+    """Return the terms of *spec* with *options*; *more_urgent* says which priority numbers come first.
+
+    *now* is in seconds since 1970.
+
+    Raises:
+        OptionInvalid: names the option.
+    """
+    chosen = [name for name in ("queue", "headers") if options.get(name) is not None]
+    if "time_limit" in options or "soft_time_limit" in options:
+        chosen.append("limits")
+    if options.get("priority") is not None:
+        chosen.append(f"priority{more_urgent}")
+    return Terms.of(spec, force=options.get("force", False), max_age=options.get("max_age"))._replace(
+        expires=_expires(options, now), countdown=_countdown(options, now), chosen=tuple(chosen)
+    )
+
+
+def routing_of(options: Options) -> Routing:
+    """Return the part of a job's routing that *options* choose.
+
+    Raises:
+        OptionInvalid: names the option.
+    """
+    priority = options.get("priority")
+    if priority is not None and not (type(priority) is int and 0 <= priority <= _PRIORITY_MAX):
+        raise OptionInvalid(option="priority", reason="must be a whole number from 0 to 255")
+    return Routing(
+        queue=name_of("queue", options.get("queue") or ""),
+        priority=priority,
+        time_limit=_limit("time_limit", options),
+        soft_time_limit=_limit("soft_time_limit", options),
+        headers=_headers(options.get("headers")),
+    )
+
+
+def name_of(option: str, text: object) -> str:
+    """Return *text* if it can be a name: one line, not too long.
+
+    Raises:
+        OptionInvalid: names the *option*.
+    """
+    if not isinstance(text, str):
+        raise OptionInvalid(option=option, reason=f"must be text, not {type(text).__name__}")
+    if len(text) > NAME_MAX or not text.isprintable():
+        raise OptionInvalid(
+            option=option, reason=f"must be one printable line of at most {NAME_MAX} characters"
+        )
+    return text
+
+
+def _expires(options: Options, now: float) -> float | None:
+    expires = options.get("expires")
+    if expires is None:
+        return None
+    seconds = _until("expires", expires, now) if isinstance(expires, datetime) else expires
+    return _duration("expires", seconds, at_least=0.001)
+
+
+def _countdown(options: Options, now: float) -> float:
+    countdown, eta = options.get("countdown"), options.get("eta")
+    if countdown is not None and eta is not None:
+        raise OptionInvalid(option="eta", reason="cannot be given beside countdown")
+    if eta is not None:
+        return _duration("eta", max(0.0, _until("eta", eta, now)), at_least=0.0)
+    return 0.0 if countdown is None else _duration("countdown", countdown, at_least=0.0)
+
+
+def _until(option: str, moment: datetime, now: float) -> float:
+    if moment.tzinfo is None:
+        raise OptionInvalid(option=option, reason="must have a time zone")
+    return moment.timestamp() - now
+
+
+def _limit(name: Literal["time_limit", "soft_time_limit"], options: Options) -> float | None:
+    limit = options.get(name)
+    return None if limit is None else _duration(name, limit, at_least=0.001)
+
+
+def _duration(option: str, seconds: object, *, at_least: float) -> float:
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not isfinite(seconds):
+        raise OptionInvalid(option=option, reason="must be a number of seconds")
+    if not at_least <= seconds <= _LONGEST:
+        raise OptionInvalid(option=option, reason=f"must be from {at_least:g} to {_LONGEST:g} seconds")
+    return float(seconds)
+
+
+def _headers(headers: Mapping[str, object] | None) -> str:
+    if not headers:
+        return ""
+    if RESERVED_HEADER in headers:
+        raise OptionInvalid(option="headers", reason=f"{RESERVED_HEADER} is the name of our own")
+    try:
+        text = to_json(dict(headers), canonical=True)
+    except PayloadInvalid as invalid:
+        raise OptionInvalid(option=f"headers.{invalid.field}", reason=invalid.reason) from None
+    if len(text) > HEADERS_MAX:
+        raise OptionInvalid(option="headers", reason=f"{len(text)} bytes, more than {HEADERS_MAX}")
+    return text.decode()
