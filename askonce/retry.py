@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from askonce.errors import CallFailed, Transient
+from askonce.spec import LONGEST_REST
 from askonce.store import Failing
 
 if TYPE_CHECKING:
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 #: Seconds for which waiters can read why a job ended, where the failure answers no later caller.
 REASON_KEPT_FOR = 120.0
+#: Seconds: a provider that wishes no rest would get all attempts in a moment.
+_SHORTEST_WISH = 1.0
+#: The largest exponent of a float.
+_MOST_DOUBLINGS = 1023
 
 
 def failing(spec: JobSpec, error: CallFailed, attempt: int, draw: Callable[[float, float], float]) -> Failing:
@@ -27,8 +32,8 @@ def failing(spec: JobSpec, error: CallFailed, attempt: int, draw: Callable[[floa
         case "configuration":
             return Failing(kind="configuration", reason=error.reason, keep=REASON_KEPT_FOR)
         case "transient" | "quarantined":
-            wish = error.retry_after if isinstance(error, Transient) else None
-            after = rest(spec.retry, attempt, draw) if wish is None else min(wish, spec.retry.cap)
+            wish = _wish_of(error)
+            after = rest(spec.retry, attempt, draw) if wish is None else wish
             quarantine = spec.retry.on_give_up == "quarantine"
             return Failing(
                 kind="transient",
@@ -41,4 +46,13 @@ def failing(spec: JobSpec, error: CallFailed, attempt: int, draw: Callable[[floa
 
 def rest(policy: RetryPolicy, attempt: int, draw: Callable[[float, float], float]) -> float:
     """Return the seconds to rest after *attempt*, from 1: exponential, full jitter, capped."""
-    return draw(0.0, min(policy.cap, policy.base * 2.0 ** (attempt - 1)))
+    doubled = policy.base * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS)
+    return draw(0.0, min(policy.cap, doubled))
+
+
+def _wish_of(error: CallFailed) -> float | None:
+    """Return the seconds that the provider wishes, from a second to a day; None without a wish."""
+    wish: object = error.retry_after if isinstance(error, Transient) else None
+    if isinstance(wish, bool) or not isinstance(wish, int | float) or wish != wish:  # noqa: PLR0124  # only NaN differs from itself
+        return None
+    return min(max(wish, _SHORTEST_WISH), LONGEST_REST)

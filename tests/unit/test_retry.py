@@ -1,5 +1,6 @@
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,14 +39,31 @@ def test_rests_double_up_to_the_cap():
     assert rests == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]
 
 
-@given(wish=st.floats(min_value=0, max_value=1e9), attempt=st.integers(1, 60))
-def test_providers_wish_wins_over_the_draw_up_to_the_cap(wish, attempt):
-    def draw(*_ends):
-        raise AssertionError("drawn although the provider said when")
+def never_drawn(*_ends):
+    raise AssertionError("drawn although the provider said when")
 
-    kept = failing(SPEC, Transient("http_429", retry_after=wish), attempt, draw)
 
-    assert kept.after == min(wish, 300.0)
+@given(wish=st.floats(allow_nan=False), attempt=st.integers(1, 60))
+def test_providers_wish_wins_from_a_second_to_a_day(wish, attempt):
+    kept = failing(SPEC, Transient("http_429", retry_after=wish), attempt, never_drawn)
+
+    assert kept.after == min(max(wish, 1.0), 86_400.0)
+
+
+@pytest.mark.parametrize(("wish", "rest"), [(0, 1.0), (600, 600.0), (3600.0, 3600.0), (90_000, 86_400.0)])
+def test_wish_longer_than_the_cap_is_not_cut_to_it(wish, rest):
+    assert failing(SPEC, Transient("http_429", retry_after=wish), 1, never_drawn).after == rest
+
+
+@pytest.mark.parametrize("wish", [None, float("nan"), True, "soon"], ids=repr)
+def test_wish_that_is_no_number_of_seconds_is_no_wish(wish):
+    assert failing(SPEC, Transient("http_429", retry_after=wish), 1, highest).after == 5.0
+
+
+def test_attempt_after_a_million_rests_for_the_cap():
+    policy = RetryPolicy(max_attempts=10**6)
+
+    assert [rest(policy, attempt, highest) for attempt in (1024, 1025, 10**6)] == [300.0] * 3
 
 
 def test_transient_failure_is_retried_then_quarantined():
