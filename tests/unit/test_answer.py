@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askonce import answer
-from askonce.answer import MAX_DECODED_BYTES, Codec, Meta, Spend, decode
+from askonce.answer import MAX_DECODED_BYTES, Codec, Meta, decode
 from askonce.errors import AnswerUnreadable, ValueInvalid
+from askonce.spend import Spend
 
 LIMIT = 1 << 20
 ALWAYS = Codec(compress_from=0)

@@ -72,7 +72,7 @@ def test_version_of_two_lines_is_refused():
 
 @pytest.mark.parametrize("attempts", [0, -1, 2.0, inf, True, "3", 10**6 + 1], ids=repr)
 def test_number_of_attempts_that_cannot_work_is_refused(attempts):
-    with pytest.raises(ValueError, match=r"^RetryPolicy: max_attempts must be at least 1 and at most 1000000"):
+    with pytest.raises(ValueError, match=r"^RetryPolicy: max_attempts must be at least 1 and at most"):
         RetryPolicy(max_attempts=attempts)
 
 
