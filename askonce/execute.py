@@ -116,6 +116,7 @@ class Executor:
             StoreUnavailable: the store did not answer.
         """
         if self.store.release(run.lease) is not Write.OK:
+            emit(self.listen, EventType.JOB_SKIPPED, run.job, outcome=Why.SUPERSEDED.value)
             return self._overtaken(run.job)
         return self._deferred(run, "stalled", 0.0, Spend())
 

@@ -484,6 +484,7 @@ def test_process_that_stood_still_leaves_a_job_taken_over_alone(scene):
 
     assert (type(executed), executed.because.word) == (Skipped, "superseded")
     assert scene.ask().result(0).value == "newer"
+    assert [event.data["outcome"] for event in scene.heard.named("job.skipped")] == ["superseded"]
 
 
 def test_inline_caller_that_stood_still_calls_under_a_new_lease(scene):
