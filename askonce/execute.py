@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, assert_never
 from askonce.answer import Codec, Result, Ttl
 from askonce.attempt import Attempt, Unstorable, make
 from askonce.decide import Refuse, Run, Serve, Wait, Why, start
-from askonce.errors import CallFailed, JobError, StoreUnavailable, Transient
+from askonce.errors import CallFailed, JobError, Transient
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
 from askonce.job import new_owner
@@ -105,8 +105,8 @@ class Executor:
         )
 
     def _checkpoint(self, lease: Lease, reference: str) -> None:
-        """Keep *reference* if that is possible: a store that is down must not cost a paid call."""
-        with suppress(StoreUnavailable):
+        """Keep *reference* if that is possible: a store or a record that fails must not cost a paid call."""
+        with suppress(JobError):
             self.store.checkpoint(lease, reference)
 
     def _give_back(self, run: _Started) -> Execution:
@@ -180,6 +180,10 @@ class Executor:
                 with suppress(Exception):
                     self.store.fail(lease, Failing(kind="permanent", reason="unstored", keep=failure_ttl))
                 return Write.UNAVAILABLE, type(error).__name__
+            except BaseException:
+                # The process ends while it stores a paid answer; at its end it drains the spill.
+                self.spill.keep(answer.compacted())
+                raise
             Signal().wait(min(0.5, lease.seconds / 10))
 
     def _report(self, run: _Started, made: Made, written: Write) -> None:

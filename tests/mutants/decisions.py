@@ -168,7 +168,7 @@ OF_DECISIONS = (
         "a record of a newer version costs the answer",
         "askonce/execute.py",
         "            except JobError:\n                # The store does",
-        "            except StoreUnavailable:\n                # The store does",
+        "            except TimeoutError:\n                # The store does",
         "tests/unit/test_execute.py::test_answer_of_a_newer_record_is_stored_when_it_can_be",
     ),
     Mutant(

@@ -89,9 +89,10 @@ def test_next_attempt_sees_the_reference_of_the_one_that_failed(scene):
     assert seen == ["", "resp_1"]
 
 
-def test_call_goes_on_when_a_checkpoint_finds_no_store(scene):
+@pytest.mark.parametrize("error", [None, LayoutNewer(verb="checkpoint")], ids=["down", "newer"])
+def test_call_goes_on_when_a_checkpoint_finds_no_store(scene, error):
     scene.ask()
-    failing = scene.fail_on("checkpoint")
+    failing = scene.fail_on("checkpoint", error=error)
 
     executed = scene.work(lambda: [current_attempt().checkpoint("resp_7"), scene.answer][1])
 
@@ -308,7 +309,7 @@ def test_cost_as_a_decimal_is_a_cost(scene):
     assert scene.heard.named("job.spend_unknown") == []
 
 
-@pytest.mark.parametrize("source", ["Call", None, object(), ["call"]], ids=str)
+@pytest.mark.parametrize("source", ["Call", None, object(), ["call"]], ids=range(4))
 def test_answer_from_no_known_source_is_a_fallback(scene, source):
     asked = scene.ask()
 

@@ -356,6 +356,17 @@ def test_answer_of_a_newer_record_is_stored_when_it_can_be(scene, eventually):
     assert scene.heard.named("job.unkept") == []
 
 
+def test_answer_is_stored_although_its_process_is_ended_meanwhile(scene):
+    asked = scene.ask()
+    scene.fail_on("complete", times=1, error=SystemExit(1))
+
+    with pytest.raises(SystemExit):
+        scene.work()
+
+    assert scene.spill.drain(10) == 0
+    assert asked.result(0).value == scene.answer
+
+
 def test_mistake_in_storing_costs_no_second_call(scene):
     asked = scene.ask()
     scene.fail_on("complete", times=1, error=TypeError("a mistake"))
