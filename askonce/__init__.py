@@ -1,6 +1,6 @@
 """Celery jobs for slow, paid calls: enqueued many times, paid once."""
 
-from askonce.answer import Answer, Codec, Result, Spend
+from askonce.answer import Answer, Codec, Result
 from askonce.attempt import Attempt, current_attempt
 from askonce.enqueue import Message, Producer, Sender
 from askonce.errors import (
@@ -36,6 +36,7 @@ from askonce.outcomes import (
 )
 from askonce.record import Failure, Status
 from askonce.spec import JobSpec, RetryPolicy
+from askonce.spend import Spend
 
 __all__ = [
     "Admitted",

@@ -10,9 +10,11 @@ import orjson
 
 from askonce.canonical import to_json
 from askonce.errors import AnswerUnreadable, PayloadInvalid, ValueInvalid
+from askonce.spend import Spend, check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
     from askonce.job import JobId, Key
 
@@ -30,25 +32,6 @@ MAX_DECODED_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spend:
-    """What calls cost. None is unknown, never 0."""
-
-    #: The provider's counts, such as ``input_tokens``.
-    usage: Mapping[str, int] = field(default_factory=dict)
-    #: US dollars.
-    cost_usd: float | None = None
-    #: The provider may have charged for a call that returned no answer.
-    maybe_billed: bool = False
-    #: Calls that were made for it.
-    calls: int = 1
-
-    @property
-    def micro_usd(self) -> int | None:
-        """Millionths of a US dollar; None is unknown."""
-        return None if self.cost_usd is None else round(self.cost_usd * 1_000_000)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a task body may return instead of a bare value.
 
@@ -59,7 +42,7 @@ class Answer:
     value: object
     source: Source = "call"
     #: What the answer cost to make, in US dollars; None is unknown, never 0.
-    cost_usd: float | None = None
+    cost_usd: float | Decimal | None = None
     #: The provider's counts, such as ``input_tokens``.
     usage: Mapping[str, int] = field(default_factory=dict)
     #: What this run's own calls cost, where that is less: parts of the answer may have come from the record.
@@ -104,23 +87,23 @@ class Meta:
         """Return the form that the record keeps.
 
         Raises:
-            PayloadInvalid: a cost or a count has no JSON form.
+            PayloadInvalid: a cost or a count has no JSON form; ``spend.check`` leaves none of them.
         """
-        return to_json(
-            {
-                "source": self.source,
-                "attempts": self.attempts,
-                "cost_usd": self.spend.cost_usd,
-                "usage": dict(self.spend.usage),
-            }
-        )
+        fields = {
+            "source": self.source,
+            "attempts": self.attempts,
+            "cost_usd": self.spend.cost_usd,
+            "usage": dict(self.spend.usage),
+        }
+        # A copy: what orjson returns keeps 4 KB, and an answer may have to wait for its store.
+        return memoryview(to_json(fields)).tobytes()
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Read what ``encode`` wrote, or what a newer version wrote: unknown fields are ignored.
 
-        Damaged bytes are read as no bytes, and a field of another type as no field: the cost of the answer is
-        then unknown.
+        Damaged bytes are read as no bytes, and a field of another type as no field: what it cost is then
+        unknown.
         """
         try:
             known = orjson.loads(data) if data else {}
@@ -131,10 +114,7 @@ class Meta:
         return cls(
             source=cast("Source", source) if isinstance(source, str) else "call",
             attempts=attempts if isinstance(attempts, int) else 1,
-            spend=Spend(
-                usage=usage if isinstance(usage, dict) else {},
-                cost_usd=cost if isinstance(cost, int | float) else None,
-            ),
+            spend=check(usage, cost).spend,
         )
 
 
@@ -232,18 +212,6 @@ class Codec:
         if self.compression == "zstd" and zstandard is None:
             raise ValueError("Codec: compression='zstd' needs the extra: pip install 'askonce[zstd]'")
 
-    def pack(self, value: object, meta: Meta, limit: int) -> Encoded:
-        """Encode *value* and its *meta* for the store.
-
-        Raises:
-            ValueInvalid: one of them has no JSON form, or the value is larger than *limit* bytes as stored.
-        """
-        data = self.encode(value, limit)
-        try:
-            return Encoded(data, meta.encode())
-        except PayloadInvalid as exc:
-            raise ValueInvalid(field=exc.field, reason=exc.reason) from None
-
     def encode(self, value: object, limit: int) -> bytes:
         """Encode *value* for the store.
 
@@ -253,7 +221,7 @@ class Codec:
         try:
             raw = to_json(value)
         except PayloadInvalid as exc:
-            raise ValueInvalid(field=exc.field, reason=exc.reason) from None
+            raise ValueInvalid(field=exc.field, reason=exc.reason, value_type=exc.value_type) from None
         data = self._smallest(raw)
         if len(data) > limit or len(raw) > MAX_DECODED_BYTES:
             raise ValueInvalid(

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
-from askonce.answer import Answer, Encoded, Meta, Spend
+from askonce.answer import Answer, Encoded, Meta, Source, decode
 from askonce.errors import CallFailed, Permanent, Transient, ValueInvalid
+from askonce.spend import Checked, Spend, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from askonce.answer import Codec, Result
     from askonce.job import JobId, Key
+
+#: One step of a path that is shown: a name, then places in lists. Any other key may be data.
+_STEP = re.compile(r"(?:[^\W\d]\w{0,39})?(?:\[\d+\])*")
+#: Characters of a path that are shown.
+_PATH_SHOWN = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +55,35 @@ def current_attempt() -> Attempt:
 
 
 class Made(NamedTuple):
-    """A body's answer, encoded, and the clock's time when it was made."""
+    """A body's answer as every caller gets it, the same encoded, and the clock's time when it was made."""
 
-    answer: Answer
+    value: object
+    source: Source
     encoded: Encoded
     made_at: float
     #: What the answer cost to make, and what this run's own calls cost.
     spend: Spend
     paid: Spend
+    #: The names of what it cost that cannot be kept.
+    unknown: tuple[str, ...]
+
+
+class Unstorable(Permanent):
+    """The call was paid, and its answer cannot be stored.
+
+    ``field`` is the path of the part without a JSON form, and ``value_type`` its type; both empty where the
+    answer is too large.
+    """
+
+    field: str
+    value_type: str
+
+    def __init__(self, invalid: ValueInvalid, paid: Checked) -> None:
+        """Name the part that *invalid* names, never its content."""
+        of, path = invalid.value_type, _shown(invalid.field)
+        place = f"@{path or 'answer'}:{of}" if of else ":too_large"
+        super().__init__(f"value_invalid{place}", field=path, value_type=of)
+        self.paid = paid
 
 
 def make(
@@ -72,14 +100,40 @@ def make(
         CallFailed: there is no answer, or it cannot be stored.
     """
     answer = run(body, attempt)
-    spend = Spend(usage=answer.usage, cost_usd=answer.cost_usd)
+    made_at = clock()
+    spend, paid, unknown = _check(answer)
     try:
-        meta = Meta(source=answer.source, attempts=attempt.number, spend=spend)
-        encoded = codec.pack(answer.value, meta, max_bytes)
-    except ValueInvalid:
+        data = codec.encode(answer.value, max_bytes)
+        # The first caller gets what all later ones get: a dataclass as its fields, a tuple as a list.
+        value = decode(data)
+    except ValueInvalid as invalid:
         # The same payload would give the same unusable answer again, and be paid for again.
-        raise Permanent("value_invalid") from None
-    return Made(answer, encoded, clock(), spend, answer.paid or spend)
+        raise Unstorable(invalid, Checked(paid, unknown)) from None
+    except Exception:  # noqa: BLE001  # the answer's own code, or no memory: no answer that could be stored either
+        refused = ValueInvalid(field="", value_type=type(answer.value).__name__)
+        raise Unstorable(refused, Checked(paid, unknown)) from None
+    # A source of a newer version, or a mistake: never kept as fresh.
+    source: Source = answer.source if answer.source in get_args(Source) else "default"
+    meta = Meta(source=source, attempts=attempt.number, spend=spend)
+    return Made(value, source, Encoded(data, meta.encode(), spend.micro_usd), made_at, spend, paid, unknown)
+
+
+def _check(answer: Answer) -> tuple[Spend, Spend, tuple[str, ...]]:
+    """Return what *answer* cost, what its run paid, and the names of what is unknown of both."""
+    spend, unknown = check(answer.usage, answer.cost_usd)
+    paid: object = answer.paid
+    if paid is None:
+        return spend, spend, unknown
+    if not isinstance(paid, Spend):
+        return spend, Spend(), (*unknown, "paid")
+    own, unknown_own = check(paid.usage, paid.cost_usd, maybe_billed=paid.maybe_billed)
+    own = replace(own, calls=paid.calls)
+    return spend, own, (*unknown, *(f"paid.{name}" for name in unknown_own))
+
+
+def _shown(path: str) -> str:
+    steps = (step if _STEP.fullmatch(step) else "*" for step in path.split("."))
+    return ".".join(steps)[:_PATH_SHOWN]
 
 
 def run(body: Callable[[], object], attempt: Attempt) -> Answer:

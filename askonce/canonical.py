@@ -1,7 +1,8 @@
 """Turns any value into strict JSON bytes; what JSON cannot express is an error that names the field.
 
 The canonical form has sorted keys and NFC strings: ``1``, ``"1"``, ``1.0`` and ``true`` differ, a
-``datetime`` equals its UTC ISO form, NaN does not exist. orjson writes it. orjson is lenient with a few
+``datetime`` equals its UTC ISO form, NaN does not exist. A dataclass, a NamedTuple and a pydantic model
+are the object of their fields. orjson writes it. orjson is lenient with a few
 values: NaN becomes null, -0.0 keeps its sign, strings keep their normal form. Output that may hold one of
 them is written again by the slow, strict path.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -80,16 +82,32 @@ def _encode(value: object) -> object:
             return value.value
         case Mapping():
             return dict(value)
+    return _fields_of(value)
+
+
+def _fields_of(value: object) -> object:
     dump = getattr(value, "model_dump", None)
     if callable(dump):
         return dump(mode="json")
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    names = _names_of_fields(value)
+    if names is None:
+        raise TypeError(f"{type(value).__name__} has no JSON form")
+    return {name: getattr(value, name) for name in names}
+
+
+def _names_of_fields(value: object) -> list[str] | None:
+    """Return the fields of a dataclass or a NamedTuple; None for any other value."""
+    kind = type(value)
+    if is_dataclass(kind):
+        return [each.name for each in fields(kind)]
+    named = getattr(kind, "_fields", None) if isinstance(value, tuple) else None
+    return None if named is None else list(named)
 
 
 def _normalise(value: object, path: str, depth: int, *, nfc: bool = True) -> object:
     """Copy *value* and refuse what orjson lets through; errors name the path."""
     if depth > _MAX_DEPTH:
-        raise PayloadInvalid(field=path, reason=f"nested deeper than {_MAX_DEPTH}")
+        raise _refusal(path, value, f"nested deeper than {_MAX_DEPTH}")
     match value:
         case None | True | False:
             return value
@@ -109,20 +127,24 @@ def _normalise(value: object, path: str, depth: int, *, nfc: bool = True) -> obj
 def _declared(value: object, path: str) -> object:
     try:
         return _encode(value)
-    except (TypeError, ValueError):
+    except Exception:  # noqa: BLE001  # the value's own code: a model, a mapping, a property
         # Not the exception's own text: a model's error may quote the payload.
-        raise PayloadInvalid(field=path, reason=f"{type(value).__name__} has no JSON form") from None
+        raise _refusal(path, value, f"{type(value).__name__} has no JSON form") from None
+
+
+def _refusal(path: str, value: object, reason: str) -> PayloadInvalid:
+    return PayloadInvalid(field=path, reason=reason, value_type=type(value).__name__)
 
 
 def _integer(value: int, path: str) -> int:
     if not -(2**63) <= value < 2**64:
-        raise PayloadInvalid(field=path, reason="integer beyond 64 bits; send it as a string")
+        raise _refusal(path, value, "integer beyond 64 bits; send it as a string")
     return value
 
 
 def _number(value: float, path: str) -> float:
     if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124  # only NaN differs from itself
-        raise PayloadInvalid(field=path, reason="NaN and infinity are not JSON")
+        raise _refusal(path, value, "NaN and infinity are not JSON")
     return value + 0.0  # -0.0 + 0.0 is 0.0: equal numbers get one text
 
 
@@ -130,7 +152,7 @@ def _text(value: str, path: str, *, nfc: bool) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise PayloadInvalid(field=path, reason="text with a lone surrogate") from None
+        raise _refusal(path, value, "text with a lone surrogate") from None
     return unicodedata.normalize("NFC", value) if nfc else value
 
 
@@ -138,9 +160,9 @@ def _object(value: dict[object, object], path: str, depth: int, *, nfc: bool) ->
     clean: dict[str, object] = {}
     for name, item in value.items():
         if type(name) is not str:
-            raise PayloadInvalid(field=path, reason=f"key of type {type(name).__name__}, not text")
+            raise _refusal(path, name, f"key of type {type(name).__name__}, not text")
         clean_name = _text(name, path, nfc=nfc)
         if clean_name in clean:
-            raise PayloadInvalid(field=path, reason="two keys that differ only in Unicode form")
+            raise _refusal(path, name, "two keys that differ only in Unicode form")
         clean[clean_name] = _normalise(item, f"{path}.{name}" if path else name, depth + 1, nfc=nfc)
     return clean

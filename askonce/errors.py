@@ -67,6 +67,11 @@ class PayloadInvalid(JobError):
     field: str
     reason: str
 
+    @property
+    def value_type(self) -> str:
+        """The type of a value without a JSON form; empty where another rule refused it."""
+        return str(self.data.get("value_type", ""))
+
 
 class OptionInvalid(JobError):
     """An option of the call cannot be honoured."""
@@ -76,10 +81,18 @@ class OptionInvalid(JobError):
 
 
 class ValueInvalid(JobError):
-    """The answer cannot be stored."""
+    """The answer cannot be stored.
+
+    ``field`` is the path of the offending part, empty for the answer itself.
+    """
 
     field: str
     reason: str
+
+    @property
+    def value_type(self) -> str:
+        """The type of a value without a JSON form; empty where the answer is too large."""
+        return str(self.data.get("value_type", ""))
 
 
 class AnswerUnreadable(JobError):
@@ -110,13 +123,6 @@ class CallFailed(JobError):
     def __init__(self, reason: str | Mapping[str, object], **data: object) -> None:
         """Require a *reason*; everything else is optional data."""
         super().__init__(reason if isinstance(reason, Mapping) else {"reason": reason}, **data)
-
-    @property
-    def spent(self) -> dict[str, object]:
-        """What the failed call cost: those of ``usage``, ``cost_usd`` and ``maybe_billed`` that are known."""
-        return {
-            name: self.data[name] for name in ("usage", "cost_usd", "maybe_billed") if self.data.get(name)
-        }
 
 
 class Transient(CallFailed):

@@ -74,10 +74,15 @@ class EventType(Enum):
         INFO,
         {"attempt": int, "reason": str, "after_seconds": float, "run_seconds": float, **_SPENT},
     )
-    #: The job ended without an answer.
+    #: The job ended without an answer. An answer that cannot be stored has the path and type of its part.
     JOB_FAILED = _Kind(
-        "job.failed", WARNING, {"attempt": int, "kind": str, "reason": str, "run_seconds": float, **_SPENT}
+        "job.failed",
+        WARNING,
+        {"attempt": int, "kind": str, "reason": str, "run_seconds": float, "field": str, "value_type": str}
+        | _SPENT,
     )
+    #: The call was paid, and this part of what it cost cannot be kept: ``cost_usd``, ``usage.<count>``.
+    JOB_SPEND_UNKNOWN = _Kind("job.spend_unknown", WARNING, {"field": str})
     #: The payload of a message that something else sent cannot be used.
     JOB_INVALID = _Kind("job.invalid", WARNING, {"field": str, "reason": str})
     #: The answer came too late: another run holds the key, or the record is gone.
@@ -88,7 +93,8 @@ class EventType(Enum):
     JOB_UNSTORED = _Kind("job.unstored", WARNING, {"attempt": int, "run_seconds": float, **_SPENT})
     #: The store is back: the outcome of storing a kept answer.
     JOB_STORED_LATE = _Kind("job.stored_late", INFO, {"outcome": str, "late_seconds": float})
-    #: The answer was never stored: there was no room, or the process ended before the store was back.
+    #: The answer or failure was never stored: there was no room, the process ended before the store was back,
+    #: or its record cannot be written.
     JOB_UNKEPT = _Kind("job.unkept", WARNING, {"reason": str})
     #: Answered, or sent, without the store, as the task's ``on_store_down`` allows.
     JOB_DEGRADED = _Kind("job.degraded", WARNING, {"policy": str, "source": str})

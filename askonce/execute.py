@@ -3,35 +3,53 @@
 from __future__ import annotations
 
 import random
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Event as Signal
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from askonce.answer import Codec, Result, Ttl
-from askonce.attempt import Attempt, make
+from askonce.attempt import Attempt, Unstorable, make
 from askonce.decide import Refuse, Run, Serve, Wait, Why, start
-from askonce.errors import CallFailed, StoreUnavailable
+from askonce.errors import CallFailed, JobError, Transient
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
 from askonce.job import new_owner
-from askonce.record import REASON_KEPT_FOR
+from askonce.lease import since_boot
+from askonce.record import FLIGHT_KEPT, REASON_KEPT_FOR
 from askonce.retry import failing
-from askonce.store import Failing, Lease, Write
+from askonce.spend import Spend, spend_of_failure
+from askonce.store import Failing, Lease, Parking, Write
 from askonce.store_down.spill import Spill, Unstored
-from askonce.tally import book_of
+from askonce.tally import book_of, book_of_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from askonce.attempt import Made
+    from askonce.job import Job
     from askonce.lease import LeaseRenewer
     from askonce.store import Store
 
 #: ``soft_ttl`` is shortened by up to this part at random: answers stored together do not become stale
 #: together.
 _JITTER = 0.1
+
+
+class _Started(NamedTuple):
+    """A run whose lease was granted, and the clock's time when its call began."""
+
+    delivery: Delivery
+    lease: Lease
+    attempt: Attempt
+    began: float
+
+    @property
+    def job(self) -> Job:
+        return self.delivery.job
+
+    def ran_until(self, now: float) -> dict[str, object]:
+        return {"attempt": self.attempt.number, "run_seconds": now - self.began}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +67,7 @@ class Executor:
     #: Names this process to an operator who looks for the owner of a job.
     holder: str = ""
     draw: Callable[[float, float], float] = random.uniform
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = since_boot
 
     def execute(self, delivery: Delivery, body: Callable[[], object]) -> Execution:
         """Run *body* if this delivery is the one that should; store what it returns.
@@ -57,11 +75,18 @@ class Executor:
         Raises:
             StoreUnavailable: the store did not answer at the start; the body was not run.
         """
+        asked_at = self.clock()
         lease = Lease(delivery.job.key, new_owner(self.holder), delivery.spec.lease)
         decision = start(self.store, delivery.spec, delivery.job, lease, self.listen)
         match decision:
             case Run():
-                return self._run(delivery, lease, self._attempt(delivery, lease, decision), body)
+                attempt = self._attempt(delivery, lease, decision)
+                with self.leases.hold(lease):
+                    run = _Started(delivery, lease, attempt, self.clock())
+                    # The lease began after *asked_at*, so it can be over only if this time is longer.
+                    if run.began - asked_at >= lease.seconds:
+                        return self._give_back(run)
+                    return self._run(run, body)
             case Serve(result=result):
                 return Reused(key=delivery.job.key, job=delivery.job.id, result=result)
             case Refuse(why=Why.FAILED):
@@ -82,137 +107,169 @@ class Executor:
         )
 
     def _checkpoint(self, lease: Lease, reference: str) -> None:
-        """Keep *reference* if that is possible: a store that is down must not cost a paid call."""
-        with suppress(StoreUnavailable):
+        """Keep *reference* if that is possible: a store or a record that fails must not cost a paid call."""
+        with suppress(JobError):
             self.store.checkpoint(lease, reference)
 
-    def _run(
-        self,
-        delivery: Delivery,
-        lease: Lease,
-        attempt: Attempt,
-        body: Callable[[], object],
-    ) -> Execution:
-        began = self.clock()
-        with self.leases.hold(lease):
-            try:
-                made = make(
-                    body,
-                    attempt,
-                    codec=self.codec,
-                    max_bytes=delivery.spec.max_value_bytes,
-                    clock=self.clock,
-                )
-            except CallFailed as error:
-                return self._fail(delivery, lease, attempt, error, self.clock() - began)
-            return self._complete(delivery, lease, attempt, made, made.made_at - began)
+    def _give_back(self, run: _Started) -> Execution:
+        """Return a lease that ended while this process stood still: nothing was sent, and others may run it.
 
-    def _complete(
-        self, delivery: Delivery, lease: Lease, attempt: Attempt, made: Made, seconds: float
-    ) -> Computed:
-        soft = delivery.spec.soft_ttl * (1 - self.draw(0.0, _JITTER))
-        written = self._persist(
-            Unstored(
-                job=delivery.job,
-                size=len(made.encoded.data),
-                write=lambda: self._write(delivery, lease, made, soft),
-            ),
-            lease.seconds,
-        )
-        self._report(delivery, attempt, made, written, seconds)
-        result = _result(delivery, attempt, made)
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+        if self.store.park(run.lease, "stalled", 0.0, FLIGHT_KEPT) is not Parking.PARKED:
+            emit(self.listen, EventType.JOB_SKIPPED, run.job, outcome=Why.SUPERSEDED.value)
+            return self._overtaken(run.job)
+        return self._deferred(run, "stalled", 0.0, Spend())
+
+    def _run(self, run: _Started, body: Callable[[], object]) -> Execution:
+        limit = run.delivery.spec.max_value_bytes
+        try:
+            made = make(body, run.attempt, codec=self.codec, max_bytes=limit, clock=self.clock)
+        except CallFailed as error:
+            return self._fail(run, error)
+        except BaseException as stop:
+            # The process or the thread ends: its lease must not wait for its own end. The call may have been
+            # paid, so it counts as an attempt.
+            with suppress(Exception):
+                self._fail(run, Transient(type(stop).__name__, maybe_billed=True))
+            raise
+        return self._complete(run, made)
+
+    def _complete(self, run: _Started, made: Made) -> Computed:
+        self._report_unknown(run.job, made.unknown)
+        written, unkept = self._persist(run, made)
+        self._report(run, made, written)
+        if unkept:
+            emit(self.listen, EventType.JOB_UNKEPT, run.job, reason=unkept)
+        result = _result(run, made)
         if written in (Write.UNAVAILABLE, Write.ABSENT):
             result = replace(result, degraded=True)
-        return Computed(key=delivery.job.key, job=delivery.job.id, result=result, stored=written)
+        return Computed(key=run.job.key, job=run.job.id, result=result, stored=written)
 
-    def _write(self, delivery: Delivery, lease: Lease, made: Made, soft: float) -> Write:
-        """Store an answer once; its times to live began when it was made."""
-        book = book_of(delivery.job, made.paid)
-        if made.answer.source != "call":
-            fallback = Failing(
-                kind="fallback",
-                reason=made.answer.source,
-                keep=REASON_KEPT_FOR,
-                fallback=made.encoded,
-                book=book,
-            )
-            return self.store.fail(lease, fallback).outcome
-        ttl = Ttl(soft, delivery.spec.hard_ttl).after(self.clock() - made.made_at)
-        return self.store.complete(lease, made.encoded, ttl, book)
+    def _unstored(self, run: _Started, made: Made) -> Unstored:
+        """Return the write of an answer. It keeps the encoded answer only: the spill may hold it for long."""
+        spec, lease, encoded, made_at = run.delivery.spec, run.lease, made.encoded, made.made_at
+        ttl = Ttl(spec.soft_ttl * (1 - self.draw(0.0, _JITTER)), spec.hard_ttl)
+        book = book_of(run.job, made.paid)
+        fallback = Failing(
+            kind="fallback", reason=made.source, keep=REASON_KEPT_FOR, fallback=encoded, book=book
+        )
+        is_fallback = made.source != "call"
 
-    def _persist(self, answer: Unstored, seconds: float) -> Write:
-        """Store a paid answer, or leave it to the spill; while that is full, try for *seconds*."""
-        give_up_at = self.clock() + seconds
+        def write() -> Write:
+            if is_fallback:
+                return self.store.fail(lease, fallback).outcome
+            # Its times to live began when it was made.
+            return self.store.complete(lease, encoded, ttl.after(self.clock() - made_at), book)
+
+        return Unstored(job=run.job, size=len(encoded.data) + len(encoded.meta), write=write)
+
+    def _persist(self, run: _Started, made: Made) -> tuple[Write, str]:
+        """Store a paid answer, or leave it to the spill; while that is full, try as long as a lease.
+
+        Return also why no process keeps the answer, where that is so.
+        """
+        answer, lease = self._unstored(run, made), run.lease
+        give_up_at = self.clock() + lease.seconds
         while True:
             try:
-                return answer.write()
-            except StoreUnavailable:
-                if self.spill.keep(answer) or self.clock() >= give_up_at:
-                    return Write.UNAVAILABLE
-                Signal().wait(min(0.5, seconds / 10))
+                return answer.write(), ""
+            except JobError:
+                # The store does not answer, or its record is damaged or of a newer version.
+                if self.spill.keep(answer.compacted()):
+                    return Write.UNAVAILABLE, ""
+                if self.clock() >= give_up_at:
+                    return Write.UNAVAILABLE, "no_room"
+            except Exception as error:  # noqa: BLE001  # a mistake of this package: the answer is paid
+                # Another run would be paid for, and meet the same mistake.
+                with suppress(Exception):
+                    self.store.fail(lease, self._unstorable(run, made))
+                return Write.UNAVAILABLE, type(error).__name__
+            except BaseException:
+                # The process ends while it stores a paid answer; at its end it drains the spill.
+                self.spill.keep(answer.compacted())
+                raise
+            Signal().wait(min(0.5, lease.seconds / 10))
 
-    def _report(
-        self, delivery: Delivery, attempt: Attempt, made: Made, written: Write, seconds: float
-    ) -> None:
-        ran = {"attempt": attempt.number, "run_seconds": seconds}
-        cost = {"cost_usd": made.paid.cost_usd}
+    @staticmethod
+    def _unstorable(run: _Started, made: Made) -> Failing:
+        keep, book = run.delivery.spec.failure_ttl, book_of(run.job, made.paid)
+        return Failing(kind="permanent", reason="unstored", keep=keep, book=book)
+
+    def _report(self, run: _Started, made: Made, written: Write) -> None:
+        ran, cost = run.ran_until(made.made_at), {"cost_usd": made.paid.cost_usd}
         match written:
             case Write.OK:
-                emit(
-                    self.listen,
-                    EventType.JOB_COMPLETED,
-                    delivery.job,
-                    **ran,
-                    **cost,
-                    source=made.answer.source,
-                )
+                emit(self.listen, EventType.JOB_COMPLETED, run.job, **ran, **cost, source=made.source)
             case Write.UNAVAILABLE:
-                emit(self.listen, EventType.JOB_UNSTORED, delivery.job, **ran, **cost)
+                emit(self.listen, EventType.JOB_UNSTORED, run.job, **ran, **cost)
             case Write.FENCED | Write.ABSENT:
-                emit(self.listen, EventType.JOB_FENCED, delivery.job, **ran, **cost)
+                emit(self.listen, EventType.JOB_FENCED, run.job, **ran, **cost)
             case _:
                 assert_never(written)
 
-    def _fail(
-        self, delivery: Delivery, lease: Lease, attempt: Attempt, error: CallFailed, seconds: float
-    ) -> Execution:
-        job = delivery.job
-        ran: dict[str, object] = {"attempt": attempt.number, "run_seconds": seconds}
+    def _report_unknown(self, job: Job, unknown: tuple[str, ...]) -> None:
+        for name in unknown:
+            emit(self.listen, EventType.JOB_SPEND_UNKNOWN, job, field=name)
+
+    def _fail(self, run: _Started, error: CallFailed) -> Execution:
+        job, ran = run.job, run.ran_until(self.clock())
+        spend, unknown = error.paid if isinstance(error, Unstorable) else spend_of_failure(error)
+        self._report_unknown(job, unknown)
+        failure = failing(run.delivery.spec, error, run.attempt.number, self.draw)
+        failure = replace(failure, book=book_of_failure(job, spend))
         try:
-            reply = self.store.fail(lease, failing(delivery, error, attempt.number, self.draw))
-        except StoreUnavailable:
-            # The lease ends by itself, and the reaper sends the job's message again.
-            return self._deferred(delivery, "store_unavailable", lease.seconds, ran, error)
+            reply = self.store.fail(run.lease, failure)
+        except JobError:
+            # Where it cannot be kept: the lease ends by itself, and the reaper sends the job's message again.
+            if not self.spill.keep(self._unstored_failure(run, failure).compacted()):
+                emit(self.listen, EventType.JOB_UNKEPT, job, reason="no_room")
+            return self._deferred(run, "store_unavailable", run.lease.seconds, spend)
         if reply.outcome is not Write.OK:
-            emit(self.listen, EventType.JOB_FENCED, job, **ran, **error.spent)
-            return Skipped(key=job.key, job=job.id, because=Refuse(why=Why.SUPERSEDED, job=job.id))
+            emit(self.listen, EventType.JOB_FENCED, job, **ran, **spend.known)
+            return self._overtaken(job)
         record = reply.record
         if record.flight != "idle":
-            return self._deferred(delivery, error.reason, record.wait, ran, error)
+            return self._deferred(run, error.reason, record.wait, spend)
         ended = Failed.of(job, record.failure, record.attempts)
-        named = {"kind": ended.kind, "reason": ended.reason}
-        emit(self.listen, EventType.JOB_FAILED, job, **ran, **named, **error.spent)
+        why = {"kind": ended.kind, "reason": ended.reason}
+        if isinstance(error, Unstorable):
+            why |= {"field": error.field, "value_type": error.value_type}
+        emit(self.listen, EventType.JOB_FAILED, job, **ran, **why, **spend.known)
         return ended
 
-    def _deferred(
-        self, delivery: Delivery, reason: str, after: float, ran: dict[str, object], error: CallFailed
-    ) -> Deferred:
-        job = delivery.job
+    def _unstored_failure(self, run: _Started, failure: Failing) -> Unstored:
+        lease, failed_at = run.lease, self.clock()
+
+        def write() -> Write:
+            # The rest began when the call failed.
+            after = max(0.0, failure.after - (self.clock() - failed_at))
+            return self.store.fail(lease, replace(failure, after=after)).outcome
+
+        return Unstored(job=run.job, size=len(failure.reason), write=write)
+
+    def _deferred(self, run: _Started, reason: str, after: float, spend: Spend) -> Deferred:
+        job, rest = run.job, {"reason": reason, "after_seconds": after}
         self.on_deferred(job.key, after)
-        rest = {"reason": reason, "after_seconds": after}
-        emit(self.listen, EventType.JOB_DEFERRED, job, **rest, **ran, **error.spent)
+        ran = run.ran_until(self.clock())
+        emit(self.listen, EventType.JOB_DEFERRED, job, **rest, **ran, **spend.known)
         return Deferred(key=job.key, job=job.id, reason=reason, after=after)
 
+    def _overtaken(self, job: Job) -> Skipped:
+        return Skipped(key=job.key, job=job.id, because=Refuse(why=Why.SUPERSEDED, job=job.id))
 
-def _result(delivery: Delivery, attempt: Attempt, made: Made) -> Result:
+
+def _result(run: _Started, made: Made) -> Result:
+    fence = run.attempt.fence
     return Result(
-        key=delivery.job.key,
-        job=delivery.job.id,
-        value=made.answer.value,
-        source=made.answer.source,
+        key=run.job.key,
+        job=run.job.id,
+        value=made.value,
+        source=made.source,
         age=0.0,
-        attempts=attempt.number,
-        fence=attempt.fence,
+        attempts=run.attempt.number,
+        fence=fence,
         spend=made.spend,
-        stored_at=attempt.fence / 1_000_000,
+        stored_at=fence / 1_000_000,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,14 @@ RENEWALS = 3
 LOOK = 1.0
 
 
+def since_boot() -> float:
+    """Return seconds on a clock that goes on while this process is stopped or this machine is suspended.
+
+    ``time.monotonic`` stands still while Linux is suspended; the store's clock, and so a lease, does not.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic()
+
+
 @dataclass(slots=True, eq=False)
 class Held:
     """A lease of this process, and when it is renewed next."""
@@ -38,7 +47,7 @@ class LeaseRenewer:
     """All leases of one process; its thread lives while there are any."""
 
     def __init__(
-        self, store: Store, *, listen: Listener = ignore, clock: Callable[[], float] = time.monotonic
+        self, store: Store, *, listen: Listener = ignore, clock: Callable[[], float] = since_boot
     ) -> None:
         """Renew on *store*; *clock* is in seconds and may differ from the store's."""
         self._store, self._listen, self._clock = store, listen, clock

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from askonce.answer import Spend
 from askonce.errors import CallFailed, Transient
 from askonce.record import REASON_KEPT_FOR
+from askonce.spec import LONGEST_REST
 from askonce.store import Failing
-from askonce.tally import book_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from askonce.execution import Delivery
-    from askonce.spec import RetryPolicy
+    from askonce.spec import JobSpec, RetryPolicy
+
+#: Seconds: a provider that wishes no rest would get all attempts in a moment.
+_SHORTEST_WISH = 1.0
+#: The largest exponent of a float.
+_MOST_DOUBLINGS = 1023
 
 
-def failing(
-    delivery: Delivery, error: CallFailed, attempt: int, draw: Callable[[float, float], float]
-) -> Failing:
+def failing(spec: JobSpec, error: CallFailed, attempt: int, draw: Callable[[float, float], float]) -> Failing:
     """Return what the record keeps of *error* in attempt number *attempt*.
 
     *draw* picks a number between its two arguments. The record itself knows whether attempts are left.
     """
-    spec, spent = delivery.spec, error.spent
-    # A call that the provider refused cost nothing, and is in no counter.
-    book = book_of(delivery.job, Spend(**cast("dict[str, Any]", spent))) if spent else None
     match error.kind:
         case "permanent":
-            return Failing(kind="permanent", reason=error.reason, keep=spec.failure_ttl, book=book)
+            return Failing(kind="permanent", reason=error.reason, keep=spec.failure_ttl)
         case "configuration":
-            return Failing(kind="configuration", reason=error.reason, keep=REASON_KEPT_FOR, book=book)
+            return Failing(kind="configuration", reason=error.reason, keep=REASON_KEPT_FOR)
         case "transient" | "quarantined" | "expired" | "cancelled":
-            wish = error.retry_after if isinstance(error, Transient) else None
-            after = rest(spec.retry, attempt, draw) if wish is None else min(wish, spec.retry.cap)
+            wish = _wish_of(error)
+            after = rest(spec.retry, attempt, draw) if wish is None else wish
             quarantine = spec.retry.on_give_up == "quarantine"
             return Failing(
                 kind="transient",
@@ -42,10 +40,18 @@ def failing(
                 after=after,
                 keep=REASON_KEPT_FOR,
                 quarantine=quarantine,
-                book=book,
             )
 
 
 def rest(policy: RetryPolicy, attempt: int, draw: Callable[[float, float], float]) -> float:
     """Return the seconds to rest after *attempt*, from 1: exponential, full jitter, capped."""
-    return draw(0.0, min(policy.cap, policy.base * 2.0 ** (attempt - 1)))
+    doubled = policy.base * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS)
+    return draw(0.0, min(policy.cap, doubled))
+
+
+def _wish_of(error: CallFailed) -> float | None:
+    """Return the seconds that the provider wishes, from a second to a day; None without a wish."""
+    wish: object = error.retry_after if isinstance(error, Transient) else None
+    if isinstance(wish, bool) or not isinstance(wish, int | float) or wish != wish:  # noqa: PLR0124  # only NaN differs from itself
+        return None
+    return min(max(wish, _SHORTEST_WISH), LONGEST_REST)

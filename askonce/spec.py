@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+
+#: Seconds. The store keeps times as whole milliseconds, so a shorter one would be none at all. Ten years are
+#: for ever, and their milliseconds are whole numbers that Lua and JSON keep exactly (below 2**53).
+SHORTEST, LONGEST = 0.001, 315_360_000.0
+#: Seconds: no job rests longer before its next attempt, whatever its provider wishes.
+LONGEST_REST = 86_400.0
+#: Seconds: a record outlives a lease by this, so that a late write is fenced (``record.TOMBSTONE_KEPT``).
+LONGEST_LEASE = 3_600.0
+#: Seconds: as long as a record keeps a job in flight (``record.FLIGHT_KEPT``).
+LONGEST_QUEUE_DEADLINE = 604_800.0
+_MOST_ATTEMPTS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +26,8 @@ class RetryPolicy:
     """How often a call is attempted, and how long it rests in between.
 
     The rest before attempt *n + 1* is drawn between 0 and ``base * 2**(n - 1)`` seconds, at most
-    ``cap`` seconds (full jitter, AWS Architecture Blog 2015). A provider's own wish wins.
+    ``cap`` seconds (full jitter, AWS Architecture Blog 2015). A provider's own wish wins, also over ``cap``:
+    at least a second, at most a day. ``base`` and ``cap`` are at most a day too.
     """
 
     max_attempts: int = 3
@@ -24,10 +37,24 @@ class RetryPolicy:
     #: operator replays it; ``backoff`` rests for ``cap`` at most and lets the next caller try.
     on_give_up: Literal["quarantine", "backoff"] = "quarantine"
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, by name."""
+        for name in ("base", "cap"):
+            _require_seconds("RetryPolicy", name, getattr(self, name), LONGEST_REST)
+        attempts: object = self.max_attempts
+        if type(attempts) is not int or not 1 <= attempts <= _MOST_ATTEMPTS:
+            raise ValueError(
+                f"RetryPolicy: max_attempts must be at least 1 and at most {_MOST_ATTEMPTS}, not {attempts}"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """One kind of work. All times are in seconds, all sizes in bytes."""
+    """One kind of work. All times are in seconds, all sizes in bytes.
+
+    A time is at least a millisecond. Times to live are at most ten years, a lease an hour, a queue deadline
+    seven days.
+    """
 
     #: The task's name; where the spec is given to a Celery task, that task's name when empty.
     name: str = ""
@@ -64,13 +91,27 @@ class JobSpec:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, by name."""
-        for name in ("soft_ttl", "hard_ttl", "failure_ttl", "lease", "queue_deadline"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"JobSpec {self.name}: {name} must be more than 0 seconds")
+        for name, longest in _LONGEST_OF.items():
+            _require_seconds(f"JobSpec {self.name}", name, getattr(self, name), longest)
         if "\n" in self.version:
             # Messages and records carry version and tenant as two lines.
             raise ValueError(f"JobSpec {self.name}: version must be one line")
         if self.hard_ttl < self.soft_ttl:
             raise ValueError(f"JobSpec {self.name}: hard_ttl must not be shorter than soft_ttl")
-        if self.retry.max_attempts < 1:
-            raise ValueError(f"JobSpec {self.name}: max_attempts must be at least 1")
+
+
+_LONGEST_OF: Final = {
+    "soft_ttl": LONGEST,
+    "hard_ttl": LONGEST,
+    "failure_ttl": LONGEST,
+    "lease": LONGEST_LEASE,
+    "queue_deadline": LONGEST_QUEUE_DEADLINE,
+}
+
+
+def _require_seconds(owner: str, name: str, seconds: object, longest: float) -> None:
+    """Raise ValueError where *seconds* is a time that the store could not keep."""
+    number = seconds if isinstance(seconds, int | float) and not isinstance(seconds, bool) else 0.0
+    # NaN is within no limits.
+    if not SHORTEST <= number <= longest:
+        raise ValueError(f"{owner}: {name} must be {SHORTEST} to {longest:.0f} seconds, not {seconds}")

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from askonce.answer import Spend
     from askonce.job import Job
+    from askonce.spend import Spend
 
 #: Days for which the counters of one day are kept.
 DAYS_KEPT = 400
@@ -65,11 +65,15 @@ class Tally(Protocol):
         """Add the counters of past days together; return how many buckets had any. May be repeated."""
 
 
+def book_of_failure(job: Job, spend: Spend) -> Book | None:
+    """Return what a failed run of *job* paid; None for a call that was refused, which is in no counter."""
+    return book_of(job, spend) if spend.known else None
+
+
 def book_of(job: Job, spend: Spend) -> Book:
     """Return what the calls of one run of *job* paid together."""
-    known = spend.micro_usd is not None or bool(spend.usage)
     amounts: list[tuple[str, int]] = []
-    if spend.maybe_billed and not known:
+    if spend.maybe_billed and spend.micro_usd is None and not spend.usage:
         amounts.append(("in_doubt", 1))
     elif spend.calls:
         amounts.append(("calls", spend.calls))

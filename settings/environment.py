@@ -11,10 +11,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
+from askonce.spec import LONGEST_LEASE, SHORTEST
 from settings.urls import ServerSettings
 
 #: No sensible deadline is longer. Infinity is a mistake.
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+#: As long as the engine fences a late answer: ``askonce.spec.LONGEST_LEASE``.
+LeaseSeconds = Annotated[float, Field(ge=SHORTEST, le=LONGEST_LEASE, allow_inf_nan=False)]
 #: A call must end well before the visibility timeout of an hour that kombu's own transport has.
 CallSeconds = Annotated[float, Field(gt=0, le=3_000, allow_inf_nan=False)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+")]
@@ -26,7 +29,7 @@ OPENAI_URL = "https://api.openai.com/v1"
 class Settings(ServerSettings):
     """All variables of the project; the field name in upper case is the variable's name."""
 
-    job_lease: Seconds = 30.0
+    job_lease: LeaseSeconds = 30.0
     job_queue_deadline: Seconds = 60.0
     reap_interval: Seconds = 5.0
 

@@ -14,14 +14,16 @@ from threading import Lock
 from typing import TYPE_CHECKING, assert_never
 
 from askonce.answer import Codec, Encoded, Meta, StoredValue, Ttl, to_result
-from askonce.attempt import Attempt, make
+from askonce.attempt import Attempt, Unstorable, make
 from askonce.decide import Refuse, Run, Serve, run_without_store
 from askonce.errors import CallFailed, StoreUnavailable, ValueInvalid
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Failed, Reused
 from askonce.job import new_owner
+from askonce.lease import since_boot
+from askonce.spend import spend_of_failure
 from askonce.store import Claim, Lease, Terms, Write
-from askonce.store_down.spill import Spill, Unstored
+from askonce.store_down.spill import Spill, Unstored, compact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +52,7 @@ class LocalCalls:
         listen: Listener = ignore,
         holder: str = "",
         budget: int = _BUDGET,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = since_boot,
     ) -> None:
         """Keep answers in *cache*, and in *spill* until *store* is back.
 
@@ -126,7 +128,8 @@ class LocalCalls:
         try:
             mine.set_result(self._call(delivery, body, down))
         except BaseException as error:
-            mine.set_exception(error)
+            # The end of this thread is not the end of those that wait for it.
+            mine.set_exception(error if isinstance(error, Exception) else down)
             raise
         finally:
             with self._lock:
@@ -148,7 +151,7 @@ class LocalCalls:
         self, delivery: Delivery, body: Callable[[], object], down: StoreUnavailable
     ) -> Computed | Failed:
         self._spend(down)
-        job = delivery.job
+        job, began = delivery.job, self._clock()
         try:
             made = make(
                 body,
@@ -158,15 +161,37 @@ class LocalCalls:
                 clock=self._clock,
             )
         except CallFailed as error:
+            self._report_failure(delivery, error, began)
             if error.kind == "transient":
                 raise StoreUnavailable(verb=down.verb, reason=error.reason) from error
             return Failed(key=job.key, job=job.id, kind=error.kind, reason=error.reason, attempts=1)
-        self._report(delivery, made.answer.source)
+        self._report(delivery, made.source)
+        self._report_made(delivery, made, began)
         value = _stored(made)
-        if made.answer.source == "call":
+        if made.source == "call":
             self._keep_for_later(delivery, value, made.encoded)
         result = replace(to_result(job.key, job.id, value), degraded=True)
         return Computed(key=job.key, job=job.id, result=result, stored=Write.UNAVAILABLE)
+
+    def _report_made(self, delivery: Delivery, made: Made, began: float) -> None:
+        self._report_unknown(delivery, made.unknown)
+        ran: dict[str, object] = {"attempt": 1, "run_seconds": made.made_at - began}
+        emit(self._listen, EventType.JOB_UNSTORED, delivery.job, **ran, cost_usd=made.paid.cost_usd)
+
+    def _report_failure(self, delivery: Delivery, error: CallFailed, began: float) -> None:
+        """Emit what a failed call cost: no record will have it."""
+        job, ran = delivery.job, {"attempt": 1, "run_seconds": self._clock() - began}
+        spend, unknown = error.paid if isinstance(error, Unstorable) else spend_of_failure(error)
+        self._report_unknown(delivery, unknown)
+        if error.kind == "transient":
+            emit(self._listen, EventType.JOB_DEFERRED, job, **ran, reason=error.reason, **spend.known)
+            return
+        why = {"kind": error.kind, "reason": error.reason}
+        emit(self._listen, EventType.JOB_FAILED, job, **ran, **why, **spend.known)
+
+    def _report_unknown(self, delivery: Delivery, unknown: tuple[str, ...]) -> None:
+        for name in unknown:
+            emit(self._listen, EventType.JOB_SPEND_UNKNOWN, delivery.job, field=name)
 
     def _spend(self, down: StoreUnavailable) -> None:
         with self._lock:
@@ -178,14 +203,15 @@ class LocalCalls:
                 raise StoreUnavailable(verb=down.verb, reason="calls_spent") from down
 
     def _keep_for_later(self, delivery: Delivery, value: StoredValue, encoded: Encoded) -> None:
-        job = delivery.job
+        job = delivery.job._replace(payload=compact(delivery.job.payload))
+        kept = replace(delivery, job=job)
         self._cache.put(job.key, job.fingerprint, job.id, value, delivery.spec.soft_ttl)
         # One token for all tries: a verb may have been executed although its reply was lost.
         owner, made_at = new_owner(self._holder), self._clock()
         unstored = Unstored(
             job=job,
-            size=len(encoded.data),
-            write=lambda: self._write(delivery, owner, encoded, made_at),
+            size=len(encoded.data) + len(encoded.meta),
+            write=lambda: self._write(kept, owner, encoded, made_at),
         )
         if not self._spill.keep(unstored):
             emit(self._listen, EventType.JOB_UNKEPT, job, reason="no_room")
@@ -218,6 +244,6 @@ def _attempt_without_record(delivery: Delivery) -> Attempt:
 
 
 def _stored(made: Made) -> StoredValue:
-    meta = Meta(source=made.answer.source, spend=made.spend)
+    meta = Meta(source=made.source, spend=made.spend)
     data = made.encoded.data
     return StoredValue(data=data, meta=meta, fence=0, stored_at=time.time(), age=0.0, fresh=True)

@@ -1,19 +1,20 @@
-"""Holds paid answers that could not be stored, until the store is back.
+"""Holds paid answers, and failures of calls, that could not be stored, until the store is back.
 
 Each is written under the owner token of its own run, so it is fenced if another run overtook it meanwhile.
-An answer without room here stays with its worker, which tries for as long as its lease could last.
+One whose write keeps failing holds up no other. An answer without room here stays with its worker, which
+tries for as long as its lease could last.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Condition
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from askonce.background import is_alive, start_thread
-from askonce.errors import StoreUnavailable
+from askonce.errors import JobError, StoreUnavailable
 from askonce.events import EventType, Listener, emit, ignore
 
 if TYPE_CHECKING:
@@ -26,17 +27,37 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 << 20
 #: Seconds between tries; short, because the reaper may send the job again as soon as the store is back.
 INTERVAL = 0.5
+#: So many writes in a row fail before the next pause: a node of a cluster that is down holds up no other.
+_FAILURES = 8
+#: Seconds for which a record that cannot be written, of a newer version or damaged, may be replaced.
+_PATIENCE = 60.0
+#: Bytes of an answer here beside its texts: its job, its write and their places. Measured: 1.4 KB.
+_OVERHEAD = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unstored:
-    """One answer that waits to be stored."""
+    """One answer, or one failure, that waits to be stored."""
 
     job: Job
-    #: Bytes.
+    #: Bytes that *write* keeps, beside the job.
     size: int
     #: Stores it; may be repeated.
     write: Callable[[], Write]
+
+    @property
+    def held(self) -> int:
+        """The bytes that it takes in memory."""
+        return self.size + len(self.job.payload) + _OVERHEAD
+
+    def compacted(self) -> Self:
+        """Return the same with a payload that takes no more than its length."""
+        return replace(self, job=self.job._replace(payload=compact(self.job.payload)))
+
+
+def compact(data: bytes) -> bytes:
+    """Return a copy of *data* of its own size: what orjson returns keeps the room that it was built in."""
+    return memoryview(data).tobytes()
 
 
 class Spill:
@@ -61,9 +82,9 @@ class Spill:
     def keep(self, answer: Unstored) -> bool:
         """Take *answer* over; False when there is no room for it."""
         with self._changed:
-            if self.bytes + answer.size > self._max_bytes:
+            if self.bytes + answer.held > self._max_bytes:
                 return False
-            self.bytes += answer.size
+            self.bytes += answer.held
             self._waiting.append((self._clock(), answer))
             if not is_alive(self._thread):
                 if self._thread is not None:
@@ -81,24 +102,38 @@ class Spill:
         return len(left)
 
     def _store_all(self) -> None:
+        failures = 0
         while (oldest := self._oldest()) is not None:
             kept_at, answer = oldest
-            try:
-                outcome = answer.write()
-            except StoreUnavailable:
-                with self._changed:
-                    self._changed.wait(self._interval)
+            if self._store(answer, kept_at):
+                failures = 0
                 continue
-            except Exception as error:  # noqa: BLE001  # the others wait behind it
-                # Another try would fail in the same way, such as on a record of a newer version.
-                emit(self._listen, EventType.JOB_UNKEPT, answer.job, reason=type(error).__name__)
-            else:
-                late = {"outcome": outcome.value, "late_seconds": self._clock() - kept_at}
-                emit(self._listen, EventType.JOB_STORED_LATE, answer.job, **late)
+            failures += 1
             with self._changed:
-                self._waiting.popleft()
-                self.bytes -= answer.size
-                self._changed.notify_all()
+                self._waiting.rotate(-1)
+                if failures >= min(_FAILURES, len(self._waiting)):
+                    failures = 0
+                    self._changed.wait(self._interval)
+
+    def _store(self, answer: Unstored, kept_at: float) -> bool:
+        """Write *answer*, which is the first one, and let go of it; False when it must be tried again."""
+        try:
+            outcome = answer.write()
+        except StoreUnavailable:
+            return False
+        except Exception as error:  # noqa: BLE001  # the others wait behind it
+            if isinstance(error, JobError) and self._clock() - kept_at < _PATIENCE:
+                return False
+            # Another try would fail in the same way.
+            emit(self._listen, EventType.JOB_UNKEPT, answer.job, reason=type(error).__name__)
+        else:
+            late = {"outcome": outcome.value, "late_seconds": self._clock() - kept_at}
+            emit(self._listen, EventType.JOB_STORED_LATE, answer.job, **late)
+        with self._changed:
+            self._waiting.popleft()
+            self.bytes -= answer.held
+            self._changed.notify_all()
+        return True
 
     def _oldest(self) -> tuple[float, Unstored] | None:
         with self._changed:

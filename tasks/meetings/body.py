@@ -151,7 +151,7 @@ def _weakest(answers: Sequence[Answer]) -> Source:
 
 def _cost(answers: Sequence[Answer]) -> float | None:
     costs = [answer.cost_usd for answer in answers]
-    return None if None in costs else sum(cost for cost in costs if cost is not None)
+    return None if None in costs else sum(float(cost) for cost in costs if cost is not None)
 
 
 def _usage(answers: Sequence[Answer]) -> dict[str, int]:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from askonce.answer import Encoded, Meta, Spend, Ttl
+from askonce.answer import Encoded, Meta, Ttl
 from askonce.job import Job
+from askonce.spend import Spend
 from askonce.store import Budget, Claim, Delivered, Failing, Lease, Resent, Terms
 
 BUCKET = 10

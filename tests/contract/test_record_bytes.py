@@ -1,6 +1,7 @@
 import pytest
 
-from askonce.answer import Meta, Spend
+from askonce.answer import Meta
+from askonce.spend import Spend
 from tests.contract.key_under_test import KEY, KeyUnderTest
 
 # The bytes of a record outlive a deployment: processes of two versions read and write the same ones. A change

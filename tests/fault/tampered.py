@@ -3,10 +3,12 @@
 TAMPERED_CONF   settings of Celery as JSON; broker_transport_options are added to those that are there
 TAMPERED_DEATH  "before" or "after" and one of PLACES; a file of this name beside it says that it happened
 TAMPERED_MARK   that file: of all processes one dies, once
+TAMPERED_STOPS  anything: the process does not die; it stops itself, as by SIGSTOP, and may be continued
 """
 
 import json
 import os
+import signal
 
 from kombu.transport import redis as kombu_redis
 
@@ -43,6 +45,9 @@ def die_once(when, place, mark):
             os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
         except FileExistsError:
             return done if when == "after" else real(*args, **kwargs)
+        if "TAMPERED_STOPS" in os.environ:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return done
         # As a SIGKILL: nothing is cleaned up.
         os._exit(9)
 

@@ -1,3 +1,6 @@
+import os
+import signal
+
 import pytest
 
 pytestmark = pytest.mark.fault
@@ -42,3 +45,21 @@ def test_answer_of_a_stalled_process_counts_without_a_takeover(new_scene, stoppe
 
 def is_over(record):
     return record.flight == "queued" or record.deadline_in <= 0
+
+
+def test_process_stalled_before_its_call_gives_the_job_back(new_scene, tmp_path):
+    mark = tmp_path / "stopped"
+    scene = new_scene(TAMPERED_DEATH="after start", TAMPERED_MARK=str(mark), TAMPERED_STOPS="yes")
+    scene.machine.start_worker("-P", "prefork", "-c", "1", "-I", "tests.fault.tampered", name="stalled")
+    [key] = scene.submit("meetings.extract", scene.meetings(1))
+    scene.eventually(mark.exists, 15)
+    stalled = scene.pid_of(key)
+    scene.machine.start_worker("-P", "prefork", "-c", "1", name="other")
+    scene.wait_until_done([key], scene.recovery)
+
+    os.kill(stalled, signal.SIGCONT)
+    scene.eventually(lambda: "job.skipped" in scene.log("stalled"), 15)
+
+    assert (1, 0) == (scene.machine.ledger.openai.answered, scene.machine.ledger.openai.undelivered)
+    assert 1 == scene.log("other").count("job.completed")
+    assert "job.fenced" not in scene.log("stalled")

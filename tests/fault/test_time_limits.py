@@ -65,13 +65,18 @@ def test_call_past_its_hard_limit_is_quarantined_after_three(new_scene, hard, li
     scene.machine.start_worker(*PREFORK, "--soft-time-limit", "0")
     [key] = scene.hold_meetings(1)
 
-    scene.eventually(lambda: scene.record(key).failure is not None, 30 * limit)
+    scene.eventually(lambda: is_quarantined(scene.record(key)), 30 * limit)
     scene.let_go()
     [next_key] = scene.submit("meetings.extract", scene.meetings(1))
     scene.wait_until_done([next_key])
 
     record, calls = scene.record(key), scene.machine.ledger.openai
-    assert ("quarantined", "attempts_spent") == (record.failure.kind, record.failure.reason)
+    # A process gives its lease back, unless it is killed too fast for that.
+    assert record.failure.reason in ("SystemExit", "attempts_spent")
     assert (3, None) == (record.attempts, record.value)
     # On a slow machine a limit may end a process before its call.
     assert 3 >= max(calls.by_content.values())
+
+
+def is_quarantined(record):
+    return record.failure is not None and record.failure.kind == "quarantined"

@@ -33,7 +33,7 @@ def test_answer_of_a_mebibyte_is_kept_and_a_larger_one_fails(shifted_store, size
     if end is Computed:
         assert "a" * size == asked.result(stretched(5)).value
     else:
-        assert (None, "permanent", "value_invalid") == (
+        assert (None, "permanent", "value_invalid:too_large") == (
             record.value,
             record.failure.kind,
             record.failure.reason,

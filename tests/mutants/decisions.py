@@ -157,4 +157,25 @@ OF_DECISIONS = (
         "if breaker.rest and not breaker.allows():",
         f"{BREAKER}test_call_that_always_goes_closes_an_open_breaker",
     ),
+    Mutant(
+        "a process that stood still makes its call",
+        "askonce/execute.py",
+        "if run.began - asked_at >= lease.seconds:",
+        "if False:",
+        "tests/unit/test_execute.py::test_process_that_stood_still_past_its_lease_does_not_pay",
+    ),
+    Mutant(
+        "a record of a newer version costs the answer",
+        "askonce/execute.py",
+        "            except JobError:\n                # The store does",
+        "            except TimeoutError:\n                # The store does",
+        "tests/unit/test_execute.py::test_answer_of_a_newer_record_is_stored_when_it_can_be",
+    ),
+    Mutant(
+        "the first unstored answer holds up the others",
+        "askonce/store_down/spill.py",
+        "self._waiting.rotate(-1)",
+        "pass",
+        "tests/unit/test_store_down_spill.py::test_answer_that_keeps_failing_holds_up_no_other[1-down]",
+    ),
 )

@@ -124,7 +124,7 @@ class ProducerAndWorker:
             listen=self.heard.append,
             holder="worker-1:7",
             budget=3,
-            clock=self.clock,
+            clock=lambda: float(self.clock()),
         )
         self.runner = Runner(executor=self.executor, local=self.local)
         self.caller = Caller(runner=self.runner)

@@ -1,11 +1,17 @@
-from dataclasses import replace
+import re
+from asyncio import CancelledError
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import pytest
 
 from askonce.answer import Answer, Encoded
 from askonce.attempt import current_attempt
-from askonce.errors import Transient
+from askonce.errors import JobFailed, LayoutNewer, Transient
 from askonce.execution import Computed, Deferred, Failed
+from askonce.record import Status
+from askonce.spend import Spend
+from askonce.store import Write
 
 MARKER = "hunter2-of-ana-souza"
 
@@ -83,9 +89,10 @@ def test_next_attempt_sees_the_reference_of_the_one_that_failed(scene):
     assert seen == ["", "resp_1"]
 
 
-def test_call_goes_on_when_a_checkpoint_finds_no_store(scene):
+@pytest.mark.parametrize("error", [None, LayoutNewer(verb="checkpoint")], ids=["down", "newer"])
+def test_call_goes_on_when_a_checkpoint_finds_no_store(scene, error):
     scene.ask()
-    failing = scene.fail_on("checkpoint")
+    failing = scene.fail_on("checkpoint", error=error)
 
     executed = scene.work(lambda: [current_attempt().checkpoint("resp_7"), scene.answer][1])
 
@@ -132,28 +139,97 @@ def test_mistake_in_a_body_may_have_been_billed(scene, raising):
     assert event.data["maybe_billed"] is True
 
 
-def test_interrupted_body_leaves_the_job_to_its_lease(scene, raising):
+ENDS = [SystemExit(1), KeyboardInterrupt(), GeneratorExit(), CancelledError()]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=repr)
+def test_body_that_is_ended_gives_its_lease_back_at_once(scene, raising, end):
+    asked = scene.ask()
+
+    with pytest.raises(type(end)) as caught:
+        scene.work(raising(end))
+
+    assert caught.value is end
+    record, name = scene.read(), type(end).__name__
+    assert (record.flight, record.attempts, record.failure.reason) == ("queued", 1, name)
+    assert scene.deferred == [(asked.key, 5.0)]
+    [event] = scene.heard.named("job.deferred")
+    assert (event.data["reason"], event.data["maybe_billed"]) == (name, True)
+
+
+def test_body_that_always_ends_its_process_is_quarantined(scene, raising):
     scene.ask()
+    for _ in range(3):
+        with pytest.raises(SystemExit):
+            scene.work(raising(SystemExit(1)))
+        scene.clock.advance(300)
+
+    assert (scene.read().status, scene.read().failure.reason) == (Status.QUARANTINED, "SystemExit")
+
+
+@pytest.mark.parametrize("error", [None, LayoutNewer(verb="fail"), RuntimeError("a mistake")], ids=repr)
+def test_end_of_a_process_is_not_held_up_by_the_store(scene, raising, error):
+    scene.ask()
+    failing = scene.fail_on("fail", error=error)
 
     with pytest.raises(KeyboardInterrupt):
         scene.work(raising(KeyboardInterrupt()))
 
-    assert scene.read().flight == "running"
+    assert failing.calls > 0
+
+
+class Opaque:
+    """A value without a JSON form, whose text would be a payload."""
+
+    def __repr__(self):
+        return MARKER
+
+
+class Raising:
+    """A model whose own code raises."""
+
+    def model_dump(self, mode):
+        raise RuntimeError(mode, MARKER)
+
+
+@dataclass
+class Row:
+    name: str
+    at: object
+
+
+UNSTORABLE = [
+    (Opaque(), "answer:Opaque", "", "Opaque"),
+    ({"at": Opaque()}, "at:Opaque", "at", "Opaque"),
+    ({"rows": [1, Row("a", at=Opaque())]}, "rows[1].at:Opaque", "rows[1].at", "Opaque"),
+    ({"rate": float("nan")}, "rate:float", "rate", "float"),
+    ({"blob": b"raw"}, "blob:bytes", "blob", "bytes"),
+    ({"n": 2**64}, "n:int", "n", "int"),
+    ({"text": "\ud800"}, "text:str", "text", "str"),
+    ({1: "a"}, "answer:int", "", "int"),
+    ({MARKER: {"x": Opaque()}}, "*.x:Opaque", "*.x", "Opaque"),
+    ({"a" * 41: Opaque()}, "*:Opaque", "*", "Opaque"),
+    ({"own": Raising()}, "own:Raising", "own", "Raising"),
+]
 
 
 @pytest.mark.parametrize(
-    "value",
-    [{"at": object()}, {"rate": float("nan")}, {"blob": b"raw"}, {1: "a"}],
-    ids=["object", "nan", "bytes", "key"],
+    ("value", "place", "field", "value_type"), UNSTORABLE, ids=[u[1] for u in UNSTORABLE]
 )
-def test_answer_without_a_json_form_fails_and_is_not_kept(scene, value):
-    scene.ask()
+def test_answer_that_cannot_be_stored_shows_path_and_type(scene, value, place, field, value_type):
+    asked = scene.ask()
 
-    executed = scene.work(lambda: value)
+    executed = scene.work(lambda: Answer(value=value, cost_usd=0.5))
 
     assert isinstance(executed, Failed)
-    assert (executed.kind, executed.reason) == ("permanent", "value_invalid")
+    assert (executed.kind, executed.reason) == ("permanent", f"value_invalid@{place}")
     assert scene.read().value is None
+    with pytest.raises(JobFailed, match=re.escape(place)):
+        asked.result(0)
+    [event] = scene.heard.named("job.failed")
+    assert (event.data["field"], event.data["value_type"]) == (field, value_type)
+    assert event.data["cost_usd"] == 0.5, "it was paid"
+    assert MARKER not in repr(scene.heard)
 
 
 @pytest.mark.parametrize(("limit", "kind"), [(14, Computed), (13, Failed)])
@@ -165,8 +241,81 @@ def test_answer_larger_than_the_limit_fails_and_is_not_kept(scene, limit, kind):
 
     assert isinstance(executed, kind)
     if kind is Failed:
-        assert (executed.kind, executed.reason) == ("permanent", "value_invalid")
+        assert (executed.kind, executed.reason) == ("permanent", "value_invalid:too_large")
         assert scene.read().value is None
+
+
+def test_answer_of_many_fields_deep_shows_a_short_path(scene):
+    scene.ask()
+    value = Opaque()
+    for _ in range(60):
+        value = {"deeper": value}
+
+    assert len(scene.work(lambda: value).reason) < 150
+
+
+def test_first_caller_gets_the_form_that_later_ones_get(scene):
+    row = Row("ana", at=(1, Row("rui", at=None)))
+    fields = {"name": "ana", "at": [1, {"name": "rui", "at": None}]}
+
+    first = scene.call(lambda: row)
+
+    assert (first.source, first.value) == ("call", fields)
+    assert scene.call().value == fields
+
+
+def test_answer_that_takes_too_much_of_everything_is_a_failure(scene, monkeypatch):
+    scene.ask()
+
+    def exhausted(*_args):
+        raise MemoryError
+
+    monkeypatch.setattr("askonce.answer.Codec.encode", exhausted)
+
+    assert scene.work().reason == "value_invalid@answer:dict"
+
+
+ODD_SPENDS = {
+    "long count": ({"usage": {"tokens": 2**70, "input_tokens": 7}}, ["usage.tokens"], {"input_tokens": 7}),
+    "object": ({"usage": {"details": object()}}, ["usage.details"], {}),
+    "no counts": ({"usage": [1]}, ["usage"], {}),
+    "name": ({"usage": {"\ud800": 1, 5: 1, "n": 2}}, ["usage"], {"n": 2}),
+    "nan": ({"cost_usd": float("nan"), "usage": {"n": 2}}, ["cost_usd"], {"n": 2}),
+    "text": ({"cost_usd": "0.5"}, ["cost_usd"], {}),
+    "paid": ({"paid": {"cost_usd": 1}}, ["paid"], {}),
+    "paid cost": ({"paid": Spend(cost_usd=-1.0, usage={"n": -1})}, ["paid.cost_usd", "paid.usage.n"], {}),
+}
+
+
+@pytest.mark.parametrize(("odd", "unknown", "kept"), ODD_SPENDS.values(), ids=ODD_SPENDS)
+def test_answer_is_kept_and_what_is_odd_of_its_spend_is_unknown(scene, odd, unknown, kept):
+    asked = scene.ask()
+
+    executed = scene.work(lambda: Answer(value=scene.answer, **odd))
+
+    assert executed.stored is Write.OK
+    assert unknown == [event.data["field"] for event in scene.heard.named("job.spend_unknown")]
+    result = asked.result(0)
+    assert (result.value, result.cost_usd, dict(result.usage)) == (scene.answer, None, kept)
+    assert executed.result.spend == result.spend
+
+
+def test_cost_as_a_decimal_is_a_cost(scene):
+    asked = scene.answered(body=lambda: Answer(value=1, cost_usd=Decimal("0.1234567")))
+
+    assert asked.result(0).cost_usd == 0.1234567
+    assert asked.result(0).spend.micro_usd == 123_457
+    assert scene.heard.named("job.completed")[0].data["cost_usd"] == 0.1234567
+    assert scene.heard.named("job.spend_unknown") == []
+
+
+@pytest.mark.parametrize("source", ["Call", None, object(), ["call"]], ids=range(4))
+def test_answer_from_no_known_source_is_a_fallback(scene, source):
+    asked = scene.ask()
+
+    scene.work(lambda: Answer(value=1, source=source))
+
+    assert (asked.result(0).source, scene.read().value) == ("default", None)
 
 
 def test_answer_that_was_unusable_leaves_the_earlier_one_alone(scene):

@@ -1,7 +1,9 @@
 from collections import UserDict
+from dataclasses import InitVar, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
+from typing import ClassVar, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -22,6 +24,33 @@ class Level(IntEnum):
 class Part(BaseModel):
     count: int
     at: datetime
+
+
+class Point(NamedTuple):
+    x: int
+    at: object = None
+
+
+class Empty(NamedTuple):
+    pass
+
+
+@dataclass
+class Row:
+    kind: ClassVar[str] = "row"
+    seed: InitVar[int]
+    name: str
+    part: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slotted:
+    of: object
+
+
+@dataclass
+class Unset:
+    name: str = field(init=False)
 
 
 def canonical(value):
@@ -58,6 +87,9 @@ def test_two_ways_to_write_an_accent_are_one():
     assert canonical({composed: 1}) == canonical({split: 1})
 
 
+SLOTTED = {"of": {"name": "ana", "part": {"x": 1, "at": ["2026-11-20"]}}}
+
+
 @pytest.mark.parametrize(
     ("value", "json"),
     [
@@ -73,6 +105,10 @@ def test_two_ways_to_write_an_accent_are_one():
         ((1, 2), [1, 2]),
         (UserDict(n=1), {"n": 1}),
         (Part(count=1, at=datetime(2026, 11, 20, tzinfo=UTC)), {"count": 1, "at": "2026-11-20T00:00:00Z"}),
+        (Point(1), {"x": 1, "at": None}),
+        (Row(7, "ana"), {"name": "ana", "part": None}),
+        (Slotted(Row(7, "ana", Point(1, [date(2026, 11, 20)]))), SLOTTED),
+        (Empty(), {}),
     ],
     ids=lambda value: f"{type(value).__name__}-{value}",
 )
@@ -100,11 +136,33 @@ def test_declared_type_has_one_json_form(value, json):
         ({"a": 1j}, "a"),
         ({"a": {"\u00e3": 1, "a\u0303": 2}}, "a"),
         ({"x": None, "a": {"b": [0, float("nan")]}}, "a.b[1]"),
+        ({"a": Row(7, "ana", [Slotted({1, 2})])}, "a.part[0].of"),
+        ({"a": Slotted(float("nan"))}, "a.of"),
+        ({"a": Point(1, object())}, "a.at"),
+        ({"a": Unset()}, "a"),
+        ({"a": Row}, "a"),
+        ({"a": Point}, "a"),
     ],
-    ids=range(17),
+    ids=range(23),
 )
 def test_value_without_a_json_form_is_refused_by_its_field(payload, field):
     assert field == refusal(payload).field
+
+
+@pytest.mark.parametrize(
+    ("value", "value_type"),
+    [
+        (object(), "object"),
+        ({1}, "set"),
+        (float("nan"), "float"),
+        (2**64, "int"),
+        (Row, "type"),
+        (Unset(), "Unset"),
+    ],
+    ids=range(6),
+)
+def test_refusal_names_the_type_of_the_value(value, value_type):
+    assert value_type == refusal({"a": [value]}).value_type
 
 
 def test_endless_payload_is_refused():

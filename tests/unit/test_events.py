@@ -8,13 +8,14 @@ from celery import Celery
 from askonce import events, log
 from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.memory import MemoryStore
-from askonce.answer import Answer, Spend
+from askonce.answer import Answer
 from askonce.errors import JobFailed, Permanent, ResultTimeout, StoreUnavailable, Transient
 from askonce.events import Event, EventType, Subject, emit, ignore
 from askonce.execution import Computed, Failed, Reused, Skipped
 from askonce.key import identify
 from askonce.lease import LeaseRenewer
 from askonce.reaper import Reaper
+from askonce.spend import Spend
 from askonce.store import Lease, Write
 from askonce.store_down.spill import Spill, Unstored
 
@@ -65,6 +66,7 @@ WARNINGS = {
     "job.unreadable",
     "job.send_failed",
     "job.failed",
+    "job.spend_unknown",
     "job.invalid",
     "job.fenced",
     "job.unstored",

@@ -3,9 +3,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from askonce.answer import Answer, Result, Spend
+from askonce.answer import Answer, Result
 from askonce.errors import Configuration, Permanent, StoreUnavailable, Transient
 from askonce.spec import JobSpec, RetryPolicy
+from askonce.spend import Spend
 from tasks.lookups.body import lookup
 from tasks.orders.body import UNKNOWN, enrich
 from tasks.providers.customers import Customers

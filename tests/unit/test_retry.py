@@ -1,11 +1,10 @@
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from askonce.errors import CallFailed, Configuration, Permanent, Transient
-from askonce.execution import Delivery
-from askonce.key import identify
 from askonce.record import REASON_KEPT_FOR
 from askonce.retry import failing, rest
 from askonce.spec import JobSpec, RetryPolicy
@@ -13,10 +12,6 @@ from askonce.store import Failing
 
 SPEC = JobSpec(name="rates.fetch", failure_ttl=77.0, retry=RetryPolicy(base=5.0, cap=300.0))
 seconds = st.floats(min_value=0.001, max_value=10_000)
-
-
-def delivery(spec):
-    return Delivery(spec=spec, job=identify(spec, {}))
 
 
 def highest(_low, high):
@@ -40,25 +35,40 @@ def test_whole_range_is_drawn_from(base, cap, attempt):
 
 
 def test_rests_double_up_to_the_cap():
-    rests = [
-        failing(delivery(SPEC), Transient("http_503"), attempt, highest).after for attempt in range(1, 9)
-    ]
+    rests = [failing(SPEC, Transient("http_503"), attempt, highest).after for attempt in range(1, 9)]
 
     assert rests == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]
 
 
-@given(wish=st.floats(min_value=0, max_value=1e9), attempt=st.integers(1, 60))
-def test_providers_wish_wins_over_the_draw_up_to_the_cap(wish, attempt):
-    def draw(*_ends):
-        raise AssertionError("drawn although the provider said when")
+def never_drawn(*_ends):
+    raise AssertionError("drawn although the provider said when")
 
-    kept = failing(delivery(SPEC), Transient("http_429", retry_after=wish), attempt, draw)
 
-    assert kept.after == min(wish, 300.0)
+@given(wish=st.floats(allow_nan=False), attempt=st.integers(1, 60))
+def test_providers_wish_wins_from_a_second_to_a_day(wish, attempt):
+    kept = failing(SPEC, Transient("http_429", retry_after=wish), attempt, never_drawn)
+
+    assert kept.after == min(max(wish, 1.0), 86_400.0)
+
+
+@pytest.mark.parametrize(("wish", "rest"), [(0, 1.0), (600, 600.0), (3600.0, 3600.0), (90_000, 86_400.0)])
+def test_wish_longer_than_the_cap_is_not_cut_to_it(wish, rest):
+    assert failing(SPEC, Transient("http_429", retry_after=wish), 1, never_drawn).after == rest
+
+
+@pytest.mark.parametrize("wish", [None, float("nan"), True, "soon"], ids=repr)
+def test_wish_that_is_no_number_of_seconds_is_no_wish(wish):
+    assert failing(SPEC, Transient("http_429", retry_after=wish), 1, highest).after == 5.0
+
+
+def test_attempt_after_a_million_rests_for_the_cap():
+    policy = RetryPolicy(max_attempts=10**6)
+
+    assert [rest(policy, attempt, highest) for attempt in (1024, 1025, 10**6)] == [300.0] * 3
 
 
 def test_transient_failure_is_retried_then_quarantined():
-    kept = failing(delivery(SPEC), Transient("http_503"), 2, highest)
+    kept = failing(SPEC, Transient("http_503"), 2, highest)
 
     assert kept == Failing(
         kind="transient", reason="http_503", after=10.0, keep=REASON_KEPT_FOR, quarantine=True
@@ -68,20 +78,20 @@ def test_transient_failure_is_retried_then_quarantined():
 def test_transient_failure_is_not_quarantined_on_backoff():
     spec = JobSpec(retry=RetryPolicy(on_give_up="backoff"))
 
-    assert failing(delivery(spec), Transient("http_503"), 1, highest).quarantine is False
+    assert failing(spec, Transient("http_503"), 1, highest).quarantine is False
 
 
 def test_permanent_failure_is_kept_for_failure_ttl_only():
-    kept = failing(delivery(SPEC), Permanent("http_404"), 1, highest)
+    kept = failing(SPEC, Permanent("http_404"), 1, highest)
 
     assert (kept.kind, kept.reason, kept.after, kept.keep) == ("permanent", "http_404", 0.0, 77.0)
 
 
 def test_configuration_failure_is_kept_for_its_waiters_only():
-    kept = failing(delivery(SPEC), Configuration("http_401"), 1, highest)
+    kept = failing(SPEC, Configuration("http_401"), 1, highest)
 
     assert (kept.kind, kept.after, kept.keep) == ("configuration", 0.0, REASON_KEPT_FOR)
 
 
 def test_failure_of_no_known_kind_is_tried_again():
-    assert failing(delivery(SPEC), CallFailed("odd"), 1, highest).kind == "transient"
+    assert failing(SPEC, CallFailed("odd"), 1, highest).kind == "transient"

@@ -82,7 +82,7 @@ BAD = {
     "REDIS_DB": ["-1", "x"],
     "REDIS_SSL": ["perhaps"],
     "ASKONCE_NAMESPACE": ["with space", "{brace}", "a:b", "n" * 41],
-    "JOB_LEASE": ["0", "-1", "soon", "nan", "inf", "86401"],
+    "JOB_LEASE": ["0", "-1", "0.0001", "soon", "nan", "inf", "3601"],
     "JOB_QUEUE_DEADLINE": ["0", "x"],
     "REAP_INTERVAL": ["0", "x", "inf"],
     "CACHE_TTL_HOURS": ["0", "-2", "a day", "inf", "8761"],

@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 
 import pytest
@@ -193,6 +194,45 @@ def test_failure_without_the_store_is_raised_and_not_kept(scene, raising, error)
     assert scene.call().value == scene.answer
 
 
+def test_cost_of_an_answer_without_the_store_is_emitted(scene):
+    down(scene, "admit")
+    scene.call(lambda: Answer(value=1, cost_usd=0.5, usage={"n": -1}))
+
+    [unstored] = scene.heard.named("job.unstored")
+    [unknown] = scene.heard.named("job.spend_unknown")
+    assert (unstored.data["cost_usd"], unknown.data["field"]) == (0.5, "usage.n")
+
+
+@pytest.mark.parametrize(
+    ("error", "name"), [(Transient, "job.deferred"), (Permanent, "job.failed"), (Configuration, "job.failed")]
+)
+def test_cost_of_a_failure_without_the_store_is_emitted(scene, raising, error, name):
+    down(scene, "admit")
+    with pytest.raises((JobFailed, StoreUnavailable)):
+        scene.call(raising(error("refused", cost_usd=0.5, usage={"n": 2})))
+
+    [event] = scene.heard.named(name)
+    data = event.data
+    assert (data["reason"], data["cost_usd"], data["usage"], data["attempt"]) == ("refused", 0.5, {"n": 2}, 1)
+
+
+def test_end_of_one_thread_ends_no_other_that_shares_its_call(scene, threads, running, eventually):
+    down(scene, "admit")
+
+    def run(body):
+        with pytest.raises(SystemExit):
+            scene.call(lambda: [body(), sys.exit(1)])
+
+    first = running(run)
+    [flight] = scene.local._flights.values()
+    other = threads.submit(scene.call, never)
+    eventually(lambda: flight._condition._waiters)
+    first.finish()
+
+    with pytest.raises(StoreUnavailable):
+        other.result(10)
+
+
 def test_call_that_may_succeed_later_is_left_for_later(scene, raising):
     scene.ask()
     down(scene, "start")
@@ -208,7 +248,7 @@ def test_answer_that_has_no_form_is_a_failure(scene):
     executed = scene.runner.run(scene.delivery(), object)
 
     assert isinstance(executed, Failed)
-    assert executed.reason == "value_invalid"
+    assert executed.reason == "value_invalid@answer:object"
 
 
 def test_unstored_answer_is_served_here_for_every_policy(scene):

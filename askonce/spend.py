@@ -1,0 +1,137 @@
+"""What calls cost, as numbers that can be kept and added. One that cannot be kept is unknown, never 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from operator import index
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from askonce.errors import CallFailed
+
+#: Whole numbers up to here are exact in JSON and in Lua.
+_MOST: Final = 2**53 - 1
+_MICROS: Final = 1_000_000
+#: So many counts are kept, each with a name of so many characters: the record keeps them beside the answer.
+_COUNTS_KEPT, _NAME_KEPT = 100, 100
+#: The caller's own decimal context may round to a few digits.
+_EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """What calls cost. None is unknown, never 0."""
+
+    #: The provider's counts, such as ``input_tokens``.
+    usage: Mapping[str, int] = field(default_factory=dict)
+    #: US dollars.
+    cost_usd: float | None = None
+    #: The provider may have charged for a call that returned no answer.
+    maybe_billed: bool = False
+    #: How many calls that were.
+    calls: int = 1
+
+    @property
+    def micro_usd(self) -> int | None:
+        """The cost in whole millionths of a dollar, rounded to the nearest: sums of them are exact."""
+        return _to_micros(self.cost_usd)
+
+    @property
+    def known(self) -> dict[str, object]:
+        """The fields of an event: usage, cost and ``maybe_billed``, where they are known."""
+        shown = {"usage": self.usage, "cost_usd": self.cost_usd, "maybe_billed": self.maybe_billed}
+        return {
+            name: value
+            for name, value in shown.items()
+            if value or (name == "cost_usd" and value is not None)
+        }
+
+
+class Checked(NamedTuple):
+    """What is known of a spend, and the names of its fields that cannot be kept."""
+
+    spend: Spend
+    unknown: tuple[str, ...] = ()
+
+
+def check(usage: object, cost_usd: object, *, maybe_billed: object = False) -> Checked:
+    """Keep the counts that are whole numbers from 0 to 2**53 - 1, and a cost that is 0 or more; never raises.
+
+    A body may bring anything, and its answer is paid. A cost may be a Decimal. None is unknown.
+    """
+    cost = _to_cost(cost_usd)
+    counts, unknown = _to_counts(usage)
+    if cost is None and cost_usd is not None:
+        unknown = ["cost_usd", *unknown]
+    spend = Spend(usage=counts, cost_usd=cost, maybe_billed=maybe_billed is True)
+    return Checked(spend, tuple(dict.fromkeys(unknown)))
+
+
+def spend_of_failure(error: CallFailed) -> Checked:
+    """Return what a call that failed cost, as its data has it."""
+    data = error.data
+    return check(data.get("usage"), data.get("cost_usd"), maybe_billed=data.get("maybe_billed"))
+
+
+def _to_cost(cost: object) -> float | None:
+    return (
+        float(cost) + 0.0
+        if isinstance(cost, int | float | Decimal) and _to_micros(cost) is not None
+        else None
+    )
+
+
+def _to_micros(cost: object) -> int | None:
+    if isinstance(cost, bool) or not isinstance(cost, int | float | Decimal):
+        return None
+    # The shortest text of a float is the number that was meant: 0.1, not 0.1000000000000000055.
+    exact = Decimal(repr(float(cost))) if isinstance(cost, float) else Decimal(cost)
+    if not exact.is_finite() or not 0 <= exact <= _MOST // _MICROS:
+        return None
+    return int(_EXACT.to_integral_value(_EXACT.multiply(exact, Decimal(_MICROS))))
+
+
+def _to_counts(usage: object) -> tuple[dict[str, int], list[str]]:
+    """Return the counts that can be kept, and the names of the others."""
+    if usage is None:
+        return {}, []
+    try:
+        items = [*dict(usage).items()] if isinstance(usage, Mapping) else None
+    except Exception:  # noqa: BLE001  # a mapping of the body's own
+        items = None
+    if items is None:
+        return {}, ["usage"]
+    counts, unknown = dict[str, int](), list[str]()
+    for name, count in items:
+        text, number = _to_text(name), _to_count(count)
+        if text is None or number is None or len(counts) == _COUNTS_KEPT:
+            unknown.append(_shown(text))
+        else:
+            counts[text] = number
+    return counts, unknown
+
+
+def _to_count(count: object) -> int | None:
+    try:
+        # Also the whole numbers of other libraries, such as numpy; a bool is none.
+        number = -1 if isinstance(count, bool) else index(cast("int", count))
+    except Exception:  # noqa: BLE001  # a number of the body's own
+        return None
+    return int(number) if 0 <= number <= _MOST else None
+
+
+def _to_text(name: object) -> str | None:
+    if not isinstance(name, str) or len(name) > _NAME_KEPT:
+        return None
+    try:
+        # A plain text, also of a subclass.
+        return str.encode(name).decode()
+    except UnicodeEncodeError:
+        return None
+
+
+def _shown(name: str | None) -> str:
+    """Return the field of a count for an event; only a plain name is shown."""
+    return f"usage.{name}" if name is not None and name.isidentifier() else "usage"
