@@ -1,3 +1,5 @@
+from copy import copy
+
 import pytest
 from celery import chain, group
 from celery.result import allow_join_result
@@ -124,7 +126,7 @@ def test_callers_who_share_a_result_each_get_their_own_row(shop, number, gate):
 
     assert one.id == other.id
     assert (priced(number, 1), priced(number, 2)) == (get(one), get(other))
-    assert priced(number, 1) == get(one) == one.result
+    assert priced(number, 1) == get(one) == one.result == get(copy(one))
     assert {"price": number + 1} == get(shop.price.AsyncResult(one.id))
 
 
@@ -171,7 +173,8 @@ def test_body_gets_the_fields_of_its_input_whatever_the_message_has(shop, number
     shop.app.send_task("quiet", kwargs=row_of(number, 1), task_id=job.id, headers={"askonce": header})
 
     asked = shop.quiet.enqueue(row_of(number, 2))
-    assert priced(number, 2) == asked.result(stretched(10)).value
+    answer = asked.result(stretched(10))
+    assert (priced(number, 2), 1) == (answer.value, answer.attempts)
     assert (b'{"n":"%d"}' % number, job.id) == (job.payload, asked.job)
     assert [("price", str(number), 1)] == shop.calls.of(str(number))
 

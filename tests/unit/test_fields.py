@@ -142,6 +142,15 @@ def test_time_that_is_no_text_is_refused_by_its_fields_name(value):
     assert "name" == refusal(as_time, value).field
 
 
+@pytest.mark.parametrize(
+    ("instant", "hours"),
+    [(datetime(1, 1, 1, tzinfo=UTC), 1), (datetime(9999, 12, 31, 23, tzinfo=UTC), -1)],
+    ids=["first", "last"],
+)
+def test_instant_beyond_the_calendar_is_refused_by_its_fields_name(instant, hours):
+    assert "name" == refusal(as_time, instant.replace(tzinfo=timezone(timedelta(hours=hours)))).field
+
+
 @given(st.datetimes(timezones=st.timezones()), st.timezones())
 def test_instant_is_the_same_in_each_zone(instant, zone):
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 from celery.result import AsyncResult
 from celery.states import FAILURE, SUCCESS
@@ -22,14 +23,24 @@ class RowResult(AsyncResult):  # type: ignore[type-arg]  # generic in the stubs 
 
     def __init__(
         self,
-        job: str,
+        *celerys: Any,
         present: Callable[[Mapping[str, object], object], object],
         row: Mapping[str, object],
         **options: Any,
     ) -> None:
-        """Follow *job*, whose answer *present* joins to *row*."""
-        super().__init__(job, **options)
+        """Follow a job, whose answer *present* joins to *row*; the rest is as for an AsyncResult."""
+        super().__init__(*celerys, **options)
         self._present, self._row = present, row
+
+    def __copy__(self) -> Self:
+        """Keep the row in a copy."""
+        again = partial(type(self), self.id, self.backend, app=self.app, parent=self.parent)
+        return again(present=self._present, row=self._row)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep the row in a pickle, where *present* can be pickled."""
+        again = partial(type(self), present=self._present, row=self._row)
+        return again, self.__reduce_args__()
 
     def _set_cache(self, d: dict[str, Any]) -> dict[str, Any]:
         """Keep what the backend returned: every way to the answer goes through here."""

@@ -150,7 +150,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             cast("Any", self.backend).store_result(outcome.job, outcome.answer.value, "SUCCESS")
         if (present := self.job_spec.present) is None:
             return self.AsyncResult(outcome.job)
-        return RowResult(outcome.job, present, payload, backend=self.backend, app=self.app)
+        return RowResult(outcome.job, self.backend, app=self.app, present=present, row=payload)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the body if this message is the one that should; called directly, just run it."""
@@ -247,7 +247,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
 
     def _bind(self, args: Any, kwargs: Mapping[str, object]) -> dict[str, object]:
         """Turn a call into a payload with defaults, so that ``f(1)`` and ``f(x=1)`` are one job."""
-        if not args and (self._takes_any or self.job_spec.input is not None):
+        if not args and self._takes_any:
             return dict(kwargs)
         if self.job_spec.input is None:
             bound = self._fitting(self._signature.bind, *args, **kwargs)
