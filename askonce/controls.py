@@ -1,4 +1,4 @@
-"""Controls that every process of a store obeys at its next verb: pauses, and marks that make kept answers old.
+"""Controls that every process obeys at its next verb: pauses, and marks that make kept answers old.
 
 A pause holds back jobs that are not running yet. A mark makes every answer old whose run began before it.
 """

@@ -212,7 +212,7 @@ def start(store: Store, spec: JobSpec, job: Job, lease: Lease, listen: Listener 
     return decision
 
 
-def _on_start(reply: Reply[Start], job: Job) -> Decision:  # noqa: C901  # one arm for each member
+def _on_start(reply: Reply[Start], job: Job) -> Decision:  # noqa: C901, PLR0911  # one arm for each member
     """Decide what the reply of ``start`` means."""
     record = reply.record
     match reply.outcome:
@@ -300,7 +300,7 @@ def _join(key: Key, record: Snapshot, policy: Policy, ignored: tuple[str, ...] =
 
 
 def end_of(key: Key, job: JobId, record: Snapshot) -> Serve | Refuse | None:
-    """Decide for a caller that waited for *job*, without a new call; None where the job goes on or is unknown."""
+    """Decide for a caller that waited for *job*; None where the job goes on or is unknown."""
     if record.job != job or record.flight != "idle":
         return None
     if record.failure is not None and record.failure.job == job:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Unpack, assert_never
 
@@ -12,6 +12,7 @@ from askonce.errors import AnswerUnreadable, SendFailed, StoreUnavailable
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.handle import Handle
 from askonce.job import new_job_id
+from askonce.join import as_it_is, join_to
 from askonce.key import identify
 from askonce.options import name_of, routing_of, terms_of
 from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative, Unreadable
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from askonce.answer import Result
+    from askonce.decide import Decision
     from askonce.job import Job, JobId, Key, Routing
+    from askonce.join import Join
     from askonce.options import Options
     from askonce.outcomes import Outcome
     from askonce.spec import JobSpec
@@ -77,8 +80,8 @@ class Producer:
     def enqueue(self, spec: JobSpec, payload: Mapping[str, object], **options: Unpack[Options]) -> Outcome:
         """Enqueue *payload*; send a message only if no equal job is in flight and no answer is fresh.
 
-        ``askonce.options`` lists the *options*. An equal job in flight may not take all of them: the outcome's
-        ``ignored`` names those.
+        ``askonce.options`` lists the *options*. An equal job in flight may not take all of them: ``ignored`` of the
+        outcome names those.
 
         Raises:
             PayloadInvalid: names the field.
@@ -86,12 +89,12 @@ class Producer:
             StoreUnavailable: nothing was enqueued.
             SendFailed: the job is recorded; the reaper sends its message later.
         """
-        claim = self._claim(spec, payload, options)
+        claim, join = self._claim(spec, payload, options), join_to(spec, payload)
         reject = options.get("on_duplicate", "attach") == "reject"
         try:
-            return self._enqueue(claim, reject=reject)
+            return self._enqueue(claim, join, reject=reject)
         except StoreUnavailable as down:
-            return self._enqueue_without_store(spec, claim, reject=reject, down=down)
+            return self._enqueue_without_store(spec, claim, join, reject=reject, down=down)
 
     def _claim(self, spec: JobSpec, payload: Mapping[str, object], options: Options) -> Claim:
         terms = terms_of(spec, options, self.sender.more_urgent, self.clock())
@@ -100,22 +103,23 @@ class Producer:
         job = identify(spec, payload, tenant, options.get("job"))
         return Claim(job._replace(run=run, routing=routing), terms)
 
-    def _enqueue(self, claim: Claim, *, reject: bool = False) -> Outcome:
+    def _enqueue(self, claim: Claim, join: Join = as_it_is, *, reject: bool = False) -> Outcome:
         decision = admit(self.publish or self.store.admit, claim, Policy.LEAVE, self.listen)
+        decision = _joined(decision, join)
         match decision:
             case Serve(result=result):
                 return Hit(key=claim.job.key, job=result.job, answer=result)
             case Run():
                 self._dispatch(claim, decision)
-                return self._under_way(claim, decision, reject=reject)
+                return self._under_way(claim, decision, join, reject=reject)
             case Wait():
-                return self._under_way(claim, decision, reject=reject)
+                return self._under_way(claim, decision, join, reject=reject)
             case Refuse():
                 return _refused(claim.job.key, decision)
         assert_never(decision)
 
     def _enqueue_without_store(
-        self, spec: JobSpec, claim: Claim, *, reject: bool, down: StoreUnavailable
+        self, spec: JobSpec, claim: Claim, join: Join, *, reject: bool, down: StoreUnavailable
     ) -> Admitted:
         """Leave it to the worker to admit the job; of equal jobs that are sent meanwhile, one is called."""
         decision = enqueue_without_store(spec, claim, reject=reject, broker_apart=self.sends_alone, down=down)
@@ -135,7 +139,7 @@ class Producer:
                     policy=spec.on_store_down,
                     source="none",
                 )
-                handle = self._handle(claim, claim.job.id)
+                handle = self._handle(claim, claim.job.id, join)
                 return Admitted(key=claim.job.key, job=claim.job.id, handle=handle, degraded=True)
         assert_never(decision)
 
@@ -161,27 +165,50 @@ class Producer:
             emit(self.listen, EventType.JOB_SEND_FAILED, message.job)
             raise
 
-    def _under_way(self, claim: Claim, decision: Run | Wait, *, reject: bool) -> Outcome:
+    def _under_way(self, claim: Claim, decision: Run | Wait, join: Join, *, reject: bool) -> Outcome:
         key, job, stale = claim.job.key, decision.job, decision.stale
         if isinstance(decision, Run) and decision.new:
-            return Admitted(key=key, job=job, handle=self._handle(claim, job), stale=stale)
+            return Admitted(key=key, job=job, handle=self._handle(claim, job, join), stale=stale)
         if reject:
             return Duplicate(key=key, job=job)
-        return Attached(
-            key=key, job=job, handle=self._handle(claim, job), stale=stale, ignored=decision.ignored
-        )
+        handle = self._handle(claim, job, join)
+        return Attached(key=key, job=job, handle=handle, stale=stale, ignored=decision.ignored)
 
-    def _handle(self, claim: Claim, job: JobId) -> Handle:
-        return Handle(self.store, claim.job.under(job), partial(self._enqueue_again, claim))
+    def _handle(self, claim: Claim, job: JobId, join: Join) -> Handle:
+        return Handle(self.store, claim.job.under(job), partial(self._enqueue_again, claim), join)
 
     def _enqueue_again(self, claim: Claim) -> Handle | Result:
-        """Enqueue the same payload as a new job: the record of the first one is gone."""
+        """Enqueue the same payload as a new job: the record of the first one is gone.
+
+        The answer is as the record keeps it: the caller's handle joins it.
+        """
         outcome = self._enqueue(Claim(claim.job.under(new_job_id()), claim.terms._replace(force=False)))
         match outcome:
             case Admitted() | Attached():
                 return outcome.handle
             case _:
                 return outcome.result(0)
+
+
+def _joined(decision: Decision, join: Join) -> Decision:
+    """Join the answers of *decision* to the caller's own row."""
+    match decision:
+        case Serve(result=result):
+            try:
+                return Serve(result=join(result))
+            except AnswerUnreadable as error:
+                return Refuse(why=Why.UNREADABLE, job=result.job, error=error)
+        case Wait(stale=stale) | Run(stale=stale) | Refuse(stale=stale):
+            return decision if stale is None else replace(decision, stale=_joined_stale(stale, join))
+    assert_never(decision)
+
+
+def _joined_stale(stale: Result, join: Join) -> Result | None:
+    try:
+        return join(stale)
+    except AnswerUnreadable:
+        # The caller is no worse off than without one.
+        return None
 
 
 def _refused(key: Key, decision: Refuse) -> Outcome:

@@ -99,7 +99,7 @@ class AnswerUnreadable(JobError):
     """The kept answer cannot be read here.
 
     ``codec`` is the tag of a codec that is not installed here, or that only newer versions have. It is
-    empty for an answer that is damaged.
+    empty for an answer that is damaged, or that the task's ``present`` could not join to the caller's row.
     """
 
     reason: str

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from askonce.answer import Result, to_result
 from askonce.errors import JobError, JobFailed, ResultTimeout, StoreUnavailable, Superseded
 from askonce.freshness import last_good_answer
+from askonce.join import as_it_is
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from askonce.job import Job, JobId, Key
+    from askonce.join import Join
     from askonce.record import Snapshot, Status
     from askonce.store import Store
 
@@ -24,11 +26,21 @@ POLL = 1.0
 class Handle:
     """One caller's hold on a job, its own or an equal one."""
 
-    def __init__(self, store: Store, job: Job, enqueue_again: Callable[[], Handle | Result]) -> None:
-        """Follow *job*; *enqueue_again* admits the same payload once more when the record is gone."""
+    def __init__(
+        self,
+        store: Store,
+        job: Job,
+        enqueue_again: Callable[[], Handle | Result],
+        join: Join = as_it_is,
+    ) -> None:
+        """Follow *job*; *enqueue_again* admits the same payload once more when the record is gone.
+
+        *join* joins the answer to this caller's own row; without it the answer is as the record keeps it.
+        """
         self.key: Key = job.key
         self.job: JobId = job.id
         self._store, self._fingerprint, self._enqueue_again = store, job.fingerprint, enqueue_again
+        self._join = join
 
     def __repr__(self) -> str:
         return f"Handle(key={self.key!r}, job={self.job!r})"
@@ -61,6 +73,11 @@ class Handle:
             Superseded: another payload took the key over.
             AnswerUnreadable: the answer is damaged, or in a codec that is not installed here.
         """
+        kept = self._settle(record)
+        return None if kept is None else self._join(kept)
+
+    def _settle(self, record: Snapshot) -> Result | None:
+        """Return the answer as the record keeps it."""
         if record.fingerprint not in ("", self._fingerprint):
             raise Superseded(key=self.key, job=self.job)
         failure = record.failure

@@ -17,11 +17,12 @@ from askonce.errors import FingerprintMismatch, ResultTimeout
 from askonce.events import ignore
 from askonce.execution import Computed, Deferred, Delivery, Failed, Reused, Skipped
 from askonce.freshness import lets_stale_through
+from askonce.join import join_to
 from askonce.record import Status
 from askonce.store import Claim, Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from askonce.answer import Result
     from askonce.decide import Decision
@@ -43,16 +44,25 @@ class Caller:
     runner: Runner
     clock: Callable[[], float] = time.monotonic
 
-    def call(self, spec: JobSpec, job: Job, body: Callable[[], object], *, timeout: float) -> Result:
+    def call(
+        self,
+        spec: JobSpec,
+        job: Job,
+        body: Callable[[], object],
+        *,
+        timeout: float,
+        row: Mapping[str, object] | None = None,
+    ) -> Result:
         """Return the answer to *job*, from the store, from a running job or from *body*.
 
         A stale answer is served when the call fails or rests after failures. *timeout* in seconds
-        bounds the waiting, not *body* itself.
+        bounds the waiting, not *body* itself. The answer is joined to *row*, the payload as the caller gave
+        it; without a row it is as the record keeps it.
 
         Raises:
             JobFailed: there is no answer.
             FingerprintMismatch: the key belongs to another payload.
-            AnswerUnreadable: the kept answer is in a codec that is not installed here.
+            AnswerUnreadable: the kept answer is in a codec that is not installed here, or cannot be joined.
             ResultTimeout: another worker's run took longer.
             StoreUnavailable: the store is down, and the task or the budget forbids the call.
         """
@@ -60,7 +70,7 @@ class Caller:
         executed = self.runner.on_store(delivery, body, lambda: self._call(delivery, body, timeout))
         match executed:
             case Computed(result=result) | Reused(result=result):
-                return result
+                return join_to(spec, row)(result)
             case Failed():
                 raise executed.to_error()
             case Skipped() | Deferred():

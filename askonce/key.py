@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from secrets import token_hex
@@ -13,18 +13,19 @@ import orjson
 from askonce.canonical import to_json
 from askonce.errors import PayloadInvalid
 from askonce.job import Fingerprint, Job, JobId, Key
+from askonce.mistake import name_of
 
 if TYPE_CHECKING:
     from askonce.spec import JobSpec
 
 #: Part of every key: raise it when the canonical form changes.
-_KEY_LAYOUT = 1
+_KEY_LAYOUT = 2
 
 
 def identify(
     spec: JobSpec, payload: Mapping[str, object], tenant: str = "", job_id: str | None = None
 ) -> Job:
-    """Return the job that *payload* stands for; the payload is serialised and hashed once.
+    """Return the job that *payload* stands for: its normal form is serialised and hashed once.
 
     *job_id* is drawn at random when it is not given.
 
@@ -33,11 +34,12 @@ def identify(
     """
     if type(payload) is not dict and not isinstance(payload, Mapping):
         raise PayloadInvalid(field="", reason=f"must be an object, not {type(payload).__name__}")
+    if spec.input is not None:
+        # Fields that the task drops must be JSON too, and are counted.
+        _require_room(spec, to_json(payload))
+        payload = normal_form(spec.input, payload)
     canonical = to_json(payload, canonical=True)
-    if len(canonical) > spec.max_payload_bytes:
-        raise PayloadInvalid(field="", reason=f"{len(canonical)} bytes, more than {spec.max_payload_bytes}")
-    if spec.validate is not None:
-        spec.validate(payload)
+    _require_room(spec, canonical)
     fingerprint = sha256(canonical).hexdigest()
     identity = identity_of(spec, payload)
     # A payload without key fields enters the key as its digest: it is hashed once. A JSON string is never
@@ -56,13 +58,50 @@ def identify(
     )
 
 
+def normal_form(
+    read: Callable[[Mapping[str, object]], object], payload: Mapping[str, object]
+) -> dict[str, object]:
+    """Return what *read*, the ``input`` of a spec, makes of *payload*; null is absent.
+
+    Raises:
+        PayloadInvalid: names the field, never a value.
+    """
+    try:
+        found = read(payload)
+    except PayloadInvalid:
+        raise
+    except Exception as exc:  # noqa: BLE001  # the app's own code: any error refuses the payload
+        raise _refusal(exc) from None
+    dump = getattr(found, "model_dump", None)
+    found = dump(mode="json") if callable(dump) else found
+    if not isinstance(found, Mapping):
+        raise PayloadInvalid(field="", reason=f"input returned {type(found).__name__}, not an object")
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _refusal(exc: Exception) -> PayloadInvalid:
+    if type(exc).__module__.startswith("pydantic"):
+        # Its text may quote the payload; the name of its first error does not.
+        error = exc.errors(include_input=False)[0]  # type: ignore[attr-defined]  # the core does not import it
+        return PayloadInvalid(field=str(next(iter(error["loc"]), "")), reason=error["type"])
+    return PayloadInvalid(field="", reason=name_of(exc))
+
+
+def _require_room(spec: JobSpec, text: bytes) -> None:
+    if len(text) > spec.max_payload_bytes:
+        raise PayloadInvalid(field="", reason=f"{len(text)} bytes, more than {spec.max_payload_bytes}")
+
+
 @lru_cache(maxsize=1024)
 def _prefix(tenant: str, name: str, version: str) -> bytes:
     return orjson.dumps([_KEY_LAYOUT, tenant, name, version])[:-1]
 
 
 def identity_of(spec: JobSpec, payload: Mapping[str, object]) -> bytes | None:
-    """Return the canonical JSON of the key fields; None where one is missing, so that the payload counts."""
+    """Return the canonical JSON of the key fields; None where one is missing, so that the payload counts.
+
+    *payload* is in its normal form.
+    """
     fields = {}
     for name in spec.key_fields:
         if payload.get(name) is None:

@@ -71,7 +71,10 @@ class Hit(Enqueued):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable(Enqueued):
-    """A fresh answer is in the record, written with a codec that is not installed in this process."""
+    """A fresh answer is in the record, and this process cannot read it or join it to the caller's row.
+
+    The codec is not installed in this process, or the task's ``present`` failed.
+    """
 
     error: AnswerUnreadable
 

@@ -57,8 +57,8 @@ class Reaper:
     ) -> None:
         """Look at every bucket of *store* once in *interval* seconds and *send* the lost jobs.
 
-        *delivered* returns how far this worker's queues have delivered their messages: without that, no job counts as
-        lost that waits in a queue.
+        *delivered* returns how far this worker's queues have delivered their messages. Without that, no job
+        counts as lost that waits in a queue.
         """
         self._store, self._send, self._listen, self._clock = store, send, listen, clock
         self._interval, self._delivered = interval, delivered

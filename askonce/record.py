@@ -12,8 +12,8 @@ for a while. The *flight* is idle, queued (a message is on its way) or running (
                           └── admit, once it is over┴────► QUARANTINED └────► ABSENT
                                                         attempts spent
 
-A stale value stays readable while its refresh is queued or running. ``cancel``, or a queue that took longer than the
-job's expiry, ends a queued job without an answer.
+A stale value stays readable while its refresh is queued or running. ``cancel`` ends a queued job without an
+answer, and so does its expiry.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ BUCKETS = 256
 #: Seconds: a job in flight outlives any outage of the workers, a quarantined one any holiday.
 FLIGHT_KEPT = 604_800.0
 QUARANTINE_KEPT = 604_800.0
-#: Seconds, longer than any lease: a late ``complete`` must still be fenced. Every record without an answer lasts so
-#: long after its job ended, so an older message that finds none belongs to a job that may have ended.
+#: Seconds, longer than any lease: a late ``complete`` must still be fenced. Every record without an answer lasts
+#: so long after its job ended, so an older message that finds none belongs to a job that may have ended.
 TOMBSTONE_KEPT = 3_600.0
 #: Seconds for which waiters can read why a job ended, where the failure answers no later caller.
 REASON_KEPT_FOR = 120.0
@@ -51,10 +51,10 @@ WAITERS_KEPT = 30.0
 MAX_RESENDS = 5
 #: The queue deadline doubles with each resend, at most this often.
 MAX_DOUBLINGS = 16
-#: Seconds, at most the queue deadline: a job that was handed out to be sent again is handed out to no other reaper.
+#: Seconds, at most the queue deadline, for which a job that was handed out is handed out to no other process.
 HANDED_OUT = 30.0
-#: Seconds by which a queue must have delivered later messages before an earlier one counts as lost: two producers
-#: may send in another order than the store admitted.
+#: Seconds: a message counts as lost once its queue has delivered one that is so much younger. Two producers may
+#: send in another order than the store admitted.
 PROGRESS_SLACK = 1.0
 #: Seconds, at most, until a job that waits long in its queue is looked at again.
 LOOK_REST = 600.0
@@ -113,8 +113,8 @@ class Parked(NamedTuple):
 class Snapshot(NamedTuple):
     """One record at one moment of the store's clock; times in seconds.
 
-    Only ``read`` fills *task*, *fingerprint*, *owner* and *late*. A writer knows the first two, and the owner's token
-    authorises writes.
+    Only ``read`` fills *task*, *fingerprint*, *owner* and *late*. A writer knows the first two, and the owner's
+    token authorises writes.
     """
 
     present: bool = False

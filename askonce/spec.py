@@ -60,8 +60,16 @@ class JobSpec:
     name: str = ""
     #: Part of the key: raise it when the same payload must be called again.
     version: str = "1"
-    #: Payload fields that make the identity; the whole payload where one of them is missing.
+    #: Returns the fields of a payload that the task uses, in their normal form: a mapping, or a pydantic
+    #: model. Key, fingerprint, message, record and body get these fields and no others, without null.
+    #: Raises PayloadInvalid for a payload that the body could not use. A worker applies it again to what it
+    #: returned: that must change nothing. Without it, the whole payload counts, with its types.
+    input: Callable[[Mapping[str, object]], object] | None = None
+    #: Fields that make the identity, read after ``input``; the whole payload where one of them is missing.
     key_fields: tuple[str, ...] = ()
+    #: Joins the kept answer to one caller's own row, wherever a caller that has a row receives an answer. It
+    #: gets the payload as that caller gave it, and the answer; it returns a new value and changes neither.
+    present: Callable[[Mapping[str, object], object], object] | None = None
     #: How long an answer is fresh: served without a call.
     soft_ttl: float = 3600.0
     #: How long an answer may be served when a call fails; at least ``soft_ttl``.
@@ -75,7 +83,7 @@ class JobSpec:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     #: The model that the calls go to, for counters and pauses; empty where there is none.
     model: str = ""
-    #: For so long, in a row, a job may be put back because its provider takes no calls; 0 for a task that has a
+    #: For so long, in a row, a job may be put back because its provider takes no calls; 0 where the task has a
     #: fallback.
     park_for: float = 86_400.0
     #: Same key, other payload: make a new job and fence the old run, or refuse and disclose nothing.
@@ -84,10 +92,9 @@ class JobSpec:
     #: once at a time for each key and process, within a budget; ``defer`` puts the job back; ``fail``
     #: raises at once.
     on_store_down: Literal["local", "defer", "fail"] = "defer"
+    #: Of the payload as its caller gave it, and of the fields that ``input`` returns.
     max_payload_bytes: int = 1 << 20
     max_value_bytes: int = 1 << 20
-    #: Raises PayloadInvalid for a payload that the task body could not use.
-    validate: Callable[[Mapping[str, object]], None] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, by name."""

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from askonce.controls import Controls
     from askonce.events import Listener
     from askonce.job import Job, JobId, Key, Owner
-    from askonce.tally import Book, Tally
     from askonce.letters import Letters
     from askonce.record import Snapshot
     from askonce.spec import JobSpec
+    from askonce.tally import Book, Tally
 
 
 class Admission(Enum):
@@ -121,7 +121,7 @@ class Terms(NamedTuple):
     expires: float | None = None
     #: The job starts no sooner.
     countdown: float = 0.0
-    #: The parts of its routing that the caller chose itself; ``priority>`` where a higher number is more urgent.
+    #: What of its routing the caller chose itself; ``priority>`` where a higher number is more urgent.
     chosen: tuple[str, ...] = ()
 
     @classmethod
@@ -179,7 +179,8 @@ ANY_PRIORITY: Literal["*"] = "*"
 class Delivered(NamedTuple):
     """How far a queue has delivered its messages of one priority.
 
-    Either all up to a message's time (*sent_at*, milliseconds by the store's clock), or all up to *seconds* ago.
+    Either all up to a message's time (*sent_at*, milliseconds by the store's clock), or all up to *seconds*
+    ago.
     """
 
     queue: str

@@ -46,7 +46,7 @@ def explain_row(client: Client, task: str, row: Row | BadRow, tenant: str) -> di
     except PayloadInvalid as exc:
         return {"row": row.number, "error": {"field": exc.field, "reason": exc.reason}}
     record = client.store.read([identity.key])[0]
-    fields = identity_of(spec, row.payload)
+    fields = identity_of(spec, orjson.loads(identity.payload))
     canonical = fields or identity.payload
     return {
         "row": row.number,

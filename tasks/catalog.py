@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from askonce.spec import JobSpec, RetryPolicy
 from tasks.meetings.prompts import task_version
-from tasks.payloads import Id, Payload, Text, accepts
+from tasks.payloads import Id, Lines, Payload, When, add_to_row, input_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,24 +41,24 @@ class Task:
 
 
 class OrderPayload(Payload):
-    """A row of ``orders.enrich``."""
+    """What ``orders.enrich`` uses of a row."""
 
     order_id: Id
     cliente_id: Id
 
 
 class CustomerPayload(Payload):
-    """A row of ``customers.lookup``."""
+    """What ``customers.lookup`` uses of a row."""
 
     cliente_id: Id
 
 
 class MeetingPayload(Payload):
-    """A row of ``meetings.*``; date and customer are part of the key where the row has them."""
+    """What ``meetings.*`` use of a row; date and customer are part of the key where the row has them."""
 
     meeting_id: Id
-    transcript: Text
-    meet_date: Text | None = None
+    transcript: Lines
+    meet_date: When | None = None
     customer_id: Id | None = None
 
 
@@ -68,7 +68,9 @@ def _orders(_settings: Settings) -> JobSpec:
         soft_ttl=_CUSTOMER_FRESH,
         hard_ttl=86_400.0,
         retry=RetryPolicy(base=1.0, cap=60.0),
-        validate=accepts(OrderPayload),
+        input=input_of(OrderPayload),
+        # The record keeps the customer. Each caller gets it in its own row, whatever else that has.
+        present=add_to_row,
     )
 
 
@@ -81,7 +83,7 @@ def _customers(settings: Settings) -> JobSpec:
         retry=RetryPolicy(base=0.2, cap=30.0, on_give_up="backoff"),
         # A look-up is cheap, and every caller gets the same customer.
         on_store_down="local" if settings.cache_fallback_enabled else "defer",
-        validate=accepts(CustomerPayload),
+        input=input_of(CustomerPayload),
     )
 
 
@@ -92,7 +94,7 @@ def _meeting(operation: Operation, settings: Settings) -> JobSpec:
         key_fields=("meeting_id", "meet_date", "customer_id"),
         soft_ttl=fresh,
         hard_ttl=7 * fresh,
-        validate=accepts(MeetingPayload),
+        input=input_of(MeetingPayload),
     )
 
 

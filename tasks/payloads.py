@@ -1,37 +1,60 @@
-"""Checks payloads when a job is enqueued, so that a bad row costs nothing."""
+"""Reads the fields that a task uses out of a row when a job is enqueued, so that a bad row costs nothing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from askonce.errors import PayloadInvalid
+from askonce.fields import as_id, as_lines, as_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: At least one character that is not white space.
-Text = Annotated[StrictStr, Field(pattern=r"\S")]
-Id = Text | StrictInt
+
+def _by(read: Callable[[object], str]) -> BeforeValidator:
+    """Return *read* as pydantic wants it: its error then names the field."""
+
+    def validate(value: object) -> str:
+        try:
+            return read(value)
+        except PayloadInvalid as exc:
+            raise PydanticCustomError("payload", "{reason}", {"reason": exc.reason}) from None
+
+    return BeforeValidator(validate)
+
+
+#: 7 and "7" are one id.
+Id = Annotated[str, _by(as_id)]
+#: An instant, or another text such as a date.
+When = Annotated[str, _by(as_time)]
+#: Lines of text; the kind of their ends does not count.
+Lines = Annotated[str, _by(as_lines)]
 
 
 class Payload(BaseModel):
-    """A row that a task accepts."""
+    """The fields that a task uses. Rows carry more: the task gets none of that."""
 
-    # Rows carry more than a task needs. A field that the task does not know is part of the fingerprint only.
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="ignore")
 
 
-def accepts(model: type[Payload]) -> Callable[[Mapping[str, object]], None]:
-    """Return a check that raises PayloadInvalid for the first field that *model* refuses."""
+def input_of(model: type[Payload]) -> Callable[[Mapping[str, object]], dict[str, object]]:
+    """Return the ``input`` of a spec: it raises PayloadInvalid for the first field that *model* refuses."""
 
-    def check(payload: Mapping[str, object]) -> None:
+    def read(row: Mapping[str, object]) -> dict[str, object]:
         try:
-            model.model_validate(dict(payload))
+            return model.model_validate(dict(row)).model_dump(exclude_none=True)
         except ValidationError as exc:
             error = exc.errors(include_input=False, include_url=False)[0]
-            # The location of a union's error also names the member that was tried. The field comes first.
             raise PayloadInvalid(field=str(error["loc"][0]), reason=error["msg"]) from None
 
-    return check
+    return read
+
+
+def add_to_row(row: Mapping[str, object], found: object) -> object:
+    """Return the caller's row with what was found; the ``present`` of a spec."""
+    if not isinstance(found, dict):
+        raise TypeError("what was found must be an object")
+    return {**row, **found}

@@ -1,4 +1,4 @@
-"""Adds the customer's name to an order: known, last known, or marked as unknown."""
+"""Finds the customer of an order: known, last known, or marked as unknown."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ UNKNOWN = "Desconhecido"
 
 
 def enrich(payload: Mapping[str, object], resources: Resources) -> Answer:
-    """Add the customer to the order; the body of ``orders.enrich``.
+    """Return the order's customer, without the order; the body of ``orders.enrich``.
 
-    A fallback is marked in the answer and in its source, so that the record never keeps it as fresh.
+    Equal orders share this answer, and each caller's own row is joined to it. A fallback is marked in the
+    answer and in its source, so that the record never keeps it as fresh.
     """
-    order = dict(payload)
-    found = resources.customers.get(cast("str | int", payload["cliente_id"]))
+    found = resources.customers.get(cast("str", payload["cliente_id"]))
     if found is None:
-        return Answer(value={**order, "cliente_nome": UNKNOWN, "cliente_fonte": "default"}, source="default")
+        return Answer(value={"cliente_nome": UNKNOWN, "cliente_fonte": "default"}, source="default")
     customer = cast("dict[str, object]", found.value)
-    enriched = {**order, "cliente_nome": customer.get("cliente_nome", UNKNOWN), "cliente": customer}
+    known = {"cliente_nome": customer.get("cliente_nome", UNKNOWN), "cliente": customer}
     if found.source == "stale":
-        return Answer(value={**enriched, "cliente_fonte": "stale"}, source="stale")
-    return Answer(value={**enriched, "cliente_fonte": "api"})
+        return Answer(value={**known, "cliente_fonte": "stale"}, source="stale")
+    return Answer(value={**known, "cliente_fonte": "api"})

@@ -102,10 +102,12 @@ def test_explain_after_the_answer_shows_its_age_and_not_the_answer(explain, mach
     done = submit(machine, "orders.enrich", [order], "--wait").report
 
     told = explain(order)
-    other = explain({**order, "total": 2.5})
+    same = explain({**order, "total": 2.5})
+    other = explain({**order, "cliente_id": 0})
 
     assert ("done", done["key"], False) == (told["state"].lower(), told["key"], told["would_call"])
     assert 0 <= told["answer_age_seconds"] < 60
+    assert (told["fingerprint"], False) == (same["fingerprint"], same["would_call"])
     assert (done["key"], True) == (other["key"], other["would_call"])
     assert told["fingerprint"] != other["fingerprint"]
 
@@ -148,17 +150,16 @@ def test_result_of_a_running_job_ends_with_75(machine, producer, explain, held_o
     assert 0 == asker.finish().code
 
 
-def test_result_of_a_finished_job_is_its_answer(machine, producer, submit, new_order):
-    done = submit(machine, "orders.enrich", [new_order()], "--wait").report
+def test_result_of_a_finished_job_is_its_answer_without_the_row(machine, producer, submit, new_order):
+    order = new_order()
+    done = submit(machine, "orders.enrich", [order], "--wait").report
 
     told = producer(machine, "result", done["key"])
 
     assert 0 == told.code
-    assert (done["result"], done["job"], "cache") == (
-        told.report["value"],
-        told.report["job"],
-        told.report["source"],
-    )
+    assert (done["job"], "cache") == (told.report["job"], told.report["source"])
+    assert order.keys().isdisjoint(told.report["value"])
+    assert done["result"] == {**order, **told.report["value"]}
 
 
 def test_force_calls_again_although_the_answer_is_fresh(machine, submit, new_meeting):

@@ -58,6 +58,7 @@ from askonce.answer import Encoded, Source, Ttl
 from askonce.decide import Decision, Refuse, Run, Serve, Wait, Why
 from askonce.execute import Executor
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
+from askonce.fields import as_id, as_lines, as_time
 from askonce.inline import Caller
 from askonce.job import Fingerprint, JobId, Key, Owner, Routing
 from askonce.lease import LeaseRenewer
@@ -67,7 +68,25 @@ from askonce.store import Admission, Claim, Lease, Reply, Start, Store, Terms, W
 from askonce.store_down.cache import LocalCache
 from askonce.store_down.calls import LocalCalls
 
-SPEC = JobSpec(name="rates.fetch", key_fields=("currency",), retry=RetryPolicy(max_attempts=2))
+
+def used(row: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields that the task uses."""
+    currency, day = as_id(row.get("currency"), "currency"), as_time(row.get("day"), "day")
+    return {"currency": currency, "day": day, "note": as_lines("text")}
+
+
+def join_to_row(row: Mapping[str, object], found: object) -> object:
+    """Join an answer to one caller's row."""
+    return {**row, "rate": found}
+
+
+SPEC = JobSpec(
+    name="rates.fetch",
+    key_fields=("currency",),
+    input=used,
+    present=join_to_row,
+    retry=RetryPolicy(max_attempts=2),
+)
 
 
 class Broker:
@@ -242,7 +261,8 @@ def work(store: Store) -> Runner:
     delivery = Delivery(spec=SPEC, job=identified())
     assert_type(runner.run(delivery, body), Execution)
     assert_type(runner.admit_and_run(delivery, body), Execution)
-    assert_type(Caller(runner=runner).call(SPEC, delivery.job, body, timeout=1.0), Result)
+    row = {"currency": "BRL"}
+    assert_type(Caller(runner=runner).call(SPEC, delivery.job, body, timeout=1.0, row=row), Result)
     return runner
 
 

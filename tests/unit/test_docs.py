@@ -1,9 +1,11 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from askonce.key import identify
 from settings.environment import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -30,3 +32,15 @@ def test_every_link_of_the_readme_leads_somewhere():
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
 
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_task_of_ones_own_in_the_page_works_as_described():
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/tasks.md").read_text(), re.DOTALL)
+    defined = {}
+    exec(code, defined)  # our own page
+    spec, row = defined["spec"], {"invoice_id": 7, "text": "a\r\nb\n", "due": None, "total": 1.5}
+
+    job = identify(replace(spec, name="invoices.read"), row)
+
+    assert b'{"invoice_id":"7","text":"a\\nb"}' == job.payload
+    assert {**row, "paid": True} == spec.present(row, {"paid": True})

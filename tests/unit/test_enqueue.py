@@ -222,11 +222,11 @@ def test_nothing_is_sent_while_the_store_does_not_answer(scene):
     assert scene.sender.sent == []
 
 
-def test_payload_that_validation_refuses_is_not_sent(scene):
+def test_payload_that_the_input_refuses_is_not_sent(scene):
     def refuse(_payload):
         raise PayloadInvalid(field="currency", reason="unknown")
 
-    scene.use(scene.store, replace(scene.spec, validate=refuse))
+    scene.use(scene.store, replace(scene.spec, input=refuse))
 
     with pytest.raises(PayloadInvalid, match="field=currency"):
         scene.ask()

@@ -194,3 +194,12 @@ def test_payload_is_given_as_json_or_as_a_file(tmp_path):
 def test_file_that_is_not_there_is_a_usage_error(tmp_path):
     with pytest.raises(click.UsageError, match="No such file"):
         list(rows_of(str(tmp_path / "nowhere")))
+
+
+def test_identity_is_shown_in_its_normal_form(scene, explain):
+    scene.use(scene.store, replace(scene.spec, input=lambda row: {"currency": row["currency"].strip()}))
+
+    told = explain({"currency": " BRL ", "row": 1})
+
+    assert ({"currency": "BRL"}, "key fields") == (told["identity"], told["identity_is"])
+    assert told["key"] == scene.ask({"currency": "BRL", "row": 2}).key

@@ -1,16 +1,25 @@
 import unicodedata
+from dataclasses import replace
 
 import orjson
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from askonce.errors import PayloadInvalid
+from askonce.fields import as_id
 from askonce.key import identify
 from askonce.spec import JobSpec
 
 SPEC = JobSpec(name="orders.enrich", key_fields=())
 BY_ORDER = JobSpec(name="orders.enrich", key_fields=("order_id", "shop"))
+BY_INPUT = JobSpec(
+    name="orders.enrich",
+    key_fields=("order_id",),
+    input=lambda row: {"order_id": as_id(row["order_id"]), "day": row.get("day")},
+)
+MARKER = "hunter2-of-ana-souza"
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
 #: A version is one line.
@@ -146,12 +155,73 @@ def test_payload_over_the_limit_is_refused_with_its_size():
         identify(spec, {"n": 12345})
 
 
-def test_payload_that_validation_refuses_is_refused():
-    def validate(payload):
-        raise PayloadInvalid(field="order_id", reason="must be positive")
+def test_key_and_fingerprint_cover_what_the_input_returns():
+    rows = [{"order_id": 7, "day": None}, {"order_id": " 7", "total": 1.5}, {"order_id": "7", "total": 2}]
 
-    with pytest.raises(PayloadInvalid, match="order_id"):
-        identify(JobSpec(name="t", validate=validate), {})
+    assert 1 == len({identify(BY_INPUT, row, job_id="job-1") for row in rows})
+    assert b'{"order_id":"7"}' == identify(BY_INPUT, rows[0]).payload
+
+
+def test_key_fields_are_read_after_the_input():
+    one, other = ({"order_id": 7, "day": day} for day in ("2026-11-26", "2026-11-27"))
+
+    assert key_of(one, BY_INPUT) == key_of(other, BY_INPUT)
+    assert identify(BY_INPUT, one).fingerprint != identify(BY_INPUT, other).fingerprint
+
+
+def test_truth_is_not_a_number():
+    assert key_of({"n": True}) != key_of({"n": 1})
+    assert key_of({"n": 7.0}) != key_of({"n": 7}) != key_of({"n": "7"})
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), "\ud800", 2**64, {1}], ids=["NaN", "surrogate", "int", "set"]
+)
+def test_field_that_the_task_drops_must_be_json(value):
+    with pytest.raises(PayloadInvalid, match="field=total"):
+        identify(BY_INPUT, {"order_id": 7, "total": value})
+
+
+def test_both_forms_of_a_payload_are_counted():
+    grows = replace(BY_INPUT, input=lambda _row: {"order_id": "0" * 99}, max_payload_bytes=90)
+    small = replace(BY_INPUT, max_payload_bytes=30)
+
+    assert identify(small, {"order_id": 7, "note": "123456"})
+    with pytest.raises(PayloadInvalid, match="31 bytes, more than 30"):
+        identify(small, {"order_id": 7, "note": "1234567"})
+    with pytest.raises(PayloadInvalid, match="114 bytes, more than 90"):
+        identify(grows, {"order_id": 7})
+
+
+class Order(BaseModel):
+    order_id: str
+    day: str | None = None
+
+
+def test_pydantic_model_can_be_the_input():
+    spec = JobSpec(name="orders.enrich", input=Order.model_validate)
+
+    assert b'{"order_id":"7"}' == identify(spec, {"order_id": "7", "note": "x"}).payload
+    with pytest.raises(PayloadInvalid, match="field=order_id reason=string_type") as caught:
+        identify(spec, {"order_id": [MARKER]})
+    assert caught.value.__suppress_context__
+
+
+MISTAKES = {
+    "raises": (lambda row: row[MARKER], r"KeyError@test_key.py:\d+"),
+    "quotes the payload": (lambda row: int(row["order_id"]), r"ValueError@test_key.py:\d+"),
+    "returns nothing": (lambda _row: None, "input returned NoneType, not an object"),
+    "returns text": (lambda _row: "7", "input returned str, not an object"),
+}
+
+
+@pytest.mark.parametrize(("read", "reason"), MISTAKES.values(), ids=MISTAKES)
+def test_mistake_in_the_input_refuses_the_payload(read, reason):
+    with pytest.raises(PayloadInvalid, match=reason) as caught:
+        identify(JobSpec(name="t", input=read), {"order_id": MARKER})
+
+    assert MARKER not in f"{caught.value}{caught.value!r}"
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 def test_payload_that_changes_afterwards_leaves_its_identity():

@@ -1,8 +1,14 @@
+from types import SimpleNamespace
+
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from askonce.errors import PayloadInvalid
-from tasks.catalog import CustomerPayload, MeetingPayload, OrderPayload
-from tasks.payloads import accepts
+from askonce.key import identify
+from tasks.catalog import CustomerPayload, MeetingPayload, OrderPayload, catalog
+from tasks.payloads import input_of
 
 MARKER = "hunter2-of-ana-souza"
 
@@ -15,16 +21,35 @@ KINDS = {
     "customer": (CustomerPayload, CUSTOMER),
     "meeting": (MeetingPayload, MEETING),
 }
+SPECS = catalog(
+    SimpleNamespace(
+        cache_ttl_hours=24.0,
+        cache_fallback_enabled=False,
+        openai_model="model-1",
+        job_lease=30.0,
+        job_queue_deadline=60.0,
+    )
+)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
+IDS = TEXT | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+ROWS = st.fixed_dictionaries(
+    {"order_id": IDS, "cliente_id": IDS, "meeting_id": IDS, "transcript": TEXT},
+    optional={
+        "meet_date": TEXT | st.datetimes(timezones=st.timezones() | st.none()),
+        "customer_id": IDS | st.none(),
+        "note": IDS,
+    },
+)
 
 
 @pytest.mark.parametrize(("model", "payload"), KINDS.values(), ids=KINDS)
 def test_complete_payload_is_accepted(model, payload):
-    assert accepts(model)(payload) is None
+    assert payload.keys() == input_of(model)(payload).keys()
 
 
 @pytest.mark.parametrize(("model", "payload"), KINDS.values(), ids=KINDS)
-def test_row_may_have_more_fields_than_a_task_needs(model, payload):
-    assert accepts(model)({**payload, "note": [1, {"x": None}]}) is None
+def test_fields_that_a_task_does_not_use_are_dropped(model, payload):
+    assert input_of(model)(payload) == input_of(model)({**payload, "note": [1, {"x": None}]})
 
 
 MISSING = [(model, payload, name) for model, payload in KINDS.values() for name in payload]
@@ -33,7 +58,7 @@ MISSING = [(model, payload, name) for model, payload in KINDS.values() for name 
 @pytest.mark.parametrize(("model", "payload", "name"), MISSING)
 def test_missing_field_is_named(model, payload, name):
     with pytest.raises(PayloadInvalid) as caught:
-        accepts(model)({key: value for key, value in payload.items() if key != name})
+        input_of(model)({key: value for key, value in payload.items() if key != name})
 
     assert (caught.value.field, caught.value.reason) == (name, "Field required")
 
@@ -42,29 +67,57 @@ def test_missing_field_is_named(model, payload, name):
 @pytest.mark.parametrize(("model", "payload", "name"), MISSING)
 def test_value_of_a_wrong_type_is_refused_by_its_fields_name(model, payload, name, value):
     with pytest.raises(PayloadInvalid) as caught:
-        accepts(model)({**payload, name: value})
+        input_of(model)({**payload, name: value})
 
     assert caught.value.field == name
 
 
 def test_transcript_is_text():
     with pytest.raises(PayloadInvalid, match="field=transcript"):
-        accepts(MeetingPayload)({**MEETING, "transcript": 7})
+        input_of(MeetingPayload)({**MEETING, "transcript": 7})
 
 
 @pytest.mark.parametrize("name", ["meet_date", "customer_id"])
 def test_meeting_may_be_without_date_and_customer(name):
-    accepts(MeetingPayload)({**MEETING, name: None})
+    assert input_of(MeetingPayload)({**MEETING, name: None}) == MEETING
 
     with pytest.raises(PayloadInvalid, match=f"field={name}"):
-        accepts(MeetingPayload)({**MEETING, name: "  "})
+        input_of(MeetingPayload)({**MEETING, name: "  "})
 
 
 @pytest.mark.parametrize("value", [[MARKER], {"x": MARKER}])
 def test_refused_value_is_not_repeated(value):
     with pytest.raises(PayloadInvalid) as caught:
-        accepts(OrderPayload)({"order_id": value, "cliente_id": MARKER})
+        input_of(OrderPayload)({"order_id": value, "cliente_id": MARKER})
 
     assert MARKER not in repr(caught.value)
     assert MARKER not in str(caught.value)
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("task", ["orders.enrich", "meetings.extract"])
+@given(ROWS)
+def test_payload_that_the_worker_receives_has_the_same_key(task, row):
+    try:
+        job = identify(SPECS[task], row, job_id="job-1")
+    except PayloadInvalid:
+        return
+
+    assert job == identify(SPECS[task], orjson.loads(job.payload), job_id="job-1")
+
+
+@pytest.mark.parametrize("task", ["meetings.extract", "meetings.analyze", "meetings.full"])
+def test_tasks_of_one_meeting_have_keys_of_their_own(task):
+    others = {identify(spec, MEETING).key for name, spec in SPECS.items() if name.startswith("meetings.")}
+
+    assert identify(SPECS[task], MEETING).key in others
+    assert 3 == len(others)
+
+
+def test_row_of_an_order_is_joined_to_the_customer():
+    row = {**ORDER, "total": 1.5, "cliente_nome": "?"}
+
+    joined = SPECS["orders.enrich"].present(row, {"cliente_nome": "Ana Souza", "cliente_fonte": "api"})
+
+    assert {**ORDER, "total": 1.5, "cliente_nome": "Ana Souza", "cliente_fonte": "api"} == joined
+    assert "?" == row["cliente_nome"]

@@ -1,7 +1,7 @@
 """Knows how far this worker's queues have delivered their messages, so that a long queue is no lost message.
 
-Two things prove that a message is not in its queue any more. On Redis, whose lists keep their order, a later message
-of the same priority was delivered. On any broker, the queue was empty at some later time.
+Two things prove that a message is not in its queue any more. On Redis, whose lists keep their order, a later
+message of the same priority was delivered. On any broker, the queue was empty at some later time.
 """
 
 from __future__ import annotations

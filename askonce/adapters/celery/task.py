@@ -17,7 +17,7 @@ import random
 import re
 import sys
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard, Unpack, assert_never, cast
 
 import orjson
@@ -27,6 +27,7 @@ from celery.exceptions import Ignore, Reject, Retry
 
 from askonce.adapters.celery.app import of
 from askonce.adapters.celery.letters import keep_letter
+from askonce.adapters.celery.result import RowResult
 from askonce.adapters.celery.sender import HEADER
 from askonce.decide import Refuse, Wait, Why
 from askonce.errors import (
@@ -41,7 +42,7 @@ from askonce.errors import (
 from askonce.events import EventType, Subject, emit
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
 from askonce.job import JobId, Routing
-from askonce.key import identify
+from askonce.key import identify, normal_form
 from askonce.outcomes import Conflict, Hit, Unreadable
 from askonce.retry import rest
 from askonce.spec import JobSpec, RetryPolicy
@@ -94,18 +95,26 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
     #: Seconds that a part of a canvas waits for another worker's run.
     attach_timeout = 600.0
 
+    @classmethod
+    def on_bound(cls, app: Any) -> None:
+        """Take rows with more fields than the function has, where the spec's ``input`` chooses the fields."""
+        super().on_bound(app)
+        if cls.spec is not None and cls.spec.input is not None:
+            # Celery would compare each row with the function.
+            cls.typing = False
+
     @cached_property
     def job_spec(self) -> JobSpec:
         """Return the spec under the task's name."""
         spec = self.spec or JobSpec()
         if spec.name not in ("", self.name):
             raise ValueError(f"task {self.name} has the spec of {spec.name}")
-        return replace(spec, name=self.name)
+        return replace(spec, name=self.name, input=spec.input and partial(self._read, spec.input))
 
     @cached_property
-    def _validated_spec(self) -> JobSpec:
-        """The same for a payload that its producer has validated."""
-        return replace(self.job_spec, validate=None)
+    def _kept_spec(self) -> JobSpec:
+        """The same for an answer that several callers share: as the record keeps it."""
+        return replace(self.job_spec, present=None)
 
     def enqueue(self, payload: Mapping[str, object], **options: Unpack[Options]) -> Outcome:
         """Enqueue *payload*, the task's keyword arguments; options and errors as Producer.enqueue."""
@@ -133,15 +142,19 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             # Otherwise Celery would show the arguments to every monitor.
             return super().apply_async(args, kwargs, task_id=task_id, **{**_NO_REPR, **foreign})
         payload = self._bind(args or (), kwargs or {})
-        outcome = self._once.producer.enqueue(self.job_spec, payload, job=task_id, **options)
+        outcome = self._once.producer.enqueue(self._kept_spec, payload, job=task_id, **options)
         if isinstance(outcome, Conflict):
             raise FingerprintMismatch(key=outcome.key)
         if isinstance(outcome, Unreadable):
             raise outcome.error
-        if isinstance(outcome, Hit) and self._keeps_results and not self.ignore_result:
+        if not self._keeps_results or self.ignore_result:
+            return self.AsyncResult(outcome.job)
+        if isinstance(outcome, Hit):
             # Celery may have forgotten its result, or never had it: the call was made outside of a task.
             cast("Any", self.backend).store_result(outcome.job, outcome.answer.value, "SUCCESS")
-        return self.AsyncResult(outcome.job)
+        if (present := self.job_spec.present) is None:
+            return self.AsyncResult(outcome.job)
+        return RowResult(outcome.job, self.backend, app=self.app, present=present, row=payload)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the body if this message is the one that should; called directly, just run it."""
@@ -159,17 +172,18 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
     def _answer(self, request: Context, header: object, args: Any, kwargs: Any) -> object:
         try:
             if not _is_ours(header):
-                job = identify(self.job_spec, self._bind(args, kwargs), job_id=str(request.id))
+                row = self._bind(args, kwargs)
+                job = identify(self.job_spec, row, job_id=str(request.id))
                 job = job._replace(routing=_came_by(request))
                 if self._is_waited_for(request):
-                    return self._call_inline(job)
+                    return self._call_inline(job, row)
                 runner, delivery = self._once.process().runner, Delivery(spec=self.job_spec, job=job)
                 return _verdict(runner.admit_and_run(delivery, self._body(job)))
             version = header["version"]
             if version != self.job_spec.version:
                 raise self._pass_on(request, header, version)
             job_id = header.get("job", str(request.id))
-            job = identify(self._validated_spec, kwargs, header["tenant"], job_id)
+            job = identify(self.job_spec, kwargs, header["tenant"], job_id)
             came = {"routing": _came_by(request), "run": header["run"], "admitted_at": header["admitted_at"]}
             job = job._replace(**came)
         except PayloadInvalid as exc:
@@ -182,9 +196,10 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             self._keep("identity_mismatch", request, args, kwargs)
             raise Reject("the key is not the payload's", requeue=False)
         if self._is_waited_for(request):
-            return self._call_inline(job.under(JobId(str(request.id))))
+            # Callers with different rows share this message's id.
+            return self._call_inline(job.under(JobId(str(request.id))), None)
         delivery = Delivery(spec=self.job_spec, job=job)
-        return _verdict(self._once.process().runner.run(delivery, lambda: self.run(**kwargs)))
+        return _verdict(self._once.process().runner.run(delivery, self._body(job)))
 
     def _pass_on(self, request: Context, header: dict[str, Any], version: str) -> Exception:
         """Leave a job of another version to a worker that has that version; the record keeps the job."""
@@ -216,10 +231,10 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             return Reject("the broker is down", requeue=True)
         raise AssertionError("retry always raises")
 
-    def _call_inline(self, job: Job) -> object:
-        """Answer a message whose own task id a caller waits for."""
-        caller = self._once.process().caller
-        return caller.call(self.job_spec, job, self._body(job), timeout=self.attach_timeout).value
+    def _call_inline(self, job: Job, row: Mapping[str, object] | None) -> object:
+        """Answer a message whose own task id a caller waits for, with its *row* if it has one."""
+        caller, body = self._once.process().caller, self._body(job)
+        return caller.call(self.job_spec, job, body, timeout=self.attach_timeout, row=row).value
 
     def _body(self, job: Job) -> Callable[[], object]:
         return lambda: self.run(**orjson.loads(job.payload))
@@ -242,21 +257,42 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
         """Turn a call into a payload with defaults, so that ``f(1)`` and ``f(x=1)`` are one job."""
         if not args and self._takes_any:
             return dict(kwargs)
+        if self.job_spec.input is None:
+            bound = self._fitting(self._signature.bind, *args, **kwargs)
+            bound.apply_defaults()
+            return self._named(bound)
+        # The row may have more fields than the task takes.
+        named = self._named(self._fitting(self._signature.bind_partial, *args))
+        if twice := named.keys() & kwargs.keys():
+            raise PayloadInvalid(field=min(twice), reason="given twice")
+        return {**named, **kwargs}
+
+    def _named(self, bound: inspect.BoundArguments) -> dict[str, object]:
+        payload: dict[str, object] = {}
+        for name, value in bound.arguments.items():
+            kind = self._signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_POSITIONAL:
+                raise PayloadInvalid(field=name, reason="a payload has named fields only")
+            payload |= value if kind is inspect.Parameter.VAR_KEYWORD else {name: value}
+        return payload
+
+    def _read(
+        self, read: Callable[[Mapping[str, object]], object], row: Mapping[str, object]
+    ) -> dict[str, object]:
+        """Return the fields that *read* takes out of *row*, if they fit the task."""
+        fields = normal_form(read, row)
+        if not self._takes_any:
+            self._fitting(self._signature.bind, **fields)
+        return fields
+
+    def _fitting(
+        self, bind: Callable[..., inspect.BoundArguments], /, *args: Any, **kwargs: Any
+    ) -> inspect.BoundArguments:
         try:
-            bound = self._signature.bind(*args, **kwargs)
+            return bind(*args, **kwargs)
         except TypeError as exc:
             # inspect's own text names the parameter, never a value.
             raise PayloadInvalid(field="", reason=str(exc)) from None
-        bound.apply_defaults()
-        payload: dict[str, object] = {}
-        for name, parameter in self._signature.parameters.items():
-            if parameter.kind is parameter.VAR_KEYWORD:
-                payload |= bound.arguments[name]
-            elif parameter.kind is parameter.VAR_POSITIONAL:
-                raise PayloadInvalid(field=name, reason="a payload has named fields only")
-            else:
-                payload[name] = bound.arguments[name]
-        return payload
 
     @cached_property
     def _signature(self) -> inspect.Signature:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from askonce.answer import Meta, StoredValue
@@ -73,7 +73,7 @@ class MemoryRecord:
     model: str = ""
     run: str = ""
     shared: bool = False
-    routing: Routing = Routing()
+    routing: Routing = field(default_factory=Routing)
     admitted_at: float = 0.0
     expires_at: float | None = None
     #: The last message's time; None when no message is out.

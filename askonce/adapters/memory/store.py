@@ -12,8 +12,8 @@ from itertools import count
 from threading import Condition
 from typing import TYPE_CHECKING, Literal
 
+from askonce.adapters.memory.attach import attach
 from askonce.adapters.memory.controls import MemoryControls
-from askonce.adapters.memory.join import join
 from askonce.adapters.memory.letters import MemoryLetters
 from askonce.adapters.memory.record import MemoryRecord, MemoryValue, dead_job, disclosed, snapshot
 from askonce.adapters.memory.subscription import MemorySubscription
@@ -124,7 +124,7 @@ class MemoryStore:
     def _attach_or_resend(self, record: MemoryRecord, claim: Claim) -> tuple[Admission, tuple[str, ...]]:
         now, job = self._now(), claim.job
         if record.paused is not None or not self._is_lost(record):
-            ignored, resend = join(record, claim, now)
+            ignored, resend = attach(record, claim, now)
             if resend:
                 record.resender = job.id
                 record.hand_out(now)
@@ -174,12 +174,7 @@ class MemoryStore:
                 return Start.GRANTED
             return Start.BUSY if now < record.deadline else self._grant(record, lease)
         if record.flight == "queued":
-            if record.is_expired(now):
-                self._end_unrun(job.key, record, "expired")
-                return Start.NEGATIVE
-            if now < record.not_before:
-                return Start.BACKOFF if record.paused is None else Start.PAUSED
-            return self._grant(record, lease)
+            return self._start_queued(record, lease)
         failed = record.failed_at(now)
         if failed and (failed.kind, failed.reason) == ("quarantined", "undeliverable"):
             record.forget_failure()
@@ -187,6 +182,14 @@ class MemoryStore:
         if record.failure_answers(now):
             return Start.NEGATIVE
         return Start.DONE if record.value_at(now) else Start.SUPERSEDED
+
+    def _start_queued(self, record: MemoryRecord, lease: Lease) -> Start:
+        if record.is_expired(self._now()):
+            self._end_unrun(lease.key, record, "expired")
+            return Start.NEGATIVE
+        if self._now() < record.not_before:
+            return Start.BACKOFF if record.paused is None else Start.PAUSED
+        return self._grant(record, lease)
 
     def _grant(self, record: MemoryRecord, lease: Lease) -> Start:
         self._doubt(record)

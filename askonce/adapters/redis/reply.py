@@ -108,7 +108,7 @@ class _DeadPart(NamedTuple):
 
 
 _PARTS = (_FlightPart, _ValuePart, _FailurePart, _MorePart, _OwnPart, _LostPart, _DeadPart)
-#: Lines that the store writes before what the admission brought: attempts, queue deadline, admitted at, expires at.
+#: Lines that the store writes before what the admission brought: attempts, queue deadline, admission, expiry.
 _STORES_OWN = 4
 
 
@@ -164,8 +164,8 @@ class Brought(NamedTuple):
 def read(reply: list[Any]) -> tuple[bytes, Snapshot]:
     """Return the outcome, and the record as the script left it; absent where the script disclosed nothing.
 
-    *reply* comes from ``lua/reply.lua``: the flight, then value, failure and more, each empty where there is none;
-    or the outcome alone.
+    *reply* comes from ``lua/reply.lua``: the flight, then value, failure and more, each empty where there is
+    none; or the outcome alone.
     """
     if len(reply) == 1:
         return reply[0], _ABSENT

@@ -77,9 +77,9 @@ def sources(clock: str | None = None) -> dict[str, str]:
     own = "".join(map(text, _SHARED))
     shared = (clock or text("clock")) + _constants() + own + lua_parts() + text("reply")
     verbs = {verb: shared + text(verb) for verb in (*VERBS, *OTHERS)}
-    join = shared + text("join")
+    attach = shared + text("attach")
     publish = f"local function admit()\n{text('admit')}end\n{text('publish')}"
-    return verbs | {"admit": join + text("admit"), "publish": join + publish}
+    return verbs | {"admit": attach + text("admit"), "publish": attach + publish}
 
 
 def _constants() -> str:

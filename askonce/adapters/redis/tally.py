@@ -1,4 +1,4 @@
-"""Reads and folds the counters on Redis: ``...:tally`` beside each bucket's index, and one hash for each past day."""
+"""Reads and folds the counters on Redis: ``...:tally`` beside each bucket's index, and a hash for each past day."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RedisTally:
         today = int(time[0]) // _DAY
         past: dict[tuple[int, int], list[tuple[Counter, int]]] = {}
         for bucket, day, counter, amount in self._in_buckets():
-            # A day is over everywhere when the next one is: the servers of a cluster have clocks of their own.
+            # Over everywhere once the next one is: the servers of a cluster have clocks of their own.
             if day < today - 1:
                 past.setdefault((bucket, day), []).append((counter, amount))
         for (bucket, day), counted in past.items():

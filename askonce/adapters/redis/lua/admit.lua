@@ -81,7 +81,7 @@ if r.fl ~= 'idle' then
     commit(r, KEYS[2])
     return counted('resend')
   end
-  join(r, job, expires, countdown, tail, chosen, run, KEYS[2])
+  attach(r, job, expires, countdown, tail, chosen, run, KEYS[2])
   if r.rt == job and NOW < r.ho then return counted('resend') end
   return counted('attached')
 end

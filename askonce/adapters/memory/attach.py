@@ -1,4 +1,4 @@
-"""What a second caller's options change; the rules of ``lua/join.lua``."""
+"""What a second caller's options change; the rules of ``lua/attach.lua``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     from askonce.store import Claim, Terms
 
 
-def join(record: MemoryRecord, claim: Claim, now: float) -> tuple[tuple[str, ...], bool]:
-    """Change *record* by what *claim* brings; return what was not taken, and whether a message must be sent."""
+def attach(record: MemoryRecord, claim: Claim, now: float) -> tuple[tuple[str, ...], bool]:
+    """Change *record* by what *claim* brings.
+
+    Return what was not taken, and whether a message must be sent.
+    """
     job, terms = claim
     ignored = [*_fixed(record.routing, job.routing, terms)]
     if not _take_expiry(record, terms, now):
