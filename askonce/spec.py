@@ -33,6 +33,8 @@ class JobSpec:
     name: str = ""
     #: Part of the key: raise it when the same payload must be called again.
     version: str = "1"
+    #: What operators read beside the version, such as the name of a model. It is no part of the key.
+    label: str = ""
     #: Payload fields that make the identity; the whole payload where one of them is missing.
     key_fields: tuple[str, ...] = ()
     #: How long an answer is fresh: served without a call.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
+    from askonce.announcements import Announcements
     from askonce.answer import Encoded, Ttl
     from askonce.checks import Finding
     from askonce.events import Listener
@@ -169,6 +170,10 @@ class Store(Protocol):
     @property
     def letters(self) -> Letters:
         """The dead letters on this store."""
+
+    @property
+    def announcements(self) -> Announcements:
+        """The workers that announce themselves on this store."""
 
     @property
     def pusher(self) -> Pusher | None:

@@ -53,6 +53,8 @@ _PLACES = {
 }
 #: Seconds of two steps before a broker that was away is tried again for the message of a task.
 _BROKER_REST = 30.0
+#: Tasks whose templates are kept.
+_TEMPLATES_KEPT = 1000
 #: What kombu calls a single server; ours is the same with another channel.
 _REDIS = frozenset({"redis", "rediss", "askonce.adapters.kombu.redis:Transport"})
 
@@ -125,6 +127,8 @@ class OneStep:
 
     def _template_of(self, task: str) -> _Template | None:
         if task not in self._templates and monotonic() >= self._try_at:
+            if len(self._templates) >= _TEMPLATES_KEPT:
+                self._templates.clear()
             try:
                 self._templates[task] = self._template(task)
             except OperationalError:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 HEADER = "askonce"
 #: Payload fields become keyword arguments; nothing is linked to the message.
 BODY = b'[[],%b,{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
+#: Tasks whose options are kept: the reaper sends the jobs of records, and any producer names their tasks.
+_OPTIONS_KEPT = 1000
 
 
 class CelerySender:
@@ -85,6 +87,12 @@ class CelerySender:
             # Celery does not retry these, such as a user without the right to send.
             raise OperationalError(type(exc).__name__) from exc
 
+    def queue_of(self, task: str) -> str | None:
+        """Return the queue of *task*'s messages; None where an exchange chooses it."""
+        options = self._options.get(task) or self._options_of(task)
+        queue: Any = options["publish"].get("queue")
+        return queue and str(getattr(queue, "name", queue))
+
     def _headers(
         self, message: Message, options: dict[str, Any], countdown: float | None, delivery: str
     ) -> dict[str, Any]:
@@ -134,5 +142,7 @@ class CelerySender:
             "ignore_result": ignore_result,
             "publish": amqp.router.route(own, name, (), {}, task),
         }
+        if len(self._options) >= _OPTIONS_KEPT:
+            self._options.clear()
         self._options[name] = options
         return options

@@ -12,6 +12,7 @@ from itertools import count
 from threading import Condition
 from typing import TYPE_CHECKING
 
+from askonce.adapters.memory.announcements import MemoryAnnouncements
 from askonce.adapters.memory.letters import MemoryLetters
 from askonce.adapters.memory.record import MemoryRecord, MemoryValue, dead_job, disclosed, snapshot
 from askonce.adapters.memory.subscription import MemorySubscription
@@ -45,6 +46,7 @@ class MemoryStore:
         self._ended: dict[Key, int] = {}
         self._ends = count(1)
         self.letters = MemoryLetters(self._changed, self._now, self._dead_jobs)
+        self.announcements = MemoryAnnouncements(self._changed, self._now)
 
     def report_to(self, listen: Listener) -> None:
         """Report nothing: memory is never down."""

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from askonce.job import Key
 
 VERBS = ("read", "admit", "start", "renew", "checkpoint", "complete", "fail", "release", "invalidate", "reap")
-#: The scripts of the dead letters.
-LISTINGS = ("dead", "show")
+#: The scripts of the dead letters, and of the workers' announcements.
+LISTINGS = ("dead", "show", "announce", "workers")
 #: No caller waits for these, so they run even while callers are kept off a server that is down. They keep
 #: leases and paid answers, and the first of them that gets a reply lets the callers in again.
 _ALWAYS = frozenset({"renew", "complete", "fail", "reap"})

@@ -8,6 +8,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from askonce.adapters.redis.announcements import RedisAnnouncements
 from askonce.adapters.redis.checks import check_server, no_answer
 from askonce.adapters.redis.letters import RedisLetters
 from askonce.adapters.redis.link import Link, ServerLink
@@ -63,6 +64,7 @@ class RedisStore:
             self._link.report_to(listen)
         self._scripts = Scripts(self._link, namespace=namespace, clock=clock)
         self.letters = RedisLetters(self._scripts)
+        self.announcements = RedisAnnouncements(self._scripts)
 
     @classmethod
     def from_url(
