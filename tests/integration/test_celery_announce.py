@@ -60,4 +60,6 @@ def test_task_that_is_not_idempotent_is_refused(board):
 def test_listening_costs_one_script(commands, board):
     board.once.listening("add")
 
-    assert ["workers"] == [name for name in commands(lambda: board.once.listening("add")) if name == "workers"]
+    assert ["workers"] == [
+        name for name in commands(lambda: board.once.listening("add")) if name == "workers"
+    ]
