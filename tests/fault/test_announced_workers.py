@@ -29,7 +29,9 @@ def test_worker_is_announced_until_it_stops(scene, pool):
 
     stop(worker)
 
-    assert (("askonce",), int(POOLS[pool][-1])) == (found.queues, found.slots)
+    # RabbitMQ's queue has the namespace in its name.
+    assert found.queues in (("askonce",), ("jobs:askonce",))
+    assert int(POOLS[pool][-1]) == found.slots
     assert {"orders.enrich", "customers.lookup", "meetings.full"} < set(found.tasks)
     assert found.labels["meetings.full"].startswith("model ")
     assert [] == names(scene.store)
@@ -75,3 +77,18 @@ def test_worker_goes_on_while_its_store_does_not_list_it(scene):
     log = (scene.machine.folder / "worker.log").read_text()
     assert 1 == log.count("worker.unannounced reason=StoreUnavailable")
     assert "thread.restarted" not in log
+
+
+@pytest.mark.redis_broker("its servers and links are Redis's")
+def test_worker_without_its_broker_announces_no_queue(new_linked_scene):
+    scene = new_linked_scene()
+    scene.machine.start_worker(*POOLS["threads"])
+
+    def queues():
+        return [each.queues for each in scene.store.announcements.workers()]
+
+    scene.eventually(lambda: [("askonce",)] == queues())
+    with scene.to_messages.refusing():
+        scene.to_messages.cut()
+        scene.eventually(lambda: [()] == queues(), 20)
+    scene.eventually(lambda: [("askonce",)] == queues(), 30)

@@ -36,6 +36,14 @@ def test_every_key_of_an_announcement_ends_by_itself(board, client):
     assert 0 < left[LIST] <= 60_000
 
 
+def test_name_of_a_worker_whose_time_is_over_leaves_the_list(board, client):
+    client.zadd(LIST, {"gone": (client.time()[0] - 1) * 1000})
+
+    board.announce(ANNOUNCEMENT, 15.0)
+
+    assert [b"w"] == client.zrange(LIST, 0, -1)
+
+
 def test_what_is_no_announcement_is_left_out(board, client):
     board.announce(ANNOUNCEMENT, 15.0)
     sound = orjson.dumps({"tasks": {}, "queues": [], "slots": 1})
