@@ -185,7 +185,9 @@ _LOGGED_AT_MOST = 200
 
 
 def _log_once(kind: EventType, error: Exception) -> None:
-    if (kind, type(error)) in _logged or len(_logged) >= _LOGGED_AT_MOST:
+    if (kind, type(error)) in _logged:
+        return
+    if len(_logged) >= _LOGGED_AT_MOST:
         return
     _logged.add((kind, type(error)))
     # Not the error's text: a listener may put anything there.
