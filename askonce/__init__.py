@@ -23,6 +23,7 @@ from askonce.events import Event, EventType, Listener
 from askonce.handle import Handle, as_completed
 from askonce.job import Job
 from askonce.key import identify
+from askonce.listening import Listening, Workers
 from askonce.outcomes import (
     Admitted,
     Attached,
@@ -61,6 +62,7 @@ __all__ = [
     "JobFailed",
     "JobSpec",
     "Listener",
+    "Listening",
     "Message",
     "Negative",
     "Outcome",
@@ -79,6 +81,7 @@ __all__ = [
     "Transient",
     "Unreadable",
     "ValueInvalid",
+    "Workers",
     "as_completed",
     "current_attempt",
     "identify",

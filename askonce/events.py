@@ -125,6 +125,8 @@ class EventType(Enum):
     LEASE_LOST = _Kind("lease.lost", WARNING)
     #: A sweep did not succeed; the next one tries again.
     REAPER_FAILED = _Kind("reaper.failed", WARNING, {"reason": str})
+    #: The worker's announcement was not stored; emitted once until one is stored again.
+    WORKER_UNANNOUNCED = _Kind("worker.unannounced", WARNING, {"reason": str})
     #: A background thread ended by an error and was started again.
     THREAD_RESTARTED = _Kind("thread.restarted", WARNING, {"thread": str, "reason": str})
 
@@ -184,10 +186,14 @@ def emit(listen: Listener, kind: EventType, about: Job | Subject = Subject(), /,
 
 
 _logged: set[tuple[EventType, type]] = set()
+#: So many are logged in all: a listener may raise a new class each time.
+_LOGGED_AT_MOST = 200
 
 
 def _log_once(kind: EventType, error: Exception) -> None:
     if (kind, type(error)) in _logged:
+        return
+    if len(_logged) >= _LOGGED_AT_MOST:
         return
     _logged.add((kind, type(error)))
     # Not the error's text: a listener may put anything there.

@@ -40,8 +40,8 @@ BUCKETS = 256
 #: Seconds: a job in flight outlives any outage of the workers, a quarantined one any holiday.
 FLIGHT_KEPT = 604_800.0
 QUARANTINE_KEPT = 604_800.0
-#: Seconds, longer than any lease: a late ``complete`` must still be fenced. Every record without an answer lasts
-#: so long after its job ended, so an older message that finds none belongs to a job that may have ended.
+#: Seconds, longer than any lease: a late ``complete`` must still be fenced. Every record without an answer
+#: lasts so long after its job ended, so an older message that finds none belongs to a job that may have ended.
 TOMBSTONE_KEPT = 3_600.0
 #: Seconds for which waiters can read why a job ended, where the failure answers no later caller.
 REASON_KEPT_FOR = 120.0
@@ -53,8 +53,8 @@ MAX_RESENDS = 5
 MAX_DOUBLINGS = 16
 #: Seconds, at most the queue deadline, for which a job that was handed out is handed out to no other process.
 HANDED_OUT = 30.0
-#: Seconds: a message counts as lost once its queue has delivered one that is so much younger. Two producers may
-#: send in another order than the store admitted.
+#: Seconds: a message counts as lost once its queue has delivered one that is so much younger. Two producers
+#: may send in another order than the store admitted.
 PROGRESS_SLACK = 1.0
 #: Seconds, at most, until a job that waits long in its queue is looked at again.
 LOOK_REST = 600.0
@@ -113,8 +113,8 @@ class Parked(NamedTuple):
 class Snapshot(NamedTuple):
     """One record at one moment of the store's clock; times in seconds.
 
-    Only ``read`` fills *task*, *fingerprint*, *owner* and *late*. A writer knows the first two, and the owner's
-    token authorises writes.
+    Only ``read`` fills *task*, *fingerprint*, *owner* and *late*. A writer knows the first two, and the
+    owner's token authorises writes.
     """
 
     present: bool = False

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
+    from askonce.announcements import Announcements
     from askonce.answer import Encoded, Ttl
     from askonce.checks import Finding
     from askonce.controls import Controls
@@ -261,6 +262,9 @@ class Store(Protocol):
     @property
     def tally(self) -> Tally:
         """The counters of this store."""
+
+    def announcements(self) -> Announcements:
+        """The workers that announce themselves on this store."""
 
     @property
     def pusher(self) -> Pusher | None:

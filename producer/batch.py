@@ -66,6 +66,8 @@ class Batch:
     #: Seconds to wait for the answers to each window of rows; None does not wait.
     wait: float | None = None
     options: Mapping[str, object] = field(default_factory=dict)
+    #: Called after each row that has a job in flight.
+    on_job: Callable[[], object] = lambda: None
     clock: Callable[[], float] = time.monotonic
 
     def run(self, rows: Iterable[Row | BadRow]) -> Iterator[Report]:
@@ -97,6 +99,7 @@ class Batch:
             reports.append(report)
             if handle is not None:
                 handles[handle] = report
+                self.on_job()
         return reports, handles, None
 
     def _enqueue(self, row: Row | BadRow) -> tuple[Report, Handle | None]:

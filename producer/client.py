@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from askonce.adapters.celery.one_step import new_producer
 from askonce.adapters.celery.sender import CelerySender
+from askonce.listening import Listening, listening
 from askonce.log import log_event
 from settings.servers import new_app, new_store
 from tasks.catalog import catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from askonce.enqueue import Producer
     from askonce.events import Listener
@@ -29,10 +30,20 @@ class Client:
     specs: Mapping[str, JobSpec]
     store: Store
     producer: Producer
+    #: The queue of a task's messages; None where it is not known.
+    queue_of: Callable[[str], str | None] = lambda _task: None
 
     def enqueue(self, task: str, payload: Mapping[str, object], **options: object) -> Outcome:
         """Enqueue *payload* for *task*; options and errors as ``Producer.enqueue``."""
         return self.producer.enqueue(self.specs[task], payload, **options)  # type: ignore[arg-type]  # passed on
+
+    def listening(self, task: str) -> Listening:
+        """Return whether a living worker would run the next job of *task*; one round trip.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+        return listening(self.specs[task], self.queue_of(task), self.store.announcements.workers())
 
 
 def connect(settings: Settings, *, listen: Listener = log_event) -> Client:
@@ -41,5 +52,6 @@ def connect(settings: Settings, *, listen: Listener = log_event) -> Client:
     *listen* gets each event; by default it is one line on logger ``askonce``.
     """
     store, app = new_store(settings, listen=listen), new_app()
-    producer = new_producer(app, store, CelerySender(app), listen)
-    return Client(specs=catalog(settings), store=store, producer=producer)
+    sender = CelerySender(app)
+    producer = new_producer(app, store, sender, listen)
+    return Client(specs=catalog(settings), store=store, producer=producer, queue_of=sender.queue_of)

@@ -52,6 +52,19 @@ def open_client(task: str | None = None) -> Client:
     return client
 
 
+def warn_of_workers(client: Client, task: str) -> None:
+    """Write one line to stderr if no living worker runs the jobs of *task*; they wait then."""
+    from askonce.errors import StoreUnavailable
+
+    try:
+        heard = client.listening(task)
+    except StoreUnavailable:
+        # Whether the job itself is in the store is what counts; the command reports that.
+        return
+    if not heard.ok:
+        click.echo(str(heard.finding()), err=True)
+
+
 @contextmanager
 def unavailable() -> Iterator[None]:
     """End the command with one line and its exit code when a server does not answer or a job failed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from askonce.record import Status
 from producer.rows import BadRow, Row, parse_row, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from askonce.listening import Listening
     from askonce.record import Snapshot
     from askonce.spec import JobSpec
     from producer.client import Client
@@ -36,8 +38,14 @@ def rows_of(what: str) -> Iterator[Row | BadRow]:
         raise click.UsageError(f"{what}: {exc.strerror}") from None
 
 
-def explain_row(client: Client, task: str, row: Row | BadRow, tenant: str) -> dict[str, object]:
-    """Return all that the record shows about one payload; never the stored answer."""
+def explain_row(
+    client: Client, task: str, row: Row | BadRow, tenant: str, heard: Callable[[], Listening] | None = None
+) -> dict[str, object]:
+    """Return all that the record shows about one payload; never the stored answer.
+
+    *heard* returns whether workers listen for the task's jobs; without it each queued row queries
+    the store.
+    """
     if isinstance(row, BadRow):
         return {"row": row.number, "error": {"field": row.field, "reason": row.reason}}
     spec = client.specs[task]
@@ -57,6 +65,7 @@ def explain_row(client: Client, task: str, row: Row | BadRow, tenant: str) -> di
         "key": identity.key,
         "fingerprint": identity.fingerprint,
         **_state(record),
+        "waits": _waits(record, heard or partial(client.listening, task)),
         **_verdict(spec, record, identity.fingerprint),
     }
 
@@ -75,6 +84,20 @@ def _state(record: Snapshot) -> dict[str, object]:
         "answer_age_seconds": record.value.age if record.value else None,
         "failure": {"kind": record.failure.kind, "reason": record.failure.reason} if record.failure else None,
     }
+
+
+def _waits(record: Snapshot, heard: Callable[[], Listening]) -> str | None:
+    """Return why a queued job does not run yet; None for a job that is not queued."""
+    if record.flight != "queued":
+        return None
+    listening = heard()
+    if not listening.ok:
+        return listening.text
+    if record.wait > 0:
+        return f"it rests for {record.wait:.1f} s after a failure"
+    if record.deadline_in > 0:
+        return f"for a free slot: {listening.text}"
+    return "its message was lost, or workers are late: a worker sends it again"
 
 
 def _verdict(spec: JobSpec, record: Snapshot, fingerprint: str) -> dict[str, object]:

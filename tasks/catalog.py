@@ -91,6 +91,7 @@ def _meeting(operation: Operation, settings: Settings) -> JobSpec:
     fresh = settings.cache_ttl_hours * 3600
     return JobSpec(
         version=task_version(settings.openai_model, operation),
+        model=settings.openai_model,
         key_fields=("meeting_id", "meet_date", "customer_id"),
         soft_ttl=fresh,
         hard_ttl=7 * fresh,

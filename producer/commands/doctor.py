@@ -12,7 +12,13 @@ import click
 from producer.console import Exit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from celery import Celery
+
     from askonce.checks import Finding
+    from askonce.spec import JobSpec
+    from askonce.store import Store
 
 
 @click.command()
@@ -35,5 +41,20 @@ def _examine() -> list[Finding]:
     from tasks.catalog import catalog
 
     settings = load_or_exit()
-    specs = catalog(settings).values()
-    return [*check(settings, specs, new_store(settings), new_app()), *check_outside(settings)]
+    specs, store, app = catalog(settings).values(), new_store(settings), new_app()
+    servers = check(settings, specs, store, app)
+    return [*servers, *_check_workers(specs, store, app), *check_outside(settings)]
+
+
+def _check_workers(specs: Iterable[JobSpec], store: Store, app: Celery) -> list[Finding]:
+    from askonce.adapters.celery.sender import CelerySender
+    from askonce.checks import Finding
+    from askonce.errors import StoreUnavailable
+    from askonce.listening import check_workers
+
+    try:
+        return check_workers(specs, CelerySender(app).queue_of, store.announcements.workers())
+    except StoreUnavailable as error:
+        text = f"are not known: the store did not list them ({error.reason})"
+        cure = "see what the store needs"
+        return [Finding(severity="warning", subject="workers", name="unknown", text=text, cure=cure)]

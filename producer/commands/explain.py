@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import cache
 
 import click
 
@@ -19,10 +20,10 @@ def explain(task: str, what: str, tenant: str) -> None:
     client = open_client(task)
     from producer.explain import explain_row, rows_of
 
-    failed = False
+    failed, heard = False, cache(lambda: client.listening(task))
     with unavailable():
         for row in rows_of(what):
-            explained = explain_row(client, task, row, tenant)
+            explained = explain_row(client, task, row, tenant, heard)
             failed |= "error" in explained
             click.echo(json.dumps(explained, ensure_ascii=False))
     sys.exit(Exit.FAILED if failed else Exit.OK)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from functools import cache
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from producer.console import Exit, open_client, unavailable
+from producer.console import Exit, open_client, unavailable, warn_of_workers
 
 if TYPE_CHECKING:
     from producer.batch import Report
@@ -45,7 +46,9 @@ def submit(  # noqa: PLR0913  # one parameter for each option of the command
     from producer.rows import read_rows
 
     options = {"tenant": tenant, "on_duplicate": on_duplicate, "force": force, "max_age": max_age}
-    batch = Batch(client=client, task=task, wait=timeout if wait else None, options=options)
+    warn_once = cache(lambda: warn_of_workers(client, task))
+    wait_for = timeout if wait else None
+    batch = Batch(client=client, task=task, wait=wait_for, options=options, on_job=warn_once)
     tally = _Tally(file.name, as_json=as_json)
     with unavailable():
         try:

@@ -87,6 +87,14 @@ def producer(start):
     return run
 
 
+@pytest.fixture(scope="session")
+def no_worker(new_broker):
+    """What submit and explain show where no worker takes the queue of the tasks."""
+    # RabbitMQ has no prefix for all keys, so the namespace is in the queue's name.
+    queue = "jobs:askonce" if (new_broker() or "").startswith("amqp") else "askonce"
+    return f"no worker takes queue {queue}: jobs wait until one does"
+
+
 @pytest.fixture
 def rows_file(tmp_path):
     """Write payloads, or raw lines, as a file of rows."""

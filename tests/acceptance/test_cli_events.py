@@ -4,24 +4,26 @@ pytestmark = pytest.mark.acceptance
 
 
 @pytest.mark.parametrize("option", ["-v", "--verbose"])
-def test_verbose_shows_each_event_on_stderr(idle_machine, producer, rows_file, new_order, option):
+def test_verbose_shows_each_event_on_stderr(idle_machine, producer, rows_file, new_order, no_worker, option):
     path = rows_file(new_order())
 
     told = producer(idle_machine, option, "submit", "orders.enrich", path, "--json")
 
     assert 0 == told.code
     assert "admitted" == told.report["status"]
-    [event, summary] = told.complaints
+    [event, warning, summary] = told.complaints
+    assert no_worker in warning
     assert f"INFO job.admitted task=orders.enrich key={told.report['key'][:16]} job=" in event
     assert "1 rows: 1 admitted" == summary
 
 
-def test_events_are_not_shown_without_verbose(idle_machine, producer, rows_file, new_order):
+def test_events_are_not_shown_without_verbose(idle_machine, producer, rows_file, new_order, no_worker):
     path = rows_file(new_order())
 
     told = producer(idle_machine, "submit", "orders.enrich", path)
 
-    assert (0, ["1 rows: 1 admitted"]) == (told.code, told.complaints)
+    warning = f"warning: workers: {no_worker}; start one"
+    assert (0, [warning, "1 rows: 1 admitted"]) == (told.code, told.complaints)
 
 
 def test_warning_is_not_shown_without_verbose(idle_machine, producer, rows_file, new_order):

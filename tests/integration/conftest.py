@@ -117,8 +117,9 @@ class Shop:
             with start_worker(self.app, pool="threads", **options):
                 yield self
         finally:
-            # Celery ends an embedded worker as on a cold shutdown, which leaves the reaper to the process.
+            # Celery ends an embedded worker as on a cold shutdown, which leaves its threads to the process.
             self.once.process().reaper.stop()
+            self.once.process().announcer.stop()
 
 
 @pytest.fixture(scope="session")

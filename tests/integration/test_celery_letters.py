@@ -127,6 +127,18 @@ def test_job_whose_task_is_unknown_here_stays_on_its_record(shop, number, eventu
     shop.store.invalidate(asked.key)
 
 
+def test_long_name_of_an_unknown_task_is_cut_in_its_event(shop, eventually):
+    header = {"key": "0a" * 32, "fingerprint": "0b" * 32, "edition": "1"}
+    names = {"task": "x" * 5000, "id": "y" * 5000}
+
+    publish(shop, {"headers": {"askonce": header}, **names}, b"[[],{},{}]")
+    eventually(lambda: shop.heard, 20)
+    eventually(shop.drained, 20)
+
+    [event] = [event for event in shop.heard if event.name == "message.unknown_task"]
+    assert ("x" * 200, "y" * 200) == (event.task, event.job)
+
+
 def test_header_of_another_payload_runs_and_writes_nothing(shop, number, eventually):
     victim = shop.add.enqueue({"n": number})
     victim.result(stretched(20))

@@ -29,6 +29,7 @@ from askonce import (
     JobFailed,
     JobSpec,
     Listener,
+    Listening,
     Message,
     Negative,
     Outcome,
@@ -47,6 +48,7 @@ from askonce import (
     Transient,
     Unreadable,
     ValueInvalid,
+    Workers,
     as_completed,
     current_attempt,
     identify,
@@ -54,6 +56,7 @@ from askonce import (
 from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.memory import MemoryStore
 from askonce.adapters.redis import RedisStore
+from askonce.announcements import Announcement
 from askonce.answer import Encoded, Source, Ttl
 from askonce.decide import Decision, Refuse, Run, Serve, Wait, Why
 from askonce.execute import Executor
@@ -301,7 +304,14 @@ def join(app: Celery) -> AskOnce:
         return currency
 
     assert_type(once.producer, Producer)
+    assert_type(once.listening("rates.fetch"), Listening)
+    assert_type(once.listening("rates.fetch").workers, Workers)
     return once
+
+
+def announced_workers(store: Store) -> None:
+    """The workers of a store."""
+    assert_type(store.announcements.workers(), list[Announcement])
 
 
 def call_failures(error: JobError) -> object:

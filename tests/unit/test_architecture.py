@@ -132,7 +132,7 @@ def test_producer_loads_no_task_body():
 
 def test_every_verb_of_the_store_is_one_script():
     members = {name for name in vars(Store) if not name.startswith("_")}
-    verbs = members - {"subscribe", "check", "letters", "pusher", "report_to"}
+    verbs = members - {"subscribe", "check", "letters", "announcements", "pusher", "report_to"}
 
     assert sorted(verbs) == sorted(VERBS)
     assert {path.stem for path in LUA.iterdir()} == verbs | {"clock", "record", "reply", "publish", *LISTINGS}

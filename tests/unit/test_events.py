@@ -73,6 +73,7 @@ WARNINGS = {
     "job.unkept",
     "job.degraded",
     "store.down",
+    "worker.unannounced",
     "message.undecodable",
     "message.unknown_task",
     "message.invalid_task",

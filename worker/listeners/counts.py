@@ -1,6 +1,7 @@
 """Counts the events of this process: ``celery -A worker.app inspect counts``.
 
-With prefork each child has its own counts. The command returns those of the main process.
+With prefork each child has its own counts. The command returns those of the main process. A message may name
+any task, so only the tasks of the catalog have counts of their own; the others share one.
 """
 
 from __future__ import annotations
@@ -11,16 +12,22 @@ from typing import TYPE_CHECKING
 
 from celery.worker.control import inspect_command
 
+from tasks.catalog import TASKS
+
 if TYPE_CHECKING:
     from askonce.events import Event
 
 _counted, _lock = Counter[str](), Lock()
+_TASKS = {"", *(task.name for task in TASKS)}
+#: Stands for all tasks that are not of the catalog.
+_OTHER = "other"
 
 
 def count(event: Event) -> None:
     """Count *event* under its name and task."""
+    task = event.task if event.task in _TASKS else _OTHER
     with _lock:
-        _counted[f"{event.name} {event.task}".rstrip()] += 1
+        _counted[f"{event.name} {task}".rstrip()] += 1
 
 
 @inspect_command()

@@ -13,17 +13,20 @@ from celery.bootsteps import StartStopStep
 from celery.signals import worker_process_shutdown
 from celery.utils import uuid
 
+from askonce.adapters.celery.announce import AnnounceStep
 from askonce.adapters.celery.checks import check_app
 from askonce.adapters.celery.deliveries import Deliveries, DeliveriesStep
 from askonce.adapters.celery.letters import LettersStep
 from askonce.adapters.celery.one_step import new_producer
 from askonce.adapters.celery.sender import CelerySender
 from askonce.adapters.celery.startup import CheckLaterStep, CheckStep, StartUp
+from askonce.announcer import Announcer
 from askonce.answer import Codec
 from askonce.enqueue import Message
 from askonce.execute import Executor
 from askonce.inline import Caller
 from askonce.lease import LeaseRenewer
+from askonce.listening import Listening, listening
 from askonce.log import log_event
 from askonce.reaper import INTERVAL, Reaper
 from askonce.runner import Runner
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from askonce.checks import Finding
     from askonce.enqueue import Producer
     from askonce.events import Listener
+    from askonce.spec import JobSpec
     from askonce.store import Lost, Store
 
 #: Seconds that a process waits at its end for a store that is down to accept its last answers.
@@ -55,6 +59,7 @@ class Process:
     caller: Caller
     producer: Producer
     reaper: Reaper
+    announcer: Announcer
 
 
 def _check(once: AskOnce) -> list[Finding]:
@@ -94,7 +99,7 @@ class AskOnce:
         os.register_at_fork(after_in_child=self._forget)
         worker_process_shutdown.connect(self._drain, weak=False)
         cast("Any", app).askonce = self
-        app.steps["worker"].update((CheckStep, ReaperStep))
+        app.steps["worker"].update((CheckStep, ReaperStep, AnnounceStep))
         app.steps["consumer"].update((CheckLaterStep, LettersStep, DeliveriesStep))
 
     @cached_property
@@ -106,6 +111,18 @@ class AskOnce:
     def producer(self) -> Producer:
         """Enqueues on this app's store and broker."""
         return self.process().producer
+
+    def listening(self, task: str) -> Listening:
+        """Return whether a living worker would run the next job of *task*; one round trip.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+            ValueError: the app has no idempotent task of this name.
+        """
+        spec: JobSpec | None = getattr(self.app.tasks.get(task), "job_spec", None)
+        if spec is None:
+            raise ValueError(f"{task} is no idempotent task of this app")
+        return listening(spec, self.sender.queue_of(task), self.process().store.announcements.workers())
 
     def process(self) -> Process:
         """Return what this process works with, built at its first use."""
@@ -144,6 +161,7 @@ class AskOnce:
             caller=Caller(runner=runner),
             producer=new_producer(self.app, store, self.sender, self.listen),
             reaper=reaper,
+            announcer=Announcer(store.announcements, listen=self.listen),
         )
 
     def _resend(self, lost: Lost) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which a message that could not be kept goes back to its queue.
 UNKEPT_REST = 5.0
+#: Characters of a message's task and id that are kept and logged.
+_NAME_KEPT = 200
 #: What RabbitMQ's delay of messages puts before where they go.
 _DELAY = re.compile(r"^(?:[01]\.){28}")
 _NO_LINKS: dict[str, None] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -127,7 +129,8 @@ class LettersStep(Step):
 
     def _report_unknown_task(self, message: Any) -> None:
         headers = _headers(message)
-        about = Subject(task=str(headers.get("task", "")), id=str(headers.get("id", "")))
+        task, job = (str(headers.get(name, ""))[:_NAME_KEPT] for name in ("task", "id"))
+        about = Subject(task=task, id=job)
         emit(self._consumer.app.askonce.listen, EventType.MESSAGE_UNKNOWN_TASK, about)
 
     def _report_unkept(self, exc: StoreUnavailable) -> None:
@@ -169,8 +172,8 @@ def _to_dead_message(reason: str, message: Any) -> DeadMessage:
     described = dumps(about).encode(errors="replace")
     return DeadMessage(
         reason=reason,
-        task=str(headers.get("task", ""))[:200],
-        job=str(headers.get("id", ""))[:200],
+        task=str(headers.get("task", ""))[:_NAME_KEPT],
+        job=str(headers.get("id", ""))[:_NAME_KEPT],
         queue=_DELAY.sub("", str((message.delivery_info or {}).get("routing_key", ""))),
         about=described if len(described) <= BODY_KEPT else b"{}",
         body=body,

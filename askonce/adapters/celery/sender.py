@@ -17,13 +17,13 @@ from celery.utils.nodenames import anon_nodename
 from kombu.exceptions import OperationalError
 
 from askonce.errors import OptionInvalid, SendFailed
+from askonce.job import Routing
 from askonce.options import RESERVED_HEADER
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from askonce.enqueue import Message
-    from askonce.job import Routing
 
 #: The message header that carries a job's identity; the worker computes it again and compares.
 HEADER = RESERVED_HEADER
@@ -99,6 +99,10 @@ class CelerySender:
         except (*connection.connection_errors, *connection.channel_errors) as exc:
             # Celery does not retry these, such as a user without the right to send.
             raise OperationalError(type(exc).__name__) from exc
+
+    def queue_of(self, task: str) -> str | None:
+        """Return the queue of *task*'s messages; None where an exchange chooses it."""
+        return self.route(task, Routing()).queue or None
 
     def _headers(self, message: Message, options: dict[str, Any], delivery: str) -> dict[str, Any]:
         parent, job = self._app.current_worker_task, message.job

@@ -12,6 +12,7 @@ from itertools import count
 from threading import Condition
 from typing import TYPE_CHECKING, Literal
 
+from askonce.adapters.memory.announcements import MemoryAnnouncements
 from askonce.adapters.memory.attach import attach
 from askonce.adapters.memory.controls import MemoryControls
 from askonce.adapters.memory.letters import MemoryLetters
@@ -64,6 +65,7 @@ class MemoryStore:
         self.tally = MemoryTally(self._changed, self._now)
         #: Up to when each queue has delivered its messages, by its name and priority.
         self._delivered: dict[tuple[str, int | Literal["*"]], float] = {}
+        self.announcements = MemoryAnnouncements(self._changed, self._now)
 
     def report_to(self, listen: Listener) -> None:
         """Report nothing: memory is never down."""

@@ -39,8 +39,8 @@ VERBS = (
     "reap",
     "resent",
 )
-#: The scripts of the dead letters, the controls and the counters.
-OTHERS = ("dead", "show", "control", "fold")
+#: The scripts of the dead letters, the controls, the counters and the workers' announcements.
+OTHERS = ("dead", "show", "control", "fold", "announce", "workers")
 #: What all of them begin with.
 _SHARED = ("record", "tally", "pauses")
 #: No caller waits for these, so they run even while callers are kept off a server that is down. They keep

@@ -8,6 +8,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from askonce.adapters.redis.announcements import RedisAnnouncements
 from askonce.adapters.redis.checks import check_server, no_answer
 from askonce.adapters.redis.controls import RedisControls
 from askonce.adapters.redis.letters import RedisLetters
@@ -71,6 +72,7 @@ class RedisStore:
         self.letters = RedisLetters(self._scripts)
         self.controls = RedisControls(self._scripts)
         self.tally = RedisTally(self._scripts)
+        self.announcements = RedisAnnouncements(self._scripts)
 
     @classmethod
     def from_url(

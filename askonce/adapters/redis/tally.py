@@ -1,4 +1,4 @@
-"""Reads and folds the counters on Redis: ``...:tally`` beside each bucket's index, and a hash for each past day."""
+"""Reads and folds the counters on Redis: ``...:tally`` beside each index, and a hash for each past day."""
 
 from __future__ import annotations
 

@@ -1,0 +1,56 @@
+"""Keeps announcements on Redis: one HASH with a time to live for each worker, and a sorted set of their ids.
+
+All are in the slot of bucket 0, so that a cluster lists them in one round trip.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redis.exceptions import ResponseError
+
+from askonce.announcements import (
+    BYTES_KEPT,
+    KEPT_FOR_AT_MOST,
+    WORKERS_KEPT,
+    Announcement,
+    decode,
+    encode,
+    require_ttl,
+)
+from askonce.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from askonce.adapters.redis.scripts import Scripts
+
+
+class RedisAnnouncements:
+    """The announcements of one namespace."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        """Use the link and the keys of *scripts*."""
+        self._scripts, self._key = scripts, scripts.bucket_key(0, "workers")
+
+    def announce(self, announcement: Announcement, ttl: float) -> None:
+        """Keep *announcement* for *ttl* seconds, in place of the same worker's last one."""
+        require_ttl(ttl)
+        times = int(ttl * 1000), int(KEPT_FOR_AT_MOST * 1000)
+        args = announcement.worker, times[0], encode(announcement), WORKERS_KEPT, times[1]
+        self._scripts.run_all("announce", [((self._key,), args)])
+
+    def withdraw(self, worker: str) -> None:
+        """Forget *worker*."""
+        for reply in self._scripts.send(
+            "withdraw", ("ZREM", self._key, worker), ("DEL", f"{self._key}:{worker}")
+        ):
+            if isinstance(reply, ResponseError):
+                raise StoreUnavailable(verb="withdraw", reason=type(reply).__name__) from reply
+
+    def workers(self) -> list[Announcement]:
+        """Return the workers that live, by their names; a damaged announcement is left out."""
+        [flat] = self._scripts.run_all("workers", [((self._key,), (WORKERS_KEPT, BYTES_KEPT))])
+        found = [
+            decode(worker.decode(errors="replace"), said, since=since / 1000, seen_in=age / 1000)
+            for worker, said, since, age in zip(*[iter(flat)] * 4, strict=True)
+        ]
+        return sorted((each for each in found if each is not None), key=lambda each: each.worker)
