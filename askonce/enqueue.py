@@ -80,8 +80,8 @@ class Producer:
     def enqueue(self, spec: JobSpec, payload: Mapping[str, object], **options: Unpack[Options]) -> Outcome:
         """Enqueue *payload*; send a message only if no equal job is in flight and no answer is fresh.
 
-        ``askonce.options`` lists the *options*. An equal job in flight may not take all of them: the outcome's
-        field ``ignored`` names those.
+        ``askonce.options`` lists the *options*. An equal job in flight may not take all of them: the field
+        ``ignored`` of the outcome names those.
 
         Raises:
             PayloadInvalid: names the field.

@@ -41,7 +41,7 @@ BUCKETS = 256
 FLIGHT_KEPT = 604_800.0
 QUARANTINE_KEPT = 604_800.0
 #: Seconds, longer than any lease: a late ``complete`` must still be fenced. Every record without an answer
-#: lasts so long after its job ended, so an older message that finds none belongs to a job that may have ended.
+#: lasts so long after its job ended: an older message that finds none belongs to a job that may have ended.
 TOMBSTONE_KEPT = 3_600.0
 #: Seconds for which waiters can read why a job ended, where the failure answers no later caller.
 REASON_KEPT_FOR = 120.0

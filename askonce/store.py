@@ -263,6 +263,7 @@ class Store(Protocol):
     def tally(self) -> Tally:
         """The counters of this store."""
 
+    @property
     def announcements(self) -> Announcements:
         """The workers that announce themselves on this store."""
 
