@@ -113,8 +113,8 @@ class Parked(NamedTuple):
 class Snapshot(NamedTuple):
     """One record at one moment of the store's clock; times in seconds.
 
-    Only ``read`` fills *task*, *fingerprint*, *owner* and *late*. A writer knows the first two, and the
-    owner's token authorises writes.
+    Only ``read`` fills *task*, *fingerprint*, *owner*, *lost* and *late*. A writer knows the first two, and
+    the owner's token authorises writes.
     """
 
     present: bool = False
@@ -140,6 +140,8 @@ class Snapshot(NamedTuple):
     paused: str | None = None
     #: The answer, past its time: only for those who waited for *job*.
     late: StoredValue | None = None
+    #: No worker will start the job by itself any more: its message is sent again.
+    lost: bool = False
     #: What the admission brought; ``read``, and a reply to a caller that must send the message.
     routing: Routing | None = None
     run: str = ""

@@ -94,10 +94,13 @@ def _waits(record: Snapshot, heard: Callable[[], Listening]) -> str | None:
     if not listening.ok:
         return listening.text
     if record.wait > 0:
-        return f"it rests for {record.wait:.1f} s after a failure"
-    if record.deadline_in > 0:
-        return f"for a free slot: {listening.text}"
-    return "its message was lost, or workers are late: a worker sends it again"
+        why = f"parked ({record.parked.reason})" if record.parked else "after a failure"
+        return f"it rests for {record.wait:.1f} s, {why}"
+    if record.paused is not None:
+        return f"paused: {record.paused}"
+    if record.lost:
+        return "its message was lost: a worker sends it again"
+    return f"for a free slot: {listening.text}"
 
 
 def _verdict(spec: JobSpec, record: Snapshot, fingerprint: str) -> dict[str, object]:
@@ -122,7 +125,7 @@ def _would_call(spec: JobSpec, record: Snapshot, fingerprint: str) -> tuple[bool
 
 
 def _would_resend(spec: JobSpec, record: Snapshot) -> tuple[bool, str]:
-    if record.deadline_in > 0:
+    if not record.lost:
         return False, "an equal job is in flight; this one would attach to it"
     if record.flight == "running" and record.attempts >= spec.retry.max_attempts:
         return False, "the last attempt's worker was lost; the job would be quarantined"

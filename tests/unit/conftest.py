@@ -13,13 +13,14 @@ from askonce.execution import Delivery
 from askonce.inline import Caller
 from askonce.key import identify
 from askonce.lease import LeaseRenewer
+from askonce.record import BUCKETS
 from askonce.runner import Runner
 from askonce.spec import JobSpec, RetryPolicy
-from askonce.store import Claim, Terms
+from askonce.store import Budget, Claim, Terms
 from askonce.store_down.cache import LocalCache
 from askonce.store_down.calls import LocalCalls
 from askonce.store_down.spill import Spill
-from tests.jobs import OneQueue
+from tests.jobs import DELIVERED, OneQueue
 
 QUESTION = {"currency": "BRL", "day": "2026-11-20"}
 ANSWER = {"rate": 5.25}
@@ -138,6 +139,10 @@ class ProducerAndWorker:
 
     def ask(self, question=QUESTION, **options):
         return self.producer.enqueue(self.spec, question, **options)
+
+    def deliver(self):
+        """Report that the queue has delivered all of its messages."""
+        self.store.reap(range(BUCKETS), DELIVERED, Budget(jobs=0))
 
     def work(self, body=lambda: ANSWER, number=-1):
         """Execute the message sent last, or the one of *number*."""

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from askonce.controls import Pause
 from askonce.decide import (
     Policy,
     Refuse,
@@ -24,7 +25,7 @@ from askonce.errors import (
 )
 from askonce.job import new_job_id, new_owner
 from askonce.key import identify
-from askonce.record import BUCKETS
+from askonce.record import BUCKETS, PAUSE_REST
 from askonce.spec import RetryPolicy
 from askonce.store import Admission, Budget, Claim, Lease, Start, Terms
 from tests.jobs import DELIVERED
@@ -166,15 +167,15 @@ def test_caller_that_repeats_its_claim_waits_while_its_job_rests(scene, raising)
     assert scene.heard.names[before:] == ["job.attached"]
 
 
-def test_caller_that_repeats_its_claim_runs_its_ended_job(scene):
+def test_caller_that_repeats_an_ended_claim_makes_a_new_call(scene):
     job = new_job_id()
     scene.answered(job=job)
     scene.clock.advance(scene.spec.soft_ttl)
 
     decision, outcomes = scene.decide(Policy.RUN, job)
 
-    assert outcomes == [Admission.ATTACHED]
-    assert (type(decision), decision.job, decision.new) == (Run, job, False)
+    assert outcomes == [Admission.ADMITTED]
+    assert (type(decision), decision.job, decision.new) == (Run, job, True)
 
 
 def test_producer_that_repeats_its_claim_sends_the_message_again(scene):
@@ -216,8 +217,22 @@ STARTS = {
         Refuse,
         {"why": Why.FAILED, "attempts": 1},
     ),
-    "gone": (
+    "paused": (
+        lambda scene, **_: (scene.ask(), scene.store.controls.pause(Pause("all"), "maintenance")),
+        Start.PAUSED,
+        ("job.skipped", {"outcome": "paused"}),
+        Wait,
+        {"rest": PAUSE_REST, "paused": "maintenance"},
+    ),
+    "ended long ago": (
         lambda scene, **_: (scene.ask(), scene.clock.advance(700_000)),
+        Start.ENDED,
+        ("job.skipped", {"outcome": "absent"}),
+        Refuse,
+        {"why": Why.GONE},
+    ),
+    "gone": (
+        lambda scene, **_: (scene.ask(), scene.store._records.clear()),
         Start.ABSENT,
         ("job.skipped", {"outcome": "absent"}),
         Refuse,
@@ -232,8 +247,8 @@ class Starting:
     def __init__(self, store):
         self._store, self.admitted = store, []
 
-    def start(self, job, lease):
-        self.reply = self._store.start(job, lease)
+    def start(self, job, lease, *kept):
+        self.reply = self._store.start(job, lease, *kept)
         return self.reply
 
     def admit(self, claim):
@@ -264,7 +279,7 @@ def test_start_leads_to_its_decision_and_event(scene, raising, running, record):
 
 def test_start_admits_a_job_whose_record_is_gone(scene):
     scene.ask()
-    scene.clock.advance(700_000)
+    scene.store._records.clear()
     job = scene.sender.sent[0].job
     lease = Lease(job.key, new_owner("worker"), scene.spec.lease)
 

@@ -38,6 +38,7 @@ def test_answer_older_than_max_age_is_no_hit(scene, max_age, kind):
 def test_message_not_started_in_time_is_sent_again_under_its_job(scene):
     first = scene.ask()
     scene.clock.advance(scene.spec.queue_deadline)
+    scene.deliver()
 
     second = scene.ask()
 
@@ -57,6 +58,7 @@ def test_job_without_a_message_is_sent_by_a_later_caller(scene):
     assert isinstance(scene.ask(), Attached)
     assert scene.sender.sent == []
     scene.clock.advance(scene.spec.queue_deadline)
+    scene.deliver()
     scene.ask()
     assert [message.job.id for message in scene.sender.sent] == [caught.value.job]
     assert scene.heard.names == ["job.admitted", "job.send_failed", "job.attached", "job.resent"]

@@ -18,6 +18,7 @@ from askonce.reaper import Reaper
 from askonce.spend import Spend
 from askonce.store import Lease, Write
 from askonce.store_down.spill import Spill, Unstored
+from tests.jobs import DELIVERED
 
 
 def never():
@@ -230,7 +231,7 @@ def test_reaper_goes_on_although_its_listener_raises(scene, broken, eventually, 
     scene.clock.advance(scene.spec.queue_deadline)
     failing = scene.fail_on("reap", times=2)
     sent = []
-    reaper = Reaper(failing, sent.append, interval=0.02, listen=broken)
+    reaper = Reaper(failing, sent.append, interval=0.02, delivered=lambda: DELIVERED, listen=broken)
 
     reaper.start()
     eventually(lambda: len(broken.names) == 4)

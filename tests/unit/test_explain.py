@@ -142,6 +142,7 @@ def test_running_job_shows_its_holder_but_not_the_owner_token(scene, explain, ru
 def test_queued_job_shows_its_deadline_and_its_resends(scene, explain):
     asked = scene.ask()
     scene.clock.advance(60)
+    scene.deliver()
     scene.ask()
 
     shown = explain()

@@ -112,7 +112,7 @@ def test_answer_overtaken_while_it_waited_to_be_stored_is_fenced(scene, eventual
     failing = scene.fail_on("complete")
     scene.work(lambda: "old")
     scene.clock.advance(scene.spec.lease)
-    [_lost] = scene.store.reap(range(256), 10)
+    [_lost] = scene.store.reap(range(256))
     scene.work(lambda: overtake(failing))
     eventually(lambda: "job.stored_late" in scene.heard.names)
 

@@ -15,6 +15,8 @@ LETS_THROUGH = {
     "permanent": False,
     "configuration": False,
     "fallback": False,
+    "expired": True,
+    "cancelled": False,
 }
 
 

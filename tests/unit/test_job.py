@@ -1,6 +1,4 @@
-import pytest
-
-from askonce.job import JobId, new_job_id, new_owner, split_edition
+from askonce.job import JobId, new_job_id, new_owner
 from askonce.key import identify
 from askonce.spec import JobSpec
 
@@ -28,10 +26,3 @@ def test_job_under_another_id_is_the_same_work():
 
     assert (other.id, job.id) == ("two", "one")
     assert other.under(JobId("one")) == job
-
-
-@pytest.mark.parametrize("tenant", ["", "acme", "a b", "a\nb"], ids=repr)
-def test_edition_is_split_into_version_and_tenant(tenant):
-    job = identify(SPEC, {}, tenant)
-
-    assert split_edition(job.edition) == (job.version, job.tenant) == ("3", tenant)

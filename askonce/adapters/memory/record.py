@@ -173,6 +173,11 @@ class MemoryRecord:
         unrun = self.attempts == 0 and self.parked is None and not failed
         return self.flight == "queued" and now < self.not_before and unrun
 
+    @property
+    def look_at(self) -> float:
+        """When a reaper looks at the job."""
+        return max(self.deadline, self.handed_out_until)
+
     def hand_out(self, now: float) -> None:
         """Let one process send the message again."""
         self.handed_out_until = now + min(HANDED_OUT, self.queue_deadline)

@@ -75,6 +75,7 @@ class _OwnPart(NamedTuple):
     owner: Annotated[bytes, "r.own"]
     ask: Annotated[bytes, "r.ask"]
     run: Annotated[bytes, "got[1] or ''"]
+    lost: Annotated[int, "r.fl ~= 'idle' and is_lost(r) and 1 or 0"]
 
 
 class _LostPart(NamedTuple):
@@ -225,6 +226,7 @@ def to_full_snapshot(reply: list[Any]) -> Snapshot:
         task=own.task.decode(),
         fingerprint=Fingerprint(own.fingerprint.decode()),
         owner=Owner(own.owner.decode()),
+        lost=own.lost == 1,
         late=_value(_ValuePart._make(late), seen.now) if late else None,
     )
 

@@ -1,0 +1,135 @@
+"""All records of one process behind one lock, and the steps that several verbs share."""
+
+from __future__ import annotations
+
+from itertools import count
+from threading import Condition
+from typing import TYPE_CHECKING, Literal
+
+from askonce.adapters.memory.controls import MemoryControls
+from askonce.adapters.memory.record import dead_job
+from askonce.adapters.memory.tally import MemoryTally
+from askonce.record import PROGRESS_SLACK, TOMBSTONE_KEPT
+from askonce.store import ANY_PRIORITY, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from askonce.adapters.memory.record import MemoryRecord
+    from askonce.job import Key
+    from askonce.letters import DeadJob
+    from askonce.record import Flight
+    from askonce.store import Lease
+    from askonce.tally import Book
+
+
+class Records:
+    """The records of one store; who calls a method holds the lock ``changed``."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Judge time by *clock*, in seconds."""
+        self.clock = clock
+        self.by_key: dict[Key, MemoryRecord] = {}
+        self.changed = Condition()
+        #: The number of each key's last end.
+        self.ended: dict[Key, int] = {}
+        #: Up to when each queue has delivered its messages, by its name and priority.
+        self.delivered: dict[tuple[str, int | Literal["*"]], float] = {}
+        self.controls = MemoryControls(self.changed, clock)
+        self.tally = MemoryTally(self.changed, self.now)
+        self._ends = count(1)
+
+    def clear(self) -> None:
+        """Lose every record, as a server that comes back empty."""
+        with self.changed:
+            self.by_key.clear()
+
+    def is_lost(self, record: MemoryRecord) -> bool:
+        """Return whether no worker will start the job by itself any more."""
+        now = self.now()
+        if now < max(record.deadline, record.handed_out_until):
+            return False
+        if record.flight == "running" or record.sent_at is None:
+            return True
+        queue, priority = record.routing.queue, record.routing.priority or 0
+        delivered = (self.delivered.get((queue, which), 0.0) for which in (priority, ANY_PRIORITY))
+        return round(max(delivered) - record.sent_at, 3) > PROGRESS_SLACK
+
+    def now(self) -> float:
+        """Return the time in seconds, to the millisecond, as the scripts see it."""
+        return int(self.clock() * 1000) / 1000
+
+    def load(self, key: Key) -> MemoryRecord | None:
+        """Return the record of *key*; None where it is past its time."""
+        record = self.by_key.get(key)
+        if record is not None and record.kept_until <= self.now():
+            del self.by_key[key]
+            return None
+        return record
+
+    def due(self, bucket: int) -> list[tuple[Key, MemoryRecord]]:
+        """Return the jobs in flight of *bucket* that are to be looked at, the longest due first."""
+        found = [(key, self.look(key)) for key in list(self.by_key) if key.startswith(f"{bucket:02x}")]
+        flying = [(key, record) for key, record in found if record is not None and record.flight != "idle"]
+        due = [(key, record) for key, record in flying if record.look_at <= self.now()]
+        return sorted(due, key=lambda one: (one[1].look_at, one[0]))
+
+    def held(self, lease: Lease, *flights: Flight) -> MemoryRecord | Write:
+        """Return the record if the lease's owner has it in one of *flights*, else why not."""
+        record = self.load(lease.key)
+        if record is None:
+            return Write.ABSENT
+        return record if record.owner == lease.owner and record.flight in flights else Write.FENCED
+
+    def dead_jobs(self, keys: Sequence[Key] | None, *, payload: bool) -> list[DeadJob | None]:
+        """Show the quarantined ones of some records; None chooses all."""
+        chosen = list(self.by_key) if keys is None else keys
+        found = ((key, self.load(key)) for key in list(chosen))
+        return [dead_job(key, record, self.now(), payload=payload) for key, record in found]
+
+    def look(self, key: Key) -> MemoryRecord | None:
+        """Load a record under the controls that hold now."""
+        record = self.load(key)
+        if record is not None:
+            self.controls.apply(record)
+        return record
+
+    def commit(self, key: Key, record: MemoryRecord, until: float = 0.0) -> None:
+        """Keep *record* at least *until* then."""
+        record.keep(until)
+        self.by_key[key] = record
+
+    def requeue(self, key: Key, record: MemoryRecord) -> bool:
+        """Queue the job of a lost worker; return False where it has no attempts left."""
+        self.doubt(record)
+        if record.attempts >= record.max_attempts:
+            self.quarantine(key, record, "attempts_spent")
+            return False
+        record.requeue(self.now())
+        return True
+
+    def doubt(self, record: MemoryRecord) -> None:
+        """Count a run that is overtaken: whether its call was paid is unknown."""
+        if record.flight == "running":
+            self.tally.count(record.name, "in_doubt")
+
+    def book_late(self, lease: Lease, book: Book | None, *, known: bool) -> None:
+        """Count what was paid without a place in the record."""
+        self.tally.book_late(lease.owner, book, known=known)
+
+    def quarantine(self, key: Key, record: MemoryRecord, reason: str) -> None:
+        """End a flight; an operator decides."""
+        record.quarantine(reason, self.now())
+        self.commit(key, record, self.now() + TOMBSTONE_KEPT)
+        self.wake(key)
+
+    def end_unrun(self, key: Key, record: MemoryRecord, kind: Literal["expired", "cancelled"]) -> None:
+        """End a queued job that no worker shall run any more."""
+        record.end_unrun(kind, self.now())
+        self.commit(key, record, self.now() + TOMBSTONE_KEPT)
+        self.wake(key)
+
+    def wake(self, key: Key) -> None:
+        """Wake up those who wait for *key*."""
+        self.ended[key] = next(self._ends)
+        self.changed.notify_all()
