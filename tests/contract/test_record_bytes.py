@@ -1,6 +1,7 @@
 import pytest
 
 from askonce.answer import Meta
+from askonce.job import Routing
 from askonce.spend import Spend
 from tests.contract.key_under_test import KEY, KeyUnderTest
 
@@ -12,29 +13,27 @@ pytestmark = pytest.mark.integration
 RECORD, INDEX = f"{{askonce:test:b0a}}:rec:{KEY}", "{askonce:test:b0a}:idx"
 #: A job that rests after its first attempt, beside the stale answer of the job before.
 RESTING = {
-    b"lv": b"1",
+    b"lv": b"2",
     b"task": b"orders",
     b"fp": b"fp-1",
     b"fl": b"queued",
     b"job": b"job-2",
-    b"own": b"",
     b"fen": b"4102444860000000",
     b"dl": b"4102444869000",
     b"att": b"1",
-    b"rep": b"0",
-    b"rt": b"",
     b"nx": b"4102444869000",
-    b"ma": b"3",
-    b"qd": b"60000",
+    b"ask": b'3\n60000\n4102444860000\n4102448460000\nacme\ngpt\n7\nslow\n3\n60.0,50.0\n{"trace":"t"}',
+    b"at": b"0",
+    b"run": b"night",
     b"env": b'{"n":1}',
     b"ref": b"resp-1",
-    b"ver": b"7\nacme",
     b"val": b'j"answer"',
     b"vm": b'{"source":"call","attempts":1,"cost_usd":0.25,"usage":{"input_tokens":7}}',
     b"vf": b"4102444800000000",
     b"vt": b"4102444800000",
     b"sx": b"4102444860000",
     b"hx": b"4102450800000",
+    b"uc": b"250000",
     b"ek": b"transient",
     b"er": b"http_503",
     b"ej": b"job-2",
@@ -45,21 +44,16 @@ RESTING = {
 }
 #: A job that ended with a fallback.
 FALLBACK = {
-    b"lv": b"1",
+    b"lv": b"2",
     b"task": b"orders",
     b"fp": b"fp-1",
     b"fl": b"idle",
     b"job": b"job-1",
-    b"own": b"",
     b"fen": b"4102444800000000",
     b"dl": b"4102444830000",
     b"att": b"1",
-    b"rep": b"0",
-    b"rt": b"",
     b"nx": b"4102444800000",
-    b"ma": b"3",
-    b"qd": b"60000",
-    b"ver": b"1",
+    b"ask": b"3\n60000\n4102444800000\n0\n\n\n1\n\n\n\n",
     b"ek": b"fallback",
     b"er": b"default",
     b"ej": b"job-1",
@@ -68,7 +62,7 @@ FALLBACK = {
     b"ed": b"j0",
     b"em": b'{"source":"default","attempts":1,"cost_usd":null,"usage":{}}',
     b"hist": b"default",
-    b"xp": b"4102444920000",
+    b"xp": b"4102448400000",
 }
 
 
@@ -77,11 +71,20 @@ def scene(client, server_clock, shifted_store):
     return KeyUnderTest(shifted_store, server_clock)
 
 
+BROUGHT = {
+    "version": "7",
+    "tenant": "acme",
+    "model": "gpt",
+    "run": "night",
+    "routing": Routing("slow", 3, 60.0, 50.0, '{"trace":"t"}'),
+}
+
+
 def rest(scene):
     scene.run(version="7", tenant="acme")
-    scene.complete(soft=60.0, hard=6000.0)
+    scene.complete(soft=60.0, hard=6000.0, micro_usd=250_000)
     scene.clock.advance(60)
-    scene.run("owner-2", "job-2", version="7", tenant="acme")
+    scene.run("owner-2", "job-2", expires=3600.0, **BROUGHT)
     scene.checkpoint("owner-2", "resp-1")
     scene.fail("owner-2", after=9.0, keep=120.0)
 
@@ -140,7 +143,8 @@ def test_pinned_bytes_of_a_lost_job_give_the_whole_job(scene, client):
     client.zadd(INDEX, {KEY: 4102444869000})
     scene.clock.set(4_102_444_869_000_000)
 
-    assert [(scene.job("job-2", version="7", tenant="acme"), 1)] == [tuple(lost) for lost in scene.reap()]
+    job = scene.job("job-2", **BROUGHT, admitted_at=4_102_444_860_000)
+    assert [(job, 0, 4_102_444_869_000)] == [tuple(lost) for lost in scene.reap()]
 
 
 def test_pinned_bytes_of_a_fallback_reach_its_waiters(scene, client):

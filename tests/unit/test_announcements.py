@@ -11,7 +11,7 @@ DAMAGED = {
     "no object": b"[]",
     "no tasks": orjson.dumps({**SOUND, "tasks": None}),
     "tasks of a list": orjson.dumps({**SOUND, "tasks": ["orders"]}),
-    "labels of a list": orjson.dumps({**SOUND, "labels": []}),
+    "models of a list": orjson.dumps({**SOUND, "models": []}),
     "queues of text": orjson.dumps({**SOUND, "queues": "fast"}),
     "slots of text": orjson.dumps({**SOUND, "slots": "8"}),
     "slots of truth": orjson.dumps({**SOUND, "slots": True}),

@@ -10,6 +10,7 @@ from askonce.adapters.celery import one_step, sender
 from askonce.adapters.celery.one_step import OneStep
 from askonce.adapters.celery.sender import CelerySender
 from askonce.events import Event, EventType, emit
+from askonce.job import Routing
 from tasks.catalog import TASKS
 from worker.listeners import counts
 
@@ -60,7 +61,7 @@ def test_sender_keeps_the_options_of_so_many_tasks(app):
     sending = CelerySender(app)
 
     assert {"celery"} == {sending.queue_of(name) for name in STRANGERS}
-    assert len(sending._options) <= sender._OPTIONS_KEPT
+    assert len(sending._options) <= sender._ROUTES_KEPT
     assert "slow" == sending.queue_of("slow.one")
 
 
@@ -70,7 +71,7 @@ def test_queue_that_an_exchange_chooses_is_not_known(app):
 
 def test_templates_of_so_many_tasks_are_kept(app, monkeypatch):
     publish = OneStep(app, store=None, pusher=None, sender=None)
-    monkeypatch.setattr(publish, "_template", lambda task: task)
+    monkeypatch.setattr(publish, "_template", lambda task, _routing: task)
 
-    assert STRANGERS == [publish._template_of(name) for name in STRANGERS]
+    assert STRANGERS == [publish._template_of(name, Routing()) for name in STRANGERS]
     assert len(publish._templates) <= one_step._TEMPLATES_KEPT

@@ -102,7 +102,8 @@ class CelerySender:
 
     def queue_of(self, task: str) -> str | None:
         """Return the queue of *task*'s messages; None where an exchange chooses it."""
-        return self.route(task, Routing()).queue or None
+        queue: Any = self._options_of(task, Routing())["publish"].get("queue")
+        return queue and str(getattr(queue, "name", queue))
 
     def _headers(self, message: Message, options: dict[str, Any], delivery: str) -> dict[str, Any]:
         parent, job = self._app.current_worker_task, message.job
