@@ -16,7 +16,7 @@ from askonce.adapters.redis.scripts import Scripts
 from askonce.adapters.redis.servers import connect, place_of
 from askonce.adapters.redis.subscription import listening
 from askonce.checks import Finding
-from askonce.errors import StoreUnavailable
+from askonce.errors import JobError, StoreUnavailable
 from askonce.job import Key
 from askonce.store import Admission, Reply, Start, Write
 
@@ -101,6 +101,9 @@ class RedisStore:
     def read(self, keys: Sequence[Key]) -> list[Snapshot]:
         """Look at records; changes nothing."""
         replies = self._scripts.run_on_each("read", [(key, ()) for key in keys])
+        for reply in replies:
+            if isinstance(reply, JobError):
+                raise reply
         return [to_full_snapshot(reply) for reply in replies]
 
     def admit(self, claim: Claim) -> Reply[Admission]:
@@ -117,7 +120,11 @@ class RedisStore:
     def renew(self, leases: Sequence[Lease]) -> list[Write]:
         """Prolong leases."""
         calls = [(key, (owner, _ms(seconds))) for key, owner, seconds in leases]
-        return [_WRITES[reply] for reply in self._scripts.run_on_each("renew", calls)]
+        # A record that cannot be read keeps no lease; the others must be renewed all the same.
+        return [
+            Write.FENCED if isinstance(reply, JobError) else _WRITES[reply]
+            for reply in self._scripts.run_on_each("renew", calls)
+        ]
 
     def checkpoint(self, lease: Lease, reference: str) -> Write:
         """Keep the provider's reference of a call under way."""
