@@ -189,11 +189,17 @@ class StoreUnavailable(JobError):
     ``reason`` is the class of the connection's error, or the code of the server's refusal in lower case:
     ``oom``, ``misconf``, ``noreplicas``, ``readonly``, ``noperm``. It is ``breaker_open`` when nothing was
     sent because the last calls had no reply, and ``calls_spent`` when no more calls may be made without the
-    store.
+    store. ``server`` is the place of the store without its login: host, port and database, the path of a
+    socket, a cluster's node, or the name that sentinels know.
     """
 
     verb: str
     reason: str
+
+    @property
+    def server(self) -> str:
+        """The place of the store; empty where it is unknown."""
+        return str(self.data.get("server", ""))
 
 
 class LayoutNewer(JobError):

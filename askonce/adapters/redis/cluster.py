@@ -16,7 +16,8 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from askonce.adapters.redis.link import BreakerOpen, ServerLink
+from askonce.adapters.redis.link import BreakerOpen, ServerLink, first_key
+from askonce.adapters.redis.refusals import code_of
 from askonce.events import Listener, ignore
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ _TURNS = 4
 _LOOK_AROUND = 0.2
 #: Seconds between queries for the slots on behalf of callers behind an open breaker.
 _REFRESH_REST = 1.0
-#: Where EVAL and EVALSHA have their first key; other commands have theirs in the second place.
-_KEY = 3
 
 
 class ClusterLink:
@@ -55,6 +54,11 @@ class ClusterLink:
         self._refreshed_at = 0.0
         #: Nodes that did not answer the last query for the slots: they are queried last.
         self._silent: set[Node] = set()
+
+    @property
+    def moves(self) -> int:
+        """How often the slots were queried: one of their nodes may be another one since."""
+        return self._generation
 
     def report_to(self, listen: Listener) -> None:
         """Emit store.down and store.up of each node to *listen*."""
@@ -99,6 +103,11 @@ class ClusterLink:
         if slot not in self._owners:
             raise ClusterDownError("no node has this slot")
         return self._link(self._owners[slot]).client
+
+    def place_of(self, key: str) -> str:
+        """Return the node that has *key* as far as this process knows, or the seeds; sends nothing."""
+        node = self._owners.get(key_slot(key.encode()))
+        return ",".join(f"{host}:{port}" for host, port in ([node] if node else self._seeds))
 
     def clients(self) -> list[Redis]:
         """Return a client of each node that has slots, or of the seeds where no node answered."""
@@ -165,12 +174,14 @@ class ClusterLink:
         """Return the commands that must go to another node: which one, or None for the owner."""
         replied = {number: replies[number] for number in asked if isinstance(replies[number], RedisError)}
         moved = {number: error for number, error in replied.items() if isinstance(error, MovedError)}
-        # Behind an open breaker the slots are queried once a second: a replica may have been promoted.
+        # Behind an open breaker the slots are queried once a second: a replica may have been promoted. The
+        # same for a node that is cut off from the others: it replies to clients that it is down.
         recent = monotonic() - self._refreshed_at < _REFRESH_REST
         lost = {
             number
             for number, error in replied.items()
-            if _is_lost(error) and not (recent and isinstance(error, BreakerOpen))
+            if (_is_lost(error) or isinstance(error, ClusterDownError))
+            and not (recent and isinstance(error, BreakerOpen | ClusterDownError))
         }
         if moved or lost:
             try:
@@ -220,7 +231,7 @@ class ClusterLink:
             self._silent.discard(node)
             if isinstance(replied, ResponseError):
                 # Also the reply of a server that is no cluster.
-                error = RedisConnectionError(type(replied).__name__)
+                error = RedisConnectionError(type(replied).__name__, status_code=code_of(replied) or None)
                 continue
             self._owners = _owners(replied, node)
             self._generation += 1
@@ -247,7 +258,7 @@ def _is_lost(reply: object) -> bool:
 
 
 def _slot(command: tuple[Any, ...]) -> int:
-    return key_slot(command[_KEY if command[0].startswith("EVAL") else 1].encode())
+    return key_slot(first_key(command).encode())
 
 
 def _named(error: AskError, by: Node) -> Node:

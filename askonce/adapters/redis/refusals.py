@@ -1,7 +1,7 @@
 """Judges the error replies of a server: does one concern a record, or the whole server?
 
 Only what is known to come from a record's own data is judged as damage. Any other error reply is the
-server's: the same call may succeed later.
+server's: the same call may succeed later, or on another server.
 """
 
 from __future__ import annotations
@@ -19,6 +19,14 @@ _LUA = re.compile(r"user_script:(\d+): (?!Script killed|not enough memory)")
 _NUMBER = re.compile(r"(hash )?value is not |invalid expire time|resulting score is not|.* is not a float")
 #: How servers refuse a command inside a script to this user, without a code.
 _NOT_PERMITTED = ("ACL failure in script", "The user executing the script can't")
+
+#: The server is no primary, or has no data yet. Behind its name another one may be ready.
+_NOT_IN_SERVICE = frozenset({"READONLY", "MASTERDOWN", "LOADING"})
+
+
+def is_not_in_service(error: Exception) -> bool:
+    """Return whether the server must be left: it can serve no caller now, and another one may."""
+    return code_of(error) in _NOT_IN_SERVICE
 
 
 def code_of(error: Exception) -> str:

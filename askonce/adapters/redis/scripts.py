@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import NoScriptError, RedisError
 
 from askonce import record
-from askonce.adapters.redis.link import BreakerOpen
+from askonce.adapters.redis.link import BreakerOpen, first_key
 from askonce.adapters.redis.refusals import damage_of
 from askonce.adapters.redis.reply import lua_parts
 from askonce.adapters.redis.servers import reason_of
@@ -99,7 +99,7 @@ class Scripts:
         if isinstance(reply, NoScriptError):
             reply = self.send(verb, ("EVAL", self._sources[verb], *command[2:]))[0]
         if isinstance(reply, RedisError):
-            raise _to_error(verb, keys[0], reply) from reply
+            raise self._to_error(verb, keys[0], reply) from reply
         return reply
 
     def run_on_each(self, verb: str, calls: Iterable[tuple[Key, tuple[bytes | str | int, ...]]]) -> list[Any]:
@@ -129,7 +129,7 @@ class Scripts:
                 replies[i] = reply
         for i, reply in enumerate(replies):
             if isinstance(reply, RedisError):
-                replies[i] = error = _to_error(verb, calls[i][0][0], reply)
+                replies[i] = error = self._to_error(verb, calls[i][0][0], reply)
                 if not isinstance(error, LayoutNewer | RecordDamaged):
                     # A cluster may have lost some of its nodes.
                     raise error from reply
@@ -157,22 +157,22 @@ class Scripts:
         try:
             return self.link.ask(*commands, always=verb in _ALWAYS)
         except RedisError as exc:
-            raise StoreUnavailable(verb=verb, reason=_reason(exc)) from exc
+            raise self.unavailable(verb, first_key(commands[0]), exc) from exc
 
+    def unavailable(self, verb: str, name: str, error: RedisError) -> StoreUnavailable:
+        """Return the error for a server that did not do *verb*: the one that has the key of this *name*."""
+        reason = "breaker_open" if isinstance(error, BreakerOpen) else reason_of(error)
+        return StoreUnavailable(verb=verb, reason=reason, server=self.link.place_of(name))
 
-def _reason(error: RedisError) -> str:
-    return "breaker_open" if isinstance(error, BreakerOpen) else reason_of(error)
-
-
-def _to_error(verb: str, name: str, reply: RedisError) -> Exception:
-    """Return the error for *reply* to a script on the record or the list of this *name*."""
-    if "ASKONCE_LAYOUT_NEWER" in str(reply):
-        return LayoutNewer(verb=verb, key=_key_of(name))
-    if "ASKONCE_LEASE" in str(reply):
-        return ValueError("a lease must be longer than 0 seconds")
-    if damage := damage_of(reply):
-        return RecordDamaged(key=_key_of(name), reason=damage)
-    return StoreUnavailable(verb=verb, reason=_reason(reply))
+    def _to_error(self, verb: str, name: str, reply: RedisError) -> Exception:
+        """Return the error for *reply* to a script on the record or the list of this *name*."""
+        if "ASKONCE_LAYOUT_NEWER" in str(reply):
+            return LayoutNewer(verb=verb, key=_key_of(name))
+        if "ASKONCE_LEASE" in str(reply):
+            return ValueError("a lease must be longer than 0 seconds")
+        if damage := damage_of(reply):
+            return RecordDamaged(key=_key_of(name), reason=damage)
+        return self.unavailable(verb, name, reply)
 
 
 def _key_of(name: str) -> Key:
