@@ -2,21 +2,29 @@
 
 ``Task.apply_async`` spends most of its time on what a job does not need: representations of the arguments
 for monitors, which would also show customers' data, and merging of options that are the same for every
-message of a task. Publishing itself, with its signals and its retries, stays Celery's.
+message of a task. Publishing itself, with its signals and its retries, stays Celery's. Its connections are
+the sender's own, so that each wait for a broker on Redis ends.
 """
 
 from __future__ import annotations
 
+import os
+import weakref
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from celery.app.amqp import task_message
 from celery.utils.nodenames import anon_nodename
-from kombu.exceptions import OperationalError
+from kombu.exceptions import LimitExceeded, OperationalError
+from kombu.pools import ProducerPool
 
+from askonce.adapters.celery.patience import bounded_unless_set
 from askonce.errors import SendFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from celery import Celery
 
     from askonce.enqueue import Message
@@ -25,6 +33,10 @@ if TYPE_CHECKING:
 HEADER = "askonce"
 #: Payload fields become keyword arguments; nothing is linked to the message.
 BODY = b'[[],%b,{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
+
+#: Seconds for each wait for a broker on Redis, where the app sets no time. Celery's own retries of a publish
+#: make that four times as long.
+_REPLY = 2.0
 
 
 class CelerySender:
@@ -35,6 +47,8 @@ class CelerySender:
         self._app = app
         self._origin = anon_nodename()
         self._options: dict[str, dict[str, Any]] = {}
+        self._pool: ProducerPool | None = None
+        self._pid = os.getpid()
 
     def send(self, message: Message, *, countdown: float | None = None, delivery: str | None = None) -> None:
         """Publish *message*; with *countdown* it is held for that many seconds.
@@ -45,10 +59,38 @@ class CelerySender:
             SendFailed: the broker did not accept it, or its reply was lost.
         """
         try:
-            with self._app.producer_or_acquire() as producer:
+            with self._producer() as producer:
                 self.publish(producer, message, countdown=countdown, delivery=delivery)
         except OperationalError as exc:
             raise SendFailed(key=message.job.key, job=message.job.id) from exc
+
+    @contextmanager
+    def _producer(self) -> Iterator[Any]:
+        """Lend one of Celery's producers.
+
+        Raises:
+            kombu.exceptions.OperationalError: all connections are in use.
+        """
+        if self._pool is None or self._pid != os.getpid():
+            # A forked child must not use its parent's sockets, nor a lock that a thread of its parent held.
+            self._pool, self._pid = self._new_pool(), os.getpid()
+        try:
+            producer: Any = self._pool.acquire(block=True, timeout=self._app.conf.broker_pool_acquire_timeout)
+        except LimitExceeded as exc:
+            raise OperationalError("all connections are in use") from exc
+        try:
+            yield producer
+        finally:
+            producer.release()
+
+    def _new_pool(self) -> ProducerPool:
+        limit = self._app.conf.broker_pool_limit
+        connection: Any = self._app.connection_for_write(
+            transport_options=bounded_unless_set(self._app, _REPLY)
+        )
+        connections = connection.Pool(limit)
+        weakref.finalize(self._app, _close, connections, os.getpid())
+        return ProducerPool(connections, limit=limit, Producer=cast("Any", self._app.amqp).Producer)
 
     def publish(
         self,
@@ -57,17 +99,18 @@ class CelerySender:
         *,
         countdown: float | None = None,
         delivery: str | None = None,
+        **options: Any,
     ) -> None:
-        """Publish *message* with one of Celery's producers.
+        """Publish *message* with one of Celery's producers; *options* win over those of its task.
 
         Raises:
             kombu.exceptions.OperationalError: the broker did not accept it, or its reply was lost.
         """
         amqp: Any = self._app.amqp
         job = message.job
-        options = self._options.get(job.task) or self._options_of(job.task)
+        known = self._options.get(job.task) or self._options_of(job.task)
         wire = task_message(
-            headers=self._headers(message, options, countdown, delivery or job.id),
+            headers=self._headers(message, known, countdown, delivery or job.id),
             properties={
                 "correlation_id": delivery or job.id,
                 "reply_to": "",
@@ -80,7 +123,7 @@ class CelerySender:
         connection: Any = producer.connection
         try:
             with connection._reraise_as_library_errors():  # noqa: SLF001  # as Celery's own send_task
-                amqp.send_task_message(producer, job.task, wire, **options["publish"])
+                amqp.send_task_message(producer, job.task, wire, **{**known["publish"], **options})
         except (*connection.connection_errors, *connection.channel_errors) as exc:
             # Celery does not retry these, such as a user without the right to send.
             raise OperationalError(type(exc).__name__) from exc
@@ -136,3 +179,9 @@ class CelerySender:
         }
         self._options[name] = options
         return options
+
+
+def _close(connections: Any, pid: int) -> None:
+    """Close *connections* at the end of their app, or of the process *pid*; not in its forked children."""
+    if pid == os.getpid():
+        connections.force_close_all()

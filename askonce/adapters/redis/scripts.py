@@ -99,6 +99,10 @@ class Scripts:
         if isinstance(reply, NoScriptError):
             reply = self.send(verb, ("EVAL", self._sources[verb], *command[2:]))[0]
         if isinstance(reply, RedisError):
+            if queue and damage_of(reply):
+                # Of the record, or of the queue: a list that is none is no fault of the record.
+                self.run("read", key)
+                raise self.unavailable(verb, queue, reply) from reply
             raise self._to_error(verb, keys[0], reply) from reply
         return reply
 
