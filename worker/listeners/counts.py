@@ -5,6 +5,7 @@ With prefork each child has its own counts. The command returns those of the mai
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from askonce.events import Event
 
 _counted, _lock = Counter[str](), Lock()
+
+
+def _forget_lock() -> None:
+    # A child must not wait for a lock that another thread of its parent held: the reaper emits events too.
+    global _lock  # noqa: PLW0603  # one for the process, as the counts
+    _lock = Lock()
+
+
+os.register_at_fork(after_in_child=_forget_lock)
 
 
 def count(event: Event) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
-from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
@@ -85,6 +84,8 @@ class AskOnce:
         self._connect, self._codec, self.listen = store, codec or Codec(), listen
         self.reap_interval, self._local_cache = reap_interval, local_cache
         self.start_up = StartUp(lambda: check(self) if check else [])
+        #: The way to this app's workers.
+        self.sender = CelerySender(app)
         self._process: Process | None = None
         self._lock = Lock()
         # A child must not wait for a lock that another thread of its parent held.
@@ -93,11 +94,6 @@ class AskOnce:
         cast("Any", app).askonce = self
         app.steps["worker"].update((CheckStep, ReaperStep))
         app.steps["consumer"].update((CheckLaterStep, LettersStep))
-
-    @cached_property
-    def sender(self) -> CelerySender:
-        """The way to this app's workers."""
-        return CelerySender(self.app)
 
     @property
     def producer(self) -> Producer:

@@ -7,6 +7,7 @@ has a breaker of its own: a lost node must not keep callers off the others.
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from time import monotonic
@@ -50,7 +51,7 @@ class ClusterLink:
         self._listen: Listener = ignore
         self._links: dict[Node, ServerLink] = {}
         self._owners: dict[int, Node] = {}
-        self._lock, self._generation = Lock(), 0
+        self._lock, self._pid, self._generation = Lock(), os.getpid(), 0
         self._refreshed_at = 0.0
         #: Nodes that did not answer the last query for the slots: they are queried last.
         self._silent: set[Node] = set()
@@ -75,6 +76,7 @@ class ClusterLink:
         Raises:
             redis.exceptions.RedisError: no node answered.
         """
+        self._renew_after_fork()
         slots = [_slot(command) for command in commands]
         if not all(slot in self._owners for slot in slots):
             self._refresh(self._generation)
@@ -97,6 +99,7 @@ class ClusterLink:
         Raises:
             redis.exceptions.RedisError: no node returned which one that is.
         """
+        self._renew_after_fork()
         slot = key_slot(key.encode())
         if slot not in self._owners:
             self._refresh(self._generation)
@@ -111,6 +114,7 @@ class ClusterLink:
 
     def clients(self) -> list[Redis]:
         """Return a client of each node that has slots, or of the seeds where no node answered."""
+        self._renew_after_fork()
         try:
             self._refresh(self._generation)
         except RedisError:
@@ -121,6 +125,11 @@ class ClusterLink:
         """Close every connection."""
         for link in list(self._links.values()):
             link.close()
+
+    def _renew_after_fork(self) -> None:
+        """Begin anew in a forked child: without its parent's links, and a lock that a thread there held."""
+        if self._pid != os.getpid():
+            self._links, self._lock, self._pid = {}, Lock(), os.getpid()
 
     def _asked(
         self, slots: list[int], pending: dict[int, Node | None], replies: list[Any]

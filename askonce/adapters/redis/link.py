@@ -115,6 +115,7 @@ class ServerLink:
 
     def ask(self, *commands: tuple[Any, ...], always: bool = False) -> list[Any]:
         """Send *commands* in one write; see ``Link.ask``. A server that hangs costs twice its timeout."""
+        self._renew_after_fork()
         breaker = self.breaker
         if breaker.rest and not always and not breaker.allows():
             raise BreakerOpen
@@ -200,11 +201,14 @@ class ServerLink:
         # What subscriptions and checks use.
         self._pool.disconnect(inuse_connections=False)
 
-    def _take(self) -> Connection:
+    def _renew_after_fork(self) -> None:
+        """Begin anew in a forked child: without its parent's sockets, and locks that a thread there held."""
         if self._pid != os.getpid():
-            # A forked child must not use its parent's sockets, nor a lock that a thread of its parent held.
             self._idle, self._pid = deque(), os.getpid()
             self.breaker = Breaker(listen=self.breaker.listen)
+
+    def _take(self) -> Connection:
+        self._renew_after_fork()
         try:
             return self._idle.pop()
         except IndexError:
