@@ -71,6 +71,7 @@ WARNINGS = {
     "job.unkept",
     "job.degraded",
     "store.down",
+    "store.refused",
     "message.undecodable",
     "message.unknown_task",
     "message.invalid_task",

@@ -112,6 +112,12 @@ class ClusterLink:
         node = self._owners.get(key_slot(key.encode()))
         return ",".join(f"{host}:{port}" for host, port in ([node] if node else self._seeds))
 
+    def refused(self, key: str, reason: str) -> None:
+        """Report that the node that has *key* replied, and refused."""
+        node = self._owners.get(key_slot(key.encode()))
+        if node is not None:
+            self._link(node).refused(key, reason)
+
     def clients(self) -> list[Redis]:
         """Return a client of each node that has slots, or of the seeds where no node answered."""
         self._renew_after_fork()

@@ -82,6 +82,9 @@ class Link(Protocol):
     def place_of(self, key: str) -> str:
         """Return the server that has *key*, as errors name it; sends nothing."""
 
+    def refused(self, key: str, reason: str) -> None:
+        """Report that the server that has *key* replied, and refused."""
+
     def clients(self) -> list[Redis]:
         """Return a client of each server."""
 
@@ -176,6 +179,10 @@ class ServerLink:
             if sentinels
             else f"{to.get('host')}:{to.get('port')}/{database}"
         )
+
+    def refused(self, key: str, reason: str) -> None:
+        """Report that the server replied, and refused."""
+        self.breaker.refused(reason, self.place_of(key))
 
     def clients(self) -> list[Redis]:
         """Return the server's client."""

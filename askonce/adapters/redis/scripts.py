@@ -11,7 +11,7 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from askonce import record
 from askonce.adapters.redis.link import BreakerOpen, first_key
@@ -166,6 +166,8 @@ class Scripts:
     def unavailable(self, verb: str, name: str, error: RedisError) -> StoreUnavailable:
         """Return the error for a server that did not do *verb*: the one that has the key of this *name*."""
         reason = "breaker_open" if isinstance(error, BreakerOpen) else reason_of(error)
+        if isinstance(error, ResponseError):
+            self.link.refused(name, reason)
         return StoreUnavailable(verb=verb, reason=reason, server=self.link.place_of(name))
 
     def _to_error(self, verb: str, name: str, reply: RedisError) -> Exception:
