@@ -14,8 +14,9 @@ JobError
 ├── Superseded            a newer payload took the key over
 ├── ResultTimeout         a waiter's timeout ended before the job did
 ├── SendFailed            the broker did not accept the message
-├── StoreUnavailable      the store did not answer
-└── LayoutNewer           the record was written by a newer askonce
+├── StoreUnavailable      the store did not answer, or refused
+├── LayoutNewer           the record was written by a newer askonce
+└── RecordDamaged         the record cannot be read
 
 A payload never appears in a message: errors travel into logs and monitors.
 """
@@ -197,17 +198,37 @@ class SendFailed(JobError):
 
 
 class StoreUnavailable(JobError):
-    """The store did not answer.
+    """The store did not answer or refused.
 
-    ``reason`` is the class of the connection's error. It is ``breaker_open`` when nothing was sent because
-    the last calls had no reply, and ``calls_spent`` when no more calls may be made without the store.
+    ``reason`` is the class of the connection's error, or the code of the server's refusal in lower case:
+    ``oom``, ``misconf``, ``noreplicas``, ``readonly``, ``noperm``. It is ``breaker_open`` when nothing was
+    sent because the last calls had no reply, and ``calls_spent`` when no more calls may be made without the
+    store. ``server`` is the place of the store without its login: host, port and database, the path of a
+    socket, a cluster's node, or the name that sentinels know.
     """
 
     verb: str
     reason: str
+
+    @property
+    def server(self) -> str:
+        """The place of the store; empty where it is unknown."""
+        return str(self.data.get("server", ""))
 
 
 class LayoutNewer(JobError):
     """The record was written by a newer version of askonce and is left alone."""
 
     verb: str
+    key: str
+
+
+class RecordDamaged(JobError):
+    """The record cannot be read.
+
+    Something else wrote to it. ``reason`` is ``wrong_type``, ``wrong_number`` or the line of the script that
+    failed on it.
+    """
+
+    key: str
+    reason: str

@@ -102,6 +102,9 @@ class EventType(Enum):
     STORE_DOWN = _Kind("store.down", WARNING)
     #: The store answered again.
     STORE_UP = _Kind("store.up")
+    #: The store replied that it does not do it: it is full, has no replica, or does not permit it. Once a
+    #: minute for each reason.
+    STORE_REFUSED = _Kind("store.refused", WARNING, {"reason": str, "server": str})
 
     # A message that no worker can use is kept as a dead letter.
     MESSAGE_UNDECODABLE = _Kind("message.undecodable", WARNING, {"size": int, "queue": str})

@@ -11,7 +11,9 @@ from askonce.errors import (
     AnswerUnreadable,
     JobError,
     JobFailed,
+    LayoutNewer,
     PayloadInvalid,
+    RecordDamaged,
     ResultTimeout,
     SendFailed,
     StoreUnavailable,
@@ -109,6 +111,11 @@ class Batch:
             outcome = self.client.enqueue(self.task, row.payload, **self.options)
         except PayloadInvalid as exc:
             return _invalid(row.number, exc.field, exc.reason), None
+        except (LayoutNewer, RecordDamaged) as exc:
+            # Of this row's record: the other rows go on.
+            report = Report(row=row.number, status="unreadable")
+            report.error = {"kind": "unreadable", "reason": str(exc)}
+            return report, None
         handle = outcome.handle if isinstance(outcome, Admitted | Attached) else None
         return self._report(row.number, outcome), handle
 

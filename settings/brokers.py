@@ -119,6 +119,8 @@ def _of_redis(settings: Settings, *, visibility_timeout: float) -> dict[str, Any
             "global_keyprefix": f"{{{settings.namespace}}}:",
         },
         "task_default_queue": _QUEUE,
+        # A server that is full refuses the note of a delivery. By default that ends the worker.
+        "broker_channel_error_retry": True,
         "worker_disable_prefetch": True,
         "task_publish_retry_policy": _PUBLISH_RETRY,
     }

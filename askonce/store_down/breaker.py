@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Errors in a row that open it.
 _ERRORS = 3
+#: Seconds between two reports of the same refusal: a full server refuses each call.
+_REMINDED = 60.0
 #: Seconds of the first rest, and of the longest.
 _FIRST_REST, _LONGEST_REST = 1.0, 15.0
 
@@ -37,6 +39,7 @@ class Breaker:
         #: Seconds between probes; 0 is closed.
         self.rest = 0.0
         self._next_probe, self._probing = 0.0, False
+        self._refused_at: dict[str, float] = {}
 
     @property
     def is_open(self) -> bool:
@@ -77,3 +80,12 @@ class Breaker:
             self.errors, self._probing = self.errors + 1, False
         if opens:
             emit(self.listen, EventType.STORE_DOWN)
+
+    def refused(self, reason: str, server: str) -> None:
+        """Note that the server at this place answered, and refused: callers are not kept off it."""
+        with self._lock:
+            now = self._clock()
+            if now - self._refused_at.get(reason, -_REMINDED) < _REMINDED:
+                return
+            self._refused_at[reason] = now
+        emit(self.listen, EventType.STORE_REFUSED, reason=reason, server=server)

@@ -10,7 +10,7 @@ from redis import Redis
 from askonce.adapters.celery.one_step import OneStep, address, new_producer
 from askonce.adapters.celery.sender import CelerySender
 from askonce.adapters.redis import RedisStore
-from askonce.errors import StoreUnavailable
+from askonce.errors import RecordDamaged, StoreUnavailable
 from askonce.outcomes import Admitted, Attached, Hit
 from askonce.spec import JobSpec
 from askonce.store import Claim, Terms
@@ -171,10 +171,8 @@ def test_other_payload_under_the_same_id_sends_its_message(scene):
 
 def test_broker_that_is_away_at_first_gets_one_step_later(scene, tcp_server):
     with Proxy(tcp_server.port) as proxy:
-        options = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
-        conf = {"broker_transport_options": options, "task_publish_retry": False}
         app = Celery("away", broker=f"redis://127.0.0.1:{proxy.port}/0", set_as_current=False)
-        app.conf.update(task_default_queue="jobs", **conf)
+        app.conf.update(task_default_queue="jobs")
         publish = OneStep(app, scene.store, scene.store.pusher, CelerySender(app))
         with proxy.refusing():
             away = publish(new_claim("0a" * 32, task="rates.fetch"))
@@ -254,8 +252,16 @@ def test_queue_that_is_no_list_is_an_error(scene):
     scene.client.delete("jobs")
     scene.client.set("jobs", "no list")
 
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable, match="reason=wrongtype"):
         scene.one_step.enqueue(scene.spec, {"n": 1})
+
+
+def test_record_that_is_none_is_an_error_of_its_own(scene):
+    asked = scene.one_step.enqueue(scene.spec, {"n": 0})
+    scene.client.set(scene.store._scripts.record_keys(asked.key)[0], "no record")
+
+    with pytest.raises(RecordDamaged):
+        scene.one_step.enqueue(scene.spec, {"n": 0})
 
 
 @pytest.mark.parametrize(

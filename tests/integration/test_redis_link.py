@@ -12,7 +12,7 @@ from redis import Redis
 
 from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.link import ServerLink
-from askonce.errors import StoreUnavailable
+from askonce.errors import RecordDamaged, StoreUnavailable
 from askonce.store import Admission
 from askonce.store_down import breaker
 from sandbox.valkey import Valkey
@@ -140,9 +140,9 @@ def test_error_reply_leaves_the_connection_usable(store, client):
     client.set(f"{{askonce:test:b01}}:rec:{KEYS[1]}", "not a record")
     before = store._link.ask(("CLIENT", "ID"))
 
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(RecordDamaged):
         store.read([KEYS[1]])
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(RecordDamaged):
         store.read([KEYS[1], KEYS[0], KEYS[1]])
 
     assert [KEYS[0], ""] == [snapshot.task for snapshot in store.read([KEYS[0], KEYS[2]])]

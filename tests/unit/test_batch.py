@@ -4,7 +4,7 @@ from itertools import count
 import pytest
 
 from askonce.answer import Answer
-from askonce.errors import Permanent, SendFailed, StoreUnavailable, Transient
+from askonce.errors import LayoutNewer, Permanent, RecordDamaged, SendFailed, StoreUnavailable, Transient
 from askonce.spec import RetryPolicy
 from producer import batch
 from producer.batch import Batch
@@ -223,3 +223,15 @@ def test_waiting_rows_are_reported_before_trouble_is_raised(scene):
     assert [(next(running).status) for _ in range(2)] == ["unavailable"] * 2
     with pytest.raises(StoreUnavailable):
         next(running)
+
+
+@pytest.mark.parametrize(
+    "error", [RecordDamaged(key="k", reason="wrong_type"), LayoutNewer(verb="admit", key="k")], ids=repr
+)
+def test_row_whose_record_is_unreadable_costs_no_other_row(scene, submit, error):
+    scene.fail_on("admit", times=1, error=error)
+
+    reports = submit(FOUR[:2])
+
+    assert [r.status for r in reports] == ["unreadable", "admitted"]
+    assert reports[0].error == {"kind": "unreadable", "reason": str(error)}

@@ -97,3 +97,15 @@ def test_probe_that_never_returns_is_followed_by_another(breaker, clock):
     assert not breaker.allows()
     clock.advance(_FIRST_REST)
     assert breaker.allows()
+
+
+def test_refusal_is_reported_once_a_minute_and_keeps_no_caller_off(breaker, clock, heard):
+    for _ in range(2 * _ERRORS):
+        breaker.refused("oom", "127.0.0.1:6379/0")
+    breaker.refused("noperm", "127.0.0.1:6379/0")
+    clock.advance(60.0)
+    breaker.refused("oom", "127.0.0.1:6379/0")
+
+    assert breaker.allows()
+    assert heard.names == ["store.refused"] * 3
+    assert [event.data["reason"] for event in heard] == ["oom", "noperm", "oom"]

@@ -11,6 +11,7 @@ from askonce.errors import (
     JobFailed,
     PayloadInvalid,
     Permanent,
+    RecordDamaged,
     ResultTimeout,
     SendFailed,
     StoreUnavailable,
@@ -29,6 +30,7 @@ EVERY = [
     ResultTimeout(key="k", state="queued", waited_seconds=1.5),
     SendFailed(key="k", job="j"),
     StoreUnavailable(verb="admit", reason="TimeoutError"),
+    RecordDamaged(key="k", reason="wrong_type"),
 ]
 
 

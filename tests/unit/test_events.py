@@ -75,6 +75,7 @@ WARNINGS = {
     "job.degraded",
     "store.down",
     "worker.unannounced",
+    "store.refused",
     "message.undecodable",
     "message.unknown_task",
     "message.invalid_task",

@@ -6,6 +6,7 @@ any task, so only the tasks of the catalog have counts of their own; the others 
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -21,6 +22,15 @@ _counted, _lock = Counter[str](), Lock()
 _TASKS = {"", *(task.name for task in TASKS)}
 #: Stands for all tasks that are not of the catalog.
 _OTHER = "other"
+
+
+def _forget_lock() -> None:
+    # A child must not wait for a lock that another thread of its parent held: the reaper emits events too.
+    global _lock  # noqa: PLW0603  # one for the process, as the counts
+    _lock = Lock()
+
+
+os.register_at_fork(after_in_child=_forget_lock)
 
 
 def count(event: Event) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
-from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
@@ -93,6 +92,8 @@ class AskOnce:
         #: What the consumer of this process has received, where it is a worker's main process.
         self.deliveries = Deliveries(app)
         self.start_up = StartUp(lambda: check(self) if check else [])
+        #: The way to this app's workers.
+        self.sender = CelerySender(app)
         self._process: Process | None = None
         self._lock = Lock()
         # A child must not wait for a lock that another thread of its parent held.
@@ -101,11 +102,6 @@ class AskOnce:
         cast("Any", app).askonce = self
         app.steps["worker"].update((CheckStep, ReaperStep, AnnounceStep))
         app.steps["consumer"].update((CheckLaterStep, LettersStep, DeliveriesStep))
-
-    @cached_property
-    def sender(self) -> CelerySender:
-        """The way to this app's workers."""
-        return CelerySender(self.app)
 
     @property
     def producer(self) -> Producer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
+from askonce.adapters.celery.patience import bounded, broker_url
 from askonce.checks import REACHABLE, Finding, without_secrets
 from askonce.lease import LOOK, RENEWALS
 from askonce.record import TOMBSTONE_KEPT
@@ -36,10 +37,10 @@ def check_app(store: Store, app: Celery, *, reap_interval: float) -> list[Findin
 
 def check_broker(app: Celery) -> list[Finding]:
     """Connect to *app*'s broker once; a Redis or Valkey server is checked in detail."""
-    place = without_secrets(_url(app.conf))
+    place = without_secrets(broker_url(app))
     try:
         connection = cast("Any", app).connection_for_write(
-            connect_timeout=PATIENCE, transport_options=_patience(app)
+            connect_timeout=PATIENCE, transport_options=bounded(app, PATIENCE)
         )
         transport = connection.transport
         redis = transport.driver_type == "redis"
@@ -71,7 +72,7 @@ def check_times(
 
     *longest_call* is the timeout of the longest call, where it is known.
     """
-    findings = [*_check_ladder(app.conf, longest_call), *_check_specs(list(specs), reap_interval)]
+    findings = [*_check_ladder(app, longest_call), *_check_specs(list(specs), reap_interval)]
     ok = Finding(severity="ok", subject="times", name="times", text="are in order")
     return findings or [ok]
 
@@ -80,23 +81,6 @@ def _specs_of(app: Celery) -> list[JobSpec]:
     """Return the terms of the app's idempotent tasks."""
     specs = (getattr(task, "spec", None) for task in app.tasks.values())
     return [spec for spec in specs if spec is not None]
-
-
-def _url(conf: Any) -> str:
-    url = conf.broker_write_url or "amqp://127.0.0.1"
-    return url if isinstance(url, str) else ";".join(url)
-
-
-def _patience(app: Celery) -> dict[str, Any]:
-    options: dict[str, Any] = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
-    if _url(app.conf).startswith("sentinel"):
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-
-        # redis-py would try each sentinel for ten seconds.
-        own = (app.conf.broker_transport_options or {}).get("sentinel_kwargs") or {}
-        options["sentinel_kwargs"] = {**own, **options, "retry": Retry(NoBackoff(), 0)}
-    return options
 
 
 def _check_redis(client: Any, place: str) -> list[Finding]:
@@ -114,9 +98,10 @@ def _no_answer(place: str, error: Exception, *, redis: bool) -> Finding:
     return _error("broker", REACHABLE, text, "start it, or correct its URL")
 
 
-def _check_ladder(conf: Any, longest_call: float | None) -> list[Finding]:
+def _check_ladder(app: Celery, longest_call: float | None) -> list[Finding]:
+    conf: Any = app.conf
     # Only these brokers deliver a message again after a timeout.
-    default = _VISIBILITY if _url(conf).startswith(("redis", "sentinel")) else None
+    default = _VISIBILITY if broker_url(app).startswith(("redis", "sentinel")) else None
     visibility = (conf.broker_transport_options or {}).get("visibility_timeout", default)
     steps = [
         ("the longest call", longest_call),

@@ -12,13 +12,15 @@ import re
 from dataclasses import dataclass, replace
 from secrets import token_hex
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import parse_qs, urlsplit
 
 from celery import signals
 from kombu.exceptions import OperationalError
 from kombu.utils.json import dumps
 
+from askonce.adapters.celery.checks import PATIENCE
+from askonce.adapters.celery.patience import bounded
 from askonce.adapters.celery.sender import BODY
 from askonce.enqueue import Message, Producer
 from askonce.events import Listener, ignore
@@ -118,7 +120,7 @@ class OneStep:
         job, routing = claim.job, claim.job.routing
         # A message with limits or headers of its own is rare, and one that is due later is sent then.
         own = routing.headers or routing.limits or claim.terms.countdown > 0
-        template = None if own or self._is_watched() else self._template_of(job.task, routing)
+        template = None if own or self._is_watched() else self._template_of(job)
         if template is None:
             return self._store.admit(claim)
         return self._pusher.admit_and_push(claim, template.queue, token_hex(16), template.text)
@@ -132,15 +134,22 @@ class OneStep:
             or signals.task_sent.receivers
         )
 
-    def _template_of(self, task: str, routing: Routing) -> _Template | None:
-        which = task, routing
+    def _template_of(self, job: Job) -> _Template | None:
+        """Return the template of *job*'s messages; None where they take two steps, or the broker is away.
+
+        Raises:
+            StoreUnavailable: the server does not answer.
+        """
+        which = job.task, job.routing
         if which not in self._templates and monotonic() >= self._try_at:
             if len(self._templates) >= _TEMPLATES_KEPT:
                 self._templates.clear()
+            # kombu is slow to notice that the server is away, and the store is the same server.
+            self._store.read([job.key])
             try:
-                self._templates[which] = self._template(task, routing)
+                self._templates[which] = self._template(job.task, job.routing)
             except OperationalError:
-                # The broker is away: not each caller may wait for its timeouts.
+                # Not each caller may wait for the broker. What is not known is not remembered.
                 self._try_at = monotonic() + _BROKER_REST
         return self._templates.get(which)
 
@@ -161,24 +170,34 @@ class OneStep:
 
         Raises:
             ValueError: it does not go to exactly one plain list.
+            kombu.exceptions.OperationalError: the broker did not answer.
         """
-        caught: list[tuple[str, dict[str, Any]]] = []
-        with self._app.producer_or_acquire() as producer:
-            channel: Any = producer.channel
-            # The body as it is: kombu reads that too, it is a quarter shorter, and a script can write it.
-            encoding, channel.body_encoding = channel.body_encoding, "utf-8"
-            channel._put = lambda queue, message, **_: caught.append((queue, message))  # noqa: SLF001  # kombu's own step
+        connection: Any = self._app.connection_for_write(transport_options=bounded(self._app, PATIENCE))
+        try:
+            # Not by the connection itself: that would connect a second time, after a rest.
+            transport = connection.transport
+            established = transport.establish_connection()
             try:
-                self._sender.publish(producer, Message(sample, sent_at=sample.admitted_at))
+                return self._catch_on(transport.create_channel(established), sample)
             finally:
-                del channel._put  # noqa: SLF001  # kombu's own step
-                channel.body_encoding = encoding
-            [(queue, message)] = caught
-            if queue in (channel._expires or ()):  # noqa: SLF001  # kombu's own step
-                raise ValueError("a queue that expires is prolonged by each message")
-            priority = channel._get_message_priority(message, reverse=False)  # noqa: SLF001  # kombu's own step
-            name = channel._q_for_pri(queue, priority)  # noqa: SLF001  # kombu's own step
-            return f"{channel.global_keyprefix}{name}", message
+                transport.close_connection(established)
+        except (*connection.connection_errors, *connection.channel_errors) as exc:
+            raise OperationalError(type(exc).__name__) from exc
+
+    def _catch_on(self, channel: Any, sample: Job) -> tuple[str, dict[str, Any]]:
+        caught: list[tuple[str, dict[str, Any]]] = []
+        # The body as it is: kombu reads that too, it is a quarter shorter, and a script can write it.
+        channel.body_encoding = "utf-8"
+        channel._put = lambda queue, message, **_: caught.append((queue, message))  # noqa: SLF001  # kombu's own step
+        producer = cast("Any", self._app.amqp).Producer(channel, auto_declare=False)
+        # Without a retry: it would go on without this channel.
+        self._sender.publish(producer, Message(sample, sent_at=sample.admitted_at), retry=False)
+        [(queue, message)] = caught
+        if queue in (channel._expires or ()):  # noqa: SLF001  # kombu's own step
+            raise ValueError("a queue that expires is prolonged by each message")
+        priority = channel._get_message_priority(message, reverse=False)  # noqa: SLF001  # kombu's own step
+        name = channel._q_for_pri(queue, priority)  # noqa: SLF001  # kombu's own step
+        return f"{channel.global_keyprefix}{name}", message
 
 
 def address(app: Celery) -> Address | None:

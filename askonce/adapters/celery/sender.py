@@ -2,11 +2,15 @@
 
 ``Task.apply_async`` spends most of its time on what a job does not need: representations of the arguments
 for monitors, which would also show customers' data, and merging of options that are the same for every
-message of a task. Publishing itself, with its signals and its retries, stays Celery's.
+message of a task. Publishing itself, with its signals and its retries, stays Celery's. Its connections are
+the sender's own, so that each wait for a broker on Redis ends.
 """
 
 from __future__ import annotations
 
+import os
+import weakref
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -14,13 +18,17 @@ import orjson
 from celery.app.amqp import task_message
 from celery.exceptions import QueueNotFound
 from celery.utils.nodenames import anon_nodename
-from kombu.exceptions import OperationalError
+from kombu.exceptions import LimitExceeded, OperationalError
+from kombu.pools import ProducerPool
 
+from askonce.adapters.celery.patience import bounded_unless_set
 from askonce.errors import OptionInvalid, SendFailed
 from askonce.job import Routing
 from askonce.options import RESERVED_HEADER
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from celery import Celery
 
     from askonce.enqueue import Message
@@ -32,6 +40,10 @@ _ROUTES_KEPT = 1000
 #: Payload fields become keyword arguments; nothing is linked to the message.
 BODY = b'[[],%b,{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
 
+#: Seconds for each wait for a broker on Redis, where the app sets no time. Celery's own retries of a publish
+#: make that four times as long.
+_REPLY = 2.0
+
 
 class CelerySender:
     """The way to the workers of one Celery app."""
@@ -41,6 +53,8 @@ class CelerySender:
         self._app = app
         self._origin = anon_nodename()
         self._options: dict[tuple[str, str, int | None], dict[str, Any]] = {}
+        self._pool: ProducerPool | None = None
+        self._pid = os.getpid()
 
     @cached_property
     def more_urgent(self) -> Literal["<", ">"]:
@@ -67,22 +81,57 @@ class CelerySender:
             SendFailed: the broker did not accept it, or its reply was lost.
         """
         try:
-            with self._app.producer_or_acquire() as producer:
+            with self._producer() as producer:
                 self.publish(producer, message, delivery=delivery)
         except OperationalError as exc:
             raise SendFailed(key=message.job.key, job=message.job.id) from exc
 
-    def publish(self, producer: Any, message: Message, *, delivery: str | None = None) -> None:
-        """Publish *message* with one of Celery's producers.
+    @contextmanager
+    def _producer(self) -> Iterator[Any]:
+        """Lend one of Celery's producers.
+
+        Raises:
+            kombu.exceptions.OperationalError: all connections are in use.
+        """
+        if self._pool is None or self._pid != os.getpid():
+            # A forked child must not use its parent's sockets, nor a lock that a thread of its parent held.
+            self._pool, self._pid = self._new_pool(), os.getpid()
+        try:
+            producer: Any = self._pool.acquire(block=True, timeout=self._app.conf.broker_pool_acquire_timeout)
+        except LimitExceeded as exc:
+            raise OperationalError("all connections are in use") from exc
+        try:
+            yield producer
+        finally:
+            producer.release()
+
+    def _new_pool(self) -> ProducerPool:
+        limit = self._app.conf.broker_pool_limit
+        connection: Any = self._app.connection_for_write(
+            transport_options=bounded_unless_set(self._app, _REPLY)
+        )
+        connections = connection.Pool(limit)
+        weakref.finalize(self._app, _close, connections, os.getpid())
+        return ProducerPool(connections, limit=limit, Producer=cast("Any", self._app.amqp).Producer)
+
+    def publish(
+        self,
+        producer: Any,
+        message: Message,
+        *,
+        delivery: str | None = None,
+        **options: Any,
+    ) -> None:
+        """Publish *message* with one of Celery's producers; *options* win over those of its task.
 
         Raises:
             kombu.exceptions.OperationalError: the broker did not accept it, or its reply was lost.
         """
         amqp: Any = self._app.amqp
         job = message.job
-        options = self._options_of(job.task, job.routing)
+        known = self._options_of(job.task, job.routing)
         wire = task_message(
-            headers=self._headers(message, options, delivery or job.id),
+            headers=self._headers(message, known, delivery or job.id),
             properties={
                 "correlation_id": delivery or job.id,
                 "reply_to": "",
@@ -95,7 +144,7 @@ class CelerySender:
         connection: Any = producer.connection
         try:
             with connection._reraise_as_library_errors():  # noqa: SLF001  # as Celery's own send_task
-                amqp.send_task_message(producer, job.task, wire, **options["publish"])
+                amqp.send_task_message(producer, job.task, wire, **{**known["publish"], **options})
         except (*connection.connection_errors, *connection.channel_errors) as exc:
             # Celery does not retry these, such as a user without the right to send.
             raise OperationalError(type(exc).__name__) from exc
@@ -189,3 +238,9 @@ def _limits(routing: Routing, own: list[float | None]) -> list[float | None]:
 def _queue_of(publish: dict[str, Any]) -> str:
     queue = publish.get("queue")
     return str(getattr(queue, "name", queue) or publish.get("routing_key") or "")
+
+
+def _close(connections: Any, pid: int) -> None:
+    """Close *connections* at the end of their app, or of the process *pid*; not in its forked children."""
+    if pid == os.getpid():
+        connections.force_close_all()

@@ -35,6 +35,7 @@ from askonce.errors import (
     FingerprintMismatch,
     JobFailed,
     PayloadInvalid,
+    RecordDamaged,
     ResultTimeout,
     StoreUnavailable,
     Superseded,
@@ -91,6 +92,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
         ResultTimeout,
         FingerprintMismatch,
         StoreUnavailable,
+        RecordDamaged,
     )
     #: Seconds that a part of a canvas waits for another worker's run.
     attach_timeout = 600.0

@@ -8,6 +8,7 @@ the server's clock. The timeout is then the time without a sign of life, and may
 
 from __future__ import annotations
 
+import os
 import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ class DeliveryLease:
     ) -> None:
         """Renew what *held* returns in the sorted set *index*, in time for *timeout* seconds."""
         self._link, self._index, self._timeout, self._held = link, index, timeout, held
-        self._ended = threading.Event()
+        self._ended, self._pid = threading.Event(), os.getpid()
         self._ahead = 0.0
         self._next_look = monotonic()
 
@@ -63,6 +64,8 @@ class DeliveryLease:
 
     def end(self) -> None:
         """Renew no more; another worker takes over what is still held."""
+        if self._pid != os.getpid():
+            return  # a forked child has neither the thread nor the connection
         self._ended.set()
         self._link.close_idle()
 

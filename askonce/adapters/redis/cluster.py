@@ -7,6 +7,7 @@ has a breaker of its own: a lost node must not keep callers off the others.
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from time import monotonic
@@ -16,7 +17,8 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from askonce.adapters.redis.link import BreakerOpen, ServerLink
+from askonce.adapters.redis.link import BreakerOpen, ServerLink, first_key
+from askonce.adapters.redis.refusals import code_of
 from askonce.events import Listener, ignore
 
 if TYPE_CHECKING:
@@ -34,8 +36,6 @@ _TURNS = 4
 _LOOK_AROUND = 0.2
 #: Seconds between queries for the slots on behalf of callers behind an open breaker.
 _REFRESH_REST = 1.0
-#: Where EVAL and EVALSHA have their first key; other commands have theirs in the second place.
-_KEY = 3
 
 
 class ClusterLink:
@@ -51,10 +51,15 @@ class ClusterLink:
         self._listen: Listener = ignore
         self._links: dict[Node, ServerLink] = {}
         self._owners: dict[int, Node] = {}
-        self._lock, self._generation = Lock(), 0
+        self._lock, self._pid, self._generation = Lock(), os.getpid(), 0
         self._refreshed_at = 0.0
         #: Nodes that did not answer the last query for the slots: they are queried last.
         self._silent: set[Node] = set()
+
+    @property
+    def moves(self) -> int:
+        """How often the slots were queried: one of their nodes may be another one since."""
+        return self._generation
 
     def report_to(self, listen: Listener) -> None:
         """Emit store.down and store.up of each node to *listen*."""
@@ -71,6 +76,7 @@ class ClusterLink:
         Raises:
             redis.exceptions.RedisError: no node answered.
         """
+        self._renew_after_fork()
         slots = [_slot(command) for command in commands]
         if not all(slot in self._owners for slot in slots):
             self._refresh(self._generation)
@@ -93,6 +99,7 @@ class ClusterLink:
         Raises:
             redis.exceptions.RedisError: no node returned which one that is.
         """
+        self._renew_after_fork()
         slot = key_slot(key.encode())
         if slot not in self._owners:
             self._refresh(self._generation)
@@ -100,8 +107,20 @@ class ClusterLink:
             raise ClusterDownError("no node has this slot")
         return self._link(self._owners[slot]).client
 
+    def place_of(self, key: str) -> str:
+        """Return the node that has *key* as far as this process knows, or the seeds; sends nothing."""
+        node = self._owners.get(key_slot(key.encode()))
+        return ",".join(f"{host}:{port}" for host, port in ([node] if node else self._seeds))
+
+    def refused(self, key: str, reason: str) -> None:
+        """Report that the node that has *key* replied, and refused."""
+        node = self._owners.get(key_slot(key.encode()))
+        if node is not None:
+            self._link(node).refused(key, reason)
+
     def clients(self) -> list[Redis]:
         """Return a client of each node that has slots, or of the seeds where no node answered."""
+        self._renew_after_fork()
         try:
             self._refresh(self._generation)
         except RedisError:
@@ -112,6 +131,11 @@ class ClusterLink:
         """Close every connection."""
         for link in list(self._links.values()):
             link.close()
+
+    def _renew_after_fork(self) -> None:
+        """Begin anew in a forked child: without its parent's links, and a lock that a thread there held."""
+        if self._pid != os.getpid():
+            self._links, self._lock, self._pid = {}, Lock(), os.getpid()
 
     def _asked(
         self, slots: list[int], pending: dict[int, Node | None], replies: list[Any]
@@ -165,12 +189,14 @@ class ClusterLink:
         """Return the commands that must go to another node: which one, or None for the owner."""
         replied = {number: replies[number] for number in asked if isinstance(replies[number], RedisError)}
         moved = {number: error for number, error in replied.items() if isinstance(error, MovedError)}
-        # Behind an open breaker the slots are queried once a second: a replica may have been promoted.
+        # Behind an open breaker the slots are queried once a second: a replica may have been promoted. The
+        # same for a node that is cut off from the others: it replies to clients that it is down.
         recent = monotonic() - self._refreshed_at < _REFRESH_REST
         lost = {
             number
             for number, error in replied.items()
-            if _is_lost(error) and not (recent and isinstance(error, BreakerOpen))
+            if (_is_lost(error) or isinstance(error, ClusterDownError))
+            and not (recent and isinstance(error, BreakerOpen | ClusterDownError))
         }
         if moved or lost:
             try:
@@ -220,7 +246,7 @@ class ClusterLink:
             self._silent.discard(node)
             if isinstance(replied, ResponseError):
                 # Also the reply of a server that is no cluster.
-                error = RedisConnectionError(type(replied).__name__)
+                error = RedisConnectionError(type(replied).__name__, status_code=code_of(replied) or None)
                 continue
             self._owners = _owners(replied, node)
             self._generation += 1
@@ -247,7 +273,7 @@ def _is_lost(reply: object) -> bool:
 
 
 def _slot(command: tuple[Any, ...]) -> int:
-    return key_slot(command[_KEY if command[0].startswith("EVAL") else 1].encode())
+    return key_slot(first_key(command).encode())
 
 
 def _named(error: AskError, by: Node) -> Node:

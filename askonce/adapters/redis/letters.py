@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from askonce.adapters.redis.reply import to_dead_job
-from askonce.errors import StoreUnavailable
 from askonce.job import Key
 from askonce.letters import BODY_KEPT, MESSAGES_KEPT, MESSAGES_KEPT_FOR, DeadJob, DeadMessage
 from askonce.record import BUCKETS
@@ -83,7 +82,7 @@ class RedisLetters:
         replies = self._scripts.send("letters", *commands)
         for reply in replies:
             if isinstance(reply, ResponseError):
-                raise StoreUnavailable(verb="letters", reason=type(reply).__name__) from reply
+                raise self._scripts.unavailable("letters", self._scripts.letters_key, reply) from reply
         return replies
 
 

@@ -3,6 +3,9 @@
 ``Redis.execute_command`` costs about as much again as the round trip itself on loopback: pool locks, retry
 objects, telemetry, response callbacks. A link takes a connection from a stack, writes, reads, and puts it
 back. Connecting, authentication, TLS and timeouts stay redis-py's. Each server has one breaker.
+
+A server that was the primary stays connected after a failover: it refuses each write, for ever. So a link
+leaves such a server. It closes all connections and connects again, by the server's name or by the sentinels.
 """
 
 from __future__ import annotations
@@ -12,9 +15,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import MaxConnectionsError, RedisError, ResponseError
+from redis.exceptions import MaxConnectionsError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from askonce.adapters.redis.refusals import code_of, is_not_in_service
 from askonce.store import Address
 from askonce.store_down.breaker import Breaker
 
@@ -32,10 +36,16 @@ if TYPE_CHECKING:
 
 # redis-py leaves its connections untyped.
 Connection = Any
+#: Where EVAL and EVALSHA have their first key; other commands have theirs in the second place.
+_KEY = 3
 
 
 class BreakerOpen(RedisConnectionError):
     """Nothing was sent, because the last calls had no reply."""
+
+
+class NotInService(RedisConnectionError):
+    """The server is no primary, or still loads its data: its connections are closed."""
 
 
 class Link(Protocol):
@@ -48,6 +58,10 @@ class Link(Protocol):
     @property
     def address(self) -> Address | None:
         """The one server at a fixed place, where it is that."""
+
+    @property
+    def moves(self) -> int:
+        """How often a server was left for another one: what listens there listens in vain."""
 
     def report_to(self, listen: Listener) -> None:
         """Emit store.down and store.up to *listen*."""
@@ -64,6 +78,12 @@ class Link(Protocol):
 
     def client_of(self, key: str) -> Redis:
         """Return the client of the server that has *key*."""
+
+    def place_of(self, key: str) -> str:
+        """Return the server that has *key*, as errors name it; sends nothing."""
+
+    def refused(self, key: str, reason: str) -> None:
+        """Report that the server that has *key* replied, and refused."""
 
     def clients(self) -> list[Redis]:
         """Return a client of each server."""
@@ -83,6 +103,7 @@ class ServerLink:
         self.breaker = Breaker()
         self._idle: deque[Connection] = deque()
         self._pid = os.getpid()
+        self.moves = 0
 
     @property
     def address(self) -> Address | None:
@@ -97,6 +118,7 @@ class ServerLink:
 
     def ask(self, *commands: tuple[Any, ...], always: bool = False) -> list[Any]:
         """Send *commands* in one write; see ``Link.ask``. A server that hangs costs twice its timeout."""
+        self._renew_after_fork()
         breaker = self.breaker
         if breaker.rest and not always and not breaker.allows():
             raise BreakerOpen
@@ -117,28 +139,50 @@ class ServerLink:
         try:
             return self.exchange_once(*commands)
         except (RedisTimeoutError, RedisConnectionError):
+            # A server that was left is another one now, where a failover is over.
             return self.exchange_once(*commands)
 
     def exchange_once(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send *commands* once: it costs the socket's timeout at most."""
-        connection = self._take()
+        connection, moves = self._take(), self.moves
         try:
             if not connection.is_connected:
                 # Not left to the sending: that would not query the sentinels for the primary.
                 connection.connect()
             connection.send_packed_command(_packed(connection, commands), check_health=False)
             return [_reply(connection) for _ in commands]
-        except BaseException:
+        except BaseException as error:
             # The replies that are still to be read on it belong to no command; it connects again at its
             # next use.
             connection.disconnect()
+            if isinstance(error, RedisConnectionError) and is_not_in_service(error):
+                self._leave(moves)
             raise
         finally:
+            if moves != self.moves:
+                connection.disconnect()
             self._idle.append(connection)
 
     def client_of(self, key: str) -> Redis:  # noqa: ARG002  # a cluster has one for each node
         """Return the server's client."""
         return self.client
+
+    def place_of(self, key: str) -> str:  # noqa: ARG002  # a cluster has many
+        """Return the server in one word, without its login: ``127.0.0.1:6379/0``."""
+        to = self._pool.connection_kwargs
+        database = to.get("db") or 0
+        if "path" in to:
+            return f"{to['path']}?db={database}"
+        sentinels = getattr(self._pool, "service_name", None)
+        return (
+            f"sentinel:{sentinels}/{database}"
+            if sentinels
+            else f"{to.get('host')}:{to.get('port')}/{database}"
+        )
+
+    def refused(self, key: str, reason: str) -> None:
+        """Report that the server replied, and refused."""
+        self.breaker.refused(reason, self.place_of(key))
 
     def clients(self) -> list[Redis]:
         """Return the server's client."""
@@ -154,15 +198,33 @@ class ServerLink:
         while self._idle:
             self._idle.pop().disconnect()
 
-    def _take(self) -> Connection:
+    def _leave(self, moves: int) -> None:
+        """Close each connection to a server that is not in service: the next one looks for it anew."""
+        if moves != self.moves:
+            return  # another thread did, and may have reached the new server
+        # First the number: a connection that another thread uses now is closed when it comes back.
+        self.moves += 1
+        self.close_idle()
+        # What subscriptions and checks use.
+        self._pool.disconnect(inuse_connections=False)
+
+    def _renew_after_fork(self) -> None:
+        """Begin anew in a forked child: without its parent's sockets, and locks that a thread there held."""
         if self._pid != os.getpid():
-            # A forked child must not use its parent's sockets, nor a lock that a thread of its parent held.
             self._idle, self._pid = deque(), os.getpid()
             self.breaker = Breaker(listen=self.breaker.listen)
+
+    def _take(self) -> Connection:
+        self._renew_after_fork()
         try:
             return self._idle.pop()
         except IndexError:
             return self._pool.make_connection()
+
+
+def first_key(command: tuple[Any, ...]) -> str:
+    """Return the first key of a command."""
+    return str(command[_KEY if command[0].startswith("EVAL") else 1])
 
 
 def _packed(connection: Connection, commands: tuple[tuple[Any, ...], ...]) -> list[bytes]:
@@ -177,4 +239,12 @@ def _reply(connection: Connection) -> Any:  # noqa: ANN401  # whatever a script 
     try:
         return connection.read_response()
     except ResponseError as error:
-        return error
+        refused = error
+    except RedisConnectionError as error:
+        # redis-py's connection through sentinels raises it in place of a refusal.
+        if not isinstance(error.__context__, ReadOnlyError):
+            raise
+        refused = error.__context__
+    if is_not_in_service(refused):
+        raise NotInService(status_code=code_of(refused)) from refused
+    return refused

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from askonce import record
-from askonce.adapters.redis.link import BreakerOpen
+from askonce.adapters.redis.link import BreakerOpen, first_key
+from askonce.adapters.redis.refusals import damage_of
 from askonce.adapters.redis.reply import lua_parts
 from askonce.adapters.redis.servers import reason_of
-from askonce.errors import LayoutNewer, StoreUnavailable
+from askonce.errors import JobError, LayoutNewer, RecordDamaged, StoreUnavailable
+from askonce.job import Key
 from askonce.record import BUCKETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from askonce.adapters.redis.link import Link
-    from askonce.job import Key
 
 VERBS = (
     "read",
@@ -118,30 +119,34 @@ class Scripts:
         """Run one script on the record of *key*: the path of every call, so it does nothing twice.
 
         Raises:
-            StoreUnavailable: the server did not answer.
+            StoreUnavailable: the server did not answer, or refused.
+            LayoutNewer, RecordDamaged: the record cannot be used here.
         """
         keys = (*self.record_keys(key), queue) if queue else self.record_keys(key)
         command = ("EVALSHA", self._shas[verb], len(keys), *keys, *args)
         reply = self.send(verb, command)[0]
         if isinstance(reply, NoScriptError):
             reply = self.send(verb, ("EVAL", self._sources[verb], *command[2:]))[0]
-        if isinstance(reply, ResponseError):
-            raise _to_error(verb, reply) from reply
+        if isinstance(reply, RedisError):
+            if queue and damage_of(reply):
+                # Of the record, or of the queue: a list that is none is no fault of the record.
+                self.run("read", key)
+                raise self.unavailable(verb, queue, reply) from reply
+            raise self._to_error(verb, keys[0], reply) from reply
         return reply
 
     def run_on_each(self, verb: str, calls: Iterable[tuple[Key, tuple[bytes | str | int, ...]]]) -> list[Any]:
-        """Run one script on the records of some keys, each with its arguments, in one round trip.
+        """Run one script on the records of some keys, each with its arguments; see ``run_each``."""
+        return self.run_each(verb, [(self.record_keys(key), args) for key, args in calls])
 
-        Raises:
-            StoreUnavailable: a server did not answer.
-        """
-        return self.run_all(verb, [(self.record_keys(key), args) for key, args in calls])
-
-    def run_all(self, verb: str, calls: Sequence[Call]) -> list[Any]:
+    def run_each(self, verb: str, calls: Sequence[Call]) -> list[Any]:
         """Run one script many times in one round trip; a server that lost the script gets it again.
 
+        An error that concerns one record is returned in the place of its reply, as LayoutNewer or
+        RecordDamaged: it must not cost the others theirs.
+
         Raises:
-            StoreUnavailable: a server did not answer.
+            StoreUnavailable: a server did not answer, or refused.
         """
         if not calls:
             return []
@@ -155,10 +160,25 @@ class Scripts:
             again = self.send(verb, *(commands[i] for i in others)) if others else []
             for i, reply in zip(others, again, strict=True):
                 replies[i] = reply
-        for reply in replies:
-            # A cluster may have lost some of its nodes.
+        for i, reply in enumerate(replies):
             if isinstance(reply, RedisError):
-                raise _to_error(verb, reply) from reply
+                replies[i] = error = self._to_error(verb, calls[i][0][0], reply)
+                if not isinstance(error, LayoutNewer | RecordDamaged):
+                    # A cluster may have lost some of its nodes.
+                    raise error from reply
+        return replies
+
+    def run_all(self, verb: str, calls: Sequence[Call]) -> list[Any]:
+        """Run one script many times in one round trip, all or nothing.
+
+        Raises:
+            StoreUnavailable: a server did not answer, or refused.
+            LayoutNewer, RecordDamaged: of the first call that had this error.
+        """
+        replies = self.run_each(verb, calls)
+        for reply in replies:
+            if isinstance(reply, JobError):
+                raise reply
         return replies
 
     def send(self, verb: str, *commands: tuple[Any, ...]) -> list[Any]:
@@ -170,16 +190,26 @@ class Scripts:
         try:
             return self.link.ask(*commands, always=verb in _ALWAYS)
         except RedisError as exc:
-            raise StoreUnavailable(verb=verb, reason=_reason(exc)) from exc
+            raise self.unavailable(verb, first_key(commands[0]), exc) from exc
+
+    def unavailable(self, verb: str, name: str, error: RedisError) -> StoreUnavailable:
+        """Return the error for a server that did not do *verb*: the one that has the key of this *name*."""
+        reason = "breaker_open" if isinstance(error, BreakerOpen) else reason_of(error)
+        if isinstance(error, ResponseError):
+            self.link.refused(name, reason)
+        return StoreUnavailable(verb=verb, reason=reason, server=self.link.place_of(name))
+
+    def _to_error(self, verb: str, name: str, reply: RedisError) -> Exception:
+        """Return the error for *reply* to a script on the record or the list of this *name*."""
+        if "ASKONCE_LAYOUT_NEWER" in str(reply):
+            return LayoutNewer(verb=verb, key=_key_of(name))
+        if "ASKONCE_LEASE" in str(reply):
+            return ValueError("a lease must be longer than 0 seconds")
+        if damage := damage_of(reply):
+            return RecordDamaged(key=_key_of(name), reason=damage)
+        return self.unavailable(verb, name, reply)
 
 
-def _reason(error: RedisError) -> str:
-    return "breaker_open" if isinstance(error, BreakerOpen) else reason_of(error)
-
-
-def _to_error(verb: str, reply: RedisError) -> Exception:
-    if "ASKONCE_LAYOUT_NEWER" in str(reply):
-        return LayoutNewer(verb=verb)
-    if "ASKONCE_LEASE" in str(reply):
-        return ValueError("a lease must be longer than 0 seconds")
-    return StoreUnavailable(verb=verb, reason=_reason(reply))
+def _key_of(name: str) -> Key:
+    """Return the key of the record of this *name*; for a list of records, its name."""
+    return Key(name.partition(":rec:")[2] or name)

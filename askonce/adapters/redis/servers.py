@@ -14,6 +14,8 @@ from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
+from askonce.adapters.redis.refusals import code_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -147,13 +149,13 @@ def place_of(client: Redis) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Return in one word why a server did not answer; never the error's text."""
+    """Return in one word why a server did not answer, or refused (``oom``); never the error's text."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, SSLCertVerificationError):
             return "CertificateRefused"
         cause = cause.__cause__ or cause.__context__
-    return type(error).__name__
+    return code_of(error).lower() or type(error).__name__
 
 
 def _cluster_link(servers: Servers, options: dict[str, Any]) -> ClusterLink:

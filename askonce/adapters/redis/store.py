@@ -19,7 +19,7 @@ from askonce.adapters.redis.servers import connect, place_of
 from askonce.adapters.redis.subscription import listening
 from askonce.adapters.redis.tally import RedisTally
 from askonce.checks import Finding
-from askonce.errors import StoreUnavailable
+from askonce.errors import JobError, StoreUnavailable
 from askonce.job import Key
 from askonce.record import TOMBSTONE_KEPT
 from askonce.store import DEFAULT_BUDGET, Admission, Budget, Cancellation, Parking, Reply, Start, Write
@@ -111,6 +111,9 @@ class RedisStore:
     def read(self, keys: Sequence[Key]) -> list[Snapshot]:
         """Look at records; changes nothing."""
         replies = self._scripts.run_on_each("read", [(key, ()) for key in keys])
+        for reply in replies:
+            if isinstance(reply, JobError):
+                raise reply
         return [to_full_snapshot(reply) for reply in replies]
 
     def admit(self, claim: Claim) -> Reply[Admission]:
@@ -128,7 +131,11 @@ class RedisStore:
     def renew(self, leases: Sequence[Lease]) -> list[Write]:
         """Prolong leases."""
         calls = [(key, (owner, _ms(seconds))) for key, owner, seconds in leases]
-        return [_WRITES[reply] for reply in self._scripts.run_on_each("renew", calls)]
+        # A record that cannot be read keeps no lease; the others must be renewed all the same.
+        return [
+            Write.FENCED if isinstance(reply, JobError) else _WRITES[reply]
+            for reply in self._scripts.run_on_each("renew", calls)
+        ]
 
     def checkpoint(self, lease: Lease, reference: str) -> Write:
         """Keep the provider's reference of a call under way."""

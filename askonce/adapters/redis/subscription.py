@@ -29,32 +29,53 @@ def listening(link: Link, channels: dict[bytes, Key]) -> Iterator[RedisSubscript
     Raises:
         StoreUnavailable: the server did not answer.
     """
-    pubsub: PubSub | None = None
+    subscription = RedisSubscription(link, channels)
     try:
-        # Any node of a cluster receives what is published on another one.
-        client = link.client_of(next(iter(channels)).decode())
-        pubsub = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # redis-py
-        pubsub.subscribe(*channels)
-        yield RedisSubscription(pubsub, channels)
+        subscription.open()
+        yield subscription
     except RedisError as exc:
-        raise StoreUnavailable(verb="subscribe", reason=reason_of(exc)) from exc
+        place = link.place_of(next(iter(channels)).decode())
+        raise StoreUnavailable(verb="subscribe", reason=reason_of(exc), server=place) from exc
     finally:
-        if pubsub is not None:
-            pubsub.close()
+        subscription.close()
 
 
 class RedisSubscription:
     """Wake-ups through pub/sub."""
 
-    def __init__(self, pubsub: PubSub, channels: dict[bytes, Key]) -> None:
-        """Listen on *pubsub* for *channels*."""
-        self._pubsub, self._channels = pubsub, channels
+    def __init__(self, link: Link, channels: dict[bytes, Key]) -> None:
+        """Listen through *link* to *channels*; ``open`` begins."""
+        self._link, self._channels = link, channels
+        self._pubsub: PubSub | None = None
+        self._moves = 0
+
+    def open(self) -> None:
+        """Subscribe.
+
+        Raises:
+            redis.exceptions.RedisError: the server did not answer.
+        """
+        self._moves = self._link.moves
+        # Any node of a cluster receives what is published on another one.
+        client = self._link.client_of(next(iter(self._channels)).decode())
+        self._pubsub = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # redis-py
+        self._pubsub.subscribe(*self._channels)
 
     def wait(self, timeout: float) -> frozenset[Key]:
         """Return the keys whose wake-up came within *timeout* seconds; those that came already at once."""
+        if self._pubsub is None or self._moves != self._link.moves:
+            # The server was left: nothing is published there any more, and wake-ups may have been missed.
+            self.close()
+            self.open()
+            return frozenset(self._channels.values())
         woken: set[Key] = set()
         message = self._pubsub.get_message(timeout=timeout)
         while message is not None:
             woken.add(self._channels.get(message["channel"], _NO_KEY))
             message = self._pubsub.get_message(timeout=0)
         return frozenset(woken - {_NO_KEY})
+
+    def close(self) -> None:
+        """Subscribe no more."""
+        if self._pubsub is not None:
+            self._pubsub.close()

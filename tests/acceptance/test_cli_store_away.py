@@ -1,0 +1,76 @@
+import pytest
+
+from sandbox.valkey import Valkey
+from tests.servers.proxy import Proxy
+
+pytestmark = pytest.mark.acceptance
+
+NOWHERE, SECRET = "redis://:geheim-4711@127.0.0.1:1/0", "geheim-4711"
+
+
+@pytest.fixture
+def own_server():
+    """A server behind a proxy: a test may break its links."""
+    with Valkey(tcp=True) as server, Proxy(server.port) as proxy:
+        yield proxy
+
+
+def url_of(port, login=""):
+    return f"redis://{login}127.0.0.1:{port}/0"
+
+
+COMMANDS = {
+    "submit": ("submit", "orders.enrich"),
+    "submit and wait": ("submit", "--wait", "orders.enrich"),
+    "explain": ("explain", "orders.enrich"),
+    "result": ("result", "0" * 64),
+    "dead list": ("dead", "list"),
+    "dead show": ("dead", "show", "0" * 64),
+    "dead replay": ("dead", "replay", "--all"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_names_the_server_that_is_away(idle_machine, producer, rows_file, new_order, command):
+    arguments = COMMANDS[command]
+    rows = (rows_file(new_order()),) if "orders.enrich" in arguments else ()
+    told = producer(idle_machine, *arguments, *rows, REDIS_URL=NOWHERE, CELERY_BROKER_URL=NOWHERE)
+
+    assert 69 == told.code
+    assert told.complaints[-1].startswith("The store did not answer or refused: ")
+    assert told.complaints[-1].endswith("reason=ConnectionError server=127.0.0.1:1/0")
+    assert SECRET not in told.out + told.err
+    assert "Traceback" not in told.err
+
+
+def test_wrong_password_is_a_refusal_and_never_shown(idle_machine, submit, new_order):
+    with Valkey(tcp=True, options=f"requirepass {SECRET}") as server:
+        url = url_of(server.port, f":{SECRET}-wrong@")
+        told = submit(idle_machine, "orders.enrich", [new_order()], REDIS_URL=url, CELERY_BROKER_URL=url)
+
+    assert 69 == told.code
+    assert f"reason=wrongpass server=127.0.0.1:{server.port}/0" in told.complaints[-1]
+    assert SECRET not in told.out + told.err
+    assert "Traceback" not in told.err
+
+
+def test_server_lost_within_a_batch_costs_no_row(idle_machine, submit, new_order, own_server):
+    orders, url = [new_order() for _ in range(5)], url_of(own_server.port)
+    lost = own_server.block_at(orders[2]["order_id"].encode())
+
+    told = submit(idle_machine, "orders.enrich", orders, REDIS_URL=url, CELERY_BROKER_URL=url)
+    assert lost.is_set()
+    own_server.cut()
+    own_server.unblock()
+    again = submit(idle_machine, "orders.enrich", orders, REDIS_URL=url, CELERY_BROKER_URL=url)
+
+    assert (69, ["admitted", "admitted", "unavailable"]) == (
+        told.code,
+        [each["status"] for each in told.reports],
+    )
+    assert f"server=127.0.0.1:{own_server.port}/0" in told.complaints[-1]
+    assert "Traceback" not in told.err
+    assert (0, ["attached"] * 2 + ["admitted"] * 3) == (
+        again.code,
+        [each["status"] for each in again.reports],
+    )

@@ -1,0 +1,84 @@
+from contextlib import closing
+
+import pytest
+
+from askonce.adapters.redis import RedisStore
+from askonce.adapters.redis.store import _terms
+from askonce.errors import LayoutNewer, RecordDamaged, StoreUnavailable
+from askonce.store import Write
+from tests.jobs import ANSWER, TTL, new_claim, new_job, new_lease
+
+pytestmark = pytest.mark.integration
+
+#: In one bucket, whose index they share.
+WELL, WRONG_TYPE, NO_NUMBER, NEWER = ("0a" + f"{n}" * 62 for n in range(4))
+DAMAGED = [WRONG_TYPE, NO_NUMBER, NEWER]
+SECRET = "4711"
+
+
+def name_of(key):
+    return f"{{askonce:test:b0a}}:rec:{key}"
+
+
+@pytest.fixture
+def store(store_url):
+    with closing(RedisStore.from_url(store_url, namespace="test")) as store:
+        yield store
+
+
+@pytest.fixture
+def damaged(store, client):
+    """A store with four running jobs, where something else wrote to the records of three."""
+    for key in (WELL, *DAMAGED):
+        store.admit(new_claim(key))
+        store.start(new_job(key), new_lease(key))
+    client.set(name_of(WRONG_TYPE), SECRET)
+    client.hset(name_of(NO_NUMBER), mapping={"xp": SECRET + "x", "dl": SECRET + "x"})
+    client.hset(name_of(NEWER), "lv", 99)
+    return store
+
+
+def test_damaged_record_costs_no_other_record_its_reply(damaged):
+    replies = damaged._scripts.run_on_each("read", [(key, ()) for key in (*DAMAGED, WELL)])
+
+    assert [RecordDamaged, RecordDamaged, LayoutNewer, list] == [type(reply) for reply in replies]
+    assert DAMAGED == [reply.key for reply in replies[:3]]
+    assert "wrong_type" == replies[0].reason
+    assert replies[1].reason.startswith("script_line_")
+    assert SECRET not in str(replies)
+
+
+@pytest.mark.parametrize("key", DAMAGED[:2], ids=["type", "number"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda store, key: store.read([key]),
+        lambda store, key: store.admit(new_claim(key)),
+        lambda store, key: store.start(new_job(key), new_lease(key)),
+        lambda store, key: store.complete(new_lease(key), ANSWER, TTL),
+    ],
+    ids=["read", "admit", "start", "complete"],
+)
+def test_verb_on_a_damaged_record_raises_its_own_error(damaged, verb, key):
+    with pytest.raises(RecordDamaged) as caught:
+        verb(damaged, key)
+
+    assert key == caught.value.key
+    assert SECRET not in str(caught.value)
+
+
+def test_damaged_record_costs_no_other_run_its_lease(damaged):
+    writes = damaged.renew([new_lease(key) for key in (*DAMAGED, WELL)])
+
+    assert [Write.FENCED, Write.FENCED, Write.FENCED, Write.OK] == writes
+
+
+def test_full_server_is_no_damaged_record(store, client):
+    client.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(StoreUnavailable, match="reason=oom"):
+            store.admit(new_claim(WELL))
+        with pytest.raises(StoreUnavailable, match="reason=oom"):
+            store._scripts.run_on_each("admit", [(WELL, _terms(new_claim(WELL)))])
+    finally:
+        client.config_set("maxmemory", "0")
