@@ -126,6 +126,8 @@ class EventType(Enum):
     # The process itself.
     #: The lease of a running job belongs to another owner.
     LEASE_LOST = _Kind("lease.lost", WARNING)
+    #: Something else wrote to a job's record: the job can neither run nor end. Invalidate its key.
+    RECORD_DAMAGED = _Kind("record.damaged", WARNING, {"reason": str})
     #: A sweep did not succeed; the next one tries again.
     REAPER_FAILED = _Kind("reaper.failed", WARNING, {"reason": str})
     #: The worker's announcement was not stored; emitted once until one is stored again.

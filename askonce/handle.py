@@ -47,7 +47,7 @@ class Handle:
 
     def status(self) -> Status:
         """Look at the record once."""
-        return self._store.read([self.key])[0].status
+        return self._store.read([self.key])[0].checked().status
 
     def result(self, timeout: float) -> Result:
         """Wait at most *timeout* seconds for the answer.
@@ -78,6 +78,7 @@ class Handle:
 
     def _settle(self, record: Snapshot) -> Result | None:
         """Return the answer as the record keeps it."""
+        record.checked()
         if record.fingerprint not in ("", self._fingerprint):
             raise Superseded(key=self.key, job=self.job)
         failure = record.failure

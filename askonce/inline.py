@@ -120,9 +120,9 @@ class Caller:
         store = self.runner.executor.store
         with store.subscribe([key]) as subscription:
             # The job may have ended before the subscription began.
-            record = store.read([key])[0]
+            record = store.read([key])[0].checked()
             if record.flight != "idle" and subscription.wait(max(0.0, seconds)):
-                record = store.read([key])[0]
+                record = store.read([key])[0].checked()
         return end_of(key, job, record)
 
 

@@ -14,15 +14,15 @@ from threading import Condition
 from typing import TYPE_CHECKING
 
 from askonce.background import is_alive, start_thread
-from askonce.events import EventType, Listener, emit, ignore
+from askonce.events import EventType, Listener, Subject, emit, ignore
 from askonce.record import BUCKETS
-from askonce.store import Budget, Resent
+from askonce.store import Budget, Lost, Resent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from threading import Thread
 
-    from askonce.store import Delivered, Lost, Store
+    from askonce.store import Delivered, Store
 
 #: Seconds in which every bucket is looked at once.
 INTERVAL = 5.0
@@ -99,7 +99,11 @@ class Reaper:
         delivered, found, left = self._delivered(), 0, list(buckets)
         while left and not self._stopped:
             some, left = left[:_AT_ONCE], left[_AT_ONCE:]
-            lost = self._store.reap(some, delivered)
+            looked_at = self._store.reap(some, delivered)
+            lost = [each for each in looked_at if isinstance(each, Lost)]
+            for damaged in (each for each in looked_at if not isinstance(each, Lost)):
+                about = Subject(key=damaged.key)
+                emit(self._listen, EventType.RECORD_DAMAGED, about, reason=damaged.reason)
             self._resend(lost)
             found += len(lost)
             left += sorted({int(each.job.key[:2], 16) for each in lost} & set(some))

@@ -20,12 +20,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from askonce.job import Fingerprint, JobId, Owner, Routing
 
 if TYPE_CHECKING:
     from askonce.answer import StoredValue
+    from askonce.errors import JobError
 
 Flight = Literal["idle", "queued", "running"]
 #: A fallback is a failure whose waiters get a substitute.
@@ -142,10 +143,23 @@ class Snapshot(NamedTuple):
     late: StoredValue | None = None
     #: No worker will start the job by itself any more: its message is sent again.
     lost: bool = False
+    #: Why the record cannot be read; then nothing else of it is known.
+    error: JobError | None = None
     #: What the admission brought; ``read``, and a reply to a caller that must send the message.
     routing: Routing | None = None
     run: str = ""
     admitted_at: int = 0
+
+    def checked(self) -> Self:
+        """Return this record.
+
+        Raises:
+            RecordDamaged: something else wrote to it.
+            LayoutNewer: a newer version wrote it.
+        """
+        if self.error is not None:
+            raise self.error
+        return self
 
     @property
     def status(self) -> Status:

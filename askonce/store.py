@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from askonce.answer import Encoded, Ttl
     from askonce.checks import Finding
     from askonce.controls import Controls
+    from askonce.errors import RecordDamaged
     from askonce.events import Listener
     from askonce.job import Job, JobId, Key, Owner
     from askonce.letters import Letters
@@ -275,7 +276,10 @@ class Store(Protocol):
         """Emit store.down and store.up to *listen*, unless the store has a listener."""
 
     def read(self, keys: Sequence[Key]) -> list[Snapshot]:
-        """Look at records; changes nothing. One round trip for all *keys*, each read atomically."""
+        """Look at records; changes nothing. One round trip for all *keys*, each read atomically.
+
+        A record that cannot be read costs no other one its reply: its ``error`` says why.
+        """
 
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""
@@ -312,11 +316,11 @@ class Store(Protocol):
 
     def reap(
         self, buckets: Sequence[int], delivered: Sequence[Delivered] = (), budget: Budget = DEFAULT_BUDGET
-    ) -> list[Lost]:
+    ) -> list[Lost | RecordDamaged]:
         """Hand out jobs that no worker will start by itself any more, at most *budget* for each bucket.
 
         A queued job is lost when its deadline is over and its queue has *delivered* what was sent after it.
-        One round trip for all.
+        A damaged record is returned in its place, and looked at again later. One round trip for all.
         """
 
     def resent(self, sent: Sequence[Resent]) -> list[Write]:

@@ -53,7 +53,7 @@ def explain_row(
         identity = identify(spec, row.payload, tenant)
     except PayloadInvalid as exc:
         return {"row": row.number, "error": {"field": exc.field, "reason": exc.reason}}
-    record = client.store.read([identity.key])[0]
+    record = client.store.read([identity.key])[0].checked()
     fields = identity_of(spec, orjson.loads(identity.payload))
     canonical = fields or identity.payload
     return {

@@ -20,7 +20,7 @@ def result(key: str) -> None:
     from askonce.record import Status
 
     with unavailable():
-        record = open_client().store.read([Key(key)])[0]
+        record = open_client().store.read([Key(key)])[0].checked()
     if record.value is None:
         click.echo(f"{key}: no answer, the job is {record.status.value}", err=True)
         sys.exit(Exit.TIMED_OUT if record.status in (Status.QUEUED, Status.RUNNING) else Exit.FAILED)

@@ -7,13 +7,14 @@ message of the same priority was delivered. On any broker, the queue was empty a
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from celery.bootsteps import Step
 from celery.worker import state
-from kombu.transport import virtual
 
+from askonce.adapters.celery.patience import bounded
 from askonce.adapters.celery.sender import HEADER
 from askonce.store import ANY_PRIORITY, Delivered
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from celery import Celery
+
+
+#: Seconds of each wait for the broker.
+PATIENCE = 2.0
 
 
 class Deliveries:
@@ -31,6 +36,8 @@ class Deliveries:
         self._app = app
         self._consumer: Any = None
         self._newest: dict[tuple[str, int], int] = {}
+        #: Transport, connection and channel.
+        self._opened: tuple[Any, Any, Any] | None = None
 
     def follow(self, consumer: Any) -> None:
         """Note what *consumer* receives from now on."""
@@ -52,9 +59,13 @@ class Deliveries:
             return []
         return [*self._in_order(), *self._empty()]
 
-    def _in_order(self) -> Iterator[Delivered]:
+    @cached_property
+    def _keeps_order(self) -> bool:
         transport: Any = self._app.connection_for_read().transport
-        if transport.driver_type != "redis":
+        return bool(transport.driver_type == "redis")
+
+    def _in_order(self) -> Iterator[Delivered]:
+        if not self._keeps_order:
             return
         held = self._oldest_held()
         for (queue, priority), newest in list(self._newest.items()):
@@ -77,11 +88,33 @@ class Deliveries:
         consumer = getattr(self._consumer, "task_consumer", None)
         queues = list(consumer.queues) if consumer is not None else []
         began = monotonic()
-        with self._app.connection_or_acquire() as connection, connection.channel() as channel:
-            for queue in queues:
-                if _length(channel, queue.name) == 0:
-                    for name in {queue.name, queue.routing_key or queue.name}:
-                        yield Delivered(name, ANY_PRIORITY, seconds=monotonic() - began)
+        try:
+            transport, channel = self._open_channel()
+            empty = [queue for queue in queues if _length(transport, channel, queue.name) == 0]
+        except Exception:  # noqa: BLE001  # whatever the transport raises: then nothing is known
+            self._close()
+            return
+        for queue in empty:
+            for name in {queue.name, queue.routing_key or queue.name}:
+                yield Delivered(name, ANY_PRIORITY, seconds=monotonic() - began)
+
+    def _open_channel(self) -> tuple[Any, Any]:
+        """Return a transport and a channel of this object's own: only the reaper's thread uses them."""
+        if self._opened is None:
+            connection: Any = self._app.connection_for_read(
+                connect_timeout=PATIENCE, transport_options=bounded(self._app, PATIENCE)
+            )
+            transport = connection.transport
+            established = transport.establish_connection()
+            self._opened = transport, established, transport.create_channel(established)
+        transport, _, channel = self._opened
+        return transport, channel
+
+    def _close(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            with suppress(Exception):
+                opened[0].close_connection(opened[1])
 
 
 class DeliveriesStep(Step):
@@ -114,11 +147,12 @@ def _sent_at(headers: object) -> int:
     return sent_at if type(sent_at) is int else 0
 
 
-def _length(channel: Any, queue: str) -> int | None:
+def _length(transport: Any, channel: Any, queue: str) -> int | None:
     """Return how many messages wait in *queue*; None where its broker cannot say for certain."""
-    if isinstance(channel, virtual.Channel):
-        redis = channel.connection.driver_type == "redis"
-        return int(channel._size(queue)) if redis else None  # noqa: SLF001  # a passive declare refuses an empty list
-    if channel.connection.transport.driver_type != "py-amqp":
-        return None
-    return int(channel.queue_declare(queue, passive=True).message_count)
+    match transport.driver_type:
+        case "redis":
+            return int(channel._size(queue))  # noqa: SLF001  # a passive declare refuses an empty list
+        case "amqp":
+            return int(channel.queue_declare(queue, passive=True).message_count)
+        case _:
+            return None

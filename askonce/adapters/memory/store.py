@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from askonce.answer import Encoded, Ttl
     from askonce.checks import Finding
+    from askonce.errors import RecordDamaged
     from askonce.events import Listener
     from askonce.job import Job, Key
     from askonce.store import Claim, Delivered, Failing, Lease, Resent
@@ -325,7 +326,7 @@ class MemoryStore:
 
     def reap(
         self, buckets: Sequence[int], delivered: Sequence[Delivered] = (), budget: Budget = DEFAULT_BUDGET
-    ) -> list[Lost]:
+    ) -> list[Lost | RecordDamaged]:
         """Hand out jobs that no worker will start by itself any more."""
         with self._changed:
             for each in delivered:

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, cast, get_type_hints
 
 from askonce.answer import Meta, StoredValue
+from askonce.errors import JobError, RecordDamaged
 from askonce.job import Fingerprint, Job, JobId, Key, Owner, Routing
 from askonce.letters import DeadJob
 from askonce.record import Failure, Parked, Snapshot
@@ -162,7 +163,19 @@ class Brought(NamedTuple):
         return cls(tenant, model, version, routing, int(lines[2]))
 
 
-def read(reply: list[Any]) -> tuple[bytes, Snapshot]:
+def read(key: Key, reply: list[Any]) -> tuple[bytes, Snapshot]:
+    """Return the outcome, and the record of *key* as the script left it.
+
+    Raises:
+        RecordDamaged: something else wrote to it.
+    """
+    try:
+        return _read(reply)
+    except ValueError as error:  # also bytes that are no text
+        raise RecordDamaged(key=key, reason=type(error).__name__) from None
+
+
+def _read(reply: list[Any]) -> tuple[bytes, Snapshot]:
     """Return the outcome, and the record as the script left it; absent where the script disclosed nothing.
 
     *reply* comes from ``lua/reply.lua``: the flight, then value, failure and more, each empty where there is
@@ -214,10 +227,19 @@ def _with_ask(seen: Snapshot, ask: bytes, run: bytes) -> Snapshot:
     return seen._replace(routing=brought.routing, admitted_at=brought.admitted_at, run=run.decode())
 
 
-def to_full_snapshot(reply: list[Any]) -> Snapshot:
-    """Return the record with what only ``read`` returns."""
+def to_full_snapshot(key: Key, reply: list[Any] | JobError) -> Snapshot:
+    """Return the record with what only ``read`` returns, or with the error that stands in its place."""
+    if isinstance(reply, JobError):
+        return Snapshot(present=True, error=reply)
+    try:
+        return _to_full_snapshot(reply)
+    except ValueError as error:
+        return Snapshot(present=True, error=RecordDamaged(key=key, reason=type(error).__name__))
+
+
+def _to_full_snapshot(reply: list[Any]) -> Snapshot:
     bare, own_part, late = reply
-    _, seen = read(bare)
+    _, seen = _read(bare)
     if not seen.present:
         return seen
     own = _OwnPart._make(own_part)
@@ -253,11 +275,16 @@ def _failure(part: _FailurePart, now: int) -> Failure:
     )
 
 
-def to_lost(reply: list[Any]) -> Lost:
-    """Return one job that ``reap`` handed out."""
+def to_lost(reply: list[Any]) -> Lost | RecordDamaged:
+    """Return one job that ``reap`` handed out, or why it cannot be sent."""
+    key = Key(reply[0].decode(errors="replace"))
+    if len(reply) == 1:
+        return RecordDamaged(key=key, reason="unreadable")
     lost = _LostPart._make(reply)
-    job = _job(Key(lost.key.decode()), lost, lost.payload)
-    return Lost(job, lost.resent, lost.now)
+    try:
+        return Lost(_job(key, lost, lost.payload), lost.resent, lost.now)
+    except ValueError as error:
+        return RecordDamaged(key=key, reason=type(error).__name__)
 
 
 def _job(key: Key, part: _LostPart | _DeadPart, payload: bytes) -> Job:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from askonce.adapters.redis.subscription import RedisSubscription
     from askonce.answer import Encoded, Ttl
+    from askonce.errors import RecordDamaged
     from askonce.events import Listener
     from askonce.job import Job
     from askonce.record import Snapshot
@@ -111,21 +112,18 @@ class RedisStore:
     def read(self, keys: Sequence[Key]) -> list[Snapshot]:
         """Look at records; changes nothing."""
         replies = self._scripts.run_on_each("read", [(key, ()) for key in keys])
-        for reply in replies:
-            if isinstance(reply, JobError):
-                raise reply
-        return [to_full_snapshot(reply) for reply in replies]
+        return [to_full_snapshot(key, reply) for key, reply in zip(keys, replies, strict=True)]
 
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""
         reply = self._scripts.run("admit", claim.job.key, *_terms(claim))
-        outcome, record = read(reply)
+        outcome, record = read(claim.job.key, reply)
         return Reply(_ADMISSIONS[outcome], record, ignored=ignored_of(reply))
 
     def start(self, job: Job, lease: Lease, kept: float = TOMBSTONE_KEPT) -> Reply[Start]:
         """Grant *lease* if *job* is the one admitted."""
         terms = job.id, lease.owner, job.fingerprint, _ms(lease.seconds), job.admitted_at, _ms(kept)
-        outcome, record = read(self._scripts.run("start", job.key, *terms))
+        outcome, record = read(job.key, self._scripts.run("start", job.key, *terms))
         return Reply(_STARTS[outcome], record)
 
     def renew(self, leases: Sequence[Lease]) -> list[Write]:
@@ -161,7 +159,7 @@ class RedisStore:
             *(failure.fallback[:2] if failure.fallback else (b"", b"")),
             _entry(failure.book),
         )
-        outcome, record = read(reply)
+        outcome, record = read(lease.key, reply)
         return Reply(_WRITES[outcome], record)
 
     def park(self, lease: Lease, reason: str, after: float, within: float) -> Parking:
@@ -179,7 +177,7 @@ class RedisStore:
 
     def reap(
         self, buckets: Sequence[int], delivered: Sequence[Delivered] = (), budget: Budget = DEFAULT_BUDGET
-    ) -> list[Lost]:
+    ) -> list[Lost | RecordDamaged]:
         """Hand out jobs that no worker will start by itself any more."""
         args = (budget.jobs, budget.size, *(word for each in delivered for word in _words(each)))
         calls = [((self._scripts.bucket_key(bucket, "idx"),), args) for bucket in buckets]
@@ -217,7 +215,7 @@ class RedisStore:
     def _check_scripts(self) -> Iterator[Finding]:
         key = Key("0" * 64)
         try:
-            self.read([key])
+            self.read([key])[0].checked()
         except StoreUnavailable as error:
             cause = error.__cause__
             if isinstance(cause, RedisConnectionError | RedisTimeoutError):
@@ -242,7 +240,7 @@ class RedisPusher:
         """Admit *claim*; if ADMITTED, put *template* into the list *queue*, filled as publish.lua says."""
         key = claim.job.key
         reply = self._scripts.run("publish", key, *_terms(claim), key, tag, template, queue=queue)
-        outcome, record = read(reply)
+        outcome, record = read(key, reply)
         admission = _ADMISSIONS[outcome]
         return Reply(admission, record, admission is Admission.ADMITTED, ignored_of(reply))
 

@@ -3,7 +3,7 @@
 -- KEYS record, index                              returns ok | absent
 local known, r = pcall(load, KEYS[1])
 if not known then
-  if string.find(tostring(r.err or r), 'ASKONCE_LAYOUT_NEWER', 1, true) then error('ASKONCE_LAYOUT_NEWER') end
+  if string.find(tostring(type(r) == 'table' and r.err or r), 'ASKONCE_LAYOUT_NEWER', 1, true) then error('ASKONCE_LAYOUT_NEWER') end
   redis.call('DEL', KEYS[1])
   redis.call('ZREM', KEYS[2], string.sub(KEYS[1], -64))
   return 'ok'

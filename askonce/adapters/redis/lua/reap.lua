@@ -2,7 +2,7 @@
 -- and calls `resent`. Handed out is not counted: a reply that is lost costs time, never a resend.
 -- KEYS index           ARGV most jobs, most bytes of payload, then for each queue that the caller knows of: queue,
 --                           priority, how: at (a message's time was delivered) | ago (all until so long ago), ms
--- returns a list of lost_part
+-- returns a list of lost_part; of a damaged record its key only
 --
 -- The old owner's token stays until the next start: if that owner wakes first, its paid answer counts.
 local jobs, bytes, lost = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
@@ -76,9 +76,15 @@ end
 
 if jobs == 0 then return lost end
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', NOW, 'LIMIT', 0, LOOKS)) do
-  -- A newer version's record is left to its own workers; a damaged one costs nobody else.
   local known, goes_on = pcall(look_at, member)
-  if not known then look_again(member, NOW + DAMAGED_REST) end
-  if known and not goes_on then break end
+  if not known then
+    -- A newer version's record is left to its own workers; a damaged one costs no other its look.
+    look_again(member, NOW + DAMAGED_REST)
+    if not string.find(tostring(type(goes_on) == 'table' and goes_on.err or goes_on), 'ASKONCE_LAYOUT_NEWER', 1, true) then
+      lost[#lost + 1] = {member}
+    end
+  elseif not goes_on then
+    break
+  end
 end
 return lost
