@@ -32,3 +32,10 @@ def new_claim(key, job_id="job-1", *, task="t", **terms):
 
 def new_lease(key, owner="owner-1", seconds=30.0):
     return Lease(key, owner, seconds)
+
+
+def new_header(job, **changes):
+    """Return the header by which a worker knows *job*."""
+    own = {"version": job.version, "tenant": job.tenant, "run": job.run}
+    times = {"admitted_at": job.admitted_at, "sent_at": job.admitted_at}
+    return {"key": job.key, "fingerprint": job.fingerprint, **own, **times, **changes}

@@ -8,6 +8,7 @@ from askonce.adapters.celery import task as celery_task
 from askonce.record import Status
 from askonce.spec import JobSpec
 from tests.deadlines import stretched
+from tests.jobs import new_header, new_job
 
 pytestmark = pytest.mark.integration
 
@@ -128,7 +129,7 @@ def test_job_whose_task_is_unknown_here_stays_on_its_record(shop, number, eventu
 
 
 def test_long_name_of_an_unknown_task_is_cut_in_its_event(shop, eventually):
-    header = {"key": "0a" * 32, "fingerprint": "0b" * 32, "edition": "1"}
+    header = new_header(new_job("0a" * 32, fingerprint="0b" * 32))
     names = {"task": "x" * 5000, "id": "y" * 5000}
 
     publish(shop, {"headers": {"askonce": header}, **names}, b"[[],{},{}]")
@@ -143,7 +144,7 @@ def test_header_of_another_payload_runs_and_writes_nothing(shop, number, eventua
     victim = shop.add.enqueue({"n": number})
     victim.result(stretched(20))
     before = shop.store.read([victim.key])[0]
-    header = {"key": victim.key, "fingerprint": before.fingerprint, "edition": "1"}
+    header = new_header(new_job(victim.key, victim.job, fingerprint=before.fingerprint))
     body = json.dumps([[], {"n": number + 1, "more": 1}, EMBED]).encode()
 
     publish(shop, {"headers": {"askonce": header}, "id": victim.job}, body)

@@ -12,6 +12,7 @@ from askonce.outcomes import Attached
 from askonce.spec import JobSpec
 from askonce.store import Claim, Terms
 from tests.deadlines import stretched
+from tests.jobs import new_header
 
 pytestmark = [
     pytest.mark.integration,
@@ -167,7 +168,7 @@ def test_failing_present_is_the_results_error(shop, number):
 
 def test_body_gets_the_fields_of_its_input_whatever_the_message_has(shop, number):
     job = identify(shop.quiet.job_spec, row_of(number, 1))
-    header = {"key": job.key, "fingerprint": job.fingerprint, "edition": job.edition}
+    header = new_header(job)
     shop.store.admit(Claim(job, Terms.of(shop.quiet.job_spec)))
 
     shop.app.send_task("quiet", kwargs=row_of(number, 1), task_id=job.id, headers={"askonce": header})

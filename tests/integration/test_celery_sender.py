@@ -1,6 +1,5 @@
 import base64
 import json
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from celery import Celery, signals
@@ -89,7 +88,15 @@ def test_message_is_what_celery_would_send_and_our_header(app, taken):
 def test_identity_travels_in_the_header(app, taken):
     CelerySender(app).send(message())
 
-    assert taken().headers["headers"][HEADER] == {"key": KEY, "fingerprint": FINGERPRINT, "edition": "1"}
+    assert taken().headers["headers"][HEADER] == {
+        "key": KEY,
+        "fingerprint": FINGERPRINT,
+        "version": "1",
+        "tenant": "",
+        "run": "",
+        "admitted_at": 0,
+        "sent_at": 0,
+    }
 
 
 def test_what_monitors_show_holds_no_payload(app, taken):
@@ -163,15 +170,6 @@ def test_task_without_a_spec_of_the_sender_is_sent_by_name(app, taken):
     CelerySender(app).send(message())
 
     assert taken().headers["task"] == "rates.fetch"
-
-
-def test_held_message_names_its_time(app, taken):
-    CelerySender(app).send(message(), countdown=60)
-
-    eta = datetime.fromisoformat(taken().headers["eta"])
-
-    left = eta.astimezone(UTC) - datetime.now(UTC)  # noqa: TID251  # Celery's eta is a time of day
-    assert timedelta(seconds=50) < left <= timedelta(seconds=60)
 
 
 def test_message_sent_within_a_task_names_its_parent(app, taken):

@@ -13,18 +13,20 @@ from askonce.outcomes import Admitted, Attached, Hit
 from askonce.record import Status
 from askonce.spec import JobSpec, RetryPolicy
 from tests.deadlines import stretched
+from tests.jobs import new_header, new_job
 
 pytestmark = pytest.mark.integration
 
+SOUND = new_header(new_job("0" * 64, fingerprint="0" * 64))
 FORGED = {
     "no object": "key",
     "other fields": {"key": "0" * 64},
-    "field too many": {"key": "0" * 64, "fingerprint": "0" * 64, "edition": "1", "more": "j"},
-    "job no text": {"key": "0" * 64, "fingerprint": "0" * 64, "edition": "1", "job": 7},
-    "no text": {"key": 7, "fingerprint": "0" * 64, "edition": "1"},
-    "too short": {"key": "0" * 63, "fingerprint": "0" * 64, "edition": "1"},
-    "no digest": {"key": "z" * 64, "fingerprint": "0" * 64, "edition": "1"},
-    "another script": {"key": "}:" + "0" * 62, "fingerprint": "0" * 64, "edition": "1"},
+    "field too many": {**SOUND, "key": "0" * 64, "more": "j"},
+    "job no text": {**SOUND, "key": "0" * 64, "job": 7},
+    "no text": {**SOUND, "key": 7},
+    "too short": {**SOUND, "key": "0" * 63},
+    "no digest": {**SOUND, "key": "z" * 64},
+    "another script": {**SOUND, "key": "}:" + "0" * 62},
 }
 
 
@@ -156,7 +158,7 @@ def test_copy_of_a_message_does_not_call_again(plain, number, gate, eventually, 
     asked = plain.add.enqueue({"n": number})
     eventually(lambda: plain.calls.of(number))
     fingerprint = plain.store.read([asked.key])[0].fingerprint
-    headers = {"askonce": {"key": asked.key, "fingerprint": fingerprint, "edition": "1"}}
+    headers = {"askonce": new_header(new_job(asked.key, asked.job, fingerprint=fingerprint))}
     plain.app.send_task("add", kwargs={"n": number, "more": 1}, task_id=asked.job, headers=headers)
     eventually(lambda: "job.skipped" in plain.names(asked.job))
 

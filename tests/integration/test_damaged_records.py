@@ -52,7 +52,7 @@ def test_damaged_record_costs_no_other_record_its_reply(damaged):
 @pytest.mark.parametrize(
     "verb",
     [
-        lambda store, key: store.read([key]),
+        lambda store, key: store.read([key])[0].checked(),
         lambda store, key: store.admit(new_claim(key)),
         lambda store, key: store.start(new_job(key), new_lease(key)),
         lambda store, key: store.complete(new_lease(key), ANSWER, TTL),

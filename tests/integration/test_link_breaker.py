@@ -105,7 +105,7 @@ def go_down_and_up(store, link):
     """Let the breaker open, and let a verb without a caller close it."""
     for _ in range(_ERRORS):
         link.breaker.failed()
-    store.reap([0], 0)
+    store.reap([0])
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ FOR_CALLERS = {
     "admit": lambda store: store.admit(new_claim(OTHER)),
     "start": lambda store: store.start(new_job(KEY), LEASE),
     "checkpoint": lambda store: store.checkpoint(LEASE, "resp-1"),
-    "release": lambda store: store.release(LEASE),
+    "cancel": lambda store: store.cancel(KEY),
     "invalidate": lambda store: store.invalidate(KEY),
     "dead jobs": lambda store: store.letters.dead_jobs(),
 }
@@ -27,7 +27,7 @@ ALWAYS = {
     "renew": (lambda store: store.renew([LEASE]), [Write.OK]),
     "complete": (lambda store: store.complete(LEASE, ANSWER, TTL), Write.OK),
     "fail": (lambda store: store.fail(LEASE, Failing(kind="permanent", reason="x")).outcome, Write.OK),
-    "reap": (lambda store: store.reap([0], 1), []),
+    "reap": (lambda store: store.reap([0]), []),
 }
 
 

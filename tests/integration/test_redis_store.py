@@ -5,13 +5,15 @@ from redis import Redis
 
 from askonce.adapters.redis import RedisStore
 from askonce.errors import LayoutNewer, StoreUnavailable
-from askonce.store import Admission, Failing, Write
-from tests.jobs import ANSWER, TTL, new_claim, new_job, new_lease
+from askonce.record import LAYOUT
+from askonce.store import Admission, Budget, Failing, Parking, Resent
+from tests.jobs import ANSWER, DELIVERED, TTL, new_claim, new_job, new_lease
 
 pytestmark = pytest.mark.integration
 
 KEY, NEIGHBOUR = "0a" + "0" * 62, "0a" + "0" * 61 + "1"
 RECORD, INDEX = f"{{askonce:test:b0a}}:rec:{KEY}", "{askonce:test:b0a}:idx"
+TALLY = "{askonce:test:b0a}:tally"
 DEAD = "{askonce:test:b0a}:dead"
 LEASE = new_lease(KEY)
 
@@ -23,7 +25,7 @@ def own_end(client):
 def test_record_index_and_channel_share_one_slot(shifted_store, client):
     shifted_store.admit(new_claim(KEY))
 
-    assert {RECORD, INDEX, "test:clock"} == {name.decode() for name in client.scan_iter()}
+    assert {RECORD, INDEX, TALLY, "test:clock"} == {name.decode() for name in client.scan_iter()}
     assert KEY.encode() in client.zrange(INDEX, 0, -1)
 
 
@@ -88,11 +90,13 @@ def test_each_verb_is_one_command(shifted_store, client):
         lambda: shifted_store.renew([LEASE]),
         lambda: shifted_store.checkpoint(LEASE, "resp-1"),
         lambda: shifted_store.fail(LEASE, Failing(kind="transient", reason="r")),
-        lambda: shifted_store.release(LEASE),
+        lambda: shifted_store.park(LEASE, "r", 0.0, 60.0),
+        lambda: shifted_store.cancel(KEY, "other run"),
+        lambda: shifted_store.resent([Resent(KEY, "job-1", 7)]),
         lambda: shifted_store.complete(LEASE, ANSWER, TTL),
         lambda: shifted_store.read([KEY]),
         lambda: shifted_store.invalidate(KEY),
-        lambda: shifted_store.reap([10], 10),
+        lambda: shifted_store.reap([10], DELIVERED),
     ]
     for verb in verbs:
         verb()
@@ -111,9 +115,8 @@ def test_reaper_trims_the_index_of_records_that_are_gone(shifted_store, client, 
     client.delete(RECORD)
     server_clock.advance(60)
 
-    assert [] == shifted_store.reap([10], 1)
+    assert [NEIGHBOUR] == [lost.job.key for lost in shifted_store.reap([10], DELIVERED, Budget(jobs=1))]
     assert [NEIGHBOUR.encode()] == client.zrange(INDEX, 0, -1)
-    assert [NEIGHBOUR] == [lost.job.key for lost in shifted_store.reap([10], 1)]
 
 
 def test_reaper_puts_a_wrong_index_entry_right(shifted_store, client):
@@ -121,7 +124,7 @@ def test_reaper_puts_a_wrong_index_entry_right(shifted_store, client):
     deadline = client.zscore(INDEX, KEY)
     client.zadd(INDEX, {KEY: 1})
 
-    assert [] == shifted_store.reap([10], 10)
+    assert [] == shifted_store.reap([10], DELIVERED)
     assert deadline == client.zscore(INDEX, KEY)
 
 
@@ -150,7 +153,7 @@ def test_record_that_ran_out_leaves_nothing_to_its_successor(shifted_store, clie
 @pytest.mark.parametrize(
     "verb",
     [
-        lambda store: store.read([KEY]),
+        lambda store: store.read([KEY])[0].checked(),
         lambda store: store.admit(new_claim(KEY)),
         lambda store: store.start(new_job(KEY), LEASE),
         lambda store: store.complete(LEASE, ANSWER, TTL),
@@ -160,7 +163,7 @@ def test_record_that_ran_out_leaves_nothing_to_its_successor(shifted_store, clie
 )
 def test_record_of_a_newer_version_is_left_alone(shifted_store, client, verb):
     shifted_store.admit(new_claim(KEY))
-    client.hset(RECORD, "lv", 2)
+    client.hset(RECORD, "lv", LAYOUT + 1)
     before = client.hgetall(RECORD)
 
     with pytest.raises(LayoutNewer):
@@ -172,10 +175,10 @@ def test_record_of_a_newer_version_is_left_alone(shifted_store, client, verb):
 def test_record_of_a_newer_version_does_not_stop_the_reaper(shifted_store, client, server_clock):
     shifted_store.admit(new_claim(KEY))
     shifted_store.admit(new_claim(NEIGHBOUR))
-    client.hset(RECORD, "lv", 2)
+    client.hset(RECORD, "lv", LAYOUT + 1)
     server_clock.advance(60)
 
-    assert [NEIGHBOUR] == [lost.job.key for lost in shifted_store.reap([10, 11], 10)]
+    assert [NEIGHBOUR] == [lost.job.key for lost in shifted_store.reap([10, 11], DELIVERED)]
 
 
 def test_store_that_is_full_refuses_instead_of_forgetting(shifted_store, client):
@@ -188,7 +191,7 @@ def test_store_that_is_full_refuses_instead_of_forgetting(shifted_store, client)
         client.config_set("maxmemory", "0")
 
     assert "job-1" == shifted_store.read([KEY])[0].job
-    assert Write.FENCED is shifted_store.release(new_lease(KEY, "owner-9"))
+    assert Parking.FENCED is shifted_store.park(new_lease(KEY, "owner-9"), "r", 0.0, 60.0)
 
 
 def test_process_out_of_connections_does_not_trip_the_breaker(store_url):

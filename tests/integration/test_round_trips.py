@@ -39,7 +39,7 @@ def store(tcp_server):
         store = RedisStore(client, namespace="trips")
         # The scripts and the connection are there before anything is counted.
         store.read(["00" * 32])
-        store.reap([0], 1)
+        store.reap([0])
         store.invalidate("00" * 32)
         yield store
         store.close()

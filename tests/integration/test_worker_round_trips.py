@@ -1,6 +1,7 @@
 import pytest
 
 from tests.deadlines import stretched
+from tests.jobs import new_header, new_job
 
 pytestmark = pytest.mark.integration
 
@@ -32,7 +33,7 @@ def test_answered_job_costs_a_worker_one_script(commands, warm, number, eventual
     asked = warm.add.enqueue({"n": number})
     asked.result(stretched(10))
     fingerprint = warm.store.read([asked.key])[0].fingerprint
-    headers = {"askonce": {"key": asked.key, "fingerprint": fingerprint, "edition": "1"}}
+    headers = {"askonce": new_header(new_job(asked.key, asked.job, fingerprint=fingerprint))}
     eventually(warm.drained)
 
     def copy():

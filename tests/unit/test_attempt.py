@@ -352,7 +352,7 @@ def test_no_event_and_no_failure_quotes_payload_or_answer(scene, body):
 
 def test_stale_answer_in_a_foreign_codec_does_not_cost_the_run(scene):
     asked = scene.stale()
-    scene.store._records[asked.key].value.answer = Encoded(b"?written elsewhere", b"")
+    scene.store._records.by_key[asked.key].value.answer = Encoded(b"?written elsewhere", b"")
     again = scene.ask()
 
     executed = scene.work()

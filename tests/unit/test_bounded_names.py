@@ -9,9 +9,10 @@ from askonce import events
 from askonce.adapters.celery import one_step, sender
 from askonce.adapters.celery.one_step import OneStep
 from askonce.adapters.celery.sender import CelerySender
+from askonce.adapters.memory import MemoryStore
 from askonce.events import Event, EventType, emit
-from askonce.job import Routing
 from tasks.catalog import TASKS
+from tests.jobs import new_job
 from worker.listeners import counts
 
 STRANGERS = [f"no.such.{number}" for number in range(3000)]
@@ -70,8 +71,9 @@ def test_queue_that_an_exchange_chooses_is_not_known(app):
 
 
 def test_templates_of_so_many_tasks_are_kept(app, monkeypatch):
-    publish = OneStep(app, store=None, pusher=None, sender=None)
+    publish = OneStep(app, store=MemoryStore(), pusher=None, sender=None)
     monkeypatch.setattr(publish, "_template", lambda task, _routing: task)
+    jobs = [new_job("0" * 64, task=name) for name in STRANGERS]
 
-    assert STRANGERS == [publish._template_of(name, Routing()) for name in STRANGERS]
+    assert STRANGERS == [publish._template_of(job) for job in jobs]
     assert len(publish._templates) <= one_step._TEMPLATES_KEPT

@@ -76,6 +76,7 @@ WARNINGS = {
     "store.down",
     "worker.unannounced",
     "store.refused",
+    "record.damaged",
     "message.undecodable",
     "message.unknown_task",
     "message.invalid_task",

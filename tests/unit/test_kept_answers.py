@@ -33,7 +33,7 @@ def resting(scene, raising):
 
 def damage(scene, data=b"d\0\0\0\x09damaged"):
     """Replace the kept answer."""
-    scene.store._records[scene.sender.sent[0].job.key].value.answer = Encoded(data, b"")
+    scene.store._records.by_key[scene.sender.sent[0].job.key].value.answer = Encoded(data, b"")
 
 
 @pytest.mark.parametrize("policy", Policy)

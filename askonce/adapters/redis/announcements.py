@@ -5,7 +5,7 @@ All are in the slot of bucket 0, so that a cluster lists them in one round trip.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
@@ -18,7 +18,7 @@ from askonce.announcements import (
     encode,
     require_ttl,
 )
-from askonce.errors import StoreUnavailable
+from askonce.errors import RecordDamaged, StoreUnavailable
 
 if TYPE_CHECKING:
     from askonce.adapters.redis.scripts import Scripts
@@ -36,7 +36,14 @@ class RedisAnnouncements:
         require_ttl(ttl)
         times = int(ttl * 1000), int(KEPT_FOR_AT_MOST * 1000)
         args = announcement.worker, times[0], encode(announcement), WORKERS_KEPT, times[1]
-        self._scripts.run_all("announce", [((self._key,), args)])
+        self._run("announce", *args)
+
+    def _run(self, verb: str, *args: bytes | str | int) -> Any:  # noqa: ANN401  # as the script returns
+        try:
+            return self._scripts.run_all(verb, [((self._key,), args)])[0]
+        except RecordDamaged as damaged:
+            # No record, but a list for all: without it the store is of no use here.
+            raise StoreUnavailable(verb=verb, reason=damaged.reason) from None
 
     def withdraw(self, worker: str) -> None:
         """Forget *worker*."""
@@ -48,7 +55,7 @@ class RedisAnnouncements:
 
     def workers(self) -> list[Announcement]:
         """Return the workers that live, by their names; a damaged announcement is left out."""
-        [flat] = self._scripts.run_all("workers", [((self._key,), (WORKERS_KEPT, BYTES_KEPT))])
+        flat = self._run("workers", WORKERS_KEPT, BYTES_KEPT)
         found = [
             decode(worker.decode(errors="replace"), said, since=since / 1000, seen_in=age / 1000)
             for worker, said, since, age in zip(*[iter(flat)] * 4, strict=True)
