@@ -33,7 +33,7 @@ def test_worker_is_announced_until_it_stops(scene, pool):
     assert found.queues in (("askonce",), ("jobs:askonce",))
     assert int(POOLS[pool][-1]) == found.slots
     assert {"orders.enrich", "customers.lookup", "meetings.full"} < set(found.tasks)
-    assert found.labels["meetings.full"].startswith("model ")
+    assert found.models["meetings.full"]
     assert [] == names(scene.store)
 
 

@@ -24,6 +24,7 @@ from askonce.store_down.calls import LocalCalls
 from askonce.store_down.spill import Spill
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
+from tests.jobs import DELIVERED, OneQueue
 
 pytestmark = pytest.mark.fault
 
@@ -103,7 +104,7 @@ def refusing(request, client, tmp_path, eventually):
     return request.param.partition(" ")[0], contexts[request.param]
 
 
-class Scene:
+class Scene(OneQueue):
     """A producer and a worker on one store."""
 
     def __init__(self, store):
@@ -229,7 +230,9 @@ def test_reaper_sends_a_lost_job_when_the_server_has_room(scene, refusing, event
     scene.enqueue(spec=replace(SPEC, queue_deadline=0.001))
     eventually(lambda: scene.read().deadline_in < 0)
     resent = []
-    reaper = Reaper(scene.store, resent.append, interval=0.1, listen=scene.heard.append)
+    reaper = Reaper(
+        scene.store, resent.append, interval=0.1, delivered=lambda: DELIVERED, listen=scene.heard.append
+    )
     try:
         with refuses():
             reaper.start()

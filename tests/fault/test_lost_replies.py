@@ -11,10 +11,10 @@ from redis.retry import Retry
 from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.scripts import sources
 from askonce.answer import Encoded
-from askonce.store import Failing
+from askonce.store import Failing, Resent
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
-from tests.jobs import TTL, new_claim, new_lease
+from tests.jobs import DELIVERED, TTL, new_claim, new_lease
 from tests.servers.proxy import Proxy
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
@@ -51,7 +51,10 @@ VERBS = {
     "checkpoint": Verb((admit, start), lambda store: store.checkpoint(LEASE, "resp-1")),
     "complete": Verb((admit, start), lambda store: store.complete(LEASE, Encoded(b'j"a"', b"{}"), TTL)),
     "fail": Verb((admit, start), lambda store: store.fail(LEASE, Failing(kind="transient", reason="x"))),
-    "release": Verb((admit, start), lambda store: store.release(LEASE)),
+    "park": Verb((admit, start), lambda store: store.park(LEASE, "http_429", 9.0, 60.0)),
+    "cancel": Verb((admit,), lambda store: store.cancel(KEY)),
+    "resent": Verb((admit,), lambda store: store.resent([Resent(KEY, CLAIM.job.id, 7)])),
+    "reap": Verb((admit,), lambda store: store.reap([int(KEY[:2], 16)], DELIVERED)),
     "invalidate": Verb((admit, start), lambda store: store.invalidate(KEY)),
 }
 

@@ -1,15 +1,18 @@
 -- Counters of this bucket: one hash; a field is the day (UTC, counted from 1970), task, tenant, model and what is
 -- counted, one a line. The script that makes a transition counts it, so nothing is counted twice and no round trip is
 -- added. Days that are over are folded into one hash for all buckets (fold.lua).
-local function count(name, what, amount)
+local function add(run, name, what, amount)
   local field = math.floor(NOW / 86400000) .. '\n' .. name .. '\n' .. what
-  local total = redis.call('HINCRBY', SLOT .. 'tally', field, amount)
+  local total = redis[run]('HINCRBY', SLOT .. 'tally', field, amount)
   if total == amount and redis.call('HLEN', SLOT .. 'tally') > MAX_COUNTERS then
     -- Names come from callers: beyond the limit they share one.
     redis.call('HDEL', SLOT .. 'tally', field)
     redis.call('HINCRBY', SLOT .. 'tally', math.floor(NOW / 86400000) .. '\nother\n\n\n' .. what, amount)
   end
 end
+
+-- A server that takes no writes still answers duplicates: they are not counted then.
+local function count(name, what, amount) add('pcall', name, what, amount) end
 
 local function name_of(r)
   local tenant, model = brought(asked(r).tail)
@@ -20,7 +23,10 @@ end
 local function book(entry)
   if entry == '' then return end
   local name, amounts = string.match(entry, '^([^\n]*\n[^\n]*\n[^\n]*)\n(.*)$')
-  for what, amount in string.gmatch(amounts, '(%S+) (%d+)') do count(name, what, tonumber(amount)) end
+  for what, amount in string.gmatch(amounts, '(%S+) (%d+)') do
+    -- Money that cannot be counted is not recorded: the write fails, and is repeated later.
+    add('call', name, what, tonumber(amount))
+  end
 end
 
 -- Money that was paid without a place in the record: an owner that was overtaken (known), or a record that is gone.
