@@ -105,6 +105,7 @@ class Work:
 
     def run(self):
         self.leave_binding()
+        self.leave_counters()
         self.worker = self.spawn(
             "worker", "worker", "-n", "celery@acl", "-c", "4", "--loglevel", "INFO", until=b"ready."
         )
@@ -124,7 +125,9 @@ class Work:
         self.site.operator.hset(f"{{askonce:jobs:{rest}", mapping={"lv": 1, "xp": 1})
         told = json.loads(self.produce("submit", "orders.enrich", self.rows(order), "--wait", "--json"))
         self.wait_for_another()
+        self.lose_a_record()
         self.produce("result", told["key"])
+        self.produce("submit", "orders.enrich", self.rows(order))
         self.produce("explain", "orders.enrich", json.dumps(order))
         assert "error" not in self.produce("doctor")
 
@@ -160,6 +163,20 @@ class Work:
         operator.hset("{jobs}:unacked", "lost", json.dumps([message, "", "askonce"]))
         operator.zadd("{jobs}:unacked_index", {"lost": 1})
         self.await_letters(1)
+
+    def leave_counters(self):
+        """Leave the counters of a day long ago, which a worker folds."""
+        self.site.operator.hset("{askonce:jobs:b00}:tally", "1\nt\n\n\ncalls", 1)
+
+    def lose_a_record(self):
+        """Let one call be paid whose record is gone when it ends."""
+        self.site.machine.control(hold=True)
+        self.produce("submit", "customers.lookup", self.rows({"cliente_id": 3}))
+        assert self.site.machine.wait_for_held(1, stretched(30))
+        told = json.loads(self.produce("explain", "customers.lookup", json.dumps({"cliente_id": 3})))
+        self.site.operator.delete(f"{{askonce:jobs:b{told['key'][:2]}}}:rec:{told['key']}")
+        self.site.machine.control(hold=False)
+        self.eventually(lambda: "booked" in str(self.site.operator.keys("{askonce:*")), 60)
 
     def leave_binding(self):
         """Leave the binding of a queue of replies as somebody does who did not end well."""
