@@ -46,7 +46,7 @@ def test_paused_job_is_answered_once_the_pause_ends():
 
 
 def test_bad_luck_is_more_than_a_name():
-    steps = explore(BUILT, MIXES["dead claims"]).steps
+    steps = explore(BUILT, MIXES["dead claims"]).steps | explore(BUILT, MIXES["pauses"]).steps
 
     assert {
         "a caller enqueues: resend",
