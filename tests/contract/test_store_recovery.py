@@ -1,7 +1,7 @@
 import pytest
 
 from askonce.record import MAX_RESENDS, Snapshot, Status
-from askonce.store import Admission, Delivered, Start, Write
+from askonce.store import Admission, Cancellation, Delivered, Start, Write
 
 # One suite for every store: lost messages, dead workers, and the reaper.
 
@@ -162,6 +162,16 @@ def undeliverable(scene):
     for _ in range(MAX_RESENDS + 1):
         scene.clock.advance(max(0.0, scene.read().deadline_in))
         scene.resend()
+
+
+def test_answer_of_a_stalled_owner_is_kept_after_a_cancel(scene):
+    scene.run()
+    scene.clock.advance(30)
+    scene.reap()
+    assert Cancellation.CANCELLED is scene.cancel()
+
+    assert (Write.OK, Write.OK) == (scene.complete(), scene.complete())
+    assert (Status.DONE, None) == (scene.read().status, scene.read().failure)
 
 
 @pytest.mark.parametrize("gives_up", ["admit", "reap"])

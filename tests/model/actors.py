@@ -1,17 +1,26 @@
-"""The next steps on the key: of callers, a waiter, the broker, workers, the reaper, time and bad luck."""
+"""The next steps on the key: of callers, a waiter, the broker, senders, workers and the reaper."""
 
 from tests.model import verbs
-from tests.model.invariants import after_call, after_complete, after_start, after_write, one_lease
+from tests.model.fate import bad_luck, operator, time
+from tests.model.invariants import (
+    after_call,
+    after_complete,
+    after_hand_out,
+    after_start,
+    after_write,
+    one_lease,
+)
 from tests.model.world import (
+    Sender,
     Step,
     Worker,
-    carried,
     runs,
     settled,
     spend,
     with_message,
+    with_record,
+    with_sender,
     with_worker,
-    without_leases,
 )
 
 
@@ -23,33 +32,59 @@ def steps(world, rules):
     for worker in sorted(set(world.workers)):
         yield from _WORKERS[worker.doing](world, rules, worker)
         yield from _crash(world, worker)
+    for sender in sorted(set(world.senders)):
+        yield from _sender(world, sender)
     yield from _reaper(world, rules)
-    yield from _time(world, rules)
-    yield from _bad_luck(world)
+    yield from time(world, rules)
+    yield from operator(world, rules)
+    yield from bad_luck(world)
 
 
 def _caller(world, rules):
-    budget = spend(world, "callers")
+    yield from _enqueues(world, rules, "callers", "enqueues")
+    yield from _enqueues(world, rules, "countdowns", "enqueues with a countdown", delay=True)
+    if world.jobs > world.aged:
+        yield from _enqueues(world, rules, "repeats", "enqueues the last job again", job=world.jobs)
+
+
+def _enqueues(world, rules, budgeted, what, **options):
+    budget = spend(world, budgeted)
     if budget is None:
         return
-    outcome, after = _enqueue(world._replace(budget=budget), rules)
-    if outcome == "admitted":
+    outcome, after = _enqueue(world._replace(budget=budget), rules, **options)
+    # A claim that is repeated while its job is queued changes nothing.
+    if outcome == "admitted" and after.record != world.record:
         after = after._replace(allowed=world.allowed + 1)
     if outcome in ("admitted", "resend", "attached"):
-        yield Step(f"a caller enqueues: {outcome}", after._replace(waiting=True), fair=False)
+        yield Step(f"a caller {what}: {outcome}", after._replace(waiting=True), fair=False)
 
 
-def _enqueue(world, rules):
+def _enqueue(world, rules, job=0, *, delay=False):
     """Admit a new job, and send its message where the outcome requires one.
 
     A caller that dies between the two is a message that is lost.
     """
-    job = world.jobs + 1
-    outcome, record = rules.admit(world.record, rules.limits, job)
-    after = one_lease(world, world._replace(record=record))
-    if outcome in ("admitted", "resend"):
-        after = with_message(after._replace(jobs=job), record.job)
+    job = job or world.jobs + 1
+    before = _as_reported(world, rules)
+    outcome, record = rules.admit(before, rules.limits, job, delay=delay, paused=world.paused)
+    after = one_lease(world, with_record(world, record))
+    if outcome == "admitted":
+        after = after._replace(jobs=max(job, world.jobs))
+        after = after._replace(uncounted=after.uncounted or job in world.queue)
+        return outcome, after if delay else with_message(after, job)
+    if outcome == "resend":
+        after = _handed_out(world, after._replace(jobs=max(job, world.jobs)))
     return outcome, after
+
+
+def _as_reported(world, rules):
+    """Return the record as the store judges it, which knows what the queue has delivered."""
+    record = world.record
+    return verbs.deliver(record) if record and rules.delivered(world) else record
+
+
+def _handed_out(before, after):
+    return after_hand_out(before, with_sender(after, None, Sender(after.record.job)))
 
 
 def _waiter(world, rules):
@@ -76,8 +111,22 @@ def _broker(world):
             yield Step(f"the message of job {job} is lost", taken._replace(budget=budget), fair=False)
     if budget := spend(world, "copies"):
         for job in sorted(world.sent):
-            again = with_message(world._replace(budget=budget), job)
+            again = with_message(world._replace(budget=budget, uncounted=True), job)
             yield Step(f"the message of job {job} comes once more", again, fair=False)
+
+
+def _sender(world, sender):
+    job = sender.job
+    if sender.sent:
+        _, record = verbs.resent(world.record, job)
+        yield Step(f"the message of job {job} is counted", with_sender(world._replace(record=record), sender))
+    else:
+        sent = with_sender(with_message(world, job), sender, Sender(job, sent=True))
+        yield Step(f"the message of job {job} is sent again", sent)
+    if budget := spend(world, "crashes"):
+        after = with_sender(world._replace(budget=budget), sender)
+        after = after._replace(uncounted=world.uncounted or sender.sent)
+        yield Step(f"the sender of job {job} dies{' before it counts' * sender.sent}", after, fair=False)
 
 
 def _starting(world, rules, worker):
@@ -94,7 +143,9 @@ def _restarting(world, rules, worker):
 
 def _start(world, rules, worker, where_absent):
     job, owner = worker.job, world.moment + 1
-    outcome, record = rules.start(world.record, rules.limits, job, owner, owner)
+    outcome, record = rules.start(
+        world.record, rules.limits, job, owner, owner, late=job <= world.aged, paused=world.paused
+    )
     after = world._replace(record=record)
     if outcome == "granted":
         after = after_start(world, _leased(after, worker, owner), job)
@@ -121,8 +172,8 @@ def _looked(world, rules, worker):
 
 def _admitting(world, rules, worker):
     """Admit the message's own job: its record was gone. Nothing is sent, whatever the outcome."""
-    outcome, record = rules.admit(world.record, rules.limits, worker.job)
-    after = one_lease(world, world._replace(record=record))
+    outcome, record = rules.admit(_as_reported(world, rules), rules.limits, worker.job, paused=world.paused)
+    after = one_lease(world, with_record(world, record))
     after = with_worker(after, worker, worker._replace(doing="restarting"))
     yield Step(f"a worker admits job {worker.job}: {outcome}", after)
 
@@ -131,8 +182,8 @@ def _holding(world, rules, worker):
     called = with_worker(world, worker, worker._replace(doing="called"))
     yield Step(f"owner {worker.owner} makes the call", after_call(called))
     yield from _renew(world, rules, worker)
-    if budget := spend(world, "releases"):
-        outcome, record = rules.release(world.record, worker.owner)
+    if budget := spend(world, "parks"):
+        outcome, record = rules.park(world.record, worker.owner)
         after = with_worker(world._replace(record=record, budget=budget), worker, Worker())
         after = after_write(world, after, worker)
         yield Step(f"owner {worker.owner} gives the lease back: {outcome}", after, fair=False)
@@ -190,79 +241,11 @@ def _crash(world, worker):
 
 
 def _reaper(world, rules):
-    job, record = rules.reap(world.record, rules.limits)
-    if record == world.record:
+    job, record = rules.reap(_as_reported(world, rules), rules.limits, paused=world.paused)
+    after = one_lease(world, with_record(world, record))
+    if after.record == world.record:
         return
-    after = one_lease(world, world._replace(record=record))
     if job:
-        yield Step(f"the reaper sends job {job} again", with_message(after, job))
+        yield Step(f"the reaper gets job {job}", _handed_out(world, after))
     else:
         yield Step("the reaper quarantines the job", after)
-
-
-def _time(world, rules):
-    for what, record in verbs.passing(world.record):
-        yield from _PASSING[what](world, rules, world._replace(record=record), what)
-
-
-def _rest_ends(_world, _rules, after, _what):
-    yield Step("the rest is over", after)
-
-
-def _deadline_ends(world, rules, after, _what):
-    if world.record.flight == "running":
-        yield from _lease_ends(world, after)
-        return
-    # A message that is under way is late only when the workers are.
-    fair = not carried(world, world.record.job)
-    budget = world.budget if fair else spend(world, "delays")
-    if budget and rules.queue_deadline:
-        yield Step("the message's time is over", after._replace(budget=budget), fair)
-
-
-def _freshness_ends(world, _rules, after, _what):
-    if budget := spend(world, "ages"):
-        yield Step("the answer grows stale", after._replace(budget=budget), fair=False)
-
-
-def _keeping_ends(world, _rules, after, what):
-    if budget := spend(world, "expiries"):
-        yield Step(f"the {what} runs out", _forgotten(after)._replace(budget=budget), fair=False)
-
-
-_PASSING = {
-    "rest": _rest_ends,
-    "deadline": _deadline_ends,
-    "freshness": _freshness_ends,
-    "answer": _keeping_ends,
-    "failure": _keeping_ends,
-    "tombstone": _keeping_ends,
-}
-
-
-def _lease_ends(world, after):
-    owner = world.record.owner
-    alive = [worker for worker in world.workers if runs(worker) and worker.owner == owner]
-    if not alive:
-        yield Step(f"the lease of owner {owner} is over", after)
-    elif budget := spend(world, "stalls"):
-        after = with_worker(after, alive[0], alive[0]._replace(live=False))
-        after = after._replace(budget=budget, allowed=world.allowed + 1)
-        yield Step(f"owner {owner} is stalled, its lease is over", after, fair=False)
-
-
-def _forgotten(world):
-    """A waiter for a record that is gone enqueues a job of its own."""
-    return world._replace(allowed=world.allowed + world.waiting)
-
-
-def _bad_luck(world):
-    if world.record is None:
-        return
-    if budget := spend(world, "record_losses"):
-        lost = without_leases(world._replace(record=None, budget=budget, allowed=world.allowed + 1))
-        yield Step("the record is lost", lost, fair=False)
-    if budget := spend(world, "invalidations"):
-        _, record = verbs.invalidate(world.record)
-        forgotten = _forgotten(without_leases(world._replace(record=record, budget=budget)))
-        yield Step("an operator forgets the record", forgotten, fair=False)

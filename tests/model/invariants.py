@@ -8,6 +8,8 @@ I5    The calls are no more than the admissions and the counted faults: a worker
 I6    Only the job that is admitted in the record starts.
 I8    The waiter can still be answered, whatever has gone wrong so far; ``explore`` checks it.
 PAID  The answer of an owner that was not replaced is stored.
+ONCE  A message that waits in its queue is not sent again, unless a process failed to count it.
+PAUSE No job starts during a pause.
 
 I4 and I7 are about payloads and fallbacks, which the model does not have: tests of the code hold them.
 """
@@ -15,12 +17,19 @@ I4 and I7 are about payloads and fallbacks, which the model does not have: tests
 
 def after_start(before, after, job):
     after = _must(after, "I6", before.record is not None and before.record.job == job)
+    after = _must(after, "PAUSE", not before.paused)
     return one_lease(before, after)
 
 
 def after_call(after):
     after = after._replace(allowed=after.allowed - 1)
     return _must(after, "I5", after.allowed >= 0)
+
+
+def after_hand_out(before, after):
+    """Check a resend. Copies that a broker or a caller made of a job without a message are not counted."""
+    waits = before.record.out and before.record.job in before.queue and not before.uncounted
+    return _must(after, "ONCE", not waits)
 
 
 def after_write(before, after, worker):

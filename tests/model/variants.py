@@ -33,22 +33,42 @@ def _fail_for_any_owner(record, limits, _owner, kind, **terms):
     return verbs.fail(record, limits, record.owner, kind, **terms)
 
 
-def _start_any(record, limits, job, owner, moment):
+def _start_any(record, limits, job, owner, moment, **known):
     if record and record.flight != "running" and not record.fresh:
         return verbs.grant(record, limits, owner, moment)
-    return verbs.start(record, limits, job, owner, moment)
+    return verbs.start(record, limits, job, owner, moment, **known)
 
 
-def _start_any_but_the_last(record, limits, job, owner, moment):
+def _start_any_but_the_last(record, limits, job, owner, moment, **known):
     if record is None or record.job == job or record.fresh:
-        return verbs.start(record, limits, job, owner, moment)
+        return verbs.start(record, limits, job, owner, moment, **known)
     if record.flight == "running" and not record.over:
         return "busy", record
     return verbs.grant(record, limits, owner, moment)
 
 
-def _reap_nothing(record, _limits):
+def _start_late_copies(record, limits, job, owner, moment, *, paused, **_known):
+    return verbs.start(record, limits, job, owner, moment, paused=paused)
+
+
+def _start_paused_jobs(record, limits, job, owner, moment, *, late, **_known):
+    return verbs.start(record, limits, job, owner, moment, late=late)
+
+
+def _reap_nothing(record, _limits, **_known):
     return 0, record
+
+
+def _cancel_running(record):
+    return verbs.cancel(record and record._replace(flight="queued"))
+
+
+def _is_always_delivered(_world):
+    return True
+
+
+def _is_never_delivered(_world):
+    return False
 
 
 _ONE_STALLS = Budget(callers=1, crashes=1, stalls=1, copies=1)
@@ -69,6 +89,17 @@ VARIANTS = {
     "any message may start": Variant(replace(BUILT, start=_start_any), "I5", _REFRESHED_TWICE),
     "any message may start but the last job's": Variant(
         replace(BUILT, start=_start_any_but_the_last), "I5", _REFRESHED_TWICE
+    ),
+    "a late copy starts anew": Variant(
+        replace(BUILT, start=_start_late_copies), "I5", Budget(ages=1, expiries=1, copies=1)
+    ),
+    "a paused job starts": Variant(replace(BUILT, start=_start_paused_jobs), "PAUSE", Budget(pauses=1)),
+    "cancel ends a running call": Variant(replace(BUILT, cancel=_cancel_running), "I1", Budget(cancels=1)),
+    "the reaper ignores progress": Variant(
+        replace(BUILT, delivered=_is_always_delivered), "ONCE", Budget(delays=1)
+    ),
+    "no queue reports what it delivered": Variant(
+        replace(BUILT, delivered=_is_never_delivered), "I8", Budget(losses=1)
     ),
     "a late answer is stored where the record is gone": Variant(
         replace(BUILT, complete=_complete_what_is_absent), "I2", Budget(callers=2, record_losses=1, stalls=1)

@@ -37,13 +37,20 @@ class Record(NamedTuple):
     fence: int = 0
     #: The lease's or the message's time is over.
     over: bool = False
+    #: A message of the queued job is out; its queue has delivered what was sent after it.
+    out: bool = False
+    delivered: bool = False
+    #: One process may send the message again; others may not.
+    handed: bool = False
     attempts: int = 0
     resent: int = 0
     resender: int = 0
     resting: bool = False
+    parked: bool = False
     reference: bool = False
     answer: Answer | None = None
     failure: Failure | None = None
+    #: The job ended without an answer, and the record outlives its messages.
     tombstone: bool = False
 
     @property
@@ -59,70 +66,112 @@ class Record(NamedTuple):
     def failure_answers(self):
         return self.kept_failure is not None and self.kept_failure.kind in ("permanent", "quarantined")
 
+    @property
+    def undeliverable(self):
+        failed = self.kept_failure
+        return failed is not None and (failed.kind, failed.reason) == ("quarantined", "undeliverable")
+
+    @property
+    def lost(self):
+        """Whether no worker will start the job by itself any more."""
+        if not self.over or self.handed:
+            return False
+        return self.flight == "running" or not self.out or self.delivered
+
+    @property
+    def delayed(self):
+        """Whether only the first caller's countdown holds the job back."""
+        failed = self.failure is not None and self.failure.job == self.job
+        unrun = self.attempts == 0 and not self.parked and not failed
+        return self.flight == "queued" and self.resting and unrun
+
 
 def read(record):
     return "ok", record
 
 
-def admit(record, limits, job, *, force=False):
+def admit(record, limits, job, *, force=False, delay=False, paused=False):
+    """Admit *job*; with *delay* it starts later."""
     r = record or Record()
-    if r.flight == "queued" and job in (r.job, r.resender):
-        return "admitted" if r.job == job else "resend", record
+    if r.flight == "queued" and r.job == job:
+        return "admitted", record
+    if r.flight == "queued" and r.resender == job and r.handed:
+        return "resend", record
     if r.fresh and not force:
         return "hit", record
     if r.flight != "idle":
-        return _attach_or_resend(r, limits, job)
+        if paused or not r.lost:
+            return _attach(r, job, delay=delay)
+        return _resend(r, limits, job)
     if not force and r.failure_answers:
         return "negative", record
     if not force and r.resting:
         return "backoff", record
-    if r.job == job:
-        return "attached", record
-    return "admitted", Record(flight="queued", job=job, fence=r.fence, answer=r.answer)
+    flight = Record(flight="queued", job=job, fence=r.fence, answer=r.answer)
+    return "admitted", flight._replace(out=not delay, resting=delay)
 
 
-def _attach_or_resend(r, limits, job):
-    if not r.over:
-        return "attached", r
+def _attach(r, job, *, delay):
+    """The sooner start wins: a job that was delayed is sent at once."""
+    if r.delayed and not delay:
+        return "resend", r._replace(resting=False, over=True, resender=job, handed=True)
+    return "attached", r
+
+
+def _resend(r, limits, job):
     if r.flight == "running" and r.attempts >= limits.attempts:
         return "negative", _quarantine(r, "attempts_spent")
-    return "resend", _queue_again(r)._replace(resender=job)
+    if r.flight == "queued" and r.resent >= limits.resends:
+        return "negative", _quarantine(r, "undeliverable")
+    return "resend", _hand_out(r)._replace(resender=job)
 
 
-def start(record, limits, job, owner, moment):
-    """Lease at *moment*, the server's time, which is later than that of every lease before."""
+def start(record, limits, job, owner, moment, *, late=False, paused=False):
+    """Lease at *moment*, the server's time, which is later than that of every lease before.
+
+    *late*: the message is older than any record that ended by itself is kept.
+    """
     if record is None:
-        return "absent", record
+        return "ended" if late else "absent", record
     if record.job != job:
         return "done" if record.fresh else "superseded", record
     if record.flight == "running":
         if record.owner == owner:
             return "granted", record
-        return grant(record, limits, owner, moment) if record.over else ("busy", record)
+        return grant(record, limits, owner, moment, paused=paused) if record.over else ("busy", record)
+    if record.flight == "queued" and record.resting:
+        return "paused" if paused else "backoff", record
     if record.flight == "queued":
-        return ("backoff", record) if record.resting else grant(record, limits, owner, moment)
-    if record.kept_failure and (record.kept_failure.kind, record.kept_failure.reason) == (
-        "quarantined",
-        "undeliverable",
-    ):
-        return grant(record._replace(failure=None), limits, owner, moment)
+        return grant(record, limits, owner, moment, paused=paused)
+    if record.undeliverable:
+        return grant(record._replace(failure=None), limits, owner, moment, paused=paused)
+    return _of_idle(record), record
+
+
+def _of_idle(record):
     if record.failure_answers:
-        return "negative", record
-    return "done" if record.answer else "superseded", record
+        return "negative"
+    return "done" if record.answer else "superseded"
 
 
-def grant(record, limits, owner, moment):
+def grant(record, limits, owner, moment, *, paused=False):
     if record.attempts >= limits.attempts:
         return "negative", _quarantine(record, "attempts_spent")
+    if paused:
+        return "paused", _park(record, rests=True)
     return "granted", record._replace(
         flight="running",
         owner=owner,
         fence=max(record.fence + 1, moment),
         over=False,
+        out=False,
+        delivered=False,
+        handed=False,
         attempts=record.attempts + 1,
         resent=0,
         resender=0,
         resting=False,
+        tombstone=False,
     )
 
 
@@ -147,21 +196,14 @@ def complete(record, owner):
         return "absent", record
     if record.owner != owner:
         return "fenced", record
-    quarantined = record.kept_failure is not None and record.kept_failure.kind == "quarantined"
-    if record.flight == "idle" and not quarantined:
-        return "ok" if record.answer and record.answer.fence == record.fence else "fenced", record
+    if record.flight == "idle" and record.answer and record.answer.fence == record.fence:
+        return "ok", record
     return "ok", answered(record)
 
 
 def answered(record):
-    return record._replace(
-        flight="idle",
-        over=False,
-        resting=False,
-        reference=False,
-        answer=Answer(record.fence),
-        failure=None,
-    )
+    kept = record._replace(attempts=record.attempts, reference=False, failure=None)
+    return _idle(kept)._replace(resting=False, answer=Answer(record.fence), tombstone=False)
 
 
 def fail(record, limits, owner, kind, *, reason="http_503", rests=True, quarantine=True):
@@ -178,20 +220,39 @@ def _fail(record, limits, kind, reason, *, rests, quarantine):
     spent = record.attempts >= limits.attempts
     if kind == "transient" and spent and quarantine:
         return _quarantine(record, reason)
-    failed = record._replace(failure=Failure(kind, reason, record.job, record.owner), resting=rests)
+    failed = record._replace(failure=Failure(kind, reason, record.job, record.owner))
     if kind == "transient" and not spent:
-        return failed._replace(flight="queued", over=not rests, resent=0)
-    return failed._replace(flight="idle", over=False, reference=False)
+        return _put_back(failed, rests=rests)._replace(parked=False)
+    return _idle(failed)._replace(resting=rests, reference=False)
 
 
-def release(record, owner):
+def park(record, owner, *, rests=True, spent=False):
+    """*spent*: the job was parked for too long."""
     if record is None:
         return "absent", record
     if record.owner != owner or record.flight == "idle":
         return "fenced", record
+    if record.flight == "queued":
+        return "parked", record
+    if spent:
+        return "spent", record
+    return "parked", _park(record, rests=rests)._replace(attempts=record.attempts - 1)
+
+
+def _park(r, *, rests):
+    return _put_back(r, rests=rests)._replace(parked=True)
+
+
+def cancel(record):
+    if record is None:
+        return "absent", record
     if record.flight == "running":
-        record = record._replace(flight="queued", attempts=record.attempts - 1, over=True)
-    return "ok", record
+        return "running", record
+    if record.flight == "idle":
+        cancelled = record.kept_failure is not None and record.kept_failure.kind == "cancelled"
+        return "cancelled" if cancelled else "idle", record
+    failure = Failure("cancelled", "cancelled", record.job, record.owner)
+    return "cancelled", _idle(record)._replace(resting=False, reference=False, failure=failure)
 
 
 def invalidate(record):
@@ -200,46 +261,94 @@ def invalidate(record):
     return "ok", Record(fence=record.fence, tombstone=True)
 
 
-def reap(record, limits):
-    """Return the job to be sent again, 0 for none, as outcome."""
-    if record is None or record.flight == "idle" or not record.over:
+def reap(record, limits, *, paused=False):
+    """Hand out the job, 0 for none, as outcome."""
+    if record is None or record.flight == "idle" or not record.lost:
+        return 0, record
+    if record.flight == "queued" and paused:
         return 0, record
     if record.flight == "running" and record.attempts >= limits.attempts:
         return 0, _quarantine(record, "attempts_spent")
     if record.resent >= limits.resends:
         return 0, _quarantine(record, "undeliverable")
-    return record.job, _queue_again(record)
+    return record.job, _hand_out(record)
 
 
-def _queue_again(r):
-    return r._replace(flight="queued", over=False, resent=r.resent + 1, resting=False)
+def deliver(record):
+    """The queue reports what it has delivered: all that was sent before now."""
+    if record is None or not record.out:
+        return record
+    return record._replace(delivered=True)
+
+
+def resent(record, job, *, again=False):
+    """Count the message that was sent again; *again*: it is counted already."""
+    if record is None:
+        return "absent", record
+    if record.job != job or record.flight != "queued":
+        return "fenced", record
+    if again and record.out:
+        return "ok", record
+    sent = record._replace(over=False, out=True, delivered=False, handed=False, resender=0)
+    return "ok", sent._replace(resent=record.resent + 1)
+
+
+def _hand_out(r):
+    """Queue the job of a lost worker, and let one process send its message."""
+    if r.flight == "running":
+        r = r._replace(flight="queued", out=False, resting=False)
+    return r._replace(handed=True)
+
+
+def _put_back(r, *, rests):
+    """Queue the job without a message: it is sent when it is due."""
+    put_back = r._replace(flight="queued", over=not rests, resting=rests, out=False, delivered=False)
+    return put_back._replace(handed=False, resent=0, resender=0, tombstone=False)
+
+
+def _idle(r):
+    """End the flight."""
+    ended = r._replace(flight="idle", over=False, out=False, delivered=False, handed=False)
+    return ended._replace(resent=0, resender=0, parked=False, tombstone=True)
 
 
 def _quarantine(r, reason):
     failure = Failure("quarantined", reason, r.job, r.owner)
-    return r._replace(flight="idle", over=False, resting=False, failure=failure)
+    return _idle(r)._replace(resting=False, failure=failure)
 
 
 def passing(record):
     """Yield each time that may pass now, and the record after it; None where that was all it had."""
-    if record is None:
-        return
+    if record is not None:
+        yield from _passing_of_flight(record)
+        yield from _passing_of_end(record)
+
+
+def _passing_of_flight(record):
+    # A job whose message is not out is due when its rest is over.
+    due_after_rest = record.flight == "queued" and record.resting and not record.out
     if record.resting:
-        yield "rest", _or_none(record._replace(resting=False, over=record.flight == "queued"))
-    elif record.flight != "idle" and not record.over:
+        yield "rest", _or_none(record._replace(resting=False, over=record.over or due_after_rest))
+    if record.flight != "idle" and not record.over and not due_after_rest:
         yield "deadline", record._replace(over=True)
+    if record.handed:
+        yield "hand-out", record._replace(handed=False)
+
+
+def _passing_of_end(record):
     if record.fresh:
         yield "freshness", record._replace(answer=record.answer._replace(fresh=False))
     elif record.answer:
         yield "answer", _or_none(record._replace(answer=None))
     if record.kept_failure:
         yield "failure", _or_none(record._replace(failure=record.failure._replace(kept=False)))
-    if record.tombstone:
+    if record.tombstone and not _kept(record):
         yield "tombstone", None
 
 
 def _or_none(record):
-    kept = (
-        record.flight != "idle" or record.answer or record.kept_failure or record.resting or record.tombstone
-    )
-    return record if kept else None
+    return record if _kept(record) or record.tombstone else None
+
+
+def _kept(record):
+    return record.flight != "idle" or record.answer or record.kept_failure or record.resting

@@ -24,14 +24,19 @@ class Budget(NamedTuple):
     losses: int = 0
     copies: int = 0
     delays: int = 0
-    #: Workers: one dies; one is stalled until its lease is over; a call fails; a lease is given back.
+    #: Processes: one dies; one is stalled until its time is over; a call fails; a lease is given back.
     crashes: int = 0
     stalls: int = 0
     failures: int = 0
-    releases: int = 0
-    #: The record is lost; an operator forgets it.
+    parks: int = 0
+    #: The record is lost; an operator forgets it, cancels the job, pauses all jobs.
     record_losses: int = 0
     invalidations: int = 0
+    cancels: int = 0
+    pauses: int = 0
+    #: A caller enqueues the last job again, under the same id; a caller delays its job.
+    repeats: int = 0
+    countdowns: int = 0
 
 
 class Worker(NamedTuple):
@@ -42,10 +47,23 @@ class Worker(NamedTuple):
     live: bool = False
 
 
+class Sender(NamedTuple):
+    """A process that a job was handed out to: first it sends the message, then it counts it."""
+
+    job: int
+    sent: bool = False
+
+
 class World(NamedTuple):
     budget: Budget
     record: Record | None = None
     queue: tuple[int, ...] = ()
+    senders: tuple[Sender, ...] = ()
+    #: The record may not know of the last message: a copy, or one that was never counted.
+    uncounted: bool = False
+    paused: bool = False
+    #: The messages of the jobs up to this one are older than any record that ended by itself is kept.
+    aged: int = 0
     #: Every job of which there is, or was, a message.
     sent: frozenset[int] = frozenset()
     #: In order, since one is as good as another.
@@ -77,8 +95,11 @@ class Rules:
     renew: Callable[..., tuple] = verbs.renew
     complete: Callable[..., tuple] = verbs.complete
     fail: Callable[..., tuple] = verbs.fail
-    release: Callable[..., tuple] = verbs.release
+    park: Callable[..., tuple] = verbs.park
+    cancel: Callable[..., tuple] = verbs.cancel
     reap: Callable[..., tuple] = verbs.reap
+    #: Whether the reaper may take the job's message for delivered; the world is its argument.
+    delivered: Callable[..., bool] = lambda world: world.uncounted or world.record.job not in world.queue
     #: A message has a deadline too.
     queue_deadline: bool = True
     #: A worker that finds a lease run out takes it over in a second round trip, whatever happened in between.
@@ -91,9 +112,22 @@ def spend(world, what):
     return world.budget._replace(**{what: left - 1}) if left else None
 
 
+def with_record(world, record):
+    """What the queue has delivered is a matter of the world: the store is told anew each time."""
+    return world._replace(record=record and record._replace(delivered=False))
+
+
 def with_message(world, job):
     queue = tuple(sorted((*world.queue, job)))
     return world._replace(queue=queue, sent=world.sent | {job})
+
+
+def with_sender(world, old, *new):
+    """Replace *old*, None for none, by *new*."""
+    senders = [*world.senders, *new]
+    if old is not None:
+        senders.remove(old)
+    return world._replace(senders=tuple(sorted(senders)))
 
 
 def with_worker(world, old, new):

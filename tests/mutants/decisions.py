@@ -62,15 +62,13 @@ OF_DECISIONS = (
         "askonce/decide.py",
         "if not running and record.wait <= 0:",
         'if record.flight == "queued" and record.wait <= 0:',
-        f"{DECISIONS}test_inline_call_of_its_own_ended_job_starts_it_again[memory]",
+        f"{DECISIONS}test_own_ended_job_is_a_new_call_once_it_is_stale[memory]",
     ),
     Mutant(
         "a job that is sent again counts as new",
         "askonce/decide.py",
-        "            return Run(job=record.job, record=record, new=False, stale=_stale(job.key, record))\n"
-        "        case Admission.NEGATIVE:",
-        "            return Run(job=record.job, record=record, stale=_stale(job.key, record))\n"
-        "        case Admission.NEGATIVE:",
+        "return Run(job=record.job, record=record, new=False, stale=stale, ignored=reply.ignored)",
+        "return Run(job=record.job, record=record, stale=stale, ignored=reply.ignored)",
         f"{DECISIONS}test_job_that_is_sent_again_is_not_new[memory]",
     ),
     Mutant(
@@ -83,22 +81,22 @@ OF_DECISIONS = (
     Mutant(
         "a permanent failure shows stale answers",
         "askonce/freshness.py",
-        'case None | "transient" | "quarantined":',
-        'case None | "transient" | "quarantined" | "permanent":',
+        'case None | "transient" | "quarantined" | "expired":',
+        'case None | "transient" | "quarantined" | "expired" | "permanent":',
         f"{DECISIONS}test_only_a_permanent_failure_hides_the_stale_answer[memory-permanent]",
     ),
     Mutant(
         "a spent job hides the stale answer",
         "askonce/freshness.py",
-        'case None | "transient" | "quarantined":',
-        'case None | "transient":',
+        'case None | "transient" | "quarantined" | "expired":',
+        'case None | "transient" | "expired":',
         f"{DECISIONS}test_only_a_permanent_failure_hides_the_stale_answer[memory-quarantined]",
     ),
     Mutant(
         "a configuration failure shows stale ones",
         "askonce/freshness.py",
-        'case None | "transient" | "quarantined":',
-        'case None | "transient" | "quarantined" | "configuration":',
+        'case None | "transient" | "quarantined" | "expired":',
+        'case None | "transient" | "quarantined" | "expired" | "configuration":',
         f"{DECISIONS}test_rest_after_a_failure_shows_the_stale_answer_by_its_kind[memory-configuration-False]",
     ),
     Mutant(

@@ -222,12 +222,8 @@ class MemoryStore:
                 self._records.book_late(lease, book, known=record is Write.FENCED)
                 return record
             now = self._records.now()
-            failed = record.failed_at(now)
-            if record.flight == "idle" and not (failed and failed.kind == "quarantined"):
-                if record.value is not None and record.value.fence == record.fence:
-                    return Write.OK
-                self._records.book_late(lease, book, known=True)
-                return Write.FENCED
+            if record.flight == "idle" and record.value and record.value.fence == record.fence:
+                return Write.OK
             self.tally.book(book)
             if record.flight != "running":
                 self.tally.count(record.name, "in_doubt", -1)

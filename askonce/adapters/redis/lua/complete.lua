@@ -9,19 +9,18 @@
 --   complete: FENCED      complete: OK
 --
 -- An owner whose lease ran out still publishes while no other run has started: its answer is paid for. So does
--- the last attempt's owner, if the job was quarantined while its process stood still.
+-- one whose job was quarantined, cancelled or expired while its process stood still.
 local r = load(KEYS[1])
 local owner, entry = ARGV[1], ARGV[7]
 if not r.present then
   book_late(owner, entry, false)
   return 'absent'
 end
-local given_up = r.ek == 'quarantined' and NOW < r.ex
-if r.own ~= owner or (r.fl == 'idle' and not given_up) then
-  if r.own == owner and r.vf == r.fen and r.vf > 0 then return 'ok' end
+if r.own ~= owner then
   book_late(owner, entry, true)
   return 'fenced'
 end
+if r.fl == 'idle' and r.vf == r.fen then return 'ok' end
 book(entry)
 if r.fl ~= 'running' then count(name_of(r), 'in_doubt', -1) end
 clear_failure(r)
