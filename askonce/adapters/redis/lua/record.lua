@@ -46,6 +46,8 @@ local function asked(r)
   return r.asked
 end
 
+local NEVER_EXPIRES = '^%d+\n%d+\n%d+\n0\n'
+
 -- The caller's part of it: tenant, model, version, queue, priority, limits, headers.
 local function brought(tail)
   return string.match(tail, '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
