@@ -77,12 +77,10 @@ if r.fl ~= 'idle' then
       commit(r, KEYS[2])
       return counted('negative')
     end
-    set(r, {rt = job})
-    hand_out(r)
-    commit(r, KEYS[2])
+    attach(r, job, expires, countdown, tail, chosen, run, KEYS[2], true)
     return counted('resend')
   end
-  attach(r, job, expires, countdown, tail, chosen, run, KEYS[2])
+  attach(r, job, expires, countdown, tail, chosen, run, KEYS[2], false)
   if r.rt == job and NOW < r.ho then return counted('resend') end
   return counted('attached')
 end
