@@ -29,7 +29,9 @@ def look_until_found(scene, minutes, **options):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"routing": Routing("slow", 3)}, {**SLOW, "countdown": 60.0}], ids=["plain", "priority", "due"]
+    "options",
+    [{}, {"routing": Routing("slow", 3)}, {**SLOW, "countdown": 60.0}],
+    ids=["plain", "priority", "due"],
 )
 def test_long_queue_is_no_lost_message_for_eight_hours(scene, options):
     scene.admit(**{**SLOW, **options})
@@ -246,7 +248,7 @@ def test_jobs_that_wait_hold_up_no_others(scene, held_by):
 
     found = [ids(scene.reap(delivered=delivered)) for _ in range(3)]
 
-    assert ["job-1"] == sum(found, [])
+    assert ["job-1"] == [job for some in found for job in some]
 
 
 def test_long_queue_after_many_resends_is_no_dead_letter(scene):
