@@ -75,7 +75,17 @@ class Deliveries:
         for (queue, priority), newest in newest_of.items():
             # A message that waits in this worker for a slot was delivered, and is not lost.
             sent_at = min(newest, held.get((queue, priority), newest + 1) - 1)
-            yield Delivered(queue, priority, sent_at=sent_at)
+            for name in self._names_by(queue):
+                yield Delivered(name, priority, sent_at=sent_at)
+
+    def _names_by(self, routing_key: str) -> set[str]:
+        """Return what records call the one queue of *routing_key*; an empty set where there are several.
+
+        Celery gives its default key to each queue that has none: one of them is empty, another is long.
+        """
+        known: Any = self._app.amqp
+        named = {name for name, queue in known.queues.items() if routing_key in (name, queue.routing_key)}
+        return {routing_key, *named} if len(named) <= 1 else set()
 
     def _oldest_held(self) -> dict[tuple[str, int], int] | None:
         """Return the oldest message that waits here for a slot, by queue and priority; None if unknown."""
@@ -106,7 +116,7 @@ class Deliveries:
         if held is None:
             return
         for queue in empty:
-            names = {queue.name, queue.routing_key or queue.name}
+            names = {queue.name, *self._names_by(queue.routing_key or queue.name)}
             waiting = [sent_at for (routing_key, _), sent_at in held.items() if routing_key in names]
             for name in names:
                 if waiting:
