@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from math import isfinite
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
 from askonce.canonical import to_json
 from askonce.errors import OptionInvalid, PayloadInvalid
@@ -12,8 +12,6 @@ from askonce.job import Routing
 from askonce.store import Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from askonce.spec import JobSpec
 
 OnDuplicate = Literal["attach", "reject"]
@@ -67,13 +65,22 @@ def terms_of(spec: JobSpec, options: Options, more_urgent: Literal["<", ">"], no
     Raises:
         OptionInvalid: names the option.
     """
+    if unknown := options.keys() - Options.__annotations__.keys():
+        raise OptionInvalid(option=min(unknown), reason="is no option of enqueue")
+    if options.get("on_duplicate", "attach") not in get_args(OnDuplicate):
+        raise OptionInvalid(option="on_duplicate", reason="must be attach or reject")
+    max_age, expires, countdown = options.get("max_age"), _expires(options, now), _countdown(options, now)
+    if max_age is not None:
+        max_age = _duration("max_age", max_age, at_least=0.0)
+    if expires is not None and expires <= countdown:
+        raise OptionInvalid(option="expires", reason="must be later than the start")
     chosen = [name for name in ("queue", "headers") if options.get(name) is not None]
     if "time_limit" in options or "soft_time_limit" in options:
         chosen.append("limits")
     if options.get("priority") is not None:
         chosen.append(f"priority{more_urgent}")
-    return Terms.of(spec, force=options.get("force", False), max_age=options.get("max_age"))._replace(
-        expires=_expires(options, now), countdown=_countdown(options, now), chosen=tuple(chosen)
+    return Terms.of(spec, force=bool(options.get("force")), max_age=max_age)._replace(
+        expires=expires, countdown=countdown, chosen=tuple(chosen)
     )
 
 
@@ -127,7 +134,9 @@ def _countdown(options: Options, now: float) -> float:
     return 0.0 if countdown is None else _duration("countdown", countdown, at_least=0.0)
 
 
-def _until(option: str, moment: datetime, now: float) -> float:
+def _until(option: str, moment: object, now: float) -> float:
+    if not isinstance(moment, datetime):
+        raise OptionInvalid(option=option, reason="must be a datetime with a time zone")
     if moment.tzinfo is None:
         raise OptionInvalid(option=option, reason="must have a time zone")
     return moment.timestamp() - now
@@ -139,14 +148,19 @@ def _limit(name: Literal["time_limit", "soft_time_limit"], options: Options) -> 
 
 
 def _duration(option: str, seconds: object, *, at_least: float) -> float:
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not isfinite(seconds):
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         raise OptionInvalid(option=option, reason="must be a number of seconds")
+    # NaN is within no limits.
     if not at_least <= seconds <= _LONGEST:
         raise OptionInvalid(option=option, reason=f"must be from {at_least:g} to {_LONGEST:g} seconds")
     return float(seconds)
 
 
 def _headers(headers: Mapping[str, object] | None) -> str:
+    if headers is None:
+        return ""
+    if not isinstance(headers, Mapping):
+        raise OptionInvalid(option="headers", reason=f"must be a mapping, not {type(headers).__name__}")
     if not headers:
         return ""
     if RESERVED_HEADER in headers:

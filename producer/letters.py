@@ -18,6 +18,7 @@ from settings.servers import new_app
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from askonce.job import Job
     from askonce.letters import DeadMessage, Letters
     from producer.client import Client
 
@@ -108,7 +109,7 @@ class QuarantinedJob:
         try:
             payload = orjson.loads(job.payload)
             # Forced, because the stored failure would answer. It attaches to an equal job in flight.
-            outcome = self.client.enqueue(job.task, payload, force=True, tenant=job.tenant)
+            outcome = self.client.enqueue(job.task, payload, force=True, **_as_first(job))
         except SendFailed:
             return Done("admitted, but not sent; a worker sends it after the queue deadline", ok=True)
         except StoreUnavailable:
@@ -232,6 +233,21 @@ class DeadLetters:
             fitting = [key for key in keys if key.startswith(name)] if len(name) >= _SHORTEST else []
             job = self._letters.show(fitting, payload=payload)[0] if len(fitting) == 1 else None
             yield name, QuarantinedJob(self._client, job) if job else None
+
+
+def _as_first(job: Job) -> dict[str, object]:
+    """Return the options by which *job* goes where its first message went."""
+    routing = job.routing
+    options = {
+        "tenant": job.tenant,
+        "run": job.run,
+        "queue": routing.queue or None,
+        "priority": routing.priority,
+        "headers": orjson.loads(routing.headers) if routing.headers else None,
+        "time_limit": routing.time_limit,
+        "soft_time_limit": routing.soft_time_limit,
+    }
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _fits(found: DeadJob | DeadMessage, task: str | None, reason: str | None) -> bool:

@@ -107,7 +107,8 @@ class ClusterClock(Clock):
         super().__init__(self._set)
 
     def _set(self, micros):
-        keys = [f"{{askonce:{self._namespace}:b{bucket:02x}}}:clock" for bucket in range(BUCKETS)]
+        slots = ["tally", *(f"b{bucket:02x}" for bucket in range(BUCKETS))]
+        keys = [f"{{askonce:{self._namespace}:{slot}}}:clock" for slot in slots]
         self._link.ask(*(("EVAL", "redis.call('SET', KEYS[1], ARGV[1])", 1, key, micros) for key in keys))
 
 

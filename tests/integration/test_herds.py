@@ -8,13 +8,14 @@ import pytest
 from redis import Redis
 
 from askonce.adapters.redis import RedisStore
-from askonce.enqueue import Producer
+from askonce.enqueue import Message, Producer
 from askonce.execute import Executor
 from askonce.execution import Computed, Delivery
 from askonce.lease import LeaseRenewer
 from askonce.reaper import Reaper
 from askonce.record import BUCKETS, Status
 from askonce.spec import JobSpec
+from askonce.store import Delivered
 from tests.deadlines import stretched
 from tests.jobs import DELIVERED, OneQueue
 
@@ -164,3 +165,24 @@ def test_two_schedulers_and_two_reapers_refresh_each_key_once(herd, at_once):
     assert 50 == len({each.job for round_ in asked for each in round_}) == len(resent)
     assert [1] * 50 == list(herd.calls.values())
     assert {"Hit"} == {type(each).__name__ for each in schedule(0)}
+
+
+def test_long_queue_is_one_message_for_each_job_for_eight_hours(herd):
+    jobs = 20
+    options = [{"countdown": 90.0} if n == 0 else {"priority": 3 * (n % 2)} for n in range(jobs)]
+    asked = [herd.producer.enqueue(SPEC, {"number": n}, **options[n]) for n in range(jobs)]
+    # The only worker reads another queue.
+    elsewhere = [Delivered("other", seconds=0.0)]
+    reaper = Reaper(herd.store, lambda lost: herd.send(Message(lost.job)), delivered=lambda: elsewhere)
+
+    kinds = Counter()
+    for minute in range(8 * 60):
+        herd.clock.advance(60)
+        reaper.sweep(range(BUCKETS))
+        kinds[type(herd.ask({"number": minute % jobs})).__name__] += 1
+    sent = Counter(message.job.id for message in herd.messages)
+    ends = Counter(type(herd.work(message)) for message in herd.messages)
+
+    assert {"Attached": 8 * 60} == kinds
+    assert dict.fromkeys((each.job for each in asked), 1) == sent
+    assert {Computed: jobs} == ends

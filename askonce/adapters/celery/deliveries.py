@@ -67,21 +67,39 @@ class Deliveries:
     def _in_order(self) -> Iterator[Delivered]:
         if not self._keeps_order:
             return
+        # In this order: a message that is received meanwhile is among the held ones, or not yet the newest.
+        newest_of = dict(self._newest)
         held = self._oldest_held()
-        for (queue, priority), newest in list(self._newest.items()):
+        if held is None:
+            return
+        for (queue, priority), newest in newest_of.items():
             # A message that waits in this worker for a slot was delivered, and is not lost.
             sent_at = min(newest, held.get((queue, priority), newest + 1) - 1)
-            yield Delivered(queue, priority, sent_at=sent_at)
+            for name in self._names_by(queue):
+                yield Delivered(name, priority, sent_at=sent_at)
 
-    def _oldest_held(self) -> dict[tuple[str, int], int]:
+    def _names_by(self, routing_key: str) -> set[str]:
+        """Return what records call the one queue of *routing_key*; an empty set where there are several.
+
+        Celery gives its default key to each queue that has none: one of them is empty, another is long.
+        """
+        known: Any = self._app.amqp
+        named = {name for name, queue in known.queues.items() if routing_key in (name, queue.routing_key)}
+        return {routing_key, *named} if len(named) <= 1 else set()
+
+    def _oldest_held(self) -> dict[tuple[str, int], int] | None:
+        """Return the oldest message that waits here for a slot, by queue and priority; None if unknown."""
+        try:
+            waiting = set(state.reserved_requests) - set(state.active_requests)
+        except RuntimeError:  # a set changed in another thread: the next look is early enough
+            return None
         oldest: dict[tuple[str, int], int] = {}
-        with suppress(RuntimeError):  # the set changed in another thread: the next look sees it
-            for request in set(state.reserved_requests) - set(state.active_requests):
-                sent_at = _sent_at(request.request_dict)
-                where = request.delivery_info
-                which = str(where.get("routing_key", "")), int(where.get("priority") or 0)
-                if sent_at:
-                    oldest[which] = min(sent_at, oldest.get(which, sent_at))
+        for request in waiting:
+            sent_at = _sent_at(request.request_dict)
+            where = request.delivery_info
+            which = str(where.get("routing_key", "")), int(where.get("priority") or 0)
+            if sent_at:
+                oldest[which] = min(sent_at, oldest.get(which, sent_at))
         return oldest
 
     def _empty(self) -> Iterator[Delivered]:
@@ -94,9 +112,17 @@ class Deliveries:
         except Exception:  # noqa: BLE001  # whatever the transport raises: then nothing is known
             self._close()
             return
+        held = self._oldest_held()
+        if held is None:
+            return
         for queue in empty:
-            for name in {queue.name, queue.routing_key or queue.name}:
-                yield Delivered(name, ANY_PRIORITY, seconds=monotonic() - began)
+            names = {queue.name, *self._names_by(queue.routing_key or queue.name)}
+            waiting = [sent_at for (routing_key, _), sent_at in held.items() if routing_key in names]
+            for name in names:
+                if waiting:
+                    yield Delivered(name, ANY_PRIORITY, sent_at=min(waiting) - 1)
+                else:
+                    yield Delivered(name, ANY_PRIORITY, seconds=monotonic() - began)
 
     def _open_channel(self) -> tuple[Any, Any]:
         """Return a transport and a channel of this object's own: only the reaper's thread uses them."""

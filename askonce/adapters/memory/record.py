@@ -175,8 +175,9 @@ class MemoryRecord:
 
     @property
     def look_at(self) -> float:
-        """When a reaper looks at the job."""
-        return max(self.deadline, self.handed_out_until)
+        """When a reaper looks at the job: no later than at its expiry."""
+        at = max(self.deadline, self.handed_out_until)
+        return at if self.flight != "queued" or self.expires_at is None else min(at, self.expires_at)
 
     def hand_out(self, now: float) -> None:
         """Let one process send the message again."""

@@ -119,22 +119,18 @@ class MemoryStore:
 
     def _attach_or_resend(self, record: MemoryRecord, claim: Claim) -> tuple[Admission, tuple[str, ...]]:
         now, job = self._records.now(), claim.job
-        if record.paused is not None or not self._records.is_lost(record):
-            ignored, resend = attach(record, claim, now)
-            if resend:
-                record.resender = job.id
-                record.hand_out(now)
-            self._records.commit(job.key, record)
-            return (Admission.RESEND if resend else Admission.ATTACHED), ignored
-        if record.flight == "running" and not self._records.requeue(job.key, record):
+        lost = record.paused is None and self._records.is_lost(record)
+        if lost and record.flight == "running" and not self._records.requeue(job.key, record):
             return Admission.NEGATIVE, ()
-        if record.resent >= MAX_RESENDS:
+        if lost and record.resent >= MAX_RESENDS:
             self._records.quarantine(job.key, record, "undeliverable")
             return Admission.NEGATIVE, ()
-        record.resender = job.id
-        record.hand_out(now)
+        ignored, resend = attach(record, claim, now)
+        if resend or lost:
+            record.resender = job.id
+            record.hand_out(now)
         self._records.commit(job.key, record)
-        return Admission.RESEND, ()
+        return (Admission.RESEND if resend or lost else Admission.ATTACHED), ignored
 
     def start(self, job: Job, lease: Lease, kept: float = TOMBSTONE_KEPT) -> Reply[Start]:
         """Grant *lease* if *job* is the one admitted."""
@@ -342,10 +338,14 @@ class MemoryStore:
                 continue
             if count >= jobs or (count and len(record.payload) > size):
                 return
-            count, size = count + 1, size - len(record.payload)
+            size -= len(record.payload)
             if record.flight == "running":
                 self._records.doubt(record)
                 record.requeue(now)
+            if record.is_expired(now):
+                self._records.end_unrun(key, record, "expired")
+                continue
+            count += 1
             record.hand_out(now)
             self._records.commit(key, record)
             yield Lost(record.as_job(key), record.resent, int(now * 1000))

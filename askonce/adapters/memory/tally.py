@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter as Sums
 from typing import TYPE_CHECKING
 
+from askonce.record import MAX_COUNTERS
 from askonce.tally import Counter
 
 if TYPE_CHECKING:
@@ -45,7 +46,10 @@ class MemoryTally:
 
     def count(self, name: tuple[str, str, str], what: str, amount: int = 1) -> None:
         """Add *amount* to one counter."""
-        self._counted[int(self._now() // _DAY), Counter(*name, what)] += amount
+        counter = int(self._now() // _DAY), Counter(*name, what)
+        if counter not in self._counted and len(self._counted) >= MAX_COUNTERS:
+            counter = counter[0], Counter("other", "", "", what)
+        self._counted[counter] += amount
 
     def book(self, book: Book | None) -> None:
         """Count what a run paid."""

@@ -41,7 +41,7 @@ VERBS = (
     "resent",
 )
 #: The scripts of the dead letters, the controls, the counters and the workers' announcements.
-OTHERS = ("dead", "show", "control", "fold", "announce", "workers")
+OTHERS = ("dead", "show", "control", "fold", "today", "announce", "workers")
 #: What all of them begin with.
 _SHARED = ("record", "tally", "pauses")
 #: No caller waits for these, so they run even while callers are kept off a server that is down. They keep

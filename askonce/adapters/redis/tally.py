@@ -43,12 +43,12 @@ class RedisTally:
 
     def fold(self) -> int:
         """Add the counters of past days together; return how many buckets had any."""
-        [time] = self._scripts.send("read", ("TIME",))
-        today = int(time[0]) // _DAY
+        keys = ((self._scripts.bucket_key(bucket, "tally"),) for bucket in range(BUCKETS))
+        today = self._scripts.run_all("today", [(key, ()) for key in keys])
         past: dict[tuple[int, int], list[tuple[Counter, int]]] = {}
         for bucket, day, counter, amount in self._in_buckets():
             # Over everywhere once the next one is: the servers of a cluster have clocks of their own.
-            if day < today - 1:
+            if day < today[bucket] - 1:
                 past.setdefault((bucket, day), []).append((counter, amount))
         for (bucket, day), counted in past.items():
             self._fold_one(bucket, day, counted)

@@ -19,10 +19,11 @@ local name = task .. '\n' .. tenant .. '\n' .. model
 
 -- The most frequent duplicate: an equal job is in flight, with neither answer nor failure kept. Its reply needs
 -- half of the record's fields, and two thirds of the time.
-local lv, fp, fl, in_flight, dl, att, fen, rep, rt, nx, ref, hx, ex, pk, own_run, shared = unpack(redis.call('HMGET', KEYS[1],
-  'lv', 'fp', 'fl', 'job', 'dl', 'att', 'fen', 'rep', 'rt', 'nx', 'ref', 'hx', 'ex', 'pk', 'run', 'sh'))
+local lv, fp, fl, in_flight, dl, att, fen, rep, rt, nx, ref, hx, ex, pk, own_run, shared, ask = unpack(redis.call('HMGET', KEYS[1],
+  'lv', 'fp', 'fl', 'job', 'dl', 'att', 'fen', 'rep', 'rt', 'nx', 'ref', 'hx', 'ex', 'pk', 'run', 'sh', 'ask'))
 if fp == fingerprint and fl ~= 'idle' and in_flight ~= job and rt ~= job and not hx and not ex and not nx and not pk
-    and tonumber(lv) == LAYOUT and NOW < tonumber(dl) and chosen == '' and expires == 0 and (run == (own_run or '') or shared)
+    and tonumber(lv) == LAYOUT and NOW < tonumber(dl) and chosen == '' and expires == 0 and countdown == 0
+    and string.find(ask or '', NEVER_EXPIRES) and (run == (own_run or '') or shared)
     and redis.call('EXISTS', SLOT .. 'ctl') == 0 then
   count(name, 'attached', 1)
   return {flight_part('attached', {fl = fl, job = in_flight, fen = tonumber(fen or 0), dl = dl,
@@ -76,12 +77,10 @@ if r.fl ~= 'idle' then
       commit(r, KEYS[2])
       return counted('negative')
     end
-    set(r, {rt = job})
-    hand_out(r)
-    commit(r, KEYS[2])
+    attach(r, job, expires, countdown, tail, chosen, run, KEYS[2], true)
     return counted('resend')
   end
-  attach(r, job, expires, countdown, tail, chosen, run, KEYS[2])
+  attach(r, job, expires, countdown, tail, chosen, run, KEYS[2], false)
   if r.rt == job and NOW < r.ho then return counted('resend') end
   return counted('attached')
 end

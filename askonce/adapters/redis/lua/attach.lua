@@ -1,7 +1,8 @@
 -- What a second caller's options change: the longer expiry and the sooner start win, a higher priority sends one more
--- message; queue, headers and limits stay the job's, and `ignored` names what was not taken.
-local function attach(r, job, expires, countdown, tail, chosen, run, index)
-  local a, ignored, changed, resend = asked(r), {}, false, false
+-- message; queue, headers and limits stay the job's, and `ignored` names what was not taken. A lost job is handed to
+-- this caller.
+local function attach(r, job, expires, countdown, tail, chosen, run, index, lost)
+  local a, ignored, changed, resend = asked(r), {}, lost, lost
   local ma, qd, ad, xe, own_tail = a.ma, a.qd, a.ad, a.xe, a.tail
   local _, _, _, queue, priority, limits, headers = brought(tail)
   local tenant, model, version, own_queue, own_priority, own_limits, own_headers = brought(own_tail)

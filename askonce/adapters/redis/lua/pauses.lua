@@ -27,8 +27,14 @@ local function park(r, reason, after)
   drop(r, 'rep', 'rt', 'ho')
 end
 
--- A paused job is looked at again when its pause ends (control.lua), or after a while for safety.
+-- A paused job is looked at again when its pause ends (control.lua), or after a while for safety. One that expires
+-- is looked at more and more often: a pause that ends shortly before must leave it time.
+local function look_at_paused(r)
+  local xe = asked(r).xe
+  return NOW + (xe > 0 and math.max((xe - NOW) / 8, PAUSE_REST) or PAUSE_LOOK)
+end
+
 local function park_paused(r)
   park(r, 'paused', PAUSE_REST)
-  r.look = NOW + PAUSE_LOOK
+  r.look = look_at_paused(r)
 end

@@ -23,6 +23,12 @@ local function quarantined(r, reason)
   commit(r, KEYS[1])
 end
 
+local function expired(r)
+  end_unrun(r, 'expired')
+  commit(r, KEYS[1])
+  return true
+end
+
 -- Returns false when the budget is spent.
 local function look_at(member)
   local r = load(SLOT .. 'rec:' .. member)
@@ -30,24 +36,21 @@ local function look_at(member)
     redis.call('ZREM', KEYS[1], member)
     return true
   end
-  if is_expired(r) then
-    end_unrun(r, 'expired')
-    commit(r, KEYS[1])
-    return true
-  end
+  if is_expired(r) then return expired(r) end
   if NOW < math.max(r.dl, r.ho) then
-    look_again(member, math.max(r.dl, r.ho))
+    look_again(member, look_at_expiry(r, math.max(r.dl, r.ho)))
     return true
   end
   if r.fl == 'queued' and control(r, r.task, asked(r).tail) then
     set(r, {dl = NOW}) -- a record in flight is kept for so long from its deadline
-    r.look = NOW + PAUSE_LOOK
+    r.look = look_at_paused(r)
     commit(r, KEYS[1])
     return true
   end
   if not is_lost(r) then
     -- Behind many others in its queue: the longer it waits, the less often it is looked at.
-    look_again(member, NOW + math.min(math.max(asked(r).qd, (NOW - sent_at(r)) / 8), LOOK_REST))
+    local rest = math.min(math.max(asked(r).qd, (NOW - sent_at(r)) / 8), LOOK_REST)
+    look_again(member, look_at_expiry(r, NOW + rest))
     return true
   end
   if r.fl == 'running' and r.att >= asked(r).ma then
@@ -67,6 +70,7 @@ local function look_at(member)
     note(r, 'worker_lost')
     set(r, {fl = 'queued', at = '0', dl = NOW})
     drop(r, 'nx')
+    if is_expired(r) then return expired(r) end
   end
   hand_out(r)
   commit(r, KEYS[1])

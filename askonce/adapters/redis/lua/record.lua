@@ -46,6 +46,8 @@ local function asked(r)
   return r.asked
 end
 
+local NEVER_EXPIRES = '^%d+\n%d+\n%d+\n0\n'
+
 -- The caller's part of it: tenant, model, version, queue, priority, limits, headers.
 local function brought(tail)
   return string.match(tail, '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
@@ -122,6 +124,12 @@ local function deadline(r, resends)
   return a.xe > 0 and math.min(over, a.xe) or over
 end
 
+-- When the reaper looks at the job: no later than at its expiry, since its callers wait for that.
+local function look_at_expiry(r, at)
+  local xe = r.fl == 'queued' and asked(r).xe or 0
+  return xe > 0 and math.min(at, xe) or at
+end
+
 local function commit(r, index)
   local member = string.sub(r.key, -64)
   local kept = math.max(r.hx, r.ex, r.nx)
@@ -129,7 +137,7 @@ local function commit(r, index)
     redis.call('ZREM', index, member)
   else
     kept = math.max(kept, r.dl + FLIGHT_KEPT)
-    redis.call('ZADD', index, r.look or math.max(r.dl, r.ho), member)
+    redis.call('ZADD', index, math.floor(look_at_expiry(r, r.look or math.max(r.dl, r.ho))), member)
   end
   if r.quarantined or r.revived then -- other jobs pay nothing for the list
     local dead = SLOT .. 'dead'
@@ -145,6 +153,7 @@ local function commit(r, index)
   set(r, {lv = LAYOUT, xp = math.max(kept, r.keep or 0)})
   redis.call('HSET', r.key, unpack(r.dirty))
   redis.call('PEXPIREAT', r.key, r.xp)
+  r.dirty, r.gone = {}, {} -- a script may go on with the record, and commit it again
 end
 
 local function wake(r) redis.call('PUBLISH', r.key, r.job) end

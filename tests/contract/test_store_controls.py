@@ -1,0 +1,226 @@
+import pytest
+
+from askonce.controls import NOTE_KEPT, Mark, Pause
+from askonce.record import Status
+from askonce.store import Admission, Start, Write
+
+# One suite for every store: pauses hold jobs back, marks make answers old.
+
+JOB = {"task": "orders", "tenant": "acme", "run": "night", "model": "small", "version": "2"}
+HOLD = [
+    Pause("all"),
+    Pause("task", "orders"),
+    Pause("tenant", "acme"),
+    Pause("run", "night"),
+    Pause("model", "small"),
+]
+OTHERS = [
+    Pause("task", "lookups"),
+    Pause("tenant", "other"),
+    Pause("run", "day"),
+    Pause("model", "large"),
+    Pause("tenant", "orders"),
+]
+
+
+@pytest.mark.parametrize("pause", HOLD, ids=str)
+def test_paused_job_does_not_start(scene, pause):
+    scene.admit(**JOB)
+    scene.store.controls.pause(pause, "invoice")
+
+    reply = scene.start()
+
+    assert (Start.PAUSED, "invoice", "queued", 0) == (
+        reply.outcome,
+        reply.record.paused,
+        reply.record.flight,
+        reply.record.attempts,
+    )
+
+
+@pytest.mark.parametrize("pause", OTHERS, ids=str)
+def test_pause_of_others_holds_back_nothing(scene, pause):
+    scene.admit(**JOB)
+    scene.store.controls.pause(pause, "invoice")
+
+    assert scene.read().paused is None
+    assert Start.GRANTED is scene.start().outcome
+
+
+@pytest.mark.parametrize("pause", HOLD, ids=str)
+def test_job_is_sent_and_starts_after_its_pause(scene, pause):
+    scene.admit(**JOB)
+    scene.store.controls.pause(pause, "invoice")
+    scene.start()
+    scene.clock.advance(3600)
+    during = scene.reap(), scene.reap()
+
+    assert scene.store.controls.resume(pause)
+    lost = scene.reap(delivered=[])
+
+    assert ([], []) == during
+    assert ["job-1"] == [each.job.id for each in lost]
+    assert Start.GRANTED is scene.start("owner-2").outcome
+
+
+def test_job_whose_message_came_to_nothing_is_sent_after_its_pause(scene):
+    scene.store.controls.pause(Pause("all"), "")
+    scene.admit()
+    scene.clock.advance(8 * 3600)
+    during = scene.reap(), scene.admit("job-2").outcome
+
+    scene.store.controls.resume(Pause("all"))
+
+    assert ([], Admission.ATTACHED) == during
+    assert ["job-1"] == [each.job.id for each in scene.reap()]
+    assert 0 == scene.read().resent
+
+
+def test_resumed_job_may_still_expire(scene):
+    scene.store.controls.pause(Pause("all"), "")
+    scene.admit(expires=600.0)
+    for _ in range(9):
+        scene.clock.advance(60)
+        scene.reap()
+    scene.store.controls.resume(Pause("all"))
+    scene.clock.advance(20)
+
+    assert ["job-1"] == [each.job.id for each in scene.reap()]
+
+
+def test_call_under_way_is_not_paused(scene):
+    scene.run()
+    scene.store.controls.pause(Pause("all"), "")
+
+    assert [Write.OK, Write.OK] == [scene.renew(), scene.complete()]
+    assert Status.DONE is scene.read().status
+
+
+def test_job_of_a_dead_worker_is_held_back_too(scene):
+    scene.run()
+    scene.store.controls.pause(Pause("all"), "")
+    scene.clock.advance(30)
+
+    assert Start.PAUSED is scene.start("owner-2").outcome
+
+
+def test_fresh_answer_is_served_during_a_pause(scene):
+    scene.done()
+    scene.store.controls.pause(Pause("all"), "")
+
+    assert Admission.HIT is scene.admit("job-2").outcome
+
+
+def test_caller_of_a_paused_job_gets_the_note(scene):
+    scene.store.controls.pause(Pause("task", "orders"), "invoice")
+
+    first, second = scene.admit(), scene.admit("job-2")
+
+    assert [Admission.ADMITTED, Admission.ATTACHED] == [first.outcome, second.outcome]
+    assert ["invoice", "invoice", "invoice"] == [
+        seen.paused for seen in (first.record, second.record, scene.read())
+    ]
+
+
+def test_pauses_are_listed_with_their_notes(scene):
+    for pause in HOLD:
+        scene.store.controls.pause(pause, f"{pause.scope}: é")
+
+    listed = scene.store.controls.pauses()
+    ended = [scene.store.controls.resume(pause) for pause in (*HOLD, *HOLD)]
+
+    assert {pause: f"{pause.scope}: é" for pause in HOLD} == listed
+    assert [True] * 5 + [False] * 5 == ended
+    assert {} == scene.store.controls.pauses()
+
+
+def test_last_note_of_a_pause_is_kept_and_cut(scene):
+    scene.store.controls.pause(Pause("all"), "first")
+    scene.store.controls.pause(Pause("all"), "x" * 1000)
+
+    assert {Pause("all"): "x" * NOTE_KEPT} == scene.store.controls.pauses()
+
+
+def test_job_under_two_pauses_waits_for_both(scene):
+    scene.admit()
+    scene.store.controls.pause(Pause("all"), "")
+    scene.store.controls.pause(Pause("task", "orders"), "invoice")
+    scene.store.controls.resume(Pause("all"))
+
+    assert (Start.PAUSED, "invoice") == (scene.start().outcome, scene.read().paused)
+
+
+MARKS = [Mark("task", "orders"), Mark("tenant", "acme"), Mark("version", "orders", "2")]
+
+
+def answered(scene, **more):
+    scene.run(**JOB, **more)
+    scene.complete()
+
+
+@pytest.mark.parametrize("mark", MARKS, ids=str)
+def test_marked_answer_is_none(scene, mark):
+    answered(scene)
+    scene.store.controls.mark(mark)
+
+    reply = scene.admit("job-2", **JOB)
+
+    assert (Admission.ADMITTED, None) == (reply.outcome, reply.record.value)
+    assert scene.read().value is None
+
+
+@pytest.mark.parametrize(
+    "mark", [Mark("task", "lookups"), Mark("tenant", "other"), Mark("version", "orders", "1")], ids=str
+)
+def test_mark_of_others_leaves_an_answer(scene, mark):
+    answered(scene)
+    scene.store.controls.mark(mark)
+
+    assert Admission.HIT is scene.admit("job-2", **JOB).outcome
+
+
+def test_answer_whose_run_began_before_a_mark_is_none(scene):
+    scene.run(**JOB)
+    scene.clock.advance(1)
+    scene.store.controls.mark(MARKS[0])
+    scene.clock.advance(1)
+
+    assert Write.OK is scene.complete()
+    assert (None, None) == (scene.read().value, scene.read().late)
+    assert Admission.ADMITTED is scene.admit("job-2", **JOB).outcome
+
+
+def test_answer_whose_run_began_after_a_mark_is_served(scene):
+    scene.admit(**JOB)
+    scene.store.controls.mark(MARKS[0])
+    scene.clock.advance(1)
+    scene.start()
+    scene.complete()
+
+    assert Admission.HIT is scene.admit("job-2", **JOB).outcome
+
+
+def test_message_of_a_marked_answer_is_not_done(scene):
+    answered(scene)
+    scene.store.controls.mark(MARKS[0])
+
+    assert Start.SUPERSEDED is scene.start("owner-2").outcome
+
+
+def test_failed_refresh_of_a_marked_answer_shows_none(scene):
+    answered(scene)
+    scene.store.controls.mark(MARKS[0])
+    scene.admit("job-2", **JOB)
+    scene.start("owner-2", "job-2")
+
+    assert scene.fail("owner-2", kind="permanent").record.value is None
+
+
+def test_second_mark_makes_later_answers_old(scene):
+    scene.store.controls.mark(MARKS[0])
+    scene.clock.advance(1)
+    answered(scene)
+    scene.clock.advance(1)
+    scene.store.controls.mark(MARKS[0])
+
+    assert scene.read().value is None

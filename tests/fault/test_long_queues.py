@@ -1,0 +1,155 @@
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from producer.client import Client
+from producer.letters import DeadLetters
+from sandbox.valkey import Valkey
+from tests.deadlines import stretched
+
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("has brokers of its own")]
+
+HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+JOBS = 100
+
+
+class Stage:
+    """A store, a broker, workers of `queue_app` and what they wrote down."""
+
+    def __init__(self, server, broker_url, folder, eventually):
+        self.folder, self.eventually, self.workers = folder, eventually, []
+        urls = {"QUEUE_STORE_URL": server.url, "QUEUE_BROKER_URL": broker_url or server.url}
+        self.env = {**os.environ, **urls, "PYTHONPATH": f"{HERE}:{ROOT}"}
+        self.client = Redis.from_url(server.url, decode_responses=True)
+        os.environ.update(urls)
+        sys.path.insert(0, str(HERE))
+        sys.modules.pop("queue_app", None)
+        import queue_app
+
+        self.app = queue_app
+
+    def start_worker(self, queue):
+        number = len(self.workers)
+        path = self.folder / f"worker-{number}.log"
+        options = "--without-mingle", "--without-gossip", "-P", "threads", "-c", "1", "-Q", queue
+        command = (
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "queue_app",
+            "worker",
+            "-n",
+            f"w{number}@test",
+            *options,
+        )
+        with path.open("wb") as log:
+            worker = subprocess.Popen(
+                (*command, "-l", "info"), cwd=self.folder, env=self.env, stdout=log, stderr=log
+            )
+        self.workers.append(worker)
+        self.eventually(lambda: b" ready." in path.read_bytes(), 60)
+        return worker
+
+    def called(self):
+        return Counter(map(int, self.client.lrange("called", 0, -1)))
+
+    def received(self):
+        return Counter(self.client.lrange("received", 0, -1))
+
+    def answers(self, handles):
+        return [handle.result(stretched(120)).value for handle in handles]
+
+    def close(self):
+        self.app.app.close()
+        self.app.once.process().store.close()
+        self.app.client.close()
+        self.client.close()
+
+
+@pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+def stage(request, tmp_path, eventually, kill_group):
+    broker_url = None
+    if request.param == "rabbitmq":
+        server = request.getfixturevalue("rabbitmq")
+        broker_url = server.url_of(server.new_host())
+    with Valkey(tcp=True) as server:
+        stage = Stage(server, broker_url, tmp_path, eventually)
+        yield stage
+        for worker in stage.workers:
+            if worker.poll() is None:
+                kill_group(worker)
+        stage.close()
+
+
+@pytest.fixture
+def redis_stage(tmp_path, eventually, kill_group):
+    with Valkey(tcp=True) as server:
+        stage = Stage(server, None, tmp_path, eventually)
+        yield stage
+        for worker in stage.workers:
+            if worker.poll() is None:
+                kill_group(worker)
+        stage.close()
+
+
+def options(n):
+    return {"countdown": 2.0} if n == 0 else {"priority": 3 * (n % 2)}
+
+
+def test_hundred_jobs_through_one_slot_are_a_hundred_messages(stage):
+    stage.start_worker("other")
+    handles = [stage.app.call.enqueue({"n": n}, **options(n)).handle for n in range(JOBS)]
+    stage.start_worker("slow")
+
+    answers = stage.answers(handles)
+
+    assert list(range(JOBS)) == answers
+    assert dict.fromkeys(range(JOBS), 1) == stage.called()
+    received = stage.received()
+    assert (JOBS, JOBS) == (len(received), received.total())
+
+
+def test_message_lost_in_a_long_queue_is_found_after_those_before_it(redis_stage):
+    stage, jobs = redis_stage, 60
+    stage.start_worker("other")
+    handles = [stage.app.call.enqueue({"n": n}).handle for n in range(jobs)]
+    assert jobs == stage.client.llen("slow")
+    # The oldest message is the last of the list.
+    lost = stage.client.lindex("slow", -20)
+    assert 1 == stage.client.lrem("slow", 1, lost)
+    stage.start_worker("slow")
+
+    answers = stage.answers(handles)
+
+    assert list(range(jobs)) == answers
+    assert dict.fromkeys(range(jobs), 1) == stage.called()
+    assert jobs == stage.received().total()
+    assert 19 < [int(n) for n in stage.client.lrange("called", 0, -1)].index(19)
+
+
+def test_every_message_of_a_job_goes_where_the_first_one_went(stage, kill_group):
+    stage.start_worker("other")
+    first = stage.start_worker("slow")
+    routing = {"queue": "slow", "priority": 3, "headers": {"trace": "t-1"}, "time_limit": 75}
+    stage.app.routed.enqueue({"n": 1}, **routing)
+    first.wait(stretched(60))
+    stage.start_worker("slow")
+    store = stage.app.once.process().store
+    stage.eventually(store.letters.dead_jobs, 60)
+
+    specs = {"routed": stage.app.routed.job_spec}
+    client = Client(specs=specs, store=store, producer=stage.app.once.producer)
+    [letter] = DeadLetters(client).matching(task=None, reason=None)
+    done = letter.replay()
+
+    stage.eventually(lambda: stage.client.llen("came") == 4, 60)
+    came = set(stage.client.lrange("came", 0, -1))
+    assert ("admitted", True) == done
+    assert 1 == len(came)
+    assert repr(("slow", 3, "t-1", [75.0, None])) in came
