@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
@@ -126,8 +126,13 @@ def _check(answer: Answer) -> tuple[Spend, Spend, tuple[str, ...]]:
         return spend, spend, unknown
     if not isinstance(paid, Spend):
         return spend, Spend(), (*unknown, "paid")
-    own, unknown_own = check(paid.usage, paid.cost_usd, maybe_billed=paid.maybe_billed)
-    own = replace(own, calls=paid.calls)
+    own, unknown_own = check(
+        paid.usage,
+        paid.cost_usd,
+        maybe_billed=paid.maybe_billed,
+        calls=paid.calls,
+        in_doubt=paid.in_doubt,
+    )
     return spend, own, (*unknown, *(f"paid.{name}" for name in unknown_own))
 
 

@@ -21,7 +21,7 @@ from askonce.retry import failing
 from askonce.spend import Spend, spend_of_failure
 from askonce.store import Failing, Lease, Parking, Write
 from askonce.store_down.spill import Spill, Unstored
-from askonce.tally import book_of, book_of_failure
+from askonce.tally import book_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,7 +218,7 @@ class Executor:
         spend, unknown = error.paid if isinstance(error, Unstorable) else spend_of_failure(error)
         self._report_unknown(job, unknown)
         failure = failing(run.delivery.spec, error, run.attempt.number, self.draw)
-        failure = replace(failure, book=book_of_failure(job, spend))
+        failure = replace(failure, book=book_of(job, spend))
         try:
             reply = self.store.fail(run.lease, failure)
         except JobError:

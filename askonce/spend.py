@@ -30,8 +30,10 @@ class Spend:
     cost_usd: float | None = None
     #: The provider may have charged for a call that returned no answer.
     maybe_billed: bool = False
-    #: How many calls that were.
+    #: How many calls that were: the provider replied to each of them.
     calls: int = 1
+    #: Calls beside these for which the provider may have charged although no reply came.
+    in_doubt: int = 0
 
     @property
     def micro_usd(self) -> int | None:
@@ -56,7 +58,14 @@ class Checked(NamedTuple):
     unknown: tuple[str, ...] = ()
 
 
-def check(usage: object, cost_usd: object, *, maybe_billed: object = False) -> Checked:
+def check(
+    usage: object,
+    cost_usd: object,
+    *,
+    maybe_billed: object = False,
+    calls: object = 1,
+    in_doubt: object = 0,
+) -> Checked:
     """Keep the counts that are whole numbers from 0 to 2**53 - 1, and a cost that is 0 or more; never raises.
 
     A body may bring anything, and its answer is paid. A cost may be a Decimal. None is unknown.
@@ -65,14 +74,34 @@ def check(usage: object, cost_usd: object, *, maybe_billed: object = False) -> C
     counts, unknown = _to_counts(usage)
     if cost is None and cost_usd is not None:
         unknown = ["cost_usd", *unknown]
-    spend = Spend(usage=counts, cost_usd=cost, maybe_billed=maybe_billed is True)
+    numbers = {"calls": _to_count(calls), "in_doubt": _to_count(in_doubt)}
+    unknown += [name for name, number in numbers.items() if number is None]
+    spend = Spend(
+        usage=counts,
+        cost_usd=cost,
+        maybe_billed=maybe_billed is True,
+        calls=1 if numbers["calls"] is None else numbers["calls"],
+        in_doubt=numbers["in_doubt"] or 0,
+    )
     return Checked(spend, tuple(dict.fromkeys(unknown)))
 
 
 def spend_of_failure(error: CallFailed) -> Checked:
-    """Return what a call that failed cost, as its data has it."""
+    """Return what a call that failed cost, as its data has it.
+
+    Without ``calls`` in the data it is one call where the provider reported its usage or its price. It is in
+    doubt where the provider may have charged, and refused otherwise.
+    """
     data = error.data
-    return check(data.get("usage"), data.get("cost_usd"), maybe_billed=data.get("maybe_billed"))
+    replied = data.get("usage") is not None or data.get("cost_usd") is not None
+    in_doubt = not replied and data.get("maybe_billed") is True
+    return check(
+        data.get("usage"),
+        data.get("cost_usd"),
+        maybe_billed=data.get("maybe_billed"),
+        calls=data.get("calls", int(replied)),
+        in_doubt=data.get("in_doubt", int(in_doubt)),
+    )
 
 
 def _to_cost(cost: object) -> float | None:

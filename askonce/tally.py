@@ -3,13 +3,14 @@
 A counter is named by task, tenant, model and what is counted, in whole numbers. What is counted:
 
 - how each call of ``enqueue`` ended: admitted, attached, hit, negative, backoff, conflict, resend, cancelled;
-- ``calls``, and what they cost: ``micro_usd``, or ``unpriced`` where the price is unknown;
-- ``tokens:<name>``, as the provider counted them;
-- ``in_doubt``: runs whose worker was lost, so whether their calls were paid is unknown;
+- ``calls`` that a provider replied to, and what they cost: ``micro_usd``, or ``unpriced`` where the price is
+  unknown;
+- ``tokens:<name>``, as the provider counted them; some are parts of others, so they are never added up;
+- ``in_doubt``: runs whose worker was lost, and calls without a reply: whether they were paid is unknown;
 - ``avoided_micro_usd``: what a hit would have cost, ``avoided_unknown`` where that is unknown.
 
 A hit is counted again where its reply was lost and the verb repeated. Money is not: it is counted once for
-each run.
+each run. `docs/counters.md` says when.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from askonce.job import Job
+    from askonce.job import Job, Key, Owner
     from askonce.spend import Spend
 
 #: Days for which the counters of one day are kept.
@@ -61,29 +62,25 @@ class Tally(Protocol):
     def of_day(self, day: int) -> Mapping[Counter, int]:
         """Return the counters of one day, counted from 1970 in UTC."""
 
+    def book_late(self, key: Key, owner: Owner, book: Book) -> None:
+        """Count, once for each owner, what a run paid that has no place in the record of *key*.
+
+        Raises:
+            StoreUnavailable: the store did not answer. May be repeated.
+        """
+
     def fold(self) -> int:
         """Add the counters of past days together; return how many buckets had any. May be repeated."""
 
 
-def book_of_failure(job: Job, spend: Spend) -> Book | None:
-    """Return what a failed run of *job* paid; None for a call that was refused, which is in no counter."""
-    return book_of(job, spend) if spend.known else None
-
-
 def book_of(job: Job, spend: Spend) -> Book:
-    """Return what the calls of one run of *job* paid together."""
-    amounts: list[tuple[str, int]] = []
-    if spend.maybe_billed and spend.micro_usd is None and not spend.usage:
-        amounts.append(("in_doubt", 1))
-    elif spend.calls:
-        amounts.append(("calls", spend.calls))
-        if spend.micro_usd is None:
-            amounts.append(("unpriced", spend.calls))
-    if spend.micro_usd:
-        amounts.append(("micro_usd", spend.micro_usd))
+    """Return what one run of *job* paid. It is empty for a call that was refused, which is in no counter."""
+    amounts = [("calls", spend.calls)]
+    if spend.micro_usd is None:
+        amounts.append(("unpriced", spend.calls))
+    amounts += [("micro_usd", spend.micro_usd or 0), ("in_doubt", spend.in_doubt)]
     amounts += [
-        (f"tokens:{re.sub(r'[^A-Za-z0-9_.-]', '_', name)[:40]}", count)
-        for name, count in spend.usage.items()
-        if type(count) is int and 0 < count < _MOST
+        (f"tokens:{re.sub(r'[^A-Za-z0-9_.-]', '_', name)[:40]}", count) for name, count in spend.usage.items()
     ]
-    return Book(job.task, job.tenant, job.model, tuple(amounts))
+    kept = tuple((what, amount) for what, amount in amounts if type(amount) is int and 0 < amount < _MOST)
+    return Book(job.task, job.tenant, job.model, kept)

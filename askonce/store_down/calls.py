@@ -22,8 +22,9 @@ from askonce.execution import Computed, Failed, Reused
 from askonce.job import new_owner
 from askonce.lease import since_boot
 from askonce.spend import spend_of_failure
-from askonce.store import Claim, Lease, Terms, Write
+from askonce.store import Claim, Lease, Start, Terms, Write
 from askonce.store_down.spill import Spill, Unstored, compact
+from askonce.tally import book_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +32,11 @@ if TYPE_CHECKING:
     from askonce.answer import Result
     from askonce.attempt import Made
     from askonce.execution import Delivery
-    from askonce.job import Fingerprint, Key, Owner
+    from askonce.job import Fingerprint, Job, Key, Owner
+    from askonce.spend import Spend
     from askonce.store import Store
     from askonce.store_down.cache import LocalCache
+    from askonce.tally import Book
 
 #: Calls without the store in each of the cache's times to live; about a call a second for 5 minutes.
 _BUDGET = 300
@@ -161,7 +164,8 @@ class LocalCalls:
                 clock=self._clock,
             )
         except CallFailed as error:
-            self._report_failure(delivery, error, began)
+            spend = self._report_failure(delivery, error, began)
+            self._keep_money(job, spend)
             if error.kind == "transient":
                 raise StoreUnavailable(verb=down.verb, reason=error.reason) from error
             return Failed(key=job.key, job=job.id, kind=error.kind, reason=error.reason, attempts=1)
@@ -169,7 +173,9 @@ class LocalCalls:
         self._report_made(delivery, made, began)
         value = _stored(made)
         if made.source == "call":
-            self._keep_for_later(delivery, value, made.encoded)
+            self._keep_for_later(delivery, value, made)
+        else:
+            self._keep_money(job, made.paid)
         result = replace(to_result(job.key, job.id, value), degraded=True)
         return Computed(key=job.key, job=job.id, result=result, stored=Write.UNAVAILABLE)
 
@@ -178,16 +184,17 @@ class LocalCalls:
         ran: dict[str, object] = {"attempt": 1, "run_seconds": made.made_at - began}
         emit(self._listen, EventType.JOB_UNSTORED, delivery.job, **ran, cost_usd=made.paid.cost_usd)
 
-    def _report_failure(self, delivery: Delivery, error: CallFailed, began: float) -> None:
-        """Emit what a failed call cost: no record will have it."""
+    def _report_failure(self, delivery: Delivery, error: CallFailed, began: float) -> Spend:
+        """Emit and return what a failed call cost: no record will have it."""
         job, ran = delivery.job, {"attempt": 1, "run_seconds": self._clock() - began}
         spend, unknown = error.paid if isinstance(error, Unstorable) else spend_of_failure(error)
         self._report_unknown(delivery, unknown)
         if error.kind == "transient":
             emit(self._listen, EventType.JOB_DEFERRED, job, **ran, reason=error.reason, **spend.known)
-            return
+            return spend
         why = {"kind": error.kind, "reason": error.reason}
         emit(self._listen, EventType.JOB_FAILED, job, **ran, **why, **spend.known)
+        return spend
 
     def _report_unknown(self, delivery: Delivery, unknown: tuple[str, ...]) -> None:
         for name in unknown:
@@ -202,28 +209,46 @@ class LocalCalls:
             if self._spent > self._budget:
                 raise StoreUnavailable(verb=down.verb, reason="calls_spent") from down
 
-    def _keep_for_later(self, delivery: Delivery, value: StoredValue, encoded: Encoded) -> None:
+    def _keep_for_later(self, delivery: Delivery, value: StoredValue, made: Made) -> None:
         job = delivery.job._replace(payload=compact(delivery.job.payload))
-        kept = replace(delivery, job=job)
+        kept, encoded, book = replace(delivery, job=job), made.encoded, book_of(job, made.paid)
         self._cache.put(job.key, job.fingerprint, job.id, value, delivery.spec.soft_ttl)
         # One token for all tries: a verb may have been executed although its reply was lost.
         owner, made_at = new_owner(self._holder), self._clock()
         unstored = Unstored(
             job=job,
             size=len(encoded.data) + len(encoded.meta),
-            write=lambda: self._write(kept, owner, encoded, made_at),
+            write=lambda: self._write(kept, owner, encoded, made_at, book),
         )
-        if not self._spill.keep(unstored):
-            emit(self._listen, EventType.JOB_UNKEPT, job, reason="no_room")
+        self._keep(unstored)
 
-    def _write(self, delivery: Delivery, owner: Owner, encoded: Encoded, made_at: float) -> Write:
+    def _keep_money(self, job: Job, paid: Spend) -> None:
+        """Count what a call paid, once the store is back: there is no answer to store."""
+        book, owner, store = book_of(job, paid), new_owner(self._holder), self._store
+
+        def write() -> Write:
+            store.tally.book_late(job.key, owner, book)
+            return Write.OK
+
+        if book.amounts:
+            self._keep(Unstored(job=job._replace(payload=b""), size=0, write=write, money_only=True))
+
+    def _keep(self, unstored: Unstored) -> None:
+        if not self._spill.keep(unstored):
+            emit(self._listen, EventType.JOB_UNKEPT, unstored.job, reason="no_room")
+
+    def _write(self, delivery: Delivery, owner: Owner, encoded: Encoded, made_at: float, book: Book) -> Write:
         """Store an answer that was made without a lease: fenced if another run has one, or has answered."""
         store, spec = self._store, delivery.spec
         admitted = store.admit(Claim(delivery.job, Terms.of(spec))).record
         lease = Lease(delivery.job.key, owner, spec.lease)
-        store.start(delivery.job.under(admitted.job), lease)
+        granted = store.start(delivery.job.under(admitted.job), lease).outcome is Start.GRANTED
         ttl = Ttl(spec.soft_ttl, spec.hard_ttl).after(self._clock() - made_at)
-        return store.complete(lease, encoded, ttl)
+        written = store.complete(lease, encoded, ttl, book if granted else None)
+        if written is not Write.OK:
+            # No run of the record was overtaken, so none is in doubt: counted beside the record.
+            store.tally.book_late(lease.key, owner, book)
+        return written
 
     def _report(self, delivery: Delivery, source: str) -> None:
         policy = delivery.spec.on_store_down

@@ -37,13 +37,15 @@ _OVERHEAD = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unstored:
-    """One answer, or one failure, that waits to be stored."""
+    """One answer, one failure, or what a call paid, that waits to be stored."""
 
     job: Job
     #: Bytes that *write* keeps, beside the job.
     size: int
     #: Stores it; may be repeated.
     write: Callable[[], Write]
+    #: What a call paid, and nothing else: no caller waits for it.
+    money_only: bool = False
 
     @property
     def held(self) -> int:
@@ -127,8 +129,9 @@ class Spill:
             # Another try would fail in the same way.
             emit(self._listen, EventType.JOB_UNKEPT, answer.job, reason=type(error).__name__)
         else:
-            late = {"outcome": outcome.value, "late_seconds": self._clock() - kept_at}
-            emit(self._listen, EventType.JOB_STORED_LATE, answer.job, **late)
+            if not answer.money_only:
+                late = {"outcome": outcome.value, "late_seconds": self._clock() - kept_at}
+                emit(self._listen, EventType.JOB_STORED_LATE, answer.job, **late)
         with self._changed:
             self._waiting.popleft()
             self.bytes -= answer.held

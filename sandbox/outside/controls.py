@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, fields, replace
 
 from sandbox.outside.ledger import Call
 
+_MALFORMED_SEED = 2_000_003  # another seed: a call that did not fail must not be malformed by the same draw
+
 
 class BadSetting(ValueError):
     """A setting is unknown or its value is not valid."""
@@ -22,6 +24,7 @@ class Settings:
         llm_latency: Seconds a model call takes.
         failure_rate: Share of customer lookups that fail, 0 to 1.
         llm_failure_rate: Share of model calls that fail, 0 to 1.
+        llm_malformed_rate: Share of the model's answers that are cut in half, 0 to 1; they are paid.
         hold: While this is true, calls wait; their latency begins afterwards.
         seed: Selects the calls that fail.
     """
@@ -30,6 +33,7 @@ class Settings:
     llm_latency: float = 0.0
     failure_rate: float = 0.0
     llm_failure_rate: float = 0.0
+    llm_malformed_rate: float = 0.0
     hold: bool = False
     seed: int = 1
 
@@ -72,6 +76,11 @@ class Controls:
         model = call.service == "openai"
         self._never.wait(now.llm_latency if model else now.latency)
         return luck(now.seed, call) >= (now.llm_failure_rate if model else now.failure_rate)
+
+    def malforms(self, call: Call) -> bool:
+        """Return whether the answer to the call is malformed."""
+        with self._moved:
+            return luck(_MALFORMED_SEED, call) < self._settings.llm_malformed_rate
 
 
 def luck(seed: int, call: Call) -> float:

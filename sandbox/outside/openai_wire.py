@@ -8,7 +8,8 @@ from http import HTTPStatus
 
 from sandbox.outside.ledger import content_of
 
-_MODEL = "sandbox-extractive-1"
+#: No price list has this model.
+MODEL = "sandbox-extractive-1"
 RESPONSES_PATH = "/v1/responses"
 CHAT_PATH = "/v1/chat/completions"
 
@@ -87,12 +88,12 @@ def question_in(path: str, raw: bytes) -> Question:
     return _responses_question(body) if path == RESPONSES_PATH else _chat_question(body)
 
 
-def answered(path: str, question: Question, text: str, at: int) -> Reply:
-    """Build the answer `text` to `question`, made at `at` (unix seconds)."""
+def answered(path: str, question: Question, text: str, at: int, *, model: str = MODEL) -> Reply:
+    """Build the answer `text` to `question`, made at `at` (unix seconds) by `model`."""
     shape: Callable[[Question, str, int], Body] = _response if path == RESPONSES_PATH else _completion
     return Reply(
         status=HTTPStatus.OK,
-        body=shape(question, text, at),
+        body={**shape(question, text, at), "model": model},
         input_tokens=question.tokens,
         output_tokens=_tokens_of(text),
     )
@@ -216,7 +217,7 @@ def _response(question: Question, text: str, at: int) -> Body:
         "error": None,
         "incomplete_details": None,
         "instructions": question.instructions or None,
-        "model": _MODEL,
+        "model": MODEL,
         "output": [message],
         "parallel_tool_calls": True,
         "service_tier": "default",
@@ -241,7 +242,7 @@ def _completion(question: Question, text: str, at: int) -> Body:
         "id": f"chatcmpl-{secrets.token_hex(14)}",
         "object": "chat.completion",
         "created": at,
-        "model": _MODEL,
+        "model": MODEL,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
         "service_tier": "default",
         "system_fingerprint": "fp_sandbox",

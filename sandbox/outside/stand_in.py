@@ -7,7 +7,8 @@ Start it with `python -m sandbox.outside.stand_in --ledger DIR`. It prints its a
     GET  /healthz                200
     GET  /customers/{id}         200, 404, or at the failure rate 503
     POST /v1/responses           200, 400, 401, 429, or at the failure rate 503 and 429;
-                                 with `background` 200 at once; at the failure rate it fails later
+                                 with `background` 200 at once; at the failure rate it fails later;
+                                 at the malformed rate 200 with half of the answer
     GET  /v1/responses/{id}      200, 401, 404, 429; retrieves a background response; not in the ledger
     POST /v1/chat/completions    as POST /v1/responses
     GET  /control                settings and number of held calls; `?held=N&seconds=S` waits for N of them
@@ -48,13 +49,23 @@ class StandIn(ThreadingHTTPServer):
     request_queue_size = 1024  # many workers may connect at the same time
     daemon_threads = True
 
-    def __init__(self, *, port: int, ledger: Path, customers: Path, settings: Settings) -> None:
+    def __init__(
+        self,
+        *,
+        port: int,
+        ledger: Path,
+        customers: Path,
+        settings: Settings,
+        model: str = openai_wire.MODEL,
+    ) -> None:
         super().__init__((_HOST, port), _Handler)
         self.controls = Controls(settings)
         self.customers = _read_customers(customers)
         self.customer_calls = LedgerWriter(ledger, "customers")
         self.model_calls = LedgerWriter(ledger, "openai")
         self.responses = Responses()
+        #: The name of the model in its replies.
+        self.model = model
 
     @property
     def url(self) -> str:
@@ -147,7 +158,9 @@ class _Handler(BaseHTTPRequestHandler):
             return _overloaded(call)
         found = extractive.answer(question.text, question.schema)
         text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
-        return openai_wire.answered(path, question, text, int(time.time()))
+        if self.server.controls.malforms(call):
+            text = text[: len(text) // 2]
+        return openai_wire.answered(path, question, text, int(time.time()), model=self.server.model)
 
     def _finish(self, calls: LedgerWriter, call: Call, reply: Reply) -> None:
         """Send the reply, and record in the ledger whether the client received it.
@@ -220,7 +233,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     die_with_parent()
     with StandIn(
-        port=options.port, ledger=options.ledger, customers=options.customers, settings=settings
+        port=options.port,
+        ledger=options.ledger,
+        customers=options.customers,
+        settings=settings,
+        model=options.model,
     ) as stand_in:
         threading.Thread(target=stand_in.serve_forever, args=(0.05,), name="accept", daemon=True).start()
         ready = {
@@ -249,6 +266,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--llm-latency", type=float, default=0.0, help="seconds a model call takes")
     parser.add_argument("--failure-rate", type=float, default=0.1, help="share of lookups that fail, 0 to 1")
     parser.add_argument("--llm-failure-rate", type=float, default=0.0, help="share of model calls that fail")
+    parser.add_argument("--model", default=openai_wire.MODEL, help="name of the model in its replies")
     parser.add_argument("--seed", type=int, default=1, help="selects the calls that fail")
     return parser
 

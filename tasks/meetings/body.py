@@ -5,12 +5,13 @@ transcript ──> split ──> ask for each part ──> merge ──> ask for
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from askonce.answer import Answer, Source
 from askonce.errors import CallFailed, Permanent, Transient
+from askonce.spend import Spend, check, spend_of_failure
 from tasks.meetings.parts import Reading, merge_analyses, merge_extracts, split
 from tasks.meetings.prompts import (
     ONE_SUMMARY,
@@ -95,15 +96,18 @@ class _Questions:
             source=_weakest(self._answers),
             cost_usd=_cost(self._answers),
             usage=_usage(self._answers),
+            paid=_paid(self._answers),
         )
 
     def _with_earlier(self, failure: CallFailed) -> CallFailed:
-        paid = list(self._answers)
-        if "usage" in failure.data:
-            usage = cast("Mapping[str, int]", failure.data["usage"])
-            cost = cast("float | None", failure.data.get("cost_usd"))
-            paid.append(Answer(value=None, usage=usage, cost_usd=cost))
-        return with_spending(failure, usage=_usage(paid), cost_usd=_cost(paid))
+        own = spend_of_failure(failure).spend
+        if failure.data.get("reported_later"):
+            return failure  # the next attempt reads the earlier responses again, and reports them
+        # A call without a reply has no usage: that of the others is still known.
+        earlier = [answer.paid or _spend_of(answer) for answer in self._answers]
+        paid = _sum([*earlier, own] if own.calls else earlier)
+        calls = {"calls": paid.calls, "in_doubt": own.in_doubt}
+        return with_spending(failure, usage=paid.usage, cost_usd=paid.cost_usd, **calls)
 
 
 def _transcript(payload: Mapping[str, object]) -> str:
@@ -150,11 +154,27 @@ def _weakest(answers: Sequence[Answer]) -> Source:
 
 
 def _cost(answers: Sequence[Answer]) -> float | None:
-    costs = [answer.cost_usd for answer in answers]
-    return None if None in costs else sum(float(cost) for cost in costs if cost is not None)
+    return _sum([_spend_of(answer) for answer in answers]).cost_usd
 
 
-def _usage(answers: Sequence[Answer]) -> dict[str, int]:
-    """Return the sum of each count that all answers have; a count that one of them lacks is unknown."""
-    common = [name for name in answers[0].usage if all(name in answer.usage for answer in answers)]
-    return {name: sum(answer.usage[name] for answer in answers) for name in common}
+def _usage(answers: Sequence[Answer]) -> Mapping[str, int]:
+    return _sum([_spend_of(answer) for answer in answers]).usage
+
+
+def _paid(answers: Sequence[Answer]) -> Spend:
+    return _sum([answer.paid or _spend_of(answer) for answer in answers])
+
+
+def _spend_of(answer: Answer) -> Spend:
+    return check(answer.usage, answer.cost_usd).spend
+
+
+def _sum(spends: Sequence[Spend]) -> Spend:
+    """Return the sum of each count that all of them have; a count that one of them lacks is unknown."""
+    costs = [spend.cost_usd for spend in spends]
+    common = [name for name in spends[0].usage if all(name in spend.usage for spend in spends)]
+    return Spend(
+        usage={name: sum(spend.usage[name] for spend in spends) for name in common},
+        cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
+        calls=sum(spend.calls for spend in spends),
+    )

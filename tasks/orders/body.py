@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from askonce.answer import Answer
+from askonce.spend import Spend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from tasks.resources import Resources
 
 UNKNOWN = "Desconhecido"
+#: The look-up of the customer is a job of its own, and counts what it paid.
+_NOTHING = Spend(calls=0, cost_usd=0.0)
 
 
 def enrich(payload: Mapping[str, object], resources: Resources) -> Answer:
@@ -22,9 +25,11 @@ def enrich(payload: Mapping[str, object], resources: Resources) -> Answer:
     """
     found = resources.customers.get(cast("str", payload["cliente_id"]))
     if found is None:
-        return Answer(value={"cliente_nome": UNKNOWN, "cliente_fonte": "default"}, source="default")
+        return Answer(
+            value={"cliente_nome": UNKNOWN, "cliente_fonte": "default"}, source="default", paid=_NOTHING
+        )
     customer = cast("dict[str, object]", found.value)
     known = {"cliente_nome": customer.get("cliente_nome", UNKNOWN), "cliente": customer}
     if found.source == "stale":
-        return Answer(value={**known, "cliente_fonte": "stale"}, source="stale")
-    return Answer(value={**known, "cliente_fonte": "api"})
+        return Answer(value={**known, "cliente_fonte": "stale"}, source="stale", paid=_NOTHING)
+    return Answer(value={**known, "cliente_fonte": "api"}, paid=_NOTHING)

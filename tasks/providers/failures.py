@@ -41,9 +41,14 @@ def from_status(
     return Permanent(reason)
 
 
-def with_spending(failure: CallFailed, *, usage: Mapping[str, int], cost_usd: float | None) -> CallFailed:
-    """Return the same failure with ``usage`` and ``cost_usd`` in its data."""
-    return type(failure)(**{**failure.data, "usage": dict(usage), "cost_usd": cost_usd})  # type: ignore[arg-type]  # its own data, and what every kind may carry
+def with_spending(
+    failure: CallFailed, *, usage: Mapping[str, int], cost_usd: float | None, **calls: int
+) -> CallFailed:
+    """Return the same failure with ``usage`` and ``cost_usd`` in its data.
+
+    *calls* are ``calls`` and ``in_doubt``, where it was not one call that was answered.
+    """
+    return type(failure)(**{**failure.data, "usage": dict(usage), "cost_usd": cost_usd, **calls})  # type: ignore[arg-type]  # its own data, and what every kind may carry
 
 
 def parse_retry_after(headers: Mapping[str, str], *, clock: Callable[[], float] = time.time) -> float | None:

@@ -179,10 +179,12 @@ def new_scene(eventually, new_broker, queue_of):
     """Start a machine of one's own, with short leases; a broker and more environment may be given."""
     scenes = []
 
-    def begin(records=None, messages=None, broker=None, **environment):
+    def begin(records=None, messages=None, broker=None, outside=None, **environment):
         env = {"JOB_LEASE": str(LEASE), "REAP_INTERVAL": str(REAP), "CUSTOMER_API_TIMEOUT": "60"}
         env |= {"LLM_TIMEOUT": "60", **environment}
-        machine = Machine(outside={"failure_rate": 0}, env=env, broker=broker or new_broker()).__enter__()
+        machine = Machine(
+            outside={"failure_rate": 0, **(outside or {})}, env=env, broker=broker or new_broker()
+        ).__enter__()
         queue = RedisQueue(messages.url) if messages else queue_of(machine)
         scenes.append(MachineUnderFaults(machine, eventually, queue, records, messages))
         return scenes[-1]

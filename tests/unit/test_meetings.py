@@ -6,6 +6,7 @@ import pytest
 
 from askonce.answer import Answer
 from askonce.errors import Configuration, Permanent, Transient
+from askonce.spend import Spend, spend_of_failure
 from tasks.meetings import body as meetings
 from tasks.meetings.parts import split
 from tasks.meetings.prompts import MeetingAnalysis, MeetingExtract, MeetingFull, MeetingSummary
@@ -68,7 +69,8 @@ def test_short_meeting_is_one_call_and_its_answer_is_passed_on(read, schema, val
     answer = read(MEETING, resources(model, max_chars=len(LONG)))
 
     assert [(text, asked) for _, text, asked in model.asked] == [(LONG, schema)]
-    assert answer == Answer(value=value, cost_usd=0.5, usage={"input_tokens": 10, "output_tokens": 3})
+    cost = {"cost_usd": 0.5, "usage": {"input_tokens": 10, "output_tokens": 3}}
+    assert answer == Answer(value=value, **cost, paid=Spend(**cost))
 
 
 @pytest.mark.parametrize("payload", [{}, {"transcript": None}, {"transcript": 3}, {"transcript": " \n"}])
@@ -92,6 +94,7 @@ def test_long_meeting_is_sent_in_parts_and_summarised_once():
     assert summary[1:] == ("first\nsecond", MeetingSummary)
     assert answer.value["summary"] == "one"
     assert (answer.cost_usd, answer.usage) == (1.5, {"input_tokens": 30, "output_tokens": 9})
+    assert answer.paid == Spend(cost_usd=1.5, usage=answer.usage, calls=3)
 
 
 def test_long_analysis_needs_no_summary():
@@ -174,6 +177,7 @@ def test_failure_of_a_later_part_reports_the_earlier_cost(failure, kind):
     assert caught.value.reason == failure.reason
     assert caught.value.data["usage"] == {"input_tokens": 10, "output_tokens": 3}
     assert caught.value.data["cost_usd"] == 0.5
+    assert caught.value.data["calls"] == 1
     assert caught.value.data.get("retry_after") == failure.data.get("retry_after")
 
 
@@ -186,6 +190,17 @@ def test_paid_failure_is_added_to_the_cost_of_earlier_parts():
 
     assert caught.value.data["usage"] == {"input_tokens": 15, "output_tokens": 4}
     assert caught.value.data["cost_usd"] == 0.75
+    assert (caught.value.data["calls"], caught.value.data["in_doubt"]) == (2, 0)
+
+
+def test_later_part_without_a_reply_leaves_one_call_in_doubt():
+    failure = Transient("timeout", maybe_billed=True)
+
+    with pytest.raises(Transient) as caught:
+        meetings.extract(MEETING, resources(Model(extracted(), failure), max_chars=20))
+
+    spend = spend_of_failure(caught.value).spend
+    assert (spend.calls, spend.in_doubt, spend.cost_usd) == (1, 1, 0.5)
 
 
 def test_failure_of_the_first_part_is_passed_on_untouched():

@@ -12,6 +12,8 @@ from tasks.orders.body import UNKNOWN, enrich
 from tasks.providers.customers import Customers
 
 ORDER = {"order_id": "o-1", "cliente_id": 7, "total": 10.5}
+#: The look-up counts its own call.
+NOTHING = Spend(calls=0, cost_usd=0.0)
 ANA = {"cliente_id": "7", "cliente_nome": "Ana Souza"}
 
 
@@ -71,7 +73,8 @@ def customers(scene, service):
 def test_known_customer_is_found_without_the_order(source):
     answer = enrich(ORDER, Known(ANA, source))
 
-    assert answer == Answer(value={"cliente_nome": "Ana Souza", "cliente": ANA, "cliente_fonte": "api"})
+    value = {"cliente_nome": "Ana Souza", "cliente": ANA, "cliente_fonte": "api"}
+    assert answer == Answer(value=value, paid=NOTHING)
 
 
 def test_last_known_customer_is_marked_in_answer_and_source():
@@ -85,7 +88,7 @@ def test_unknown_customer_is_marked_as_unknown():
     answer = enrich(ORDER, Known(None))
 
     assert answer == Answer(
-        value={"cliente_nome": "Desconhecido", "cliente_fonte": "default"}, source="default"
+        value={"cliente_nome": "Desconhecido", "cliente_fonte": "default"}, source="default", paid=NOTHING
     )
 
 

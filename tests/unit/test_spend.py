@@ -168,4 +168,21 @@ def test_spend_of_a_failure_is_checked_too():
     assert spend_of_failure(failure) == Checked(
         Spend(usage={"n": 1}, cost_usd=0.5, maybe_billed=True), ("usage.m",)
     )
-    assert spend_of_failure(Transient("http_503")) == Checked(Spend())
+
+
+@pytest.mark.parametrize(
+    ("data", "calls", "in_doubt"),
+    [
+        ({}, 0, 0),
+        ({"maybe_billed": True}, 0, 1),
+        ({"usage": {}, "maybe_billed": True}, 1, 0),
+        ({"cost_usd": 0.5}, 1, 0),
+        ({"usage": {"n": 1}, "calls": 3, "in_doubt": 1}, 3, 1),
+        ({"calls": 2**60, "in_doubt": -1}, 1, 0),
+    ],
+    ids=["refused", "no reply", "reply without counts", "price", "several", "no numbers"],
+)
+def test_failure_is_a_call_where_the_provider_replied(data, calls, in_doubt):
+    spend, _ = spend_of_failure(Transient("http_503", **data))
+
+    assert (spend.calls, spend.in_doubt) == (calls, in_doubt)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askonce.errors import Transient
+from askonce.spend import spend_of_failure
 from tasks.meetings import body as meetings
 from tasks.providers.openai.references import References
 from tests.unit.kept_responses import (
@@ -46,8 +47,10 @@ def test_parts_that_were_read_are_not_sent_again(scene):
 
     assert len(scene.created) == 3
     assert caught.value.data["usage"] == spent(2)
-    assert answer.usage == spent(1)
-    assert caught.value.data["cost_usd"] == pytest.approx(2 * answer.cost_usd)
+    assert caught.value.data["calls"] == 2
+    assert (answer.paid.usage, answer.paid.calls) == (spent(1), 1)
+    assert caught.value.data["cost_usd"] == pytest.approx(2 * answer.paid.cost_usd)
+    assert answer.usage == spent(3), "what it cost to make"
 
 
 def test_parts_of_a_killed_attempt_are_counted_by_the_next(scene):
@@ -70,7 +73,8 @@ def test_only_the_part_without_an_answer_is_sent_again(scene):
     answer = analyze(scene)
 
     assert caught.value.data["usage"] == spent(2)
-    assert (len(scene.created), answer.usage) == (4, spent(2))
+    assert (len(scene.created), answer.usage) == (4, spent(3))
+    assert (answer.paid.usage, answer.paid.calls) == (spent(2), 2)
 
 
 def test_parts_before_an_unknown_price_are_counted_at_the_end(scene):
@@ -82,7 +86,8 @@ def test_parts_before_an_unknown_price_are_counted_at_the_end(scene):
     answer = analyze(scene)
 
     assert (caught.value.data["usage"], caught.value.data["cost_usd"]) == ({}, None)
-    assert (len(scene.created), answer.usage) == (4, spent(3))
+    assert (len(scene.created), answer.usage, answer.paid.calls) == (4, spent(3), 3)
+    assert spend_of_failure(caught.value).spend.calls == 1, "the earlier parts are reported later"
 
 
 def test_same_prompt_twice_is_sent_and_counted_once(scene):

@@ -115,7 +115,7 @@ class Records:
 
     def book_late(self, lease: Lease, book: Book | None, *, known: bool) -> None:
         """Count what was paid without a place in the record."""
-        self.tally.book_late(lease.owner, book, known=known)
+        self.tally.book_once(lease.owner, book, known=known)
 
     def quarantine(self, key: Key, record: MemoryRecord, reason: str) -> None:
         """End a flight; an operator decides."""

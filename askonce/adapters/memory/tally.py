@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from threading import Condition
 
-    from askonce.job import Owner
+    from askonce.job import Key, Owner
     from askonce.tally import Book
 
 _DAY = 86_400
@@ -57,14 +57,20 @@ class MemoryTally:
             for what, amount in book.amounts:
                 self.count((book.task, book.tenant, book.model), what, amount)
 
-    def book_late(self, owner: Owner, book: Book | None, *, known: bool) -> None:
-        """Count, once for each owner, what was paid without a place in the record.
+    def book_late(self, key: Key, owner: Owner, book: Book) -> None:  # noqa: ARG002  # one place for all keys
+        """Count, once for each owner, what a run paid that has no place in the record of *key*."""
+        with self._changed:
+            self.book_once(owner, book, known=False)
 
-        *known*: the run was counted as in doubt when it was overtaken.
-        """
+    def book_once(self, owner: Owner, book: Book | None, *, known: bool) -> None:
+        """Count the same inside the store's lock; *known*: the run was counted as in doubt."""
         if book is None or owner in self._booked:
             return
         self._booked.add(owner)
         self.book(book)
         if known:
             self.count((book.task, book.tenant, book.model), "in_doubt", -1)
+
+    def was_booked(self, owner: Owner) -> None:
+        """Note that the record counted what *owner* paid, before it forgets that."""
+        self._booked.add(owner)

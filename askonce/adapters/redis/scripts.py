@@ -41,12 +41,12 @@ VERBS = (
     "resent",
 )
 #: The scripts of the dead letters, the controls, the counters and the workers' announcements.
-OTHERS = ("dead", "show", "control", "fold", "today", "announce", "workers")
+OTHERS = ("dead", "show", "control", "book", "fold", "today", "announce", "workers")
 #: What all of them begin with.
 _SHARED = ("record", "tally", "pauses")
 #: No caller waits for these, so they run even while callers are kept off a server that is down. They keep
 #: leases and paid answers, and the first of them that gets a reply lets the callers in again.
-_ALWAYS = frozenset({"renew", "complete", "fail", "park", "reap", "resent"})
+_ALWAYS = frozenset({"renew", "complete", "fail", "park", "reap", "resent", "book"})
 #: What the scripts take from ``record.py``: times become milliseconds.
 _SECONDS = (
     "FLIGHT_KEPT",

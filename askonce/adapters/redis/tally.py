@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from askonce.adapters.redis.scripts import Call, Scripts
+    from askonce.job import Key, Owner
+    from askonce.tally import Book
 
 _DAY = 86_400
 #: Milliseconds: the sum of all days has no end that anyone sees.
@@ -40,6 +42,10 @@ class RedisTally:
             if counted_on == day:
                 sums[counter] += amount
         return sums
+
+    def book_late(self, key: Key, owner: Owner, book: Book) -> None:
+        """Count, once for each owner, what a run paid that has no place in the record of *key*."""
+        self._scripts.run("book", key, owner, book.entry)
 
     def fold(self) -> int:
         """Add the counters of past days together; return how many buckets had any."""

@@ -6,7 +6,8 @@
 The service makes the response in the background, also when no worker waits for it. A job with several
 questions keeps the ids of all responses until it ends: the next attempt reads the finished ones for nothing.
 
-A price is reported once: by the attempt that reads the response, in its answer or with its failure.
+An attempt pays once for each response: the first one that reads it reports it as paid, in its answer or with
+its failure. What the answer cost to make holds the responses of earlier attempts too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from threading import Event as Signal
 from typing import TYPE_CHECKING, Final
 
 from askonce.errors import CallFailed, Permanent, Transient
+from askonce.spend import Spend
 from tasks.providers.openai.references import References, is_usable
 from tasks.providers.openai.reply import standing
 
@@ -38,6 +40,8 @@ _LONGEST_PAUSE: Final = 5.0
 #: Seconds for one look: the service answers it at once, or not at all.
 _LOOK_SECONDS: Final = 10.0
 _SHORTEST_LOOK: Final = 1.0
+#: What this attempt paid for a response that was reported before.
+_NOTHING: Final = Spend(calls=0, cost_usd=0.0)
 
 
 def _pause(seconds: float) -> None:
@@ -73,7 +77,7 @@ class TwoSteps:
     def __call__(self, *, instructions: str, text: str, schema: type[BaseModel]) -> Answer:
         """Return the answer, as ``LanguageModel.ask`` does, within its timeout.
 
-        A response that an attempt has read before costs nothing: its counts are 0.
+        A response that this attempt has read before costs nothing: its counts are 0.
 
         Raises:
             CallFailed: after a ``timeout`` the next attempt continues with the same response. The caller adds
@@ -86,6 +90,8 @@ class TwoSteps:
             # Unknown counts make the sum unknown. Then the prices of the other responses are not reported.
             if failure.data.get("usage") != {}:
                 self._references.mark_reported(self._read)
+            else:
+                failure.data["reported_later"] = True
             self._save()
             raise
 
@@ -100,9 +106,10 @@ class TwoSteps:
         kept = self._references.get(question.name)
         if kept is None:
             return answer
-        again = kept.reported or question.name in self._read
+        if question.name in self._read:
+            return replace(answer, usage=dict.fromkeys(answer.usage, 0), cost_usd=0.0, paid=_NOTHING)
         self._read.add(question.name)
-        return _free(answer) if again else answer
+        return replace(answer, paid=_NOTHING) if kept.reported else answer
 
     def _content(self, question: _Question) -> bytes:
         deadline = self._clock() + self._model.timeout
@@ -178,7 +185,3 @@ class TwoSteps:
 def _digest(model: str, instructions: str, text: str, schema: type[BaseModel]) -> str:
     question = json.dumps([model, instructions, text, schema.__name__, schema.model_json_schema()])
     return sha256(question.encode()).hexdigest()[:16]
-
-
-def _free(answer: Answer) -> Answer:
-    return replace(answer, usage=dict.fromkeys(answer.usage, 0), cost_usd=0.0)
