@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, assert_never
 
 from askonce.answer import Codec, Encoded, Meta, StoredValue, Ttl, to_result
 from askonce.attempt import Attempt, Unstorable, make
-from askonce.decide import Refuse, Run, Serve, run_without_store
+from askonce.decide import Refuse, Run, Serve, run_without_store, start
 from askonce.errors import CallFailed, StoreUnavailable, ValueInvalid
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Failed, Reused
 from askonce.job import new_owner
 from askonce.lease import since_boot
 from askonce.spend import spend_of_failure
-from askonce.store import Claim, Lease, Start, Terms, Write
+from askonce.store import Claim, Lease, Terms, Write
 from askonce.store_down.spill import Spill, Unstored, compact
 from askonce.tally import book_of
 
@@ -242,7 +242,7 @@ class LocalCalls:
         store, spec = self._store, delivery.spec
         admitted = store.admit(Claim(delivery.job, Terms.of(spec))).record
         lease = Lease(delivery.job.key, owner, spec.lease)
-        granted = store.start(delivery.job.under(admitted.job), lease).outcome is Start.GRANTED
+        granted = isinstance(start(store, spec, delivery.job.under(admitted.job), lease), Run)
         ttl = Ttl(spec.soft_ttl, spec.hard_ttl).after(self._clock() - made_at)
         written = store.complete(lease, encoded, ttl, book if granted else None)
         if written is not Write.OK:

@@ -171,6 +171,9 @@ def _spend_of(answer: Answer) -> Spend:
 
 def _sum(spends: Sequence[Spend]) -> Spend:
     """Return the sum of each count that all of them have; a count that one of them lacks is unknown."""
+    spends = [spend for spend in spends if spend.calls]
+    if not spends:
+        return Spend(calls=0, cost_usd=0.0)
     costs = [spend.cost_usd for spend in spends]
     common = [name for name in spends[0].usage if all(name in spend.usage for spend in spends)]
     return Spend(

@@ -102,6 +102,8 @@ class MemoryRecord:
     #: An answer of a lower fence is as good as none; set by each verb that looks at the controls.
     mark: int = 0
     paused: str | None = None
+    #: Owners whose writes were counted, and that this record forgets.
+    forgotten: list[Owner] = field(default_factory=list)
 
     @property
     def name(self) -> tuple[str, str, str]:
@@ -140,6 +142,7 @@ class MemoryRecord:
     def enter(self, claim: Claim, now: float) -> None:
         """Begin the flight of *claim*; the last answer and the fence stay."""
         job, terms = claim
+        self._forget_completed()
         self.leave()
         self.flight = "queued"
         self.forget_failure()
@@ -227,6 +230,7 @@ class MemoryRecord:
     def fail(self, kind: FailureOrFallback, reason: str, until: float) -> MemoryFailure:
         """Remember why this run gave no answer."""
         self.note(reason)
+        self._forget_failed()
         self.failed = MemoryFailure(kind, reason, self.job, self.owner, until)
         return self.failed
 
@@ -237,7 +241,24 @@ class MemoryRecord:
 
     def forget_failure(self) -> None:
         """Begin anew."""
+        self._forget_failed()
         self.failed, self.history = None, ()
+
+    def forget(self) -> None:
+        """Forget the answer and the failure."""
+        self._forget_completed()
+        self.value = None
+        self.forget_failure()
+
+    def _forget_completed(self) -> None:
+        """Forget the owner whose answer this is."""
+        if self.value is not None and self.value.fence == self.fence and self.owner:
+            self.forgotten.append(self.owner)
+
+    def _forget_failed(self) -> None:
+        """Forget the owner of the failure; one that was lost was not counted."""
+        if self.failed and self.failed.owner and self.failed.owner != self.owner:
+            self.forgotten.append(self.failed.owner)
 
     def grant(self, owner: Owner, clock: float, now: float, lease: float) -> None:
         """Begin a run of *owner*."""

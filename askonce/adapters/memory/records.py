@@ -7,7 +7,7 @@ from threading import Condition
 from typing import TYPE_CHECKING, Literal
 
 from askonce.adapters.memory.controls import MemoryControls
-from askonce.adapters.memory.record import dead_job
+from askonce.adapters.memory.record import MemoryRecord, dead_job
 from askonce.adapters.memory.tally import MemoryTally
 from askonce.record import PROGRESS_SLACK, TOMBSTONE_KEPT
 from askonce.store import ANY_PRIORITY, Write
@@ -15,7 +15,6 @@ from askonce.store import ANY_PRIORITY, Write
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from askonce.adapters.memory.record import MemoryRecord
     from askonce.job import Key
     from askonce.letters import DeadJob
     from askonce.record import Flight
@@ -98,6 +97,12 @@ class Records:
         """Keep *record* at least *until* then."""
         record.keep(until)
         self.by_key[key] = record
+        self.note_booked(record)
+
+    def note_booked(self, record: MemoryRecord) -> None:
+        """Remember the owners that *record* forgot: their writes may be repeated."""
+        self.tally.note_booked(record.forgotten)
+        record.forgotten.clear()
 
     def requeue(self, key: Key, record: MemoryRecord) -> bool:
         """Queue the job of a lost worker; return False where it has no attempts left."""
@@ -127,6 +132,14 @@ class Records:
         """End a queued job that no worker shall run any more."""
         record.end_unrun(kind, self.now())
         self.commit(key, record, self.now() + TOMBSTONE_KEPT)
+        self.wake(key)
+
+    def invalidate(self, key: Key, record: MemoryRecord) -> None:
+        """Forget all but the fence."""
+        self.doubt(record)
+        record.forget()
+        self.note_booked(record)
+        self.by_key[key] = MemoryRecord(fence=record.fence, kept_until=self.now() + TOMBSTONE_KEPT)
         self.wake(key)
 
     def wake(self, key: Key) -> None:

@@ -84,8 +84,7 @@ class MemoryStore:
                     self.tally.count((job.task, job.tenant, job.model), "conflict")
                     return Reply(Admission.CONFLICT, Snapshot())
                 self._records.doubt(record)
-                record.value = None
-                record.forget_failure()
+                record.forget()
                 record.flight, record.not_before, record.job = "idle", 0.0, JobId("")
             if record.is_expired(self._records.now()):
                 self._records.end_unrun(job.key, record, "expired")
@@ -241,6 +240,8 @@ class MemoryStore:
             if record.owner != lease.owner or record.flight != "running":
                 failed = record.failed
                 if failed and (failed.owner, failed.job) == (lease.owner, record.job):
+                    if record.owner == lease.owner:
+                        self._records.book_late(lease, failure.book, known=True)
                     return Reply(Write.OK, disclosed(record, self._records.now()))
                 self._records.book_late(lease, failure.book, known=True)
                 return Reply(Write.FENCED, Snapshot())
@@ -310,10 +311,7 @@ class MemoryStore:
             record = self._records.load(key)
             if record is None:
                 return Write.ABSENT
-            self._records.doubt(record)
-            self._records.by_key[key] = MemoryRecord(fence=record.fence)
-            self._records.by_key[key].kept_until = self._records.now() + TOMBSTONE_KEPT
-            self._records.wake(key)
+            self._records.invalidate(key, record)
             return Write.OK
 
     def reap(

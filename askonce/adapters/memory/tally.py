@@ -9,7 +9,7 @@ from askonce.record import MAX_COUNTERS
 from askonce.tally import Counter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from threading import Condition
 
     from askonce.job import Key, Owner
@@ -71,6 +71,6 @@ class MemoryTally:
         if known:
             self.count((book.task, book.tenant, book.model), "in_doubt", -1)
 
-    def was_booked(self, owner: Owner) -> None:
-        """Note that the record counted what *owner* paid, before it forgets that."""
-        self._booked.add(owner)
+    def note_booked(self, owners: Iterable[Owner]) -> None:
+        """Note that the record counted what *owners* paid, before it forgets them."""
+        self._booked.update(owners)

@@ -31,6 +31,7 @@ if fp == fingerprint and fl ~= 'idle' and in_flight ~= job and rt ~= job and not
 end
 local r = load(KEYS[1])
 control(r, task, tail, run)
+local completed_by = r.vf > 0 and r.vf == r.fen and r.own or ''
 
 local function counted(outcome)
   count(name, outcome, 1)
@@ -94,6 +95,7 @@ local due = NOW + countdown
 local over = due + ARGV[5]
 if expires > 0 then over = math.min(over, NOW + expires) end
 clear_failure(r)
+if completed_by ~= '' then note_booked(completed_by) end
 drop(r, 'own', 'att', 'rep', 'rt', 'nx', 'at', 'ho', 'pk', 'ref')
 if r.present then remove(r, 'sh', 'run') end
 set(r, {task = task, fp = fingerprint, fl = 'queued', job = job, dl = countdown > 0 and due or over, env = ARGV[4]})

@@ -10,7 +10,11 @@ if not r.present then
 end
 control(r, r.task, asked(r).tail)
 if r.own ~= owner or r.fl ~= 'running' then
-  if r.eo == owner and r.ej == r.job then return reply('ok', r) end
+  if r.eo == owner and r.ej == r.job then
+    -- It was lost, and with it the job: what it paid is known only now.
+    if r.own == owner then book_late(owner, ARGV[9], true) end
+    return reply('ok', r)
+  end
   book_late(owner, ARGV[9], true)
   return reply('fenced', r, true)
 end

@@ -10,6 +10,7 @@ if not known then
 end
 if not r.present then return 'absent' end
 if r.fl == 'running' then count(name_of(r), 'in_doubt', 1) end
+if r.vf > 0 and r.vf == r.fen and r.own ~= '' then note_booked(r.own) end
 clear_value(r)
 clear_failure(r)
 wake(r)

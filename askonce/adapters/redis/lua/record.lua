@@ -77,6 +77,15 @@ local function drop(r, ...)
   end
 end
 
+-- What an owner paid is counted once. The record forgets an owner whose write it counted, and that write may be
+-- repeated: this note outlives the repetition.
+local function note_booked(owner) redis.call('SET', SLOT .. 'booked:' .. owner, '1', 'PX', TOMBSTONE_KEPT) end
+
+-- An owner whose failure was recorded has left the record; one that was lost is still there, and was not counted.
+local function note_failed(r)
+  if r.eo ~= '' and r.eo ~= r.own then note_booked(r.eo) end
+end
+
 -- Some fields are not loaded, and may be there.
 local function remove(r, ...)
   for _, name in ipairs({...}) do r.gone[#r.gone + 1] = name end
@@ -90,6 +99,7 @@ end
 local function clear_failure(r)
   r.revived = r.revived or r.ek == 'quarantined'
   if r.ek == 'fallback' then remove(r, 'ed', 'em') end
+  note_failed(r)
   drop(r, 'ex', 'ek', 'er', 'ej', 'eo')
   if r.present then remove(r, 'hist') end
 end
@@ -168,6 +178,7 @@ end
 
 local function fail(r, kind, reason, keep)
   note(r, reason)
+  note_failed(r)
   set(r, {ek = kind, er = reason, ej = r.job, eo = r.own, ex = NOW + keep})
 end
 
