@@ -23,6 +23,7 @@ from askonce.job import new_owner
 from askonce.lease import since_boot
 from askonce.spend import spend_of_failure
 from askonce.store import Claim, Lease, Terms, Write
+from askonce.store_down.hits import LocalHits
 from askonce.store_down.spill import Spill, Unstored, compact
 from askonce.tally import book_of
 
@@ -64,6 +65,7 @@ class LocalCalls:
         """
         self._store, self._cache, self._spill, self._codec = store, cache, spill, codec or Codec()
         self._listen, self._holder = listen, holder
+        self._hits = LocalHits(store, spill, holder)
         self._budget, self._clock = budget, clock
         self._spent, self._spent_since = 0, clock()
         self._flights: dict[tuple[Key, Fingerprint], Future[Computed | Failed]] = {}
@@ -101,6 +103,7 @@ class LocalCalls:
         match decision:
             case Serve(result=result):
                 self._report(delivery, "cache")
+                self._hits.count(job, result.spend)
                 return Reused(key=job.key, job=job.id, result=result)
             case Run():
                 return self._call_once(delivery, body, down)

@@ -271,3 +271,102 @@ def test_answer_that_does_not_fit_here_is_served_and_not_kept(scene):
     assert (type(served), served.result.value) == (Reused, "x" * 100)
     down(scene, "admit")
     assert scene.call(lambda: "small").value == "small"
+
+
+COST = {"calls": 1, "micro_usd": 250_000, "tokens:input_tokens": 7}
+MONEY = {*COST, "unpriced", "in_doubt"}
+
+
+def priced(**more):
+    return Answer(value="dear", cost_usd=0.25, usage={"input_tokens": 7}, **more)
+
+
+def counted(scene, names=frozenset(MONEY)):
+    totals = scene.store.tally.totals()
+    return {counter.what: amount for counter, amount in totals.items() if counter.what in names}
+
+
+def settled(scene):
+    """Return what was counted once the spill is empty."""
+    assert scene.spill.drain(10.0) == 0
+    return counted(scene)
+
+
+def test_call_without_the_store_is_booked_when_it_is_back(scene):
+    heal = down(scene, "admit")
+    scene.call(priced)
+    assert counted(scene) == {}
+
+    heal()
+
+    assert settled(scene) == COST
+
+
+def test_call_without_the_store_is_booked_once_although_replies_are_lost(scene):
+    heal = down(scene, "admit")
+    scene.call(priced)
+    for verb in ("start", "complete"):
+        LosesReplies(scene.store, verb)
+    heal()
+
+    assert settled(scene) == COST
+
+
+def test_answer_that_is_fenced_is_booked_and_leaves_no_doubt(scene):
+    heal = down(scene, "admit")
+    scene.call(priced)
+    answers = scene.store._store
+    other = replace(scene.executor, store=answers)
+    scene.producer = replace(scene.producer, store=answers)
+    scene.ask()
+    other.execute(scene.delivery(), priced)
+
+    heal()
+
+    assert settled(scene) == {name: 2 * amount for name, amount in COST.items()}
+
+
+@pytest.mark.parametrize(
+    ("failure", "money"),
+    [
+        (Permanent("refused", usage={"input_tokens": 7}, cost_usd=0.25), COST),
+        (Transient("malformed_answer", usage={"input_tokens": 7}, cost_usd=0.25, maybe_billed=True), COST),
+        (Transient("timeout", maybe_billed=True), {"in_doubt": 1}),
+        (Transient("http_503"), {}),
+    ],
+    ids=["refused", "malformed", "no reply", "not paid"],
+)
+def test_failed_call_without_the_store_is_booked_when_it_is_back(scene, failure, money):
+    heal = down(scene, "admit")
+
+    def fail():
+        raise failure
+
+    with pytest.raises((StoreUnavailable, JobFailed)):
+        scene.call(fail)
+    heal()
+
+    assert settled(scene) == money
+    assert "job.stored_late" not in scene.heard.names, "there is no answer"
+
+
+def test_fallback_without_the_store_is_booked_when_it_is_back(scene):
+    heal = down(scene, "admit")
+    scene.call(lambda: priced(source="default"))
+    heal()
+
+    assert settled(scene) == COST
+
+
+def test_hits_without_the_store_are_counted_when_it_is_back(scene):
+    scene.call(priced)
+    heal = down(scene, "admit")
+    tally = type(scene.store)(scene.store.tally, "book_late", 2)
+    scene.store.tally = tally
+    for _ in range(3):
+        scene.call(never)
+    heal()
+
+    assert settled(scene) == COST
+    hits = {"hit": 3, "avoided_micro_usd": 750_000}
+    assert counted(scene, hits.keys()) == hits
