@@ -80,6 +80,17 @@ def test_failure_of_a_lost_owner_is_counted_after_its_last_attempt(scene):
     assert (outcomes, money(scene)) == ([Write.OK] * 2, ONCE)
 
 
+def test_failure_of_a_lost_owner_is_counted_after_its_record_forgot_it(scene):
+    scene.run(max_attempts=1)
+    scene.clock.advance(31.0)
+    scene.reap()
+    scene.admit("job-2", force=True)
+
+    outcomes = [scene.fail(book=BOOK).outcome for _ in range(2)]
+
+    assert (outcomes, money(scene)) == ([Write.FENCED] * 2, ONCE)
+
+
 def again(scene):
     scene.clock.advance(10.0)
     scene.admit("job-2")
