@@ -58,13 +58,6 @@ OF_DECISIONS = (
         f"{DECISIONS}test_inline_call_waits_while_a_queued_job_rests[memory]",
     ),
     Mutant(
-        "an inline call waits for an ended job",
-        "askonce/decide.py",
-        "if not running and record.wait <= 0:",
-        'if record.flight == "queued" and record.wait <= 0:',
-        f"{DECISIONS}test_own_ended_job_is_a_new_call_once_it_is_stale[memory]",
-    ),
-    Mutant(
         "a job that is sent again counts as new",
         "askonce/decide.py",
         "return Run(job=record.job, record=record, new=False, stale=stale, ignored=reply.ignored)",

@@ -143,7 +143,7 @@ OF_SCRIPTS = (
     of_script(
         "commit forgets the index",
         "record",
-        "redis.call('ZADD', index, r.look or math.max(r.dl, r.ho), member)",
+        "redis.call('ZADD', index, math.floor(look_at_expiry(r, r.look or math.max(r.dl, r.ho))), member)",
         "",
         f"{RECOVERY}test_each_reaper_gets_a_lost_job_once",
     ),

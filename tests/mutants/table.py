@@ -32,7 +32,7 @@ OTHERS = (
     of_script(
         "only a lease has a deadline",
         "record",
-        "redis.call('ZADD', index, r.look or math.max(r.dl, r.ho), member)",
+        "redis.call('ZADD', index, math.floor(look_at_expiry(r, r.look or math.max(r.dl, r.ho))), member)",
         "if r.fl == 'running' then redis.call('ZADD', index, r.dl, member) end",
         f"{RECOVERY}test_each_reaper_gets_a_lost_job_once",
         "a message has no deadline",
