@@ -8,6 +8,7 @@ from threading import Event, Thread
 from time import monotonic
 
 from celery import Celery
+from kombu import Queue
 
 from askonce import JobSpec
 from askonce.adapters.celery import AskOnce, IdempotentTask
@@ -15,11 +16,14 @@ from askonce.adapters.redis import RedisStore, scripts
 from askonce.attempt import current_attempt
 from askonce.errors import Permanent, Transient
 from askonce.spec import RetryPolicy
+from askonce.store import Start
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.recording import Journal, RecordingStore, count_attempts
 
 FOLDER = Path(os.environ["CHAOS_FOLDER"])
 NAMESPACE = QUEUE = "chaos"
+#: Only one of the workers takes this one.
+RARE = "rare"
 PREFIX = "{chaos}:"
 LEASE, REAP, QUEUE_DEADLINE = 3.0, 1.0, 2.0
 RECORDED = os.environ.get("CHAOS_RECORDED", "1") == "1"
@@ -32,7 +36,9 @@ def _break_on_purpose(name):
     def broken(clock=None):
         sources = healthy(clock)
         assert before in sources[verb], f"the mutant {name!r} does not fit {verb}.lua any more"
-        return sources | {verb: sources[verb].replace(before, after)}
+        # `publish` runs around the whole of `admit`.
+        scripts_of = [name for name in (verb, "publish") if before in sources[name]]
+        return sources | {name: sources[name].replace(before, after) for name in scripts_of}
 
     scripts.sources = broken
 
@@ -51,9 +57,19 @@ def _watch():
         last = monotonic()
 
 
+class StandingStill(RedisStore):
+    """A few times the process stands still once its lease began, so that it parks the job."""
+
+    def start(self, job, lease, *kept):
+        reply = super().start(job, lease, *kept)
+        if reply.outcome is Start.GRANTED and random.Random(f"still {reply.record.fence}").random() < 0.02:
+            Event().wait(LEASE * 1.1)
+        return reply
+
+
 def connect():
     Thread(target=_watch, name="chaos-watch", daemon=True).start()
-    store = RedisStore.from_url(os.environ["CHAOS_STORE_URL"], namespace=NAMESPACE)
+    store = StandingStill.from_url(os.environ["CHAOS_STORE_URL"], namespace=NAMESPACE)
     return RecordingStore(store, Journal(FOLDER / "history")) if RECORDED else store
 
 
@@ -73,6 +89,7 @@ app.conf.update(
         "global_keyprefix": PREFIX,
     },
     task_default_queue=QUEUE,
+    task_queues=[Queue(QUEUE), Queue(RARE)],
     task_acks_late=True,
     task_ignore_result=True,
     task_publish_retry_policy={

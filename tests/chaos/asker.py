@@ -7,7 +7,7 @@ from threading import Event
 
 from askonce.errors import JobError
 from askonce.key import identify
-from tests.chaos.app import RECORDED, ask, once
+from tests.chaos.app import RARE, RECORDED, ask, once
 
 
 def main(seed, keys):
@@ -20,13 +20,29 @@ def main(seed, keys):
         payload = {"n": n, "text": text}
         act = draw.random()
         with suppress(JobError):
+            # A tenant's answers are his own.
+            tenant = "acme" if n % 4 == 1 else ""
             if act < 0.25:
-                producer.store.read([identify(ask.job_spec, payload).key])
+                producer.store.read([identify(ask.job_spec, payload, tenant).key])
             elif act < 0.27 and RECORDED:
-                producer.store.invalidate(identify(ask.job_spec, payload).key)
+                producer.store.invalidate(identify(ask.job_spec, payload, tenant).key)
             else:
-                ask.enqueue(payload, force=act < 0.31)
+                ask.enqueue(payload, force=act < 0.31, tenant=tenant, **options(draw))
         never.wait(draw.uniform(0.01, 0.06))
+
+
+def options(draw):
+    """What some callers choose; two of them may attach to one job with different ones."""
+    chosen = {}
+    if draw.random() < 0.2:
+        chosen["queue"] = RARE
+    if draw.random() < 0.3:
+        chosen["priority"] = draw.choice([0, 3, 6])
+    if draw.random() < 0.15:
+        chosen["expires"] = draw.uniform(0.3, 5.0)
+    if draw.random() < 0.1:
+        chosen["countdown"] = draw.uniform(0.2, 2.0)
+    return chosen
 
 
 if __name__ == "__main__":
