@@ -7,7 +7,8 @@ reply nobody got may have taken effect at any later time, once, or never.
 
 from typing import NamedTuple
 
-from tests.chaos.model import NEVER, Bounds, State, steps
+from tests.chaos.model import steps
+from tests.chaos.state import NEVER, Bounds, State
 
 #: States and orders looked at for one reply before the checker gives up.
 LIMIT = 20_000

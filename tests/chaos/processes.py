@@ -218,11 +218,11 @@ class Processes:
 
     def double_messages(self, _fault):
         """What waits, and what is under way."""
-        copies = {name: self.client.lrange(name, 0, 3) for name in waiting_lists(self.client)}
+        copies = {name.decode(): self.client.lrange(name, 0, 3) for name in waiting_lists(self.client)}
         taken = [json.dumps(json.loads(noted)[0]) for noted in self.client.hvals(UNACKED)]
         # A copy of one of these may come in another queue.
-        copies = [*copies.items(), ("{chaos}:chaos", taken[:6])]
-        return any([self.client.lpush(name, *texts) for name, texts in copies if texts])
+        copies["{chaos}:chaos"] = copies.get("{chaos}:chaos", []) + taken[:6]
+        return sum(self.client.lpush(name, *texts) for name, texts in copies.items() if texts) > 0
 
     def cancel_job(self, fault):
         """One in flight, where there is one."""
