@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tests.chaos.history import Undecided, check
 from tests.chaos.processes import RECORDS, UNACKED, waiting_lists
+from tests.chaos.state import UNRUN
 
 #: Faults that keep a worker from the store.
 OUTAGES = (
@@ -165,7 +166,7 @@ def lost_jobs(by_key, store, client):
     for key, record in zip(keys, store.read(keys), strict=True):
         ended = record.flight == "idle" and (record.value is not None or record.failure is not None)
         # Why a job was not run can be read for two minutes; the field stays.
-        unrun = key in found and client.hget(found[key], "ek") in (b"cancelled", b"expired")
+        unrun = key in found and client.hget(found[key], "ek") in [kind.encode() for kind in UNRUN]
         gone = any(op.verb in ("lose", "invalidate") for op in by_key.get(key, ()))
         if not (ended or (record.flight == "idle" and (gone or unrun))):
             lost.append((key, record))

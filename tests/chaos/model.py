@@ -95,12 +95,10 @@ def _take_over(m):
 def _attach(m):
     """A duplicate prolongs the expiry, and may start the job sooner or send one more message.
 
-    Only the deadline of a lease is certain: how far the queue has delivered is no part of the record, so
-    that a queued job may be attached to at any time.
+    Nobody takes over what a pause holds back, or what its queue has not delivered yet: so a duplicate may be
+    attached although the time is over.
     """
     s, a = m.s, m.args
-    if s.flight == "running" and not m.may_be_live:
-        return
     longer = {}
     if s.may_expire and a["expires"] is None:
         longer = {"expires": (NEVER, NEVER)}

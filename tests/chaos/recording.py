@@ -169,6 +169,8 @@ def _seen(record):
         "fence": record.fence,
         "attempts": record.attempts,
         "value": record.value.fence if record.value else 0,
+        "failure": record.failure.kind if record.failure else "",
+        "failed_job": record.failure.job if record.failure else "",
     }
 
 

@@ -10,6 +10,8 @@ from typing import NamedTuple
 #: Seconds by which the server's clock and ours may disagree about a duration.
 SLACK = 0.1
 LASTING = ("permanent", "quarantined", "undeliverable")
+#: Ends of a job that no worker ran.
+UNRUN = ("cancelled", "expired")
 NEVER = float("inf")
 ADMISSION, PERHAPS_ADMISSION, NOT_OUT = -1, -2, 0
 MAX_RESENDS, HANDED_OUT, PAUSE_REST, REASON_KEPT = 5, 30.0, 1.0, 120.0

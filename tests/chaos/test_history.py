@@ -57,7 +57,7 @@ def resent(when, outcome="ok", job="j", sent_at=77):
     return op("resent", when, outcome, job=job, sent_at=sent_at)
 
 
-def read(when, flight="idle", job="j", owner="", fence=0, value=0, attempts=1, took=0.01):
+def read(when, flight="idle", job="j", owner="", fence=0, value=0, attempts=1, took=0.01, **more):
     seen = {
         "present": True,
         "flight": flight,
@@ -67,6 +67,7 @@ def read(when, flight="idle", job="j", owner="", fence=0, value=0, attempts=1, t
         "fence": fence,
         "value": value,
         "attempts": attempts,
+        **more,
     }
     return op("read", when, "ok", seen=seen, took=took)
 
@@ -122,6 +123,8 @@ LEGAL = {
     "parked by an owner whom a reaper found first": [A, S, park(5, "a"), start(6, "b", attempts=2)],
     "parked after a takeover": [A, S, T, park(6, "a", "fenced"), complete(7, "b")],
     "cancelled, so its message starts nothing": [A, cancel(1), start(2, "a", "superseded"), admit(3, "k")],
+    "cancelled, and its waiters read that": [A, cancel(1), read(2, failure="cancelled", failed_job="j")],
+    "cancelled, and its waiters came too late": [A, cancel(1), read(150, failure="")],
     "cancelled twice": [A, cancel(1), cancel(2)],
     "cancelled too late": [A, S, cancel(2, "running"), complete(3, "a"), cancel(4, "idle")],
     "cancelled while its owner stood still": [A, S, cancel(5), complete(6, "a", "fenced")],
@@ -213,6 +216,8 @@ ILLEGAL = {
     "parked for too long at the first time": [A, S, park(2, "a", "spent")],
     "a cancelled job starts": [A, cancel(1), start(2, "a", fence=FENCE)],
     "a call under way is cancelled": [A, S, cancel(2)],
+    "a waiter does not read that its job was cancelled": [A, cancel(1), read(2, failure="")],
+    "a waiter reads another end": [A, cancel(1), read(2, failure="expired", failed_job="j")],
     "a cancelled job is attached to": [A, cancel(1), admit(2, "k", "attached")],
     "an answer of a cancelled job": [A, S, cancel(5), complete(6, "a")],
     "an expired job starts": [admit(0, "j", expires=1.0), start(2, "a", fence=FENCE)],
