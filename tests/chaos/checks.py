@@ -19,6 +19,10 @@ OUTAGES = (
 )
 
 
+#: Seconds until a verb without a reply took effect, if it does: a stall, and the buffers of a cut link.
+LATEST = 5.0
+
+
 class Call(NamedTuple):
     fence: int
     key: str
@@ -143,7 +147,8 @@ def repeated_admissions(by_key):
     for key, ops in by_key.items():
         for op in ops:
             if op.verb == "admit" and op.id.endswith(".1"):
-                repeated.setdefault((key, op.args["job"]), []).append((op.invoked, op.returned))
+                times = op.invoked, op.invoked + LATEST
+                repeated.setdefault((key, op.args["job"]), []).append(times)
     return repeated
 
 
