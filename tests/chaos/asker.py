@@ -5,9 +5,9 @@ import sys
 from contextlib import suppress
 from threading import Event
 
-from askonce.errors import JobError
+from askonce.errors import JobError, JobFailed
 from askonce.key import identify
-from tests.chaos.app import RARE, RECORDED, ask, once
+from tests.chaos.app import RARE, RECORDED, ask, once, pay
 
 
 def main(seed, keys):
@@ -27,8 +27,22 @@ def main(seed, keys):
             elif act < 0.27 and RECORDED:
                 producer.store.invalidate(identify(ask.job_spec, payload, tenant).key)
             else:
-                ask.enqueue(payload, force=act < 0.31, tenant=tenant, **options(draw))
+                outcome = ask.enqueue(payload, force=act < 0.31, tenant=tenant, **options(draw))
+                if draw.random() < 0.05:
+                    wait(outcome, draw.uniform(0.5, 3.0))
         never.wait(draw.uniform(0.01, 0.06))
+
+
+def wait(outcome, seconds):
+    """Wait for the job's end, and write down which one it was."""
+    try:
+        outcome.result(seconds)
+        end = "answer"
+    except JobFailed as failed:
+        end = failed.kind
+    except JobError as error:
+        end = type(error).__name__
+    pay({"e": "waited", "end": end})
 
 
 def options(draw):

@@ -37,20 +37,24 @@ class Ledger(NamedTuple):
     calls: list[Call]
     #: Times in which a process stood still: (pid, from, to).
     stalls: list[tuple[int, float, float]]
+    #: How callers' waits ended.
+    waits: Counter[str]
 
 
 def read_ledger(path):
-    calls, stalls = {}, []
+    calls, stalls, waits = {}, [], Counter()
     for line in map(json.loads, path.read_text().splitlines()):
         if line["e"] == "stall":
             stalls.append((line["pid"], line["since"], line["t"]))
+        elif line["e"] == "waited":
+            waits[line["end"]] += 1
         elif line["e"] == "call":
             call = Call(line["fence"], line["key"], line["job"], line["pid"], line["t"])
             calls[call.key, call.fence] = call
         else:
             which = line["key"], line["fence"]
             calls[which] = calls[which]._replace(end=line["e"], ended=line["t"])
-    return Ledger(sorted(calls.values()), stalls)
+    return Ledger(sorted(calls.values()), stalls, waits)
 
 
 class Evidence(NamedTuple):

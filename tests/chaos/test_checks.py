@@ -43,7 +43,7 @@ def test_check_allows_a_start_that_no_pause_held_for_certain(begun, held):
 def explained(repeated):
     before = Call(1, "k", "j", 10, 1.0, "answer", 1.5)
     after = Call(2, "k", "j", 10, 5.0, "answer", 5.5)
-    ledger = Ledger([before, after], [])
+    ledger = Ledger([before, after], [], {})
     return explain_calls(Evidence(ledger, {}, [], {}, repeated))
 
 
