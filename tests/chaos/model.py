@@ -21,7 +21,6 @@ from tests.chaos.state import (
     Moment,
     State,
     Step,
-    told,
 )
 
 
@@ -35,14 +34,14 @@ def _reaped(s, b, latest):
     """Any process may have been here: reapers end what is over, and are handed what is lost."""
     if s.flight == "queued" and s.may_expire and latest + SLACK >= b.expires[0]:
         kept = b.expires[0] + REASON_KEPT, NEVER
-        yield s._replace(failure="expired", **told(s), **IDLE), b._replace(ends=kept)
+        yield s._replace(failure="expired", failed_job=s.job, **IDLE), b._replace(ends=kept)
     if s.flight == "idle" or latest + SLACK < b.ends[0]:
         return
     if s.flight == "running" and s.attempts >= s.max_attempts:
-        yield s._replace(failure="quarantined", **told(s), **IDLE), b
+        yield s._replace(failure="quarantined", failed_job=s.job, **IDLE), b
         return
     if s.flight == "queued" and s.resends >= MAX_RESENDS:
-        yield s._replace(failure="undeliverable", **told(s), **IDLE), b
+        yield s._replace(failure="undeliverable", failed_job=s.job, **IDLE), b
         return
     ends = b.ends[0] + min(HANDED_OUT, s.queue_deadline) - SLACK, NEVER
     out = NOT_OUT if s.flight == "running" else s.sent_at
@@ -243,7 +242,7 @@ def fail(m):
         yield m.step("ok" if replayed else "fenced")
         return
     spent = s.attempts >= s.max_attempts
-    m.s = s._replace(owner="", **told(s))
+    m.s = s._replace(owner="", failed_job=s.job, failed_owner=s.owner)
     if a["kind"] == "transient" and not spent:
         yield m.step("ok", m.after(a["after"]), failure="transient", **BACK)
         return

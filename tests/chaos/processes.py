@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
@@ -15,11 +16,12 @@ from redis.exceptions import RedisError
 
 from askonce.adapters.redis import RedisStore
 from askonce.controls import Pause
-from askonce.errors import JobError
+from askonce.errors import JobError, StoreUnavailable
 from askonce.store import Cancellation
 from sandbox.demo import children_of
 from sandbox.valkey import Valkey
 from tests.chaos.recording import Journal, RecordingStore
+from tests.chaos.state import NEVER
 from tests.servers.proxy import Proxy
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +34,8 @@ PROGRAMS = {
     "prefork": (*WORKER, *QUIET, "-n", "prefork@%h", "-P", "prefork", "-c", "2", "-Q", "chaos"),
 }
 DIED_AT_START = "WorkerLostError: Could not start worker processes"
+#: Seconds until the end of a pause is tried again, and for which all is healed.
+AGAIN, HEAL_SECONDS = 0.2, 30.0
 #: Lines of the log of a process that ended by itself.
 SHOWN = 25
 WORKERS, PRODUCERS = ("threads", "prefork"), ("asker-0", "asker-1")
@@ -74,7 +78,7 @@ class Processes:
         self.ended = []
         #: What was paused, and from when until when for certain.
         self.pauses = []
-        self._undo, self._refused = [], False
+        self._undo, self._refused, self._paused = [], False, False
         (folder / "history").mkdir()
 
     def __enter__(self):
@@ -233,19 +237,24 @@ class Processes:
         return self.records.cancel(_pick(flying, fault)) is not Cancellation.ABSENT
 
     def pause_jobs(self, fault):
-        pause = _pick(PAUSES, fault)
-        if any(each.until == float("inf") for each in self.pauses):
+        if self._paused:
             return False
+        pause, self._paused = _pick(PAUSES, fault), True
+        # Before the pause: a part of it may hold although its reply is lost.
+        self._later(fault, partial(self._resume, pause))
         self.records.controls.pause(pause, "chaos")
-        held = Pausing(pause.scope, pause.name, monotonic(), float("inf"))
-        self.pauses.append(held)
-
-        def resume():
-            self.pauses[self.pauses.index(held)] = held._replace(until=monotonic())
-            self.records.controls.resume(pause)
-
-        self._later(fault, resume)
+        self.pauses.append(Pausing(pause.scope, pause.name, monotonic(), NEVER))
         return True
+
+    def _resume(self, pause):
+        self.pauses = [each._replace(until=min(each.until, monotonic())) for each in self.pauses]
+        try:
+            self.records.controls.resume(pause)
+        except StoreUnavailable:
+            # On a busy machine; no job must stay paused.
+            self._undo.append((monotonic() + AGAIN, partial(self._resume, pause)))
+        else:
+            self._paused = False
 
     def lose_record(self, fault):
         records = sorted(self.client.scan_iter(f"{RECORDS}*:rec:*", count=1000))
@@ -259,7 +268,9 @@ class Processes:
 
     def heal(self):
         """End every fault."""
-        self.undo(float("inf"))
+        until = monotonic() + HEAL_SECONDS
+        while self._undo and monotonic() < until:
+            self.undo(float("inf"))
 
     def kill_all(self):
         self.heal()

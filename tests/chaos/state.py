@@ -107,7 +107,7 @@ class Moment:
         return not self.s.may_expire or self.lo - SLACK < self.b.expires[1]
 
     def quarantined(self, outcome, kind="quarantined"):
-        return self.step(outcome, failure=kind, **told(self.s), **IDLE)
+        return self.step(outcome, failure=kind, failed_job=self.s.job, **IDLE)
 
     def handed_out(self, outcome, **changes):
         over = self.after(min(HANDED_OUT, self.s.queue_deadline))
@@ -115,7 +115,7 @@ class Moment:
 
     def unrun(self, outcome, kind):
         """The job ends, and no worker runs it; its waiters can read why for a while."""
-        return self.step(outcome, self.after(REASON_KEPT), failure=kind, **told(self.s), **IDLE)
+        return self.step(outcome, self.after(REASON_KEPT), failure=kind, failed_job=self.s.job, **IDLE)
 
 
 NO_FAILURE = {"failure": "", "failed_job": "", "failed_owner": ""}
@@ -138,7 +138,3 @@ BACK = {
     "sent_at": NOT_OUT,
     "resends": 0,
 }
-
-
-def told(s):
-    return {"failed_job": s.job, "failed_owner": s.owner}

@@ -38,6 +38,7 @@ class MemoryFailure:
     kind: FailureOrFallback
     reason: str
     job: JobId
+    #: Who failed last: only its own report may be repeated.
     owner: Owner
     until: float
     fallback: Encoded | None = None
@@ -227,7 +228,8 @@ class MemoryRecord:
     def fail(self, kind: FailureOrFallback, reason: str, until: float) -> MemoryFailure:
         """Remember why this run gave no answer."""
         self.note(reason)
-        self.failed = MemoryFailure(kind, reason, self.job, self.owner, until)
+        reporter = self.failed.owner if self.failed else Owner("")
+        self.failed = MemoryFailure(kind, reason, self.job, reporter, until)
         return self.failed
 
     def note(self, reason: str) -> None:

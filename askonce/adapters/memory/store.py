@@ -266,6 +266,8 @@ class MemoryStore:
             if failure.kind == "fallback":
                 failed.fallback = failure.fallback
             self._records.wake(key)
+        if record.failed is not None:
+            record.failed.owner = record.owner
         record.owner = Owner("")
         self._records.commit(key, record, kept)
 

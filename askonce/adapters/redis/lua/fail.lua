@@ -31,6 +31,7 @@ else
   set(r, {nx = NOW + after})
   if kind == 'fallback' then set(r, {ed = ARGV[7], em = ARGV[8]}) end
 end
+set(r, {eo = owner}) -- only its own report may be repeated
 drop(r, 'own')
 commit(r, KEYS[2])
 wake(r)
