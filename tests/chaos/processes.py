@@ -93,7 +93,8 @@ class Processes:
             self.journal = Journal(self.folder / "history")
             store = RedisStore.from_url(self.server.url, namespace="chaos")
             stack.callback(store.close)
-            self.records = RecordingStore(store, self.journal)
+            # A history without the processes' own verbs explains nothing.
+            self.records = RecordingStore(store, self.journal) if self.recorded else store
             stack.callback(self.kill_all)
             for name in self.programs:
                 self.start(name)
