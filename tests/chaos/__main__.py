@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from askonce.adapters.redis import RedisStore
 from tests.chaos import checks, schedule
-from tests.chaos.mutants import MUTANTS
+from tests.chaos.mutants import MUTANTS, break_on_purpose
 from tests.chaos.processes import Processes
 from tests.chaos.recording import load
 
@@ -43,6 +43,8 @@ def main(arguments=None):
     if options.schedule:
         print(*faults, sep="\n")
         return 0
+    if options.mutant:
+        break_on_purpose(options.mutant)
     with tempfile.TemporaryDirectory(prefix="askonce-chaos-") as folder:
         run = execute(Path(options.keep or folder), options, faults, seconds)
     print(*run.problems, run.said, sep="\n")

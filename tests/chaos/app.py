@@ -12,12 +12,12 @@ from kombu import Queue
 
 from askonce import JobSpec
 from askonce.adapters.celery import AskOnce, IdempotentTask
-from askonce.adapters.redis import RedisStore, scripts
+from askonce.adapters.redis import RedisStore
 from askonce.attempt import current_attempt
 from askonce.errors import Permanent, Transient
 from askonce.spec import RetryPolicy
 from askonce.store import Start
-from tests.chaos.mutants import MUTANTS
+from tests.chaos.mutants import break_on_purpose
 from tests.chaos.recording import Journal, RecordingStore, count_attempts
 
 FOLDER = Path(os.environ["CHAOS_FOLDER"])
@@ -29,22 +29,8 @@ LEASE, REAP, QUEUE_DEADLINE = 3.0, 1.0, 2.0
 RECORDED = os.environ.get("CHAOS_RECORDED", "1") == "1"
 
 
-def _break_on_purpose(name):
-    verb, before, after = MUTANTS[name]
-    healthy = scripts.sources
-
-    def broken(clock=None):
-        sources = healthy(clock)
-        assert before in sources[verb], f"the mutant {name!r} does not fit {verb}.lua any more"
-        # `publish` runs around the whole of `admit`.
-        scripts_of = [name for name in (verb, "publish") if before in sources[name]]
-        return sources | {name: sources[name].replace(before, after) for name in scripts_of}
-
-    scripts.sources = broken
-
-
 if os.environ.get("CHAOS_MUTANT"):
-    _break_on_purpose(os.environ["CHAOS_MUTANT"])
+    break_on_purpose(os.environ["CHAOS_MUTANT"])
 count_attempts()
 
 

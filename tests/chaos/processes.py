@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,7 +34,12 @@ PROGRAMS = {
     "threads": (*WORKER, *QUIET, "-n", "threads@%h", "-P", "threads", "-c", "8", "-Q", "chaos,rare"),
     "prefork": (*WORKER, *QUIET, "-n", "prefork@%h", "-P", "prefork", "-c", "2", "-Q", "chaos"),
 }
-DIED_AT_START = "WorkerLostError: Could not start worker processes"
+#: A child was killed before the pool was up, or while the broker's link was lost: Celery ends the worker
+#: then, for its supervisor.
+ENDS_OF_CELERY = (
+    "WorkerLostError: Could not start worker processes",
+    r"in get_process_queues\n[^\n]*\n(?:[^\n]*\n){0,2}StopIteration",
+)
 #: Seconds until the end of a pause is tried again, and for which all is healed.
 AGAIN, HEAL_SECONDS = 0.2, 30.0
 #: Lines of the log of a process that ended by itself.
@@ -78,6 +84,8 @@ class Processes:
         self.ended = []
         #: What was paused, and from when until when for certain.
         self.pauses = []
+        #: How long each log was when its process began.
+        self._logged = {}
         self._undo, self._refused, self._paused = [], False, False
         (folder / "history").mkdir()
 
@@ -116,6 +124,7 @@ class Processes:
         }
         wrapper = [sys.executable, "-m", "sandbox.run_with_parent", "SIGKILL", "--", sys.executable]
         with (self.folder / f"{name}.log").open("ab") as log:
+            self._logged[name] = log.tell()
             command = [*wrapper, *self.programs[name]]
             self.processes[name] = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
 
@@ -129,12 +138,14 @@ class Processes:
 
     def _explain_end(self, name, process):
         self.killed[process.pid] = monotonic()
-        said = (self.folder / f"{name}.log").read_text(errors="replace").splitlines()[-SHOWN:]
-        # Its last word only: the log goes on after a new start.
-        if process.returncode == 1 and said and DIED_AT_START in said[-1]:
-            # A child was killed before the pool was up: Celery ends the worker then, for its supervisor.
+        with (self.folder / f"{name}.log").open("rb") as log:
+            log.seek(self._logged[name])
+            said = log.read().decode(errors="replace")
+        # Other threads may log after its last word.
+        if process.returncode == 1 and any(re.search(end, said, re.DOTALL) for end in ENDS_OF_CELERY):
             return
-        self.ended.append("\n  ".join([f"{name} ended by itself with {process.returncode}", *said]))
+        shown = said.splitlines()[-SHOWN:]
+        self.ended.append("\n  ".join([f"{name} ended by itself with {process.returncode}", *shown]))
 
     def end_producers(self):
         for name in PRODUCERS:
