@@ -148,11 +148,3 @@ def test_payment_of_a_stalled_owner_is_booked_once_after_its_job_ended(scene, ma
     assert [Write.FENCED] * 2 == [reply.outcome for reply in replies]
     counted = {counter.what: amount for counter, amount in scene.store.tally.totals().items()}
     assert (1, 12, 0) == (counted["calls"], counted["micro_usd"], counted["in_doubt"])
-
-
-def test_duplicate_without_an_expiry_takes_the_expiry_from_the_job(scene):
-    scene.admit("job-1", expires=5.0)
-    scene.admit("job-2")
-    scene.clock.advance(6)
-
-    assert Start.GRANTED is scene.start(job="job-1").outcome
