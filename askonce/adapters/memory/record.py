@@ -232,6 +232,12 @@ class MemoryRecord:
         self.failed = MemoryFailure(kind, reason, self.job, reporter, until)
         return self.failed
 
+    def report(self) -> None:
+        """End the lease of the owner that reported the failure."""
+        if self.failed is not None:
+            self.failed.owner = self.owner
+        self.owner = Owner("")
+
     def note(self, reason: str) -> None:
         """Add to the history of this job."""
         word = re.sub(r"\s", "_", reason[:REASON_KEPT])

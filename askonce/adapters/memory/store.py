@@ -266,9 +266,7 @@ class MemoryStore:
             if failure.kind == "fallback":
                 failed.fallback = failure.fallback
             self._records.wake(key)
-        if record.failed is not None:
-            record.failed.owner = record.owner
-        record.owner = Owner("")
+        record.report()
         self._records.commit(key, record, kept)
 
     def park(self, lease: Lease, reason: str, after: float, within: float) -> Parking:
