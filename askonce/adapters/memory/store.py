@@ -16,7 +16,7 @@ from askonce.adapters.memory.letters import MemoryLetters
 from askonce.adapters.memory.record import MemoryRecord, MemoryValue, disclosed, snapshot
 from askonce.adapters.memory.records import Records
 from askonce.adapters.memory.subscription import MemorySubscription
-from askonce.job import JobId, Owner
+from askonce.job import JobId
 from askonce.record import BUCKETS, MAX_RESENDS, TOMBSTONE_KEPT, WAITERS_KEPT, Snapshot
 from askonce.store import (
     DEFAULT_BUDGET,
