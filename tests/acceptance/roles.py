@@ -51,15 +51,22 @@ class Commands(threading.Thread):
 
 
 class NotingProxy(Proxy):
-    """A proxy that knows by which ports it came to the server."""
+    """A proxy that knows by which ports it came to the server; no port is used by two of them."""
 
     def __init__(self, target):
         super().__init__(target)
-        self.ports = set()
+        self.ports, self._kept = set(), []
 
     def _begin(self, link):
         self.ports.add(link.server.getsockname()[1])
+        # The kernel gives a port to the next connection when its socket is closed: another role's, perhaps.
+        self._kept.append(link.server.dup())
         super()._begin(link)
+
+    def __exit__(self, *what):
+        super().__exit__(*what)
+        for end in self._kept:
+            end.close()
 
 
 class Site:

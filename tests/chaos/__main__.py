@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from askonce.adapters.redis import RedisStore
 from tests.chaos import checks, schedule
-from tests.chaos.mutants import MUTANTS
+from tests.chaos.mutants import MUTANTS, break_on_purpose
 from tests.chaos.processes import Processes
 from tests.chaos.recording import load
 
@@ -43,6 +43,8 @@ def main(arguments=None):
     if options.schedule:
         print(*faults, sep="\n")
         return 0
+    if options.mutant:
+        break_on_purpose(options.mutant)
     with tempfile.TemporaryDirectory(prefix="askonce-chaos-") as folder:
         run = execute(Path(options.keep or folder), options, faults, seconds)
     print(*run.problems, run.said, sep="\n")
@@ -102,7 +104,8 @@ def _judge(scene, run, options, seconds):
     lost_at = {
         key: [op.invoked for op in ops if op.verb in ("lose", "invalidate")] for key, ops in by_key.items()
     }
-    reasons, unexplained = checks.explain_calls(checks.Evidence(ledger, scene.killed, run.faults, lost_at))
+    evidence = checks.Evidence(ledger, scene.killed, run.faults, lost_at, checks.repeated_admissions(by_key))
+    reasons, unexplained = checks.explain_calls(evidence)
     with Redis.from_url(scene.server.url) as client:
         lost = checks.lost_jobs(by_key, RedisStore(client, namespace="chaos"), client)
     violations, undecided = checks.check_histories(by_key)
@@ -112,18 +115,30 @@ def _judge(scene, run, options, seconds):
         run.problems += [f"a call nobody asked for: {call}" for call in checks.uncalled_for(ledger, by_key)]
     run.problems += [f"lost: {key[:8]} {record}" for key, record in lost]
     run.problems += [f"an older answer after a newer: {op}" for _, op in checks.fences_that_went_back(by_key)]
+    run.problems += [
+        f"started during a pause: {op}" for _, op in checks.started_while_paused(by_key, scene.pauses)
+    ]
     run.problems += scene.ended
     run.problems += [f"left over: {name}" for name in checks.leftovers(scene.client)]
     if not run.drained:
         run.problems.append(f"not done after {DRAIN_SECONDS:.0f} s without faults")
     keys = {call.key for call in ledger.calls} | by_key.keys()
     kinds = Counter(kind for kind, _, _ in run.faults)
+    ways = Counter(way for ops in by_key.values() for op in ops if (way := _way_of(op)))
     run.said = (
         f"seed {options.seed}: {seconds:.0f} s, {sum(map(len, by_key.values()))} operations,"
         f" {len(keys)} keys ({undecided} undecided), {len(ledger.calls)} calls, faults {dict(kinds)},"
-        f" surplus calls {dict(reasons)}, {len(lost)} lost,"
+        f" surplus calls {dict(reasons)}, ways {dict(ways)}, waits {dict(ledger.waits)}, {len(lost)} lost,"
         f" {len(run.problems)} problems"
     )
+
+
+def _way_of(op):
+    """What a storm has to reach, beside the verbs that every job takes; None for all else."""
+    if op.verb == "admit":
+        return "one step" if op.args["pushed"] else "two steps"
+    rare = op.verb in ("park", "cancel") or op.outcome == "paused"
+    return f"{op.verb} {op.outcome}" if rare and op.outcome else None
 
 
 def _parse(arguments):

@@ -8,37 +8,29 @@ from threading import Event, Thread
 from time import monotonic
 
 from celery import Celery
+from kombu import Queue
 
 from askonce import JobSpec
 from askonce.adapters.celery import AskOnce, IdempotentTask
-from askonce.adapters.redis import RedisStore, scripts
+from askonce.adapters.redis import RedisStore
 from askonce.attempt import current_attempt
 from askonce.errors import Permanent, Transient
 from askonce.spec import RetryPolicy
-from tests.chaos.mutants import MUTANTS
+from askonce.store import Start
+from tests.chaos.mutants import break_on_purpose
 from tests.chaos.recording import Journal, RecordingStore, count_attempts
 
 FOLDER = Path(os.environ["CHAOS_FOLDER"])
 NAMESPACE = QUEUE = "chaos"
+#: Only one of the workers takes this one.
+RARE = "rare"
 PREFIX = "{chaos}:"
 LEASE, REAP, QUEUE_DEADLINE = 3.0, 1.0, 2.0
 RECORDED = os.environ.get("CHAOS_RECORDED", "1") == "1"
 
 
-def _break_on_purpose(name):
-    verb, before, after = MUTANTS[name]
-    healthy = scripts.sources
-
-    def broken(clock=None):
-        sources = healthy(clock)
-        assert before in sources[verb], f"the mutant {name!r} does not fit {verb}.lua any more"
-        return sources | {verb: sources[verb].replace(before, after)}
-
-    scripts.sources = broken
-
-
 if os.environ.get("CHAOS_MUTANT"):
-    _break_on_purpose(os.environ["CHAOS_MUTANT"])
+    break_on_purpose(os.environ["CHAOS_MUTANT"])
 count_attempts()
 
 
@@ -51,9 +43,19 @@ def _watch():
         last = monotonic()
 
 
+class StandingStill(RedisStore):
+    """A few times the process stands still once its lease began, so that it parks the job."""
+
+    def start(self, job, lease, *kept):
+        reply = super().start(job, lease, *kept)
+        if reply.outcome is Start.GRANTED and random.Random(f"still {reply.record.fence}").random() < 0.02:
+            Event().wait(LEASE * 1.1)
+        return reply
+
+
 def connect():
     Thread(target=_watch, name="chaos-watch", daemon=True).start()
-    store = RedisStore.from_url(os.environ["CHAOS_STORE_URL"], namespace=NAMESPACE)
+    store = StandingStill.from_url(os.environ["CHAOS_STORE_URL"], namespace=NAMESPACE)
     return RecordingStore(store, Journal(FOLDER / "history")) if RECORDED else store
 
 
@@ -73,6 +75,7 @@ app.conf.update(
         "global_keyprefix": PREFIX,
     },
     task_default_queue=QUEUE,
+    task_queues=[Queue(QUEUE), Queue(RARE)],
     task_acks_late=True,
     task_ignore_result=True,
     task_publish_retry_policy={

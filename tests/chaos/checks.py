@@ -6,7 +6,8 @@ from collections import Counter
 from typing import NamedTuple
 
 from tests.chaos.history import Undecided, check
-from tests.chaos.processes import QUEUE, RECORDS, UNACKED
+from tests.chaos.processes import RECORDS, UNACKED, waiting_lists
+from tests.chaos.state import UNRUN
 
 #: Faults that keep a worker from the store.
 OUTAGES = (
@@ -16,6 +17,10 @@ OUTAGES = (
     "cut_store",
     "drop_store_reply",
 )
+
+
+#: Seconds until a verb without a reply took effect, if it does: a stall, and the buffers of a cut link.
+LATEST = 5.0
 
 
 class Call(NamedTuple):
@@ -32,20 +37,24 @@ class Ledger(NamedTuple):
     calls: list[Call]
     #: Times in which a process stood still: (pid, from, to).
     stalls: list[tuple[int, float, float]]
+    #: How callers' waits ended.
+    waits: Counter[str]
 
 
 def read_ledger(path):
-    calls, stalls = {}, []
+    calls, stalls, waits = {}, [], Counter()
     for line in map(json.loads, path.read_text().splitlines()):
         if line["e"] == "stall":
             stalls.append((line["pid"], line["since"], line["t"]))
+        elif line["e"] == "waited":
+            waits[line["end"]] += 1
         elif line["e"] == "call":
             call = Call(line["fence"], line["key"], line["job"], line["pid"], line["t"])
             calls[call.key, call.fence] = call
         else:
             which = line["key"], line["fence"]
             calls[which] = calls[which]._replace(end=line["e"], ended=line["t"])
-    return Ledger(sorted(calls.values()), stalls)
+    return Ledger(sorted(calls.values()), stalls, waits)
 
 
 class Evidence(NamedTuple):
@@ -57,6 +66,8 @@ class Evidence(NamedTuple):
     faults: list[tuple[str, float, float]]
     #: When the record was lost or forgotten, by key.
     lost: dict[str, list[float]]
+    #: When one admission was sent to the store twice, by key and job: (from, to).
+    repeated: dict[tuple[str, str], list[tuple[float, float]]]
     slack: float = 3.5
 
 
@@ -77,19 +88,43 @@ def explain_calls(evidence):
 
 
 def _reason(before, after, evidence):
-    if not before.end and before.pid in evidence.killed:
-        return "killed"
-    if before.pid in evidence.killed and before.ended < evidence.killed[before.pid] < after.began:
-        return "killed"
-    if any(before.began <= at <= after.began for at in evidence.lost.get(before.key, ())):
-        return "record lost"
-    for pid, since, until in evidence.ledger.stalls:
-        if pid == before.pid and since < after.began and until > before.began:
-            return "stalled"
-    for kind, since, until in evidence.faults:
-        if kind in OUTAGES and since < after.began and until + evidence.slack > before.began:
-            return "store away"
-    return "nothing"
+    reasons = (
+        ("killed", _killed),
+        ("record lost", _record_lost),
+        ("stalled", _stalled),
+        ("admitted twice", _admitted_twice),
+        ("store away", _store_away),
+    )
+    return next((reason for reason, holds in reasons if holds(before, after, evidence)), "nothing")
+
+
+def _killed(before, after, evidence):
+    killed_at = evidence.killed.get(before.pid)
+    return killed_at is not None and (not before.end or before.ended < killed_at < after.began)
+
+
+def _record_lost(before, after, evidence):
+    return any(before.began <= at <= after.began for at in evidence.lost.get(before.key, ()))
+
+
+def _stalled(before, after, evidence):
+    return any(
+        pid == before.pid and since < after.began and until > before.began
+        for pid, since, until in evidence.ledger.stalls
+    )
+
+
+def _admitted_twice(before, after, evidence):
+    """A job that ended may be admitted anew under its own id."""
+    times = evidence.repeated.get((before.key, before.job), ())
+    return bool(before.end) and any(since < after.began and until > before.ended for since, until in times)
+
+
+def _store_away(before, after, evidence):
+    return any(
+        kind in OUTAGES and since < after.began and until + evidence.slack > before.began
+        for kind, since, until in evidence.faults
+    )
 
 
 def uncalled_for(ledger, by_key):
@@ -110,15 +145,39 @@ def check_histories(by_key):
     return violations, undecided
 
 
+def repeated_admissions(by_key):
+    """When the store may have got one admission twice, by key and job."""
+    repeated = {}
+    for key, ops in by_key.items():
+        for op in ops:
+            if op.verb == "admit" and op.id.endswith(".1"):
+                times = op.invoked, op.invoked + LATEST
+                repeated.setdefault((key, op.args["job"]), []).append(times)
+    return repeated
+
+
+def started_while_paused(by_key, pauses):
+    """Runs that a pause should have held back."""
+    started = [
+        (key, op)
+        for key, ops in by_key.items()
+        for op in ops
+        if op.verb == "start" and op.outcome == "granted"
+    ]
+    return [(key, op) for key, op in started if any(pause.holds(op) for pause in pauses)]
+
+
 def lost_jobs(by_key, store, client):
     """Keys that were asked for and have neither an answer nor a failure, without a fault that says why."""
     asked = {key for key, ops in by_key.items() if any(op.outcome == "admitted" for op in ops)}
-    asked |= {name.decode()[-64:] for name in client.scan_iter(f"{RECORDS}*:rec:*", count=1000)}
-    lost, keys = [], sorted(asked)
+    found = {name.decode()[-64:]: name for name in client.scan_iter(f"{RECORDS}*:rec:*", count=1000)}
+    lost, keys = [], sorted(asked | found.keys())
     for key, record in zip(keys, store.read(keys), strict=True):
         ended = record.flight == "idle" and (record.value is not None or record.failure is not None)
+        # Why a job was not run can be read for two minutes; the field stays.
+        unrun = key in found and client.hget(found[key], "ek") in [kind.encode() for kind in UNRUN]
         gone = any(op.verb in ("lose", "invalidate") for op in by_key.get(key, ()))
-        if not (ended or (gone and record.flight == "idle")):
+        if not (ended or (record.flight == "idle" and (gone or unrun))):
             lost.append((key, record))
     return lost
 
@@ -135,12 +194,16 @@ def fences_that_went_back(by_key):
     return wrong
 
 
+#: What stays for ever beside the records: counters; and indexes, which are empty when all is done.
+ENDLESS = (":idx", ":tally")
+
+
 def leftovers(client):
-    """What should not be on the server when all is done."""
+    """What should not be on the server when all is done. Every pause was ended, so none may be there."""
     left = []
     for name in map(bytes.decode, client.scan_iter("*", count=1000)):
-        if name.startswith(RECORDS) and not name.endswith(":idx"):
-            if client.pttl(name) <= 0:
+        if name.startswith(RECORDS):
+            if not name.endswith(ENDLESS) and client.pttl(name) <= 0:
                 left.append(f"{name} has no end")
         elif "_kombu.binding" not in name and not name.endswith("unacked_mutex"):
             left.append(name)
@@ -149,4 +212,6 @@ def leftovers(client):
 
 def is_drained(client):
     """Nothing is under way: no message, and no flight in any index."""
-    return not client.exists(QUEUE, UNACKED) and not list(client.scan_iter(f"{RECORDS}*:idx", count=1000))
+    if waiting_lists(client) or client.exists(UNACKED):
+        return False
+    return not list(client.scan_iter(f"{RECORDS}*:idx", count=1000))

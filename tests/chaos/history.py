@@ -7,7 +7,8 @@ reply nobody got may have taken effect at any later time, once, or never.
 
 from typing import NamedTuple
 
-from tests.chaos.model import NEVER, Bounds, State, steps
+from tests.chaos.model import steps
+from tests.chaos.state import LASTING, NEVER, SLACK, UNRUN, Bounds, State
 
 #: States and orders looked at for one reply before the checker gives up.
 LIMIT = 20_000
@@ -127,7 +128,7 @@ def _take(state, bounds, op, latest):
             if (step.state, step.bounds[1:]) != (state, bounds[1:]):
                 yield step.state, step.bounds
         elif step.outcome == op.outcome:
-            left = _observe(step.state, op)
+            left = _observe(step.state, op) if _shows_failure(step, op, latest) else None
             if left is not None:
                 yield left, step.bounds
 
@@ -153,6 +154,17 @@ def _observe(state, op):
     if op.verb == "read" and (state.owner, state.fingerprint) != (seen["owner"], seen["fp"]):
         return None
     return _bind(state, seen)
+
+
+def _shows_failure(step, op, latest):
+    """Tell whether the failure that *op* showed, or none, can be the state's: waiters need it."""
+    seen, state = op.seen or {}, step.state
+    kind = "quarantined" if state.failure == "undeliverable" else state.failure
+    if seen.get("failure"):
+        return (seen["failure"], seen["failed_job"]) == (kind, state.failed_job)
+    if "failure" not in seen or state.failure not in (*LASTING, *UNRUN):
+        return True
+    return state.failure in UNRUN and latest + SLACK >= step.bounds.ends[0]
 
 
 def _bind(state, seen):

@@ -1,94 +1,27 @@
-"""The record of one key as the checker knows it: which replies a verb may give, and what it leaves behind.
+"""Which replies a verb may give, and what it leaves behind.
 
-Written from the rules in words (docs/state-machine.md), not from the scripts. Time is an interval: a verb
-took effect somewhere between its invocation and its reply, so a lease has an earliest and a latest end, and
-is over if it may be over, live if it may be live. A fence that nobody was told yet is the negative of its
-lowest possible value.
+Written from the rules in words (docs/state-machine.md), not from the scripts. Two things are no part of the
+record, so that both of their cases are allowed: how far a queue has delivered, and which pauses hold.
 """
 
-from typing import NamedTuple
-
-#: Seconds by which the server's clock and ours may disagree about a duration.
-SLACK = 0.1
-LASTING = ("permanent", "quarantined", "undeliverable")
-NEVER = float("inf")
-
-
-class State(NamedTuple):
-    present: bool = False
-    flight: str = "idle"
-    job: str = ""
-    owner: str = ""
-    fence: int = 0
-    fingerprint: str = ""
-    value: int = 0  # the fence of the answer
-    failure: str = ""
-    failed_job: str = ""
-    failed_owner: str = ""
-    rests: bool = False
-    resender: str = ""
-    attempts: int = 0
-    max_attempts: int = 0
-    queue_deadline: float = 0.0
-
-
-class Bounds(NamedTuple):
-    now: float = 0.0  # not earlier than this
-    ends: tuple[float, float] = (0.0, 0.0)  # of the lease, or of the wait for a message
-    stale: tuple[float, float] = (0.0, 0.0)  # of the answer's freshness
-
-    def merge(self, other):
-        """The widest of both: allows whatever one of them allows."""
-        return Bounds(min(self.now, other.now), _hull(self.ends, other.ends), _hull(self.stale, other.stale))
-
-
-def _hull(one, other):
-    return min(one[0], other[0]), max(one[1], other[1])
-
-
-class Step(NamedTuple):
-    outcome: str
-    state: State
-    bounds: Bounds
-
-
-class Moment:
-    """A state within the time in which one verb took effect."""
-
-    def __init__(self, state, bounds, op, latest):
-        self.s, self.args = state, op.args
-        self.lo, self.hi = max(bounds.now, op.invoked), latest
-        self.b = bounds._replace(now=self.lo)
-
-    def step(self, outcome, ends=None, stale=None, **changes):
-        bounds = self.b._replace(ends=ends or self.b.ends, stale=stale or self.b.stale)
-        return Step(outcome, self.s._replace(**changes) if changes else self.s, bounds)
-
-    def after(self, seconds):
-        return self.lo + seconds, self.hi + seconds
-
-    @property
-    def may_be_over(self):
-        return self.hi + SLACK >= self.b.ends[0]
-
-    @property
-    def may_be_live(self):
-        return self.lo - SLACK < self.b.ends[1]
-
-    @property
-    def may_be_fresh(self):
-        return bool(self.s.value) and self.lo - SLACK < self.b.stale[1]
-
-    @property
-    def may_be_stale(self):
-        return not self.s.value or self.hi + SLACK >= self.b.stale[0]
-
-    def quarantined(self, outcome, kind="quarantined"):
-        told = {"failed_job": self.s.job, "failed_owner": self.s.owner}
-        return self.step(outcome, flight="idle", rests=False, failure=kind, **told)
-
-
-NO_FAILURE = {"failure": "", "failed_job": "", "failed_owner": ""}
+from tests.chaos.state import (
+    ADMISSION,
+    BACK,
+    HANDED_OUT,
+    IDLE,
+    LASTING,
+    MAX_RESENDS,
+    NEVER,
+    NO_FAILURE,
+    NOT_OUT,
+    PAUSE_REST,
+    PERHAPS_ADMISSION,
+    REASON_KEPT,
+    SLACK,
+    Moment,
+    State,
+    Step,
+)
 
 
 def steps(state, bounds, op, latest):
@@ -98,18 +31,25 @@ def steps(state, bounds, op, latest):
 
 
 def _reaped(s, b, latest):
-    """Any reaper may have been here once a flight's time is over."""
+    """Any process may have been here: reapers end what is over, and are handed what is lost."""
+    if s.flight == "queued" and s.may_expire and latest + SLACK >= b.expires[0]:
+        kept = b.expires[0] + REASON_KEPT, NEVER
+        yield s._replace(failure="expired", failed_job=s.job, **IDLE), b._replace(ends=kept)
     if s.flight == "idle" or latest + SLACK < b.ends[0]:
         return
-    told = {"failed_job": s.job, "failed_owner": s.owner, "flight": "idle", "rests": False}
     if s.flight == "running" and s.attempts >= s.max_attempts:
-        yield s._replace(failure="quarantined", **told), b
+        yield s._replace(failure="quarantined", failed_job=s.job, **IDLE), b
         return
-    ends = b.ends[0] + 2 * s.queue_deadline - SLACK, NEVER
-    yield s._replace(flight="queued", rests=False, resender=""), b._replace(ends=ends)
-    # Five resends, each of which waits twice as long as the one before.
-    if latest > 62 * s.queue_deadline:
-        yield s._replace(failure="undeliverable", **told), b
+    if s.flight == "queued" and s.resends >= MAX_RESENDS:
+        yield s._replace(failure="undeliverable", failed_job=s.job, **IDLE), b
+        return
+    ends = b.ends[0] + min(HANDED_OUT, s.queue_deadline) - SLACK, NEVER
+    out = NOT_OUT if s.flight == "running" else s.sent_at
+    handed_out = s._replace(flight="queued", rests=False, delayed=False, sent_at=out)
+    yield handed_out, b._replace(ends=ends)
+    if s.flight == "running":
+        # Another may end it next, if its time is over.
+        yield from _reaped(handed_out, b._replace(ends=ends), latest)
 
 
 def read(m):
@@ -119,14 +59,13 @@ def read(m):
 def admit(m):
     a = m.args
     if m.s.fingerprint and m.s.fingerprint != a["fp"]:
-        m.s = m.s._replace(value=0, flight="idle", rests=False, job="", **NO_FAILURE)
+        m.s = m.s._replace(value=0, job="", **NO_FAILURE, **IDLE)
     s = m.s
     if s.flight == "queued" and s.job == a["job"]:
         yield m.step("admitted")
         return
-    if s.flight == "queued" and s.resender == a["job"]:
+    if s.flight == "queued" and s.resender == a["job"] and m.may_be_live:
         yield m.step("resend")
-        return
     if m.may_be_fresh and not a["force"]:
         yield m.step("hit")
     if not m.may_be_stale and not a["force"]:
@@ -135,16 +74,53 @@ def admit(m):
 
 
 def _admit_flight(m):
-    s, a = m.s, m.args
-    if m.may_be_live:
-        yield m.step("attached")
-    if not m.may_be_over:
-        return
+    if m.may_be_over:
+        yield from _take_over(m)
+    yield from _attach(m)
+
+
+def _take_over(m):
+    s = m.s
     if s.flight == "running" and s.attempts >= s.max_attempts:
         yield m.quarantined("negative")
         return
-    ends = m.lo + s.queue_deadline, NEVER
-    yield m.step("resend", ends, flight="queued", resender=a["job"], rests=False)
+    if s.resends >= MAX_RESENDS:
+        yield m.quarantined("negative", "undeliverable")
+        return
+    out = NOT_OUT if s.flight == "running" else s.sent_at
+    yield m.handed_out("resend", sent_at=out, rests=False, delayed=False)
+
+
+def _attach(m):
+    """A duplicate prolongs the expiry, and may start the job sooner or send one more message.
+
+    Nobody takes over what a pause holds back, or what its queue has not delivered yet: so a duplicate may be
+    attached although the time is over.
+    """
+    s, a = m.s, m.args
+    longer = {}
+    if s.may_expire and a["expires"] is None:
+        longer = {"expires": (NEVER, NEVER)}
+        s = s._replace(may_expire=False)
+    elif s.may_expire:
+        longer = {"expires": tuple(map(max, m.b.expires, m.after(a["expires"])))}
+    urgent = a["priority"] is not None and a["priority"] < s.priority
+    m.s = s._replace(priority=a["priority"]) if urgent else s
+    if urgent and s.flight == "queued" and s.sent_at != NOT_OUT:
+        # It may come in the admission's own millisecond; its message does not count then.
+        sent_at = PERHAPS_ADMISSION if s.sent_at == ADMISSION else s.sent_at
+        yield _with(m.handed_out("resend", sent_at=sent_at), longer)
+        return
+    if s.delayed and m.may_be_live and not a["countdown"]:
+        yield _with(m.handed_out("resend", rests=False, delayed=False), longer)
+    if s.delayed and a["countdown"]:
+        ends = tuple(map(min, m.b.ends, m.after(a["countdown"])))
+        longer = longer | {"ends": ends}
+    yield _with(m.step("attached"), longer)
+
+
+def _with(step, limits):
+    return step._replace(bounds=step.bounds._replace(**limits))
 
 
 def _admit_idle(m):
@@ -154,13 +130,17 @@ def _admit_idle(m):
         return
     if s.rests and not a["force"]:
         yield m.step("backoff")
-    if s.job == a["job"]:
-        yield m.step("attached")
-        return
     terms = {"max_attempts": a["max_attempts"], "queue_deadline": a["queue_deadline"]}
-    new = {"present": True, "fingerprint": a["fp"], "flight": "queued", "job": a["job"], "owner": ""}
-    nothing = {"attempts": 0, "resender": "", "rests": False, **NO_FAILURE}
-    yield m.step("admitted", m.after(a["queue_deadline"]), **terms, **new, **nothing)
+    new = {"present": True, "fingerprint": a["fp"], "job": a["job"], "owner": "", "attempts": 0}
+    brought = {"priority": a["priority"] or 0, "may_expire": a["expires"] is not None}
+    over, limits = m.after(a["countdown"] or a["queue_deadline"]), {}
+    if a["expires"] is not None:
+        limits["expires"] = m.after(a["expires"])
+        over = over if a["countdown"] else tuple(map(min, over, limits["expires"]))
+    delay = {"flight": "queued"}
+    if a["countdown"]:
+        delay |= {"rests": True, "delayed": True, "sent_at": NOT_OUT}
+    yield m.step("admitted", over, **limits, **(IDLE | NO_FAILURE | terms | new | brought | delay))
 
 
 def start(m):
@@ -174,11 +154,20 @@ def start(m):
     elif s.flight == "running":
         yield from _start_again(m)
     elif s.flight == "queued":
-        if s.rests:
-            yield m.step("backoff")
-        yield _grant(m)
+        yield from _start_queued(m)
     else:
-        yield _start_after_the_end(m)
+        yield from _start_after_the_end(m)
+
+
+def _start_queued(m):
+    if m.may_be_expired:
+        yield m.unrun("negative", "expired")
+    if not m.may_be_unexpired:
+        return
+    if m.s.rests:
+        yield m.step("backoff")
+        yield m.step("paused")
+    yield from _grant(m)
 
 
 def _start_again(m):
@@ -188,16 +177,17 @@ def _start_again(m):
     if m.may_be_live:
         yield m.step("busy")
     if m.may_be_over:
-        yield _grant(m)
+        yield from _grant(m)
 
 
 def _start_after_the_end(m):
     if m.s.failure == "undeliverable":
         m.s = m.s._replace(**NO_FAILURE)
-        return _grant(m)
-    if m.s.failure in LASTING:
-        return m.step("negative")
-    return m.step("done" if m.s.value else "superseded")
+        yield from _grant(m)
+    elif m.s.failure in LASTING:
+        yield m.step("negative")
+    else:
+        yield m.step("done" if m.s.value else "superseded")
 
 
 def _start_of_another_job(m):
@@ -208,12 +198,16 @@ def _start_of_another_job(m):
 
 
 def _grant(m):
+    """Which pauses hold is no part of the record: `checks.started_while_paused` judges that."""
     s, a = m.s, m.args
     if s.attempts >= s.max_attempts:
-        return m.quarantined("negative")
+        yield m.quarantined("negative")
+        return
     fence = -(abs(s.fence) + 1)
     new = {"flight": "running", "owner": a["owner"], "fence": fence, "attempts": s.attempts + 1}
-    return m.step("granted", m.after(a["lease"]), rests=False, resender="", **new)
+    gone = {"rests": False, "delayed": False, "resender": "", "sent_at": ADMISSION, "resends": 0}
+    yield m.step("granted", m.after(a["lease"]), **new, **gone)
+    yield m.step("paused", m.after(PAUSE_REST), **BACK)
 
 
 def renew(m):
@@ -235,8 +229,7 @@ def complete(m):
         yield m.step("ok" if s.value and s.value == s.fence else "fenced")
     else:
         # Also of a job that was given up while its last owner stood still.
-        stale = m.after(m.args["soft"])
-        yield m.step("ok", stale=stale, value=s.fence, flight="idle", rests=False, **NO_FAILURE)
+        yield m.step("ok", stale=m.after(m.args["soft"]), value=s.fence, **NO_FAILURE, **IDLE)
 
 
 def fail(m):
@@ -248,34 +241,72 @@ def fail(m):
         replayed = s.failed_owner == a["owner"] and s.failed_job == s.job
         yield m.step("ok" if replayed else "fenced")
         return
-    spent, told = s.attempts >= s.max_attempts, {"failed_job": s.job, "failed_owner": s.owner, "owner": ""}
+    spent = s.attempts >= s.max_attempts
+    m.s = s._replace(owner="", failed_job=s.job, failed_owner=s.owner)
     if a["kind"] == "transient" and not spent:
-        ends = m.after(a["after"])
-        yield m.step("ok", ends, flight="queued", rests=True, failure="transient", **told)
-    elif a["kind"] == "transient" and a["quarantine"]:
-        yield m.step("ok", flight="idle", rests=False, failure="quarantined", **told)
+        yield m.step("ok", m.after(a["after"]), failure="transient", **BACK)
+        return
+    quarantined = a["kind"] == "transient" and a["quarantine"]
+    m.s = m.s._replace(**IDLE)
+    if quarantined:
+        yield m.step("ok", failure="quarantined")
     else:
-        yield m.step("ok", flight="idle", rests=True, failure=a["kind"], **told)
+        yield m.step("ok", rests=True, failure=a["kind"])
 
 
-def release(m):
+def park(m):
+    s, a = m.s, m.args
+    if not s.present:
+        yield m.step("absent")
+    elif s.owner != a["owner"] or s.flight == "idle":
+        yield m.step("fenced")
+    elif s.flight == "running":
+        yield m.step("parked", m.after(a["after"]), attempts=s.attempts - 1, **BACK)
+    else:
+        yield m.step("parked")
+
+
+def cancel(m):
     s = m.s
     if not s.present:
         yield m.step("absent")
-    elif s.owner != m.args["owner"] or s.flight == "idle":
-        yield m.step("fenced")
     elif s.flight == "running":
-        yield m.step("ok", m.after(0), flight="queued", attempts=s.attempts - 1)
+        yield m.step("running")
+    elif s.flight == "queued":
+        yield m.unrun("cancelled", "cancelled")
+    elif s.failure == "cancelled" and m.may_be_live:
+        yield m.step("cancelled")
+    if s.present and s.flight == "idle" and (s.failure != "cancelled" or m.may_be_over):
+        yield m.step("idle")
+
+
+def resent(m):
+    s, a = m.s, m.args
+    if not s.present:
+        yield m.step("absent")
+    elif s.job != a["job"] or s.flight != "queued":
+        yield m.step("fenced")
     else:
-        yield m.step("ok")
+        if s.sent_at in (PERHAPS_ADMISSION, a["sent_at"]):
+            # It counts once.
+            yield m.step("ok")
+        if s.sent_at != a["sent_at"]:
+            yield _resent(m)
+
+
+def _resent(m):
+    s = m.s
+    over = m.after(s.queue_deadline * 2 ** (s.resends + 1))
+    if s.may_expire:
+        over = tuple(map(min, over, m.b.expires))
+    return m.step("ok", over, resender="", sent_at=m.args["sent_at"], resends=s.resends + 1)
 
 
 def invalidate(m):
     if not m.s.present:
         yield m.step("absent")
         return
-    fence, terms = m.s.fence, {"max_attempts": m.s.max_attempts, "queue_deadline": m.s.queue_deadline}
-    yield Step("ok", State(present=True, fence=fence, **terms), m.b)
+    yield Step("ok", State(present=True, fence=m.s.fence), m.b)
 
 
 def lose(m):
@@ -284,5 +315,18 @@ def lose(m):
 
 
 VERBS = {
-    verb.__name__: verb for verb in (read, admit, start, renew, complete, fail, release, invalidate, lose)
+    verb.__name__: verb
+    for verb in (
+        read,
+        admit,
+        start,
+        renew,
+        complete,
+        fail,
+        park,
+        cancel,
+        resent,
+        invalidate,
+        lose,
+    )
 }

@@ -2,34 +2,71 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic
+from typing import NamedTuple
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from askonce.adapters.redis import RedisStore
+from askonce.controls import Pause
+from askonce.errors import JobError, StoreUnavailable
+from askonce.store import Cancellation
 from sandbox.demo import children_of
 from sandbox.valkey import Valkey
-from tests.chaos.recording import Journal
+from tests.chaos.recording import Journal, RecordingStore
+from tests.chaos.state import NEVER
 from tests.servers.proxy import Proxy
 
 ROOT = Path(__file__).parents[2]
-QUEUE, UNACKED, RECORDS = "{chaos}:chaos", "{chaos}:unacked", "{askonce:chaos:"
+QUEUES, UNACKED, RECORDS = ("chaos", "rare"), "{chaos}:unacked", "{askonce:chaos:"
 #: Processes by name, and what they run. Celery's own beat of itself is of no use here.
 WORKER = ("-m", "celery", "-A", "tests.chaos.app", "worker", "--loglevel", "WARNING")
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 PROGRAMS = {
-    "threads": (*WORKER, *QUIET, "-n", "threads@%h", "-P", "threads", "-c", "8"),
-    "prefork": (*WORKER, *QUIET, "-n", "prefork@%h", "-P", "prefork", "-c", "2"),
+    "threads": (*WORKER, *QUIET, "-n", "threads@%h", "-P", "threads", "-c", "8", "-Q", "chaos,rare"),
+    "prefork": (*WORKER, *QUIET, "-n", "prefork@%h", "-P", "prefork", "-c", "2", "-Q", "chaos"),
 }
-DIED_AT_START = "WorkerLostError: Could not start worker processes"
+#: A child was killed before the pool was up, or while the broker's link was lost: Celery ends the worker
+#: then, for its supervisor.
+ENDS_OF_CELERY = (
+    "WorkerLostError: Could not start worker processes",
+    r"in get_process_queues\n[^\n]*\n(?:[^\n]*\n){0,2}StopIteration",
+)
+#: Seconds until the end of a pause is tried again, and for which all is healed.
+AGAIN, HEAL_SECONDS = 0.2, 30.0
 #: Lines of the log of a process that ended by itself.
 SHOWN = 25
 WORKERS, PRODUCERS = ("threads", "prefork"), ("asker-0", "asker-1")
+#: Its broker has the address of its store, so it admits and sends in one step.
+ONE_STEP = "asker-1"
+#: What a pause may name: the one task, one tenant, all.
+PAUSES = (Pause("all"), Pause("task", "chaos.ask"), Pause("tenant", "acme"))
+
+
+def waiting_lists(client):
+    """The lists of both queues that hold messages: one for each priority."""
+    return sorted(name for queue in QUEUES for name in client.scan_iter(f"{{chaos}}:{queue}*", count=1000))
+
+
+class Pausing(NamedTuple):
+    """A pause that surely held from *since* to *until*."""
+
+    scope: str
+    name: str
+    since: float
+    until: float
+
+    def holds(self, op):
+        held = self.since < op.invoked and op.returned < self.until
+        return held and (self.scope == "all" or op.args[self.scope] == self.name)
 
 
 class Processes:
@@ -45,7 +82,11 @@ class Processes:
         self.killed = {}
         #: What ended although nobody killed it.
         self.ended = []
-        self._undo, self._refused = [], False
+        #: What was paused, and from when until when for certain.
+        self.pauses = []
+        #: How long each log was when its process began.
+        self._logged = {}
+        self._undo, self._refused, self._paused = [], False, False
         (folder / "history").mkdir()
 
     def __enter__(self):
@@ -58,6 +99,10 @@ class Processes:
             self.broker = stack.enter_context(Proxy(self.server.port))
             self.client = stack.enter_context(Redis.from_url(self.server.url))
             self.journal = Journal(self.folder / "history")
+            store = RedisStore.from_url(self.server.url, namespace="chaos")
+            stack.callback(store.close)
+            # A history without the processes' own verbs explains nothing.
+            self.records = RecordingStore(store, self.journal) if self.recorded else store
             stack.callback(self.kill_all)
             for name in self.programs:
                 self.start(name)
@@ -68,16 +113,18 @@ class Processes:
         self._stack.close()
 
     def start(self, name):
+        broker = self.store if name == ONE_STEP else self.broker
         env = {
             **os.environ,
             "CHAOS_FOLDER": str(self.folder),
             "CHAOS_STORE_URL": f"redis://127.0.0.1:{self.store.port}/0",
-            "CHAOS_BROKER_URL": f"redis://127.0.0.1:{self.broker.port}/0",
+            "CHAOS_BROKER_URL": f"redis://127.0.0.1:{broker.port}/0",
             "CHAOS_MUTANT": self.mutant,
             "CHAOS_RECORDED": str(int(self.recorded)),
         }
         wrapper = [sys.executable, "-m", "sandbox.run_with_parent", "SIGKILL", "--", sys.executable]
         with (self.folder / f"{name}.log").open("ab") as log:
+            self._logged[name] = log.tell()
             command = [*wrapper, *self.programs[name]]
             self.processes[name] = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
 
@@ -91,12 +138,14 @@ class Processes:
 
     def _explain_end(self, name, process):
         self.killed[process.pid] = monotonic()
-        said = (self.folder / f"{name}.log").read_text(errors="replace").splitlines()[-SHOWN:]
-        # Its last word only: the log goes on after a new start.
-        if process.returncode == 1 and said and DIED_AT_START in said[-1]:
-            # A child was killed before the pool was up: Celery ends the worker then, for its supervisor.
+        with (self.folder / f"{name}.log").open("rb") as log:
+            log.seek(self._logged[name])
+            said = log.read().decode(errors="replace")
+        # Other threads may log after its last word.
+        if process.returncode == 1 and any(re.search(end, said, re.DOTALL) for end in ENDS_OF_CELERY):
             return
-        self.ended.append("\n  ".join([f"{name} ended by itself with {process.returncode}", *said]))
+        shown = said.splitlines()[-SHOWN:]
+        self.ended.append("\n  ".join([f"{name} ended by itself with {process.returncode}", *shown]))
 
     def end_producers(self):
         for name in PRODUCERS:
@@ -113,7 +162,7 @@ class Processes:
         """Do it; tell whether it could be done."""
         try:
             return getattr(self, fault.kind)(fault) is not False
-        except (RedisError, ProcessLookupError):
+        except (RedisError, JobError, ProcessLookupError):
             return False
 
     def kill_child(self, fault):
@@ -175,17 +224,49 @@ class Processes:
         self.server.kill()
         self.server.start()
 
-    def lose_queue(self, _fault):
-        return bool(self.client.delete(QUEUE))
+    def lose_queue(self, fault):
+        lists = waiting_lists(self.client)
+        return bool(lists and self.client.delete(_pick(lists, fault)))
 
-    def lose_message(self, _fault):
-        return self.client.rpop(QUEUE) is not None
+    def lose_message(self, fault):
+        lists = waiting_lists(self.client)
+        return bool(lists) and self.client.rpop(_pick(lists, fault)) is not None
 
     def double_messages(self, _fault):
         """What waits, and what is under way."""
-        waiting = self.client.lrange(QUEUE, 0, 3)
-        waiting += [json.dumps(json.loads(noted)[0]) for noted in self.client.hvals(UNACKED)]
-        return bool(waiting and self.client.lpush(QUEUE, *waiting[:6]))
+        copies = {name.decode(): self.client.lrange(name, 0, 3) for name in waiting_lists(self.client)}
+        taken = [json.dumps(json.loads(noted)[0]) for noted in self.client.hvals(UNACKED)]
+        # A copy of one of these may come in another queue.
+        copies["{chaos}:chaos"] = copies.get("{chaos}:chaos", []) + taken[:6]
+        return sum(self.client.lpush(name, *texts) for name, texts in copies.items() if texts) > 0
+
+    def cancel_job(self, fault):
+        """One in flight, where there is one."""
+        indexes = self.client.scan_iter(f"{RECORDS}*:idx", count=1000)
+        flying = sorted(key.decode() for index in indexes for key in self.client.zrange(index, 0, -1))
+        if not flying:
+            return False
+        return self.records.cancel(_pick(flying, fault)) is not Cancellation.ABSENT
+
+    def pause_jobs(self, fault):
+        if self._paused:
+            return False
+        pause, self._paused = _pick(PAUSES, fault), True
+        # Before the pause: a part of it may hold although its reply is lost.
+        self._later(fault, partial(self._resume, pause))
+        self.records.controls.pause(pause, "chaos")
+        self.pauses.append(Pausing(pause.scope, pause.name, monotonic(), NEVER))
+        return True
+
+    def _resume(self, pause):
+        self.pauses = [each._replace(until=min(each.until, monotonic())) for each in self.pauses]
+        try:
+            self.records.controls.resume(pause)
+        except StoreUnavailable:
+            # On a busy machine; no job must stay paused.
+            self._undo.append((monotonic() + AGAIN, partial(self._resume, pause)))
+        else:
+            self._paused = False
 
     def lose_record(self, fault):
         records = sorted(self.client.scan_iter(f"{RECORDS}*:rec:*", count=1000))
@@ -199,7 +280,9 @@ class Processes:
 
     def heal(self):
         """End every fault."""
-        self.undo(float("inf"))
+        until = monotonic() + HEAL_SECONDS
+        while self._undo and monotonic() < until:
+            self.undo(float("inf"))
 
     def kill_all(self):
         self.heal()

@@ -60,30 +60,42 @@ class RecordingStore:
         return self._record([("read", key, {}) for key in keys], lambda: self._store.read(keys))
 
     def admit(self, claim):
-        job, terms = claim
-        args = {"job": job.id, "fp": job.fingerprint, "force": terms.force}
-        limits = {"max_attempts": terms.max_attempts, "queue_deadline": terms.queue_deadline}
-        return self._one("admit", job.key, lambda: self._store.admit(claim), **args, **limits)
+        return self._one("admit", claim.job.key, lambda: self._store.admit(claim), **_asked(claim))
 
-    def start(self, job, lease):
+    @property
+    def pusher(self):
+        pusher = self._store.pusher
+        return pusher and RecordingPusher(self, pusher)
+
+    def start(self, job, lease, *kept):
         args = {"job": job.id, "owner": lease.owner, "fp": job.fingerprint, "lease": lease.seconds}
-        return self._one("start", job.key, lambda: self._store.start(job, lease), **args)
+        return self._one(
+            "start", job.key, lambda: self._store.start(job, lease, *kept), **args, **_whose(job)
+        )
 
     def renew(self, leases):
         calls = [("renew", key, {"owner": owner, "lease": seconds}) for key, owner, seconds in leases]
         return self._record(calls, lambda: self._store.renew(leases))
 
-    def complete(self, lease, answer, ttl):
-        args = {"owner": lease.owner, "soft": ttl.fresh}
-        return self._one("complete", lease.key, lambda: self._store.complete(lease, answer, ttl), **args)
+    def complete(self, lease, answer, ttl, book=None):
+        args, run = {"owner": lease.owner, "soft": ttl.fresh}, self._store.complete
+        return self._one("complete", lease.key, lambda: run(lease, answer, ttl, book), **args)
 
     def fail(self, lease, failure):
         args = {"kind": failure.kind, "after": failure.after, "quarantine": failure.quarantine}
         run = self._store.fail
         return self._one("fail", lease.key, lambda: run(lease, failure), owner=lease.owner, **args)
 
-    def release(self, lease):
-        return self._one("release", lease.key, lambda: self._store.release(lease), owner=lease.owner)
+    def park(self, lease, reason, after, within):
+        args, run = {"owner": lease.owner, "after": after}, self._store.park
+        return self._one("park", lease.key, lambda: run(lease, reason, after, within), **args)
+
+    def cancel(self, key):
+        return self._one("cancel", key, lambda: self._store.cancel(key))
+
+    def resent(self, sent):
+        calls = [("resent", each.key, {"job": each.job, "sent_at": each.sent_at}) for each in sent]
+        return self._record(calls, lambda: self._store.resent(sent))
 
     def invalidate(self, key):
         return self._one("invalidate", key, lambda: self._store.invalidate(key))
@@ -106,6 +118,38 @@ class RecordingStore:
         return replies
 
 
+class RecordingPusher:
+    """Another store's pusher, whose admissions are written down."""
+
+    def __init__(self, recording, pusher):
+        self._recording, self._pusher, self.address = recording, pusher, pusher.address
+
+    def admit_and_push(self, claim, *message):
+        run = self._pusher.admit_and_push
+        args = _asked(claim) | {"pushed": True}
+        return self._recording._one("admit", claim.job.key, lambda: run(claim, *message), **args)
+
+
+def _asked(claim):
+    job, terms = claim
+    return {
+        "job": job.id,
+        "fp": job.fingerprint,
+        "force": terms.force,
+        "pushed": False,
+        "max_attempts": terms.max_attempts,
+        "queue_deadline": terms.queue_deadline,
+        "expires": terms.expires,
+        "countdown": terms.countdown,
+        "priority": job.routing.priority if any(word[:-1] == "priority" for word in terms.chosen) else None,
+    }
+
+
+def _whose(job):
+    """What a pause may name."""
+    return {"task": job.task, "tenant": job.tenant}
+
+
 def told(reply):
     """The outcome, and the record where it was shown."""
     if hasattr(reply, "outcome"):
@@ -125,6 +169,8 @@ def _seen(record):
         "fence": record.fence,
         "attempts": record.attempts,
         "value": record.value.fence if record.value else 0,
+        "failure": record.failure.kind if record.failure else "",
+        "failed_job": record.failure.job if record.failure else "",
     }
 
 

@@ -23,6 +23,8 @@ KINDS = {
     "lose_message": (1, None),
     "double_messages": (2, None),
     "lose_record": (1.5, None),
+    "cancel_job": (2.5, None),
+    "pause_jobs": (1.5, (0.5, 2.0)),
 }
 
 
@@ -46,7 +48,7 @@ def chaos(seed, seconds, every=0.7):
 
 
 def soak(seed, seconds):
-    """A process killed every 3 seconds, all links cut every 10."""
+    """A process killed every 3 seconds, a job cancelled and some paused every 5, all links cut every 10."""
     draw = random.Random(f"soak {seed}")
     kills = [
         Fault(float(at), draw.choice(["kill_child", "kill_worker", "kill_producer"]), 0.0, draw.random())
@@ -57,4 +59,9 @@ def soak(seed, seconds):
         for at in range(10, int(seconds), 10)
         for kind in ("cut_store", "cut_broker")
     ]
-    return sorted(kills + cuts)
+    controls = [
+        Fault(at + 0.5, kind, draw.uniform(0.5, 2.0) if kind == "pause_jobs" else 0.0, draw.random())
+        for at in range(5, int(seconds), 5)
+        for kind in ("cancel_job", "pause_jobs")
+    ]
+    return sorted(kills + cuts + controls)

@@ -13,8 +13,10 @@ def op(verb, when, outcome=None, took=0.01, seen=None, **args):
     return Op(f"op{next(_ids)}", verb, args, when, returned, outcome, seen)
 
 
-def admit(when, job, outcome="admitted", *, fp="f", force=False, **more):
-    return op("admit", when, outcome, job=job, fp=fp, force=force, max_attempts=3, queue_deadline=2.0, **more)
+def admit(when, job, outcome="admitted", **more):
+    terms = {"fp": "f", "force": False, "max_attempts": 3, "queue_deadline": 2.0}
+    chosen = {"expires": None, "countdown": 0.0, "priority": None}
+    return op("admit", when, outcome, job=job, **(terms | chosen | more))
 
 
 def start(when, owner, outcome="granted", *, job="j", fp="f", fence=0, attempts=1, value=0, **more):
@@ -43,7 +45,19 @@ def fail(when, owner, outcome="ok", kind="transient"):
     return op("fail", when, outcome, owner=owner, kind=kind, after=0.1, quarantine=True)
 
 
-def read(when, flight="idle", job="j", owner="", fence=0, value=0, attempts=1, took=0.01):
+def park(when, owner, outcome="parked", after=0.0):
+    return op("park", when, outcome, owner=owner, after=after)
+
+
+def cancel(when, outcome="cancelled"):
+    return op("cancel", when, outcome)
+
+
+def resent(when, outcome="ok", job="j", sent_at=77):
+    return op("resent", when, outcome, job=job, sent_at=sent_at)
+
+
+def read(when, flight="idle", job="j", owner="", fence=0, value=0, attempts=1, took=0.01, **more):
     seen = {
         "present": True,
         "flight": flight,
@@ -53,6 +67,7 @@ def read(when, flight="idle", job="j", owner="", fence=0, value=0, attempts=1, t
         "fence": fence,
         "value": value,
         "attempts": attempts,
+        **more,
     }
     return op("read", when, "ok", seen=seen, took=took)
 
@@ -98,6 +113,63 @@ LEGAL = {
         admit(10, "l", "hit"),
     ],
     "forgotten during the run": [A, S, op("invalidate", 2, "ok"), complete(3, "a", "fenced"), admit(4, "k")],
+    "parked, and again with the same attempt": [
+        A,
+        S,
+        park(2, "a"),
+        start(3, "b", fence=FENCE + 5, attempts=1),
+        complete(4, "b"),
+    ],
+    "parked by an owner whom a reaper found first": [A, S, park(5, "a"), start(6, "b", attempts=2)],
+    "parked after a takeover": [A, S, T, park(6, "a", "fenced"), complete(7, "b")],
+    "cancelled, so its message starts nothing": [A, cancel(1), start(2, "a", "superseded"), admit(3, "k")],
+    "cancelled, and its waiters read that": [A, cancel(1), read(2, failure="cancelled", failed_job="j")],
+    "cancelled, and its waiters came too late": [A, cancel(1), read(150, failure="")],
+    "cancelled twice": [A, cancel(1), cancel(2)],
+    "cancelled too late": [A, S, cancel(2, "running"), complete(3, "a"), cancel(4, "idle")],
+    "cancelled while its owner stood still": [A, S, cancel(5), complete(6, "a", "fenced")],
+    "expired, so its message starts nothing": [
+        admit(0, "j", expires=1.0),
+        start(2, "a", "negative"),
+        admit(3, "k"),
+    ],
+    "a duplicate prolongs the expiry": [
+        admit(0, "j", expires=1.0),
+        admit(0.5, "k", "attached", expires=5.0),
+        start(2, "a", fence=FENCE),
+    ],
+    "ended by the reaper when it expired": [admit(0, "j", expires=1.0), admit(2, "k")],
+    "paused, and a message later": [A, start(1, "a", "paused"), start(3, "b", fence=FENCE, attempts=1)],
+    "delayed by its first caller": [
+        admit(0, "j", countdown=2.0),
+        start(1, "a", "backoff"),
+        start(3, "b", fence=FENCE),
+    ],
+    "a duplicate starts a delayed job at once": [
+        admit(0, "j", countdown=5.0),
+        admit(1, "k", "resend"),
+        resent(1.1),
+        start(2, "a", fence=FENCE),
+    ],
+    "a more urgent duplicate sends one more message": [
+        admit(0, "j", priority=6),
+        admit(1, "k", "resend", priority=3),
+        admit(1.5, "l", "attached", priority=3),
+    ],
+    "a message is lost, so it is sent again": [
+        A,
+        admit(3, "k", "resend"),
+        resent(3.1),
+        admit(4, "l", "attached"),
+    ],
+    "a worker was faster than who sent the message": [A, S, resent(2, "fenced")],
+    "undeliverable": [
+        A,
+        *(resent(when, sent_at=when) for when in (3, 8, 20, 40, 80)),
+        admit(200, "k", "negative"),
+        start(201, "a", fence=FENCE),
+    ],
+    "a job that ended may be asked for under its own id": [A, S, complete(2, "a", soft=1.0), admit(4, "j")],
     "a read beside the answer sees either": [
         A,
         S,
@@ -134,6 +206,29 @@ ILLEGAL = {
     "an attempt that is forgotten": [A, S, fail(2, "a"), start(3, "b", fence=FENCE + 5, attempts=1)],
     "a failure of somebody else": [A, S, T, fail(6, "a")],
     "a duplicate is sent again while the job is held": [A, S, admit(2, "k", "resend")],
+    "parked by who never had the lease": [A, S, park(2, "b")],
+    "parked, and its attempt is counted": [
+        A,
+        S,
+        park(2, "a"),
+        start(3, "b", fence=FENCE + 5, attempts=2),
+    ],
+    "parked for too long at the first time": [A, S, park(2, "a", "spent")],
+    "a cancelled job starts": [A, cancel(1), start(2, "a", fence=FENCE)],
+    "a call under way is cancelled": [A, S, cancel(2)],
+    "a waiter does not read that its job was cancelled": [A, cancel(1), read(2, failure="")],
+    "a waiter reads another end": [A, cancel(1), read(2, failure="expired", failed_job="j")],
+    "a cancelled job is attached to": [A, cancel(1), admit(2, "k", "attached")],
+    "an answer of a cancelled job": [A, S, cancel(5), complete(6, "a")],
+    "an expired job starts": [admit(0, "j", expires=1.0), start(2, "a", fence=FENCE)],
+    "a job expires before its time": [admit(0, "j", expires=5.0), start(2, "a", "negative")],
+    "a message counts that was sent for another job": [A, resent(3, job="i")],
+    "a less urgent duplicate sends one more message": [
+        admit(0, "j", priority=3),
+        admit(1, "k", "resend", priority=6),
+    ],
+    "sent again before the wait doubled": [A, resent(3), admit(6, "k", "resend")],
+    "undeliverable too soon": [A, resent(3), admit(9, "k", "negative")],
     "an attachment to nothing": [admit(1, "k", "attached")],
 }
 

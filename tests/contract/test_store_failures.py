@@ -3,6 +3,7 @@ import pytest
 from askonce.answer import Meta
 from askonce.record import Status
 from askonce.store import Admission, Start, Write
+from askonce.tally import Book
 
 # One suite for every store: what a failure means for its job and for the next caller.
 
@@ -123,3 +124,27 @@ def test_answer_clears_the_failure_before_it(scene):
     scene.complete("owner-2")
 
     assert (Status.DONE, None) == (scene.read().status, scene.read().failure)
+
+
+def test_job_admitted_after_one_that_expired_begins_without_its_failure(scene):
+    scene.admit("job-1", expires=5.0)
+    scene.clock.advance(6)
+
+    reply = scene.admit("job-2")
+
+    assert (Admission.ADMITTED, None) == (reply.outcome, scene.read().failure)
+
+
+@pytest.mark.parametrize("max_attempts", [1, 3])
+def test_payment_of_a_stalled_owner_is_booked_once_after_its_job_ended(scene, max_attempts):
+    book = Book("orders", "", "", (("calls", 1), ("micro_usd", 12)))
+    scene.run(max_attempts=max_attempts)
+    scene.clock.advance(30)
+    scene.reap()
+    scene.cancel()
+
+    replies = [scene.fail(kind="permanent", book=book) for _ in range(2)]
+
+    assert [Write.FENCED] * 2 == [reply.outcome for reply in replies]
+    counted = {counter.what: amount for counter, amount in scene.store.tally.totals().items()}
+    assert (1, 12, 0) == (counted["calls"], counted["micro_usd"], counted["in_doubt"])

@@ -77,7 +77,7 @@ def test_failure_of_a_lost_owner_is_counted_after_its_last_attempt(scene):
 
     outcomes = [scene.fail(book=BOOK).outcome for _ in range(2)]
 
-    assert (outcomes, money(scene)) == ([Write.OK] * 2, ONCE)
+    assert (outcomes, money(scene)) == ([Write.FENCED] * 2, ONCE)
 
 
 def test_failure_of_a_lost_owner_is_counted_after_its_record_forgot_it(scene):

@@ -213,14 +213,20 @@ def fail(record, limits, owner, kind, *, reason="http_503", rests=True, quaranti
         failed = record.failure
         replayed = failed is not None and (failed.owner, failed.job) == (owner, record.job)
         return "ok" if replayed else "fenced", record
-    return "ok", _fail(record, limits, kind, reason, rests=rests, quarantine=quarantine)._replace(owner=0)
+    failed = _fail(record, limits, kind, reason, rests=rests, quarantine=quarantine)
+    return "ok", failed._replace(owner=0, failure=failed.failure._replace(owner=owner))
+
+
+def _reporter(r):
+    """The owner that last reported a failure of this job: only its own report may be repeated."""
+    return r.failure.owner if r.failure else 0
 
 
 def _fail(record, limits, kind, reason, *, rests, quarantine):
     spent = record.attempts >= limits.attempts
     if kind == "transient" and spent and quarantine:
         return _quarantine(record, reason)
-    failed = record._replace(failure=Failure(kind, reason, record.job, record.owner))
+    failed = record._replace(failure=Failure(kind, reason, record.job, _reporter(record)))
     if kind == "transient" and not spent:
         return _put_back(failed, rests=rests)._replace(parked=False)
     return _idle(failed)._replace(resting=rests, reference=False)
@@ -251,7 +257,7 @@ def cancel(record):
     if record.flight == "idle":
         cancelled = record.kept_failure is not None and record.kept_failure.kind == "cancelled"
         return "cancelled" if cancelled else "idle", record
-    failure = Failure("cancelled", "cancelled", record.job, record.owner)
+    failure = Failure("cancelled", "cancelled", record.job, _reporter(record))
     return "cancelled", _idle(record)._replace(resting=False, reference=False, failure=failure)
 
 
@@ -313,7 +319,7 @@ def _idle(r):
 
 
 def _quarantine(r, reason):
-    failure = Failure("quarantined", reason, r.job, r.owner)
+    failure = Failure("quarantined", reason, r.job, _reporter(r))
     return _idle(r)._replace(resting=False, failure=failure)
 
 

@@ -38,6 +38,7 @@ class MemoryFailure:
     kind: FailureOrFallback
     reason: str
     job: JobId
+    #: Who failed last: only its own report may be repeated.
     owner: Owner
     until: float
     fallback: Encoded | None = None
@@ -230,9 +231,16 @@ class MemoryRecord:
     def fail(self, kind: FailureOrFallback, reason: str, until: float) -> MemoryFailure:
         """Remember why this run gave no answer."""
         self.note(reason)
-        self._forget_failed()
-        self.failed = MemoryFailure(kind, reason, self.job, self.owner, until)
+        reporter = self.failed.owner if self.failed else Owner("")
+        self.failed = MemoryFailure(kind, reason, self.job, reporter, until)
         return self.failed
+
+    def report(self) -> None:
+        """End the lease of the owner that reported the failure."""
+        self._forget_failed()
+        if self.failed is not None:
+            self.failed.owner = self.owner
+        self.owner = Owner("")
 
     def note(self, reason: str) -> None:
         """Add to the history of this job."""

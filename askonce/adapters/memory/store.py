@@ -16,7 +16,7 @@ from askonce.adapters.memory.letters import MemoryLetters
 from askonce.adapters.memory.record import MemoryRecord, MemoryValue, disclosed, snapshot
 from askonce.adapters.memory.records import Records
 from askonce.adapters.memory.subscription import MemorySubscription
-from askonce.job import JobId, Owner
+from askonce.job import JobId
 from askonce.record import BUCKETS, MAX_RESENDS, TOMBSTONE_KEPT, WAITERS_KEPT, Snapshot
 from askonce.store import (
     DEFAULT_BUDGET,
@@ -240,8 +240,6 @@ class MemoryStore:
             if record.owner != lease.owner or record.flight != "running":
                 failed = record.failed
                 if failed and (failed.owner, failed.job) == (lease.owner, record.job):
-                    if record.owner == lease.owner:
-                        self._records.book_late(lease, failure.book, known=True)
                     return Reply(Write.OK, disclosed(record, self._records.now()))
                 self._records.book_late(lease, failure.book, known=True)
                 return Reply(Write.FENCED, Snapshot())
@@ -267,7 +265,7 @@ class MemoryStore:
             if failure.kind == "fallback":
                 failed.fallback = failure.fallback
             self._records.wake(key)
-        record.owner = Owner("")
+        record.report()
         self._records.commit(key, record, kept)
 
     def park(self, lease: Lease, reason: str, after: float, within: float) -> Parking:

@@ -10,11 +10,7 @@ if not r.present then
 end
 control(r, r.task, asked(r).tail)
 if r.own ~= owner or r.fl ~= 'running' then
-  if r.eo == owner and r.ej == r.job then
-    -- It was lost, and with it the job: what it paid is known only now.
-    if r.own == owner then book_late(owner, ARGV[9], true) end
-    return reply('ok', r)
-  end
+  if r.eo == owner and r.ej == r.job then return reply('ok', r) end
   book_late(owner, ARGV[9], true)
   return reply('fenced', r, true)
 end
@@ -35,6 +31,8 @@ else
   set(r, {nx = NOW + after})
   if kind == 'fallback' then set(r, {ed = ARGV[7], em = ARGV[8]}) end
 end
+note_failed(r)
+set(r, {eo = owner}) -- only its own report may be repeated
 drop(r, 'own')
 commit(r, KEYS[2])
 wake(r)

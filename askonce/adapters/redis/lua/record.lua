@@ -7,7 +7,7 @@
 --   at the last message's time (absent: the admission's; 0: none is out)   ho handed out until
 --   pk parked: since, times, reason              run, sh  its run; other runs share it
 --   val vm answer and its meta   vf its fence   vt stored at   sx fresh until   hx kept until
---   uc its cost in micro-dollars   ek er failure kind, reason   ej eo its job, owner
+--   uc its cost in micro-dollars   ek er failure kind, reason   ej its job  eo the owner that last failed
 --   ex answers until   ed em fallback and meta   hist reasons of the attempts so far
 --   xp the whole record is kept until
 -- Beside the records of a bucket, in the same slot: idx (jobs in flight, by when to look at them), dead (quarantined
@@ -178,8 +178,7 @@ end
 
 local function fail(r, kind, reason, keep)
   note(r, reason)
-  note_failed(r)
-  set(r, {ek = kind, er = reason, ej = r.job, eo = r.own, ex = NOW + keep})
+  set(r, {ek = kind, er = reason, ej = r.job, ex = NOW + keep})
 end
 
 -- End a flight without an answer. The record outlives its messages, so that none of them starts the job anew.
