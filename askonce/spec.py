@@ -100,9 +100,10 @@ class JobSpec:
         """Refuse what cannot work, by name."""
         for name, longest in _LONGEST_OF.items():
             _require_seconds(f"JobSpec {self.name}", name, getattr(self, name), longest)
-        if "\n" in self.version:
-            # Messages and records carry version and tenant as two lines.
-            raise ValueError(f"JobSpec {self.name}: version must be one line")
+        for name in ("name", "version", "model"):
+            # Records and counters keep each of them as one line.
+            if not getattr(self, name).isprintable():
+                raise ValueError(f"JobSpec {self.name!r}: {name} must be one printable line")
         if self.hard_ttl < self.soft_ttl:
             raise ValueError(f"JobSpec {self.name}: hard_ttl must not be shorter than soft_ttl")
 

@@ -189,7 +189,7 @@ def test_node_that_is_cut_off_from_its_cluster_is_left(eventually):
         key = next(key for n in range(256) if port_of(store, key := f"{n:02x}" + "0" * 62) == ours)
         store.admit(new_claim(key))
         replica = cluster.nodes[3]
-        await_that(lambda: ask(replica, "DBSIZE") == 2)
+        await_that(lambda: ask(replica, "DBSIZE") == 3)
         # It hears no other node from now on, and replies to its clients as before.
         ask(cluster.nodes[0], "DEBUG", "DROP-CLUSTER-PACKET-FILTER", -2)
         eventually(lambda: b"cluster_state:fail" in ask(cluster.nodes[0], "CLUSTER", "INFO"), 30)

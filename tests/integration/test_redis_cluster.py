@@ -200,7 +200,7 @@ def reason_for_no_reply(store, key):
 def test_replica_that_takes_over_is_found_and_has_the_records(own_store, own_cluster, eventually):
     key = on_node(0)
     own_store.admit(claim(key))
-    eventually(lambda: ask(own_cluster.nodes[3], "DBSIZE") == 2)
+    eventually(lambda: ask(own_cluster.nodes[3], "DBSIZE") == 3)
     own_cluster.nodes[0].kill()
 
     def found():

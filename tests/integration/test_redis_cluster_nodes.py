@@ -64,7 +64,7 @@ def test_seed_that_hangs_fails_the_first_call_at_most(cluster, hanging_port):
 
 def test_replica_is_found_behind_an_open_breaker(own_store, own_cluster, heard, eventually):
     own_store.admit(new_claim(KEYS[0]))
-    eventually(lambda: ask(own_cluster.nodes[3], "DBSIZE") == 2)
+    eventually(lambda: ask(own_cluster.nodes[3], "DBSIZE") == 3)
     own_cluster.nodes[0].kill()
     eventually(lambda: fails(own_store) == "breaker_open")
     eventually(lambda: b"role:master" in ask(own_cluster.nodes[3], "INFO", "replication"), 30)

@@ -66,7 +66,7 @@ def test_answer_may_be_kept_as_long_as_it_is_fresh():
 
 
 def test_version_of_two_lines_is_refused():
-    with pytest.raises(ValueError, match="version must be one line"):
+    with pytest.raises(ValueError, match="version must be one printable line"):
         JobSpec(name="rates.fetch", version="1\n2")
 
 
