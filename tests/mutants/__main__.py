@@ -88,7 +88,8 @@ def by_test(copy, mutant):
 def run(copy, tests):
     """Run *tests* in *copy*; return each one's verdict, and what pytest said.
 
-    ``refuted`` is a failed assertion, or a test's own ``pytest.fail``; anything else that ends a test has its own name.
+    ``refuted`` is a failed assertion, or a test's own ``pytest.fail``. Anything else that ends a test has
+    its own name.
     """
     report = copy.parent / "report.xml"
     report.unlink(missing_ok=True)
