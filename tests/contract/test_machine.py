@@ -238,6 +238,12 @@ class Actors(RuleBasedStateMachine):
     def advance_to_the_deadline(self, short_of):
         self.clock.advance(self.now().deadline_in - short_of)
 
+    @precondition(lambda self: self.before.flight == "running")
+    @rule()
+    def lose_the_worker(self):
+        self.clock.advance(max(0.0, self.now().deadline_in))
+        self.both("reap", 10, delivered=[])
+
     @precondition(lambda self: self.before.present and self.calls % 5 == 4)
     @rule()
     def lose_the_record(self):

@@ -88,7 +88,8 @@ def by_test(copy, mutant):
 def run(copy, tests):
     """Run *tests* in *copy*; return each one's verdict, and what pytest said.
 
-    ``refuted`` is a failed assertion; anything else that ends a test has its own name.
+    ``refuted`` is a failed assertion, or a test's own ``pytest.fail``. Anything else that ends a test has
+    its own name.
     """
     report = copy.parent / "report.xml"
     report.unlink(missing_ok=True)
@@ -111,7 +112,9 @@ def run(copy, tests):
 def _verdict(case):
     for end in case:
         message = end.get("message", "")
-        refuted = end.tag == "failure" and message.startswith(("AssertionError", "assert "))
+        refuted = message.startswith(("AssertionError", "assert ", "Failed: "))
+        # A test that ran out of time proves nothing.
+        refuted = refuted and end.tag == "failure" and not message.startswith("Failed: Timeout")
         return "refuted" if refuted else f"{end.tag}: {message}"
     return "passed"
 
