@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Unpack, assert_never
@@ -156,7 +157,9 @@ class Producer:
         routing = record.routing or job.routing
         first = job._replace(routing=routing, run=record.run, admitted_at=record.admitted_at)
         self._send(Message(first, sent_at=record.now))
-        self.store.resent([Resent(job.key, job.id, record.now)])
+        # The message is out. Not counted, it may be sent once more, which costs no call.
+        with suppress(StoreUnavailable):
+            self.store.resent([Resent(job.key, job.id, record.now)])
 
     def _send(self, message: Message) -> None:
         try:

@@ -62,3 +62,15 @@ def test_job_without_a_message_is_sent_by_a_later_caller(scene):
     scene.ask()
     assert [message.job.id for message in scene.sender.sent] == [caught.value.job]
     assert scene.heard.names == ["job.admitted", "job.send_failed", "job.attached", "job.resent"]
+
+
+def test_message_that_was_sent_again_is_not_sent_twice_when_counting_it_fails(scene):
+    first = scene.ask()
+    scene.clock.advance(scene.spec.queue_deadline)
+    scene.deliver()
+    scene.fail_on("resent")
+
+    second = scene.ask()
+
+    assert (Attached, first.job, False) == (type(second), second.job, second.degraded)
+    assert [message.job.id for message in scene.sender.sent] == [first.job, first.job]
