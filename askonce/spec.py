@@ -83,9 +83,6 @@ class JobSpec:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     #: The model that the calls go to, for counters and pauses; empty where there is none.
     model: str = ""
-    #: For so long, in a row, a job may be put back because its provider takes no calls; 0 where the task has
-    #: a fallback.
-    park_for: float = 86_400.0
     #: Same key, other payload: make a new job and fence the old run, or refuse and disclose nothing.
     on_mismatch: Literal["replace", "conflict"] = "replace"
     #: What a process does while the store does not answer: ``local`` makes the call without it, at most
