@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class MemoryControls:
     """The controls of one store, behind its lock."""
 
-    def __init__(self, changed: Condition, clock: Callable[[], float]) -> None:
-        """Begin without any."""
-        self._changed, self._clock = changed, clock
+    def __init__(self, changed: Condition, clock: Callable[[], float], on_resume: Callable[[], None]) -> None:
+        """Begin without any; *on_resume* is called, under the lock, when a pause ends."""
+        self._changed, self._clock, self._on_resume = changed, clock, on_resume
         self._pauses: dict[Pause, str] = {}
         self._marks: dict[Mark, int] = {}
 
@@ -31,6 +31,7 @@ class MemoryControls:
     def resume(self, pause: Pause) -> bool:
         """End *pause*; return whether there was one."""
         with self._changed:
+            self._on_resume()
             return self._pauses.pop(pause, None) is not None
 
     def mark(self, mark: Mark) -> None:

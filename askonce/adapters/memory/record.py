@@ -13,7 +13,9 @@ from askonce.record import (
     FLIGHT_KEPT,
     HANDED_OUT,
     HISTORY_KEPT,
+    LOOK_REST,
     MAX_DOUBLINGS,
+    PAUSE_LOOK,
     PAUSE_REST,
     QUARANTINE_KEPT,
     REASON_KEPT,
@@ -81,6 +83,8 @@ class MemoryRecord:
     sent_at: float | None = None
     handed_out_until: float = 0.0
     parked: MemoryParked | None = None
+    #: When a reaper looks at the job, where it looked once in vain; any change of the record ends that.
+    looked_again: float | None = None
     fingerprint: Fingerprint = Fingerprint("")
     flight: Flight = "idle"
     job: JobId = JobId("")
@@ -179,9 +183,32 @@ class MemoryRecord:
 
     @property
     def look_at(self) -> float:
-        """When a reaper looks at the job: no later than at its expiry."""
-        at = max(self.deadline, self.handed_out_until)
+        """When a reaper looks at the job."""
+        if self.looked_again is not None:
+            return self.looked_again
+        return self._by_expiry(self.due_at)
+
+    @property
+    def due_at(self) -> float:
+        """When its lease, its wait for a message or its being handed out is over."""
+        return max(self.deadline, self.handed_out_until)
+
+    def _by_expiry(self, at: float) -> float:
         return at if self.flight != "queued" or self.expires_at is None else min(at, self.expires_at)
+
+    def look_later(self, now: float) -> None:
+        """Be looked at again: the longer the job waits in its queue, the later."""
+        waited = now - (self.sent_at or 0.0)
+        self.look_again_at(now + min(max(self.queue_deadline, waited / 8), LOOK_REST))
+
+    def look_after_the_pause(self, now: float) -> None:
+        """Be looked at again when a pause ends; soon where the job expires."""
+        left = None if self.expires_at is None else max((self.expires_at - now) / 8, PAUSE_REST)
+        self.look_again_at(now + (PAUSE_LOOK if left is None else left))
+
+    def look_again_at(self, moment: float) -> None:
+        """Be looked at then, to the millisecond, or at the expiry."""
+        self.looked_again = int(round(self._by_expiry(moment) * 1000, 6)) / 1000
 
     def hand_out(self, now: float) -> None:
         """Let one process send the message again."""

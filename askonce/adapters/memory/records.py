@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from askonce.adapters.memory.controls import MemoryControls
 from askonce.adapters.memory.record import MemoryRecord, dead_job
 from askonce.adapters.memory.tally import MemoryTally
-from askonce.record import PROGRESS_SLACK, TOMBSTONE_KEPT
+from askonce.record import LOOK_REST, PROGRESS_SLACK, TOMBSTONE_KEPT
 from askonce.store import ANY_PRIORITY, Write
 
 if TYPE_CHECKING:
@@ -34,9 +34,15 @@ class Records:
         self.ended: dict[Key, int] = {}
         #: Up to when each queue has delivered its messages, by its name and priority.
         self.delivered: dict[tuple[str, int | Literal["*"]], float] = {}
-        self.controls = MemoryControls(self.changed, clock)
+        self.controls = MemoryControls(self.changed, clock, self._look_at_paused)
         self.tally = MemoryTally(self.changed, self.now)
         self._ends = count(1)
+
+    def _look_at_paused(self) -> None:
+        """Look at the jobs that a pause has put aside."""
+        for record in self.by_key.values():
+            if record.flight != "idle" and record.look_at >= self.now() + LOOK_REST:
+                record.looked_again = self.now()
 
     def clear(self) -> None:
         """Lose every record, as a server that comes back empty."""
@@ -96,6 +102,7 @@ class Records:
     def commit(self, key: Key, record: MemoryRecord, until: float = 0.0) -> None:
         """Keep *record* at least *until* then."""
         record.keep(until)
+        record.looked_again = None
         self.by_key[key] = record
         self.note_booked(record)
 

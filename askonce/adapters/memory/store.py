@@ -181,6 +181,7 @@ class MemoryStore:
                 record.note("worker_lost")
             record.park_paused(self._records.now())
             self._records.commit(lease.key, record)
+            record.look_after_the_pause(self._records.now())
             return Start.PAUSED
         record.grant(lease.owner, self._records.clock(), self._records.now(), lease.seconds)
         self._records.commit(lease.key, record)
@@ -351,11 +352,14 @@ class MemoryStore:
         now = self._records.now()
         if record.is_expired(now):
             self._records.end_unrun(key, record, "expired")
+        elif now < record.due_at:
+            record.looked_again = None
         elif record.flight == "queued" and record.paused is not None:
             record.deadline = now
             self._records.commit(key, record)
+            record.look_after_the_pause(now)
         elif not self._records.is_lost(record):
-            return False
+            record.look_later(now)
         elif record.flight == "running" and record.attempts >= record.max_attempts:
             self._records.doubt(record)
             self._records.quarantine(key, record, "attempts_spent")
