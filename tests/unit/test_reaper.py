@@ -3,7 +3,7 @@ from threading import Event as Signal
 import pytest
 
 from askonce import reaper as reaper_module
-from askonce.errors import SendFailed, StoreUnavailable, Transient
+from askonce.errors import RecordDamaged, SendFailed, StoreUnavailable, Transient
 from askonce.job import Job
 from askonce.reaper import _SLACK, _SLICES, Reaper
 from askonce.record import BUCKETS
@@ -138,6 +138,18 @@ def test_every_resend_is_an_event(reaping, heard, new_reaper):
         {"resends": 3},
     )
     assert reaping.counted == [Resent("0a" + "0" * 62, "job-1", 7)]
+
+
+def test_damaged_record_is_an_event_and_delays_no_other(reaping, heard, sent, new_reaper):
+    reaping.lost = [RecordDamaged(key="0a" + "1" * 62, reason="unreadable"), lost()]
+    new_reaper().sweep([10])
+
+    told = [(event.name, event.key[:3], dict(event.data)) for event in heard]
+    assert told == [
+        ("record.damaged", "0a1", {"reason": "unreadable"}),
+        ("job.resent", "0a0", {"resends": 2}),
+    ]
+    assert [each.job.key[:3] for each in sent] == ["0a0"]
 
 
 def test_every_bucket_is_looked_at_once_in_each_round(reaping, new_reaper, eventually):
