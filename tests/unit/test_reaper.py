@@ -276,11 +276,12 @@ def test_job_that_the_broker_refused_is_sent_by_a_later_sweep(scene, heard, even
     assert eventually(lambda: sent)[0].resent == 0
 
 
-def test_job_that_the_broker_refused_delays_no_other(scene, heard, new_reaper):
+@pytest.mark.parametrize("error", [SendFailed(key="k", job="j"), LookupError("no such queue")], ids=repr)
+def test_job_that_cannot_be_sent_delays_no_other(scene, heard, new_reaper, error):
     for number in range(5):
         scene.ask({"currency": f"C{number}"})
     scene.clock.advance(scene.spec.queue_deadline)
-    refusals, sent = [SendFailed(key="k", job="j")], []
+    refusals, sent = [error], []
 
     def send(job):
         if refusals:
