@@ -26,6 +26,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, cast
 
+from askonce.line import one_line
+
 FailureKind = Literal["transient", "permanent", "configuration", "quarantined", "expired", "cancelled"]
 
 
@@ -42,10 +44,10 @@ class JobError(Exception):
         super().__init__(self.data)
 
     def __str__(self) -> str:
-        """Return the situation, then its data as ``name=value`` pairs."""
+        """Return the situation, then its data as ``name=value`` pairs: one line, whatever a caller named."""
         headline = (type(self).__doc__ or "").partition("\n")[0].rstrip(".")
         shown = " ".join(f"{name}={value}" for name, value in self.data.items() if value not in (None, False))
-        return f"{headline}: {shown}" if shown else headline
+        return one_line(f"{headline}: {shown}" if shown else headline)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.data.items())

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from askonce.answer import Result
     from askonce.decide import Decision
     from askonce.execution import Execution
-    from askonce.job import Job, JobId, Key
+    from askonce.job import Job, JobId, Key, Routing
     from askonce.runner import Runner
     from askonce.spec import JobSpec
 
@@ -37,11 +37,18 @@ POLL = 1.0
 _PAUSE = 0.05
 
 
+def _as_it_is(_task: str, chosen: Routing) -> Routing:
+    return chosen
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Calls jobs through *runner*, in the caller's own thread."""
 
     runner: Runner
+    #: Returns where the messages of a task go. A job without a queue is never found, if its process dies
+    #: before the start: no worker reports how far that queue was delivered.
+    route: Callable[[str, Routing], Routing] = _as_it_is
     clock: Callable[[], float] = time.monotonic
 
     def call(
@@ -66,6 +73,8 @@ class Caller:
             ResultTimeout: another worker's run took longer.
             StoreUnavailable: the store is down, and the task or the budget forbids the call.
         """
+        if not job.routing.queue:
+            job = job._replace(routing=self.route(spec.name, job.routing))
         delivery = Delivery(spec=spec, job=job)
         executed = self.runner.on_store(delivery, body, lambda: self._call(delivery, body, timeout))
         match executed:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from askonce.line import one_line
+
 if TYPE_CHECKING:
     from askonce.events import Event
 
@@ -22,7 +24,9 @@ def log_event(event: Event) -> None:
 
 def _line(event: Event) -> str:
     named = {"task": event.task, "key": event.key[:_KEY_SHOWN], "job": event.job, **event.data}
-    return " ".join([event.name, *(f"{k}={_shown(v)}" for k, v in named.items() if v not in ("", None))])
+    words = (f"{name}={_shown(value)}" for name, value in named.items() if value not in ("", None))
+    # Names of tasks, fields and queues come from messages too.
+    return one_line(" ".join([event.name, *words]))
 
 
 def _shown(value: object) -> str:

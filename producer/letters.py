@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 
 from askonce.errors import JobError, SendFailed, StoreUnavailable
 from askonce.letters import DeadJob
+from askonce.line import one_line
 from askonce.outcomes import Admitted
 from settings.servers import new_app
 
@@ -257,8 +258,7 @@ def _fits(found: DeadJob | DeadMessage, task: str | None, reason: str | None) ->
 
 def _line(since: str, name: str, what: str, task: str, reason: str) -> str:
     # Control characters of a foreign message must not reach a terminal.
-    words = (since, name, what, task or "-", reason)
-    return "  ".join("".join(c if c.isprintable() else "?" for c in word) for word in words)
+    return one_line("  ".join((since, name, what, task or "-", reason)))
 
 
 def _readable(body: bytes) -> object:

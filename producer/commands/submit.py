@@ -75,8 +75,11 @@ class _Tally:
         elif report.result is not None:
             click.echo(json.dumps(report.result, ensure_ascii=False))
         if report.error is not None:
+            from askonce.line import one_line
+
             words = " ".join(str(v) for v in report.error.values() if v not in ("", None))
-            click.echo(f"{self._name}:{report.row}: {words}", err=True)
+            # The names of fields are the row's own.
+            click.echo(one_line(f"{self._name}:{report.row}: {words}"), err=True)
 
     def print_sum(self) -> None:
         if not self._counts:

@@ -66,6 +66,16 @@ def test_bad_row_is_named_and_the_others_are_answered(
     assert len(complaint) < 500
 
 
+@pytest.mark.parametrize("letter", [r"\n", r"\u001b", r"\u009b"])
+def test_name_of_a_field_stays_on_the_line_of_its_complaint(idle_machine, producer, rows_file, letter):
+    path = rows_file(b'{"a%sb": NaN}' % letter.encode())
+
+    told = producer(idle_machine, "submit", "customers.lookup", path)
+
+    assert 1 == told.code
+    assert [f"{path}:1: invalid a?b NaN and infinity are not JSON", "1 rows: 1 invalid"] == told.complaints
+
+
 def test_explain_names_a_bad_row_and_shows_the_others(machine, producer, rows_file, new_order):
     path = rows_file(new_order(), b'{"cliente_id": 1}', b"[1]")
 

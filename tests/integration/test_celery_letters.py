@@ -25,9 +25,26 @@ NO_JOBS = {
     "arguments no object": ({}, b"[[],[],{}]", JSON, "invalid_task"),
     "id no text": ({"id": 7}, b"[[],{},{}]", JSON, "invalid_task"),
     "time no time": ({"eta": "soon"}, b"[[],{},{}]", JSON, "invalid_task"),
+    "empty time": ({"eta": ""}, b"[[],{},{}]", JSON, "invalid_task"),
+    "expiry an object": ({"expires": {}}, b"[[],{},{}]", JSON, "invalid_task"),
+    "one limit": ({"timelimit": [1]}, b"[[],{},{}]", JSON, "invalid_task"),
+    "limit no number": ({"timelimit": ["1", None]}, b"[[],{},{}]", JSON, "invalid_task"),
+    "stamps no list": ({"stamped_headers": 5}, b"[[],{},{}]", JSON, "invalid_task"),
+    "stamp no text": ({"stamped_headers": [{}]}, b"[[],{},{}]", JSON, "invalid_task"),
+    "body without an id": ({}, b'{"task":"add","args":[]}', JSON, "invalid_task"),
     "unknown task": ({"task": "no.such"}, b"[[],{},{}]", JSON, "unknown_task"),
     "invalid payload": ({}, b"[[1,2,3],{},{}]", JSON, "invalid_payload"),
 }
+
+
+#: The same in Celery's first protocol.
+OLD_ETA = b'{"task":"add","id":"m-1","args":[1],"kwargs":{},"eta":""}'
+#: Items whose tag kombu could not give back to the server.
+ODD_TAGS = [
+    b'{"body":"","properties":{"delivery_tag":%b,"delivery_info":{"exchange":"","routing_key":"letters"}}}'
+    % tag
+    for tag in (b"{}", b"null", b'"\\ud800"')
+]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +97,31 @@ def test_message_that_is_no_job_is_kept_and_the_worker_goes_on(shop, number, eve
     assert body == b"x" or body.decode() not in repr(told)
 
 
-@pytest.mark.parametrize("item", [b"garbage", b"\xff\x00", b"7", b"{}", b'{"properties":{}}', b"[1"])
+@pytest.mark.parametrize("body", [b'{"task":"add"}', b'{"task":[],"id":"m-1"}', OLD_ETA])
+def test_message_of_the_first_protocol_that_is_no_job_is_kept(shop, number, eventually, body):
+    with shop.app.producer_or_acquire() as producer:
+        producer.publish(body, routing_key="letters", content_type=JSON, content_encoding="utf-8")
+    eventually(shop.store.letters.dead_messages, 20)
+    works_on(shop, number, eventually)
+
+    [letter] = shop.store.letters.dead_messages()
+    assert ("invalid_task", body) == (letter.reason, letter.body)
+
+
+def test_message_of_the_first_protocol_is_run(shop, number, eventually):
+    body = json.dumps({"task": "add", "id": "m-1", "args": [number], "kwargs": {}, "timelimit": [9, None]})
+
+    with shop.app.producer_or_acquire() as producer:
+        producer.publish(body.encode(), routing_key="letters", content_type=JSON, content_encoding="utf-8")
+
+    eventually(lambda: shop.calls.of(number), 20)
+    eventually(shop.drained, 20)
+    assert [] == shop.store.letters.dead_messages()
+
+
+@pytest.mark.parametrize(
+    "item", [b"garbage", b"\xff\x00", b"7", b"{}", b'{"properties":{}}', b"[1", *ODD_TAGS]
+)
 def test_item_that_is_no_message_is_kept_and_the_worker_goes_on(shop, tcp_server, number, eventually, item):
     with Redis.from_url(tcp_server.url) as client:
         client.lpush("letters:letters", item)

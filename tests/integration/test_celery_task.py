@@ -9,6 +9,7 @@ from askonce.adapters.celery import task as celery_task
 from askonce.adapters.memory import MemoryStore
 from askonce.adapters.redis import RedisStore
 from askonce.errors import FingerprintMismatch, JobFailed, PayloadInvalid, StoreUnavailable
+from askonce.key import identify
 from askonce.outcomes import Admitted, Attached, Hit
 from askonce.record import Status
 from askonce.spec import JobSpec, RetryPolicy
@@ -215,6 +216,30 @@ def test_job_whose_message_is_lost_is_sent_again(plain, number, monkeypatch, eve
 
     assert asked.result(stretched(10)).value == number + 1
     eventually(lambda: plain.names(asked.job).count("job.resent") == 1)
+
+
+def test_job_of_an_inline_call_that_never_started_is_sent(plain, number, monkeypatch):
+    away = StoreUnavailable(verb="start", reason="TimeoutError")
+    spec, payload = replace(plain.add.job_spec, queue_deadline=0.2), {"n": number, "more": 1}
+
+    def fail(*_):
+        raise away
+
+    monkeypatch.setattr(type(plain.store), "start", fail)
+    with pytest.raises(StoreUnavailable):
+        plain.once.process().caller.call(spec, identify(spec, payload), fail, timeout=1)
+    monkeypatch.undo()
+
+    assert plain.add.enqueue(payload).result(stretched(10)).value == number + 1
+
+
+def test_inline_call_needs_no_queue_that_its_process_knows(new_shop, number):
+    shop = new_shop("routed", task_create_missing_queues=False, task_routes={"add": {"queue": "elsewhere"}})
+    spec = shop.add.job_spec
+
+    called = shop.once.process().caller.call(spec, identify(spec, {"n": number}), lambda: 7, timeout=1)
+
+    assert called.value == 7
 
 
 def test_attached_caller_gets_the_answer_of_the_first(plain, number, gate, eventually):

@@ -5,8 +5,8 @@ import pytest
 from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.store import _terms
 from askonce.errors import LayoutNewer, RecordDamaged, StoreUnavailable
-from askonce.store import Write
-from tests.jobs import ANSWER, TTL, new_claim, new_job, new_lease
+from askonce.store import Lost, Write
+from tests.jobs import ANSWER, DELIVERED, TTL, new_claim, new_job, new_lease
 
 pytestmark = pytest.mark.integration
 
@@ -71,6 +71,34 @@ def test_damaged_record_costs_no_other_run_its_lease(damaged):
     writes = damaged.renew([new_lease(key) for key in (*DAMAGED, WELL)])
 
     assert [Write.FENCED, Write.FENCED, Write.FENCED, Write.OK] == writes
+
+
+#: What else writes to a record, given a client and the record's name.
+DAMAGES = {
+    "type": lambda client, name: client.set(name, SECRET),
+    "number": lambda client, name: client.hset(name, "dl", SECRET + "x"),
+    "task no text": lambda client, name: client.hset(name, "task", b"\xff\xfe"),
+    "job no text": lambda client, name: client.hset(name, "job", b"\xff\xfe"),
+    "run no text": lambda client, name: client.hset(name, "run", b"\xff\xfe"),
+    "admission": lambda client, name: client.hset(name, "ask", SECRET),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_record_costs_no_other_job_its_rescue(client, server_clock, shifted_store, damage):
+    others = ["0a" + f"{n:062x}" for n in range(5)]
+    for key in (WRONG_TYPE, *others):
+        shifted_store.admit(new_claim(key))
+        server_clock.advance(0.001)
+    damage(client, name_of(WRONG_TYPE))
+    server_clock.advance(60)
+
+    looked_at = shifted_store.reap([10], DELIVERED)
+
+    [damaged] = [each for each in looked_at if isinstance(each, RecordDamaged)]
+    assert WRONG_TYPE == damaged.key
+    assert SECRET not in str(damaged)
+    assert others == [each.job.key for each in looked_at if isinstance(each, Lost)]
 
 
 def test_full_server_is_no_damaged_record(store, client):

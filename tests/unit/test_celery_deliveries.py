@@ -54,6 +54,13 @@ def test_key_that_several_queues_share_proves_nothing(other):
     assert [] == worker.seen()
 
 
+def test_priority_that_is_no_number_is_none():
+    worker = Worker()
+    worker.receive("slow", 9, priority={})
+
+    assert [Delivered("slow", 0, 9)] == worker.seen()
+
+
 def test_message_of_something_else_is_no_report():
     worker = Worker()
     worker.receive("slow", sent_at=True)

@@ -59,6 +59,13 @@ def test_error_shows_its_situation_and_its_data():
     assert repr(error) == "ResultTimeout(key='k', state='queued', waited_seconds=1.5)"
 
 
+def test_error_that_a_stranger_names_is_one_line():
+    error = PayloadInvalid(field="x\n2026-01-01 forged\x1b[2J\x9b2J", reason="is missing")
+
+    assert str(error).endswith("field=x?2026-01-01 forged?[2J?2J reason=is missing")
+    assert str(error).isprintable()
+
+
 def test_error_without_data_is_its_situation():
     assert str(JobError()) == "A job could not be done"
 

@@ -14,9 +14,10 @@ from askonce.errors import (
     Transient,
 )
 from askonce.execution import Reused
-from askonce.record import Snapshot
+from askonce.job import Routing
+from askonce.record import BUCKETS, Snapshot
 from askonce.spec import RetryPolicy
-from askonce.store import Reply, Start
+from askonce.store import Delivered, Lost, Reply, Start
 
 CORRECTED = {"currency": "BRL", "day": "2026-11-21"}
 
@@ -230,6 +231,18 @@ def test_body_is_not_run_while_the_store_does_not_answer(scene, verb):
 
     with pytest.raises(StoreUnavailable):
         scene.call(never)
+
+
+def test_job_that_a_dead_caller_left_is_found_by_its_queue(scene):
+    scene.fail_on("start")
+    scene.caller = replace(scene.caller, route=lambda _task, chosen: chosen._replace(queue="slow"))
+    with pytest.raises(StoreUnavailable):
+        scene.call(never)
+    scene.clock.advance(scene.spec.queue_deadline)
+
+    [lost] = scene.store.reap(range(BUCKETS), [Delivered("slow", seconds=0.0)])
+
+    assert (Lost, Routing("slow")) == (type(lost), lost.job.routing)
 
 
 def test_fallback_is_returned_and_not_kept(scene):

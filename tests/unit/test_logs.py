@@ -48,6 +48,12 @@ def test_zero_is_logged(logged):
     assert logged("job.completed", cost_usd=0.0, resends=0).getMessage().endswith("cost_usd=0.000 resends=0")
 
 
+def test_event_that_a_stranger_names_is_one_line(logged):
+    line = logged("job.invalid", field="x\n2026-01-01 forged\x1b[2J", reason="é").getMessage()
+
+    assert line.endswith("field=x?2026-01-01 forged?[2J reason=é")
+
+
 def test_percent_sign_in_an_event_does_no_harm(logged):
     assert logged("job.failed", reason="100%s").getMessage().endswith("reason=100%s")
 

@@ -3,7 +3,7 @@ from threading import Event as Signal
 import pytest
 
 from askonce import reaper as reaper_module
-from askonce.errors import SendFailed, StoreUnavailable, Transient
+from askonce.errors import RecordDamaged, SendFailed, StoreUnavailable, Transient
 from askonce.job import Job
 from askonce.reaper import _SLACK, _SLICES, Reaper
 from askonce.record import BUCKETS
@@ -140,6 +140,18 @@ def test_every_resend_is_an_event(reaping, heard, new_reaper):
     assert reaping.counted == [Resent("0a" + "0" * 62, "job-1", 7)]
 
 
+def test_damaged_record_is_an_event_and_delays_no_other(reaping, heard, sent, new_reaper):
+    reaping.lost = [RecordDamaged(key="0a" + "1" * 62, reason="unreadable"), lost()]
+    new_reaper().sweep([10])
+
+    told = [(event.name, event.key[:3], dict(event.data)) for event in heard]
+    assert told == [
+        ("record.damaged", "0a1", {"reason": "unreadable"}),
+        ("job.resent", "0a0", {"resends": 2}),
+    ]
+    assert [each.job.key[:3] for each in sent] == ["0a0"]
+
+
 def test_every_bucket_is_looked_at_once_in_each_round(reaping, new_reaper, eventually):
     new_reaper(interval=0.02).start()
     eventually(lambda: len(looked_at(reaping)) >= 2 * BUCKETS)
@@ -264,11 +276,12 @@ def test_job_that_the_broker_refused_is_sent_by_a_later_sweep(scene, heard, even
     assert eventually(lambda: sent)[0].resent == 0
 
 
-def test_job_that_the_broker_refused_delays_no_other(scene, heard, new_reaper):
+@pytest.mark.parametrize("error", [SendFailed(key="k", job="j"), LookupError("no such queue")], ids=repr)
+def test_job_that_cannot_be_sent_delays_no_other(scene, heard, new_reaper, error):
     for number in range(5):
         scene.ask({"currency": f"C{number}"})
     scene.clock.advance(scene.spec.queue_deadline)
-    refusals, sent = [SendFailed(key="k", job="j")], []
+    refusals, sent = [error], []
 
     def send(job):
         if refusals:

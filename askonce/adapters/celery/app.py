@@ -22,6 +22,7 @@ from askonce.adapters.celery.startup import CheckLaterStep, CheckStep, StartUp
 from askonce.announcer import Announcer
 from askonce.answer import Codec
 from askonce.enqueue import Message
+from askonce.errors import OptionInvalid
 from askonce.execute import Executor
 from askonce.inline import Caller
 from askonce.lease import LeaseRenewer
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from askonce.checks import Finding
     from askonce.enqueue import Producer
     from askonce.events import Listener
+    from askonce.job import Routing
     from askonce.spec import JobSpec
     from askonce.store import Lost, Store
 
@@ -154,11 +156,18 @@ class AskOnce:
             store=store,
             runner=runner,
             spill=spill,
-            caller=Caller(runner=runner),
+            caller=Caller(runner=runner, route=self._route),
             producer=new_producer(self.app, store, self.sender, self.listen),
             reaper=reaper,
             announcer=Announcer(store.announcements, listen=self.listen),
         )
+
+    def _route(self, task: str, chosen: Routing) -> Routing:
+        """Return where messages of *task* go; *chosen* where only other processes know its queue."""
+        try:
+            return self.sender.route(task, chosen)
+        except OptionInvalid:
+            return chosen
 
     def _resend(self, lost: Lost) -> None:
         from celery.worker.state import revoked  # a producer does not load the worker

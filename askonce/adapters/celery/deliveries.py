@@ -49,7 +49,7 @@ class Deliveries:
         if not sent_at:
             return
         where = message.delivery_info or {}
-        which = str(where.get("routing_key", "")), int(message.properties.get("priority") or 0)
+        which = str(where.get("routing_key", "")), _priority_of(message.properties)
         if sent_at > self._newest.get(which, 0):
             self._newest[which] = sent_at
 
@@ -97,7 +97,7 @@ class Deliveries:
         for request in waiting:
             sent_at = _sent_at(request.request_dict)
             where = request.delivery_info
-            which = str(where.get("routing_key", "")), int(where.get("priority") or 0)
+            which = str(where.get("routing_key", "")), _priority_of(where)
             if sent_at:
                 oldest[which] = min(sent_at, oldest.get(which, sent_at))
         return oldest
@@ -171,6 +171,11 @@ def _sent_at(headers: object) -> int:
     identity = own.get(HEADER) if isinstance(own, dict) else None
     sent_at = identity.get("sent_at") if isinstance(identity, dict) else None
     return sent_at if type(sent_at) is int else 0
+
+
+def _priority_of(described: Any) -> int:
+    priority = described.get("priority")
+    return priority if type(priority) is int else 0
 
 
 def _length(transport: Any, channel: Any, queue: str) -> int | None:

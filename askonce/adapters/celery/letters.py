@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from celery.bootsteps import Step
 from celery.exceptions import InvalidTaskError
+from celery.utils.time import maybe_iso8601, maybe_make_aware
 from kombu.utils.json import dumps
 
 from askonce.adapters.celery.sender import HEADER
@@ -115,7 +116,7 @@ class LettersStep(Step):
 
             def on_task_received(message: Any) -> object:
                 try:
-                    shaped = _is_shaped(message)
+                    shaped = _is_shaped(message, self._consumer.app.conf.timezone)
                 except Exception as exc:  # noqa: BLE001  # codecs raise what they like
                     return self._consumer.on_decode_error(message, exc)
                 if not shaped:
@@ -141,22 +142,52 @@ def _headers(message: Any) -> dict[str, Any]:
     return message.headers if isinstance(message.headers, dict) else {}
 
 
-def _is_shaped(message: Any) -> bool:
+def _is_shaped(message: Any, timezone: Any) -> bool:
     """Return whether a message that names its task has the shape of one; Celery judges the others."""
     headers = _headers(message)
-    if "task" not in headers:
-        return True
-    if not isinstance(headers["task"], str) or not isinstance(headers.get("id"), str):
-        return False
     body = message.payload  # kept by kombu: Celery reads it again
+    if "task" not in headers:
+        # Celery's first protocol has everything in the body.
+        return not isinstance(body, dict) or "task" not in body or _is_described(body, timezone)
+    if not _is_described(headers, timezone):
+        return False
     if isinstance(body, dict):
-        return "args" in body
+        return "args" in body and _is_described(body, timezone)
     return (
         isinstance(body, (list, tuple))
         and list(map(type, body[:2])) in ([list, dict], [tuple, dict])
         and len(body) == len(("args", "kwargs", "embed"))
         and isinstance(body[2], (dict, type(None)))
     )
+
+
+def _is_described(headers: dict[str, Any], timezone: Any) -> bool:
+    """Return whether Celery can read the headers that it reads outside of the task."""
+    limits, stamped, stamps = map(headers.get, ("timelimit", "stamped_headers", "stamps"))
+    return (
+        isinstance(headers.get("task"), str)
+        and isinstance(headers.get("id"), str)
+        and all(_is_moment(headers.get(name), timezone) for name in ("eta", "expires"))
+        and (not limits or (isinstance(limits, (list, tuple)) and list(map(_is_limit, limits)) == [True] * 2))
+        and (not stamped or (isinstance(stamped, (list, tuple)) and all(isinstance(s, str) for s in stamped)))
+        and (not stamps or isinstance(stamps, dict))
+    )
+
+
+def _is_moment(moment: Any, timezone: Any) -> bool:
+    if moment is None:
+        return True
+    try:
+        read = maybe_iso8601(moment)
+        if read is not None:
+            maybe_make_aware(read, timezone)
+    except Exception:  # noqa: BLE001  # as Celery reads it: whatever it raises
+        return False
+    return read is not None
+
+
+def _is_limit(seconds: object) -> bool:
+    return seconds is None or (isinstance(seconds, (int, float)) and not isinstance(seconds, bool))
 
 
 def _to_dead_message(reason: str, message: Any) -> DeadMessage:
