@@ -52,7 +52,7 @@ chaos: setup ## Break things for a while, judge what was answered: SEED=1 SECOND
 soak: setup ## Kill a process every 3 s for long, count what it cost: SEED=1 MINUTES=60
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --soak $(or $(MINUTES),60)
 
-bench: setup ## Measure against plain Celery, celery-once and celery-singleton (minutes)
+bench: setup ## Measure against plain Celery, celery-once and celery-singleton; long queues, memory (minutes)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@$(BIN)/python -m benchmarks
 

@@ -57,6 +57,9 @@ class Options(TypedDict, total=False):
     expires: float | datetime
 
 
+_NO_CHOICE = Routing()
+
+
 def terms_of(spec: JobSpec, options: Options, more_urgent: Literal["<", ">"], now: float) -> Terms:
     """Return the terms of *spec* with *options*; *more_urgent* says which priority numbers come first.
 
@@ -65,6 +68,8 @@ def terms_of(spec: JobSpec, options: Options, more_urgent: Literal["<", ">"], no
     Raises:
         OptionInvalid: names the option.
     """
+    if not options:  # most calls: the checks of each option cost as much as the key
+        return Terms.of(spec)
     if unknown := options.keys() - Options.__annotations__.keys():
         raise OptionInvalid(option=min(unknown), reason="is no option of enqueue")
     if options.get("on_duplicate", "attach") not in get_args(OnDuplicate):
@@ -90,6 +95,8 @@ def routing_of(options: Options) -> Routing:
     Raises:
         OptionInvalid: names the option.
     """
+    if not options:
+        return _NO_CHOICE
     priority = options.get("priority")
     if priority is not None and not (type(priority) is int and 0 <= priority <= _PRIORITY_MAX):
         raise OptionInvalid(option="priority", reason="must be a whole number from 0 to 255")

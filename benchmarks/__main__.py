@@ -1,4 +1,4 @@
-"""``python -m benchmarks [enqueue] [worker] [read] [startup]``: without a name, all of them.
+"""``python -m benchmarks [part ...]``: enqueue, worker, read, startup, reaper, memory; without a name, all.
 
 Every figure is printed with the figure of its rival from the same run. Only the ratios are comparable between
 machines.
@@ -13,7 +13,15 @@ import sys
 
 from sandbox.valkey import Valkey
 
-PARTS = ("enqueue", "worker", "read", "startup")
+#: Each part, and the option that it takes.
+PARTS = {
+    "enqueue": "rounds",
+    "worker": "rounds",
+    "read": "rounds",
+    "startup": "rounds",
+    "reaper": "jobs",
+    "memory": "jobs",
+}
 
 
 def main() -> int:
@@ -21,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--rounds", type=int, help="number of interleaved rounds; the result is their median")
+    parser.add_argument("--jobs", type=int, help="number of jobs in the long queue, and of records in memory")
     options = parser.parse_args()
     # No append-only file: it would measure the disk, and its rewrites come at random times.
     with Valkey(tcp=True, options="appendonly no") as valkey:
@@ -28,9 +37,10 @@ def main() -> int:
         from benchmarks.measure import Table
 
         table = Table()
-        rounds = {"rounds": options.rounds} if options.rounds else {}
         for part in options.parts or PARTS:
-            importlib.import_module(f"benchmarks.{part}").run(table, **rounds)
+            option = PARTS[part]
+            given = {option: value} if (value := getattr(options, option)) else {}
+            importlib.import_module(f"benchmarks.{part}").run(table, **given)
     if table.missed:
         print(f"\nmissed: {', '.join(table.missed)}")
     return 1 if table.missed else 0

@@ -31,6 +31,11 @@ def ratio(figures: dict[str, list[float]], name: str, base: str) -> float:
     return median(a / b for a, b in zip(figures[name], figures[base], strict=True))
 
 
+def percentile(values: list[float], percent: int) -> float:
+    """Return the smallest of *values* that *percent* of them are below."""
+    return sorted(values)[len(values) * percent // 100]
+
+
 class Table:
     """Prints lines and remembers which goal was missed."""
 
@@ -51,3 +56,7 @@ class Table:
 
     def at_most(self, name: str, found: float, goal: float, figure: str = "") -> None:
         self.line(name, figure, f"x {found:.2f}", goal=f"<= {goal}", met=found <= goal)
+
+    def within(self, name: str, found: float, goal: float, unit: str, *, digits: int = 0) -> None:
+        figure, most = f"{found:,.{digits}f} {unit}", f"{goal:,.{digits}f} {unit}"
+        self.line(name, figure, "", goal=f"<= {most}", met=round(found, digits) <= goal)

@@ -16,6 +16,7 @@ from askonce.key import identify
 from askonce.spec import JobSpec
 from askonce.store import Claim, Lease, Terms
 from benchmarks.apps import URL, VALUE, once, payload
+from benchmarks.measure import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,12 +45,8 @@ def run(table: Table, *, rounds: int = ROUNDS) -> None:
         bare, ours = _latencies(lambda: client.get("bench:get"), read)
         gets.append(bare)
         reads.append(ours)
-    p99 = median(
-        _percentile(ours, 99) / _percentile(bare, 99) for ours, bare in zip(reads, gets, strict=True)
-    )
-    p50 = median(
-        _percentile(ours, 50) / _percentile(bare, 50) for ours, bare in zip(reads, gets, strict=True)
-    )
+    p99 = median(percentile(ours, 99) / percentile(bare, 99) for ours, bare in zip(reads, gets, strict=True))
+    p50 = median(percentile(ours, 50) / percentile(bare, 50) for ours, bare in zip(reads, gets, strict=True))
     get = median(median(bare) for bare in gets)
     table.title("Read one answer of 1 KB; ratio to a bare redis-py GET")
     table.line("bare GET, median", _us(get), "x 1.00")
@@ -103,10 +100,6 @@ def _seconds(call: Callable[[], object]) -> float:
     for _ in range(_KEYS):
         call()
     return (time.perf_counter() - began) / _KEYS
-
-
-def _percentile(values: list[float], percent: int) -> float:
-    return sorted(values)[len(values) * percent // 100]
 
 
 def _us(seconds: float) -> str:

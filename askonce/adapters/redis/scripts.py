@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import re
 from hashlib import sha1
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from askonce import record
 from askonce.adapters.redis.link import BreakerOpen, first_key
 from askonce.adapters.redis.refusals import damage_of
-from askonce.adapters.redis.reply import lua_parts
 from askonce.adapters.redis.servers import reason_of
+from askonce.adapters.redis.sources import sources as joined
 from askonce.errors import JobError, LayoutNewer, RecordDamaged, StoreUnavailable
 from askonce.job import Key
 from askonce.record import BUCKETS
@@ -42,26 +40,9 @@ VERBS = (
 )
 #: The scripts of the dead letters, the controls, the counters and the workers' announcements.
 OTHERS = ("dead", "show", "control", "book", "fold", "today", "announce", "workers")
-#: What all of them begin with.
-_SHARED = ("record", "tally", "pauses")
 #: No caller waits for these, so they run even while callers are kept off a server that is down. They keep
 #: leases and paid answers, and the first of them that gets a reply lets the callers in again.
 _ALWAYS = frozenset({"renew", "complete", "fail", "park", "reap", "resent", "book"})
-#: What the scripts take from ``record.py``: times become milliseconds.
-_SECONDS = (
-    "FLIGHT_KEPT",
-    "QUARANTINE_KEPT",
-    "TOMBSTONE_KEPT",
-    "REASON_KEPT_FOR",
-    "WAITERS_KEPT",
-    "HANDED_OUT",
-    "PROGRESS_SLACK",
-    "LOOK_REST",
-    "PAUSE_REST",
-    "PAUSE_LOOK",
-    "DAMAGED_REST",
-)
-_NUMBERS = ("LAYOUT", "MAX_RESENDS", "MAX_DOUBLINGS", "LOOKS", "MAX_COUNTERS", "HISTORY_KEPT", "REASON_KEPT")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 #: The keys of a call, and its arguments.
@@ -70,23 +51,7 @@ Call = tuple[tuple[str, ...], tuple[bytes | str | int, ...]]
 
 def sources(clock: str | None = None) -> dict[str, str]:
     """Return each script's source; *clock* replaces the server's clock in tests."""
-    lua = files("askonce.adapters.redis") / "lua"
-
-    def text(name: str) -> str:
-        return (lua / f"{name}.lua").read_text()
-
-    own = "".join(map(text, _SHARED))
-    shared = (clock or text("clock")) + _constants() + own + lua_parts() + text("reply")
-    verbs = {verb: shared + text(verb) for verb in (*VERBS, *OTHERS)}
-    attach = shared + text("attach")
-    publish = f"local function admit()\n{text('admit')}end\n{text('publish')}"
-    return verbs | {"admit": attach + text("admit"), "publish": attach + publish}
-
-
-def _constants() -> str:
-    values = {name: int(getattr(record, name) * 1000) for name in _SECONDS}
-    values |= {name: getattr(record, name) for name in _NUMBERS}
-    return "".join(f"local {name} = {value}\n" for name, value in values.items())
+    return joined((*VERBS, *OTHERS), clock)
 
 
 class Scripts:

@@ -12,24 +12,9 @@
 --   ... deadline passes, and the queue has delivered what was sent before ...
 --                   admit: RESEND of A's job: it keeps its id, so the first message still counts, and
 --                          a resend makes no second job
-local job, fingerprint, task, tail, chosen, run = ARGV[1], ARGV[2], ARGV[3], ARGV[12], ARGV[13], ARGV[14]
-local force, max_age, expires, countdown = ARGV[8] == '1', tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
-local tenant, model = brought(tail)
-local name = task .. '\n' .. tenant .. '\n' .. model
-
--- The most frequent duplicate: an equal job is in flight, with neither answer nor failure kept. Its reply needs
--- half of the record's fields, and two thirds of the time.
-local lv, fp, fl, in_flight, dl, att, fen, rep, rt, nx, ref, hx, ex, pk, own_run, shared, ask = unpack(redis.call('HMGET', KEYS[1],
-  'lv', 'fp', 'fl', 'job', 'dl', 'att', 'fen', 'rep', 'rt', 'nx', 'ref', 'hx', 'ex', 'pk', 'run', 'sh', 'ask'))
-if fp == fingerprint and fl ~= 'idle' and in_flight ~= job and rt ~= job and not hx and not ex and not nx and not pk
-    and tonumber(lv) == LAYOUT and NOW < tonumber(dl) and chosen == '' and expires == 0 and countdown == 0
-    and string.find(ask or '', NEVER_EXPIRES) and (run == (own_run or '') or shared)
-    and redis.call('EXISTS', SLOT .. 'ctl') == 0 then
-  count(name, 'attached', 1)
-  return {flight_part('attached', {fl = fl, job = in_flight, fen = tonumber(fen or 0), dl = dl,
-    att = tonumber(att or 0), rep = tonumber(rep or 0), nx = 0, ref = ref or ''}), EMPTY, EMPTY, EMPTY}
-end
-local r = load(KEYS[1])
+--
+-- The texts of duplicate.lua and of this file are one script.
+local r = lv and load(KEYS[1]) or absent(KEYS[1])
 control(r, task, tail, run)
 local completed_by = r.vf > 0 and r.vf == r.fen and r.own or ''
 
@@ -52,7 +37,7 @@ if is_expired(r) then
 end
 
 local fresh = is_fresh(r) and not force and (max_age < 0 or NOW - r.vt <= max_age)
-if r.fl == 'queued' and r.job == job then return reply('admitted', r) end
+if r.fl == 'queued' and r.job == job then return reply('admitted', r), true end -- publish.lua sends nothing more
 if r.fl == 'queued' and r.rt == job and NOW < r.ho then return reply('resend', r) end
 if fresh then
   local cost = redis.call('HGET', KEYS[1], 'uc')

@@ -8,9 +8,7 @@
 -- * a new job: its message is pushed;
 -- * the same claim again: its message was pushed already;
 -- * resend: the job keeps its own id, which this message does not have, so the caller sends that message.
-local before = redis.call('HMGET', KEYS[1], 'job', 'fp', 'fl')
-local admitted = admit()
-local repeated = before[1] == ARGV[1] and before[2] == ARGV[2] and before[3] ~= 'idle'
+local admitted, repeated = admit()
 if admitted[1][1] == 'admitted' and not repeated then
   local function quoted(text) return cjson.encode(text):sub(2, -2) end
   local tenant, _, version = brought(ARGV[12])

@@ -17,6 +17,12 @@ local NOW_US = clock()
 local NOW = math.floor(NOW_US / 1000)
 local SLOT = string.sub(KEYS[1], 1, (string.find(KEYS[1], '}', 1, true)) + 1)
 
+local function absent(key, lv)
+  return {key = key, present = false, ghost = lv, dirty = {}, gone = {}, task = '', fp = '', fl = 'idle', job = '',
+    own = '', fen = 0, dl = 0, att = 0, rep = 0, rt = '', nx = 0, ask = '', at = '', ho = 0, pk = '', ref = '',
+    vf = 0, vt = 0, sx = 0, hx = 0, ek = '', er = '', ej = '', eo = '', ex = 0, mark = 0}
+end
+
 -- A record past its time is absent, whether or not the server has removed it already; so is one of an older layout.
 -- Each field is written out: a loop over names costs as much as the rest of a script.
 local function load(key)
@@ -25,9 +31,7 @@ local function load(key)
       'ask', 'at', 'ho', 'pk', 'ref', 'vf', 'vt', 'sx', 'hx', 'ek', 'er', 'ej', 'eo', 'ex', 'xp'))
   if lv and tonumber(lv) > LAYOUT then error('ASKONCE_LAYOUT_NEWER') end
   if not lv or tonumber(lv) < LAYOUT or tonumber(xp) <= NOW then
-    return {key = key, present = false, ghost = lv, dirty = {}, gone = {}, task = '', fp = '', fl = 'idle', job = '',
-      own = '', fen = 0, dl = 0, att = 0, rep = 0, rt = '', nx = 0, ask = '', at = '', ho = 0, pk = '', ref = '',
-      vf = 0, vt = 0, sx = 0, hx = 0, ek = '', er = '', ej = '', eo = '', ex = 0, mark = 0}
+    return absent(key, lv)
   end
   return {key = key, present = true, dirty = {}, gone = {}, task = task or '', fp = fp or '', fl = fl, job = job or '',
     own = own or '', fen = tonumber(fen or 0), dl = tonumber(dl or 0), att = tonumber(att or 0), rep = tonumber(rep or 0),

@@ -1,0 +1,17 @@
+-- duplicate: the first part of admit, and all of it for its most frequent caller: an equal job is in flight, with
+-- neither answer nor failure kept. Its reply needs half of the record's fields, and half of the time.
+local job, fingerprint, task, tail, chosen, run = ARGV[1], ARGV[2], ARGV[3], ARGV[12], ARGV[13], ARGV[14]
+local force, max_age, expires, countdown = ARGV[8] == '1', tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local tenant, model = brought(tail)
+local name = task .. '\n' .. tenant .. '\n' .. model
+
+local lv, fp, fl, in_flight, dl, att, fen, rep, rt, nx, ref, hx, ex, pk, own_run, shared, ask = unpack(redis.call('HMGET', KEYS[1],
+  'lv', 'fp', 'fl', 'job', 'dl', 'att', 'fen', 'rep', 'rt', 'nx', 'ref', 'hx', 'ex', 'pk', 'run', 'sh', 'ask'))
+if fp == fingerprint and fl ~= 'idle' and in_flight ~= job and rt ~= job and not hx and not ex and not nx and not pk
+    and tonumber(lv) == LAYOUT and NOW < tonumber(dl) and chosen == '' and expires == 0 and countdown == 0
+    and string.find(ask or '', NEVER_EXPIRES) and (run == (own_run or '') or shared)
+    and redis.call('EXISTS', SLOT .. 'ctl') == 0 then
+  count(name, 'attached', 1)
+  return {flight_part('attached', {fl = fl, job = in_flight, fen = tonumber(fen or 0), dl = dl,
+    att = tonumber(att or 0), rep = tonumber(rep or 0), nx = 0, ref = ref or ''}), EMPTY, EMPTY, EMPTY}
+end
