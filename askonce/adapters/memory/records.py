@@ -7,7 +7,8 @@ from threading import Condition
 from typing import TYPE_CHECKING, Literal
 
 from askonce.adapters.memory.controls import MemoryControls
-from askonce.adapters.memory.record import MemoryRecord, dead_job
+from askonce.adapters.memory.record import MemoryRecord
+from askonce.adapters.memory.shown import dead_job
 from askonce.adapters.memory.tally import MemoryTally
 from askonce.record import LOOK_REST, PROGRESS_SLACK, TOMBSTONE_KEPT
 from askonce.store import ANY_PRIORITY, Write

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from askonce.adapters.memory.announcements import MemoryAnnouncements
 from askonce.adapters.memory.attach import attach
 from askonce.adapters.memory.letters import MemoryLetters
-from askonce.adapters.memory.record import MemoryRecord, MemoryValue, disclosed, snapshot
+from askonce.adapters.memory.record import MemoryRecord, MemoryValue
 from askonce.adapters.memory.records import Records
+from askonce.adapters.memory.shown import disclosed, snapshot
 from askonce.adapters.memory.subscription import MemorySubscription
 from askonce.job import JobId
 from askonce.record import BUCKETS, MAX_RESENDS, TOMBSTONE_KEPT, WAITERS_KEPT, Snapshot

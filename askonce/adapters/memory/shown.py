@@ -1,0 +1,106 @@
+"""Shows records in memory as every store shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from askonce.answer import Meta, StoredValue
+from askonce.job import Fingerprint, Owner
+from askonce.letters import DeadJob
+from askonce.record import QUARANTINE_KEPT, Failure, Parked, Snapshot
+
+if TYPE_CHECKING:
+    from askonce.adapters.memory.record import MemoryFailure, MemoryParked, MemoryRecord, MemoryValue
+    from askonce.job import Key
+
+
+def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
+    """Show *record* as every store's ``read`` shows it."""
+    if record is None:
+        return Snapshot()
+    value, failed = record.value_at(now), record.failed_at(now)
+    return Snapshot(
+        present=True,
+        now=int(now * 1000),
+        task=record.task,
+        fingerprint=record.fingerprint,
+        flight=record.flight,
+        job=record.job,
+        owner=record.owner,
+        fence=record.fence,
+        deadline_in=round(record.deadline - now, 3),
+        attempts=record.attempts,
+        resent=record.resent,
+        wait=round(max(0.0, record.not_before - now), 3),
+        checkpoint=record.checkpoint,
+        value=_stored(value, now) if value else None,
+        failure=_failure(failed, now) if failed else None,
+        parked=_parked(record.parked, now) if record.parked else None,
+        paused=record.paused,
+        late=_late(record, now),
+        routing=record.routing if record.admitted_at else None,
+        run=record.run,
+        admitted_at=int(record.admitted_at * 1000),
+    )
+
+
+def _parked(parked: MemoryParked, now: float) -> Parked:
+    return Parked(parked.reason, round(now - parked.since, 3), parked.times)
+
+
+def _late(record: MemoryRecord, now: float) -> StoredValue | None:
+    value = record.value
+    if value is None or record.flight != "idle" or now < value.kept_until or value.fence <= record.mark:
+        return None
+    return _stored(value, now)
+
+
+def dead_job(key: Key, record: MemoryRecord | None, now: float, *, payload: bool) -> DeadJob | None:
+    """Show *record* if it is quarantined."""
+    failed = record.failed_at(now) if record else None
+    if record is None or failed is None or failed.kind != "quarantined" or record.flight != "idle":
+        return None
+    job = record.as_job(key).under(failed.job)
+    return DeadJob(
+        job=job if payload else job._replace(payload=b""),
+        reason=failed.reason,
+        attempts=record.attempts,
+        history=record.history,
+        since=float(failed.until - QUARANTINE_KEPT),
+        until=float(failed.until),
+    )
+
+
+def disclosed(record: MemoryRecord, now: float, *, to_sender: bool = False) -> Snapshot:
+    """Show *record* as a verb that writes shows it: without what only ``read`` returns, or a sender needs."""
+    shown = snapshot(record, now)._replace(task="", fingerprint=Fingerprint(""), owner=Owner(""), late=None)
+    return shown if to_sender else shown._replace(routing=None, run="", admitted_at=0)
+
+
+def _stored(value: MemoryValue, now: float) -> StoredValue:
+    return StoredValue(
+        data=value.answer.data,
+        meta=Meta.decode(value.answer.meta),
+        fence=value.fence,
+        stored_at=value.stored_at,
+        age=round(now - value.stored_at, 3),
+        fresh=now < value.fresh_until,
+    )
+
+
+def _failure(failed: MemoryFailure, now: float) -> Failure:
+    fallback = failed.fallback and StoredValue(
+        data=failed.fallback.data,
+        meta=Meta.decode(failed.fallback.meta),
+        fence=0,
+        stored_at=now,
+        age=0.0,
+        fresh=False,
+    )
+    return Failure(
+        kind=failed.kind,
+        reason=failed.reason,
+        job=failed.job,
+        remaining=round(failed.until - now, 3),
+        fallback=fallback,
+    )
