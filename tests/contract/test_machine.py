@@ -34,6 +34,8 @@ JOBS = st.sampled_from(["job-1", "job-2", None, None, None])
 OWNERS = st.sampled_from(["owner-1", "owner-2", "owner-3", None, None, None])
 FINGERPRINTS = st.sampled_from(["fp-1"] * 5 + ["fp-2"])
 LEASES = st.sampled_from([0.125, 30.0])
+#: Of the message that starts a job.
+AGES = st.sampled_from([None, 3599.875, 3600.0])
 TIMES = st.sampled_from([0.125, 9.0, 30.0, 60.0, 600.0])
 FAILURES = st.fixed_dictionaries(
     {
@@ -113,10 +115,10 @@ class Actors(RuleBasedStateMachine):
             assert self.before._replace(**joined) == after, "admit changed a job that is alive"
 
     @known
-    @rule(job=JOBS, owner=OWNERS, fingerprint=FINGERPRINTS, lease=LEASES)
-    def start(self, job, owner, fingerprint, lease):
+    @rule(job=JOBS, owner=OWNERS, fingerprint=FINGERPRINTS, lease=LEASES, age=AGES)
+    def start(self, job, owner, fingerprint, lease, age=None):
         job, owner = job or self.before.job or "job-3", owner or self.before.owner or "owner-1"
-        reply = self.both("start", owner, job, fingerprint, lease)
+        reply = self.both("start", owner, job, fingerprint, lease, age=age)
         if reply.outcome is not Start.GRANTED:
             return
         assert self.before.present, "started without a record"

@@ -109,11 +109,5 @@ def test_answer_before_a_mark_is_no_hit(scene):
 
 
 def test_late_copy_without_a_record_starts_nothing(scene):
-    lease = scene.lease()
-    admitted_at = round(scene.clock() * 1000)
-    scene.clock.advance(3599.999)
-    before = scene.store.start(scene.job(admitted_at=admitted_at), lease)
-    scene.clock.advance(0.001)
-
-    assert Start.ABSENT is before.outcome
-    assert Start.ENDED is scene.store.start(scene.job(admitted_at=admitted_at), lease).outcome
+    assert Start.ABSENT is scene.start(age=3599.999).outcome
+    assert Start.ENDED is scene.start(age=3600.0).outcome
