@@ -42,6 +42,14 @@ def test_history_shows_killed_workers(scene):
     assert ("worker_lost", "attempts_spent") == scene.show().history
 
 
+def test_history_of_a_revived_job_begins_anew(scene):
+    scene.run(max_attempts=1)
+    scene.fail(reason="undeliverable")
+    scene.start("owner-2")
+
+    assert ("attempts_spent",) == scene.show().history
+
+
 def test_history_is_bounded(scene):
     scene.run(max_attempts=20)
     for n in range(12):

@@ -106,6 +106,7 @@ local function clear_failure(r)
   note_failed(r)
   drop(r, 'ex', 'ek', 'er', 'ej', 'eo')
   if r.present then remove(r, 'hist') end
+  r.hist = '' -- what is noted from here on in this script begins anew
 end
 
 -- An answer that was begun before a mark is as good as none.
