@@ -169,6 +169,12 @@ class Actors(RuleBasedStateMachine):
         elif reply.outcome is Write.OK:
             self.leases.pop(owner, None)
 
+    @precondition(lambda self: self.before.flight == "running")
+    @rule(reference=st.sampled_from(["resp-1", "resp-2"]))
+    def fail_for_now_with_a_reference(self, reference):
+        self.checkpoint(None, reference)
+        self.fail(None, {"kind": "transient", "reason": "http_503", "after": 0.0, "keep": 120.0})
+
     @known
     @rule(owner=OWNERS, after=st.sampled_from([0.0, 9.0]), within=st.sampled_from([0.0, 30.0, 600.0]))
     def park(self, owner, after, within):
@@ -209,6 +215,13 @@ class Actors(RuleBasedStateMachine):
     @rule(queue=st.sampled_from(["", "slow"]), priority=st.sampled_from(["*", 0, 3]))
     def deliver(self, queue, priority):
         self.both("deliver", queue, priority)
+
+    @precondition(lambda self: self.before.flight == "queued")
+    @rule(other=st.sampled_from([False, False, True]))
+    def deliver_what_was_sent_after_the_message(self, other):
+        self.clock.advance(max(9.0, self.now().deadline_in))
+        routing = self.now().routing
+        self.both("deliver", routing.queue, (routing.priority or 0) + other)
 
     @precondition(lambda self: self.before.flight == "queued")
     @rule(late=st.booleans())
@@ -327,6 +340,7 @@ def test_scripts_and_reference_agree_on_every_history(client, server_clock):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("mutant", OF_SCRIPTS, ids=lambda mutant: mutant.name)
 def test_broken_script_is_noticed(client, server_clock, monkeypatch, mutant):
     sound = scripts.sources(server_clock.lua)
@@ -338,4 +352,4 @@ def test_broken_script_is_noticed(client, server_clock, monkeypatch, mutant):
     monkeypatch.setattr(scripts, "sources", lambda clock: sources)
 
     with pytest.raises(AssertionError):
-        act(client, server_clock, max_examples=400, derandomize=True, phases=[Phase.generate])
+        act(client, server_clock, max_examples=800, derandomize=True, phases=[Phase.generate])
