@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import subprocess
+import sys
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
@@ -91,7 +92,7 @@ class Server(ABC):
 def free_port() -> int:
     """Return a port of 127.0.0.1 that stays this process's own: for a server that reuses addresses.
 
-    The kernel gives it to no connection, and no other caller of this function gets it.
+    The kernel gives it to no connection. On Linux no other caller of this function gets it.
     """
     while True:
         port, claim = secrets.choice(_PORTS), socket.socket()
@@ -100,6 +101,10 @@ def free_port() -> int:
         except OSError:
             claim.close()
             continue
+        if sys.platform != "linux":
+            # Elsewhere the claim would keep its own server off the port too.
+            claim.close()
+            return port
         # Set after the bind: another claim of the port fails, and the server's own bind does not.
         claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Open until this process ends: a server that is down for a while needs its port again.

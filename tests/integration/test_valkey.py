@@ -117,6 +117,7 @@ def test_stopped_server_is_gone_and_may_be_stopped_again():
             os.kill(pid, signal.SIGTERM)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="ports are claimed on Linux only")
 def test_claimed_port_is_refused_to_others_but_not_to_its_server():
     port = free_port()
     with socket.socket() as other, pytest.raises(OSError, match="in use"):
