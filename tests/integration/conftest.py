@@ -13,7 +13,6 @@ import httpx2
 import openai
 import pytest
 from celery import Celery, signals
-from celery.contrib.testing.worker import start_worker
 from redis import Redis
 
 from askonce.adapters.celery import AskOnce, IdempotentTask
@@ -23,6 +22,7 @@ from askonce.errors import Permanent, Transient
 from askonce.spec import JobSpec, RetryPolicy
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
+from tests.integration.embedded import embedded_worker
 from tests.servers.clusters import Cluster
 
 _numbers = count(1)
@@ -112,9 +112,8 @@ class Shop:
     @contextmanager
     def worker(self):
         """Run a worker in this process, where Celery allows one at a time."""
-        options = {"concurrency": 8, "perform_ping_check": False, "shutdown_timeout": 30}
         try:
-            with start_worker(self.app, pool="threads", **options):
+            with embedded_worker(self.app, pool="threads", concurrency=8):
                 yield self
         finally:
             # Celery ends an embedded worker as on a cold shutdown, which leaves its threads to the process.

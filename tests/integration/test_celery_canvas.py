@@ -1,6 +1,5 @@
 import pytest
 from celery import chain, chord, group
-from celery.result import allow_join_result
 
 from askonce.errors import JobFailed
 from askonce.outcomes import Hit
@@ -11,13 +10,6 @@ pytestmark = [
     # Celery's result backend speaks redis-py's older language.
     pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def joinable(kept):
-    # The embedded worker makes its process forbid waiting for results.
-    with allow_join_result():
-        yield
 
 
 def get(result):

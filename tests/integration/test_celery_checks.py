@@ -5,7 +5,6 @@ from time import monotonic
 
 import pytest
 from celery import Celery
-from celery.contrib.testing.worker import start_worker
 from redis import Redis
 
 from askonce.adapters.celery import AskOnce, IdempotentTask
@@ -15,6 +14,7 @@ from askonce.adapters.redis import RedisStore
 from askonce.checks import Finding
 from askonce.spec import JobSpec
 from tests.deadlines import stretched
+from tests.integration.embedded import embedded_worker
 
 pytestmark = pytest.mark.integration
 
@@ -177,7 +177,7 @@ def work():
 
     def work(app, once):
         try:
-            with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=30):
+            with embedded_worker(app, pool="solo"):
                 pass
         finally:
             once.process().reaper.stop()
