@@ -2,7 +2,6 @@ from copy import copy
 
 import pytest
 from celery import chain, group
-from celery.result import allow_join_result
 
 from askonce.adapters.celery import IdempotentTask
 from askonce.errors import AnswerUnreadable, PayloadInvalid
@@ -67,13 +66,6 @@ def shop(new_shop, tcp_server):
     shop.grows = add("grows", input=lambda row: {"n": f"{row['n']}0"})
     with shop.worker():
         yield shop
-
-
-@pytest.fixture(autouse=True)
-def joinable(shop):
-    # The embedded worker makes its process forbid waiting for results.
-    with allow_join_result():
-        yield
 
 
 def get(result):
