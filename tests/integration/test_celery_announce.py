@@ -27,7 +27,9 @@ def test_worker_announces_its_tasks_queues_and_slots(board, eventually):
 
     [found] = board.store.announcements.workers()
 
-    assert ({"add": "1", "total": "1"}, 8, True) == (found.tasks, found.slots, found.whole)
+    # Shared tasks that other tests of this process import belong to every app.
+    assert {"add": "1", "total": "1"}.items() <= found.tasks.items()
+    assert (8, True) == (found.slots, found.whole)
 
 
 def test_queue_that_is_added_or_cancelled_is_announced_at_once(board, eventually, monkeypatch):
