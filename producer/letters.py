@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from producer.client import Client
 
 #: Records of one round trip.
-PAGE = 500
+PAGE = 100
 #: So many first digits of a key name a dead letter, if no other key begins with them.
 _SHORTEST = 12
 
