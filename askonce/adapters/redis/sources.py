@@ -39,7 +39,7 @@ _COMMENT = re.compile(r"(?:^|(?<=\s))--.*")
 def sources(verbs: tuple[str, ...], clock: str | None = None) -> dict[str, str]:
     """Return the texts of *verbs*, of admit and of publish; *clock* replaces the server's clock in tests."""
     own = (clock or _text("clock")) + "".join(map(_text, ("record", "tally", "pauses")))
-    shared = _Shared(own + _with_numbers(lua_parts()) + _text("reply") + _text("attach"))
+    shared = _Shared(own + with_numbers(lua_parts()) + _text("reply") + _text("attach"))
     duplicate, admit, publish = map(_text, ("duplicate", "admit", "publish"))
     texts = {verb: shared.before(_text(verb)) for verb in verbs}
     texts["admit"] = shared.before(duplicate, admit)
@@ -78,9 +78,10 @@ def _words(text: str) -> set[str]:
     return set(re.findall(r"\w+", "\n".join(_COMMENT.sub("", line) for line in text.splitlines())))
 
 
-def _with_numbers(text: str) -> str:
+def with_numbers(text: str) -> str:
+    """Return *text* with the values of its constants, as the server gets it."""
     return _CONSTANT.sub(lambda found: str(_VALUES[found[0]]), text)
 
 
 def _text(name: str) -> str:
-    return _with_numbers((files("askonce.adapters.redis") / "lua" / f"{name}.lua").read_text())
+    return with_numbers((files("askonce.adapters.redis") / "lua" / f"{name}.lua").read_text())
