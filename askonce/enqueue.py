@@ -100,9 +100,8 @@ class Producer:
     def _claim(self, spec: JobSpec, payload: Mapping[str, object], options: Options) -> Claim:
         terms = terms_of(spec, options, self.sender.more_urgent, self.clock())
         routing = self.sender.route(spec.name, routing_of(options))
-        tenant, run = (name_of(name, options.get(name, "")) for name in ("tenant", "run"))
-        job = identify(spec, payload, tenant, options.get("job"))
-        return Claim(job._replace(run=run, routing=routing), terms)
+        tenant, run = name_of("tenant", options.get("tenant", "")), name_of("run", options.get("run", ""))
+        return Claim(identify(spec, payload, tenant, options.get("job"), run=run, routing=routing), terms)
 
     def _enqueue(self, claim: Claim, join: Join = as_it_is, *, reject: bool = False) -> Outcome:
         decision = admit(self.publish or self.store.admit, claim, Policy.LEAVE, self.listen)

@@ -41,6 +41,11 @@ class Routing(NamedTuple):
     headers: str = ""
 
     @property
+    def is_plain(self) -> bool:
+        """Whether its messages are as every other of their task, in whichever queue."""
+        return self[2:] == (None, None, "")
+
+    @property
     def limits(self) -> str:
         """Both limits in one word, empty where the task's own hold."""
         if self.time_limit is None and self.soft_time_limit is None:

@@ -12,7 +12,7 @@ import orjson
 
 from askonce.canonical import to_json
 from askonce.errors import PayloadInvalid
-from askonce.job import Fingerprint, Job, JobId, Key
+from askonce.job import Fingerprint, Job, JobId, Key, Routing
 from askonce.mistake import name_of
 
 if TYPE_CHECKING:
@@ -20,10 +20,17 @@ if TYPE_CHECKING:
 
 #: Part of every key: raise it when the canonical form changes.
 _KEY_LAYOUT = 2
+_NO_CHOICE = Routing()
 
 
 def identify(
-    spec: JobSpec, payload: Mapping[str, object], tenant: str = "", job_id: str | None = None
+    spec: JobSpec,
+    payload: Mapping[str, object],
+    tenant: str = "",
+    job_id: str | None = None,
+    *,
+    run: str = "",
+    routing: Routing = _NO_CHOICE,
 ) -> Job:
     """Return the job that *payload* stands for: its normal form is serialised and hashed once.
 
@@ -55,6 +62,8 @@ def identify(
         version=spec.version,
         tenant=tenant,
         model=spec.model,
+        run=run,
+        routing=routing,
     )
 
 

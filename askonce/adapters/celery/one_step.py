@@ -117,9 +117,9 @@ class OneStep:
         Raises:
             StoreUnavailable: both were done or none; which is unknown.
         """
-        job, routing = claim.job, claim.job.routing
+        job = claim.job
         # A message with limits or headers of its own is rare, and one that is due later is sent then.
-        own = routing.headers or routing.limits or claim.terms.countdown > 0
+        own = not job.routing.is_plain or claim.terms.countdown > 0
         template = None if own or self._is_watched() else self._template_of(job)
         if template is None:
             return self._store.admit(claim)

@@ -69,10 +69,10 @@ class CelerySender:
             OptionInvalid: there is no such queue.
         """
         try:
-            publish = self._options_of(task, chosen)["publish"]
+            route: Routing = self._options_of(task, chosen)["route"]
         except QueueNotFound:
             raise OptionInvalid(option="queue", reason="is none of the app's queues") from None
-        return chosen._replace(queue=_queue_of(publish), priority=publish.get("priority", chosen.priority))
+        return route if chosen.is_plain else chosen._replace(queue=route.queue, priority=route.priority)
 
     def send(self, message: Message, *, delivery: str | None = None) -> None:
         """Publish *message*. Its Celery id is the job's id, or *delivery* if workers refuse that one.
@@ -202,10 +202,12 @@ class CelerySender:
         if routing.priority is not None:
             own["priority"] = routing.priority
         amqp: Any = self._app.amqp
+        publish = amqp.router.route(own, name, (), {}, task)
         options = {
             "timelimit": timelimit,
             "ignore_result": ignore_result,
-            "publish": amqp.router.route(own, name, (), {}, task),
+            "publish": publish,
+            "route": Routing(_queue_of(publish), publish.get("priority", routing.priority)),
         }
         if len(self._options) >= _ROUTES_KEPT:
             self._options.clear()

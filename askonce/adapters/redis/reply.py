@@ -142,8 +142,8 @@ class Brought(NamedTuple):
         """Return the caller's part."""
         routing = self.routing
         priority = "" if routing.priority is None else routing.priority
-        fields = self.tenant, self.model, self.version, routing.queue, priority, routing.limits
-        return "\n".join(map(str, fields)) + f"\n{routing.headers}"
+        own = f"{self.tenant}\n{self.model}\n{self.version}\n"
+        return f"{own}{routing.queue}\n{priority}\n{routing.limits}\n{routing.headers}"
 
     @classmethod
     def decode(cls, data: bytes) -> Self:

@@ -66,7 +66,7 @@ local function set(r, changes)
 end
 
 local function write_ask(r, ma, qd, ad, xe, tail)
-  r.asked = nil
+  r.asked = {ma = tonumber(ma), qd = tonumber(qd), ad = tonumber(ad), xe = tonumber(xe), tail = tail}
   set(r, {ask = string.format('%d\n%d\n%d\n%d\n', ma, qd, ad, xe) .. tail})
 end
 
