@@ -1,10 +1,11 @@
 """A server that replies and refuses: each condition is made for real, and each actor meets it."""
 
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from askonce.adapters.redis import RedisStore
 from askonce.answer import to_result
@@ -36,13 +37,24 @@ def set_to(client, **changed):
     before = {name: client.config_get(name)[name] for name in map(with_dashes, changed)}
     for name, value in changed.items():
         client.config_set(with_dashes(name), value)
-    yield
-    for name, value in before.items():
-        client.config_set(name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            client.config_set(name, value)
 
 
 def with_dashes(name):
     return name.replace("_", "-")
+
+
+def has_failed_to_save(client):
+    persistence = client.info("persistence")
+    if not persistence["rdb_bgsave_in_progress"]:
+        # The server may begin one by itself in between.
+        with suppress(ResponseError):
+            client.bgsave()
+    return persistence["rdb_last_bgsave_status"] == "err"
 
 
 @contextmanager
@@ -52,17 +64,20 @@ def failed_save(client, tmp_path, eventually):
     lost.mkdir()
     with set_to(client, dir=str(lost), save="3600 1000000", stop_writes_on_bgsave_error="yes"):
         lost.rmdir()
-        client.bgsave()
-        eventually(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
-        yield
-        lost.mkdir()  # to leave it, the server must find it
+        try:
+            eventually(lambda: has_failed_to_save(client))
+            yield
+        finally:
+            lost.mkdir()  # to leave it, the server must find it
 
 
 @contextmanager
 def replica_of_none(client):
     client.replicaof("127.0.0.1", 1)
-    yield
-    client.replicaof("NO", "ONE")
+    try:
+        yield
+    finally:
+        client.replicaof("NO", "ONE")
 
 
 @contextmanager
@@ -70,8 +85,11 @@ def not_permitted(client, *commands):
     client.acl_setuser(
         "default", enabled=True, nopass=True, categories=["+@all"], keys=["*"], commands=commands
     )
-    yield
-    client.acl_setuser("default", enabled=True, nopass=True, categories=["+@all"], keys=["*"], channels=["*"])
+    try:
+        yield
+    finally:
+        everything = {"categories": ["+@all"], "keys": ["*"], "channels": ["*"]}
+        client.acl_setuser("default", enabled=True, nopass=True, **everything)
 
 
 REASONS = ["oom", "misconf", "noreplicas", "readonly", "noperm", "noperm for scripts"]
