@@ -153,14 +153,14 @@ OF_DECISIONS = (
         "askonce/execute.py",
         "if run.began - asked_at >= lease.seconds:",
         "if False:",
-        "tests/unit/test_execute.py::test_process_that_stood_still_past_its_lease_does_not_pay",
+        "tests/unit/test_execute_stood_still.py::test_process_that_stood_still_past_its_lease_does_not_pay",
     ),
     Mutant(
         "a record of a newer version costs the answer",
         "askonce/execute.py",
         "            except JobError:\n                # The store does",
         "            except TimeoutError:\n                # The store does",
-        "tests/unit/test_execute.py::test_answer_of_a_newer_record_is_stored_when_it_can_be",
+        "tests/unit/test_execute_unstored.py::test_answer_of_a_newer_record_is_stored_when_it_can_be",
     ),
     Mutant(
         "the first unstored answer holds up the others",
