@@ -256,10 +256,12 @@ def enqueue_without_store(
 ) -> Run | Refuse:
     """Decide what ``enqueue`` does while the store is down; *broker_apart*: the broker is another server.
 
-    A message carries neither a tenant nor ``force``, ``max_age`` and ``reject``: they need the record.
+    Such a message has no place for a tenant, a run, a time or headers, and cannot look at a record.
     """
-    terms = claim.terms
-    needs_record = reject or terms.force or terms.max_age is not None or bool(claim.job.tenant)
+    job, terms = claim
+    looks = reject or terms.force or terms.max_age is not None
+    waits = terms.countdown > 0 or terms.expires is not None
+    needs_record = looks or waits or bool(job.tenant or job.run) or not job.routing.is_plain
     match spec.on_store_down:
         case "local" | "defer" if broker_apart and not needs_record:
             return Run(job=claim.job.id, record=Snapshot())

@@ -7,12 +7,14 @@ message is kept as it was, within bounds, so that an operator can send it again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
+
+from askonce.job import Fingerprint, Job, JobId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from askonce.job import Job, Key
+    from askonce.job import Key
 
 #: So many dead messages are kept, the newest; older ones make room.
 MESSAGES_KEPT = 1000
@@ -32,8 +34,15 @@ class DeadJob:
     attempts: int
     #: One word for each attempt that failed or was lost, the last eight, and what ended the job.
     history: tuple[str, ...]
+    #: 0 where the record cannot be read.
     since: float
     until: float
+
+    @classmethod
+    def unreadable(cls, key: Key, reason: str) -> Self:
+        """Return a job of whose record only the key is known."""
+        job = Job(key=key, id=JobId(""), fingerprint=Fingerprint(""), task="", payload=b"")
+        return cls(job=job, reason=reason, attempts=0, history=(), since=0.0, until=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +78,10 @@ class Letters(Protocol):
         """Return (key, kept until) of every quarantined job, the oldest first; one round trip."""
 
     def show(self, keys: Sequence[Key], *, payload: bool = False) -> list[DeadJob | None]:
-        """Return quarantined jobs; None for a key that is not. One round trip."""
+        """Return quarantined jobs; None for a key that is not. One round trip.
+
+        The reason of a job whose record cannot be read is ``record_damaged`` or ``layout_newer``.
+        """
 
     def keep(self, message: DeadMessage) -> None:
         """Keep *message*, cut to BODY_KEPT."""

@@ -181,6 +181,9 @@ def _settle(report: Report, answer: Result | JobError) -> None:
         case AnswerUnreadable():
             report.status = "unreadable"
             report.error = {"kind": "unreadable", "reason": answer.reason}
+        case LayoutNewer() | RecordDamaged():
+            report.status = "unreadable"
+            report.error = {"kind": "unreadable", "reason": str(answer)}
         case JobError():
             report.status = "unavailable"
             report.error = {"kind": "unavailable", "reason": str(answer)}

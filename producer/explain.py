@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from askonce.errors import PayloadInvalid
+from askonce.errors import LayoutNewer, PayloadInvalid, RecordDamaged
 from askonce.key import identify, identity_of
 from askonce.record import Status
 from producer.rows import BadRow, Row, parse_row, read_rows
@@ -53,7 +53,11 @@ def explain_row(
         identity = identify(spec, row.payload, tenant)
     except PayloadInvalid as exc:
         return {"row": row.number, "error": {"field": exc.field, "reason": exc.reason}}
-    record = client.store.read([identity.key])[0].checked()
+    try:
+        record = client.store.read([identity.key])[0].checked()
+    except (LayoutNewer, RecordDamaged) as exc:
+        # Of this row's record: the other rows are explained.
+        return {"row": row.number, "key": identity.key, "error": {"kind": "unreadable", "reason": str(exc)}}
     fields = identity_of(spec, orjson.loads(identity.payload))
     canonical = fields or identity.payload
     return {

@@ -1,7 +1,7 @@
 import pytest
 
 from askonce.controls import NOTE_KEPT, Mark, Pause
-from askonce.record import Status
+from askonce.record import PAUSE_REST, Status
 from askonce.store import Admission, Start, Write
 
 # One suite for every store: pauses hold jobs back, marks make answers old.
@@ -84,6 +84,17 @@ def test_resumed_job_may_still_expire(scene):
         scene.reap()
     scene.store.controls.resume(Pause("all"))
     scene.clock.advance(20)
+
+    assert ["job-1"] == [each.job.id for each in scene.reap()]
+
+
+def test_resumed_job_with_a_far_expiry_is_looked_at_at_once(scene):
+    scene.store.controls.pause(Pause("all"), "")
+    scene.admit(expires=3600.0)
+    scene.clock.advance(60)
+    scene.reap()
+    scene.store.controls.resume(Pause("all"))
+    scene.clock.advance(PAUSE_REST)
 
     assert ["job-1"] == [each.job.id for each in scene.reap()]
 

@@ -113,6 +113,27 @@ def test_progress_never_goes_back(scene):
     assert Admission.RESEND is scene.admit("job-2").outcome
 
 
+def test_progress_in_the_future_proves_nothing_and_is_forgotten(scene):
+    scene.admit(**SLOW)
+    scene.clock.advance(60)
+    ahead = int((scene.clock() + 3600) * 1000)
+
+    scene.reap(0, delivered=[Delivered("slow", 0, sent_at=ahead)])
+
+    assert Admission.ATTACHED is scene.admit("job-2").outcome
+    assert ["job-1"] == ids(scene.reap(delivered=[Delivered("slow", 0, seconds=0.0)]))
+
+
+def test_progress_by_a_clock_that_was_set_back_is_forgotten(scene):
+    scene.clock.advance(3600)
+    scene.deliver("slow", 0)
+    scene.clock.advance(-3600)
+    scene.admit(**SLOW)
+    scene.clock.advance(60)
+
+    assert [] == scene.reap(delivered=[Delivered("slow", 0, seconds=300.0)])
+
+
 def test_resent_message_waits_for_the_progress_of_its_queue(scene):
     scene.admit(**SLOW)
     scene.clock.advance(60)

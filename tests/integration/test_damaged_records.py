@@ -5,7 +5,8 @@ import pytest
 from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.store import _terms
 from askonce.errors import LayoutNewer, RecordDamaged, StoreUnavailable
-from askonce.store import Lost, Write
+from askonce.job import JobId
+from askonce.store import Failing, Lost, Resent, Write
 from tests.jobs import ANSWER, DELIVERED, TTL, new_claim, new_job, new_lease
 
 pytestmark = pytest.mark.integration
@@ -73,6 +74,12 @@ def test_damaged_record_costs_no_other_run_its_lease(damaged):
     assert [Write.FENCED, Write.FENCED, Write.FENCED, Write.OK] == writes
 
 
+def test_damaged_record_counts_no_message_and_costs_no_other_its_count(damaged):
+    sent = [Resent(key, JobId("job-1"), 1) for key in (*DAMAGED, WELL)]
+
+    assert [Write.FENCED] * 4 == damaged.resent(sent)
+
+
 #: What else writes to a record, given a client and the record's name.
 DAMAGES = {
     "type": lambda client, name: client.set(name, SECRET),
@@ -99,6 +106,25 @@ def test_damaged_record_costs_no_other_job_its_rescue(client, server_clock, shif
     assert WRONG_TYPE == damaged.key
     assert SECRET not in str(damaged)
     assert others == [each.job.key for each in looked_at if isinstance(each, Lost)]
+
+
+#: What hides who a dead letter is.
+OF_LETTERS = {name: (DAMAGES[name], "record_damaged") for name in ("type", "task no text", "run no text")}
+OF_LETTERS["newer"] = lambda client, name: client.hset(name, "lv", 99), "layout_newer"
+
+
+@pytest.mark.parametrize(("damage", "reason"), OF_LETTERS.values(), ids=OF_LETTERS)
+def test_damaged_dead_letter_is_listed_with_that_reason_and_hides_no_other(client, store, damage, reason):
+    for key in (WRONG_TYPE, WELL):
+        store.admit(new_claim(key, max_attempts=1))
+        store.start(new_job(key), new_lease(key))
+        store.fail(new_lease(key), Failing(kind="transient", reason="http_503"))
+    damage(client, name_of(WRONG_TYPE))
+
+    damaged, well = store.letters.show([WRONG_TYPE, WELL])
+
+    assert (WRONG_TYPE, reason, "") == (damaged.job.key, damaged.reason, damaged.job.task)
+    assert (WELL, "t") == (well.job.key, well.job.task)
 
 
 def test_full_server_is_no_damaged_record(store, client):

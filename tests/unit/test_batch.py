@@ -7,7 +7,7 @@ from askonce.answer import Answer
 from askonce.errors import LayoutNewer, Permanent, RecordDamaged, SendFailed, StoreUnavailable, Transient
 from askonce.spec import RetryPolicy
 from producer import batch
-from producer.batch import Batch
+from producer.batch import Batch, Report, _settle
 from producer.client import Client
 from producer.rows import BadRow, Row
 
@@ -225,9 +225,20 @@ def test_waiting_rows_are_reported_before_trouble_is_raised(scene):
         next(running)
 
 
-@pytest.mark.parametrize(
-    "error", [RecordDamaged(key="k", reason="wrong_type"), LayoutNewer(verb="admit", key="k")], ids=repr
-)
+UNREADABLE = [RecordDamaged(key="k", reason="wrong_type"), LayoutNewer(verb="admit", key="k")]
+
+
+@pytest.mark.parametrize("error", UNREADABLE, ids=repr)
+def test_row_whose_record_becomes_unreadable_while_it_waits_costs_no_other_row(error):
+    one, other = Report(row=1, status="admitted"), Report(row=2, status="admitted")
+
+    _settle(one, error)
+
+    assert ("unreadable", {"kind": "unreadable", "reason": str(error)}) == (one.status, one.error)
+    assert "admitted" == other.status
+
+
+@pytest.mark.parametrize("error", UNREADABLE, ids=repr)
 def test_row_whose_record_is_unreadable_costs_no_other_row(scene, submit, error):
     scene.fail_on("admit", times=1, error=error)
 

@@ -23,7 +23,7 @@ from askonce.errors import (
     Superseded,
     Transient,
 )
-from askonce.job import new_job_id, new_owner
+from askonce.job import Routing, new_job_id, new_owner
 from askonce.key import identify
 from askonce.record import BUCKETS, PAUSE_REST
 from askonce.spec import RetryPolicy
@@ -330,17 +330,30 @@ def test_worker_without_a_store_follows_the_policy(scene, policy, kind):
     assert run_without_store(spec, kept, job, DOWN) == Serve(result=kept)
 
 
-@pytest.mark.parametrize("change", [{}, {"force": True}, {"max_age": 5.0}, {"tenant": "a"}, {"reject": True}])
+NEEDS_A_RECORD = [
+    {"force": True},
+    {"max_age": 5.0},
+    {"countdown": 5.0},
+    {"expires": 5.0},
+    {"tenant": "a"},
+    {"run": "night"},
+    {"routing": Routing(headers="{}")},
+    {"routing": Routing(time_limit=5.0)},
+    {"reject": True},
+]
+
+
+@pytest.mark.parametrize("change", [{}, {"routing": Routing("slow", 3)}, *NEEDS_A_RECORD])
 @pytest.mark.parametrize("apart", [True, False])
 @pytest.mark.parametrize("policy", ["local", "defer", "fail"])
 def test_producer_without_a_store_sends_what_needs_no_record(scene, policy, apart, change):
     spec, options = replace(scene.spec, on_store_down=policy), dict(change)
-    job = identify(spec, scene.question, options.pop("tenant", ""))
     reject = options.pop("reject", False)
-    claim = Claim(job, Terms.of(spec, **options))
+    of_job = {name: options.pop(name) for name in ("tenant", "run", "routing") if name in options}
+    claim = Claim(identify(spec, scene.question, **of_job), Terms.of(spec)._replace(**options))
 
     decision = enqueue_without_store(spec, claim, reject=reject, broker_apart=apart, down=DOWN)
 
-    sends = policy != "fail" and apart and not change
+    sends = policy != "fail" and apart and change not in NEEDS_A_RECORD
     assert type(decision) is (Run if sends else Refuse)
-    assert sends or decision.to_error(job.key) is DOWN
+    assert sends or decision.to_error(claim.job.key) is DOWN

@@ -36,7 +36,17 @@ def test_caller_gets_the_answer_when_the_store_is_back(scene):
 
 @pytest.mark.parametrize(
     "options",
-    [{"force": True}, {"max_age": 5.0}, {"on_duplicate": "reject"}, {"tenant": "acme"}],
+    [
+        {"force": True},
+        {"max_age": 5.0},
+        {"on_duplicate": "reject"},
+        {"tenant": "acme"},
+        {"run": "night"},
+        {"countdown": 5},
+        {"expires": 5},
+        {"headers": {"trace": "1"}},
+        {"time_limit": 5},
+    ],
     ids=lambda options: next(iter(options)),
 )
 def test_payload_with_options_of_the_record_is_not_sent(scene, options):

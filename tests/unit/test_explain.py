@@ -5,7 +5,7 @@ import click
 import pytest
 
 from askonce.answer import Answer
-from askonce.errors import Configuration, Permanent, Transient
+from askonce.errors import Configuration, LayoutNewer, Permanent, RecordDamaged, Transient
 from askonce.outcomes import Admitted
 from askonce.spec import RetryPolicy
 from askonce.store import Lease
@@ -15,6 +15,17 @@ from producer.rows import BadRow, Row
 
 MARKER = "hunter2-of-ana-souza"
 CORRECTED = {"currency": "BRL", "day": "2026-11-21"}
+
+
+@pytest.mark.parametrize(
+    "error", [RecordDamaged(key="k", reason="wrong_type"), LayoutNewer(verb="read", key="k")], ids=repr
+)
+def test_row_whose_record_is_unreadable_is_one_row_with_a_reason(scene, explain, error):
+    scene.fail_on("read", error=error)
+
+    explained = explain()
+
+    assert (3, {"kind": "unreadable", "reason": str(error)}) == (explained["row"], explained["error"])
 
 
 @pytest.fixture

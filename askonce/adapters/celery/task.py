@@ -99,8 +99,14 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
 
     @classmethod
     def on_bound(cls, app: Any) -> None:
-        """Take rows with more fields than the function has, where the spec's ``input`` chooses the fields."""
+        """Take rows with more fields than the function has, where the spec's ``input`` chooses the fields.
+
+        Raises:
+            TypeError: the body is a coroutine function, which no worker of Celery awaits.
+        """
         super().on_bound(app)
+        if inspect.iscoroutinefunction(cls.run):
+            raise TypeError(f"{cls.name}: the body must be a plain function, not async def")
         if cls.spec is not None and cls.spec.input is not None:
             # Celery would compare each row with the function.
             cls.typing = False
@@ -158,7 +164,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             return self.AsyncResult(outcome.job)
         return RowResult(outcome.job, self.backend, app=self.app, present=present, row=payload)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the body if this message is the one that should; called directly, just run it."""
         request = self.request
         if request.called_directly:

@@ -10,7 +10,7 @@ from askonce.adapters.memory.controls import MemoryControls
 from askonce.adapters.memory.record import MemoryRecord
 from askonce.adapters.memory.shown import dead_job
 from askonce.adapters.memory.tally import MemoryTally
-from askonce.record import LOOK_REST, PROGRESS_SLACK, TOMBSTONE_KEPT
+from askonce.record import PAUSE_REST, PROGRESS_SLACK, TOMBSTONE_KEPT
 from askonce.store import ANY_PRIORITY, Write
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from askonce.job import Key
     from askonce.letters import DeadJob
     from askonce.record import Flight
-    from askonce.store import Lease
+    from askonce.store import Delivered, Lease
     from askonce.tally import Book
 
 
@@ -42,7 +42,7 @@ class Records:
     def _look_at_paused(self) -> None:
         """Look at the jobs that a pause has put aside."""
         for record in self.by_key.values():
-            if record.flight != "idle" and record.look_at >= self.now() + LOOK_REST:
+            if record.flight != "idle" and record.look_at >= self.now() + PAUSE_REST:
                 record.looked_again = self.now()
 
     def clear(self) -> None:
@@ -60,6 +60,14 @@ class Records:
         queue, priority = record.routing.queue, record.routing.priority or 0
         delivered = (self.delivered.get((queue, which), 0.0) for which in (priority, ANY_PRIORITY))
         return round(max(delivered) - record.sent_at, 3) > PROGRESS_SLACK
+
+    def note_delivered(self, seen: Delivered) -> None:
+        """Remember how far a queue has delivered; a time that is still to come proves nothing."""
+        which, now = (seen.queue, seen.priority), self.now()
+        known, latest = self.delivered.get(which, 0.0), now + PROGRESS_SLACK
+        time = seen.sent_at / 1000 if seen.seconds is None else now - seen.seconds
+        if time <= latest and (known < time or known > latest):
+            self.delivered[which] = time
 
     def now(self) -> float:
         """Return the time in seconds, to the millisecond, as the scripts see it."""

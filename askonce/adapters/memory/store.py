@@ -320,12 +320,7 @@ class MemoryStore:
         """Hand out jobs that no worker will start by itself any more."""
         with self._changed:
             for each in delivered:
-                name, known = (
-                    (each.queue, each.priority),
-                    self._records.delivered.get((each.queue, each.priority), 0.0),
-                )
-                time = each.sent_at / 1000 if each.seconds is None else self._records.now() - each.seconds
-                self._records.delivered[name] = max(known, time)
+                self._records.note_delivered(each)
             looked_at = buckets if budget.jobs else ()
             return [lost for bucket in looked_at for lost in self._reap(bucket % BUCKETS, budget)]
 

@@ -40,7 +40,7 @@ class RedisLetters:
     def show(self, keys: Sequence[Key], *, payload: bool = False) -> list[DeadJob | None]:
         """Return quarantined jobs; None for a key that is not."""
         calls: list[Call] = [(self._dead_keys(key), (int(payload),)) for key in keys]
-        replies = self._scripts.run_all("show", calls)
+        replies = self._scripts.run_each("show", calls)
         return [to_dead_job(key, reply) for key, reply in zip(keys, replies, strict=True)]
 
     def keep(self, message: DeadMessage) -> None:

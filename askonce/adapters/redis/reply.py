@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, cast, get_type_hints
 
 from askonce.answer import Meta, StoredValue
-from askonce.errors import JobError, RecordDamaged
+from askonce.errors import JobError, LayoutNewer, RecordDamaged
 from askonce.job import Fingerprint, Job, JobId, Key, Owner, Routing
 from askonce.letters import DeadJob
 from askonce.record import Failure, Parked, Snapshot
@@ -304,11 +304,19 @@ def _job(key: Key, part: _LostPart | _DeadPart, payload: bytes) -> Job:
     )
 
 
-def to_dead_job(key: Key, reply: list[Any]) -> DeadJob | None:
-    """Return a quarantined job; None where the key has none."""
-    if not reply:
-        return None
-    dead = _DeadPart._make(reply)
+def to_dead_job(key: Key, reply: list[Any] | JobError) -> DeadJob | None:
+    """Return a quarantined job; None where the key has none. Of one that cannot be read the key is known."""
+    if isinstance(reply, LayoutNewer):
+        return DeadJob.unreadable(key, "layout_newer")
+    if isinstance(reply, JobError):
+        return DeadJob.unreadable(key, "record_damaged")
+    try:
+        return _dead_job(key, _DeadPart._make(reply)) if reply else None
+    except ValueError:  # also bytes that are no text
+        return DeadJob.unreadable(key, "record_damaged")
+
+
+def _dead_job(key: Key, dead: _DeadPart) -> DeadJob:
     return DeadJob(
         job=_job(key, dead, dead.payload),
         reason=dead.reason.decode(),

@@ -25,7 +25,7 @@ from askonce.record import TOMBSTONE_KEPT
 from askonce.store import DEFAULT_BUDGET, Admission, Budget, Cancellation, Parking, Reply, Start, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from askonce.adapters.redis.subscription import RedisSubscription
@@ -129,11 +129,7 @@ class RedisStore:
     def renew(self, leases: Sequence[Lease]) -> list[Write]:
         """Prolong leases."""
         calls = [(key, (owner, _ms(seconds))) for key, owner, seconds in leases]
-        # A record that cannot be read keeps no lease; the others must be renewed all the same.
-        return [
-            Write.FENCED if isinstance(reply, JobError) else _WRITES[reply]
-            for reply in self._scripts.run_on_each("renew", calls)
-        ]
+        return self._write_each("renew", calls)
 
     def checkpoint(self, lease: Lease, reference: str) -> Write:
         """Keep the provider's reference of a call under way."""
@@ -186,7 +182,7 @@ class RedisStore:
     def resent(self, sent: Sequence[Resent]) -> list[Write]:
         """Count messages that were sent again."""
         calls = [(each.key, (each.job, each.sent_at)) for each in sent]
-        return [_WRITES[reply] for reply in self._scripts.run_on_each("resent", calls)]
+        return self._write_each("resent", calls)
 
     def subscribe(self, keys: Sequence[Key]) -> AbstractContextManager[RedisSubscription]:
         """Wake up when a flight of one of *keys* ends."""
@@ -211,6 +207,15 @@ class RedisStore:
 
     def _write(self, verb: str, lease: Lease, *args: bytes | str | int) -> Write:
         return _WRITES[self._scripts.run(verb, lease.key, lease.owner, *args)]
+
+    def _write_each(
+        self, verb: str, calls: Iterable[tuple[Key, tuple[bytes | str | int, ...]]]
+    ) -> list[Write]:
+        # A record that cannot be read keeps no lease and counts no message; the others do all the same.
+        return [
+            Write.FENCED if isinstance(reply, JobError) else _WRITES[reply]
+            for reply in self._scripts.run_on_each(verb, calls)
+        ]
 
     def _check_scripts(self) -> Iterator[Finding]:
         key = Key("0" * 64)

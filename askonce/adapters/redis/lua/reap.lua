@@ -9,8 +9,10 @@ local jobs, bytes, lost = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
 for i = 3, #ARGV, 4 do
   local field, time = ARGV[i] .. '\n' .. ARGV[i + 1], tonumber(ARGV[i + 3])
   if ARGV[i + 2] == 'ago' then time = NOW - time end
-  local known = redis.call('HGET', SLOT .. 'progress', field)
-  if not known or tonumber(known) < time then
+  local known = tonumber(redis.call('HGET', SLOT .. 'progress', field) or 0)
+  -- A time that is still to come proves nothing: another server's clock was ahead, or a stranger wrote it.
+  local latest = NOW + PROGRESS_SLACK
+  if time <= latest and (known < time or known > latest) then
     redis.call('HSET', SLOT .. 'progress', field, time)
     redis.call('PEXPIRE', SLOT .. 'progress', FLIGHT_KEPT)
   end
