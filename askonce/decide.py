@@ -252,14 +252,14 @@ def run_without_store(
 
 
 def enqueue_without_store(
-    spec: JobSpec, claim: Claim, *, reject: bool, broker_apart: bool, down: StoreUnavailable
+    spec: JobSpec, claim: Claim, *, broker_apart: bool, down: StoreUnavailable
 ) -> Run | Refuse:
     """Decide what ``enqueue`` does while the store is down; *broker_apart*: the broker is another server.
 
     Such a message has no place for a tenant, a run, a time or headers, and cannot look at a record.
     """
     job, terms = claim
-    looks = reject or terms.force or terms.max_age is not None
+    looks = terms.reject or terms.force or terms.max_age is not None
     waits = terms.countdown > 0 or terms.expires is not None
     needs_record = looks or waits or bool(job.tenant or job.run) or not job.routing.is_plain
     match spec.on_store_down:

@@ -15,7 +15,7 @@ from askonce.handle import Handle
 from askonce.job import new_job_id
 from askonce.join import as_it_is, join_to
 from askonce.key import identify
-from askonce.options import name_of, routing_of, terms_of
+from askonce.options import as_passed, name_of, routing_of, terms_of
 from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative, Unreadable
 from askonce.store import Claim, Resent
 
@@ -91,11 +91,13 @@ class Producer:
             SendFailed: the job is recorded; the reaper sends its message later.
         """
         claim, join = self._claim(spec, payload, options), join_to(spec, payload)
-        reject = options.get("on_duplicate", "attach") == "reject"
         try:
-            return self._enqueue(claim, join, reject=reject)
+            outcome = self._enqueue(claim, join)
         except StoreUnavailable as down:
-            return self._enqueue_without_store(spec, claim, join, reject=reject, down=down)
+            return self._enqueue_without_store(spec, claim, join, down)
+        if isinstance(outcome, Attached) and outcome.ignored:
+            return replace(outcome, ignored=as_passed(outcome.ignored, options))
+        return outcome
 
     def _claim(self, spec: JobSpec, payload: Mapping[str, object], options: Options) -> Claim:
         terms = terms_of(spec, options, self.sender.more_urgent, self.clock())
@@ -103,7 +105,7 @@ class Producer:
         tenant, run = name_of("tenant", options.get("tenant", "")), name_of("run", options.get("run", ""))
         return Claim(identify(spec, payload, tenant, options.get("job"), run=run, routing=routing), terms)
 
-    def _enqueue(self, claim: Claim, join: Join = as_it_is, *, reject: bool = False) -> Outcome:
+    def _enqueue(self, claim: Claim, join: Join = as_it_is) -> Outcome:
         decision = admit(self.publish or self.store.admit, claim, Policy.LEAVE, self.listen)
         decision = _joined(decision, join)
         match decision:
@@ -111,18 +113,18 @@ class Producer:
                 return Hit(key=claim.job.key, job=result.job, answer=result)
             case Run():
                 self._dispatch(claim, decision)
-                return self._under_way(claim, decision, join, reject=reject)
+                return self._under_way(claim, decision, join)
             case Wait():
-                return self._under_way(claim, decision, join, reject=reject)
+                return self._under_way(claim, decision, join)
             case Refuse():
                 return _refused(claim.job.key, decision)
         assert_never(decision)
 
     def _enqueue_without_store(
-        self, spec: JobSpec, claim: Claim, join: Join, *, reject: bool, down: StoreUnavailable
+        self, spec: JobSpec, claim: Claim, join: Join, down: StoreUnavailable
     ) -> Admitted:
         """Leave it to the worker to admit the job; of equal jobs that are sent meanwhile, one is called."""
-        decision = enqueue_without_store(spec, claim, reject=reject, broker_apart=self.sends_alone, down=down)
+        decision = enqueue_without_store(spec, claim, broker_apart=self.sends_alone, down=down)
         match decision:
             case Refuse():
                 raise decision.to_error(claim.job.key)
@@ -167,11 +169,11 @@ class Producer:
             emit(self.listen, EventType.JOB_SEND_FAILED, message.job)
             raise
 
-    def _under_way(self, claim: Claim, decision: Run | Wait, join: Join, *, reject: bool) -> Outcome:
+    def _under_way(self, claim: Claim, decision: Run | Wait, join: Join) -> Outcome:
         key, job, stale = claim.job.key, decision.job, decision.stale
         if isinstance(decision, Run) and decision.new:
             return Admitted(key=key, job=job, handle=self._handle(claim, job, join), stale=stale)
-        if reject:
+        if claim.terms.reject:
             return Duplicate(key=key, job=job)
         handle = self._handle(claim, job, join)
         return Attached(key=key, job=job, handle=handle, stale=stale, ignored=decision.ignored)
@@ -184,7 +186,8 @@ class Producer:
 
         The answer is as the record keeps it: the caller's handle joins it.
         """
-        outcome = self._enqueue(Claim(claim.job.under(new_job_id()), claim.terms._replace(force=False)))
+        terms = claim.terms._replace(force=False, reject=False)
+        outcome = self._enqueue(Claim(claim.job.under(new_job_id()), terms))
         match outcome:
             case Admitted() | Attached():
                 return outcome.handle

@@ -85,7 +85,10 @@ def terms_of(spec: JobSpec, options: Options, more_urgent: Literal["<", ">"], no
     if options.get("priority") is not None:
         chosen.append(f"priority{more_urgent}")
     return Terms.of(spec, force=bool(options.get("force")), max_age=max_age)._replace(
-        expires=expires, countdown=countdown, chosen=tuple(chosen)
+        expires=expires,
+        countdown=countdown,
+        chosen=tuple(chosen),
+        reject=options.get("on_duplicate") == "reject",
     )
 
 
@@ -107,6 +110,16 @@ def routing_of(options: Options) -> Routing:
         soft_time_limit=_limit("soft_time_limit", options),
         headers=_headers(options.get("headers")),
     )
+
+
+#: What a store calls these options.
+_CALLED = {"limits": ("time_limit", "soft_time_limit"), "countdown": ("countdown", "eta")}
+
+
+def as_passed(ignored: tuple[str, ...], options: Options) -> tuple[str, ...]:
+    """Return what a store *ignored* under the names by which the caller passed it."""
+    names = (name for word in ignored for name in _CALLED.get(word, (word,)))
+    return tuple(name for name in names if options.get(name) is not None)
 
 
 def name_of(option: str, text: object) -> str:

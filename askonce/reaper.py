@@ -96,10 +96,12 @@ class Reaper:
 
         A bucket that returned some is looked at again: one look returns a few only.
         """
-        delivered, found, left = self._delivered(), 0, list(buckets)
+        began, found, left = self._clock(), 0, list(buckets)
+        delivered = self._delivered()
         while left and not self._stopped:
             some, left = left[:_AT_ONCE], left[_AT_ONCE:]
-            looked_at = self._store.reap(some, delivered)
+            age = self._clock() - began
+            looked_at = self._store.reap(some, [each.aged(age) for each in delivered])
             lost = [each for each in looked_at if isinstance(each, Lost)]
             for damaged in (each for each in looked_at if not isinstance(each, Lost)):
                 about = Subject(key=damaged.key)

@@ -125,6 +125,8 @@ class Terms(NamedTuple):
     countdown: float = 0.0
     #: What of its routing the caller chose itself; ``priority>`` where a higher number is more urgent.
     chosen: tuple[str, ...] = ()
+    #: Change nothing of an equal job in flight.
+    reject: bool = False
 
     @classmethod
     def of(cls, spec: JobSpec, *, force: bool = False, max_age: float | None = None) -> Self:
@@ -189,6 +191,10 @@ class Delivered(NamedTuple):
     priority: int | Literal["*"] = ANY_PRIORITY
     sent_at: int = 0
     seconds: float | None = None
+
+    def aged(self, seconds: float) -> Self:
+        """Return the same, *seconds* later."""
+        return self if self.seconds is None else self._replace(seconds=self.seconds + seconds)
 
 
 class Budget(NamedTuple):

@@ -62,6 +62,7 @@ BROUGHT = st.one_of(
             "routing": st.sampled_from([Routing(), Routing("slow", 3), Routing("", 6), Routing("", 3)]),
             "chosen": st.sampled_from([(), ("queue", "priority<"), ("priority>",)]),
             "run": st.sampled_from(["", "night"]),
+            "reject": st.booleans(),
         }
     ),
 )

@@ -1,7 +1,7 @@
 import pytest
 
 from askonce.job import Routing
-from askonce.store import Admission, Resent
+from askonce.store import Admission, Cancellation, Resent, Start
 
 # One suite for every store: what an admission brings, and what a second caller's options change.
 
@@ -140,6 +140,49 @@ def test_option_that_the_caller_did_not_choose_is_not_named(scene):
 
     assert (Admission.ATTACHED, ()) == (reply.outcome, reply.ignored)
     assert ROUTING == scene.read().routing
+
+
+TAKEN = {
+    "sooner start": {"expires": 60.0},
+    "higher priority": {
+        "expires": 60.0,
+        "countdown": 9.0,
+        "chosen": ("priority>",),
+        "routing": Routing(priority=9),
+    },
+}
+
+
+@pytest.mark.parametrize("option", TAKEN)
+@pytest.mark.parametrize("reject", [False, True])
+def test_caller_that_rejects_duplicates_changes_nothing(scene, option, reject):
+    scene.admit(expires=60.0, countdown=9.0)
+    before = scene.read()
+
+    reply = scene.admit("job-2", reject=reject, **TAKEN[option])
+
+    assert () == reply.ignored
+    assert reject is (before == scene.read())
+
+
+@pytest.mark.parametrize(("reject", "end"), [(False, Cancellation.SHARED), (True, Cancellation.CANCELLED)])
+def test_caller_that_rejects_duplicates_shares_no_job(scene, reject, end):
+    scene.admit(run="night")
+    scene.admit("job-2", run="day", reject=reject)
+
+    assert end is scene.cancel("night")
+
+
+@pytest.mark.parametrize(("reject", "start"), [(False, Start.GRANTED), (True, Start.NEGATIVE)])
+def test_lost_job_is_handed_to_a_caller_that_rejects_duplicates_too(scene, reject, start):
+    scene.admit(expires=90.0)
+    scene.clock.advance(60)
+    scene.deliver()
+
+    reply = scene.admit("job-2", reject=reject)
+    scene.clock.advance(30)
+
+    assert (Admission.RESEND, start) == (reply.outcome, scene.start().outcome)
 
 
 def test_same_options_are_taken(scene):

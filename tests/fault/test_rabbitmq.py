@@ -160,6 +160,21 @@ def ask(scene, meetings):
     return [json.loads(line) for line in output.read_text().splitlines()]
 
 
+def test_second_attempt_of_a_delayed_message_goes_to_its_queue(scene):
+    scene.machine.control(llm_failure_rate=1.0)
+    scene.machine.start_worker("-P", "threads", "-c", "2")
+    send = (
+        "import json, sys; from settings.servers import new_app;"
+        " new_app().send_task('meetings.extract', kwargs=json.loads(sys.argv[1]), countdown=1.5)"
+    )
+
+    scene.run_python("-c", send, json.dumps(scene.meetings(1)[0]))
+    scene.eventually(lambda: "job.deferred" in scene.log("worker"), 60)
+    scene.machine.control(llm_failure_rate=0.0)
+
+    scene.eventually(lambda: "job.completed" in scene.log("worker"), 90)
+
+
 def test_message_with_a_countdown_waits_on_the_server(scene):
     scene.machine.start_worker("-P", "threads", "-c", "2")
     send = (

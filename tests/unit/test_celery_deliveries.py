@@ -4,7 +4,7 @@ import pytest
 from celery import Celery
 from kombu import Queue
 
-from askonce.adapters.celery.deliveries import Deliveries
+from askonce.adapters.celery.deliveries import _KEPT, Deliveries
 from askonce.store import Delivered
 
 
@@ -59,6 +59,33 @@ def test_priority_that_is_no_number_is_none():
     worker.receive("slow", 9, priority={})
 
     assert [Delivered("slow", 0, 9)] == worker.seen()
+
+
+def test_message_that_rabbitmq_delayed_went_to_its_queue():
+    worker = Worker()
+    worker.receive("0." * 27 + "1.slow", 9)
+
+    assert [Delivered("slow", 0, 9)] == worker.seen()
+
+
+@pytest.mark.parametrize("priority", [-1, 256, True])
+def test_priority_that_no_broker_has_is_none(priority):
+    worker = Worker()
+    worker.receive("slow", 9, priority)
+
+    assert [Delivered("slow", 0, 9)] == worker.seen()
+
+
+def test_keys_that_strangers_write_are_bounded_and_hide_no_queue():
+    worker = Worker()
+    for number in range(2 * _KEPT):
+        worker.receive(f"stranger-{number}", 9)
+    worker.receive("slow", 9)
+
+    seen = worker.seen()
+
+    assert _KEPT + 1 == len(seen)
+    assert Delivered("slow", 0, 9) in seen
 
 
 def test_message_of_something_else_is_no_report():

@@ -348,11 +348,10 @@ NEEDS_A_RECORD = [
 @pytest.mark.parametrize("policy", ["local", "defer", "fail"])
 def test_producer_without_a_store_sends_what_needs_no_record(scene, policy, apart, change):
     spec, options = replace(scene.spec, on_store_down=policy), dict(change)
-    reject = options.pop("reject", False)
     of_job = {name: options.pop(name) for name in ("tenant", "run", "routing") if name in options}
     claim = Claim(identify(spec, scene.question, **of_job), Terms.of(spec)._replace(**options))
 
-    decision = enqueue_without_store(spec, claim, reject=reject, broker_apart=apart, down=DOWN)
+    decision = enqueue_without_store(spec, claim, broker_apart=apart, down=DOWN)
 
     sends = policy != "fail" and apart and change not in NEEDS_A_RECORD
     assert type(decision) is (Run if sends else Refuse)

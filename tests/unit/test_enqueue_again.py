@@ -1,8 +1,13 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
 from askonce.errors import Permanent, SendFailed
-from askonce.outcomes import Admitted, Attached, Hit
+from askonce.options import Options
+from askonce.outcomes import Admitted, Attached, Duplicate, Hit
 from askonce.record import Status
+from askonce.store import Cancellation
 
 
 def test_force_admits_a_new_job_although_an_answer_is_fresh(scene):
@@ -17,6 +22,57 @@ def test_force_admits_a_new_job_although_a_failure_is_kept(scene, raising):
     scene.answered(body=raising(Permanent("http_404")))
 
     assert isinstance(scene.ask(force=True), Admitted)
+
+
+#: Options that a job in flight does not take, and how it is told.
+NOT_TAKEN = {
+    "queue": {"queue": "slow"},
+    "priority": {"priority": 0},
+    "headers": {"headers": {"trace": "1"}},
+    "time_limit": {"time_limit": 5},
+    "soft_time_limit": {"soft_time_limit": 5},
+    "expires": {"expires": 5},
+    "countdown": {"countdown": 5},
+    "eta": {"eta": datetime(1970, 1, 2, tzinfo=UTC)},
+}
+
+
+@pytest.mark.parametrize("name", NOT_TAKEN)
+def test_option_that_the_job_in_flight_does_not_take_is_named_as_it_was_passed(scene, name):
+    scene.producer = replace(scene.producer, clock=lambda: 0.0)
+    first = scene.ask(priority=5)
+
+    second = scene.ask(**NOT_TAKEN[name])
+
+    assert (Attached, first.job, (name,)) == (type(second), second.job, second.ignored)
+    assert 1 == len(scene.sender.sent)
+
+
+def test_every_option_is_honoured_or_named_for_a_job_in_flight():
+    of_the_asker = {"on_duplicate", "force", "max_age", "tenant", "job", "run"}
+
+    assert Options.__annotations__.keys() == NOT_TAKEN.keys() | of_the_asker
+
+
+def test_options_of_the_asker_are_honoured_for_a_job_in_flight(scene):
+    first = scene.ask(run="night")
+
+    joined = scene.ask(force=True, max_age=0, job="mine", run="day")
+    refused, other = scene.ask(on_duplicate="reject"), scene.ask(tenant="acme")
+
+    assert (Attached, first.job, ()) == (type(joined), joined.job, joined.ignored)
+    assert (Duplicate, Admitted) == (type(refused), type(other))
+    assert Cancellation.SHARED is scene.store.cancel(first.key, "night")
+
+
+@pytest.mark.parametrize("name", NOT_TAKEN)
+def test_refused_duplicate_changes_nothing_of_the_job(scene, name):
+    scene.producer = replace(scene.producer, clock=lambda: 0.0)
+    first = scene.ask(expires=3600, countdown=60)
+    before = scene.store.read([first.key])
+
+    assert isinstance(scene.ask(on_duplicate="reject", **NOT_TAKEN[name]), Duplicate)
+    assert before == scene.store.read([first.key])
 
 
 def test_force_joins_an_equal_job_in_flight(scene):

@@ -1,3 +1,4 @@
+from itertools import count
 from threading import Event as Signal
 
 import pytest
@@ -7,7 +8,7 @@ from askonce.errors import RecordDamaged, SendFailed, StoreUnavailable, Transien
 from askonce.job import Job
 from askonce.reaper import _SLACK, _SLICES, Reaper
 from askonce.record import BUCKETS
-from askonce.store import DEFAULT_BUDGET, Lost, Resent, Write
+from askonce.store import DEFAULT_BUDGET, Delivered, Lost, Resent, Write
 from tests.jobs import DELIVERED
 
 EVERYWHERE = range(BUCKETS)
@@ -20,9 +21,10 @@ class Reaping:
         self.looks, self.lost, self.errors, self.looked = [], [], [], Signal()
         #: Before which look each question was that collects nothing.
         self.probes = []
-        self.counted, self.folds = [], 0
+        self.counted, self.folds, self.delivered = [], 0, []
 
-    def reap(self, buckets, _delivered=(), budget=DEFAULT_BUDGET):
+    def reap(self, buckets, delivered=(), budget=DEFAULT_BUDGET):
+        self.delivered.append(delivered)
         if self.errors:
             raise self.errors.pop()
         if not budget.jobs:
@@ -48,6 +50,16 @@ class Reaping:
 def lost(key="0a" + "0" * 62, resent=1):
     job = Job(key=key, id="job-1", fingerprint="fp", task="rates.fetch", payload=b"{}")
     return Lost(job, resent, 7)
+
+
+def test_what_a_queue_has_delivered_ages_during_a_sweep(reaping):
+    seen = [Delivered("slow", "*", seconds=1.5), Delivered("slow", 0, sent_at=9)]
+    reaper = Reaper(reaping, print, delivered=lambda: seen, clock=count(100.0, 2.0).__next__)
+
+    reaper.sweep(range(24))
+
+    ages = [[(each.seconds, each.sent_at) for each in delivered] for delivered in reaping.delivered]
+    assert [[(began, 0), (None, 9)] for began in (3.5, 5.5, 7.5)] == ages
 
 
 def looked_at(reaping):

@@ -15,6 +15,7 @@ from celery.bootsteps import Step
 from celery.worker import state
 
 from askonce.adapters.celery.patience import bounded
+from askonce.adapters.celery.routing_key import routing_key_of
 from askonce.adapters.celery.sender import HEADER
 from askonce.store import ANY_PRIORITY, Delivered
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 #: Seconds of each wait for the broker.
 PATIENCE = 2.0
+#: Noted routing keys and priorities that are no queue of this worker: strangers write them.
+_KEPT = 100
+#: The largest priority that AMQP has.
+_PRIORITY_MAX = 255
 
 
 class Deliveries:
@@ -48,8 +53,9 @@ class Deliveries:
         sent_at = _sent_at(message.headers)
         if not sent_at:
             return
-        where = message.delivery_info or {}
-        which = str(where.get("routing_key", "")), _priority_of(message.properties)
+        which = routing_key_of(message.delivery_info), _priority_of(message.properties)
+        if which not in self._newest and len(self._newest) >= _KEPT and not self._has_queue(which[0]):
+            return
         if sent_at > self._newest.get(which, 0):
             self._newest[which] = sent_at
 
@@ -78,6 +84,10 @@ class Deliveries:
             for name in self._names_by(queue):
                 yield Delivered(name, priority, sent_at=sent_at)
 
+    def _has_queue(self, name: str) -> bool:
+        known: Any = self._app.amqp
+        return name in known.queues
+
     def _names_by(self, routing_key: str) -> set[str]:
         """Return what records call the one queue of *routing_key*; an empty set where there are several.
 
@@ -96,8 +106,7 @@ class Deliveries:
         oldest: dict[tuple[str, int], int] = {}
         for request in waiting:
             sent_at = _sent_at(request.request_dict)
-            where = request.delivery_info
-            which = str(where.get("routing_key", "")), _priority_of(where)
+            which = routing_key_of(request.delivery_info), _priority_of(request.delivery_info)
             if sent_at:
                 oldest[which] = min(sent_at, oldest.get(which, sent_at))
         return oldest
@@ -175,7 +184,7 @@ def _sent_at(headers: object) -> int:
 
 def _priority_of(described: Any) -> int:
     priority = described.get("priority")
-    return priority if type(priority) is int else 0
+    return priority if type(priority) is int and 0 <= priority <= _PRIORITY_MAX else 0
 
 
 def _length(transport: Any, channel: Any, queue: str) -> int | None:

@@ -6,7 +6,6 @@ the task. Its job stays on its record, and the reaper sends it again.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,6 +14,7 @@ from celery.exceptions import InvalidTaskError
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 from kombu.utils.json import dumps
 
+from askonce.adapters.celery.routing_key import routing_key_of
 from askonce.adapters.celery.sender import HEADER
 from askonce.errors import StoreUnavailable
 from askonce.events import EventType, Subject, emit
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 UNKEPT_REST = 5.0
 #: Characters of a message's task and id that are kept and logged.
 _NAME_KEPT = 200
-#: What RabbitMQ's delay of messages puts before where they go.
-_DELAY = re.compile(r"^(?:[01]\.){28}")
 _NO_LINKS: dict[str, None] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -205,7 +203,7 @@ def _to_dead_message(reason: str, message: Any) -> DeadMessage:
         reason=reason,
         task=str(headers.get("task", ""))[:_NAME_KEPT],
         job=str(headers.get("id", ""))[:_NAME_KEPT],
-        queue=_DELAY.sub("", str((message.delivery_info or {}).get("routing_key", ""))),
+        queue=routing_key_of(message.delivery_info),
         about=described if len(described) <= BODY_KEPT else b"{}",
         body=body,
     )

@@ -28,6 +28,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from askonce.adapters.celery.app import of
 from askonce.adapters.celery.letters import keep_letter
 from askonce.adapters.celery.result import RowResult
+from askonce.adapters.celery.routing_key import routing_key_of
 from askonce.adapters.celery.sender import HEADER
 from askonce.decide import Refuse, Wait, Why
 from askonce.errors import (
@@ -367,7 +368,6 @@ def _is_ours(header: object) -> TypeGuard[dict[str, Any]]:
 
 def _came_by(request: Context) -> Routing:
     """Return how the message travelled: a job that it admits goes the same way."""
-    where = request.delivery_info or {}
-    priority = where.get("priority")
-    queue = str(where.get("routing_key") or "")
+    priority = (request.delivery_info or {}).get("priority")
+    queue = routing_key_of(request.delivery_info)
     return Routing(queue=queue if queue.isprintable() else "", priority=priority or None)

@@ -125,7 +125,7 @@ class MemoryStore:
         if lost and record.resent >= MAX_RESENDS:
             self._records.quarantine(job.key, record, "undeliverable")
             return Admission.NEGATIVE, ()
-        ignored, resend = attach(record, claim, now)
+        ignored, resend = ((), False) if claim.terms.reject else attach(record, claim, now)
         if resend or lost:
             record.resender = job.id
             record.hand_out(now)

@@ -267,6 +267,7 @@ def _terms(claim: Claim) -> tuple[bytes | str | int, ...]:
         Brought(job.tenant, job.model, job.version, job.routing).encode(),
         " ".join(terms.chosen),
         job.run,
+        int(terms.reject),
     )
 
 

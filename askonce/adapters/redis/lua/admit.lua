@@ -2,7 +2,8 @@
 -- KEYS record, index   ARGV job, fingerprint, task, payload, queue deadline, max attempts,
 --                           on_mismatch (replace, conflict), force (0, 1), max age (-1: any),
 --                           expires (0: never), countdown, what the caller brings (see `brought`),
---                           which of that it chose itself, such as "queue priority>", and its run
+--                           which of that it chose itself, such as "queue priority>", its run, and
+--                           whether to change nothing of a job in flight (0, 1)
 -- returns reply(admitted | resend | attached | hit | negative | backoff | conflict)
 --
 --   producer A      producer B

@@ -1,8 +1,8 @@
 -- What a second caller's options change: the longer expiry and the sooner start win, a higher priority sends one more
--- message; queue, headers and limits stay the job's, and `ignored` names what was not taken. A lost job is handed to
--- this caller.
-local function attach(r, job, expires, countdown, tail, chosen, run, index, lost)
-  local a, ignored, changed, resend = asked(r), {}, lost, lost
+-- message; queue, headers and limits stay the job's, and `ignored` names what was not taken.
+-- Returns whether anything changed, and whether a message must be sent.
+local function take(r, expires, countdown, tail, chosen, run)
+  local a, ignored, changed, resend = asked(r), {}, false, false
   local ma, qd, ad, xe, own_tail = a.ma, a.qd, a.ad, a.xe, a.tail
   local _, _, _, queue, priority, limits, headers = brought(tail)
   local tenant, model, version, own_queue, own_priority, own_limits, own_headers = brought(own_tail)
@@ -47,9 +47,21 @@ local function attach(r, job, expires, countdown, tail, chosen, run, index, lost
     changed = true
   end
   if #ignored > 0 then r.ignored = table.concat(ignored, ' ') end
-  if not changed then return end
-  write_ask(r, ma, qd, ad, xe,
-    table.concat({tenant, model, version, own_queue, own_priority, own_limits, own_headers}, '\n'))
+  if changed then
+    write_ask(r, ma, qd, ad, xe,
+      table.concat({tenant, model, version, own_queue, own_priority, own_limits, own_headers}, '\n'))
+  end
+  return changed, resend
+end
+
+-- Join a caller to the job in flight. One that rejects duplicates changes nothing. A lost job is handed to the caller.
+local function attach(r, job, expires, countdown, tail, chosen, run, index, lost)
+  local changed, resend = false, lost
+  if ARGV[15] ~= '1' then
+    local taken, starts = take(r, expires, countdown, tail, chosen, run)
+    changed, resend = taken, starts or lost
+  end
+  if not changed and not resend then return end
   if resend then
     set(r, {rt = job})
     hand_out(r)

@@ -12,9 +12,9 @@ local admitted, repeated = admit()
 if admitted[1][1] == 'admitted' and not repeated then
   local function quoted(text) return cjson.encode(text):sub(2, -2) end
   local tenant, _, version = brought(ARGV[12])
-  local key = ARGV[15]
-  local message = ARGV[17]:gsub('\1(%d)', {['0'] = quoted(ARGV[14]), ['1'] = quoted(ARGV[4]), ['2'] = key,
-    ['3'] = key:sub(1, 16), ['4'] = ARGV[2], ['5'] = quoted(ARGV[1]), ['6'] = ARGV[16], ['7'] = quoted(version),
+  local key = ARGV[16]
+  local message = ARGV[18]:gsub('\1(%d)', {['0'] = quoted(ARGV[14]), ['1'] = quoted(ARGV[4]), ['2'] = key,
+    ['3'] = key:sub(1, 16), ['4'] = ARGV[2], ['5'] = quoted(ARGV[1]), ['6'] = ARGV[17], ['7'] = quoted(version),
     ['8'] = quoted(tenant), ['9'] = string.format('%d', NOW)})
   redis.call('LPUSH', KEYS[3], message)
 end
