@@ -101,7 +101,8 @@ class Reaper:
         while left and not self._stopped:
             some, left = left[:_AT_ONCE], left[_AT_ONCE:]
             age = self._clock() - began
-            looked_at = self._store.reap(some, [each.aged(age) for each in delivered])
+            known = [each.aged(age) for each in delivered]
+            looked_at = self._store.reap(some, known)
             lost = [each for each in looked_at if isinstance(each, Lost)]
             for damaged in (each for each in looked_at if not isinstance(each, Lost)):
                 about = Subject(key=damaged.key)

@@ -25,7 +25,7 @@ def test_each_call_of_enqueue_is_counted_by_its_outcome(scene):
     scene.admit("job-3")
     scene.admit("job-4", "fp-2", on_mismatch="conflict")
 
-    seen = {"admitted": 1, "attached": 1, "hit": 1, "conflict": 1, "avoided_unknown": 1}
+    seen = {"admitted": 1, "attached": 1, "done": 1, "hit": 1, "conflict": 1, "avoided_unknown": 1}
     assert seen == counted(scene)
 
 
@@ -38,7 +38,7 @@ def test_refused_calls_of_enqueue_are_counted(scene):
     spent.fail(quarantine=False, after=9.0)
     spent.admit("job-2")
 
-    assert {"admitted": 2, "negative": 1, "backoff": 1} == counted(scene)
+    assert {"admitted": 2, "failed": 2, "negative": 1, "backoff": 1} == counted(scene)
 
 
 def test_resent_and_cancelled_jobs_are_counted(scene):
@@ -66,7 +66,48 @@ def test_hit_counts_what_it_avoided(scene, cost):
     scene.admit("job-2")
 
     avoided = {} if cost == 0 else {"avoided_unknown": 1} if cost is None else {"avoided_micro_usd": cost}
-    assert {"admitted": 1, "hit": 1} | avoided == counted(scene)
+    assert {"admitted": 1, "done": 1, "hit": 1} | avoided == counted(scene)
+
+
+def expire(scene):
+    scene.clock.advance(60)
+    scene.reap()
+
+
+def give_up(scene):
+    scene.run(max_attempts=1)
+    scene.clock.advance(30)
+    scene.reap()
+
+
+JOBS = {
+    "done": lambda scene: (scene.run(), scene.complete()),
+    "failed": lambda scene: (scene.run(), scene.fail(kind="permanent")),
+    "fallback": lambda scene: (scene.run(), scene.fail(kind="fallback", data=b"j0")),
+    "quarantined": lambda scene: (scene.run(max_attempts=1), scene.fail(quarantine=True)),
+    "expired": lambda scene: (scene.admit(expires=60.0), expire(scene)),
+    "cancelled": lambda scene: (scene.admit(), scene.cancel()),
+}
+
+
+@pytest.mark.parametrize("outcome", JOBS)
+def test_job_is_counted_by_how_it_ended(scene, outcome):
+    JOBS[outcome](scene)
+
+    assert {"admitted": 1, outcome: 1} == counted(scene)
+
+
+def test_job_that_is_given_up_without_its_worker_is_counted(scene):
+    give_up(scene)
+
+    assert {"admitted": 1, "quarantined": 1, "in_doubt": 1} == counted(scene)
+
+
+def test_job_whose_answer_comes_after_its_end_is_counted_as_both(scene):
+    give_up(scene)
+    scene.complete()
+
+    assert {"admitted": 1, "quarantined": 1, "done": 1} == counted(scene)
 
 
 ENDS = {
@@ -75,6 +116,7 @@ ENDS = {
     "permanent failure": lambda scene: scene.fail(kind="permanent", book=BOOK),
     "fallback": lambda scene: scene.fail(kind="fallback", data=b"j0", book=BOOK),
 }
+OUTCOMES = {"answer": {"done": 1}, "permanent failure": {"failed": 1}, "fallback": {"fallback": 1}}
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -83,7 +125,7 @@ def test_what_a_run_paid_is_counted_once(scene, end):
     for _ in range(3):
         ENDS[end](scene)
 
-    assert {"admitted": 1} | PAID == counted(scene)
+    assert {"admitted": 1} | OUTCOMES.get(end, {}) | PAID == counted(scene)
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -114,7 +156,7 @@ def test_what_each_of_two_owners_paid_is_counted(scene):
     scene.complete("owner-2", book=BOOK)
     scene.complete("owner-1", book=BOOK)
 
-    assert {"admitted": 1} | {what: 2 * n for what, n in PAID.items()} == counted(scene)
+    assert {"admitted": 1, "done": 1} | {what: 2 * n for what, n in PAID.items()} == counted(scene)
 
 
 OVERTAKES = {
@@ -213,5 +255,5 @@ def test_names_beyond_the_limit_share_one(scene):
 
     totals = scene.store.tally.totals()
     assert 3 == totals[Counter("other", "", "", "admitted")]
-    assert MAX_COUNTERS + 6 == sum(totals.values())
+    assert MAX_COUNTERS + 7 == sum(totals.values())
     assert (1, 1) == (counted(scene)["admitted"], totals[Counter("other", "", "", "hit")])

@@ -24,7 +24,7 @@ OTHERS = (
     Mutant(
         "reaper does not ask",
         "askonce/reaper.py",
-        "looked_at = self._store.reap(some, delivered)",
+        "looked_at = self._store.reap(some, known)",
         "looked_at = list[Lost]()",
         "tests/unit/test_reaper.py::test_lost_message_is_sent_again_with_all_it_needs",
         "no reaper looks for lost jobs",

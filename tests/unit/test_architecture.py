@@ -134,7 +134,7 @@ def test_every_verb_of_the_store_is_one_script():
     members = {name for name in vars(Store) if not name.startswith("_")}
     ports = {"letters", "announcements", "controls", "tally", "pusher"}
     verbs = members - ports - {"subscribe", "check", "report_to"}
-    shared = {"clock", "record", "tally", "pauses", "reply", "attach"}
+    shared = {"clock", "record", "tally", "ends", "pauses", "reply", "attach"}
 
     assert sorted(verbs) == sorted((*VERBS, "admit"))
     parts = {"publish", "duplicate"}  # around admit, and before it

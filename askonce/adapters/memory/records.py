@@ -140,12 +140,14 @@ class Records:
 
     def quarantine(self, key: Key, record: MemoryRecord, reason: str) -> None:
         """End a flight; an operator decides."""
+        self.tally.count(record.name, "quarantined")
         record.quarantine(reason, self.now())
         self.commit(key, record, self.now() + TOMBSTONE_KEPT)
         self.wake(key)
 
     def end_unrun(self, key: Key, record: MemoryRecord, kind: Literal["expired", "cancelled"]) -> None:
         """End a queued job that no worker shall run any more."""
+        self.tally.count(record.name, kind)
         record.end_unrun(kind, self.now())
         self.commit(key, record, self.now() + TOMBSTONE_KEPT)
         self.wake(key)

@@ -224,6 +224,7 @@ class MemoryStore:
             self.tally.book(book)
             if record.flight != "running":
                 self.tally.count(record.name, "in_doubt", -1)
+            self.tally.count(record.name, "done")
             record.value = MemoryValue(answer, record.fence, now, now + ttl.fresh, now + ttl.kept)
             record.forget_failure()
             record.leave()
@@ -262,6 +263,7 @@ class MemoryStore:
                 failed.until += failure.after
                 record.flight, record.deadline = "queued", now + failure.after
             else:
+                self.tally.count(record.name, "fallback" if failure.kind == "fallback" else "failed")
                 record.payload, record.checkpoint = b"", ""
                 kept = now + TOMBSTONE_KEPT
             if failure.kind == "fallback":
@@ -301,7 +303,6 @@ class MemoryStore:
                 return Cancellation.SHARED
             if record.flight == "running":
                 return Cancellation.RUNNING
-            self.tally.count(record.name, "cancelled")
             self._records.end_unrun(key, record, "cancelled")
             return Cancellation.CANCELLED
 

@@ -38,7 +38,7 @@ _COMMENT = re.compile(r"(?:^|(?<=\s))--.*")
 
 def sources(verbs: tuple[str, ...], clock: str | None = None) -> dict[str, str]:
     """Return the texts of *verbs*, of admit and of publish; *clock* replaces the server's clock in tests."""
-    own = (clock or _text("clock")) + "".join(map(_text, ("record", "tally", "pauses")))
+    own = (clock or _text("clock")) + "".join(map(_text, ("record", "tally", "ends", "pauses")))
     shared = _Shared(own + with_numbers(lua_parts()) + _text("reply") + _text("attach"))
     duplicate, admit, publish = map(_text, ("duplicate", "admit", "publish"))
     texts = {verb: shared.before(_text(verb)) for verb in verbs}

@@ -7,7 +7,6 @@ if r.fl == 'idle' then return r.ek == 'cancelled' and NOW < r.ex and 'cancelled'
 local of = redis.call('HMGET', KEYS[1], 'run', 'sh')
 if ARGV[2] == '0' and ((of[1] or '') ~= ARGV[1] or of[2]) then return 'shared' end
 if r.fl == 'running' then return 'running' end
-count(name_of(r), 'cancelled', 1)
 end_unrun(r, 'cancelled')
 commit(r, KEYS[2])
 return 'cancelled'

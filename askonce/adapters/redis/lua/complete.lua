@@ -23,6 +23,7 @@ end
 if r.fl == 'idle' and r.vf == r.fen then return 'ok' end
 book(entry)
 if r.fl ~= 'running' then count(name_of(r), 'in_doubt', -1) end
+count(name_of(r), 'done', 1)
 clear_failure(r)
 drop(r, 'nx', 'at', 'ho', 'pk', 'rep', 'rt', 'ref')
 remove(r, 'env', 'uc')

@@ -24,6 +24,7 @@ elseif kind == 'transient' and not spent then
   set(r, {fl = 'queued', nx = NOW + after, dl = NOW + after, at = '0'})
   drop(r, 'rep', 'rt', 'ho', 'pk')
 else
+  count(name_of(r), kind == 'fallback' and 'fallback' or 'failed', 1)
   fail(r, kind, reason, keep)
   end_flight(r)
   drop(r, 'ref')

@@ -1,0 +1,40 @@
+-- How a flight ends without an answer. Each end is counted under its word.
+-- The last reasons for which a run of this job gave no answer, oldest first.
+local function note(r, reason)
+  local past = r.hist or redis.call('HMGET', r.key, 'hist')[1] or ''
+  local _, known = string.gsub(past, '%S+', '')
+  if known >= HISTORY_KEPT then past = string.match(past, '^%S+ (.*)$') end
+  set(r, {hist = (past == '' and '' or past .. ' ') .. string.gsub(string.sub(reason, 1, REASON_KEPT), '%s', '_')})
+end
+
+local function fail(r, kind, reason, keep)
+  note(r, reason)
+  set(r, {ek = kind, er = reason, ej = r.job, ex = NOW + keep})
+end
+
+-- End a flight without an answer. The record outlives its messages, so that none of them starts the job anew.
+local function end_flight(r)
+  set(r, {fl = 'idle'})
+  drop(r, 'rep', 'rt', 'at', 'ho', 'pk')
+  r.keep = NOW + TOMBSTONE_KEPT
+end
+
+-- The payload stays with a quarantined job, so that a person can replay it.
+local function quarantine(r, reason)
+  count(name_of(r), 'quarantined', 1)
+  fail(r, 'quarantined', reason, QUARANTINE_KEPT)
+  end_flight(r)
+  drop(r, 'nx')
+  r.quarantined = true
+  wake(r)
+end
+
+-- End a queued job that no worker shall run any more.
+local function end_unrun(r, reason)
+  count(name_of(r), reason, 1)
+  fail(r, reason, reason, REASON_KEPT_FOR)
+  end_flight(r)
+  drop(r, 'nx', 'ref')
+  remove(r, 'env')
+  wake(r)
+end
