@@ -45,6 +45,10 @@ def shop(new_shop, tcp_server):
     def quiet(n, more=1):
         return price.run(n, more)
 
+    @shop.app.task(name="fields", base=IdempotentTask, spec=JobSpec(), shared=False, typing=False)
+    def fields(**row):
+        return sorted(row)
+
     @shop.app.task(name="taxed", shared=False)
     def taxed(row):
         return {**row, "tax": 1}
@@ -60,7 +64,7 @@ def shop(new_shop, tcp_server):
         }
         return shop.app.task(**options)(price_of)
 
-    shop.price, shop.quiet, shop.taxed = price, quiet, taxed
+    shop.price, shop.quiet, shop.taxed, shop.fields = price, quiet, taxed, fields
     shop.unfit = add("unfit", input=lambda row: {"n": row["n"], "self": 1, "bind": 2})
     shop.unjoined = add("unjoined", input=SPEC.input, present=lambda row, _found: row["secret"])
     shop.grows = add("grows", input=lambda row: {"n": f"{row['n']}0"})
@@ -178,3 +182,7 @@ def test_input_that_changes_its_own_result_is_a_dead_letter(shop, number, eventu
     dead = eventually(lambda: [one for one in shop.store.letters.dead_messages() if one.job == asked.job])
 
     assert ["identity_mismatch"] == [one.reason for one in dead]
+
+
+def test_field_may_have_the_name_self(shop, number):
+    assert ["n", "self"] == shop.fields.enqueue({"n": number, "self": 1}).result(stretched(10)).value

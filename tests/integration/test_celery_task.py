@@ -100,6 +100,17 @@ def test_spec_of_another_task_is_refused():
         task.delay(1)
 
 
+@pytest.mark.parametrize("bind", [False, True])
+def test_body_that_no_worker_awaits_is_refused(bind):
+    app = Celery("awaited", broker="memory://", set_as_current=False)
+
+    async def read(*_):
+        pass
+
+    with pytest.raises(TypeError, match="must be a plain function, not async def"):
+        app.task(name="awaited.read", base=IdempotentTask, shared=False, lazy=False, bind=bind)(read)
+
+
 def test_app_without_askonce_gets_an_error():
     task = Celery("bare", set_as_current=False).task(name="mine", base=IdempotentTask, shared=False)(double)
 
