@@ -78,9 +78,9 @@ class KeyUnderTest:
         delivered = [Delivered("", seconds=0.0)] if delivered is None else delivered
         return self.store.reap([BUCKET], delivered, Budget(jobs, size))
 
-    def deliver(self, queue="", priority="*"):
-        """Report that a queue has delivered all of its messages."""
-        self.store.reap([BUCKET], [Delivered(queue, priority, seconds=0.0)], Budget(jobs=0))
+    def deliver(self, queue="", priority="*", seconds=0.0):
+        """Report that a queue has delivered all of its messages, up to *seconds* ago."""
+        self.store.reap([BUCKET], [Delivered(queue, priority, seconds=seconds)], Budget(jobs=0))
 
     def resend(self, jobs=100, **more):
         """Look for lost jobs, and send their messages again."""

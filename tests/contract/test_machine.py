@@ -214,9 +214,13 @@ class Actors(RuleBasedStateMachine):
         for scene in (self.scripts, self.reference):
             scene.store.controls.mark(mark)
 
-    @rule(queue=st.sampled_from(["", "slow"]), priority=st.sampled_from(["*", 0, 3]))
-    def deliver(self, queue, priority):
-        self.both("deliver", queue, priority)
+    @rule(
+        queue=st.sampled_from(["", "slow"]),
+        priority=st.sampled_from(["*", 0, 3]),
+        seconds=st.sampled_from([0.0, 9.0, -9.0]),
+    )
+    def deliver(self, queue, priority, seconds):
+        self.both("deliver", queue, priority, seconds)
 
     @precondition(lambda self: self.before.flight == "queued")
     @rule(other=st.sampled_from([False, False, True]))
