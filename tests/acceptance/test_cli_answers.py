@@ -42,7 +42,9 @@ def test_json_prints_one_object_for_each_row(machine, producer, rows_file, new_o
     assert [1, 2, 3, 4] == [report["row"] for report in told.reports]
     assert all(report.keys() == FIELDS for report in told.reports)
     assert ["done", "done", "invalid", "done"] == [report["status"] for report in told.reports]
-    assert ["call", "call", None, "call"] == [report["source"] for report in told.reports]
+    *sources, again = [report["source"] for report in told.reports]
+    # The first row's answer may be there before the last row is read.
+    assert (["call", "call", None], True) == (sources, again in ("call", "cache"))
     assert [False, False, True, False] == [report["result"] is None for report in told.reports]
     assert [True, True, False, True] == [report["error"] is None for report in told.reports]
     assert told.reports[0]["job"] == told.reports[3]["job"]
