@@ -217,7 +217,7 @@ OF_SCRIPTS = (
         "attach",
         "if ARGV[15] ~= '1' then",
         "if true then",
-        "tests/contract/test_store_routing.py::test_caller_that_rejects_duplicates_shares_no_job[True-Cancellation.CANCELLED]",
+        "tests/contract/test_store_routing.py::test_caller_that_rejects_duplicates_changes_nothing[True-sooner start]",
     ),
     of_script(
         "a time to come is believed",
