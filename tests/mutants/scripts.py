@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 LUA = "askonce/adapters/redis/lua/"
+ROUTING = "tests/contract/test_store_routing.py::"
 RECOVERY = "tests/contract/test_store_recovery.py::"
 WRITES = "tests/contract/test_store_writes.py::"
 GUARDS = "tests/contract/test_store_guards.py::"
@@ -217,7 +218,7 @@ OF_SCRIPTS = (
         "attach",
         "if ARGV[15] ~= '1' then",
         "if true then",
-        "tests/contract/test_store_routing.py::test_caller_that_rejects_duplicates_changes_nothing[True-sooner start]",
+        f"{ROUTING}test_caller_that_rejects_duplicates_changes_nothing[True-sooner start]",
     ),
     of_script(
         "a time to come is believed",
