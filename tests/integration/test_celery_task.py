@@ -111,6 +111,18 @@ def test_body_that_no_worker_awaits_is_refused(bind):
         app.task(name="awaited.read", base=IdempotentTask, shared=False, lazy=False, bind=bind)(read)
 
 
+def test_body_that_no_worker_awaits_is_refused_where_it_is_written():
+    app = Celery("awaited", broker="memory://", set_as_current=False)
+    AskOnce(app, store=MemoryStore)
+    register = app.task(name="awaited.read", base=IdempotentTask, shared=False)
+
+    async def read(*_):
+        pass
+
+    with pytest.raises(TypeError, match=r"awaited.read: .* not async def"):
+        register(read)
+
+
 def test_app_without_askonce_gets_an_error():
     task = Celery("bare", set_as_current=False).task(name="mine", base=IdempotentTask, shared=False)(double)
 

@@ -13,6 +13,7 @@ from celery.signals import worker_process_shutdown
 from celery.utils import uuid
 
 from askonce.adapters.celery.announce import AnnounceStep
+from askonce.adapters.celery.bodies import check_bodies
 from askonce.adapters.celery.checks import check_app
 from askonce.adapters.celery.deliveries import Deliveries, DeliveriesStep
 from askonce.adapters.celery.letters import LettersStep
@@ -102,6 +103,7 @@ class AskOnce:
         os.register_at_fork(after_in_child=self._forget)
         worker_process_shutdown.connect(self._drain, weak=False)
         cast("Any", app).askonce = self
+        check_bodies(app)
         app.steps["worker"].update((CheckStep, ReaperStep, AnnounceStep))
         app.steps["consumer"].update((CheckLaterStep, LettersStep, DeliveriesStep))
 

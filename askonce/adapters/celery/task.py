@@ -26,6 +26,7 @@ from celery.backends.base import DisabledBackend
 from celery.exceptions import Ignore, Reject, Retry
 
 from askonce.adapters.celery.app import of
+from askonce.adapters.celery.bodies import PlainBody, require_plain
 from askonce.adapters.celery.letters import keep_letter
 from askonce.adapters.celery.result import RowResult
 from askonce.adapters.celery.routing_key import routing_key_of
@@ -73,7 +74,7 @@ _NO_REPR = {"argsrepr": "()", "kwargsrepr": "{}"}
 _OWN = frozenset({"on_duplicate", "force", "max_age", "tenant", "run"})
 
 
-class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
+class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in the stubs only
     """A Celery task whose equal calls are made once. Needs an AskOnce on its app."""
 
     abstract = True
@@ -106,8 +107,7 @@ class IdempotentTask(Task):  # type: ignore[type-arg]  # generic in the stubs on
             TypeError: the body is a coroutine function, which no worker of Celery awaits.
         """
         super().on_bound(app)
-        if inspect.iscoroutinefunction(cls.run):
-            raise TypeError(f"{cls.name}: the body must be a plain function, not async def")
+        require_plain(str(cls.name), cls.run)
         if cls.spec is not None and cls.spec.input is not None:
             # Celery would compare each row with the function.
             cls.typing = False
