@@ -53,6 +53,10 @@ class Routing(NamedTuple):
         return f"{self.time_limit or ''},{self.soft_time_limit or ''}"
 
 
+#: A caller leaves everything to the task.
+NO_CHOICE = Routing()
+
+
 class Job(NamedTuple):
     """A payload of one task, with its key; ``askonce.key.identify`` makes one."""
 
@@ -69,7 +73,7 @@ class Job(NamedTuple):
     model: str = ""
     #: The batch that enqueued it first.
     run: str = ""
-    routing: Routing = Routing()
+    routing: Routing = NO_CHOICE
     #: When it was admitted: milliseconds by the store's clock, 0 where that is unknown. Messages carry it.
     admitted_at: int = 0
 

@@ -12,7 +12,7 @@ import orjson
 
 from askonce.canonical import to_json
 from askonce.errors import PayloadInvalid
-from askonce.job import Fingerprint, Job, JobId, Key, Routing
+from askonce.job import NO_CHOICE, Fingerprint, Job, JobId, Key, Routing
 from askonce.mistake import name_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 #: Part of every key: raise it when the canonical form changes.
 _KEY_LAYOUT = 2
-_NO_CHOICE = Routing()
 
 
 def identify(
@@ -30,7 +29,7 @@ def identify(
     job_id: str | None = None,
     *,
     run: str = "",
-    routing: Routing = _NO_CHOICE,
+    routing: Routing = NO_CHOICE,
 ) -> Job:
     """Return the job that *payload* stands for: its normal form is serialised and hashed once.
 

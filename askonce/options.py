@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
 from askonce.canonical import to_json
 from askonce.errors import OptionInvalid, PayloadInvalid
-from askonce.job import Routing
+from askonce.job import NO_CHOICE, Routing
 from askonce.store import Terms
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ HEADERS_MAX = 4096
 #: Characters of a tenant, a run and a queue's name.
 NAME_MAX = 200
 #: The largest number that AMQP has.
-_PRIORITY_MAX = 255
+PRIORITY_MAX = 255
 #: Seconds; longer than any queue.
 _LONGEST = 365 * 86_400.0
 #: The name under which messages carry a job's identity.
@@ -55,9 +55,6 @@ class Options(TypedDict, total=False):
     eta: datetime
     #: A job that is queued for longer ends without an answer.
     expires: float | datetime
-
-
-_NO_CHOICE = Routing()
 
 
 def terms_of(spec: JobSpec, options: Options, more_urgent: Literal["<", ">"], now: float) -> Terms:
@@ -99,9 +96,9 @@ def routing_of(options: Options) -> Routing:
         OptionInvalid: names the option.
     """
     if not options:
-        return _NO_CHOICE
+        return NO_CHOICE
     priority = options.get("priority")
-    if priority is not None and not (type(priority) is int and 0 <= priority <= _PRIORITY_MAX):
+    if priority is not None and not (type(priority) is int and 0 <= priority <= PRIORITY_MAX):
         raise OptionInvalid(option="priority", reason="must be a whole number from 0 to 255")
     return Routing(
         queue=name_of("queue", options.get("queue") or ""),

@@ -17,6 +17,7 @@ from celery.worker import state
 from askonce.adapters.celery.patience import bounded
 from askonce.adapters.celery.routing_key import routing_key_of
 from askonce.adapters.celery.sender import HEADER
+from askonce.options import PRIORITY_MAX
 from askonce.store import ANY_PRIORITY, Delivered
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 PATIENCE = 2.0
 #: Noted routing keys and priorities that are no queue of this worker: strangers write them.
 _KEPT = 100
-#: The largest priority that AMQP has.
-_PRIORITY_MAX = 255
 
 
 class Deliveries:
@@ -184,7 +183,7 @@ def _sent_at(headers: object) -> int:
 
 def _priority_of(described: Any) -> int:
     priority = described.get("priority")
-    return priority if type(priority) is int and 0 <= priority <= _PRIORITY_MAX else 0
+    return priority if type(priority) is int and 0 <= priority <= PRIORITY_MAX else 0
 
 
 def _length(transport: Any, channel: Any, queue: str) -> int | None:
