@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import threading
-from socket import create_connection
+from socket import SO_REUSEADDR, SOL_SOCKET, create_connection, socket
 from tempfile import TemporaryFile
 from urllib.request import urlopen
 
@@ -55,18 +55,17 @@ class NotingProxy(Proxy):
 
     def __init__(self, target):
         super().__init__(target)
-        self.ports, self._kept = set(), []
+        self.ports = set()
 
-    def _begin(self, link):
-        self.ports.add(link.server.getsockname()[1])
-        # The kernel gives a port to the next connection when its socket is closed: another role's, perhaps.
-        self._kept.append(link.server.dup())
-        super()._begin(link)
-
-    def __exit__(self, *what):
-        super().__exit__(*what)
-        for end in self._kept:
-            end.close()
+    def _connect(self):
+        # The kernel would give the port of an ended connection to the next one: another role's, perhaps.
+        port, server = free_port(), socket()
+        server.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", port))
+        server.settimeout(stretched(10))
+        server.connect(("127.0.0.1", self.target))
+        self.ports.add(port)
+        return server
 
 
 class Site:

@@ -160,12 +160,15 @@ class Proxy:
             except OSError:
                 return
             try:
-                server = socket.create_connection((_HOST, self.target), stretched(_CONNECT_SECONDS))
+                server = self._connect()
             except OSError:
                 client.close()
                 continue
             server.settimeout(None)
             self._begin(_Link(client, server))
+
+    def _connect(self) -> socket.socket:
+        return socket.create_connection((_HOST, self.target), stretched(_CONNECT_SECONDS))
 
     def _begin(self, link: _Link) -> None:
         for end in (link.client, link.server):
