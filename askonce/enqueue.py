@@ -49,11 +49,14 @@ class Sender(Protocol):
     def more_urgent(self) -> Literal["<", ">"]:
         """``>`` where messages of a higher priority number are delivered first."""
 
-    def route(self, task: str, chosen: Routing) -> Routing:
-        """Return where the messages of *task* go, with what a caller has *chosen*.
+    def route(self, job: Job, row: Mapping[str, object] | None = None) -> Routing:
+        """Return where the messages of *job* go: its own routing is what its caller has chosen.
+
+        *row* is the payload as its caller gave it, where that is known.
 
         Raises:
             OptionInvalid: there is no such queue.
+            PayloadInvalid: no message can carry the payload.
         """
 
     def send(self, message: Message) -> None:
@@ -101,9 +104,10 @@ class Producer:
 
     def _claim(self, spec: JobSpec, payload: Mapping[str, object], options: Options) -> Claim:
         terms = terms_of(spec, options, self.sender.more_urgent, self.clock())
-        routing = self.sender.route(spec.name, routing_of(options))
+        chosen = routing_of(options)
         tenant, run = name_of("tenant", options.get("tenant", "")), name_of("run", options.get("run", ""))
-        return Claim(identify(spec, payload, tenant, options.get("job"), run=run, routing=routing), terms)
+        job = identify(spec, payload, tenant, options.get("job"), run=run, routing=chosen)
+        return Claim(job._replace(routing=self.sender.route(job, payload)), terms)
 
     def _enqueue(self, claim: Claim, join: Join = as_it_is) -> Outcome:
         decision = admit(self.publish or self.store.admit, claim, Policy.LEAVE, self.listen)

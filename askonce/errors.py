@@ -7,14 +7,17 @@ JobError
 ├── AnswerUnreadable      the kept answer cannot be read in this process
 ├── CallFailed            the outside call failed; raised by task bodies
 │   ├── Transient         may succeed later: retried
+│   ├── Postponed         the call was not made: it uses no attempt
 │   ├── Permanent         will never succeed for this payload: kept briefly
-│   └── Configuration     wrong for every payload: never kept, never retried
+│   ├── Configuration     wrong for every payload: never kept, never retried
+│   └── Cancelled         the body ended the job: never kept, never retried
 ├── JobFailed             a waiter's job ended without an answer
 ├── FingerprintMismatch   the key belongs to another payload
 ├── Superseded            a newer payload took the key over
 ├── ResultTimeout         a waiter's timeout ended before the job did
 ├── SendFailed            the broker did not accept the message
 ├── StoreUnavailable      the store did not answer, or refused
+├── RecordAbsent          no record has the key
 ├── LayoutNewer           the record was written by a newer askonce
 └── RecordDamaged         the record cannot be read
 
@@ -132,7 +135,8 @@ class Transient(CallFailed):
     """The outside call failed and may succeed later.
 
     ``retry_after`` is the provider's wish in seconds. With ``maybe_billed`` the provider may have charged for
-    the call although no answer came.
+    the call although no answer came. ``max_attempts`` is how often this job is attempted in all, where that
+    differs from its spec.
     """
 
     @property
@@ -145,6 +149,23 @@ class Transient(CallFailed):
         """Whether the provider may have charged for the call."""
         return bool(self.data.get("maybe_billed"))
 
+    @property
+    def max_attempts(self) -> int | None:
+        """How often this job is attempted in all; None for as often as its spec allows."""
+        return cast("int | None", self.data.get("max_attempts"))
+
+
+class Postponed(CallFailed):
+    """The body gave its job back before the call.
+
+    No attempt is counted. The job starts again after ``retry_after`` seconds, at least one.
+    """
+
+    @property
+    def retry_after(self) -> float:
+        """The seconds to rest."""
+        return cast("float", self.data.get("retry_after") or 0.0)
+
 
 class Permanent(CallFailed):
     """The outside call failed and will never succeed for this payload."""
@@ -156,6 +177,12 @@ class Configuration(CallFailed):
     """The outside call was refused for every payload: credentials, quota or model."""
 
     kind: FailureKind = "configuration"
+
+
+class Cancelled(CallFailed):
+    """The body ended its job: there is no answer, and no other attempt is made."""
+
+    kind: FailureKind = "cancelled"
 
 
 class JobFailed(JobError):
@@ -216,6 +243,12 @@ class StoreUnavailable(JobError):
     def server(self) -> str:
         """The place of the store; empty where it is unknown."""
         return str(self.data.get("server", ""))
+
+
+class RecordAbsent(JobError):
+    """No record has this key: its answer expired, or no job was enqueued under it."""
+
+    key: str
 
 
 class LayoutNewer(JobError):

@@ -115,6 +115,7 @@ class EventType(Enum):
     #: Its arguments are not those of the task; emitted beside job.invalid.
     MESSAGE_INVALID_PAYLOAD = _Kind("message.invalid_payload", WARNING, {"size": int, "queue": str})
     #: Its key is not that of its payload.
+    MESSAGE_INVALID_OPTION = _Kind("message.invalid_option", WARNING, {"size": int, "queue": str})
     MESSAGE_IDENTITY_MISMATCH = _Kind("message.identity_mismatch", WARNING, {"size": int, "queue": str})
     #: The item in the queue is no message at all.
     MESSAGE_GARBAGE = _Kind("message.garbage", WARNING, {"size": int, "queue": str})

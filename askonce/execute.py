@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple, assert_never
 from askonce.answer import Codec, Result, Ttl
 from askonce.attempt import Attempt, Unstorable, make
 from askonce.decide import Refuse, Run, Serve, Wait, Why, start
-from askonce.errors import CallFailed, JobError, Transient
+from askonce.errors import CallFailed, JobError, Postponed, Transient
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
 from askonce.job import new_owner
 from askonce.lease import since_boot
 from askonce.record import FLIGHT_KEPT, REASON_KEPT_FOR
-from askonce.retry import failing
+from askonce.retry import SHORTEST_WISH, failing
 from askonce.spend import Spend, spend_of_failure
 from askonce.store import Failing, Lease, Parking, Write
 from askonce.store_down.spill import Spill, Unstored
@@ -85,7 +85,7 @@ class Executor:
                     run = _Started(delivery, lease, attempt, self.clock())
                     # The lease began after *asked_at*, so it can be over only if this time is longer.
                     if run.began - asked_at >= lease.seconds:
-                        return self._give_back(run)
+                        return self._give_back(run, "stalled", 0.0)
                     return self._run(run, body)
             case Serve(result=result):
                 return Reused(key=delivery.job.key, job=delivery.job.id, result=result)
@@ -111,21 +111,29 @@ class Executor:
         with suppress(JobError):
             self.store.checkpoint(lease, reference)
 
-    def _give_back(self, run: _Started) -> Execution:
-        """Return a lease that ended while this process stood still: nothing was sent, and others may run it.
-
-        Raises:
-            StoreUnavailable: the store did not answer.
-        """
-        if self.store.park(run.lease, "stalled", 0.0, FLIGHT_KEPT) is not Parking.PARKED:
-            emit(self.listen, EventType.JOB_SKIPPED, run.job, outcome=Why.SUPERSEDED.value)
-            return self._overtaken(run.job)
-        return self._deferred(run, "stalled", 0.0, Spend())
+    def _give_back(self, run: _Started, reason: str, after: float) -> Execution:
+        """Return a lease before anything was paid: the job uses no attempt, and others may run it."""
+        try:
+            parked = self.store.park(run.lease, reason, after, FLIGHT_KEPT)
+        except JobError:
+            # The lease ends by itself, and the reaper sends the job's message again.
+            return self._deferred(run, "store_unavailable", run.lease.seconds, Spend())
+        match parked:
+            case Parking.PARKED:
+                return self._deferred(run, reason, after, Spend())
+            case Parking.SPENT:
+                return self._fail(run, Transient(reason))
+            case Parking.FENCED | Parking.ABSENT:
+                emit(self.listen, EventType.JOB_SKIPPED, run.job, outcome=Why.SUPERSEDED.value)
+                return self._overtaken(run.job)
+        assert_never(parked)
 
     def _run(self, run: _Started, body: Callable[[], object]) -> Execution:
         limit = run.delivery.spec.max_value_bytes
         try:
             made = make(body, run.attempt, codec=self.codec, max_bytes=limit, clock=self.clock)
+        except Postponed as postponed:
+            return self._give_back(run, postponed.reason, max(SHORTEST_WISH, postponed.retry_after))
         except CallFailed as error:
             return self._fail(run, error)
         except BaseException as stop:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from askonce.errors import JobFailed
+from askonce.store import Claim, Terms
 
 if TYPE_CHECKING:
     from askonce.answer import Result
@@ -22,6 +23,19 @@ class Delivery:
 
     spec: JobSpec
     job: Job
+    #: On what conditions the worker admits the job, where its sender did not: the task's own by default.
+    terms: Terms | None = None
+
+    @property
+    def claim(self) -> Claim:
+        """What the worker brings to ``admit``."""
+        return Claim(self.job, self.terms or Terms.of(self.spec))
+
+    @property
+    def looks(self) -> bool:
+        """Whether the record itself decides: nothing else can say how old an answer is, or who asks too."""
+        terms = self.terms
+        return terms is not None and (terms.force or terms.max_age is not None or terms.reject)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from threading import Event as Signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from askonce.answer import Result, to_result
-from askonce.errors import JobError, JobFailed, ResultTimeout, StoreUnavailable, Superseded
+from askonce.errors import JobError, JobFailed, RecordAbsent, ResultTimeout, StoreUnavailable, Superseded
 from askonce.freshness import last_good_answer
+from askonce.job import Fingerprint, Job, JobId
 from askonce.join import as_it_is
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from askonce.job import Job, JobId, Key
+    from askonce.job import Key
     from askonce.join import Join
     from askonce.record import Snapshot, Status
     from askonce.store import Store
@@ -42,12 +43,30 @@ class Handle:
         self._store, self._fingerprint, self._enqueue_again = store, job.fingerprint, enqueue_again
         self._join = join
 
+    @classmethod
+    def from_key(cls, store: Store, key: Key) -> Self:
+        """Follow whichever job *key* has, without its payload: for a later request, or another process.
+
+        Its answer is as the record keeps it. Without a record it raises RecordAbsent: the job cannot be
+        enqueued again.
+        """
+
+        def enqueue_again() -> Handle:
+            raise RecordAbsent(key=key)
+
+        return cls(store, Job(key, JobId(""), Fingerprint(""), task="", payload=b""), enqueue_again)
+
     def __repr__(self) -> str:
         return f"Handle(key={self.key!r}, job={self.job!r})"
 
     def status(self) -> Status:
         """Look at the record once."""
         return self._store.read([self.key])[0].checked().status
+
+    def look(self) -> tuple[Status, Result | None]:
+        """Look at the record once; errors as ``settle``."""
+        record = self._store.read([self.key])[0]
+        return record.checked().status, self.settle(record)
 
     def result(self, timeout: float) -> Result:
         """Wait at most *timeout* seconds for the answer.
@@ -78,9 +97,7 @@ class Handle:
 
     def _settle(self, record: Snapshot) -> Result | None:
         """Return the answer as the record keeps it."""
-        record.checked()
-        if record.fingerprint not in ("", self._fingerprint):
-            raise Superseded(key=self.key, job=self.job)
+        self._check_is_followed(record.checked())
         failure = record.failure
         if failure is not None and failure.job == self.job:
             if failure.fallback is not None:
@@ -97,6 +114,13 @@ class Handle:
         if value is not None:
             return to_result(self.key, self.job, value)
         return self._resume()
+
+    def _check_is_followed(self, record: Snapshot) -> None:
+        """Raise Superseded where the key has another payload now; a key alone follows any job."""
+        if not self._fingerprint:
+            self.job = record.job
+        elif record.fingerprint not in ("", self._fingerprint):
+            raise Superseded(key=self.key, job=self.job)
 
     def _was_answered(self, record: Snapshot) -> bool:
         """Return whether this job is over and a later one is under way, with the answer still fresh."""

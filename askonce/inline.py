@@ -13,13 +13,13 @@ from threading import Event as Signal
 from typing import TYPE_CHECKING, assert_never
 
 from askonce.decide import Policy, Refuse, Run, Serve, Wait, Why, admit, end_of
-from askonce.errors import FingerprintMismatch, ResultTimeout
+from askonce.errors import FingerprintMismatch, JobFailed, ResultTimeout
 from askonce.events import ignore
 from askonce.execution import Computed, Deferred, Delivery, Failed, Reused, Skipped
 from askonce.freshness import lets_stale_through
 from askonce.join import join_to
 from askonce.record import Status
-from askonce.store import Claim, Terms
+from askonce.store import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from askonce.job import Job, JobId, Key, Routing
     from askonce.runner import Runner
     from askonce.spec import JobSpec
+    from askonce.store import Claim
 
 #: Seconds between looks at a running job while no wake-up comes.
 POLL = 1.0
@@ -37,8 +38,8 @@ POLL = 1.0
 _PAUSE = 0.05
 
 
-def _as_it_is(_task: str, chosen: Routing) -> Routing:
-    return chosen
+def _as_it_is(job: Job, _row: Mapping[str, object] | None) -> Routing:
+    return job.routing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +47,9 @@ class Caller:
     """Calls jobs through *runner*, in the caller's own thread."""
 
     runner: Runner
-    #: Returns where the messages of a task go. A job without a queue is never found, if its process dies
-    #: before the start: no worker reports how far that queue was delivered.
-    route: Callable[[str, Routing], Routing] = _as_it_is
+    #: Returns where the messages of a job go, given its caller's row too. A job without a queue is never
+    #: found, if its process dies before the start: no worker reports how far that queue was delivered.
+    route: Callable[[Job, Mapping[str, object] | None], Routing] = _as_it_is
     clock: Callable[[], float] = time.monotonic
 
     def call(
@@ -59,23 +60,24 @@ class Caller:
         *,
         timeout: float,
         row: Mapping[str, object] | None = None,
+        terms: Terms | None = None,
     ) -> Result:
         """Return the answer to *job*, from the store, from a running job or from *body*.
 
         A stale answer is served when the call fails or rests after failures. *timeout* in seconds
         bounds the waiting, not *body* itself. The answer is joined to *row*, the payload as the caller gave
-        it; without a row it is as the record keeps it.
+        it; without a row it is as the record keeps it. *terms* are those of the spec by default.
 
         Raises:
-            JobFailed: there is no answer.
+            JobFailed: there is no answer, or the terms refuse an equal job in flight.
             FingerprintMismatch: the key belongs to another payload.
             AnswerUnreadable: the kept answer is in a codec that is not installed here, or cannot be joined.
             ResultTimeout: another worker's run took longer.
             StoreUnavailable: the store is down, and the task or the budget forbids the call.
         """
         if not job.routing.queue:
-            job = job._replace(routing=self.route(spec.name, job.routing))
-        delivery = Delivery(spec=spec, job=job)
+            job = job._replace(routing=self.route(job, row))
+        delivery = Delivery(spec=spec, job=job, terms=terms)
         executed = self.runner.on_store(delivery, body, lambda: self._call(delivery, body, timeout))
         match executed:
             case Computed(result=result) | Reused(result=result):
@@ -88,11 +90,13 @@ class Caller:
 
     def _call(self, delivery: Delivery, body: Callable[[], object], timeout: float) -> Execution:
         key, job_id, executor = delivery.job.key, delivery.job.id, self.runner.executor
-        claim = Claim(delivery.job, Terms.of(delivery.spec))
+        claim = delivery.claim
         listen, give_up_at = executor.listen, self.clock() + timeout
         while True:
             decision = admit(executor.store.admit, claim, Policy.RUN, listen)
-            listen = ignore  # the first decision of a call is its event
+            _refuse_duplicate(claim, decision)
+            # The first decision of a call is its event. What the call then waits for is new enough.
+            listen, claim = ignore, claim._replace(terms=Terms.of(delivery.spec))
             if (answer := _answer_of(decision, key)) is not None:
                 return Reused(key=key, job=job_id, result=answer)
             match decision:
@@ -133,6 +137,17 @@ class Caller:
             if record.flight != "idle" and subscription.wait(max(0.0, seconds)):
                 record = store.read([key])[0].checked()
         return end_of(key, job, record)
+
+
+def _refuse_duplicate(claim: Claim, decision: Decision) -> None:
+    """End a call whose terms refuse an equal job in flight.
+
+    Raises:
+        JobFailed: there is one, and it is not the call's own.
+    """
+    if claim.terms.reject and isinstance(decision, Wait | Run) and decision.job != claim.job.id:
+        key, kind = claim.job.key, "duplicate"
+        raise JobFailed(key=key, job=decision.job, kind=kind, reason=kind, attempts=0)
 
 
 def _answer_of(decision: Decision, key: Key) -> Result | None:

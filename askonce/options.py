@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, TypedDict, get_args
+from typing import Literal, TypedDict, get_args
 
 from askonce.canonical import to_json
 from askonce.errors import OptionInvalid, PayloadInvalid
 from askonce.job import NO_CHOICE, Routing
+from askonce.spec import JobSpec
 from askonce.store import Terms
-
-if TYPE_CHECKING:
-    from askonce.spec import JobSpec
 
 OnDuplicate = Literal["attach", "reject"]
 
@@ -100,14 +99,31 @@ def routing_of(options: Options) -> Routing:
     priority = options.get("priority")
     if priority is not None and not (type(priority) is int and 0 <= priority <= PRIORITY_MAX):
         raise OptionInvalid(option="priority", reason="must be a whole number from 0 to 255")
+    limit, soft = _limit("time_limit", options), _limit("soft_time_limit", options)
+    if limit is not None and soft is not None and soft >= limit:
+        raise OptionInvalid(option="soft_time_limit", reason="must be shorter than time_limit")
     return Routing(
         queue=name_of("queue", options.get("queue") or ""),
         priority=priority,
-        time_limit=_limit("time_limit", options),
-        soft_time_limit=_limit("soft_time_limit", options),
+        time_limit=limit,
+        soft_time_limit=soft,
         headers=_headers(options.get("headers")),
     )
 
+
+def require_valid(options: Options) -> None:
+    """Check *options* before they travel in a message: the worker that gets it has no caller to refuse.
+
+    Raises:
+        OptionInvalid: names the option.
+    """
+    terms_of(_ANY_SPEC, options, ">", time.time())
+    routing_of(options)
+    for name in ("tenant", "run"):
+        name_of(name, options.get(name, ""))
+
+
+_ANY_SPEC = JobSpec()
 
 #: What a store calls these options.
 _CALLED = {"limits": ("time_limit", "soft_time_limit"), "countdown": ("countdown", "eta")}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from askonce.errors import CallFailed, Transient
 from askonce.record import REASON_KEPT_FOR
-from askonce.spec import LONGEST_REST
+from askonce.spec import LONGEST_REST, MOST_ATTEMPTS
 from askonce.store import Failing
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from askonce.spec import JobSpec, RetryPolicy
 
 #: Seconds: a provider that wishes no rest would get all attempts in a moment.
-_SHORTEST_WISH = 1.0
+SHORTEST_WISH = 1.0
 #: The largest exponent of a float.
 _MOST_DOUBLINGS = 1023
 
@@ -30,7 +30,9 @@ def failing(spec: JobSpec, error: CallFailed, attempt: int, draw: Callable[[floa
             return Failing(kind="permanent", reason=error.reason, keep=spec.failure_ttl)
         case "configuration":
             return Failing(kind="configuration", reason=error.reason, keep=REASON_KEPT_FOR)
-        case "transient" | "quarantined" | "expired" | "cancelled":
+        case "cancelled":
+            return Failing(kind="cancelled", reason=error.reason, keep=REASON_KEPT_FOR)
+        case "transient" | "quarantined" | "expired":
             wish = _wish_of(error)
             after = rest(spec.retry, attempt, draw) if wish is None else wish
             quarantine = spec.retry.on_give_up == "quarantine"
@@ -40,6 +42,7 @@ def failing(spec: JobSpec, error: CallFailed, attempt: int, draw: Callable[[floa
                 after=after,
                 keep=REASON_KEPT_FOR,
                 quarantine=quarantine,
+                max_attempts=_max_attempts_of(error),
             )
 
 
@@ -49,9 +52,15 @@ def rest(policy: RetryPolicy, attempt: int, draw: Callable[[float, float], float
     return draw(0.0, min(policy.cap, doubled))
 
 
+def _max_attempts_of(error: CallFailed) -> int | None:
+    """Return how often the body wants its job to be attempted; None without a wish."""
+    wish: object = error.max_attempts if isinstance(error, Transient) else None
+    return min(max(wish, 1), MOST_ATTEMPTS) if type(wish) is int else None
+
+
 def _wish_of(error: CallFailed) -> float | None:
     """Return the seconds that the provider wishes, from a second to a day; None without a wish."""
     wish: object = error.retry_after if isinstance(error, Transient) else None
     if isinstance(wish, bool) or not isinstance(wish, int | float) or wish != wish:  # noqa: PLR0124  # only NaN differs from itself
         return None
-    return min(max(wish, _SHORTEST_WISH), LONGEST_REST)
+    return min(max(wish, SHORTEST_WISH), LONGEST_REST)

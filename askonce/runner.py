@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, assert_never
 from askonce.decide import Policy, Refuse, Run, Serve, Wait, Why, admit
 from askonce.errors import StoreUnavailable
 from askonce.execution import Computed, Failed, Reused, Skipped
-from askonce.store import Claim, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +56,8 @@ class Runner:
         try:
             executed = step()
         except StoreUnavailable as down:
+            if delivery.looks:
+                raise
             return self.local.run(delivery, body, down)
         if isinstance(executed, Computed | Reused) and _may_be_needed(delivery, executed.result):
             self.local.keep(delivery, executed.result)
@@ -64,8 +65,7 @@ class Runner:
 
     def _admit_and_execute(self, delivery: Delivery, body: Callable[[], object]) -> Execution:
         job, executor = delivery.job, self.executor
-        claim = Claim(job, Terms.of(delivery.spec))
-        decision = admit(executor.store.admit, claim, Policy.RUN, executor.listen)
+        decision = admit(executor.store.admit, delivery.claim, Policy.RUN, executor.listen)
         match decision:
             case Serve(result=result):
                 return Reused(key=job.key, job=job.id, result=result)

@@ -18,7 +18,8 @@ LONGEST_REST = 86_400.0
 LONGEST_LEASE = 3_600.0
 #: Seconds: as long as a record keeps a job in flight (``record.FLIGHT_KEPT``).
 LONGEST_QUEUE_DEADLINE = 604_800.0
-_MOST_ATTEMPTS: Final = 1_000_000
+#: For ever.
+MOST_ATTEMPTS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +43,9 @@ class RetryPolicy:
         for name in ("base", "cap"):
             _require_seconds("RetryPolicy", name, getattr(self, name), LONGEST_REST)
         attempts: object = self.max_attempts
-        if type(attempts) is not int or not 1 <= attempts <= _MOST_ATTEMPTS:
+        if type(attempts) is not int or not 1 <= attempts <= MOST_ATTEMPTS:
             raise ValueError(
-                f"RetryPolicy: max_attempts must be at least 1 and at most {_MOST_ATTEMPTS}, not {attempts}"
+                f"RetryPolicy: max_attempts must be at least 1 and at most {MOST_ATTEMPTS}, not {attempts}"
             )
 
 

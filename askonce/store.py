@@ -214,14 +214,17 @@ class Failing:
 
     ``transient`` rests for *after* and is queued again until the attempts are spent; then it is
     ``quarantined``, or rests idle for *after* when *quarantine* is off. ``permanent`` answers for *keep*.
-    ``configuration`` and ``fallback`` reach this job's waiters for *keep* and answer no other caller.
+    ``configuration``, ``cancelled`` and ``fallback`` reach this job's waiters for *keep* and answer no other
+    caller.
     """
 
-    kind: Literal["transient", "permanent", "configuration", "fallback"]
+    kind: Literal["transient", "permanent", "configuration", "cancelled", "fallback"]
     reason: str
     after: float = 0.0
     keep: float = 120.0
     quarantine: bool = True
+    #: How often the job is attempted in all from now on; None for no change.
+    max_attempts: int | None = None
     #: What the waiters of a ``fallback`` get.
     fallback: Encoded | None = None
     #: What the run paid; counted where it is recorded, once for each owner.

@@ -17,7 +17,7 @@ from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.link import ServerLink
 from askonce.answer import Encoded, Ttl
 from askonce.enqueue import Message, Producer
-from askonce.job import Owner, Routing
+from askonce.job import Job, Owner, Routing
 from askonce.reaper import Reaper
 from askonce.record import BUCKETS
 from askonce.store import Delivered, Lease, Lost, Start
@@ -26,6 +26,8 @@ from benchmarks.measure import percentile
 from benchmarks.pings import Pings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from benchmarks.measure import Table
 
 JOBS = 20_000
@@ -75,8 +77,8 @@ class Queue:
         self.sent = 0
         self._newest = 0
 
-    def route(self, task: str, chosen: Routing) -> Routing:  # noqa: ARG002  # all tasks have this queue
-        return chosen._replace(queue="bench", priority=0)
+    def route(self, job: Job, row: Mapping[str, object] | None = None) -> Routing:  # noqa: ARG002  # one queue for all
+        return job.routing._replace(queue="bench", priority=0)
 
     def send(self, message: Message) -> None:
         self.waiting.append(message)

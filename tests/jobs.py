@@ -15,8 +15,8 @@ class OneQueue:
 
     more_urgent = ">"
 
-    def route(self, _task, chosen):
-        return chosen
+    def route(self, job, _row):
+        return job.routing
 
 
 def new_job(key, job_id="job-1", *, task="t", payload=b"{}", fingerprint="fp-1"):

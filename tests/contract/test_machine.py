@@ -41,12 +41,13 @@ TIMES = st.sampled_from([0.125, 9.0, 30.0, 60.0, 600.0])
 FAILURES = st.fixed_dictionaries(
     {
         "kind": st.sampled_from(
-            ["transient", "transient", "transient", "permanent", "configuration", "fallback"]
+            ["transient", "transient", "transient", "permanent", "configuration", "cancelled", "fallback"]
         ),
         "reason": st.sampled_from(["http_503", "undeliverable"]),
         "after": st.sampled_from([0.0, 9.0]),
         "keep": st.sampled_from([0.0, 9.0, 120.0]),
         "quarantine": st.booleans(),
+        "max_attempts": st.sampled_from([None, None, None, 1, 2, 5]),
         "data": st.sampled_from([None, b"j0"]),
     }
 )

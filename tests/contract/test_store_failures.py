@@ -56,6 +56,47 @@ def test_spent_attempts_are_quarantined(scene):
     )
 
 
+def test_failure_may_say_how_often_its_job_is_attempted(scene):
+    scene.run(max_attempts=1)
+
+    more = scene.fail(max_attempts=2)
+    scene.start("owner-2")
+    again = scene.fail("owner-2")
+
+    assert ("queued", "quarantined") == (more.record.flight, again.record.failure.kind)
+
+
+def test_failure_may_end_the_attempts_of_its_job(scene):
+    scene.run(max_attempts=9)
+
+    spent = scene.fail(max_attempts=1)
+
+    assert ("idle", Status.QUARANTINED) == (spent.record.flight, spent.record.status)
+
+
+def test_attempts_that_a_failure_allows_hold_after_a_lost_worker(scene):
+    scene.run(max_attempts=1)
+    scene.fail(max_attempts=3)
+    scene.start("owner-2")
+    scene.clock.advance(31)
+    scene.resend()
+
+    assert (Start.GRANTED, 3) == (scene.start("owner-3").outcome, scene.read().attempts)
+
+
+def test_job_that_its_body_cancels_ends_and_may_be_made_again(scene):
+    scene.run()
+
+    reply = scene.fail(kind="cancelled", reason="ignored", keep=60.0)
+
+    assert ("idle", "cancelled", "ignored") == (
+        reply.record.flight,
+        reply.record.failure.kind,
+        reply.record.failure.reason,
+    )
+    assert Admission.ADMITTED is scene.admit("job-2").outcome
+
+
 def test_quarantine_lasts_a_week_and_then_the_key_is_free(scene):
     scene.quarantined()
     scene.clock.advance(7 * 86400 - 0.001)

@@ -115,8 +115,14 @@ ENDS = {
     "transient failure": lambda scene: scene.fail(after=9.0, book=BOOK),
     "permanent failure": lambda scene: scene.fail(kind="permanent", book=BOOK),
     "fallback": lambda scene: scene.fail(kind="fallback", data=b"j0", book=BOOK),
+    "end by the body": lambda scene: scene.fail(kind="cancelled", book=BOOK),
 }
-OUTCOMES = {"answer": {"done": 1}, "permanent failure": {"failed": 1}, "fallback": {"fallback": 1}}
+OUTCOMES = {
+    "answer": {"done": 1},
+    "permanent failure": {"failed": 1},
+    "fallback": {"fallback": 1},
+    "end by the body": {"cancelled": 1},
+}
 
 
 @pytest.mark.parametrize("end", ENDS)

@@ -6,7 +6,8 @@ from celery import Celery, signals
 from redis import Redis
 
 from askonce.adapters.celery import IdempotentTask
-from askonce.adapters.celery.sender import HEADER, CelerySender
+from askonce.adapters.celery.header import HEADER
+from askonce.adapters.celery.sender import CelerySender
 from askonce.enqueue import Message
 from askonce.errors import SendFailed
 from askonce.spec import JobSpec
@@ -109,9 +110,9 @@ def test_what_monitors_show_holds_no_payload(app, taken):
     assert (sent.headers["argsrepr"], sent.headers["kwargsrepr"]) == ("()", f"{{'key': '{KEY[:16]}'}}")
 
 
-def test_what_monitors_show_of_a_held_message_holds_no_payload(new_shop, broker):
+def test_what_monitors_show_of_an_own_message_holds_no_payload(new_shop, broker):
     shop = new_shop("held")
-    shop.add.apply_async((MARKER,), countdown=60)
+    shop.add.apply_async((MARKER,), shadow="another name")
 
     sent = Wire(broker.lpop("held:held"))
 

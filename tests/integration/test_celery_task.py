@@ -4,8 +4,7 @@ from uuid import uuid4
 import pytest
 from celery import Celery
 
-from askonce.adapters.celery import AskOnce, IdempotentTask
-from askonce.adapters.celery import task as celery_task
+from askonce.adapters.celery import AskOnce, IdempotentTask, received
 from askonce.adapters.memory import MemoryStore
 from askonce.adapters.redis import RedisStore
 from askonce.errors import FingerprintMismatch, JobFailed, PayloadInvalid, StoreUnavailable
@@ -157,14 +156,13 @@ def test_message_that_something_else_sent_shares_the_job(plain, number, eventual
 
 
 @pytest.mark.parametrize("header", FORGED.values(), ids=FORGED)
-def test_message_with_a_forged_header_is_a_question_of_its_own(plain, number, eventually, ended, header):
+def test_message_with_a_forged_header_is_a_dead_letter(plain, number, eventually, ended, header):
     job = plain.app.send_task("add", (number,), headers={"askonce": header}).id
 
-    eventually(lambda: ("SUCCESS", job) in ended)
+    eventually(lambda: ("OptionInvalid", job) in ended)
 
-    asked = plain.add.enqueue({"n": number})
-    assert isinstance(asked, Hit)
-    assert (asked.answer.value, asked.answer.job) == (number + 1, job)
+    assert ["job.invalid", "message.invalid_option"] == plain.names(job)
+    assert plain.calls.of(number) == []
     assert plain.store.read(["0" * 64])[0].status is Status.ABSENT
 
 
@@ -293,7 +291,7 @@ def test_message_goes_back_for_as_long_as_the_store_is_silent(plain, number, mon
         silent.append(1)
         raise StoreUnavailable(verb="admit", reason="TimeoutError")
 
-    monkeypatch.setattr(celery_task, "_STORE_DOWN", RetryPolicy(base=0.01, cap=0.1))
+    monkeypatch.setattr(received, "_STORE_DOWN", RetryPolicy(base=0.01, cap=0.1))
     monkeypatch.setattr(RedisStore, "admit", admit)
     job = plain.app.send_task("add", (number,)).id
     eventually(lambda: len(silent) > 6, seconds=30.0)

@@ -50,6 +50,13 @@ OF_SCRIPTS = (
         "the answer of any owner is stored",
     ),
     of_script(
+        "fail forgets how many attempts it allows",
+        "fail",
+        "if most > 0 then",
+        "if false then",
+        "tests/contract/test_store_failures.py::test_failure_may_say_how_often_its_job_is_attempted",
+    ),
+    of_script(
         "start forgets the job",
         "start",
         "if r.job ~= job then",

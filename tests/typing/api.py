@@ -100,9 +100,9 @@ class Broker:
         """Deliver high numbers first."""
         return ">"
 
-    def route(self, task: str, chosen: Routing) -> Routing:
-        """Send all tasks to one queue."""
-        return chosen._replace(queue=chosen.queue or task)
+    def route(self, job: Job, row: Mapping[str, object] | None = None) -> Routing:
+        """Send all jobs of a task to one queue."""
+        return job.routing._replace(queue=job.routing.queue or job.task)
 
     def send(self, message: Message) -> None:
         """Take it."""

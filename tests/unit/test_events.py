@@ -80,6 +80,7 @@ WARNINGS = {
     "message.undecodable",
     "message.unknown_task",
     "message.invalid_task",
+    "message.invalid_option",
     "message.invalid_payload",
     "message.identity_mismatch",
     "message.garbage",

@@ -235,7 +235,7 @@ def test_body_is_not_run_while_the_store_does_not_answer(scene, verb):
 
 def test_job_that_a_dead_caller_left_is_found_by_its_queue(scene):
     scene.fail_on("start")
-    scene.caller = replace(scene.caller, route=lambda _task, chosen: chosen._replace(queue="slow"))
+    scene.caller = replace(scene.caller, route=lambda job, _row: job.routing._replace(queue="slow"))
     with pytest.raises(StoreUnavailable):
         scene.call(never)
     scene.clock.advance(scene.spec.queue_deadline)

@@ -1,23 +1,27 @@
 from types import SimpleNamespace
 
 import pytest
+from celery import Task
 from celery.exceptions import Retry
 
-from askonce.adapters.celery import task as celery_task
+from askonce.adapters.celery import received
 from askonce.errors import StoreUnavailable
 
 
 def test_message_put_back_rests_at_least_a_second(monkeypatch):
     rests = []
+    monkeypatch.setattr(received.random, "uniform", lambda low, high: low)
+    monkeypatch.setattr(
+        Task, "apply_async", lambda _task, _args, _kwargs, *, countdown: rests.append(countdown)
+    )
+    task = SimpleNamespace(
+        signature_from_request=lambda _request, *, countdown, retries: SimpleNamespace(
+            args=(), kwargs={}, options={"countdown": countdown}
+        )
+    )
 
-    def retry(*, exc, countdown, max_retries):
-        rests.append(countdown)
-        raise Retry
-
-    monkeypatch.setattr(celery_task.random, "uniform", lambda low, high: low)
-    task = SimpleNamespace(request=SimpleNamespace(retries=0), retry=retry)
-
-    again = celery_task.IdempotentTask._put_back(task, StoreUnavailable(verb="start", reason="TimeoutError"))
+    why = StoreUnavailable(verb="start", reason="TimeoutError")
+    again = received.Received(task)._put_back(SimpleNamespace(retries=0), why)
 
     assert isinstance(again, Retry)
     assert [pytest.approx(1.0)] == rests

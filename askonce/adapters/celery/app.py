@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +17,7 @@ from askonce.adapters.celery.bodies import check_bodies
 from askonce.adapters.celery.checks import check_app
 from askonce.adapters.celery.deliveries import Deliveries, DeliveriesStep
 from askonce.adapters.celery.letters import LettersStep
+from askonce.adapters.celery.one_message import OneMessage, carry_own_options
 from askonce.adapters.celery.one_step import new_producer
 from askonce.adapters.celery.sender import CelerySender
 from askonce.adapters.celery.startup import CheckLaterStep, CheckStep, StartUp
@@ -36,14 +37,14 @@ from askonce.store_down.calls import LocalCalls
 from askonce.store_down.spill import Spill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from celery import Celery
 
     from askonce.checks import Finding
     from askonce.enqueue import Producer
     from askonce.events import Listener
-    from askonce.job import Routing
+    from askonce.job import Job, Routing
     from askonce.spec import JobSpec
     from askonce.store import Lost, Store
 
@@ -104,6 +105,7 @@ class AskOnce:
         worker_process_shutdown.connect(self._drain, weak=False)
         cast("Any", app).askonce = self
         check_bodies(app)
+        carry_own_options(app)
         app.steps["worker"].update((CheckStep, ReaperStep, AnnounceStep))
         app.steps["consumer"].update((CheckLaterStep, LettersStep, DeliveriesStep))
 
@@ -111,6 +113,13 @@ class AskOnce:
     def producer(self) -> Producer:
         """Enqueues on this app's store and broker."""
         return self.process().producer
+
+    def producer_of_one_message(self, published: Mapping[str, Any]) -> Producer:
+        """Return a producer that publishes one message with these options of its caller."""
+        producer = self.process().producer
+        if not published:
+            return producer
+        return replace(producer, sender=OneMessage(self.app, self.sender, published), publish=None)
 
     def listening(self, task: str) -> Listening:
         """Return whether a living worker would run the next job of *task*; one round trip.
@@ -164,12 +173,12 @@ class AskOnce:
             announcer=Announcer(store.announcements, listen=self.listen),
         )
 
-    def _route(self, task: str, chosen: Routing) -> Routing:
-        """Return where messages of *task* go; *chosen* where only other processes know its queue."""
+    def _route(self, job: Job, row: Mapping[str, object] | None) -> Routing:
+        """Return where messages of *job* go; what it has chosen where only other processes know its queue."""
         try:
-            return self.sender.route(task, chosen)
+            return self.sender.route(job, row)
         except OptionInvalid:
-            return chosen
+            return job.routing
 
     def _resend(self, lost: Lost) -> None:
         from celery.worker.state import revoked  # a producer does not load the worker

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from celery.bootsteps import Step
 from celery.worker import state
 
+from askonce.adapters.celery.header import HEADER
 from askonce.adapters.celery.patience import bounded
 from askonce.adapters.celery.routing_key import routing_key_of
-from askonce.adapters.celery.sender import HEADER
 from askonce.options import PRIORITY_MAX
 from askonce.store import ANY_PRIORITY, Delivered
 

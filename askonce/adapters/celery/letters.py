@@ -14,8 +14,8 @@ from celery.exceptions import InvalidTaskError
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 from kombu.utils.json import dumps
 
+from askonce.adapters.celery.header import HEADER
 from askonce.adapters.celery.routing_key import routing_key_of
-from askonce.adapters.celery.sender import HEADER
 from askonce.errors import StoreUnavailable
 from askonce.events import EventType, Subject, emit
 from askonce.letters import BODY_KEPT, DeadMessage
@@ -32,15 +32,20 @@ _NAME_KEPT = 200
 _NO_LINKS: dict[str, None] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
-def keep_letter(app: Celery, reason: str, *, task: str, job: str, arguments: tuple[Any, Any]) -> None:
-    """Keep the message of a task that refuses it. It can be sent again, without the header of its job.
+def keep_letter(
+    app: Celery, reason: str, *, task: str, job: str, arguments: tuple[Any, Any], header: object = None
+) -> None:
+    """Keep the message of a task that refuses it. It can be sent again, without the identity of its job.
+
+    *header* is what its caller chose: sent again without it, the message would be another tenant's.
 
     Raises:
         StoreUnavailable: it is not kept; the message must come back.
     """
     args, kwargs = arguments
     about = {
-        "headers": {"lang": "py", "task": task, "id": job, "argsrepr": "()", "kwargsrepr": "{}"},
+        "headers": {"lang": "py", "task": task, "id": job, "argsrepr": "()", "kwargsrepr": "{}"}
+        | ({} if header is None else {HEADER: header}),
         "content_type": "application/json",
         "content_encoding": "utf-8",
     }

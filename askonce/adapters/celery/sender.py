@@ -16,25 +16,27 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import orjson
 from celery.app.amqp import task_message
+from celery.app.routes import MapRoute, Router
 from celery.exceptions import QueueNotFound
 from celery.utils.nodenames import anon_nodename
 from kombu.exceptions import LimitExceeded, OperationalError
 from kombu.pools import ProducerPool
 
+from askonce.adapters.celery.header import HEADER, identity
 from askonce.adapters.celery.patience import bounded_unless_set
-from askonce.errors import OptionInvalid, SendFailed
+from askonce.errors import OptionInvalid, PayloadInvalid, SendFailed
 from askonce.job import Routing
-from askonce.options import RESERVED_HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from celery import Celery
 
     from askonce.enqueue import Message
+    from askonce.job import Job
 
-#: The message header that carries a job's identity; the worker computes it again and compares.
-HEADER = RESERVED_HEADER
+#: The name that kombu gives to values without a form in JSON.
+_TYPED = b'"__type__"'
 #: Kept routes: a task has one for each queue and priority that callers choose, and names come from callers.
 _ROUTES_KEPT = 1000
 #: Payload fields become keyword arguments; nothing is linked to the message.
@@ -62,29 +64,59 @@ class CelerySender:
         transport: Any = self._app.connection_for_write().transport
         return "<" if transport.driver_type == "redis" else ">"
 
-    def route(self, task: str, chosen: Routing) -> Routing:
-        """Return where the messages of *task* go, with what a caller has *chosen*.
+    def route(self, job: Job, row: Mapping[str, object] | None = None) -> Routing:
+        """Return where the messages of *job* go: its own routing is what its caller has chosen.
+
+        A route that is a function gets *row*, the payload as its caller gave it.
 
         Raises:
             OptionInvalid: there is no such queue.
+            PayloadInvalid: no message can carry the payload.
         """
+        require_sendable(job)
+        chosen = job.routing
         try:
-            route: Routing = self._options_of(task, chosen)["route"]
+            if self._is_routed_by_payload:
+                chosen = self._route_by(job, orjson.loads(job.payload) if row is None else dict(row))
+            route: Routing = self._options_of(job.task, chosen)["route"]
         except QueueNotFound:
             raise OptionInvalid(option="queue", reason="is none of the app's queues") from None
         return route if chosen.is_plain else chosen._replace(queue=route.queue, priority=route.priority)
 
+    @cached_property
+    def _is_routed_by_payload(self) -> bool:
+        amqp: Any = self._app.amqp
+        return not all(isinstance(route, MapRoute) for route in amqp.router.routes)
+
+    def _route_by(self, job: Job, row: dict[str, object]) -> Routing:
+        """Return where the app's routes send this payload; what its caller has chosen wins."""
+        chosen, amqp = job.routing, cast("Any", self._app.amqp)
+        options = self._own_options(job.task, chosen)
+        publish = amqp.router.route(options, job.task, (), row, self._app.tasks.get(job.task))
+        return chosen._replace(queue=_queue_of(publish), priority=publish.get("priority", chosen.priority))
+
     def send(self, message: Message, *, delivery: str | None = None) -> None:
         """Publish *message*. Its Celery id is the job's id, or *delivery* if workers refuse that one.
+
+        An app whose tasks are always eager runs it here instead.
 
         Raises:
             SendFailed: the broker did not accept it, or its reply was lost.
         """
+        if self._app.conf.task_always_eager:
+            self._run_here(message)
+            return
         try:
             with self._producer() as producer:
                 self.publish(producer, message, delivery=delivery)
         except OperationalError as exc:
             raise SendFailed(key=message.job.key, job=message.job.id) from exc
+
+    def _run_here(self, message: Message) -> None:
+        job = message.job
+        headers = {HEADER: identity(message, job.id)} if message.admitted else None
+        task: Any = self._app.tasks[job.task]
+        task.apply((), orjson.loads(job.payload), task_id=job.id, headers=headers)
 
     @contextmanager
     def _producer(self) -> Iterator[Any]:
@@ -182,7 +214,7 @@ class CelerySender:
         # message.
         extra = orjson.loads(job.routing.headers) if job.routing.headers else {}
         if message.admitted:
-            extra[HEADER] = _identity(message, delivery)
+            extra[HEADER] = identity(message, delivery)
         if extra:
             headers["headers"] = extra
         return headers
@@ -193,19 +225,16 @@ class CelerySender:
         if known is not None:
             return known
         task: Any = self._app.tasks.get(name)
-        own = {k: v for k, v in task._get_exec_options().items() if v is not None} if task else {}  # noqa: SLF001  # as send_task
-        timelimit = [own.pop("time_limit", None), own.pop("soft_time_limit", None)]
-        ignore_result = task.ignore_result if task else self._app.conf.task_ignore_result
-        own.pop("expires", None)
-        if routing.queue:
-            own["queue"] = routing.queue
-        if routing.priority is not None:
-            own["priority"] = routing.priority
+        own = self._own_options(name, routing)
         amqp: Any = self._app.amqp
-        publish = amqp.router.route(own, name, (), {}, task)
+        # Routes by payload have chosen the queue already.
+        route = (
+            amqp.router.route if not self._is_routed_by_payload or not routing.queue else _expand(amqp.router)
+        )
+        publish = route(own, name, (), {}, task)
         options = {
-            "timelimit": timelimit,
-            "ignore_result": ignore_result,
+            "timelimit": [task.time_limit, task.soft_time_limit] if task else [None, None],
+            "ignore_result": task.ignore_result if task else self._app.conf.task_ignore_result,
             "publish": publish,
             "route": Routing(_queue_of(publish), publish.get("priority", routing.priority)),
         }
@@ -214,22 +243,46 @@ class CelerySender:
         self._options[which] = options
         return options
 
+    def _own_options(self, name: str, routing: Routing) -> dict[str, Any]:
+        """Return the publish options of the task *name*, with the queue and priority that are known."""
+        task: Any = self._app.tasks.get(name)
+        own = {k: v for k, v in task._get_exec_options().items() if v is not None} if task else {}  # noqa: SLF001  # as send_task
+        for of_a_message in ("time_limit", "soft_time_limit", "expires"):
+            own.pop(of_a_message, None)
+        if routing.queue:
+            own["queue"] = routing.queue
+        if routing.priority is not None:
+            own["priority"] = routing.priority
+        return own
 
-def _identity(message: Message, delivery: str) -> dict[str, Any]:
-    """Return the header by which a worker knows a job of ours."""
-    job = message.job
-    identity: dict[str, Any] = {
-        "key": job.key,
-        "fingerprint": job.fingerprint,
-        "version": job.version,
-        "tenant": job.tenant,
-        "run": job.run,
-        "admitted_at": job.admitted_at,
-        "sent_at": message.sent_at,
-    }
-    if delivery != job.id:
-        identity["job"] = job.id
-    return identity
+
+def _expand(router: Any) -> Callable[..., dict[str, Any]]:
+    """Return a router that knows the queues of *router*, and none of its routes."""
+    return Router((), router.queues, router.create_missing, router.app).route
+
+
+def require_sendable(job: Job) -> None:
+    """Refuse a payload that a worker would not get as it is.
+
+    Raises:
+        PayloadInvalid: names the field.
+    """
+    if _TYPED in job.payload:
+        _require_untyped(orjson.loads(job.payload))
+
+
+def _require_untyped(value: object, path: str = "") -> None:
+    """Refuse an object that kombu would read as a value of another type."""
+    if isinstance(value, dict):
+        if value.keys() == {"__type__", "__value__"}:
+            raise PayloadInvalid(
+                field=path, reason="an object of exactly __type__ and __value__ has a meaning in messages"
+            )
+        for name, part in value.items():
+            _require_untyped(part, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for place, part in enumerate(value):
+            _require_untyped(part, f"{path}[{place}]")
 
 
 def _limits(routing: Routing, own: list[float | None]) -> list[float | None]:

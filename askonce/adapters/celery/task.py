@@ -5,73 +5,59 @@
     @app.task(name="rates.fetch", base=IdempotentTask, spec=JobSpec(soft_ttl=300))
     def fetch(currency): ...
 
-A message that askonce sent carries its key, and runs only if its job is the one admitted. A message that
-something else sent (a canvas, a scheduler, a monitor) admits its job first. Where a caller may wait for the
-message's own task id, the call is made inline, so that this id gets its result.
+Every way to call it ends at the record: ``enqueue`` and most calls of ``apply_async`` before a message is
+sent, any other message in the worker that gets it (``received.py``).
 """
 
 from __future__ import annotations
 
-import inspect
-import random
-import re
-import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard, Unpack, assert_never, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
-import orjson
 from celery import Task
 from celery.backends.base import DisabledBackend
-from celery.exceptions import Ignore, Reject, Retry
+from celery.exceptions import Retry
 
 from askonce.adapters.celery.app import of
+from askonce.adapters.celery.arguments import Arguments
 from askonce.adapters.celery.bodies import PlainBody, require_plain
-from askonce.adapters.celery.letters import keep_letter
-from askonce.adapters.celery.result import RowResult
-from askonce.adapters.celery.routing_key import routing_key_of
-from askonce.adapters.celery.sender import HEADER
-from askonce.decide import Refuse, Wait, Why
+from askonce.adapters.celery.control_flow import current_run, refused
+from askonce.adapters.celery.header import with_own_options
+from askonce.adapters.celery.received import Received
+from askonce.adapters.celery.result import NotKept, RecordResult
+from askonce.adapters.celery.sender import require_sendable
+from askonce.adapters.celery.verdict import with_answer
+from askonce.adapters.celery.ways import sort
 from askonce.errors import (
     AnswerUnreadable,
     FingerprintMismatch,
     JobFailed,
+    OptionInvalid,
     PayloadInvalid,
     RecordDamaged,
     ResultTimeout,
     StoreUnavailable,
     Superseded,
 )
-from askonce.events import EventType, Subject, emit
-from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
-from askonce.job import JobId, Routing
-from askonce.key import identify, normal_form
-from askonce.outcomes import Conflict, Hit, Unreadable
-from askonce.retry import rest
-from askonce.spec import JobSpec, RetryPolicy
+from askonce.handle import Handle
+from askonce.job import Key
+from askonce.key import identify
+from askonce.options import require_valid
+from askonce.outcomes import Conflict, Duplicate, Hit, Unreadable
+from askonce.spec import JobSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from celery.app.task import Context
     from celery.result import AsyncResult
 
     from askonce.adapters.celery.app import AskOnce
-    from askonce.job import Job
     from askonce.options import Options
     from askonce.outcomes import Outcome
 
-#: How long a message rests before it is delivered again when the store did not answer.
-_STORE_DOWN = RetryPolicy(base=5.0, cap=60.0)
-#: A message of another version is sent again so often, each time after so many seconds.
-_OTHER_VERSION_TRIES, _OTHER_VERSION_REST = 3, 5.0
-_DIGEST = re.compile("[0-9a-f]{64}")
-#: What our message header holds; and ``job`` where the message's own id is another.
-_TEXTS = frozenset({"key", "fingerprint", "version", "tenant", "run"})
-_TIMES = frozenset({"admitted_at", "sent_at"})
-_NO_REPR = {"argsrepr": "()", "kwargsrepr": "{}"}
-#: Options of ``apply_async`` that are askonce's own.
-_OWN = frozenset({"on_duplicate", "force", "max_age", "tenant", "run"})
+#: Otherwise Celery would show the arguments to every monitor.
+NO_REPR = {"argsrepr": "()", "kwargsrepr": "{}"}
 
 
 class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in the stubs only
@@ -90,6 +76,7 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
         JobFailed,
         Superseded,
         PayloadInvalid,
+        OptionInvalid,
         AnswerUnreadable,
         ResultTimeout,
         FingerprintMismatch,
@@ -98,6 +85,12 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
     )
     #: Seconds that a part of a canvas waits for another worker's run.
     attach_timeout = 600.0
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let a callback of the task get its answer; Celery calls it with what monitors see."""
+        super().__init_subclass__(**options)
+        if "on_success" in vars(cls):
+            cls.on_success = with_answer(vars(cls)["on_success"])  # type: ignore[method-assign, assignment]  # as a method
 
     @classmethod
     def on_bound(cls, app: Any) -> None:
@@ -118,7 +111,7 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
         spec = self.spec or JobSpec()
         if spec.name not in ("", self.name):
             raise ValueError(f"task {self.name} has the spec of {spec.name}")
-        return replace(spec, name=self.name, input=spec.input and partial(self._read, spec.input))
+        return replace(spec, name=self.name, input=spec.input and partial(self._arguments.read, spec.input))
 
     @cached_property
     def _kept_spec(self) -> JobSpec:
@@ -127,7 +120,7 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
 
     def enqueue(self, payload: Mapping[str, object], **options: Unpack[Options]) -> Outcome:
         """Enqueue *payload*, the task's keyword arguments; options and errors as Producer.enqueue."""
-        return self._once.producer.enqueue(self.job_spec, self._bind((), payload), **options)
+        return self.askonce.producer.enqueue(self.job_spec, self.bind_row((), payload), **options)
 
     def apply_async(  # type: ignore[override]  # the stubs spell out every option
         self,
@@ -136,238 +129,149 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
         task_id: str | None = None,
         **options: Any,
     ) -> AsyncResult[Any]:
-        """Enqueue, and return Celery's result of the job that answers.
+        """Enqueue, and return Celery's result of the job that answers; it reads the record.
 
-        Options that a message must carry (``link``, ``chain``, ``countdown``, a canvas's) make it a message
-        of its own; the worker then attaches it to an equal job.
+        ``ways.py`` lists the *options*. Those that belong to one message (a link, a canvas's) give the caller
+        a message of its own; the worker attaches it to an equal job, and Celery's backend has its result.
 
         Raises:
+            OptionInvalid: names the option.
+            JobFailed: ``on_duplicate="reject"``, and an equal job is in flight.
             FingerprintMismatch: the key belongs to another payload.
             AnswerUnreadable: the kept answer is in a codec that is not installed here.
             JobError: what ``enqueue`` raises.
         """
-        if options.keys() - _OWN or self.app.conf.task_always_eager:
-            foreign = {name: value for name, value in options.items() if name not in _OWN}
-            # Otherwise Celery would show the arguments to every monitor.
-            return super().apply_async(args, kwargs, task_id=task_id, **{**_NO_REPR, **foreign})
-        payload = self._bind(args or (), kwargs or {})
-        outcome = self._once.producer.enqueue(self._kept_spec, payload, job=task_id, **options)
-        if isinstance(outcome, Conflict):
-            raise FingerprintMismatch(key=outcome.key)
-        if isinstance(outcome, Unreadable):
-            raise outcome.error
-        if not self._keeps_results or self.ignore_result:
-            return self.AsyncResult(outcome.job)
-        if isinstance(outcome, Hit):
-            # Celery may have forgotten its result, or never had it: the call was made outside of a task.
-            cast("Any", self.backend).store_result(outcome.job, outcome.answer.value, "SUCCESS")
-        if (present := self.job_spec.present) is None:
-            return self.AsyncResult(outcome.job)
-        return RowResult(outcome.job, self.backend, app=self.app, present=present, row=payload)
+        by_way = sort(options)
+        if by_way.of_one_message:
+            return self._send_own_message(args, kwargs, task_id, options)
+        row = self.bind_row(args or (), kwargs or {})
+        producer = self.askonce.producer_of_one_message(by_way.published)
+        outcome = producer.enqueue(self._kept_spec, row, job=task_id, **by_way.recorded)
+        result = self._result_of(outcome, row)
+        parent = self.app.current_worker_task
+        if parent is not None and options.get("add_to_parent", True):
+            parent.add_trail(result)
+        return result
+
+    def _send_own_message(
+        self, args: Any, kwargs: Any, task_id: str | None, options: Mapping[str, Any]
+    ) -> AsyncResult[Any]:
+        require_valid(cast("Options", sort(options).recorded))
+        if self.app.current_worker_task is None:
+            # A later link of a chain cannot be refused here: its caller is gone.
+            require_sendable(identify(self.job_spec, self.bind_row(args or (), kwargs or {})))
+        given = {name: value for name, value in options.items() if value is not None}
+        return super().apply_async(args, kwargs, task_id=task_id, **{**NO_REPR, **given})
+
+    def apply(self, *arguments: Any, **options: Any) -> Any:
+        """Run the task here, as Celery's: through the record, which answers a duplicate."""
+        return super().apply(*arguments, **with_own_options(options))
+
+    def _result_of(self, outcome: Outcome, row: Mapping[str, object]) -> AsyncResult[Any]:
+        match outcome:
+            case Conflict():
+                raise FingerprintMismatch(key=outcome.key)
+            case Unreadable():
+                raise outcome.error
+            case Duplicate():
+                outcome.result(0)
+            case Hit() if self.keeps_results and not self.ignore_result:
+                # Celery may have forgotten its result, or never had it: the call was made outside of a task.
+                cast("Any", self.backend).store_result(outcome.job, outcome.answer.value, "SUCCESS")
+            case _:
+                pass
+        return RecordResult(self, outcome, row=row)
+
+    def result(self, key: str) -> RecordResult:
+        """Return the result of the job that has *key*, which ``enqueue`` and ``delay`` return.
+
+        For a later request, another process: the answer is as the record keeps it, joined to no row.
+        """
+        return RecordResult(self, Handle.from_key(self.askonce.process().store, Key(key)))
+
+    def AsyncResult(self, task_id: str, **options: Any) -> AsyncResult[Any]:  # noqa: N802  # Celery's name
+        """Return Celery's result of one message, from the result backend; where it has none, that is said."""
+        if not self.keeps_results or self.ignore_result:
+            return NotKept(self, task_id)
+        return super().AsyncResult(task_id, **options)
+
+    def retry(  # Celery's signature
+        self,
+        args: Any = None,
+        kwargs: Any = None,
+        exc: Exception | None = None,
+        throw: bool = True,  # noqa: FBT001, FBT002  # Celery's signature
+        eta: Any = None,
+        countdown: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> Retry:
+        """Fail for now: the record makes the next attempt, after that rest.
+
+        Raises:
+            Retry: always, unless *throw* is off.
+            Exception: *exc*, or MaxRetriesExceededError: no retry is left.
+        """
+        run = current_run(self)
+        if run is None:
+            return super().retry(args, kwargs, exc, throw, eta, countdown, max_retries, **options)
+        # The next attempt is of the same job: it has its payload, and goes where its first message went.
+        for name, value in {"args": args, "kwargs": kwargs, **options}.items():
+            if value is not None:
+                raise refused("retry", name)
+        when = eta if eta is not None else self.default_retry_delay if countdown is None else countdown
+        run.ask_again(exc, when, self.max_retries if max_retries is None else max_retries)
+        again = Retry(exc=exc, when=cast("Any", when))
+        if throw:
+            raise again
+        return again
+
+    def replace(self, sig: Any, visitor: Any = None) -> Any:
+        """Refuse: the key's answer would be another task's.
+
+        Raises:
+            Configuration: always; nothing is sent.
+        """
+        del sig, visitor
+        raise refused("replace")
+
+    def add_to_chord(self, sig: Any, lazy: bool = False) -> Any:  # noqa: FBT001, FBT002  # Celery's signature
+        """Refuse: an answer that is served later would add nothing to its chord.
+
+        Raises:
+            Configuration: always; nothing is sent.
+        """
+        del sig, lazy
+        raise refused("add_to_chord")
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the body if this message is the one that should; called directly, just run it."""
-        request = self.request
-        if request.called_directly:
-            return super().__call__(*args, **kwargs)
-        header = (request.headers or {}).get(HEADER)
-        try:
-            return self._answer(request, header, args, kwargs)
-        except StoreUnavailable as exc:
-            if self.job_spec.on_store_down == "fail":
-                raise
-            raise self._put_back(exc) from None
-
-    def _answer(self, request: Context, header: object, args: Any, kwargs: Any) -> object:
-        try:
-            if not _is_ours(header):
-                row = self._bind(args, kwargs)
-                job = identify(self.job_spec, row, job_id=str(request.id))
-                job = job._replace(routing=_came_by(request))
-                if self._is_waited_for(request):
-                    return self._call_inline(job, row)
-                runner, delivery = self._once.process().runner, Delivery(spec=self.job_spec, job=job)
-                return _verdict(runner.admit_and_run(delivery, self._body(job)))
-            version = header["version"]
-            if version != self.job_spec.version:
-                raise self._pass_on(request, header, version)
-            job_id = header.get("job", str(request.id))
-            job = identify(self.job_spec, kwargs, header["tenant"], job_id)
-            came = {"routing": _came_by(request), "run": header["run"], "admitted_at": header["admitted_at"]}
-            job = job._replace(**came)
-        except PayloadInvalid as exc:
-            about = Subject(task=self.name, id=str(request.id))
-            emit(self._once.listen, EventType.JOB_INVALID, about, field=exc.field, reason=exc.reason)
-            self._keep("invalid_payload", request, args, kwargs)
-            raise
-        if args or (job.key, job.fingerprint) != (header["key"], header["fingerprint"]):
-            # This header names a record that is not this payload's, wherever it came from.
-            self._keep("identity_mismatch", request, args, kwargs)
-            raise Reject("the key is not the payload's", requeue=False)
-        if self._is_waited_for(request):
-            # Callers with different rows share this message's id.
-            return self._call_inline(job.under(JobId(str(request.id))), None)
-        delivery = Delivery(spec=self.job_spec, job=job)
-        return _verdict(self._once.process().runner.run(delivery, self._body(job)))
-
-    def _pass_on(self, request: Context, header: dict[str, Any], version: str) -> Exception:
-        """Leave a job of another version to a worker that has that version; the record keeps the job."""
-        if request.retries < _OTHER_VERSION_TRIES:
-            return self._put_back(Ignore("another version of the task"), _OTHER_VERSION_REST)
-        about = Subject(task=self.name, key=header["key"], id=str(request.id))
-        emit(self._once.listen, EventType.MESSAGE_OTHER_VERSION, about, version=version)
-        return Ignore("another version of the task")
-
-    def _keep(self, reason: str, request: Context, args: Any, kwargs: Any) -> None:
-        """Keep a message that cannot be run, without the header that named its job."""
-        try:
-            keep_letter(self.app, reason, task=self.name, job=str(request.id), arguments=(args, kwargs))
-        except StoreUnavailable as exc:
-            raise self._put_back(exc) from None
-
-    def _put_back(self, why: Exception, countdown: float | None = None) -> Exception:
-        """Send the message again for later, without a limit: nothing was run."""
-        if countdown is None:
-            # Celery refuses less than a second where RabbitMQ delays messages.
-            countdown = max(1.0, rest(_STORE_DOWN, min(10, self.request.retries + 1), random.uniform))
-        try:
-            # None would mean the task's own limit of three.
-            self.retry(exc=why, countdown=countdown, max_retries=sys.maxsize)
-        except Retry as again:
-            return again
-        except Reject:
-            # The broker is down too. Celery would drop the message; requeued, it is there when both return.
-            return Reject("the broker is down", requeue=True)
-        raise AssertionError("retry always raises")
-
-    def _call_inline(self, job: Job, row: Mapping[str, object] | None) -> object:
-        """Answer a message whose own task id a caller waits for, with its *row* if it has one."""
-        caller, body = self._once.process().caller, self._body(job)
-        return caller.call(self.job_spec, job, body, timeout=self.attach_timeout, row=row).value
-
-    def _body(self, job: Job) -> Callable[[], object]:
-        return lambda: self.run(**orjson.loads(job.payload))
-
-    def _is_waited_for(self, request: Context) -> bool:
-        if request.callbacks or request.errbacks or request.chain or request.chord or request.group:
-            return True
-        ignored = self.ignore_result if request.ignore_result is None else request.ignore_result
-        return not ignored and self._keeps_results
+        if self.request.called_directly:
+            return self._received.call_directly(args, kwargs)
+        return self._received.answer(self.request, args, kwargs)
 
     @cached_property
-    def _once(self) -> AskOnce:
+    def _received(self) -> Received:
+        return Received(self)
+
+    @property
+    def askonce(self) -> AskOnce:
+        """The app's AskOnce."""
         return of(self.app)
 
     @cached_property
-    def _keeps_results(self) -> bool:
+    def keeps_results(self) -> bool:
+        """Whether the app has a result backend."""
         return not isinstance(self.app.backend, DisabledBackend)
 
-    def _bind(self, args: Any, kwargs: Mapping[str, object]) -> dict[str, object]:
-        """Turn a call into a payload with defaults, so that ``f(1)`` and ``f(x=1)`` are one job."""
-        if not args and self._takes_any:
-            return dict(kwargs)
-        if self.job_spec.input is None:
-            bound = self._fitting(self._signature.bind, *args, **kwargs)
-            bound.apply_defaults()
-            return self._named(bound)
-        # The row may have more fields than the task takes.
-        named = self._named(self._fitting(self._signature.bind_partial, *args))
-        if twice := named.keys() & kwargs.keys():
-            raise PayloadInvalid(field=min(twice), reason="given twice")
-        return {**named, **kwargs}
+    def bind_row(self, args: Any, kwargs: Mapping[str, object]) -> dict[str, object]:
+        """Return the payload of a call, as its caller gave it.
 
-    def _named(self, bound: inspect.BoundArguments) -> dict[str, object]:
-        payload: dict[str, object] = {}
-        for name, value in bound.arguments.items():
-            kind = self._signature.parameters[name].kind
-            if kind is inspect.Parameter.VAR_POSITIONAL:
-                raise PayloadInvalid(field=name, reason="a payload has named fields only")
-            payload |= value if kind is inspect.Parameter.VAR_KEYWORD else {name: value}
-        return payload
-
-    def _read(
-        self, read: Callable[[Mapping[str, object]], object], row: Mapping[str, object]
-    ) -> dict[str, object]:
-        """Return the fields that *read* takes out of *row*, if they fit the task."""
-        fields = normal_form(read, row)
-        if not self._takes_any:
-            self._fitting(self._signature.bind, **fields)
-        return fields
-
-    def _fitting(
-        self, bind: Callable[..., inspect.BoundArguments], /, *args: Any, **kwargs: Any
-    ) -> inspect.BoundArguments:
-        try:
-            return bind(*args, **kwargs)
-        except TypeError as exc:
-            # inspect's own text names the parameter, never a value.
-            raise PayloadInvalid(field="", reason=str(exc)) from None
+        Raises:
+            PayloadInvalid: the call does not fit the body.
+        """
+        return self._arguments.bind(args, kwargs, whole=self.job_spec.input is None)
 
     @cached_property
-    def _signature(self) -> inspect.Signature:
-        return inspect.signature(self.run)
-
-    @cached_property
-    def _takes_any(self) -> bool:
-        kinds = {parameter.kind for parameter in self._signature.parameters.values()}
-        return kinds == {inspect.Parameter.VAR_KEYWORD}
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Verdict:
-    """What logs and monitors show of a job in place of its answer."""
-
-    outcome: str
-    key: str
-    cost_usd: float | None = None
-
-    def __repr__(self) -> str:
-        # A flat literal, so that Flower can search its fields.
-        return f"{{'outcome': '{self.outcome}', 'key': '{self.key[:16]}', 'cost_usd': {self.cost_usd}}}"
-
-
-def _verdict(executed: Execution) -> Verdict:
-    """Turn the end of a delivery into Celery's terms."""
-    match executed:
-        case Computed(result=result) | Reused(result=result):
-            return Verdict(result.source, result.key, result.spend.cost_usd)
-        case Deferred():
-            # Celery only notes the state: the record has the job and the reaper sends it again.
-            raise Retry(f"{executed.reason}, again in {executed.after:.1f} s")
-        case Failed():
-            raise executed.to_error()
-        case Skipped():
-            return _skipped(executed.because, executed.key)
-    assert_never(executed)
-
-
-def _skipped(because: Wait | Refuse, key: str) -> Verdict:
-    match because:
-        case Wait():
-            raise Ignore
-        case Refuse(why=why):
-            pass
-    match why:
-        case Why.RESTS:
-            raise Ignore
-        case Why.CONFLICT | Why.SUPERSEDED | Why.GONE | Why.UNREADABLE | Why.FAILED | Why.STORE_DOWN:
-            return Verdict(why.value, key)
-    assert_never(why)
-
-
-def _is_ours(header: object) -> TypeGuard[dict[str, Any]]:
-    """Return whether *header* has the form of ours; its content is compared with the payload."""
-    if not isinstance(header, dict) or header.keys() - {"job"} != _TEXTS | _TIMES:
-        return False
-    return (
-        all(isinstance(header[name], str) and header[name].isprintable() for name in header.keys() - _TIMES)
-        and all(type(header[name]) is int for name in _TIMES)
-        and all(_DIGEST.fullmatch(header[name]) for name in ("key", "fingerprint"))
-    )
-
-
-def _came_by(request: Context) -> Routing:
-    """Return how the message travelled: a job that it admits goes the same way."""
-    priority = (request.delivery_info or {}).get("priority")
-    queue = routing_key_of(request.delivery_info)
-    return Routing(queue=queue if queue.isprintable() else "", priority=priority or None)
+    def _arguments(self) -> Arguments:
+        return Arguments(self.run)

@@ -251,6 +251,7 @@ class MemoryStore:
             return Reply(Write.OK, disclosed(record, self._records.now()))
 
     def _fail(self, key: Key, record: MemoryRecord, failure: Failing) -> None:
+        record.max_attempts = failure.max_attempts or record.max_attempts
         now, spent, kept = self._records.now(), record.attempts >= record.max_attempts, 0.0
         if failure.kind == "transient" and spent and failure.quarantine:
             self._records.quarantine(key, record, failure.reason)
@@ -263,7 +264,8 @@ class MemoryStore:
                 failed.until += failure.after
                 record.flight, record.deadline = "queued", now + failure.after
             else:
-                self.tally.count(record.name, "fallback" if failure.kind == "fallback" else "failed")
+                own = failure.kind in ("fallback", "cancelled")
+                self.tally.count(record.name, failure.kind if own else "failed")
                 record.payload, record.checkpoint = b"", ""
                 kept = now + TOMBSTONE_KEPT
             if failure.kind == "fallback":

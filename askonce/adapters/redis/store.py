@@ -154,6 +154,7 @@ class RedisStore:
             int(failure.quarantine),
             *(failure.fallback[:2] if failure.fallback else (b"", b"")),
             _entry(failure.book),
+            failure.max_attempts or 0,
         )
         outcome, record = read(lease.key, reply)
         return Reply(_WRITES[outcome], record)

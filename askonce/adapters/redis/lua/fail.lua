@@ -1,6 +1,7 @@
 -- fail: record why there is no answer. The answer of an earlier run stays, and so does the provider's reference
 -- while the job goes on: only the body knows whether the call that it names is over.
--- KEYS record, index   ARGV owner, kind, reason, after, keep, quarantine (0, 1), fallback, meta, book
+-- KEYS record, index   ARGV owner, kind, reason, after, keep, quarantine (0, 1), fallback, meta, book,
+--                           attempts in all from now on (0: no change)
 -- returns reply(ok | fenced | absent)
 local owner, kind, reason, after, keep = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local r = load(KEYS[1])
@@ -16,6 +17,11 @@ if r.own ~= owner or r.fl ~= 'running' then
 end
 
 book(ARGV[9])
+local most = tonumber(ARGV[10])
+if most > 0 then
+  local a = asked(r)
+  write_ask(r, most, a.qd, a.ad, a.xe, a.tail)
+end
 local spent = r.att >= asked(r).ma
 if kind == 'transient' and spent and ARGV[6] == '1' then
   quarantine(r, reason)
@@ -24,7 +30,7 @@ elseif kind == 'transient' and not spent then
   set(r, {fl = 'queued', nx = NOW + after, dl = NOW + after, at = '0'})
   drop(r, 'rep', 'rt', 'ho', 'pk')
 else
-  count(name_of(r), kind == 'fallback' and 'fallback' or 'failed', 1)
+  count(name_of(r), (kind == 'fallback' or kind == 'cancelled') and kind or 'failed', 1)
   fail(r, kind, reason, keep)
   end_flight(r)
   drop(r, 'ref')

@@ -1,0 +1,99 @@
+"""What our message header holds: the identity of an admitted job, or what a caller chose for one that is not.
+
+A message that askonce sent carries the identity of its job; the worker computes it again and compares. Any
+other message may carry askonce's own options, for which Celery has no place. A foreign app writes them too:
+``send_task(name, kwargs=..., headers={"askonce": {"tenant": "acme"}})``.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
+
+from askonce.errors import OptionInvalid
+from askonce.options import RESERVED_HEADER, require_valid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from askonce.enqueue import Message
+    from askonce.options import Options
+
+HEADER = RESERVED_HEADER
+#: The options that Celery knows no place for.
+#: When the options were chosen: milliseconds since 1970 by the caller's clock.
+ASKED_AT = "asked_at"
+OWN = frozenset({"on_duplicate", "force", "max_age", "tenant", "run"})
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+#: What an identity holds; and ``job`` where the message's own id is another.
+_TEXTS = frozenset({"key", "fingerprint", "version", "tenant", "run"})
+_TIMES = frozenset({"admitted_at", "sent_at"})
+
+
+def identity(message: Message, delivery: str) -> dict[str, Any]:
+    """Return the header by which a worker knows a job of ours; *delivery* is the message's own id."""
+    job = message.job
+    known: dict[str, Any] = {
+        "key": job.key,
+        "fingerprint": job.fingerprint,
+        "version": job.version,
+        "tenant": job.tenant,
+        "run": job.run,
+        "admitted_at": job.admitted_at,
+        "sent_at": message.sent_at,
+    }
+    if delivery != job.id:
+        known["job"] = job.id
+    return known
+
+
+def is_identity(header: object) -> TypeGuard[dict[str, Any]]:
+    """Return whether *header* has the form of an identity; its content is compared with the payload."""
+    if not isinstance(header, dict) or header.keys() - {"job"} != _TEXTS | _TIMES:
+        return False
+    return (
+        all(isinstance(header[name], str) and header[name].isprintable() for name in header.keys() - _TIMES)
+        and all(type(header[name]) is int for name in _TIMES)
+        and all(_DIGEST.fullmatch(header[name]) for name in ("key", "fingerprint"))
+    )
+
+
+def chosen(header: object) -> Options:
+    """Return the options in the *header* of a message that askonce did not send; none without a header.
+
+    Raises:
+        OptionInvalid: names the option, or the header where it is no mapping.
+    """
+    if header is None:
+        return {}
+    if not isinstance(header, dict):
+        raise OptionInvalid(option=f"headers.{HEADER}", reason="must be a mapping")
+    for name in header:
+        if name not in OWN | {ASKED_AT}:
+            raise OptionInvalid(option=f"headers.{HEADER}.{name}", reason="is no option of a message")
+    options = cast("Options", {name: value for name, value in header.items() if name != ASKED_AT})
+    require_valid(options)
+    return options
+
+
+def asked_before(header: object) -> float | None:
+    """Return how many seconds ago the options of a message were chosen; None where it does not say."""
+    asked_at = header.get(ASKED_AT) if isinstance(header, dict) else None
+    return max(0.0, time.time() - asked_at / 1000) if type(asked_at) is int else None
+
+
+def with_own_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return Celery's *options* of one message, with askonce's own in its header.
+
+    Raises:
+        OptionInvalid: names the option.
+    """
+    own = {name: options[name] for name in OWN & options.keys() if options[name] is not None}
+    if not own:
+        return {name: value for name, value in options.items() if name not in OWN}
+    require_valid(cast("Options", own))
+    own[ASKED_AT] = time.time_ns() // 1_000_000
+    celerys = {name: value for name, value in options.items() if name not in OWN}
+    return {**celerys, "headers": {**(celerys.get("headers") or {}), HEADER: own}}

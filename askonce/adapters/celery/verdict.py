@@ -1,0 +1,84 @@
+"""Turns the end of a delivery into Celery's terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import TYPE_CHECKING, Any, assert_never
+
+from celery.exceptions import Ignore, Reject, Retry
+
+from askonce.adapters.celery.control_flow import IGNORED, REJECTED
+from askonce.decide import Refuse, Wait, Why
+from askonce.execution import Computed, Deferred, Execution, Failed, Reused, Skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from askonce.answer import Result
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Verdict:
+    """What logs and monitors show of a job in place of its answer."""
+
+    outcome: str
+    key: str
+    cost_usd: float | None = None
+    #: For the task's own callbacks; never shown.
+    result: Result | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        # A flat literal, so that Flower can search its fields.
+        return f"{{'outcome': '{self.outcome}', 'key': '{self.key[:16]}', 'cost_usd': {self.cost_usd}}}"
+
+
+def verdict(executed: Execution) -> Verdict:
+    """Return what Celery gets of *executed* in place of an answer.
+
+    Raises:
+        TaskPredicate: the message is done, and the record says how its job goes on.
+        JobFailed: the job ended without an answer.
+    """
+    match executed:
+        case Computed(result=result) | Reused(result=result):
+            return Verdict(result.source, result.key, result.spend.cost_usd, result)
+        case Deferred():
+            # Celery only notes the state: the record has the job and the reaper sends it again.
+            raise Retry(f"{executed.reason}, again in {executed.after:.1f} s")
+        case Failed(kind="cancelled", reason=reason) if reason == IGNORED:
+            raise Ignore
+        case Failed(kind="cancelled", reason=reason) if reason == REJECTED:
+            # RabbitMQ's dead letter exchange gets the message, where its queue has one.
+            raise Reject(REJECTED, requeue=False)
+        case Failed():
+            raise executed.to_error()
+        case Skipped():
+            return _skipped(executed.because, executed.key)
+    assert_never(executed)
+
+
+def _skipped(because: Wait | Refuse, key: str) -> Verdict:
+    match because:
+        case Wait():
+            raise Ignore
+        case Refuse(why=why):
+            pass
+    match why:
+        case Why.RESTS:
+            raise Ignore
+        case Why.CONFLICT | Why.SUPERSEDED | Why.GONE | Why.UNREADABLE | Why.FAILED | Why.STORE_DOWN:
+            return Verdict(why.value, key)
+    assert_never(why)
+
+
+def with_answer(on_success: Callable[..., object]) -> Callable[..., object]:
+    """Let a task's *on_success* get the answer; without one it is not called."""
+
+    @wraps(on_success)
+    def called(self: Any, retval: object, *rest: Any) -> object:
+        if not isinstance(retval, Verdict):
+            return on_success(self, retval, *rest)
+        return on_success(self, retval.result.value, *rest) if retval.result else None
+
+    return called
