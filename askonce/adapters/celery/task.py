@@ -120,7 +120,8 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
 
     def enqueue(self, payload: Mapping[str, object], **options: Unpack[Options]) -> Outcome:
         """Enqueue *payload*, the task's keyword arguments; options and errors as Producer.enqueue."""
-        return self.askonce.producer.enqueue(self.job_spec, self.bind_row((), payload), **options)
+        row = self.bind_row((), payload)
+        return self.askonce.producer.enqueue(self.job_spec, row, **self._that_count(options))
 
     def apply_async(  # type: ignore[override]  # the stubs spell out every option
         self,
@@ -146,12 +147,18 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
             return self._send_own_message(args, kwargs, task_id, options)
         row = self.bind_row(args or (), kwargs or {})
         producer = self.askonce.producer_of_one_message(by_way.published)
-        outcome = producer.enqueue(self._kept_spec, row, job=task_id, **by_way.recorded)
+        outcome = producer.enqueue(self._kept_spec, row, job=task_id, **self._that_count(by_way.recorded))
         result = self._result_of(outcome, row)
         parent = self.app.current_worker_task
         if parent is not None and options.get("add_to_parent", True):
             parent.add_trail(result)
         return result
+
+    def _that_count(self, options: Any) -> Any:
+        """Return *options*; eager tasks run at once, as Celery's do, and no reaper starts them later."""
+        if not self.app.conf.task_always_eager:
+            return options
+        return {name: value for name, value in options.items() if name not in ("countdown", "eta")}
 
     def _send_own_message(
         self, args: Any, kwargs: Any, task_id: str | None, options: Mapping[str, Any]

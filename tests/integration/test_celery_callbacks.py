@@ -1,0 +1,34 @@
+"""A task's own callbacks get its answer; Celery calls them with what monitors see."""
+
+import pytest
+
+from askonce.adapters.celery import IdempotentTask
+from askonce.errors import Permanent
+from askonce.spec import JobSpec
+from tests.deadlines import eventually, stretched
+
+pytestmark = pytest.mark.integration
+
+
+def test_on_success_gets_the_answer(new_shop, number):
+    shop, answers = new_shop("answered"), []
+
+    class Noting(IdempotentTask):
+        abstract = True
+
+        def on_success(self, retval, task_id, args, kwargs):
+            answers.append((retval, args, kwargs))
+
+    @shop.app.task(name="noted", base=Noting, spec=JobSpec(), shared=False)
+    def noted(n):
+        if n > number:
+            raise Permanent("http_404")
+        return {"n": n}
+
+    with shop.worker():
+        noted.delay(number).get(timeout=stretched(20))
+        noted.delay(number + 1).get(propagate=False, timeout=stretched(20))
+        shop.app.send_task("noted", (number,))
+        eventually(lambda: len(answers) == 2)
+
+    assert [{"n": number}] * 2 == [answer for answer, _, _ in answers]

@@ -1,0 +1,116 @@
+"""Tasks of an app without workers: ``task_always_eager``, and ``apply``."""
+
+from decimal import Decimal
+
+import pytest
+from celery import Celery, chain, chord, group
+
+from askonce.adapters.celery import AskOnce, IdempotentTask
+from askonce.adapters.memory import MemoryStore
+from askonce.errors import JobFailed, OptionInvalid, Permanent, Transient
+from askonce.outcomes import Hit
+from askonce.spec import JobSpec, RetryPolicy
+
+SPEC = JobSpec(retry=RetryPolicy(max_attempts=2, base=0.001))
+
+
+class Shop:
+    def __init__(self, **conf):
+        self.app = Celery("eager", broker="memory://", set_as_current=False)
+        self.app.conf.update(task_always_eager=True, task_store_eager_result=False, **conf)
+        self.store, self.calls, self.errors = MemoryStore(), [], []
+        self.once = AskOnce(self.app, store=lambda: self.store)
+
+        @self.app.task(name="add", base=IdempotentTask, spec=SPEC, shared=False)
+        def add(n, more=1):
+            self.calls.append(n)
+            if self.errors:
+                raise self.errors.pop(0)
+            return n + more
+
+        @self.app.task(name="total", base=IdempotentTask, spec=SPEC, shared=False)
+        def total(numbers):
+            return sum(numbers)
+
+        self.add, self.total = add, total
+
+
+@pytest.fixture
+def shop():
+    return Shop()
+
+
+WAYS = {
+    "delay": lambda task, n: task.delay(n).get(timeout=0),
+    "delay, looked at": lambda task, n: task.delay(n).result,
+    "apply_async": lambda task, n: task.apply_async((n,), countdown=60, queue="other", tenant="").get(
+        timeout=0
+    ),
+    "own message": lambda task, n: task.apply_async((n,), shadow="other").get(timeout=0),
+    "enqueue": lambda task, n: task.enqueue({"n": n}).result(0).value,
+    "enqueue later": lambda task, n: task.enqueue({"n": n}, countdown=60).result(0).value,
+    "apply": lambda task, n: task.apply((n,)).get(),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_eager_task_answers_and_a_duplicate_calls_nothing(shop, way):
+    assert [8, 8] == [WAYS[way](shop.add, 7), WAYS[way](shop.add, 7)]
+
+    assert [7] == shop.calls
+    assert isinstance(shop.add.enqueue({"n": 7}), Hit)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_eager_failure_is_the_callers_error(shop, way):
+    shop.errors = [Permanent("http_404")]
+
+    if way == "delay, looked at":
+        assert isinstance(WAYS[way](shop.add, 7), JobFailed)
+    else:
+        with pytest.raises(JobFailed, match="http_404"):
+            WAYS[way](shop.add, 7)
+
+
+def test_eager_call_is_tried_again(shop):
+    shop.errors = [Transient("http_503")]
+
+    assert 8 == shop.add.delay(7).get(timeout=0)
+    assert [7, 7] == shop.calls
+
+
+def test_eager_canvas_gives_its_answers(shop):
+    assert 18 == chain(shop.add.s(7), shop.add.s(10)).delay().get()
+    assert [8, 8, 9] == group(shop.add.s(7), shop.add.s(7), shop.add.s(8)).delay().get()
+    assert 17 == chord([shop.add.s(7), shop.add.s(8)], shop.total.s()).delay().get()
+    assert [7, 8] == [call for call in shop.calls if call < 10]  # the first of each chain
+
+
+def test_eager_tenant_has_answers_of_its_own(shop):
+    shop.add.apply((7,), tenant="acme")
+    shop.add.apply_async((7,), shadow="other", tenant="zeta")
+
+    assert [7, 7] == shop.calls
+    assert [Hit, Hit] == [type(shop.add.enqueue({"n": 7}, tenant=tenant)) for tenant in ("acme", "zeta")]
+    assert shop.store.read([shop.add.enqueue({"n": 7}).key])
+
+
+def test_eager_force_calls_again(shop):
+    for _ in range(2):
+        shop.add.apply((7,), force=True)
+        shop.add.delay(7)
+
+    assert [7, 7] == shop.calls
+
+
+def test_option_of_apply_is_refused_by_name(shop):
+    with pytest.raises(OptionInvalid, match="option=max_age"):
+        shop.add.apply((7,), max_age=Decimal("nan"))
+
+
+def test_eager_error_propagates_where_celery_would(shop):
+    shop.app.conf.task_eager_propagates = True
+    shop.errors = [Permanent("http_404")]
+
+    with pytest.raises(JobFailed):
+        shop.add.delay(7)
