@@ -12,6 +12,8 @@ from askonce.adapters.redis import RedisStore
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 
 app = Celery("shop", broker=os.environ.get("CELERY_BROKER_URL", REDIS_URL))
+# Gives a killed worker's messages back after a minute; kombu's own transport after an hour.
+app.conf.broker_transport = "askonce.adapters.kombu.redis:Transport"
 AskOnce(app, store=lambda: RedisStore.from_url(REDIS_URL, namespace="shop"))
 
 

@@ -40,14 +40,14 @@ def redis_server(settings: Settings) -> dict[str, Any]:
     # (docs/canvas.md). The timeout does not recover jobs: leases and the reaper do.
     return {
         "broker_transport": "askonce.adapters.kombu.redis:Transport",
-        **_of_redis(settings, visibility_timeout=60),
+        **_of_redis(settings),
     }
 
 
 def kombu_transport(settings: Settings) -> dict[str, Any]:
     """Return the settings for kombu's own transport: a Redis server on a unix socket, for example."""
-    # kombu does not renew deliveries, so the visibility timeout must be longer than any run.
-    return _of_redis(settings, visibility_timeout=3600)
+    # kombu does not renew deliveries, so its visibility timeout must be longer than any run: it is an hour.
+    return _of_redis(settings)
 
 
 def sentinels(settings: Settings) -> dict[str, Any]:
@@ -105,10 +105,9 @@ BROKERS: Final[Mapping[tuple[str, ...], Callable[[Settings], dict[str, Any]]]] =
 )
 
 
-def _of_redis(settings: Settings, *, visibility_timeout: float) -> dict[str, Any]:
+def _of_redis(settings: Settings) -> dict[str, Any]:
     return {
         "broker_transport_options": {
-            "visibility_timeout": visibility_timeout,
             # The record refuses copies that Celery restores, so restoring them soon costs nothing.
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 10,

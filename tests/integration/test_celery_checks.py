@@ -8,7 +8,7 @@ from celery import Celery
 from redis import Redis
 
 from askonce.adapters.celery import AskOnce, IdempotentTask
-from askonce.adapters.celery.checks import check_broker, check_times
+from askonce.adapters.celery.checks import check_broker, check_settings, check_times
 from askonce.adapters.memory import MemoryStore
 from askonce.adapters.redis import RedisStore
 from askonce.checks import Finding
@@ -19,6 +19,7 @@ from tests.integration.embedded import embedded_worker
 pytestmark = pytest.mark.integration
 
 SECRET = "geheim-4711"
+OURS = "askonce.adapters.kombu.redis:Transport"
 WARNING = Finding(severity="warning", subject="store", name="memory", text="is full", cure="raise maxmemory")
 ERROR = Finding(severity="error", subject="store", name="eviction", text="evicts", cure="set a policy")
 AWAY = Finding(severity="error", subject="store", name="reachable", text="does not answer", cure="start it")
@@ -45,7 +46,7 @@ def policy(tcp_server):
         client.config_set("maxmemory-policy", "noeviction")
 
 
-@pytest.mark.parametrize("transport", [None, "askonce.adapters.kombu.redis:Transport"])
+@pytest.mark.parametrize("transport", [None, OURS])
 def test_broker_is_looked_at_through_the_transport_of_its_app(tcp_server, policy, transport):
     app = new_app(
         tcp_server.url, broker_transport=transport, broker_transport_options={"global_keyprefix": "x:"}
@@ -125,7 +126,7 @@ def test_visibility_timeout_of_kombu_counts_where_there_is_one():
 
 def test_visibility_timeout_does_not_bound_a_renewed_delivery():
     options = {"task_time_limit": 75, "broker_transport_options": {"visibility_timeout": 60}}
-    app = new_app("redis://", broker_transport="askonce.adapters.kombu.redis:Transport", **options)
+    app = new_app("redis://", broker_transport=OURS, **options)
 
     assert ["times"] == [found.name for found in check_times([], app, reap_interval=5)]
 
@@ -147,6 +148,92 @@ def test_wrong_time_of_one_spec_is_found(what):
     assert (severity, name) == (found.severity, found.name)
 
 
+def new_app_with_tasks(broker="redis://", *, ignore_result=False, late=None, **conf):
+    app = new_app(broker, broker_transport=OURS, **conf)
+
+    @app.task(name="add", base=IdempotentTask, spec=JobSpec(), ignore_result=ignore_result, shared=False)
+    def add(n):
+        return n + 1
+
+    def nothing():
+        pass
+
+    for name in ("one", "two", "three", "four"):
+        app.task(name=name, acks_late=late, shared=False)(nothing)
+    return app
+
+
+WITH_RESULTS = {"result_backend": "cache+memory://"}
+
+
+def test_settings_of_celery_are_enough_for_jobs():
+    assert [] == check_settings(new_app_with_tasks(ignore_result=True))
+    assert [] == check_settings(new_app_with_tasks(late=True, **WITH_RESULTS))
+
+
+@pytest.mark.parametrize(
+    ("broker", "found"), [("redis://", 1), ("rediss://", 1), ("amqp://", 0), ("memory://", 0)]
+)
+def test_transport_that_renews_no_delivery_is_named(broker, found):
+    findings = check_settings(new_app(broker))
+
+    assert [("warning", "renewal")] * found == [(each.severity, each.name) for each in findings]
+    assert all("after 3600 s; set broker_transport = " in each.line for each in findings)
+
+
+WRONG_SETTINGS = {
+    "accept_content": ({"accept_content": ["yaml"]}, "error"),
+    "cancelled_calls": ({"worker_cancel_long_running_tasks_on_connection_loss": True}, "warning"),
+    "deduplication": ({"worker_deduplicate_successful_tasks": True, **WITH_RESULTS}, "error"),
+    "acks_late": ({"task_annotations": {"add": {"acks_late": False}}}, "error"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SETTINGS)
+def test_setting_that_loses_messages_or_calls_is_found(name):
+    conf, severity = WRONG_SETTINGS[name]
+
+    [found] = check_settings(new_app_with_tasks(late=True, **conf))
+
+    assert (severity, name) == (found.severity, found.name)
+    assert found.cure
+
+
+def test_plain_tasks_that_may_be_in_a_chord_are_named():
+    [found] = check_settings(new_app_with_tasks(**WITH_RESULTS))
+
+    assert ("warning", "plain_tasks") == (found.severity, found.name)
+    assert "loses what it runs of four, one, three and 1 more;" in found.text
+
+
+SETTINGS_AGAINST_US = {
+    "task_acks_late": False,
+    "task_acks_on_failure_or_timeout": False,
+    "task_reject_on_worker_lost": False,
+    "task_retry_on_worker_lost": True,
+}
+
+
+def test_idempotent_task_needs_no_setting_of_its_app():
+    task = new_app_with_tasks(**SETTINGS_AGAINST_US).tasks["add"]
+
+    assert (task.acks_late, task.reject_on_worker_lost, task.retry_on_worker_lost) == (True, True, False)
+    assert (task.acks_on_failure, task.acks_on_timeout) == (True, True)
+
+
+def test_worker_refuses_a_task_whose_messages_it_would_lose(new_shop_with, work, capfd):
+    app, once = new_shop_with()
+    app.conf.task_annotations = {"add": {"acks_late": False}}
+
+    with pytest.raises(SystemExit) as ended:
+        work(app, once)
+
+    assert 78 == ended.value.code
+    assert (
+        "error: tasks: acks_late is off for add: a killed worker loses its messages" in capfd.readouterr().err
+    )
+
+
 @pytest.fixture
 def new_shop_with(tcp_server):
     """An app with a store of its own and a check."""
@@ -154,6 +241,7 @@ def new_shop_with(tcp_server):
     def make(**options):
         app = new_app(
             tcp_server.url,
+            broker_transport=OURS,
             broker_connection_retry_on_startup=True,
             task_default_queue="checked",
             worker_hijack_root_logger=False,

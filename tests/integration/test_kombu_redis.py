@@ -111,6 +111,12 @@ def test_a_worker_on_kombus_transport_restores_what_ours_left(connect, broker, p
     assert {} == state(broker)
 
 
+@pytest.mark.parametrize(("options", "seconds"), [({}, 60), ({"visibility_timeout": 7}, 7)])
+def test_visibility_timeout_is_a_minute_unless_it_is_set(server, options, seconds):
+    with Connection(server.url, transport=Transport, transport_options=options) as connection:
+        assert seconds == connection.channel().qos.visibility_timeout
+
+
 def test_a_closed_channel_leaves_no_connection(connect, broker, eventually):
     others = len(broker.client_list())
     connection = connect(Transport)

@@ -1,9 +1,12 @@
-"""Checks what a Celery app stands on before work starts: its broker, its store, the order of its times."""
+"""Checks what a Celery app stands on before work starts: broker, store, settings, the order of its times."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
+
+from celery.backends.base import DisabledBackend
+from kombu.serialization import prepare_accept_content
 
 from askonce.adapters.celery.patience import bounded, broker_url
 from askonce.checks import REACHABLE, Finding, without_secrets
@@ -24,13 +27,16 @@ PATIENCE = 1.0
 _VISIBILITY = 3600.0
 #: The transport whose workers renew what they hold.
 _RENEWS = "askonce.adapters.kombu.redis:Transport"
+#: Names of tasks in one line.
+_NAMED = 3
 
 
 def check_app(store: Store, app: Celery, *, reap_interval: float) -> list[Finding]:
-    """Look at *store*, at *app*'s broker and at the order of its times."""
+    """Look at *store*, at *app*'s broker, at its settings and at the order of its times."""
     return [
         *store.check(),
         *check_broker(app),
+        *check_settings(app),
         *check_times(_specs_of(app), app, reap_interval=reap_interval),
     ]
 
@@ -77,6 +83,66 @@ def check_times(
     return findings or [ok]
 
 
+def check_settings(app: Celery) -> list[Finding]:
+    """Return which settings of *app* and its tasks lose messages, parts of canvases, or paid calls."""
+    return [*_check_messages(app), *_check_killed(app)]
+
+
+def _check_messages(app: Celery) -> list[Finding]:
+    conf: Any = app.conf
+    findings, accepted = [], prepare_accept_content(conf.accept_content)
+    if accepted is not None and "application/json" not in accepted:
+        text = "accept_content lacks json: each job would be a dead letter"
+        findings.append(_error("settings", "accept_content", text, 'add "json" to it'))
+    if broker_url(app).startswith(("redis://", "rediss://")) and conf.broker_transport != _RENEWS:
+        text = (
+            f"kombu's own transport gives a killed worker's messages back only after {_visibility(app):g} s"
+        )
+        findings.append(_warning("broker", "renewal", text, f'set broker_transport = "{_RENEWS}"'))
+    if conf.worker_cancel_long_running_tasks_on_connection_loss:
+        text = "worker_cancel_long_running_tasks_on_connection_loss ends paid calls; they are made again"
+        findings.append(_warning("settings", "cancelled_calls", text, "set it to False: the lease is enough"))
+    return findings
+
+
+def _check_killed(app: Celery) -> list[Finding]:
+    """Return what would not come back after a worker is killed."""
+    conf: Any = app.conf
+    tasks = list(app.tasks.values())
+    idempotent = [task for task in tasks if _is_idempotent(task)]
+    findings = []
+    if early := _names([task for task in idempotent if not task.acks_late]):
+        text = f"acks_late is off for {early}: a killed worker loses its messages"
+        findings.append(_error("tasks", "acks_late", text, "leave acks_late as IdempotentTask has it"))
+    keep_results = not isinstance(app.backend, DisabledBackend)
+    if not keep_results or all(task.ignore_result for task in idempotent):
+        return findings  # none of them is in a chord
+    if conf.worker_deduplicate_successful_tasks:
+        text = "worker_deduplicate_successful_tasks skips a returned part: its chord may wait for ever"
+        findings.append(_error("settings", "deduplication", text, "set it to False: the record does it"))
+    plain = [task for task in tasks if not _is_idempotent(task) and not task.name.startswith("celery.")]
+    if early := _names([task for task in plain if not task.acks_late]):
+        text = f"a killed worker loses what it runs of {early}; a chord with it waits for ever"
+        cure = "set task_acks_late = True, where such a task may run twice"
+        findings.append(_warning("tasks", "plain_tasks", text, cure))
+    return findings
+
+
+def _visibility(app: Celery, default: float | None = _VISIBILITY) -> Any:
+    conf: Any = app.conf
+    return (conf.broker_transport_options or {}).get("visibility_timeout", default)
+
+
+def _is_idempotent(task: Any) -> bool:
+    return hasattr(type(task), "job_spec")
+
+
+def _names(tasks: list[Any]) -> str:
+    names = sorted(str(task.name) for task in tasks)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
 def _specs_of(app: Celery) -> list[JobSpec]:
     """Return the terms of the app's idempotent tasks."""
     specs = (getattr(task, "spec", None) for task in app.tasks.values())
@@ -102,7 +168,7 @@ def _check_ladder(app: Celery, longest_call: float | None) -> list[Finding]:
     conf: Any = app.conf
     # Only these brokers deliver a message again after a timeout.
     default = _VISIBILITY if broker_url(app).startswith(("redis", "sentinel")) else None
-    visibility = (conf.broker_transport_options or {}).get("visibility_timeout", default)
+    visibility = _visibility(app, default)
     steps = [
         ("the longest call", longest_call),
         ("task_soft_time_limit", conf.task_soft_time_limit),

@@ -67,9 +67,15 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
     spec: ClassVar[JobSpec | None] = None
     #: Answers live in the record. Celery's own results serve canvases; a task turns them on for itself.
     ignore_result = True
-    #: A killed child's message comes back, because a caller may wait for its id; the record bounds its
-    #: attempts.
+    #: These five win over the app's settings. A message is done when its job is: a caller may wait for its
+    #: id, so the message of a killed worker or child comes back. The record bounds its attempts.
+    acks_late = True
     reject_on_worker_lost = True
+    #: What a failure means is in the record: the message is done either way.
+    acks_on_failure = True
+    acks_on_timeout = True
+    #: Celery would send a second message, and bound its attempts by the task's ``max_retries``.
+    retry_on_worker_lost = False
     Request = "askonce.adapters.celery.request:PartRequest"
     #: Ends without an answer are outcomes: logged without a traceback.
     throws = (

@@ -97,6 +97,9 @@ class Channel(redis.Channel):
     """A channel that keeps its client as long as its pool of connections."""
 
     QoS = QoS
+    #: Seconds without a renewal after which a delivery goes back to its queue. An option may set them. kombu,
+    #: which renews none, has an hour: there it must be longer than any run.
+    visibility_timeout = 60
     _client_kept: Any = None
     _link: ServerLink | None = None
     #: Keeps an item that is no message, given its queue and its bytes; raises JobError when it cannot.
