@@ -26,11 +26,6 @@ app.conf.update(
         "unacked_restore_interval": 0.5,
     },
     result_backend_transport_options={"global_keyprefix": PREFIX},
-    task_acks_late=True,
-    task_acks_on_failure=True,
-    worker_prefetch_multiplier=1,
-    worker_disable_prefetch=True,
-    worker_cancel_long_running_tasks_on_connection_loss=False,
 )
 once = AskOnce(app, store=lambda: RedisStore.from_url(URL, namespace="canvas"), reap_interval=0.5)
 spec = JobSpec(lease=LEASE, queue_deadline=3.0, retry=RetryPolicy(max_attempts=3, base=0.05))
