@@ -171,14 +171,28 @@ def test_settings_of_celery_are_enough_for_jobs():
     assert [] == check_settings(new_app_with_tasks(late=True, **WITH_RESULTS))
 
 
-@pytest.mark.parametrize(
-    ("broker", "found"), [("redis://", 1), ("rediss://", 1), ("amqp://", 0), ("memory://", 0)]
-)
-def test_transport_that_renews_no_delivery_is_named(broker, found):
-    findings = check_settings(new_app(broker))
+CURES = {"redis": "set broker_transport = ", "rediss": "set broker_transport = "}
+SHORT = {"redis+socket": "set visibility_timeout to ", "sentinel": "set visibility_timeout to "}
 
-    assert [("warning", "renewal")] * found == [(each.severity, each.name) for each in findings]
-    assert all("after 3600 s; set broker_transport = " in each.line for each in findings)
+
+@pytest.mark.parametrize("scheme", CURES | SHORT)
+def test_transport_that_renews_no_delivery_is_named(scheme):
+    [found] = check_settings(new_app(f"{scheme}://"))
+
+    assert ("warning", "renewal") == (found.severity, found.name)
+    assert f"after 3600 s; {(CURES | SHORT)[scheme]}" in found.line
+
+
+@pytest.mark.parametrize(
+    ("scheme", "found"), [("redis", 0), ("rediss", 0), ("redis+socket", 1), ("sentinel", 1)]
+)
+def test_our_transport_is_used_where_the_url_names_no_other(scheme, found):
+    assert found == len(check_settings(new_app(f"{scheme}://", broker_transport=OURS)))
+
+
+@pytest.mark.parametrize("broker", ["amqp://", "memory://"])
+def test_broker_that_is_not_on_redis_needs_no_renewal(broker):
+    assert [] == check_settings(new_app(broker))
 
 
 WRONG_SETTINGS = {

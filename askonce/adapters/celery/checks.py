@@ -27,6 +27,7 @@ PATIENCE = 1.0
 _VISIBILITY = 3600.0
 #: The transport whose workers renew what they hold.
 _RENEWS = "askonce.adapters.kombu.redis:Transport"
+_ON_REDIS = ("redis", "sentinel")
 #: Names of tasks in one line.
 _NAMED = 3
 
@@ -94,11 +95,11 @@ def _check_messages(app: Celery) -> list[Finding]:
     if accepted is not None and "application/json" not in accepted:
         text = "accept_content lacks json: each job would be a dead letter"
         findings.append(_error("settings", "accept_content", text, 'add "json" to it'))
-    if broker_url(app).startswith(("redis://", "rediss://")) and conf.broker_transport != _RENEWS:
-        text = (
-            f"kombu's own transport gives a killed worker's messages back only after {_visibility(app):g} s"
-        )
-        findings.append(_warning("broker", "renewal", text, f'set broker_transport = "{_RENEWS}"'))
+    if broker_url(app).startswith(_ON_REDIS) and not _renews(app):
+        text = f"kombu's transport gives a killed worker's messages back only after {_visibility(app):g} s"
+        shorter = "set visibility_timeout to little more than the longest run"
+        cure = f'set broker_transport = "{_RENEWS}"' if _may_renew(app) else shorter
+        findings.append(_warning("broker", "renewal", text, cure))
     if conf.worker_cancel_long_running_tasks_on_connection_loss:
         text = "worker_cancel_long_running_tasks_on_connection_loss ends paid calls; they are made again"
         findings.append(_warning("settings", "cancelled_calls", text, "set it to False: the lease is enough"))
@@ -126,6 +127,16 @@ def _check_killed(app: Celery) -> list[Finding]:
         cure = "set task_acks_late = True, where such a task may run twice"
         findings.append(_warning("tasks", "plain_tasks", text, cure))
     return findings
+
+
+def _renews(app: Celery) -> bool:
+    conf: Any = app.conf
+    return _may_renew(app) and conf.broker_transport == _RENEWS
+
+
+def _may_renew(app: Celery) -> bool:
+    """Return whether *app*'s broker is one server: sentinels and a unix socket need kombu's own transport."""
+    return broker_url(app).startswith(("redis://", "rediss://"))
 
 
 def _visibility(app: Celery, default: float | None = _VISIBILITY) -> Any:
@@ -167,14 +178,14 @@ def _no_answer(place: str, error: Exception, *, redis: bool) -> Finding:
 def _check_ladder(app: Celery, longest_call: float | None) -> list[Finding]:
     conf: Any = app.conf
     # Only these brokers deliver a message again after a timeout.
-    default = _VISIBILITY if broker_url(app).startswith(("redis", "sentinel")) else None
+    default = _VISIBILITY if broker_url(app).startswith(_ON_REDIS) else None
     visibility = _visibility(app, default)
     steps = [
         ("the longest call", longest_call),
         ("task_soft_time_limit", conf.task_soft_time_limit),
         ("task_time_limit", conf.task_time_limit),
         # Where a worker renews its deliveries, they last as long as it lives.
-        ("visibility_timeout", None if conf.broker_transport == _RENEWS else visibility),
+        ("visibility_timeout", None if _renews(app) else visibility),
     ]
     known = [(name, seconds) for name, seconds in steps if seconds is not None]
     return [
