@@ -17,9 +17,7 @@ from tests.deadlines import stretched
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("has brokers of its own")]
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
-[EXAMPLE] = re.findall(
-    r"```python\n(from celery.*?)\nif __name__", (ROOT / "README.md").read_text(), re.DOTALL
-)
+[EXAMPLE] = re.findall(r"```python\n(from celery.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 POOLS = {"threads": ("-P", "threads", "-c", "2"), "prefork": ("-P", "prefork", "-c", "2")}
 #: Lease and visibility timeout. Empty for README's own: a test then takes two minutes.
 SHORT_SECONDS = os.environ.get("OWN_APP_SECONDS", "3")
@@ -63,6 +61,10 @@ class Shop:
 
     def results(self, caller):
         return json.loads(caller.communicate(timeout=stretched(PATIENCE + 30))[0])
+
+    def run(self, script):
+        """What a script of the folder prints."""
+        return self._start(None, script).communicate(timeout=stretched(60))[0].decode()
 
     def lines(self):
         return self.ledger.read_text().splitlines()
@@ -131,6 +133,14 @@ def test_chords_of_an_own_app_outlive_a_killed_worker(shop, kill_group, kill_mai
     assert shop.noted("begun") - once <= lost
     assert {"[1, 2, 3, 4]": 1, "[9, 10, 11, 12]": 1} == shop.noted("total")
     assert 1 == log.read_text().count("loses what it runs of total;")
+
+
+def test_example_of_the_readme_prints_what_the_readme_says(shop):
+    shop.start_worker("threads")
+
+    printed = [shop.run("shop.py") for _ in range(2)]
+
+    assert ["Admitted 5.42\n", "Hit 5.42\n"] == printed
 
 
 @pytest.mark.parametrize("pool", POOLS)
