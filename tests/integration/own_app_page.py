@@ -23,6 +23,7 @@ from celery.exceptions import Ignore, Reject
 from askonce import (
     Admitted,
     Attached,
+    Cancelled,
     Configuration,
     Conflict,
     Duplicate,
@@ -32,11 +33,13 @@ from askonce import (
     JobSpec,
     PayloadInvalid,
     Permanent,
+    Postponed,
     RecordAbsent,
     RetryPolicy,
 )
 from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.memory import MemoryStore
+from askonce.errors import OptionInvalid
 
 PAGE = Path(os.environ["OWN_APP_PAGE"]).read_text()
 SECONDS = float(os.environ["OWN_APP_SECONDS"])
@@ -154,6 +157,17 @@ def test_delay_waits_for_the_answer_without_a_backend():
     assert 5.42 == shop.fetch.delay("CHF").get(timeout=SECONDS)
 
 
+def test_option_that_cannot_be_honoured_is_refused():
+    for options in ({"exchange": "x"}, {"serializer": "pickle"}):
+        with pytest.raises(OptionInvalid, match=next(iter(options))):
+            shop.fetch.apply_async(("SEK",), **options)
+
+
+def test_task_id_alone_finds_no_answer():
+    with pytest.raises(ValueError, match="its answer is in the record"):
+        shop.fetch.AsyncResult(shop.fetch.delay("NOK").id).get(timeout=SECONDS)
+
+
 def test_key_without_a_record_raises():
     with pytest.raises(RecordAbsent):
         Handle.from_key(shop.once.process().store, "0" * 64).result(SECONDS)
@@ -188,6 +202,12 @@ def test_errors_of_a_body_decide_what_becomes_of_its_job():
     assert ("quarantined", "KeyError@test_page.py") == (kind, reason.partition(":")[0])
     assert None is failure_of(steered, "once", KeyError("x"))
     assert [1, 1, 2, 2] == [bodies.calls[what] for what in ("permanent", "configuration", "other", "once")]
+
+
+def test_body_cancels_or_postpones_its_job():
+    assert ("cancelled", "word") == failure_of(steered, "cancelled", Cancelled("word"))
+    assert None is failure_of(steered, "postponed", *(Postponed("word") for _ in range(2)))
+    assert [1, 3] == [bodies.calls[what] for what in ("cancelled", "postponed")]
 
 
 def test_service_that_is_overloaded_is_called_again(monkeypatch):
