@@ -91,9 +91,28 @@ def with_own_options(options: Mapping[str, Any]) -> dict[str, Any]:
         OptionInvalid: names the option.
     """
     own = {name: options[name] for name in OWN & options.keys() if options[name] is not None}
-    if not own:
-        return {name: value for name, value in options.items() if name not in OWN}
-    require_valid(cast("Options", own))
-    own[ASKED_AT] = time.time_ns() // 1_000_000
     celerys = {name: value for name, value in options.items() if name not in OWN}
-    return {**celerys, "headers": {**(celerys.get("headers") or {}), HEADER: own}}
+    if not own:
+        return celerys
+    if not is_continuation(options):
+        require_valid(cast("Options", own))
+    headers = celerys.get("headers") or {}
+    refused = headers.get(HEADER) or {}
+    own[ASKED_AT] = time.time_ns() // 1_000_000
+    return {**celerys, "headers": {**headers, HEADER: {**own, **refused}}}
+
+
+def is_continuation(options: Mapping[str, Any]) -> bool:
+    """Return whether Celery goes on with a chain or a link: the caller who chose *options* is gone.
+
+    The worker that gets the message refuses them, so that the result of the chain says why.
+    """
+    return options.get("parent_id") is not None
+
+
+def to_be_refused(options: Mapping[str, Any], refused: OptionInvalid) -> dict[str, Any]:
+    """Return *options* with the *refused* one in our header, where a worker refuses it by its name."""
+    left = {name: value for name, value in options.items() if name != refused.option}
+    headers = left.get("headers") or {}
+    ours = {**(headers.get(HEADER) or {}), refused.option: None}
+    return {**left, "headers": {**headers, HEADER: ours}}

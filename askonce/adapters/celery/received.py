@@ -65,11 +65,15 @@ class Received:
             raise self._put_back(request, exc) from None
 
     def call_directly(self, args: Any, kwargs: Any) -> object:
-        """Just run the body; through the record where ``chunks``, ``map`` and ``starmap`` call."""
-        caller = self._task.app.current_worker_task
+        """Just run the body; through the record where ``chunks``, ``map`` and ``starmap`` call.
+
+        The body gets what a message would bring: the fields of its input, in their JSON form.
+        """
+        caller, row = self._task.app.current_worker_task, self._task.bind_row(args, kwargs)
         if caller is None or caller.name not in _CALLERS_BY_ITEM:
-            return Task.__call__(self._task, *args, **kwargs)
-        row, options = self._task.bind_row(args, kwargs), chosen((caller.request.headers or {}).get(HEADER))
+            job = self._identify(row, {}, new_job_id())
+            return Task.__call__(self._task, **orjson.loads(job.payload))
+        options = chosen((caller.request.headers or {}).get(HEADER))
         job = self._identify(row, options, new_job_id())
         return self._call_inline(job._replace(routing=_came_by(self._task, caller.request)), row, options)
 
@@ -135,7 +139,8 @@ class Received:
     ) -> None:
         about = Subject(task=self._task.name, id=str(request.id))
         emit(self._task.askonce.listen, EventType.JOB_INVALID, about, field=field, reason=reason)
-        self._keep(why, request, *arguments)
+        if not request.is_eager:  # its caller gets the error, and there is no message
+            self._keep(why, request, *arguments)
 
     def _keep(self, reason: str, request: Context, args: Any, kwargs: Any) -> None:
         """Keep a message that cannot be run, without the header that named its job."""

@@ -23,7 +23,7 @@ from askonce.adapters.celery.app import of
 from askonce.adapters.celery.arguments import Arguments
 from askonce.adapters.celery.bodies import PlainBody, require_plain
 from askonce.adapters.celery.control_flow import current_run, refused
-from askonce.adapters.celery.header import with_own_options
+from askonce.adapters.celery.header import is_continuation, to_be_refused, with_own_options
 from askonce.adapters.celery.received import Received
 from askonce.adapters.celery.result import NotKept, RecordResult
 from askonce.adapters.celery.sender import require_sendable
@@ -148,7 +148,12 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
             AnswerUnreadable: the kept answer is in a codec that is not installed here.
             JobError: what ``enqueue`` raises.
         """
-        by_way = sort(options)
+        try:
+            by_way = sort(options)
+        except OptionInvalid as refused_option:
+            if not is_continuation(options):
+                raise
+            return self.apply_async(args, kwargs, task_id, **to_be_refused(options, refused_option))
         if by_way.of_one_message:
             return self._send_own_message(args, kwargs, task_id, options)
         row = self.bind_row(args or (), kwargs or {})
@@ -169,9 +174,8 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
     def _send_own_message(
         self, args: Any, kwargs: Any, task_id: str | None, options: Mapping[str, Any]
     ) -> AsyncResult[Any]:
-        require_valid(cast("Options", sort(options).recorded))
-        if self.app.current_worker_task is None:
-            # A later link of a chain cannot be refused here: its caller is gone.
+        if not is_continuation(options):
+            require_valid(cast("Options", sort(options).recorded))
             require_sendable(identify(self.job_spec, self.bind_row(args or (), kwargs or {})))
         given = {name: value for name, value in options.items() if value is not None}
         return super().apply_async(args, kwargs, task_id=task_id, **{**NO_REPR, **given})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from askonce.adapters.celery.header import HEADER, OWN
+from askonce.adapters.celery.header import OWN
 from askonce.errors import OptionInvalid
 
 if TYPE_CHECKING:
@@ -62,19 +62,27 @@ OF_ONE_MESSAGE = frozenset(
     }
 )
 _TO_A_QUEUE = "a job's messages go to a queue by its name: pass queue"
+_UNSEEN = "monitors never see the arguments of a job"
 REFUSED: Mapping[str, str] = {
+    "argsrepr": _UNSEEN,
     "body": "is made of the arguments",
+    "callbacks": "is called link here",
     "content_encoding": "a job's payload is JSON",
     "content_type": "a job's payload is JSON",
+    "create_sent_event": "is the app's setting task_send_sent_event",
     "declare": "declare the queue in task_queues, and pass queue",
+    "errbacks": "is called link_error here",
     "exchange": _TO_A_QUEUE,
     "exchange_type": _TO_A_QUEUE,
     "expiration": "would let the message end without its job: pass expires",
     "job": "is called task_id here",
+    "kwargsrepr": _UNSEEN,
+    "now": "is the app's clock",
     "result_cls": "the result is read from the record",
     "routing_key": _TO_A_QUEUE,
     "serializer": "a job's payload is JSON",
     "task_type": "is the task itself",
+    "timezone": "pass an eta with a time zone",
 }
 _LINKS = frozenset({"chain", "link", "link_error"})
 #: What every message of a job has anyway.
@@ -113,6 +121,4 @@ def sort(options: Mapping[str, Any]) -> Sorted:
             by_way.of_one_message[name] = value
         else:
             raise OptionInvalid(option=name, reason=REFUSED.get(name, "is no option of apply_async"))
-    if HEADER in (by_way.recorded.get("headers") or ()):
-        raise OptionInvalid(option="headers", reason=f"{HEADER} is the name of our own")
     return by_way

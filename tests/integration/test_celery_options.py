@@ -1,0 +1,318 @@
+"""Every way to call a task, with every option: honoured, or refused by name."""
+
+import inspect
+import json
+import time
+from datetime import UTC, datetime
+from itertools import count
+
+import kombu
+import pytest
+from celery import Celery, Task, chain, chord, group
+from celery.app.amqp import AMQP
+from celery.beat import ScheduleEntry, Scheduler, SchedulingError
+from celery.schedules import schedule
+
+from askonce.adapters.celery import IdempotentTask
+from askonce.adapters.celery.ways import OF_ONE_MESSAGE, PUBLISHED, RECORDED, REFUSED
+from askonce.attempt import current_attempt
+from askonce.errors import JobError, OptionInvalid
+from askonce.job import Routing
+from askonce.options import Options
+from askonce.outcomes import Admitted, Duplicate, Hit
+from askonce.spec import JobSpec
+from tests.deadlines import eventually, stretched
+
+pytestmark = [
+    pytest.mark.integration,
+    # Celery's result backend speaks redis-py's older language.
+    pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning"),
+]
+
+_numbers = count(1)
+
+
+class Shop:
+    """A task whose body looks at the record of its own job."""
+
+    def __init__(self, shop):
+        self.shop, self.app, self.seen, self.gates = shop, shop.app, {}, {}
+
+        @shop.app.task(name="seen", base=IdempotentTask, spec=JobSpec(), bind=True, shared=False)
+        def seen(task, n):
+            attempt = current_attempt()
+            request = task.request
+            custom = {name: value for name, value in (request.headers or {}).items() if name != "askonce"}
+            record = shop.store.read([attempt.key])[0]
+            self.seen.setdefault(n, []).append((record, custom, request.timelimit))
+            if gate := self.gates.get(n):
+                assert gate.wait(stretched(20))
+            return n
+
+        @shop.app.task(name="rest", shared=False, ignore_result=False)
+        def rest(*_):
+            """Be the rest of a canvas."""
+
+        seen.ignore_result = False
+        self.task, self.rest = seen, rest
+        self.foreign = Celery("foreign", broker=shop.server.url, set_as_current=False)
+        self.foreign.conf.broker_transport_options = shop.app.conf.broker_transport_options
+        self.foreign.conf.task_default_queue = shop.app.conf.task_default_queue
+
+
+@pytest.fixture(scope="module")
+def shop(new_shop, tcp_server):
+    prefix = {"global_keyprefix": "options:"}
+    made = new_shop("options", result_backend=tcp_server.url, result_backend_transport_options=prefix)
+    made.app.conf.task_create_missing_queues = True
+    shop = Shop(made)
+    made.app.amqp.queues.select_add("second")
+    with made.worker():
+        yield shop
+
+
+@pytest.fixture
+def n():
+    return next(_numbers)
+
+
+def by_beat(shop, n, options):
+    entry = ScheduleEntry("tick", "seen", schedule(60), args=(n,), options=options, app=shop.app)
+    scheduler = Scheduler(shop.app, lazy=True)
+    with shop.app.connection_for_write() as connection:
+        scheduler.apply_async(entry, producer=shop.app.amqp.Producer(connection, auto_declare=False))
+
+
+def by_a_foreign_app(shop, n, options):
+    own = {
+        name: options.pop(name)
+        for name in ("tenant", "run", "force", "max_age", "on_duplicate")
+        if name in options
+    }
+    headers = {**options.pop("headers", {}), **({"askonce": own} if own else {})}
+    shop.foreign.send_task("seen", (n,), headers=headers, **options)
+
+
+WAYS = {
+    "enqueue": lambda shop, n, o: shop.task.enqueue({"n": n}, **o),
+    "apply_async": lambda shop, n, o: shop.task.apply_async((n,), **o),
+    "own message": lambda shop, n, o: shop.task.apply_async((n,), link=shop.rest.si(), **o),
+    "signature": lambda shop, n, o: shop.task.s(n).set(**o).apply_async(),
+    "chain": lambda shop, n, o: chain(shop.task.s(n).set(**o), shop.rest.si()).apply_async(),
+    "later in a chain": lambda shop, n, o: chain(shop.rest.si(), shop.task.si(n).set(**o)).apply_async(),
+    "group": lambda shop, n, o: group(shop.task.s(n).set(**o), shop.rest.si()).apply_async(),
+    "group's own": lambda shop, n, o: group(shop.task.s(n)).apply_async(**o),
+    "chord": lambda shop, n, o: chord([shop.task.s(n).set(**o)], shop.rest.s()).apply_async(),
+    "chunks": lambda shop, n, o: shop.task.chunks([(n,)], 1).apply_async(**o),
+    "map": lambda shop, n, o: shop.task.map([n]).apply_async(**o),
+    "starmap": lambda shop, n, o: shop.task.starmap([(n,)]).apply_async(**o),
+    "beat": by_beat,
+    "send_task": lambda shop, n, o: shop.app.send_task("seen", (n,), **o),
+    "foreign app": by_a_foreign_app,
+    "apply": lambda shop, n, o: shop.task.apply((n,), **o),
+}
+#: These run in the caller: nothing travels, and nothing waits.
+HERE = {"apply"}
+#: One message of Celery's carries several calls, so what is said of a message is said of that one.
+BY_ITEM = {"chunks", "map", "starmap"}
+
+
+def seen_by(shop, n):
+    eventually(lambda: shop.seen.get(n), seconds=20.0)
+    return shop.seen[n][0]
+
+
+#: These look at the record before they send anything.
+ASKING = {"enqueue", "apply_async", "signature", "beat"}
+
+
+def refusal(way, shop, n, options):
+    """Return how a call was refused; None where it was sent."""
+    try:
+        outcome = WAYS[way](shop, n, options)
+    except (JobError, SchedulingError) as refused:
+        return refused
+    return outcome if isinstance(outcome, Duplicate) else None
+
+
+def parametrized(ways):
+    return pytest.mark.parametrize("way", ways)
+
+
+@parametrized(WAYS)
+def test_plain_call_is_one_job_for_every_way(shop, n, way):
+    for _ in range(2):
+        WAYS[way](shop, n, {})
+
+    seen_by(shop, n)
+
+    eventually(lambda: isinstance(shop.task.enqueue({"n": n}), Hit))
+    assert 1 == len(shop.seen[n])
+
+
+@parametrized(WAYS)
+def test_tenant_is_the_answers_for_every_way(shop, n, way):
+    WAYS[way](shop, n, {"tenant": "acme"})
+
+    record, _, _ = seen_by(shop, n)
+
+    eventually(lambda: isinstance(shop.task.enqueue({"n": n}, tenant="acme"), Hit))
+    assert record.job == shop.task.enqueue({"n": n}, tenant="acme").job
+    assert isinstance(shop.task.enqueue({"n": n}, countdown=60), Admitted)
+
+
+@parametrized(WAYS)
+def test_run_is_in_the_record_for_every_way(shop, n, way):
+    WAYS[way](shop, n, {"run": "night"})
+
+    assert "night" == seen_by(shop, n)[0].run
+
+
+@pytest.mark.parametrize("option", [{"force": True}, {"max_age": 0.0}], ids=["force", "max_age"])
+@parametrized(WAYS)
+def test_answer_that_is_too_old_is_made_again_for_every_way(shop, n, way, option):
+    shop.task.apply((n,))
+    eventually(lambda: shop.task.enqueue({"n": n}).answer.age > 0)
+
+    WAYS[way](shop, n, dict(option))
+
+    eventually(lambda: 2 == len(shop.seen[n]), seconds=20.0)
+
+
+@parametrized(sorted(WAYS.keys() - {"apply"}))
+def test_duplicate_is_rejected_for_every_way(shop, n, way, gate):
+    shop.gates[n] = gate
+    shop.task.enqueue({"n": n})
+    seen_by(shop, n)
+    before = shop.task.enqueue({"n": n}).job
+
+    outcome = refusal(way, shop, n, {"on_duplicate": "reject"})
+    gate.set()
+
+    if way in ASKING:
+        assert "duplicate" in str(outcome).lower()
+    assert before == shop.task.enqueue({"n": n}).job
+    eventually(lambda: isinstance(shop.task.enqueue({"n": n}), Hit))
+    assert 1 == len(shop.seen[n])
+
+
+TRAVELS = sorted(WAYS.keys() - HERE - BY_ITEM)
+
+
+@parametrized(TRAVELS)
+def test_where_and_how_a_message_goes_stands_in_the_record(shop, n, way):
+    limits, headers = {"time_limit": 50, "soft_time_limit": 40}, {"trace": "t-1"}
+    WAYS[way](shop, n, {"queue": "second", "priority": 3, **limits, "headers": headers})
+
+    record, custom, limits = seen_by(shop, n)
+
+    kept = json.loads(record.routing.headers)
+    assert Routing("second", 3, 50, 40) == record.routing._replace(headers="")
+    assert {"t-1"} == {kept.pop("trace"), custom["trace"]}
+    assert (["celery_beat_task"] if way == "beat" else []) == list(kept)
+    assert [50, 40] == list(limits)
+
+
+@parametrized(TRAVELS)
+def test_call_that_is_due_later_does_not_start_before(shop, n, way):
+    WAYS[way](shop, n, {"countdown": 60.0})
+    WAYS[way](shop, n + 100_000, {"eta": datetime.fromtimestamp(time.time() + 60, UTC)})
+    last = next(_numbers) + 200_000
+    shop.task.enqueue({"n": last})
+
+    seen_by(shop, last)
+
+    assert not shop.seen.get(n)
+    assert not shop.seen.get(n + 100_000)
+
+
+@parametrized(WAYS)
+@pytest.mark.parametrize(
+    "option",
+    [{"tenant": 5}, {"max_age": "old"}, {"on_duplicate": "explode"}, {"run": "two\nlines"}],
+    ids=["tenant", "max_age", "on_duplicate", "run"],
+)
+def test_value_that_cannot_be_used_is_refused_by_name(shop, n, way, option):
+    name = next(iter(option))
+
+    if refused := refusal(way, shop, n, dict(option)):
+        assert f"option={name} " in str(refused)
+    else:
+        # No caller is there any more: the worker keeps a dead letter that names it.
+        eventually(lambda: [each for each in shop.shop.heard if name in str(each.data.get("field"))])
+    assert not shop.seen.get(n)
+
+
+def parameters(*functions):
+    return {
+        name
+        for function in functions
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+
+
+#: Not options: the call itself.
+ITSELF = {"self", "name", "args", "kwargs", "task_id"}
+#: Every message of a job has them anyway.
+AS_ALWAYS = {"add_to_parent", "serializer"}
+
+
+def test_every_option_of_the_installed_libraries_is_decided():
+    known = parameters(Task.apply_async, Celery.send_task, AMQP.as_task_v2, kombu.Producer.publish)
+    known |= Options.__annotations__.keys()
+
+    decided = RECORDED | PUBLISHED | OF_ONE_MESSAGE | REFUSED.keys() | AS_ALWAYS | ITSELF
+
+    assert set() == known - decided
+
+
+@pytest.mark.parametrize("option", [*sorted(REFUSED), "tennant"])
+def test_option_that_no_way_honours_is_refused_by_name(shop, n, option):
+    with pytest.raises(OptionInvalid) as refused:
+        shop.task.apply_async((n,), **{option: "x"})
+
+    assert option == refused.value.option
+
+
+VALUES = {
+    "compression": "zlib",
+    "confirm_timeout": 5,
+    "delivery_mode": 1,
+    "immediate": False,
+    "mandatory": False,
+    "retry": False,
+    "retry_policy": {"max_retries": 1},
+    "timeout": 5,
+}
+
+
+def connections(shop):
+    connection = shop.app.connection_for_write()
+    producer = shop.app.amqp.Producer(connection, auto_declare=False)
+    return {"connection": connection, "producer": producer, "publisher": producer}
+
+
+@pytest.mark.parametrize("option", sorted(PUBLISHED))
+def test_option_of_one_publish_sends_one_message_of_the_job(shop, n, option):
+    value = VALUES[option] if option in VALUES else connections(shop)[option]
+
+    result = shop.task.apply_async((n,), **{option: value})
+
+    assert n == result.get(timeout=stretched(20))
+    assert result.id == shop.task.enqueue({"n": n}).job
+    assert 1 == len(shop.seen[n])
+
+
+def test_beat_sends_no_second_message_of_a_job_that_is_queued(shop, n, gate):
+    shop.gates[n] = gate
+    by_beat(shop, n, {})
+    seen_by(shop, n)
+    heard = len([each for each in shop.shop.heard if each.name == "job.skipped"])
+
+    for _ in range(3):
+        by_beat(shop, n, {})
+    gate.set()
+
+    eventually(lambda: isinstance(shop.task.enqueue({"n": n}), Hit))
+    assert heard == len([each for each in shop.shop.heard if each.name == "job.skipped"])
