@@ -2,9 +2,11 @@
 
 import inspect
 import json
+import re
 import time
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 
 import kombu
 import pytest
@@ -12,6 +14,7 @@ from celery import Celery, Task, chain, chord, group
 from celery.app.amqp import AMQP
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 from celery.schedules import schedule
+from redis import Redis
 
 from askonce.adapters.celery import IdempotentTask
 from askonce.adapters.celery.ways import OF_ONE_MESSAGE, PUBLISHED, RECORDED, REFUSED
@@ -29,6 +32,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning"),
 ]
 
+PAGE = Path(__file__).parents[2] / "docs" / "own-app.md"
 _numbers = count(1)
 
 
@@ -273,6 +277,38 @@ def test_option_that_no_way_honours_is_refused_by_name(shop, n, option):
         shop.task.apply_async((n,), **{option: "x"})
 
     assert option == refused.value.option
+
+
+@pytest.mark.parametrize("option", [{"force": True}, {"max_age": 0.0}], ids=["force", "max_age"])
+def test_message_that_is_delivered_again_does_not_pay_again(shop, n, option):
+    shop.task.apply((n,))
+    eventually(lambda: shop.task.enqueue({"n": n}).answer.age > 0)
+    name = f"{shop.app.main}:{shop.app.main}"
+    shop.task.apply_async((n,), queue="aside", shadow="x", **option)
+    with Redis.from_url(shop.shop.server.url) as broker:
+        message = json.loads(broker.rpop(f"{shop.app.main}:aside"))
+        broker.lpush(name, json.dumps(message))
+        eventually(lambda: 2 == len(shop.seen[n]) and not broker.hlen(f"{shop.app.main}:unacked"))
+        message["properties"]["delivery_info"]["redelivered"] = True
+        broker.lpush(name, json.dumps(message))
+        eventually(lambda: not broker.llen(name) and not broker.hlen(f"{shop.app.main}:unacked"))
+
+    assert 2 == len(shop.seen[n])
+
+
+def test_result_names_the_options_that_the_job_did_not_take(shop, n):
+    first = shop.task.apply_async((n,), countdown=60)
+    second = shop.task.apply_async((n,), queue="second", headers={"trace": "t-1"}, countdown=90)
+
+    assert ((), ("queue", "headers", "countdown")) == (first.not_taken, second.not_taken)
+
+
+@pytest.mark.parametrize("names", [RECORDED, PUBLISHED, OF_ONE_MESSAGE, REFUSED.keys()], ids=range(4))
+def test_page_names_every_option_beside_what_it_does(names):
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+    beside = [set(re.findall(r"`(\w+)`", row.split("|")[1])) for row in rows]
+
+    assert set(names) in beside
 
 
 VALUES = {

@@ -9,7 +9,7 @@ from askonce.adapters.celery import IdempotentTask
 from askonce.adapters.celery.header import HEADER
 from askonce.adapters.celery.sender import CelerySender
 from askonce.enqueue import Message
-from askonce.errors import SendFailed
+from askonce.errors import PayloadInvalid, SendFailed
 from askonce.spec import JobSpec
 from tests.jobs import new_job
 
@@ -139,6 +139,64 @@ def test_route_may_be_a_function(app, taken):
     CelerySender(app).send(message())
 
     assert taken("for-rates.fetch").headers["task"] == "rates.fetch"
+
+
+@pytest.mark.parametrize(
+    "enqueue",
+    [
+        lambda task, n: task.enqueue({"n": n}),
+        lambda task, n: task.delay(n),
+        lambda task, n: task.enqueue({"n": n}, headers={"trace": "1"}),
+        lambda task, n: task.apply_async((n,), retry=False),
+    ],
+    ids=["one step", "delay", "two steps", "own publish"],
+)
+def test_route_that_is_a_function_gets_the_payload(new_shop, number, enqueue):
+    shop, seen = new_shop(f"routed-{number}"), []
+
+    def route(name, args, kwargs, _options, task=None):
+        seen.append((name, args, kwargs, task.name))
+        return {"queue": f"{shop.app.main}-{kwargs['n'] % 2}"}
+
+    shop.app.conf.task_routes = (route,)
+    for n in (number, number + 1):
+        key = enqueue(shop.add, n).key
+        assert f"{shop.app.main}-{n % 2}" == shop.store.read([key])[0].routing.queue
+
+    assert [("add", (), {"n": n, "more": 1}, "add") for n in (number, number + 1)] == seen
+    with Redis.from_url(shop.server.url) as broker:
+        assert [1, 1] == [broker.llen(f"{shop.app.main}:{shop.app.main}-{each}") for each in (0, 1)]
+
+
+def test_queue_that_a_caller_names_wins_over_the_routes(new_shop, number):
+    shop = new_shop(f"named-{number}")
+    shop.app.conf.task_routes = (lambda *_, **__: {"queue": "by-the-route"},)
+
+    asked = shop.add.enqueue({"n": number}, queue="by-the-caller")
+
+    assert "by-the-caller" == shop.store.read([asked.key])[0].routing.queue
+
+
+@pytest.mark.parametrize(
+    "kept", [{"ad*": {"queue": "slow"}}, lambda *_, **__: {"queue": "slow"}], ids=["dict", "function"]
+)
+def test_routed_task_is_sent_in_one_step(new_shop, number, commands, kept):
+    shop = new_shop(f"one-step-{number}")
+    shop.app.conf.task_routes = (kept,)
+    shop.add.enqueue({"n": number})
+
+    assert ["publish"] == commands(lambda: shop.add.enqueue({"n": number + 1}))
+
+
+@pytest.mark.parametrize("path", ["n", "n.deep[1]"])
+def test_object_that_kombu_would_read_as_another_type_is_refused(new_shop, number, path):
+    shop, typed = new_shop(f"typed-{number}"), {"__type__": "uuid", "__value__": "x"}
+    payload = typed if path == "n" else {"deep": [number, typed]}
+
+    for way in (lambda: shop.add.delay(payload), lambda: shop.add.apply_async((payload,), shadow="x")):
+        with pytest.raises(PayloadInvalid) as refused:
+            way()
+        assert path == refused.value.field
 
 
 def test_priority_of_the_route_is_respected(app, broker, taken):

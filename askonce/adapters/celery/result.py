@@ -31,7 +31,8 @@ _FOR_EVER = 10 * 365 * 86_400.0
 class RecordResult(AsyncResult):  # type: ignore[type-arg]  # generic in the stubs only
     """``get``, ``state`` and ``result`` look at the record, and join the answer to the caller's own row.
 
-    ``key`` finds it again in another process: ``task.result(key)``.
+    ``key`` finds it again in another process: ``task.result(key)``. ``not_taken`` names the caller's options
+    that the job in flight did not take.
     """
 
     #: Several of these may share one id, which a backend would return one result for.
@@ -51,6 +52,7 @@ class RecordResult(AsyncResult):  # type: ignore[type-arg]  # generic in the stu
         # A key alone names no job yet.
         super().__init__(of.job or of.key, task.backend, app=task.app)
         self.key = of.key
+        self.not_taken = of.ignored if isinstance(of, Attached) else ()
         self._task, self._row, self._join = task, row, join_to(task.job_spec, row)
         self._handle = self._follow(of)
 
