@@ -14,6 +14,7 @@ from askonce import (
     Attached,
     Attempt,
     Backoff,
+    Cancelled,
     Codec,
     Configuration,
     Conflict,
@@ -35,7 +36,9 @@ from askonce import (
     Outcome,
     PayloadInvalid,
     Permanent,
+    Postponed,
     Producer,
+    RecordAbsent,
     Result,
     ResultTimeout,
     RetryPolicy,
@@ -304,6 +307,7 @@ def join(app: Celery) -> AskOnce:
         return currency
 
     assert_type(once.producer, Producer)
+    assert_type(Handle.from_key(once.process().store, Key("k")), Handle)
     assert_type(once.listening("rates.fetch"), Listening)
     assert_type(once.listening("rates.fetch").workers, Workers)
     return once
@@ -319,8 +323,11 @@ def call_failures(error: JobError) -> object:
     match error:
         case Transient():
             assert_type(error.retry_after, float | None)
+            assert_type(error.max_attempts, int | None)
             return assert_type(error.maybe_billed, bool)
-        case Permanent() | Configuration():
+        case Postponed():
+            return assert_type(error.retry_after, float)
+        case Permanent() | Configuration() | Cancelled():
             return assert_type(error.reason, str)
     return str(error)
 
@@ -336,7 +343,7 @@ def errors(error: JobError) -> object:
             return assert_type(error.waited_seconds, float)
         case Superseded() | SendFailed():
             return assert_type(error.job, str)
-        case FingerprintMismatch():
+        case FingerprintMismatch() | RecordAbsent():
             return assert_type(error.key, str)
         case StoreUnavailable():
             return assert_type(error.verb, str)
