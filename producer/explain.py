@@ -12,7 +12,7 @@ import orjson
 from askonce.errors import LayoutNewer, PayloadInvalid, RecordDamaged
 from askonce.key import identify, identity_of
 from askonce.record import Status
-from producer.rows import BadRow, Row, parse_row, read_rows
+from tasks.rows import BadRow, Row, parse_row, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

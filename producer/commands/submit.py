@@ -43,7 +43,7 @@ def submit(  # noqa: PLR0913  # one parameter for each option of the command
     """Submit the rows of FILE (JSON lines, - for stdin) to TASK."""
     client = open_client(task)
     from producer.batch import Batch
-    from producer.rows import read_rows
+    from tasks.rows import read_rows
 
     options = {"tenant": tenant, "on_duplicate": on_duplicate, "force": force, "max_age": max_age}
     warn_once = cache(lambda: warn_of_workers(client, task))

@@ -9,7 +9,7 @@ from askonce.spec import RetryPolicy
 from producer import batch
 from producer.batch import Batch, Report, _settle
 from producer.client import Client
-from producer.rows import BadRow, Row
+from tasks.rows import BadRow, Row
 
 FOUR = [{"currency": name, "day": "2026-11-20"} for name in ("BRL", "EUR", "BRL", "USD")]
 

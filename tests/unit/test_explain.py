@@ -11,7 +11,7 @@ from askonce.spec import RetryPolicy
 from askonce.store import Lease
 from producer.client import Client
 from producer.explain import explain_row, rows_of
-from producer.rows import BadRow, Row
+from tasks.rows import BadRow, Row
 
 MARKER = "hunter2-of-ana-souza"
 CORRECTED = {"currency": "BRL", "day": "2026-11-21"}
