@@ -3,6 +3,8 @@
 import re
 import sys
 
+from celery.schedules import crontab
+
 from settings.brokers import broker_settings
 from settings.environment import load_or_exit
 
@@ -66,3 +68,15 @@ result_accept_content = ["json"]
 task_track_started = True
 worker_send_task_events = True
 task_send_sent_event = False
+
+# What ``celery beat`` sends; times are in UTC (docs/scheduling.md).
+_orders_every_night = {
+    "task": "orders.reprocess",
+    "schedule": crontab(hour=3, minute=0),
+    # An order that was answered in the last five minutes is not looked up again: a run that is interrupted
+    # begins with the first row.
+    "kwargs": {"max_age": 300.0},
+    # Where no worker runs for days, the messages of these days do not pile up.
+    "options": {"expires": 6 * 3600},
+}
+beat_schedule = {"orders every night": _orders_every_night} if _settings.orders_file else {}

@@ -120,6 +120,15 @@ class Machine:
         wait_for(lambda: b"ready." in log.read_bytes(), worker, log)
         return worker
 
+    def start_beat(self, *options: str) -> subprocess.Popen[bytes]:
+        """Start ``celery beat`` with *options*; return when its schedule is set up."""
+        log, schedule = self.folder / "beat.log", self.folder / "beat-schedule"
+        command = ["-m", "celery", "-A", "worker.app", "beat", "--loglevel", "INFO"]
+        beat = self.spawn(*command, "--schedule", str(schedule), *options, log=log)
+        self.workers.append(beat)
+        wait_for(lambda: b"beat: Starting" in log.read_bytes(), beat, log)
+        return beat
+
     def spawn(
         self, *arguments: str, log: Path, ended_by: str = "SIGTERM", env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
@@ -143,7 +152,7 @@ class Machine:
             return subprocess.Popen(command, cwd=ROOT, env=self.env, stdout=out, stderr=err)
 
     def stop_workers(self) -> None:
-        """Stop every worker after its current jobs; kill it if that takes too long."""
+        """Stop every worker after its current jobs, and beat; kill it if that takes too long."""
         for worker in self.workers:
             worker.terminate()
         for worker in self.workers:

@@ -3,10 +3,11 @@
 import shlex
 import signal
 import socket
-from pathlib import Path
 from threading import Event
 
-from sandbox.machine import ROOT, Machine, NotReady, wait_for
+from sandbox.machine import ROOT, SAMPLES, Machine, NotReady, wait_for
+
+_ORDERS = SAMPLES / "orders.jsonl"
 
 
 def run() -> int:
@@ -14,14 +15,15 @@ def run() -> int:
     ended = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with Machine(outside={"latency": 0.05, "llm_latency": 0.5}) as machine:
-        worker = machine.start_worker()
+    outside, env = {"latency": 0.05, "llm_latency": 0.5}, {"ORDERS_FILE": str(_ORDERS)}
+    with Machine(outside=outside, env=env) as machine:
+        running = {"worker": machine.start_worker(), "beat": machine.start_beat()}
         flower = _start_flower(machine)
         _print_addresses(machine, flower)
-        while worker.poll() is None and not ended.wait(0.5):
-            pass
-        if worker.poll() is not None:
-            raise NotReady((machine.folder / "worker.log").read_text(errors="replace")[-2000:])
+        while not ended.wait(0.5):
+            for name, process in running.items():
+                if process.poll() is not None:
+                    raise NotReady((machine.folder / f"{name}.log").read_text(errors="replace")[-2000:])
         print("stopping")
     return 0
 
@@ -47,7 +49,7 @@ def _print_addresses(machine: Machine, flower: str) -> None:
     print(f"logs, ledger  {machine.folder}")
     print("\nSubmit jobs from another shell, in this folder:\n")
     print("  export " + " ".join(f"{name}={shlex.quote(machine.env[name])}" for name in names))
-    sample = Path("sandbox/samples/orders.jsonl")
-    assert (ROOT / sample).exists()
-    print(f"  python -m producer submit orders.enrich {sample} --wait\n")
+    print(f"  python -m producer submit orders.enrich {_ORDERS.relative_to(ROOT)} --wait\n")
+    print("The scheduler enqueues these orders every night at 3:00 UTC. At once:\n")
+    print("  celery -A worker.app call orders.reprocess\n")
     print("Ctrl-C stops everything.", flush=True)

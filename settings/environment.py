@@ -51,6 +51,9 @@ class Settings(ServerSettings):
     customer_api_url: HttpUrl = "http://127.0.0.1:8081"
     customer_api_timeout: CallSeconds = 5.0
 
+    #: Not a FilePath: producers have no such file, and workers may get theirs after their start.
+    orders_file: Path | None = None
+
     @field_validator("llm_background")
     @classmethod
     def _needs_the_responses_form(cls, background: bool, known: ValidationInfo) -> bool:  # noqa: FBT001  # pydantic's signature

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tasks.meetings.prompts import Operation
 
 CUSTOMERS_LOOKUP: Final = "customers.lookup"
+ORDERS_ENRICH: Final = "orders.enrich"
 
 #: Seconds for which a customer is fresh.
 _CUSTOMER_FRESH = 300.0
@@ -100,7 +101,7 @@ def _meeting(operation: Operation, settings: Settings) -> JobSpec:
 
 
 TASKS: Final = (
-    Task("orders.enrich", "tasks.orders.body:enrich", _orders),
+    Task(ORDERS_ENRICH, "tasks.orders.body:enrich", _orders),
     Task(CUSTOMERS_LOOKUP, "tasks.lookups.body:lookup", _customers),
     Task("meetings.extract", "tasks.meetings.body:extract", partial(_meeting, "extract")),
     Task("meetings.analyze", "tasks.meetings.body:analyze", partial(_meeting, "analyze")),

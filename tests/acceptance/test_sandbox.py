@@ -1,4 +1,6 @@
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +15,7 @@ from tests.deadlines import stretched
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 
-PARTS = ("valkey", "stand_in", "worker.app worker", "flower")
+PARTS = ("valkey", "stand_in", "worker.app worker", "worker.app beat", "flower")
 
 
 @pytest.fixture
@@ -78,6 +80,40 @@ def test_up_leaves_no_process_behind_when_it_is_killed(up, eventually):
 
     assert_all_parts_ran(started)
     eventually(lambda: not alive(started), 45)
+
+
+@pytest.fixture
+def scheduled(new_machine, tmp_path):
+    """A machine whose beat has a file of orders enqueued every half second."""
+    orders = tmp_path / "orders.jsonl"
+    rows = ({"order_id": f"N-{number}", "cliente_id": number % 5 + 1} for number in range(20))
+    orders.write_text("".join(f"{json.dumps(row)}\n" for row in rows) + '{"order_id": "N-20"}\n')
+    machine = new_machine(outside={"failure_rate": 0}, env={"ORDERS_FILE": str(orders)})
+    machine.control(hold=True)
+    machine.start_worker("-P", "threads", "-c", "32")
+    entry = {"task": "orders.reprocess", "schedule": 0.5, "kwargs": {"max_age": 60.0}}
+    machine.start_beat(
+        "--", f"beat.schedule=(dict){json.dumps({'often': entry})}", "beat.max_loop_interval=1"
+    )
+    return machine
+
+
+def test_scheduled_orders_are_looked_up_once_while_ticks_overlap(scheduled, eventually):
+    log = scheduled.folder / "worker.log"
+
+    def runs():
+        lines = re.findall(r"orders\.reprocessed rows=21 (.*)", log.read_text())
+        return [{name: int(rows) for name, rows in re.findall(r"(\w+)=(\d+)", line)} for line in lines]
+
+    # The calls are held: whichever tick came first, the jobs of all orders are under way.
+    held = eventually(lambda: len(runs()) >= 3 and runs(), 60)
+    assert 20 == sum(run.get("admitted", 0) for run in held)
+    assert all(run.get("admitted", 0) + run.get("attached", 0) == 20 for run in held)
+    scheduled.control(hold=False)
+    eventually(lambda: {"hit": 20, "invalid": 1} in runs(), 60)
+
+    assert (5, 0) == (scheduled.ledger.customers.answered, scheduled.ledger.customers.surplus)
+    assert "orders.refused row=21 invalid: cliente_id Field required" in log.read_text()
 
 
 def assert_all_parts_ran(started):

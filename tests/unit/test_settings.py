@@ -1,4 +1,5 @@
 import ssl
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -65,6 +66,7 @@ GOOD = {
     "CUSTOMER_API_URL": ("http://127.0.0.1:9", "http://127.0.0.1:9"),
     "CUSTOMER_API_TIMEOUT": ("2", 2.0),
     "REDIS_HOST": ("redis.internal", "redis.internal"),
+    "ORDERS_FILE": ("files/orders.jsonl", Path("files/orders.jsonl")),
 }
 
 
