@@ -1,4 +1,4 @@
-# Producer, worker and Flower: one image, three commands (docker-compose.yml).
+# Producer, worker, beat and Flower: one image, four commands (docker-compose.yml).
 FROM python:3.13-slim
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
@@ -15,6 +15,9 @@ COPY producer producer
 COPY worker worker
 COPY celeryconfig.py ./
 
-# No file is written: records are on the server, logs go to the standard output.
+# The one place that is written to: beat's schedule. A new volume takes its owner over. Records are on the server,
+# and logs go to the standard output.
+RUN install -d -o 10001 /var/lib/beat
+
 USER 10001
 CMD ["celery", "-A", "worker.app", "worker"]
