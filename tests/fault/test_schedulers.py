@@ -1,6 +1,8 @@
+import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -19,9 +21,9 @@ def run(tmp_path, kill_group):
     """Run a command of Celery for the length of a block; what it writes goes to the file of its name."""
 
     @contextmanager
-    def begin(server, name, *command):
+    def begin(server, name, *command, after=()):
         env = {**os.environ, "SCHEDULED_URL": server.url, "PYTHONPATH": f"{HERE}:{ROOT}"}
-        words = (sys.executable, "-m", "celery", "-A", "scheduled_app", *command, "-l", "info")
+        words = (sys.executable, "-m", "celery", "-A", "scheduled_app", *command, "-l", "info", *after)
         with (tmp_path / name).open("wb") as log:
             process = subprocess.Popen(words, cwd=tmp_path, env=env, stdout=log, stderr=log)
         try:
@@ -47,6 +49,28 @@ def test_two_schedulers_and_two_workers_make_one_call(run, eventually):
         eventually(lambda: not client.exists("scheduled:celery"), 60)
 
         assert [b"BRL"] == client.lrange("called", 0, -1)
+
+
+def test_entry_with_max_age_or_force_makes_new_calls(run, eventually):
+    entry = {"task": "rates.fetch", "schedule": 0.5}
+    entries = {
+        "plain": {**entry, "args": ["BRL"]},
+        "of a tenant": {**entry, "args": ["BRL"], "options": {"tenant": "shop"}},
+        "aged": {**entry, "args": ["EUR"], "options": {"max_age": 0.1}},
+        "forced": {**entry, "args": ["USD"], "options": {"force": True}},
+    }
+    schedule = f"beat.schedule=(dict){json.dumps(entries)}"
+    with Valkey(tcp=True) as server, Redis.from_url(server.url) as client, ExitStack() as stack:
+        stack.enter_context(run(server, "worker", "worker", "-P", "threads"))
+        log = stack.enter_context(run(server, "beat", "beat", "-s", "schedule", after=("--", schedule)))
+
+        def calls():
+            return Counter(client.lrange("called", 0, -1))
+
+        eventually(lambda: calls()[b"EUR"] >= 3 and calls()[b"USD"] >= 3, 60)
+        eventually(lambda: all(times(log, f"task {name} ".encode()) >= 3 for name in entries), 60)
+        # One for each tenant.
+        assert 2 == calls()[b"BRL"]
 
 
 def times(log, words):
