@@ -1,6 +1,7 @@
 """Guards of the code, each with what it looks like when broken and a test that notices."""
 
 from tests.mutants.decisions import OF_DECISIONS
+from tests.mutants.edges import OF_EDGES
 from tests.mutants.mutant import Mutant
 from tests.mutants.scripts import OF_SCRIPTS, RECOVERY, WRITES, of_script
 
@@ -86,4 +87,4 @@ OTHERS = (
     ),
 )
 
-MUTANTS = (*OF_SCRIPTS, *OTHERS, *OF_DECISIONS)
+MUTANTS = (*OF_SCRIPTS, *OTHERS, *OF_DECISIONS, *OF_EDGES)

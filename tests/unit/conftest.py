@@ -151,10 +151,10 @@ class ProducerAndWorker:
     def delivery(self, number=-1):
         return Delivery(spec=self.spec, job=self.sender.sent[number].job)
 
-    def call(self, body=lambda: ANSWER, question=QUESTION, timeout=5.0, job=None):
+    def call(self, body=lambda: ANSWER, question=QUESTION, timeout=5.0, job=None, **terms):
         """Ask and answer in this thread."""
-        identified = identify(self.spec, question, job_id=job)
-        return self.caller.call(self.spec, identified, body, timeout=timeout)
+        identified, chosen = identify(self.spec, question, job_id=job), Terms.of(self.spec)._replace(**terms)
+        return self.caller.call(self.spec, identified, body, timeout=timeout, terms=chosen)
 
     def decide(self, policy, job=None):
         """Admit and decide; return the decision, and every outcome that the store replied."""

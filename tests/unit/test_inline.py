@@ -51,6 +51,38 @@ def test_queued_job_is_run_here_instead_of_waited_for(scene):
     assert isinstance(scene.work(never), Reused)
 
 
+def test_queued_job_of_another_caller_refuses_a_call_that_wants_no_duplicate(scene):
+    asked = scene.ask()
+
+    with pytest.raises(JobFailed) as refused:
+        scene.call(never, reject=True)
+
+    assert ("duplicate", asked.job) == (refused.value.kind, refused.value.job)
+
+
+def test_call_that_wants_no_duplicate_goes_on_with_its_own_job(scene):
+    asked = scene.ask()
+
+    assert scene.answer == scene.call(job=asked.job, reject=True).value
+
+
+def test_forced_call_is_made_once(scene):
+    scene.call()
+
+    forced = scene.call(lambda: "another", force=True)
+
+    assert ("another", "another") == (forced.value, scene.call(never).value)
+
+
+@pytest.mark.parametrize("terms", [{"force": True}, {"max_age": 0.0}, {"reject": True}], ids=min)
+def test_call_that_only_the_record_can_decide_fails_without_the_store(scene, terms):
+    scene.use(scene.store, replace(scene.spec, on_store_down="local"))
+    scene.fail_on("admit")
+
+    with pytest.raises(StoreUnavailable):
+        scene.call(never, **terms)
+
+
 def test_running_job_is_waited_for(scene, running, threads, eventually):
     asked = scene.ask()
     other = running(lambda body: scene.work(lambda: [body(), "theirs"]))

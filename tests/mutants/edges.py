@@ -1,0 +1,96 @@
+"""Guards at the edges to Celery, each with a test that notices."""
+
+from tests.mutants.mutant import Mutant
+
+CELERY = "askonce/adapters/celery/"
+OPTIONS = "tests/integration/test_celery_options.py::"
+CONTROL_FLOW = "tests/integration/test_celery_control_flow.py::"
+
+#: What a user passes, and what a body raises.
+OF_EDGES = (
+    Mutant(
+        "a message's tenant is dropped",
+        f"{CELERY}received.py",
+        'tenant, run = options.get("tenant", ""), options.get("run", "")',
+        'tenant, run = "", options.get("run", "")',
+        f"{OPTIONS}test_tenant_is_the_answers_for_every_way[group]",
+    ),
+    Mutant(
+        "send_task drops our options",
+        f"{CELERY}one_message.py",
+        "return send_task(name, *arguments, **with_own_options(options))",
+        "return send_task(name, *arguments, **options)",
+        f"{OPTIONS}test_run_is_in_the_record_for_every_way[send_task]",
+    ),
+    Mutant(
+        "an unknown option is dropped",
+        f"{CELERY}ways.py",
+        "            raise OptionInvalid(option=name,",
+        "            continue\n            raise OptionInvalid(option=name,",
+        f"{OPTIONS}test_option_that_no_way_honours_is_refused_by_name[tennant]",
+    ),
+    Mutant(
+        "a message that comes again pays again",
+        f"{CELERY}received.py",
+        "    if ago is None or not (",
+        "    if True or not (",
+        f"{OPTIONS}test_message_that_is_delivered_again_does_not_pay_again[force]",
+    ),
+    Mutant(
+        "items of starmap touch no record",
+        f"{CELERY}received.py",
+        "if caller is None or caller.name not in _CALLERS_BY_ITEM:",
+        "if True:",
+        f"{OPTIONS}test_plain_call_is_one_job_for_every_way[starmap]",
+    ),
+    Mutant(
+        "a worker admits what it should reject",
+        "askonce/inline.py",
+        "            _refuse_duplicate(claim, decision)\n",
+        "",
+        "tests/unit/test_inline.py::test_queued_job_of_another_caller_refuses_a_call_that_wants_no_duplicate",
+    ),
+    Mutant(
+        "a retry has the attempts of the spec",
+        f"{CELERY}control_flow.py",
+        "MOST_ATTEMPTS if max_retries is None else max_retries + 1",
+        "None",
+        f"{CONTROL_FLOW}test_retries_are_counted_beyond_the_attempts_of_the_spec",
+    ),
+    Mutant(
+        "a retry has no end",
+        f"{CELERY}control_flow.py",
+        "if max_retries is not None and self.attempt > max_retries:",
+        "if False:",
+        f"{CONTROL_FLOW}test_body_may_answer_when_no_retry_is_left",
+    ),
+    Mutant(
+        "Ignore makes another attempt",
+        f"{CELERY}control_flow.py",
+        "raise Cancelled(IGNORED) from None",
+        "raise Transient(IGNORED) from None",
+        f"{CONTROL_FLOW}test_ignore_and_reject_end_the_job_without_an_answer[error0-ignored]",
+    ),
+    Mutant(
+        "a job that is put back uses an attempt",
+        "askonce/execute.py",
+        "            return self._give_back(run, postponed.reason,",
+        "            return self._fail(run, postponed) or self._give_back(run, postponed.reason,",
+        f"{CONTROL_FLOW}test_reject_with_requeue_puts_the_job_back_without_an_attempt",
+    ),
+    Mutant(
+        "a route gets no payload",
+        f"{CELERY}sender.py",
+        "            if self._is_routed_by_payload:\n",
+        "            if False:\n",
+        "tests/integration/test_celery_sender.py::test_route_that_is_a_function_gets_the_payload[one step]",
+    ),
+    Mutant(
+        "a result by hand waits for ever",
+        f"{CELERY}task.py",
+        "if not self.keeps_results or self.ignore_result:",
+        "if False:",
+        "tests/integration/test_celery_results.py::"
+        "test_result_by_hand_needs_a_backend_that_keeps_it[no backend]",
+    ),
+)
