@@ -285,3 +285,18 @@ def test_long_queue_after_many_resends_is_no_dead_letter(scene):
 
     assert (MAX_RESENDS, Status.QUEUED, Admission.ATTACHED) == (scene.read().resent, *before)
     assert Admission.NEGATIVE is scene.admit("job-3").outcome
+
+
+@pytest.mark.parametrize("back", ["fail", "park"])
+def test_message_that_is_counted_after_its_run_holds_up_no_later_one(scene, back):
+    scene.admit()
+    scene.clock.advance(60)
+    [lost] = scene.reap()
+    scene.start()
+    {"fail": lambda: scene.fail(after=1.0), "park": lambda: scene.park(after=1.0)}[back]()
+
+    counted = scene.store.resent([Resent(scene.key, "job-1", lost.sent_at)])
+    scene.clock.advance(1)
+
+    assert [Write.FENCED] == counted
+    assert ["job-1"] == [each.job.id for each in scene.reap()]

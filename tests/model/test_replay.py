@@ -226,6 +226,7 @@ class Twins:
             out=out,
             delivered=out and self.is_past(r.sent_at),
             handed=now < r.handed_out_until,
+            offered=r.handed_out_until > 0,
             attempts=r.attempts,
             resent=r.resent,
             resender=number(r.resender),

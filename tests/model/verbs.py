@@ -42,6 +42,8 @@ class Record(NamedTuple):
     delivered: bool = False
     #: One process may send the message again; others may not.
     handed: bool = False
+    #: Handed out since the flight last changed, perhaps a while ago.
+    offered: bool = False
     attempts: int = 0
     resent: int = 0
     resender: int = 0
@@ -114,7 +116,7 @@ def admit(record, limits, job, *, force=False, delay=False, paused=False):
 def _attach(r, job, *, delay):
     """The sooner start wins: a job that was delayed is sent at once."""
     if r.delayed and not delay:
-        return "resend", r._replace(resting=False, over=True, resender=job, handed=True)
+        return "resend", r._replace(resting=False, over=True, resender=job, handed=True, offered=True)
     return "attached", r
 
 
@@ -167,6 +169,7 @@ def grant(record, limits, owner, moment, *, paused=False):
         out=False,
         delivered=False,
         handed=False,
+        offered=False,
         attempts=record.attempts + 1,
         resent=0,
         resender=0,
@@ -295,7 +298,9 @@ def resent(record, job, *, again=False):
         return "fenced", record
     if again and record.out:
         return "ok", record
-    sent = record._replace(over=False, out=True, delivered=False, handed=False, resender=0)
+    if not record.offered:
+        return "fenced", record
+    sent = record._replace(over=False, out=True, delivered=False, handed=False, offered=False, resender=0)
     return "ok", sent._replace(resent=record.resent + 1)
 
 
@@ -303,18 +308,19 @@ def _hand_out(r):
     """Queue the job of a lost worker, and let one process send its message."""
     if r.flight == "running":
         r = r._replace(flight="queued", out=False, resting=False)
-    return r._replace(handed=True)
+    return r._replace(handed=True, offered=True)
 
 
 def _put_back(r, *, rests):
     """Queue the job without a message: it is sent when it is due."""
     put_back = r._replace(flight="queued", over=not rests, resting=rests, out=False, delivered=False)
-    return put_back._replace(handed=False, resent=0, resender=0, tombstone=False)
+    return put_back._replace(handed=False, offered=False, resent=0, resender=0, tombstone=False)
 
 
 def _idle(r):
     """End the flight."""
     ended = r._replace(flight="idle", over=False, out=False, delivered=False, handed=False)
+    ended = ended._replace(offered=False)
     return ended._replace(resent=0, resender=0, parked=False, tombstone=True)
 
 

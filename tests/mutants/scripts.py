@@ -50,6 +50,14 @@ OF_SCRIPTS = (
         "the answer of any owner is stored",
     ),
     of_script(
+        "resent counts a message that was delivered",
+        "resent",
+        "if r.ho == 0 then",
+        "if false then",
+        "tests/contract/test_store_queues.py::"
+        "test_message_that_is_counted_after_its_run_holds_up_no_later_one[fail]",
+    ),
+    of_script(
         "fail forgets how many attempts it allows",
         "fail",
         "if most > 0 then",

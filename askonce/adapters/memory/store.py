@@ -380,6 +380,8 @@ class MemoryStore:
         if record.job != sent.job or record.flight != "queued":
             return Write.FENCED
         if record.sent_at != sent.sent_at / 1000:
+            if record.handed_out_until == 0.0:
+                return Write.FENCED
             record.count_resend(sent.sent_at / 1000, self._records.now())
             self._records.commit(sent.key, record)
         return Write.OK
