@@ -117,6 +117,8 @@ class EventType(Enum):
     #: Its key is not that of its payload.
     MESSAGE_INVALID_OPTION = _Kind("message.invalid_option", WARNING, {"size": int, "queue": str})
     MESSAGE_IDENTITY_MISMATCH = _Kind("message.identity_mismatch", WARNING, {"size": int, "queue": str})
+    #: It brings links, and its task takes none.
+    MESSAGE_LINK_REFUSED = _Kind("message.link_refused", WARNING, {"size": int, "queue": str})
     #: The item in the queue is no message at all.
     MESSAGE_GARBAGE = _Kind("message.garbage", WARNING, {"size": int, "queue": str})
     #: The job belongs to another version of the task; its message is sent again later.

@@ -50,7 +50,7 @@ class DeadMessage:
     """A message that no worker could use, as it was in the queue."""
 
     #: A short stable word: ``undecodable``, ``unknown_task``, ``invalid_task``,
-    #: ``invalid_payload``, ``invalid_option``, ``identity_mismatch``, ``garbage``.
+    #: ``invalid_payload``, ``invalid_option``, ``identity_mismatch``, ``link_refused``, ``garbage``.
     reason: str
     task: str = ""
     #: The message's own id.

@@ -31,7 +31,7 @@ NO_JOBS = {
     "limit no number": ({"timelimit": ["1", None]}, b"[[],{},{}]", JSON, "invalid_task"),
     "stamps no list": ({"stamped_headers": 5}, b"[[],{},{}]", JSON, "invalid_task"),
     "stamp no text": ({"stamped_headers": [{}]}, b"[[],{},{}]", JSON, "invalid_task"),
-    "body without an id": ({}, b'{"task":"add","args":[]}', JSON, "invalid_task"),
+    "body without arguments": ({}, b'{"task":"add","id":"m-1"}', JSON, "invalid_task"),
     "unknown task": ({"task": "no.such"}, b"[[],{},{}]", JSON, "unknown_task"),
     "invalid payload": ({}, b"[[1,2,3],{},{}]", JSON, "invalid_payload"),
 }
@@ -171,7 +171,7 @@ def test_job_whose_task_is_unknown_here_stays_on_its_record(shop, number, eventu
 
 def test_long_name_of_an_unknown_task_is_cut_in_its_event(shop, eventually):
     header = new_header(new_job("0a" * 32, fingerprint="0b" * 32))
-    names = {"task": "x" * 5000, "id": "y" * 5000}
+    names = {"task": "x" * 900, "id": "y" * 900}
 
     publish(shop, {"headers": {"askonce": header}, **names}, b"[[],{},{}]")
     eventually(lambda: shop.heard, 20)

@@ -83,6 +83,7 @@ WARNINGS = {
     "message.invalid_option",
     "message.invalid_payload",
     "message.identity_mismatch",
+    "message.link_refused",
     "message.garbage",
     "message.other_version",
     "message.unkept",

@@ -6,16 +6,19 @@ the task. Its job stays on its record, and the reaper sends it again.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from celery.bootsteps import Step
 from celery.exceptions import InvalidTaskError
-from celery.utils.time import maybe_iso8601, maybe_make_aware
+from celery.worker.consumer import Consumer
 from kombu.utils.json import dumps
 
 from askonce.adapters.celery.header import HEADER
 from askonce.adapters.celery.routing_key import routing_key_of
+from askonce.adapters.celery.shape import INVALID_TASK, fault_of
+from askonce.adapters.kombu.compression import bound_decoders
 from askonce.errors import StoreUnavailable
 from askonce.events import EventType, Subject, emit
 from askonce.letters import BODY_KEPT, DeadMessage
@@ -29,7 +32,24 @@ if TYPE_CHECKING:
 UNKEPT_REST = 5.0
 #: Characters of a message's task and id that are kept and logged.
 _NAME_KEPT = 200
+#: What a value of an unexpected type raises.
+_UNEXPECTED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _NO_LINKS: dict[str, None] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+
+
+class _NoBodies(logging.Filter):
+    """Keeps the bodies of unusable messages out of the log: Celery writes them there in full."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep the kind of the refusal, and drop the message's body."""
+        text = str(record.msg)
+        if "body" in text:
+            record.msg, record.args = f"refused: {text.splitlines()[0].split('%')[0]}", ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
+_NO_BODIES = _NoBodies()
 
 
 def keep_letter(
@@ -73,13 +93,16 @@ class LettersStep(Step):
         """Wrap what *parent* does with messages that no task can use, whatever its class."""
         self._consumer = parent
         self._wrap("on_decode_error", "undecodable", 0)
-        self._wrap("on_unknown_message", "invalid_task", 1)
+        self._wrap("on_unknown_message", INVALID_TASK, 1)
         self._wrap("on_unknown_task", "unknown_task", 1)
-        self._wrap("on_invalid_task", "invalid_task", 1)
+        self._drop_invalid = parent.on_invalid_task
+        self._wrap("on_invalid_task", INVALID_TASK, 1)
         parent.create_task_handler = self._guarded(parent.create_task_handler)
         # Read by our own transport, for items that are no message at all.
         conf = parent.app.conf
         conf.broker_transport_options = {**conf.broker_transport_options, "on_garbage": self.keep_garbage}
+        bound_decoders()
+        logging.getLogger(Consumer.__module__).addFilter(_NO_BODIES)
 
     def keep_garbage(self, queue: str, item: bytes) -> None:
         """Keep an item of *queue* that is no message.
@@ -96,40 +119,56 @@ class LettersStep(Step):
     def _wrap(self, name: str, reason: str, position: int) -> None:
         drop: Callable[..., object] = getattr(self._consumer, name)
 
-        def keep_and_drop(*args: Any) -> object:
-            message = args[position]
-            if reason == "unknown_task" and HEADER in _headers(message).get("headers", message.headers):
-                self._report_unknown_task(message)
-                return drop(*args)
+        def keep_and_drop(*args: Any) -> None:
+            self._keep_and_drop(reason, args[position], lambda: drop(*args))
+
+        setattr(self._consumer, name, keep_and_drop)
+
+    def _keep_and_drop(self, reason: str, message: Any, drop: Callable[[], object]) -> None:
+        if reason == "unknown_task" and HEADER in (_headers(message).get("headers") or message.headers):
+            self._report_unknown_task(message)
+        else:
             try:
                 _keep(self._consumer.app, _to_dead_message(reason, message))
             except StoreUnavailable as exc:
                 self._report_unkept(exc)
                 self._consumer.timer.call_after(UNKEPT_REST, message.requeue)
-                return None
-            return drop(*args)
-
-        setattr(self._consumer, name, keep_and_drop)
+                return
+        try:
+            drop()
+        except Exception:  # noqa: BLE001
+            # It is kept, and what else Celery does may fail on what stands in it.
+            if not message.acknowledged:
+                message.reject()
 
     def _guarded(self, create: Callable[..., Any]) -> Callable[..., Any]:
-        """Check the shape of each message first: an unexpected one would end the worker."""
+        """Check each message first: an unexpected one would end the worker."""
 
         def create_task_handler(*args: Any, **options: Any) -> Callable[[Any], object]:
             handle = create(*args, **options)
 
-            def on_task_received(message: Any) -> object:
+            def on_task_received(message: Any) -> None:
                 try:
-                    shaped = _is_shaped(message, self._consumer.app.conf.timezone)
+                    fault = fault_of(message, self._consumer.app)
                 except Exception as exc:  # noqa: BLE001  # codecs raise what they like
-                    return self._consumer.on_decode_error(message, exc)
-                if not shaped:
-                    odd = InvalidTaskError("the message has not the shape of a task")
-                    return self._consumer.on_invalid_task(None, message, odd)
-                return handle(message)
+                    self._consumer.on_decode_error(message, exc)
+                    return
+                if fault is None:
+                    try:
+                        handle(message)
+                    except _UNEXPECTED:
+                        # A value that we did not foresee. What a server raises is of other classes.
+                        fault = INVALID_TASK
+                if fault is not None:
+                    self._refuse(fault, message)
 
             return on_task_received
 
         return create_task_handler
+
+    def _refuse(self, reason: str, message: Any) -> None:
+        why = InvalidTaskError(reason)
+        self._keep_and_drop(reason, message, lambda: self._drop_invalid(None, message, why))
 
     def _report_unknown_task(self, message: Any) -> None:
         headers = _headers(message)
@@ -143,54 +182,6 @@ class LettersStep(Step):
 
 def _headers(message: Any) -> dict[str, Any]:
     return message.headers if isinstance(message.headers, dict) else {}
-
-
-def _is_shaped(message: Any, timezone: Any) -> bool:
-    """Return whether a message that names its task has the shape of one; Celery judges the others."""
-    headers = _headers(message)
-    body = message.payload  # kept by kombu: Celery reads it again
-    if "task" not in headers:
-        # Celery's first protocol has everything in the body.
-        return not isinstance(body, dict) or "task" not in body or _is_described(body, timezone)
-    if not _is_described(headers, timezone):
-        return False
-    if isinstance(body, dict):
-        return "args" in body and _is_described(body, timezone)
-    return (
-        isinstance(body, (list, tuple))
-        and list(map(type, body[:2])) in ([list, dict], [tuple, dict])
-        and len(body) == len(("args", "kwargs", "embed"))
-        and isinstance(body[2], (dict, type(None)))
-    )
-
-
-def _is_described(headers: dict[str, Any], timezone: Any) -> bool:
-    """Return whether Celery can read the headers that it reads outside of the task."""
-    limits, stamped, stamps = map(headers.get, ("timelimit", "stamped_headers", "stamps"))
-    return (
-        isinstance(headers.get("task"), str)
-        and isinstance(headers.get("id"), str)
-        and all(_is_moment(headers.get(name), timezone) for name in ("eta", "expires"))
-        and (not limits or (isinstance(limits, (list, tuple)) and list(map(_is_limit, limits)) == [True] * 2))
-        and (not stamped or (isinstance(stamped, (list, tuple)) and all(isinstance(s, str) for s in stamped)))
-        and (not stamps or isinstance(stamps, dict))
-    )
-
-
-def _is_moment(moment: Any, timezone: Any) -> bool:
-    if moment is None:
-        return True
-    try:
-        read = maybe_iso8601(moment)
-        if read is not None:
-            maybe_make_aware(read, timezone)
-    except Exception:  # noqa: BLE001  # as Celery reads it: whatever it raises
-        return False
-    return read is not None
-
-
-def _is_limit(seconds: object) -> bool:
-    return seconds is None or (isinstance(seconds, (int, float)) and not isinstance(seconds, bool))
 
 
 def _to_dead_message(reason: str, message: Any) -> DeadMessage:

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 
 #: Otherwise Celery would show the arguments to every monitor.
 NO_REPR = {"argsrepr": "()", "kwargsrepr": "{}"}
+#: Options that a worker calls when the task has ended.
+_LINKS = ("link", "link_error", "chain", "chord")
 
 
 class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in the stubs only
@@ -67,6 +69,9 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
     spec: ClassVar[JobSpec | None] = None
     #: Answers live in the record. Celery's own results serve canvases; a task turns them on for itself.
     ignore_result = True
+    #: Whether messages may bring links (callbacks, a chain, a chord), which a worker calls with its own
+    #: rights. None: where the task keeps Celery's results.
+    links: bool | None = None
     #: These five win over the app's settings. A message is done when its job is: a caller may wait for its
     #: id, so the message of a killed worker or child comes back. The record bounds its attempts.
     acks_late = True
@@ -124,6 +129,11 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
         """The same for an answer that several callers share: as the record keeps it."""
         return replace(self.job_spec, present=None)
 
+    @property
+    def takes_links(self) -> bool:
+        """Whether a worker calls the links of this task's messages."""
+        return not self.ignore_result if self.links is None else self.links
+
     def enqueue(self, payload: Mapping[str, object], **options: Unpack[Options]) -> Outcome:
         """Enqueue *payload*, the task's keyword arguments; options and errors as Producer.enqueue."""
         row = self.bind_row((), payload)
@@ -176,9 +186,15 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
     ) -> AsyncResult[Any]:
         if not is_continuation(options):
             require_valid(cast("Options", sort(options).recorded))
+            self._require_no_link(options)
             require_sendable(identify(self.job_spec, self.bind_row(args or (), kwargs or {})))
         given = {name: value for name, value in options.items() if value is not None}
         return super().apply_async(args, kwargs, task_id=task_id, **{**NO_REPR, **given})
+
+    def _require_no_link(self, options: Mapping[str, Any]) -> None:
+        link = next((name for name in _LINKS if options.get(name)), None)
+        if link is not None and not self.takes_links:
+            raise OptionInvalid(option=link, reason="the task takes no links: set links=True on it")
 
     def apply(self, *arguments: Any, **options: Any) -> Any:
         """Run the task here, as Celery's: through the record, which answers a duplicate."""

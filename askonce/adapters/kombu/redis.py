@@ -9,19 +9,18 @@ in ``celeryconfig.py``; a unix socket's URL names its transport itself, and gets
 
 from __future__ import annotations
 
-import json
 import logging
-from binascii import a2b_base64
 from threading import Event
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-import orjson
 from kombu.transport import redis, virtual
 from kombu.utils.json import dumps
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, ResponseError
 
 from askonce.adapters.kombu.delivery_lease import DeliveryLease
+from askonce.adapters.kombu.envelope import is_envelope, is_message
 from askonce.adapters.redis.link import ServerLink
 from askonce.errors import JobError
 
@@ -44,7 +43,9 @@ class QoS(redis.QoS):
     def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401  # kombu's signature
         """Note a message that was taken from its queue."""
         where = message.delivery_info
-        noted = dumps([message._raw, where["exchange"], where["routing_key"]])  # noqa: SLF001  # as kombu's
+        # It goes back to its queue, whatever exchange it names: one that is unknown here would lose it.
+        back = ("", queue) if (queue := where.get("queue")) else (where["exchange"], where["routing_key"])
+        noted = dumps([message._raw, *back])  # noqa: SLF001  # as kombu's
         self.channel.transact(
             ("ZADD", self.unacked_index_key, self.lease.now(), delivery_tag),
             ("HSET", self.unacked_key, delivery_tag, noted),
@@ -161,7 +162,7 @@ class Channel(redis.Channel):
 
         def parse_response(connection: Any, command: str, **options: Any) -> Any:  # noqa: ANN401  # redis-py's
             reply = parse(connection, command, **options)
-            if command == "BRPOP" and reply and not _is_message(reply[1]):
+            if command == "BRPOP" and reply and not is_message(reply[1]):
                 self._refuse(*reply)
                 return None  # as when nothing came
             return reply
@@ -180,6 +181,12 @@ class Channel(redis.Channel):
             self._create_client().execute_command("LPUSH", f"{self.global_keyprefix}{name}", item)
             Event().wait(UNKEPT_REST)
 
+    def _deliver_fanout_message(self, message: Any, exchange: str) -> bool:  # noqa: ANN401  # any JSON
+        if not is_envelope(message):
+            log.warning("a message to all workers is dropped: kombu cannot read it")
+            return False
+        return bool(super()._deliver_fanout_message(message, exchange))  # type: ignore[misc]  # not in the stubs
+
     def _get_pool(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  # kombu's signature
         if self.connection is None or self.connection.client is None:
             # A channel may be closed again after its connection. kombu then fails on its missing client and
@@ -194,35 +201,13 @@ class Channel(redis.Channel):
         super()._disconnect_pools()  # type: ignore[misc]  # not in the stubs
 
 
-def _is_message(item: bytes) -> bool:
-    """Return whether kombu can read *item*; its content is not checked."""
-    try:
-        envelope = orjson.loads(item)
-    except orjson.JSONDecodeError:
-        # The standard library reads more: NaN, long integers.
-        try:
-            envelope = json.loads(item)
-        except (ValueError, RecursionError):
-            return False
-    try:
-        properties, body = envelope["properties"], envelope.get("body")
-        where = properties["delivery_info"]
-        known = properties["delivery_tag"], where["exchange"], where["routing_key"]
-        "".join(known).encode()  # kombu gives each of them back to the server, as text
-        form = (properties.get("body_encoding") or "utf-8").lower()
-        if body and form == "base64":
-            a2b_base64(body)
-        headers = envelope.get("headers")
-    except (KeyError, TypeError, AttributeError, ValueError):
-        return False
-    # With kombu's option ``body_encoding`` off, bytes are an object of this form.
-    if isinstance(body, dict) and body.keys() == {"__type__", "__value__"} and body["__type__"] == "bytes":
-        body = body["__value__"]
-    plain = form in ("base64", "utf-8") and isinstance(body, (str, type(None)))
-    return plain and isinstance(headers, (dict, type(None)))
-
-
 class Transport(redis.Transport):
     """kombu's transport with that channel."""
 
     Channel = Channel
+
+    def _deliver(self, message: Any, queue: str | None) -> None:  # noqa: ANN401  # what is_envelope accepts
+        properties = message["properties"]
+        # The queue that it came from, whatever it names; and a tag that no other delivery has.
+        properties["delivery_info"]["queue"], properties["delivery_tag"] = queue, str(uuid4())
+        super()._deliver(message, queue)
