@@ -158,6 +158,7 @@ class LettersStep(Step):
                         handle(message)
                     except _UNEXPECTED:
                         # A value that we did not foresee. What a server raises is of other classes.
+                        self._give_slot_back()
                         fault = INVALID_TASK
                 if fault is not None:
                     self._refuse(fault, message)
@@ -166,13 +167,18 @@ class LettersStep(Step):
 
         return create_task_handler
 
+    def _give_slot_back(self) -> None:
+        # It may have been taken for this message. A release too many is harmless.
+        release = getattr(self._consumer.controller, "_quick_release", None)
+        if release is not None:
+            release()
+
     def _refuse(self, reason: str, message: Any) -> None:
         why = InvalidTaskError(reason)
         self._keep_and_drop(reason, message, lambda: self._drop_invalid(None, message, why))
 
     def _report_unknown_task(self, message: Any) -> None:
-        headers = _headers(message)
-        task, job = (str(headers.get(name, ""))[:_NAME_KEPT] for name in ("task", "id"))
+        task, job = _names(_headers(message))
         about = Subject(task=task, id=job)
         emit(self._consumer.app.askonce.listen, EventType.MESSAGE_UNKNOWN_TASK, about)
 
@@ -194,12 +200,22 @@ def _to_dead_message(reason: str, message: Any) -> DeadMessage:
         "content_type": message.content_type,
         "content_encoding": message.content_encoding,
     }
-    described = dumps(about).encode(errors="replace")
+    try:
+        described = dumps(about).encode(errors="replace")
+    except Exception:  # noqa: BLE001  # names that are no text, too many levels
+        described = b""
+    task, job = _names(headers)
     return DeadMessage(
         reason=reason,
-        task=str(headers.get("task", ""))[:_NAME_KEPT],
-        job=str(headers.get("id", ""))[:_NAME_KEPT],
+        task=task,
+        job=job,
         queue=routing_key_of(message.delivery_info),
-        about=described if len(described) <= BODY_KEPT else b"{}",
+        about=described if 0 < len(described) <= BODY_KEPT else b"{}",
         body=body,
     )
+
+
+def _names(headers: dict[str, Any]) -> list[str]:
+    """Return the task and the id of a message, as they are kept and logged; empty where they are no text."""
+    named = headers.get("task"), headers.get("id")
+    return [name[:_NAME_KEPT] if isinstance(name, str) else "" for name in named]

@@ -18,7 +18,7 @@ from celery.app.task import Context
 from celery.utils.time import maybe_iso8601
 from kombu.utils.json import dumps
 
-from askonce.adapters.kombu.envelope import is_shallow
+from askonce.adapters.kombu.envelope import DEPTH_MAX, is_shallow
 from askonce.letters import BODY_KEPT
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 INVALID_TASK, LINK_REFUSED = "invalid_task", "link_refused"
 #: Characters of a name: a task's, a message's id, a group's.
 _NAME_MAX = 1000
+#: Levels of a body: more than any payload has. Celery pickles it for a child, by recursion.
+_BODY_DEPTH_MAX = 300
 #: Seconds of a limit.
 _LIMIT_MAX = 10**9
 _COUNT_MAX = 2**31
@@ -74,6 +76,7 @@ def _are_parts(args: object, kwargs: object, embed: object) -> bool:
         isinstance(args, (list, tuple))
         and isinstance(kwargs, dict)
         and (embed is None or (isinstance(embed, dict) and embed.keys() <= _LINKS))
+        and is_shallow([args, kwargs, embed], _BODY_DEPTH_MAX)
     )
 
 
@@ -130,7 +133,7 @@ def _are_properties(properties: Mapping[str, Any]) -> bool:
 def _is_small(headers: object) -> bool:
     """Return whether *headers* can be written again, and kept."""
     try:
-        return is_shallow(headers) and len(dumps(headers)) <= BODY_KEPT
+        return is_shallow(headers, DEPTH_MAX) and len(dumps(headers)) <= BODY_KEPT
     except Exception:  # noqa: BLE001  # whatever their types raise
         return False
 

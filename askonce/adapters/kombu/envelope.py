@@ -8,7 +8,7 @@ from typing import Any
 from kombu.utils.json import loads
 
 #: Levels of the lists and objects in headers and properties: kombu writes them again, by recursion.
-_DEPTH_MAX = 50
+DEPTH_MAX = 50
 #: Where a message was sent, and what we and kombu note at its delivery. kombu reads more names here, such as
 #: a consumer's; no sender has them.
 _WHERE = {"exchange", "routing_key", "redelivered", "queue"}
@@ -32,7 +32,7 @@ def is_envelope(envelope: Any) -> bool:  # noqa: ANN401  # any JSON
         return (
             isinstance(headers, dict)
             and isinstance(properties, dict)
-            and is_shallow([headers, properties])
+            and is_shallow([headers, properties], DEPTH_MAX)
             and _is_sent(properties)
             and _has_body(properties, envelope.get("body"))
         )
@@ -40,10 +40,10 @@ def is_envelope(envelope: Any) -> bool:  # noqa: ANN401  # any JSON
         return False
 
 
-def is_shallow(value: object) -> bool:
-    """Return whether *value* can be written as JSON without too deep a recursion."""
+def is_shallow(value: object, depth: int) -> bool:
+    """Return whether the lists and objects of *value* have at most *depth* levels."""
     level = [value]
-    for _ in range(_DEPTH_MAX):
+    for _ in range(depth + 1):
         level = [
             inner
             for outer in level

@@ -1,0 +1,51 @@
+"""An app whose worker counts on its server what became of each message."""
+
+import os
+
+from celery import Celery, signals
+from redis import Redis
+
+from askonce.adapters.celery import AskOnce, IdempotentTask
+from askonce.adapters.redis import RedisStore
+from askonce.spec import JobSpec
+
+URL, BROKER = os.environ["ANY_STORE_URL"], os.environ["ANY_BROKER_URL"]
+QUEUE = "any"
+
+app = Celery("any", broker=BROKER, set_as_current=False)
+app.conf.update(
+    broker_connection_retry_on_startup=True,
+    broker_transport=os.environ["ANY_TRANSPORT"],
+    task_acks_late=True,
+    task_default_queue=QUEUE,
+    worker_prefetch_multiplier=1,
+)
+client = Redis.from_url(URL)
+
+
+#: These end as their task does too.
+TWICE = "message.invalid_payload", "message.identity_mismatch"
+
+
+def listen(event):
+    if event.name.startswith("message.") and event.name not in TWICE:
+        client.rpush("kept", event.name)
+
+
+def ended(sender=None, **_):
+    client.rpush("ended", getattr(sender, "name", str(sender)))
+
+
+for signal in (signals.task_success, signals.task_failure, signals.task_retry, signals.task_revoked):
+    signal.connect(ended, weak=False)
+once = AskOnce(app, store=lambda: RedisStore.from_url(URL, namespace="any"), listen=listen, check=None)
+
+
+@app.task(name="add", base=IdempotentTask, spec=JobSpec(), shared=False)
+def add(n):
+    return n + 1
+
+
+@app.task(name="linked", base=IdempotentTask, spec=JobSpec(), links=True, shared=False)
+def linked(n):
+    return n + 1

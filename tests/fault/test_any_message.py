@@ -1,0 +1,138 @@
+import bz2
+import json
+import lzma
+import zlib
+from base64 import b64encode
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from sandbox.valkey import Valkey
+from tests.any_message import changes, item_of, numbers, values, written
+from tests.fault.any_stage import Stage
+
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("writes kombu's own items into a list")]
+
+OURS = "askonce.adapters.kombu.redis:Transport"
+#: A worker that ended would fail every smaller example too.
+unshrunk = settings(phases=(Phase.explicit, Phase.generate))
+
+
+def typed(kind):
+    return {"__type__": kind, "__value__": "x"}
+
+
+#: What each message has, and how it ends.
+ODD = {
+    "no body": ([("outside", "body", None)], "message.invalid_task"),
+    "type that kombu does not know": (
+        [("header", "x", typed("x"))],
+        "message.garbage",
+    ),
+    "decimal that is none": ([("where", "x", typed("decimal"))], "message.garbage"),
+    "tag of a consumer": ([("where", "consumer_tag", {})], "message.garbage"),
+    "exchange that is not there": ([("where", "exchange", "nowhere")], "add"),
+    "key of another queue": ([("where", "routing_key", "another")], "add"),
+    "priority without end": ([("property", "priority", 1e999)], "message.garbage"),
+    "priority below none": ([("property", "priority", -1)], "message.invalid_task"),
+    "deep header": ([("header", "x", "\1deep400")], "message.garbage"),
+    "deep body": ([("payload", "n", "\1deep600")], "message.invalid_task"),
+    "long name": ([("header", "id", "\1long5000")], "message.invalid_task"),
+    "name of two lines": ([("header", "id", "a\nb")], "message.invalid_task"),
+    "half a character": ([("header", "root_id", "\ud800")], "message.invalid_task"),
+    "long header": ([("header", "x", "\1long300000")], "message.invalid_task"),
+    "time at the end of the calendar": ([("header", "eta", "9999-12-31T23:59:59")], "message.invalid_task"),
+    "time that is over": ([("header", "eta", "2020-01-01T00:00:00")], "add"),
+    "expired": ([("header", "expires", "2020-01-01T00:00:00")], "add"),
+    "limit without end": ([("header", "timelimit", [1e999, None])], "message.invalid_task"),
+    "limit below none": ([("header", "timelimit", [-1, None])], "message.invalid_task"),
+    "retries below none": ([("header", "retries", -1)], "message.invalid_task"),
+    "method of the request": ([("header", "get", 5)], "message.invalid_task"),
+    "links as a header": ([("header", "callbacks", [{}])], "message.invalid_task"),
+    "request in the body": ([("body", "delivery_info", {})], "message.invalid_task"),
+    "stamp that is an option": (
+        [("header", "stamped_headers", ["link"]), ("header", "stamps", {"link": []})],
+        "message.invalid_task",
+    ),
+    "stamps": ([("header", "stamped_headers", ["who"]), ("header", "stamps", {"who": ["x"]})], "add"),
+    "header of a caller": ([("header", "traceparent", {"a": ["00", 1.5, None]})], "add"),
+}
+
+
+@pytest.fixture(scope="module", params=["threads", pytest.param("prefork", marks=pytest.mark.long)])
+def stage(request, tmp_path_factory):
+    with Valkey(tcp=True) as server:
+        env = {"ANY_BROKER_URL": server.url, "ANY_TRANSPORT": OURS}
+        with Stage(server.url, tmp_path_factory.mktemp("any"), env).worker(request.param) as stage:
+            yield stage
+
+
+@unshrunk
+@given(changed=st.lists(changes(), min_size=1, max_size=8))
+def test_worker_outlives_any_value_in_any_place(stage, changed):
+    stage.end(*(item_of(each, task) for each in changed for task in ("add", "linked")))
+
+
+@unshrunk
+@given(items=st.lists(st.binary() | values().map(written), min_size=1, max_size=8))
+def test_worker_outlives_any_item(stage, items):
+    stage.end(*items)
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_odd_message_is_a_dead_letter_or_runs(stage, what):
+    changed, outcome = ODD[what]
+
+    assert [outcome] == stage.end(item_of(changed))
+
+
+SIZE = 64 << 20
+
+
+def packed(compression, body):
+    encoded = b64encode(body).decode()
+    return item_of([("outside", "body", encoded), ("header", "compression", compression)])
+
+
+@pytest.mark.parametrize("compression", ["gzip", "bzip2", "xz"])
+def test_compressed_message_is_inflated_within_bounds_only(stage, compression):
+    compress = {"gzip": zlib.compress, "bzip2": bz2.compress, "xz": lzma.compress}[compression]
+    small = json.dumps([[], {"n": next(numbers)}, {}]).encode()
+
+    assert ["add"] == stage.end(packed(compression, compress(small)))
+    assert ["message.undecodable"] == stage.end(packed(compression, compress(bytes(SIZE))))
+    assert ["message.undecodable"] == stage.end(packed(compression, compress(small)[:-9]))
+
+
+NOTE = {"task": "add", "args": [], "kwargs": {"n": 1}, "options": {}, "subtask_type": None, "immutable": True}
+
+
+@pytest.mark.parametrize("name", ["callbacks", "errbacks", "chain", "chord"])
+def test_link_of_a_task_that_takes_none_is_a_dead_letter(stage, name):
+    links = NOTE if name == "chord" else [NOTE]
+
+    assert ["message.link_refused"] == stage.end(item_of([("body", name, links)]))
+
+
+@pytest.mark.parametrize(
+    ("links", "outcome"),
+    [
+        ([NOTE] * 101, "message.link_refused"),
+        (["add"], "message.invalid_task"),
+        ([{**NOTE, "options": []}], "message.invalid_task"),
+        ({}, "linked"),
+    ],
+    ids=["too many", "names", "options a list", "none"],
+)
+def test_links_of_a_task_that_takes_them_are_checked(stage, links, outcome):
+    assert [outcome] == stage.end(item_of([("body", "callbacks", links)], "linked"))
+
+
+def test_log_has_no_body_and_no_traceback(stage):
+    odd = [("body", 1, "geheim-4711")], [("header", "eta", "geheim-4711")], [("payload", "x", "geheim-4711")]
+
+    stage.end(b"geheim-4711", *map(item_of, odd))
+
+    assert "geheim" not in stage.log()
+    assert "Traceback" not in stage.log()
