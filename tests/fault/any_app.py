@@ -30,6 +30,8 @@ TWICE = "message.invalid_payload", "message.identity_mismatch"
 def listen(event):
     if event.name.startswith("message.") and event.name not in TWICE:
         client.rpush("kept", event.name)
+    elif not event.name.startswith("job."):
+        client.rpush("other", event.name)
 
 
 def ended(sender=None, **_):

@@ -21,7 +21,7 @@ from askonce.adapters.celery.letters import keep_letter
 from askonce.adapters.celery.routing_key import routing_key_of
 from askonce.adapters.celery.verdict import verdict
 from askonce.canonical import to_json
-from askonce.errors import OptionInvalid, PayloadInvalid, StoreUnavailable
+from askonce.errors import FingerprintMismatch, OptionInvalid, PayloadInvalid, StoreUnavailable
 from askonce.events import EventType, Subject, emit
 from askonce.execution import Delivery
 from askonce.job import JobId, Routing, new_job_id
@@ -94,7 +94,7 @@ class Received:
         if args or (job.key, job.fingerprint) != (header["key"], header["fingerprint"]):
             # This header names a record that is not this payload's, wherever it came from.
             self._keep("identity_mismatch", request, args, kwargs)
-            raise Reject("the key is not the payload's", requeue=False)
+            raise FingerprintMismatch(key=job.key)
         if self._is_waited_for(request):
             # Callers with different rows share this message's id.
             return self._call_inline(job.under(JobId(str(request.id))), None)
