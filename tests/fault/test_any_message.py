@@ -8,9 +8,12 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from askonce.key import identify
+from askonce.spec import JobSpec
 from sandbox.valkey import Valkey
 from tests.any_message import changes, item_of, numbers, values, written
 from tests.fault.any_stage import Stage
+from tests.jobs import new_header
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("writes kombu's own items into a list")]
 
@@ -127,6 +130,41 @@ def test_link_of_a_task_that_takes_none_is_a_dead_letter(stage, name):
 )
 def test_links_of_a_task_that_takes_them_are_checked(stage, links, outcome):
     assert [outcome] == stage.end(item_of([("body", "callbacks", links)], "linked"))
+
+
+@pytest.mark.parametrize(
+    "sent", [b"garbage", b"7", b"{}", b'{"properties":{}}', b'{"__type__":1,"__value__":2}']
+)
+def test_worker_outlives_what_is_sent_to_all_workers(stage, sent):
+    assert 1 == stage.client.publish("/0.celery.pidbox", sent)
+
+    assert [] == stage.end()
+
+
+FORGED = {
+    "key of another": ({"key": "0" * 64}, ["message.identity_mismatch"]),
+    "payload of another": ({"fingerprint": "0" * 64}, ["message.identity_mismatch"]),
+    "tenant of another": ({"tenant": "another"}, ["message.identity_mismatch"]),
+    "long tenant": ({"tenant": "x" * 100_000}, ["message.identity_mismatch"]),
+    "long job": ({"job": "x" * 100_000}, []),
+    "time that no server has": ({"admitted_at": 10**400, "sent_at": -(10**400)}, []),
+    "run of two lines": ({"run": "a\nb"}, []),
+    "number for a key": ({"key": 5}, []),
+    "one more field": ({"more": 1}, []),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_forged_header_is_at_most_one_event_and_no_traceback(stage, what):
+    changes, events = FORGED[what]
+    job = identify(JobSpec(name="add"), {"n": next(numbers)})
+    header = {"askonce": {**new_header(job), **changes}}
+    stage.client.delete("other")
+
+    stage.end(item_of([("payload", "n", json.loads(job.payload)["n"]), ("header", "headers", header)]))
+
+    assert events == stage.client.lrange("other", 0, -1)
+    assert "Traceback" not in stage.log()
 
 
 def test_log_has_no_body_and_no_traceback(stage):

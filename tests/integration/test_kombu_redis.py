@@ -96,6 +96,42 @@ def test_what_kombu_writes_is_taken_whatever_its_option_for_bodies(connect, brok
     assert [{"x": "é"}] == taken
 
 
+def items_of(broker, queue, *changes):
+    """Return messages as a stranger writes them: all with one tag, and with *changes* of where they go."""
+    for where in changes:
+        to = {"exchange": "", "routing_key": "jobs", **where}
+        properties = {"delivery_tag": "tag", "delivery_info": to, "body_encoding": "base64"}
+        broker.lpush(queue, json.dumps({"body": "", "headers": {}, "properties": properties}))
+
+
+def take(connection, number):
+    taken = []
+    with connection.Consumer(QUEUE, callbacks=[lambda _, message: taken.append(message)]):
+        while len(taken) < number:
+            connection.drain_events(timeout=stretched(10))
+    return taken
+
+
+def test_deliveries_with_one_tag_are_noted_apart(connect, broker, prefix):
+    items_of(broker, f"{prefix}jobs", {}, {})
+
+    first, _second = take(connect(Transport), 2)
+    first.ack()
+
+    assert 1 == broker.hlen(f"{prefix}unacked")
+
+
+@pytest.mark.parametrize("where", [{"exchange": "nowhere"}, {"routing_key": "another"}])
+def test_message_goes_back_to_the_queue_that_it_came_from(connect, broker, prefix, where):
+    items_of(broker, f"{prefix}jobs", where)
+
+    [message] = take(connect(Transport), 1)
+    message.requeue()
+
+    assert 1 == broker.llen(f"{prefix}jobs")
+    assert {} == state(broker)
+
+
 def test_an_acknowledged_delivery_is_forgotten(connect, broker):
     deliver(connect(Transport)).ack()
 
