@@ -104,7 +104,7 @@ def test_compressed_message_is_inflated_within_bounds_only(stage, compression):
     small = json.dumps([[], {"n": next(numbers)}, {}]).encode()
 
     assert ["add"] == stage.end(packed(compression, compress(small)))
-    assert ["message.undecodable"] == stage.end(packed(compression, compress(bytes(SIZE))))
+    assert ["message.undecodable"] == stage.end(packed(compression, compress(small + b" " * SIZE)))
     assert ["message.undecodable"] == stage.end(packed(compression, compress(small)[:-9]))
 
 
