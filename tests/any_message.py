@@ -41,6 +41,9 @@ _values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_names, inner, max_size=3),
 )
 #: The headers that Celery reads, and the names of what its requests have.
+_own = st.dictionaries(
+    st.sampled_from(["tenant", "run", "force", "max_age", "on_duplicate", "asked_at", "key"]), _values
+)
 _headers = st.sampled_from(
     [name for name in dir(Context) if not name.startswith("__")]
     + ["task", "id", "lang", "argsrepr", "kwargsrepr", "compression", "headers", "meth", "redelivered"]
@@ -53,6 +56,7 @@ _outside = st.sampled_from(["body", "content-type", "content-encoding", "headers
 _parts = st.sampled_from([0, 1, 2, "callbacks", "errbacks", "chain", "chord", "id", "delivery_info"])
 _changes = st.one_of(
     st.tuples(st.just("header"), _headers | _names, _values),
+    st.tuples(st.just("header"), st.just("headers"), st.fixed_dictionaries({"askonce": _own})),
     st.tuples(st.just("property"), _properties | _names, _values),
     st.tuples(st.just("where"), _where | _names, _values),
     st.tuples(st.just("outside"), _outside | _names, _values),

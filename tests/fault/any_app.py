@@ -7,6 +7,7 @@ from redis import Redis
 
 from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.redis import RedisStore
+from askonce.errors import JobError
 from askonce.spec import JobSpec
 
 URL, BROKER = os.environ["ANY_STORE_URL"], os.environ["ANY_BROKER_URL"]
@@ -24,7 +25,7 @@ client = Redis.from_url(URL)
 
 
 #: These end as their task does too.
-TWICE = "message.invalid_payload", "message.identity_mismatch"
+TWICE = "message.invalid_payload", "message.invalid_option", "message.identity_mismatch"
 
 
 def listen(event):
@@ -34,8 +35,9 @@ def listen(event):
         client.rpush("other", event.name)
 
 
-def ended(sender=None, **_):
-    client.rpush("ended", getattr(sender, "name", str(sender)))
+def ended(sender=None, exception=None, **_):
+    foreseen = exception is None or isinstance(exception, JobError)
+    client.rpush("ended", sender.name if foreseen else repr(exception))
 
 
 for signal in (signals.task_success, signals.task_failure, signals.task_retry, signals.task_revoked):

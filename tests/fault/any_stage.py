@@ -19,7 +19,7 @@ class Stage:
 
     def __init__(self, store_url, folder, env):
         self.client = Redis.from_url(store_url, decode_responses=True)
-        self._log = folder / "worker.log"
+        self._log, self._logged = folder / "worker.log", 0
         self._env = {**os.environ, "ANY_STORE_URL": store_url, "PYTHONPATH": f"{HERE}:{ROOT}", **env}
 
     @contextmanager
@@ -48,7 +48,8 @@ class Stage:
         return item_of(())
 
     def log(self):
-        return self._log.read_text(errors="replace")
+        """Return what the worker has logged since the last call of `end`."""
+        return self._log.read_bytes()[self._logged :].decode(errors="replace")
 
     def outcomes(self):
         """Return how messages ended: as dead letters, or as their tasks did."""
@@ -61,9 +62,11 @@ class Stage:
     def end(self, *items):
         """Send *items*, and a job; return how they ended when each has ended, and the worker holds none."""
         self.client.delete("kept", "ended")
+        self._logged = self._log.stat().st_size
         sent = self.send(self.job(), *items)
         eventually(lambda: self.is_settled(sent), 20)
         outcomes = self.outcomes()
         assert sent == len(outcomes)
+        assert {word for word in outcomes if "." not in word} <= {"add", "linked"}
         outcomes.remove("add")
         return outcomes

@@ -148,9 +148,9 @@ FORGED = {
     "long tenant": ({"tenant": "x" * 100_000}, ["message.identity_mismatch"]),
     "long job": ({"job": "x" * 100_000}, []),
     "time that no server has": ({"admitted_at": 10**400, "sent_at": -(10**400)}, []),
-    "run of two lines": ({"run": "a\nb"}, []),
-    "number for a key": ({"key": 5}, []),
-    "one more field": ({"more": 1}, []),
+    "run of two lines": ({"run": "a\nb"}, ["message.invalid_option"]),
+    "number for a key": ({"key": 5}, ["message.invalid_option"]),
+    "one more field": ({"more": 1}, ["message.invalid_option"]),
 }
 
 

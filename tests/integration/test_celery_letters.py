@@ -5,7 +5,7 @@ import pytest
 from celery.worker.request import Request
 from redis import Redis
 
-from askonce.adapters.celery import task as celery_task
+from askonce.adapters.celery import received
 from askonce.record import Status
 from askonce.spec import JobSpec
 from tests.deadlines import stretched
@@ -231,7 +231,7 @@ def test_job_of_a_tenant_runs_and_is_found_under_its_key(shop, number):
 
 
 def test_job_of_another_version_is_not_run_and_not_lost(shop, number, eventually, monkeypatch):
-    monkeypatch.setattr(celery_task, "_OTHER_VERSION_REST", 0.1)
+    monkeypatch.setattr(received, "_OTHER_VERSION_REST", 0.1)
     other = replace(shop.add.job_spec, version="2")
 
     asked = shop.once.producer.enqueue(other, {"n": number, "more": 1})

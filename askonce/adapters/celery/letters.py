@@ -9,13 +9,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from celery.bootsteps import Step
 from celery.exceptions import InvalidTaskError
 from celery.worker.consumer import Consumer
 from kombu.utils.json import dumps
 
-from askonce.adapters.celery.header import HEADER
+from askonce.adapters.celery.header import HEADER, is_identity
 from askonce.adapters.celery.routing_key import routing_key_of
 from askonce.adapters.celery.shape import INVALID_TASK, fault_of
 from askonce.adapters.kombu.compression import bound_decoders
@@ -71,8 +70,7 @@ def keep_letter(
     }
     body = dumps([args, kwargs, _NO_LINKS]).encode(errors="surrogatepass")
     queue = app.conf.task_default_queue
-    about_it = orjson.dumps(about)
-    _keep(app, DeadMessage(reason=reason, task=task, job=job, queue=queue, about=about_it, body=body))
+    _keep(app, DeadMessage(reason=reason, task=task, job=job, queue=queue, about=_written(about), body=body))
 
 
 def _keep(app: Any, message: DeadMessage) -> None:
@@ -125,7 +123,7 @@ class LettersStep(Step):
         setattr(self._consumer, name, keep_and_drop)
 
     def _keep_and_drop(self, reason: str, message: Any, drop: Callable[[], object]) -> None:
-        if reason == "unknown_task" and HEADER in (_headers(message).get("headers") or message.headers):
+        if reason == "unknown_task" and is_identity(_own_header(message)):
             self._report_unknown_task(message)
         else:
             try:
@@ -190,29 +188,42 @@ def _headers(message: Any) -> dict[str, Any]:
     return message.headers if isinstance(message.headers, dict) else {}
 
 
+def _own_header(message: Any) -> object:
+    headers = _headers(message)
+    return (headers.get("headers") or headers).get(HEADER)
+
+
 def _to_dead_message(reason: str, message: Any) -> DeadMessage:
     headers = _headers(message)
     body = (
         message.body if isinstance(message.body, bytes) else str(message.body or "").encode(errors="replace")
     )
+    if not message.errors:
+        # kombu has inflated the body.
+        headers = {name: value for name, value in headers.items() if name != "compression"}
     about = {
         "headers": headers,
         "content_type": message.content_type,
         "content_encoding": message.content_encoding,
     }
-    try:
-        described = dumps(about).encode(errors="replace")
-    except Exception:  # noqa: BLE001  # names that are no text, too many levels
-        described = b""
     task, job = _names(headers)
     return DeadMessage(
         reason=reason,
         task=task,
         job=job,
         queue=routing_key_of(message.delivery_info),
-        about=described if 0 < len(described) <= BODY_KEPT else b"{}",
+        about=_written(about),
         body=body,
     )
+
+
+def _written(about: dict[str, Any]) -> bytes:
+    """Return *about* as JSON; that of an empty object where there is none, or it is too long."""
+    try:
+        written = dumps(about).encode(errors="replace")
+    except Exception:  # noqa: BLE001  # names that are no text, too many levels
+        return b"{}"
+    return written if len(written) <= BODY_KEPT else b"{}"
 
 
 def _names(headers: dict[str, Any]) -> list[str]:
