@@ -40,6 +40,7 @@ ODD = {
     "priority without end": ([("property", "priority", 1e999)], "message.garbage"),
     "priority below none": ([("property", "priority", -1)], "message.invalid_task"),
     "deep header": ([("header", "x", "\1deep400")], "message.garbage"),
+    "deep field": ([("outside", "x", "\1deep400")], "message.garbage"),
     "deep body": ([("payload", "n", "\1deep600")], "message.invalid_task"),
     "long name": ([("header", "id", "\1long5000")], "message.invalid_task"),
     "name of two lines": ([("header", "id", "a\nb")], "message.invalid_task"),

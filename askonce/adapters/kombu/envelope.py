@@ -7,7 +7,7 @@ from typing import Any
 
 from kombu.utils.json import loads
 
-#: Levels of the lists and objects in headers and properties: kombu writes them again, by recursion.
+#: Levels of the lists and objects in an item: kombu writes it again, by recursion.
 DEPTH_MAX = 50
 #: Where a message was sent, and what we and kombu note at its delivery. kombu reads more names here, such as
 #: a consumer's; no sender has them.
@@ -32,7 +32,7 @@ def is_envelope(envelope: Any) -> bool:  # noqa: ANN401  # any JSON
         return (
             isinstance(headers, dict)
             and isinstance(properties, dict)
-            and is_shallow([headers, properties], DEPTH_MAX)
+            and is_shallow(envelope, DEPTH_MAX)
             and _is_sent(properties)
             and _has_body(properties, envelope.get("body"))
         )
