@@ -194,21 +194,31 @@ def test_task_resting_past_the_timeout_is_delivered_once(stage):
     for _ in range(2):
         stage.start_worker(*POOLS["threads"])
 
-    result = stage.tasks.call.apply_async((1,), countdown=3 * stage.tasks.VISIBILITY)
+    result = stage.tasks.call.apply_async((1,), countdown=3 * stage.tasks.VISIBILITY, shadow="held")
 
     assert stage.get(result) == 2
     assert stage.received(result.id) == 1
 
 
-def test_late_task_is_revoked_and_costs_others_nothing(stage):
+def test_late_message_is_revoked_and_costs_others_nothing(stage):
     call = stage.tasks.call
-    late = call.apply_async((1,), expires=0.001)
+    # With an option of one message, Celery's own expiry holds for that message.
+    late = call.apply_async((1,), expires=0.001, shadow="late")
     other = call.apply_async((1,), countdown=0)
     stage.start_worker(*POOLS["threads"])
 
     assert stage.get(other) == 2
     stage.eventually(lambda: late.state == "REVOKED", 30)
     assert len(stage.begun()) == 1
+
+
+def test_late_job_ends_as_expired(stage):
+    late = stage.tasks.call.apply_async((1,), expires=0.001)
+    stage.start_worker(*POOLS["threads"])
+
+    with pytest.raises(JobFailed, match="kind=expired"):
+        stage.get(late)
+    assert stage.begun() == []
 
 
 @pytest.mark.parametrize("asker", ["attached", "answered"])
