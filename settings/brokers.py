@@ -38,8 +38,9 @@ def redis_server(settings: Settings) -> dict[str, Any]:
     # The transport keeps one redis-py client for a channel: a third less work for a message. It also renews
     # the deliveries of a living worker, so the visibility timeout is a time without a sign of life
     # (docs/canvas.md). The timeout does not recover jobs: leases and the reaper do.
+    tls = "SSL" if settings.broker_url().startswith("rediss") else ""
     return {
-        "broker_transport": "askonce.adapters.kombu.redis:Transport",
+        "broker_transport": f"askonce.adapters.kombu.redis:{tls}Transport",
         **_of_redis(settings),
     }
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kombu import Connection
 
 ROOT = Path(__file__).parents[2]
 PRINT = """
@@ -40,9 +41,23 @@ def test_rabbitmq_gets_a_quorum_queue_and_no_redis_setting(url, transport):
     assert {"x-queue-type": "quorum", "x-delivery-limit": 20, "x-consumer-timeout": 86_400_000} == arguments
 
 
-def test_redis_gets_no_rabbitmq_setting():
-    name, options, queue, without_prefetch, queues = settings_of("redis://h")
+@pytest.mark.parametrize(
+    ("url", "transport"), [("redis://h", "Transport"), ("rediss://h", "SSLTransport")], ids=["plain", "tls"]
+)
+def test_redis_gets_no_rabbitmq_setting(url, transport):
+    name, options, queue, without_prefetch, queues = settings_of(url)
 
-    assert ("askonce.adapters.kombu.redis:Transport", "askonce", True) == (name, queue, without_prefetch)
+    assert f"askonce.adapters.kombu.redis:{transport}" == name
+    assert ("askonce", True) == (queue, without_prefetch)
     assert "confirm_publish" not in options
     assert [] == queues
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://a:b@h:1/2", "rediss://a:b@h:1/2", "amqp://a:b@h:1/v", "amqps://a:b@h:1/v"]
+)
+def test_transport_is_shown_under_the_scheme_of_its_url(url):
+    name, *_ = settings_of(url)
+
+    with Connection(url, transport=name) as connection:
+        assert url == connection.as_uri(include_password=True)

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from askonce.spec import JobSpec
     from askonce.store import Lost, Store
 
+#: By its name: a producer does not load it.
+_WATCHED = "askonce.adapters.celery.watched:WatchedStep"
 #: Seconds that a process waits at its end for a store that is down to accept its last answers.
 DRAIN_SECONDS = 5.0
 
@@ -107,7 +109,7 @@ class AskOnce:
         check_bodies(app)
         carry_own_options(app)
         app.steps["worker"].update((CheckStep, ReaperStep, AnnounceStep))
-        app.steps["consumer"].update((CheckLaterStep, LettersStep, DeliveriesStep))
+        app.steps["consumer"].update((CheckLaterStep, LettersStep, DeliveriesStep, _WATCHED))
 
     @property
     def producer(self) -> Producer:

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 PATIENCE = 1.0
 #: kombu's own, where the app does not set it (seconds).
 _VISIBILITY = 3600.0
-#: The transport whose workers renew what they hold.
-_RENEWS = "askonce.adapters.kombu.redis:Transport"
+#: The transports whose workers renew what they hold, by the scheme of their URLs.
+RENEWS = {
+    "redis": "askonce.adapters.kombu.redis:Transport",
+    "rediss": "askonce.adapters.kombu.redis:SSLTransport",
+}
 _ON_REDIS = ("redis", "sentinel")
 #: Names of tasks in one line.
 _NAMED = 3
@@ -98,7 +101,8 @@ def _check_messages(app: Celery) -> list[Finding]:
     if broker_url(app).startswith(_ON_REDIS) and not _renews(app):
         text = f"kombu's transport gives a killed worker's messages back only after {_visibility(app):g} s"
         shorter = "set visibility_timeout to little more than the longest run"
-        cure = f'set broker_transport = "{_RENEWS}"' if _may_renew(app) else shorter
+        ours = _own_transport(app)
+        cure = f'set broker_transport = "{ours}"' if ours else shorter
         findings.append(_warning("broker", "renewal", text, cure))
     if conf.worker_cancel_long_running_tasks_on_connection_loss:
         text = "worker_cancel_long_running_tasks_on_connection_loss ends paid calls; they are made again"
@@ -131,12 +135,12 @@ def _check_killed(app: Celery) -> list[Finding]:
 
 def _renews(app: Celery) -> bool:
     conf: Any = app.conf
-    return _may_renew(app) and conf.broker_transport == _RENEWS
+    return _own_transport(app) is not None and conf.broker_transport in RENEWS.values()
 
 
-def _may_renew(app: Celery) -> bool:
-    """Return whether *app*'s broker is one server: sentinels and a unix socket need kombu's own transport."""
-    return broker_url(app).startswith(("redis://", "rediss://"))
+def _own_transport(app: Celery) -> str | None:
+    """Return our transport for *app*'s broker; None where sentinels or a unix socket need kombu's own."""
+    return RENEWS.get(broker_url(app).partition("://")[0])
 
 
 def _visibility(app: Celery, default: float | None = _VISIBILITY) -> Any:

@@ -96,9 +96,7 @@ class LettersStep(Step):
         self._drop_invalid = parent.on_invalid_task
         self._wrap("on_invalid_task", INVALID_TASK, 1)
         parent.create_task_handler = self._guarded(parent.create_task_handler)
-        # Read by our own transport, for items that are no message at all.
-        conf = parent.app.conf
-        conf.broker_transport_options = {**conf.broker_transport_options, "on_garbage": self.keep_garbage}
+        parent.connect = self._hooked(parent.connect)
         bound_decoders()
         logging.getLogger(Consumer.__module__).addFilter(_NO_BODIES)
 
@@ -113,6 +111,16 @@ class LettersStep(Step):
         except StoreUnavailable as exc:
             self._report_unkept(exc)
             raise
+
+    def _hooked(self, connect: Callable[[], Any]) -> Callable[[], Any]:
+        """Let our own transport keep items that are no message; a monitor sees no attribute of it."""
+
+        def connect_and_hook() -> Any:
+            connection = connect()
+            connection.transport.on_garbage = self.keep_garbage
+            return connection
+
+        return connect_and_hook
 
     def _wrap(self, name: str, reason: str, position: int) -> None:
         drop: Callable[..., object] = getattr(self._consumer, name)

@@ -19,7 +19,7 @@ from celery import signals
 from kombu.exceptions import OperationalError
 from kombu.utils.json import dumps
 
-from askonce.adapters.celery.checks import PATIENCE
+from askonce.adapters.celery.checks import PATIENCE, RENEWS
 from askonce.adapters.celery.patience import bounded
 from askonce.adapters.celery.sender import BODY
 from askonce.enqueue import Message, Producer
@@ -63,8 +63,8 @@ _PLACES = {
 _BROKER_REST = 30.0
 #: Kept templates: one for each task, queue and priority, whose names come from callers.
 _TEMPLATES_KEPT = 200
-#: What kombu calls a single server; ours is the same with another channel.
-_REDIS = frozenset({"redis", "rediss", "askonce.adapters.kombu.redis:Transport"})
+#: What kombu calls a single server; ours are the same with another channel.
+_REDIS = frozenset({"redis", "rediss", *RENEWS.values()})
 
 
 def new_producer(app: Celery, store: Store, sender: CelerySender, listen: Listener = ignore) -> Producer:

@@ -1,14 +1,37 @@
-"""Decides whether the message of a killed child is done."""
+"""Decides what monitors see of a message, and whether the message of a killed child is done."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from celery.worker.request import Request
 
+#: What our sender shows of a payload.
+_KEY = re.compile(r"\{'key': '[0-9a-f]{16}'\}")
+
 
 class PartRequest(Request):
-    """A message that may be a part of a canvas; a copy that is no part may answer its job."""
+    """A message that may be a part of a canvas; a copy that is no part may answer its job.
+
+    Its payload is shown to no monitor and in no log.
+    """
+
+    def __init__(self, message: Any, *, headers: Any = None, **options: Any) -> None:
+        """Replace what the sender wrote into the headers that Celery shows in place of the arguments.
+
+        Without these headers, Celery would make them of the arguments.
+        """
+        given = message.headers if headers is None else headers
+        shown = given.get("kwargsrepr")
+        is_ours = isinstance(shown, str) and _KEY.fullmatch(shown)
+        hidden = {"argsrepr": "()", "kwargsrepr": shown if is_ours else "{}"}
+        super().__init__(message, headers={**given, **hidden}, **options)
+
+    def info(self, safe: bool = False) -> Any:  # noqa: FBT001, FBT002  # Celery's signature
+        """Return what ``celery inspect`` shows: never the arguments."""
+        del safe
+        return super().info(safe=True)
 
     def _success_was_stored(self) -> Any:
         """Return Celery's result of this message, if it is of this message.

@@ -81,6 +81,8 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
     acks_on_timeout = True
     #: Celery would send a second message, and bound its attempts by the task's ``max_retries``.
     retry_on_worker_lost = False
+    #: Logs, events and monitors show nothing of an answer that Celery stores: only a Verdict, or ", ...".
+    resultrepr_maxsize = 0
     Request = "askonce.adapters.celery.request:PartRequest"
     #: Ends without an answer are outcomes: logged without a traceback.
     throws = (

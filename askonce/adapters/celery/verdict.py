@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import wraps
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, Self, assert_never
 
 from celery.exceptions import Ignore, Reject, Retry
+from celery.utils.saferepr import _literal  # type: ignore[attr-defined]  # not in the stubs
 
 from askonce.adapters.celery.control_flow import IGNORED, REJECTED
 from askonce.decide import Refuse, Wait, Why
@@ -18,19 +18,27 @@ if TYPE_CHECKING:
     from askonce.answer import Result
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Verdict:
-    """What logs and monitors show of a job in place of its answer."""
+class Verdict(_literal):  # type: ignore[misc]  # not in the stubs
+    """What logs and monitors show of a job in place of its answer.
 
-    outcome: str
-    key: str
-    cost_usd: float | None = None
+    With ``resultrepr_maxsize = 0`` Celery shows one thing of a result: the end of a container. Celery takes
+    this for such an end.
+    """
+
     #: For the task's own callbacks; never shown.
-    result: Result | None = field(default=None, compare=False)
+    result: Result | None
+
+    def __new__(
+        cls, outcome: str, key: str, cost_usd: float | None = None, result: Result | None = None
+    ) -> Self:
+        """Show how the job ended; a flat literal, so that Flower can search its fields."""
+        text = f"{{'outcome': '{outcome}', 'key': '{key[:16]}', 'cost_usd': {cost_usd}}}"
+        made: Self = super().__new__(cls, value=text, truncate=False, direction=-1)
+        made.result = result
+        return made
 
     def __repr__(self) -> str:
-        # A flat literal, so that Flower can search its fields.
-        return f"{{'outcome': '{self.outcome}', 'key': '{self.key[:16]}', 'cost_usd': {self.cost_usd}}}"
+        return str(self.value)
 
 
 def verdict(executed: Execution) -> Verdict:

@@ -3,8 +3,8 @@
 kombu makes a new redis-py client for every publish, every delivery and every acknowledgement. With
 redis-py 8 each of them builds its table of response callbacks anew, which costs more than the command:
 about a third of what a worker spends on a message. Here a channel keeps its client, and notes deliveries
-and acknowledgements, always the same commands, without redis-py's pipeline. Used by ``broker_transport``
-in ``celeryconfig.py``; a unix socket's URL names its transport itself, and gets kombu's own.
+and acknowledgements, always the same commands, without redis-py's pipeline. ``settings/brokers.py`` uses it;
+a unix socket's URL names its transport itself, and gets kombu's own.
 """
 
 from __future__ import annotations
@@ -103,9 +103,6 @@ class Channel(redis.Channel):
     visibility_timeout = 60
     _client_kept: Any = None
     _link: ServerLink | None = None
-    #: Keeps an item that is no message, given its queue and its bytes; raises JobError when it cannot.
-    on_garbage: Callable[[str, bytes], None] | None = None
-    from_transport_options = (*redis.Channel.from_transport_options, "on_garbage")
 
     def transact(self, *commands: tuple[Any, ...]) -> None:
         """Run *commands*, whose second word is a key, all or none, in one round trip.
@@ -172,8 +169,9 @@ class Channel(redis.Channel):
     def _refuse(self, queue: bytes, item: bytes) -> None:
         name = queue.decode(errors="replace").removeprefix(self.global_keyprefix)
         try:
-            if self.on_garbage is not None:
-                self.on_garbage(name, item)
+            transport: Any = self.connection
+            if transport.on_garbage is not None:
+                transport.on_garbage(name, item)
             else:
                 log.warning("an item of %d bytes in %s is no message; it is dropped", len(item), name)
         except JobError:
@@ -205,9 +203,19 @@ class Transport(redis.Transport):
     """kombu's transport with that channel."""
 
     Channel = Channel
+    #: Keeps an item that is no message, given its queue and its bytes; raises JobError when it cannot.
+    on_garbage: Callable[[str, bytes], None] | None = None
 
     def _deliver(self, message: Any, queue: str | None) -> None:  # noqa: ANN401  # what is_envelope accepts
         properties = message["properties"]
         # The queue that it came from, whatever it names; and a tag that no other delivery has.
         properties["delivery_info"]["queue"], properties["delivery_tag"] = queue, str(uuid4())
         super()._deliver(message, queue)
+
+
+class SSLTransport(Transport):
+    """The same over TLS; the server must prove its name, where the options do not differ."""
+
+    def __init__(self, client: Any, **options: Any) -> None:  # noqa: ANN401  # kombu's signature
+        super().__init__(client, **options)
+        client.ssl = client.ssl or {"ssl_cert_reqs": "required"}

@@ -1,0 +1,174 @@
+"""What monitors see of a worker: replies to `celery inspect`, events and log lines."""
+
+import json
+import logging
+import threading
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+from celery import chain, chord, group
+
+from askonce.adapters.celery import IdempotentTask
+from sandbox.valkey import Valkey
+from tests.deadlines import eventually, stretched
+from tests.integration.conftest import Shop
+from tests.integration.embedded import embedded_worker
+
+pytestmark = [
+    pytest.mark.integration,
+    # Celery's result backend speaks redis-py's older language.
+    pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning"),
+]
+
+SECRET, MARK = "geheim-4711", "segredo-4711"
+OURS = "askonce.adapters.kombu.redis:Transport"
+SEES = ("args", "kwargs", "result", "exception", "traceback")
+
+
+class WatchedShop(Shop):
+    """An app whose server wants a password, which stands in each setting that may hold one."""
+
+    def __init__(self, server):
+        url = f"redis://:{SECRET}@127.0.0.1:{server.port}/0"
+        super().__init__(
+            SimpleNamespace(url=url),
+            "watched",
+            broker_transport=OURS,
+            result_backend=f"redis://127.0.0.1:{server.port}/0?password={SECRET}",
+            result_backend_transport_options={"global_keyprefix": "watched:"},
+            worker_send_task_events=True,
+        )
+        options = {"sentinel_kwargs": {"username": "ana", "password": SECRET}}
+        self.app.conf.broker_transport_options |= options
+        # One message runs, the others are reserved.
+        self.app.conf.worker_disable_prefetch, self.app.conf.worker_prefetch_multiplier = False, 8
+
+    def _add_tasks(self, calls):
+        super()._add_tasks(calls)
+
+        @self.app.task(name="echo", base=IdempotentTask, ignore_result=False, shared=False)
+        def echo(text):
+            calls.make("echo", text)
+            return {"said": text, "parts": [text]}
+
+        @self.app.task(name="join", base=IdempotentTask, ignore_result=False, shared=False)
+        def join(parts):
+            return parts
+
+        self.echo, self.join = echo, join
+
+    @contextmanager
+    def worker(self):
+        try:
+            with embedded_worker(self.app, pool="threads", concurrency=1):
+                yield self
+        finally:
+            self.once.process().reaper.stop()
+            self.once.process().announcer.stop()
+
+    def ask(self, command, *arguments):
+        """Return what the one worker replies to ``celery inspect``."""
+        inspect = self.app.control.inspect(timeout=stretched(10), limit=1)
+        [reply] = getattr(inspect, command)(*arguments).values()
+        return reply
+
+
+@pytest.fixture(scope="module")
+def chatty():
+    """Let Celery log each message, which it decides when a worker starts."""
+    loggers = [logging.getLogger(name) for name in ("celery.app.trace", "celery.worker.strategy")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+@pytest.fixture(scope="module")
+def shop(chatty):
+    with Valkey(tcp=True, options=f"requirepass {SECRET}") as server, WatchedShop(server).worker() as shop:
+        yield shop
+
+
+@pytest.fixture
+def events(shop):
+    """The events of tasks from now on."""
+    heard = []
+    with shop.app.connection_for_read() as connection:
+        receiver = shop.app.events.Receiver(connection, handlers={"*": heard.append})
+        thread = threading.Thread(target=receiver.capture, kwargs={"limit": None}, daemon=True)
+        thread.start()
+        # The subscription begins later than the thread: an event before it is lost.
+        eventually(lambda: shop.app.control.heartbeat() or heard)
+        yield heard
+        receiver.should_stop = True
+        thread.join(stretched(10))
+
+
+@pytest.mark.parametrize("command", ["stats", "conf", "report"])
+def test_inspect_shows_no_password(shop, command):
+    shown = json.dumps(shop.ask(command))
+
+    assert "127.0.0.1" in shown
+    assert SECRET not in shown
+
+
+def test_inspect_stats_shows_the_broker_under_its_scheme(shop):
+    broker = shop.ask("stats")["broker"]
+
+    assert "redis" == broker["transport"]
+    assert "ana" == broker["transport_options"]["sentinel_kwargs"]["username"]
+
+
+@pytest.fixture
+def three_messages(shop, gate):
+    """A message that runs, one that waits for a slot and one that waits for its time; all by a stranger."""
+    shop.calls.gates[MARK] = gate
+    ids = []
+    for options in ({}, {}, {"countdown": 600}):
+        sent = shop.app.send_task(
+            "echo", (MARK,), argsrepr=MARK, kwargsrepr=MARK, queue="watched", ignore_result=True, **options
+        )
+        ids.append(sent.id)
+    eventually(lambda: shop.ask("active") and shop.ask("reserved") and shop.ask("scheduled"))
+    return ids
+
+
+def test_inspect_shows_no_payload_of_any_message(shop, three_messages):
+    shown = {name: shop.ask(name) for name in ("active", "reserved", "scheduled")}
+    shown["query_task"] = shop.ask("query_task", three_messages)
+
+    assert set(three_messages) == set(shown["query_task"])
+    assert MARK not in json.dumps(shown)
+    [active] = shown["active"]
+    assert ("echo", "()", "{}") == (active["name"], active["args"], active["kwargs"])
+
+
+def test_events_and_logs_show_neither_payload_nor_answer(shop, events, caplog):
+    caplog.set_level(logging.INFO)
+    foreign = shop.app.send_task("echo", (MARK + "1",), argsrepr=MARK, kwargsrepr=MARK, queue="watched")
+    parts = group(shop.echo.s(f"{MARK}{n}") for n in (2, 3)).delay()
+    whole = chord([shop.echo.s(f"{MARK}{n}") for n in (4, 5)], shop.join.s()).delay()
+    last = chain(shop.echo.s(f"{MARK}6"), shop.join.s()).delay()
+
+    results = [each.get(timeout=stretched(20)) for each in (foreign, parts, whole, last)]
+    ended = [foreign.id, *(part.id for part in parts), whole.id, last.id]
+    eventually(lambda: set(ended) <= {each["uuid"] for each in events if each["type"] == "task-succeeded"})
+
+    assert {"said": f"{MARK}1", "parts": [f"{MARK}1"]} == results[0]
+    assert MARK in json.dumps(results[1:])
+    assert MARK not in json.dumps([{name: each.get(name) for name in SEES} for each in events])
+    logged = [record.getMessage() for record in caplog.records]
+    assert all(any(what in line for line in logged) for what in ("succeeded in", "received"))
+    assert [] == [line for line in logged if MARK in line]
+    assert [] == [record for record in caplog.records if MARK in str(record.__dict__)]
+
+
+def test_job_without_result_shows_how_it_ended(shop, events):
+    job = shop.once.producer.enqueue(shop.total.job_spec, {"numbers": [4711]}).job
+    eventually(lambda: [each for each in events if each["type"] == "task-succeeded" and each["uuid"] == job])
+
+    [shown] = [each["result"] for each in events if each["type"] == "task-succeeded" and each["uuid"] == job]
+    assert shown.startswith("{'outcome': 'call', 'key': '")
