@@ -14,7 +14,7 @@ from askonce.lease import LOOK, RENEWALS
 from askonce.record import TOMBSTONE_KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from celery import Celery
 
@@ -156,6 +156,23 @@ def _names(tasks: list[Any]) -> str:
     names = sorted(str(task.name) for task in tasks)
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def limits_of(worker: Any) -> dict[str, float]:
+    """Return the time limits of *worker*'s command line, by the names of Celery's settings; in seconds."""
+    given = {name: worker.options.get(name) for name in ("time_limit", "soft_time_limit")}
+    return {f"task_{name}": seconds for name, seconds in given.items() if seconds}
+
+
+def check_options(worker: Any, limits: Mapping[str, float]) -> list[Finding]:
+    """Return which options of *worker*'s command line, its *limits* among them, its pool cannot honour."""
+    pool: Any = worker.pool_cls
+    if pool.uses_semaphore or hasattr(pool, "grow"):
+        return []
+    refused = ["--autoscale"] if worker.autoscale else []
+    refused += [f"--{name.removeprefix('task_').replace('_', '-')}" for name in limits]
+    text = f"this pool cannot honour {' '.join(refused)}"
+    return [_error("worker", "options", text, "use -P prefork, or leave it out")] if refused else []
 
 
 def _specs_of(app: Celery) -> list[JobSpec]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery.bootsteps import StartStopStep, Step
 
+from askonce.adapters.celery.checks import check_options, limits_of
 from askonce.checks import REACHABLE, Finding, joined
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ class StartUp:
             if each not in errors and each not in self._logged:
                 log.warning("start: %s%s", each.line, "; not checked" if each in unreachable else "")
         self._logged.update(found)
-        if errors:
-            sys.stderr.writelines(f"{each}\n" for each in errors)
-            raise SystemExit(os.EX_CONFIG)
+        _refuse(errors)
         # Never on a later connection: the worker has jobs by then, and a failover shows strange roles.
         self._runs_left = self._runs_left - 1 if unreachable else 0
 
@@ -53,7 +52,23 @@ class CheckStep(Step):
 
     def create(self, parent: Any) -> None:
         """End the worker on an error."""
+        limits = limits_of(parent)
+        _refuse(check_options(parent, limits))
+        # The checks, and monitors, read a worker's limits in its settings.
+        parent.app.conf.update(limits)
         parent.app.askonce.start_up.run()
+
+
+def _refuse(errors: list[Finding]) -> None:
+    """End the process where there are *errors*, after a line for each on stderr, and in the log's file."""
+    if not errors:
+        return
+    sys.stderr.writelines(f"{each}\n" for each in errors)
+    # A detached worker has no stderr.
+    if any(isinstance(handler, logging.FileHandler) for handler in logging.getLogger().handlers):
+        for each in errors:
+            log.error("start: %s", each.line)
+    raise SystemExit(os.EX_CONFIG)
 
 
 class CheckLaterStep(StartStopStep):
