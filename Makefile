@@ -38,10 +38,10 @@ check: setup ## Lint, types, import contracts
 	$(BIN)/lint-imports
 
 test: setup ## Everything that needs no more than Python: minutes
-	$(PYTEST) -m "not redis and not servers and not rabbitmq and not bench and not chaos and not long"
+	$(PYTEST) -m "not redis and not servers and not rabbitmq and not browser and not bench and not chaos and not long"
 
-test-all: setup ## Also what needs a redis-server or a rabbitmq-server, several servers, chaos, many examples
-	SUITE_LENGTH=long $(PYTEST) -m "redis or servers or chaos or rabbitmq or long or hypothesis"
+test-all: setup ## Also what needs a redis-server, a rabbitmq-server or a chromium, several servers, chaos, many examples
+	SUITE_LENGTH=long $(PYTEST) -m "redis or servers or chaos or rabbitmq or browser or long or hypothesis"
 	SUITE_BROKER=rabbitmq $(PYTEST) -m "(acceptance or fault) and not servers and not rabbitmq"
 	$(BIN)/python -m tests.mutants
 

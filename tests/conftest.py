@@ -63,6 +63,8 @@ def pytest_runtest_setup(item):
     needs_rabbitmq = SUITE_BROKER == "rabbitmq" or item.get_closest_marker("rabbitmq")
     if needs_rabbitmq and find_server() is None:
         pytest.skip("no rabbitmq-server on PATH; RABBITMQ_SERVER may name one")
+    if item.get_closest_marker("browser") and shutil.which("chromium") is None:
+        pytest.skip("no chromium on PATH")
     if SUITE_BROKER and (only := item.get_closest_marker("redis_broker")):
         pytest.skip(f"SUITE_BROKER={SUITE_BROKER}: {only.args[0]}")
 

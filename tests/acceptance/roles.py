@@ -209,6 +209,7 @@ class Work:
                 return answer.read()
 
         self.eventually(lambda: b"flower_worker_online{" in get("metrics"), 60)
+        assert b"No queue data" not in get("broker")
         inspect = [sys.executable, "-m", "celery", "-A", "worker.app", "inspect", "ping"]
         inspect += ["--destination", "celery@acl", "--timeout", "30"]
         env = {**self.site.machine.env, **self.site.env("flower")}

@@ -44,13 +44,16 @@ class RabbitMQ(Server):
     """One server on ports of 127.0.0.1 that the kernel picks, with its data in a temporary folder.
 
     It has an Erlang port mapper of its own: the machine's would outlive both. Start it from a thread that
-    lasts: both end with that thread. *options* are further lines of the server's configuration.
+    lasts: both end with that thread. *options* are further lines of the server's configuration, *plugins* are
+    switched on.
     """
 
     #: Erlang takes seconds to start, and much longer on a machine that is busy.
     _ready_seconds, _poll_seconds, _stop_seconds = 90.0, 0.05, 20.0
 
-    def __init__(self, *, binary: Path | None = None, options: str = "") -> None:
+    def __init__(
+        self, *, binary: Path | None = None, options: str = "", plugins: tuple[str, ...] = ()
+    ) -> None:
         found = binary or find_server()
         if found is None:
             raise ServerNotReady("no rabbitmq-server on PATH; RABBITMQ_SERVER may name one")
@@ -59,7 +62,7 @@ class RabbitMQ(Server):
         self.port, self._mapper_port, self._node_port = free_port(), free_port(), free_port()
         self._node = f"askonce-{os.getpid()}-{self.port}@localhost"
         self._log, self._lines = self.folder / "log", f"{_CONFIGURATION.format(port=self.port)}{options}\n"
-        self._hosts = count(1)
+        self._hosts, self._plugins = count(1), plugins
         self._mapper: subprocess.Popen[bytes] | None = None
 
     @property
@@ -108,7 +111,7 @@ class RabbitMQ(Server):
 
     def _run(self) -> subprocess.Popen[bytes]:
         (self.folder / "rabbitmq.conf").write_text(self._lines)
-        (self.folder / "plugins").write_text("[].\n")
+        (self.folder / "plugins").write_text(f"[{','.join(self._plugins)}].\n")
         if self._mapper is None:
             mapper = shutil.which("epmd")
             if mapper is None:
