@@ -75,6 +75,12 @@ def test_line_is_not_made_below_the_level(monkeypatch, caplog):
     log.log_event(Event(type=EventType.JOB_HIT))
 
 
+def test_pool_does_not_log_the_messages_that_it_gets(untouched_loggers):
+    logs.configure(logging.DEBUG)
+
+    assert not logging.getLogger("celery.pool").isEnabledFor(logging.DEBUG)
+
+
 def test_libraries_that_log_addresses_are_quiet(untouched_loggers):
     logs.configure(logging.INFO)
 
