@@ -152,9 +152,10 @@ def test_events_and_logs_show_neither_payload_nor_answer(shop, events, caplog):
     parts = group(shop.echo.s(f"{MARK}{n}") for n in (2, 3)).delay()
     whole = chord([shop.echo.s(f"{MARK}{n}") for n in (4, 5)], shop.join.s()).delay()
     last = chain(shop.echo.s(f"{MARK}6"), shop.join.s()).delay()
+    items = shop.echo.chunks([(f"{MARK}{n}",) for n in (7, 8)], 2).apply_async()
 
-    results = [each.get(timeout=stretched(20)) for each in (foreign, parts, whole, last)]
-    ended = [foreign.id, *(part.id for part in parts), whole.id, last.id]
+    results = [each.get(timeout=stretched(20)) for each in (foreign, parts, whole, last, items)]
+    ended = [foreign.id, *(part.id for part in parts), whole.id, last.id, *(each.id for each in items)]
     eventually(lambda: set(ended) <= {each["uuid"] for each in events if each["type"] == "task-succeeded"})
 
     assert {"said": f"{MARK}1", "parts": [f"{MARK}1"]} == results[0]

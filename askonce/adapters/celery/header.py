@@ -26,6 +26,8 @@ HEADER = RESERVED_HEADER
 ASKED_AT = "asked_at"
 OWN = frozenset({"on_duplicate", "force", "max_age", "tenant", "run"})
 
+#: Options of a message whose arguments Celery would otherwise show to every monitor.
+NO_REPR = {"argsrepr": "()", "kwargsrepr": "{}"}
 _DIGEST = re.compile("[0-9a-f]{64}")
 #: What an identity holds; and ``job`` where the message's own id is another.
 _TEXTS = frozenset({"key", "fingerprint", "version", "tenant", "run"})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from kombu.exceptions import OperationalError
 
-from askonce.adapters.celery.header import with_own_options
+from askonce.adapters.celery.header import NO_REPR, with_own_options
 from askonce.errors import SendFailed
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from askonce.adapters.celery.sender import CelerySender
     from askonce.enqueue import Message
     from askonce.job import Job, Routing
+
+#: How the names of Celery's own tasks begin: chunks, map, chords.
+BUILT_IN = "celery."
 
 
 class OneMessage:
@@ -65,6 +68,7 @@ def carry_own_options(app: Celery) -> None:
 
     @wraps(send_task)
     def carrying(name: str, *arguments: Any, **options: Any) -> Any:
-        return send_task(name, *arguments, **with_own_options(options))
+        hidden = NO_REPR if name.startswith(BUILT_IN) else {}
+        return send_task(name, *arguments, **hidden, **with_own_options(options))
 
     app.send_task = carrying  # type: ignore[method-assign]  # Celery has no hook that may refuse an option

@@ -11,11 +11,8 @@ from celery.worker.request import Request
 _KEY = re.compile(r"\{'key': '[0-9a-f]{16}'\}")
 
 
-class PartRequest(Request):
-    """A message that may be a part of a canvas; a copy that is no part may answer its job.
-
-    Its payload is shown to no monitor and in no log.
-    """
+class HiddenRequest(Request):
+    """A message whose arguments are shown to no monitor and in no log."""
 
     def __init__(self, message: Any, *, headers: Any = None, **options: Any) -> None:
         """Replace what the sender wrote into the headers that Celery shows in place of the arguments.
@@ -32,6 +29,10 @@ class PartRequest(Request):
         """Return what ``celery inspect`` shows: never the arguments."""
         del safe
         return super().info(safe=True)
+
+
+class PartRequest(HiddenRequest):
+    """A message that may be a part of a canvas; a copy that is no part may answer its job."""
 
     def _success_was_stored(self) -> Any:
         """Return Celery's result of this message, if it is of this message.

@@ -23,7 +23,7 @@ from askonce.adapters.celery.app import of
 from askonce.adapters.celery.arguments import Arguments
 from askonce.adapters.celery.bodies import PlainBody, require_plain
 from askonce.adapters.celery.control_flow import current_run, refused
-from askonce.adapters.celery.header import is_continuation, to_be_refused, with_own_options
+from askonce.adapters.celery.header import NO_REPR, is_continuation, to_be_refused, with_own_options
 from askonce.adapters.celery.received import Received
 from askonce.adapters.celery.result import NotKept, RecordResult
 from askonce.adapters.celery.sender import require_sendable
@@ -56,8 +56,6 @@ if TYPE_CHECKING:
     from askonce.options import Options
     from askonce.outcomes import Outcome
 
-#: Otherwise Celery would show the arguments to every monitor.
-NO_REPR = {"argsrepr": "()", "kwargsrepr": "{}"}
 #: Options that a worker calls when the task has ended.
 _LINKS = ("link", "link_error", "chain", "chord")
 
