@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sysconfig
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 #: One step of a path that is shown: a name, then places in lists. Any other key may be data.
 _STEP = re.compile(r"(?:[^\W\d]\w{0,39})?(?:\[\d+\])*")
+#: Where Python keeps its libraries, and this package is.
+_LIBRARIES = (
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+    "<frozen",
+    str(PurePath(__file__).parent),
+)
 #: Characters of a path that are shown.
 _PATH_SHOWN = 120
 
@@ -161,9 +168,12 @@ def run(body: Callable[[], object], attempt: Attempt) -> Answer:
 
 
 def _place(exc: BaseException) -> str:
-    trace = exc.__traceback__
-    while trace is not None and trace.tb_next is not None:
+    """Return file and line of *exc*: the last one that is no library's, else the last one."""
+    place, trace, is_own = "?", exc.__traceback__, False
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        own = not file.startswith(_LIBRARIES)
+        if own or not is_own:
+            place, is_own = f"{PurePath(file).name}:{trace.tb_lineno}", own
         trace = trace.tb_next
-    if trace is None:
-        return "?"
-    return f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+    return place

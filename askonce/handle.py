@@ -41,20 +41,22 @@ class Handle:
         self.key: Key = job.key
         self.job: JobId = job.id
         self._store, self._fingerprint, self._enqueue_again = store, job.fingerprint, enqueue_again
+        self._task = job.task
         self._join = join
 
     @classmethod
-    def from_key(cls, store: Store, key: Key) -> Self:
+    def from_key(cls, store: Store, key: Key, task: str = "") -> Self:
         """Follow whichever job *key* has, without its payload: for a later request, or another process.
 
-        Its answer is as the record keeps it. Without a record it raises RecordAbsent: the job cannot be
-        enqueued again.
+        Its answer is as the record keeps it. Without a record of *task*, where one is named, it raises
+        RecordAbsent: the job cannot be enqueued again. A key is no secret: check first whether its caller
+        may read the answer.
         """
 
         def enqueue_again() -> Handle:
             raise RecordAbsent(key=key)
 
-        return cls(store, Job(key, JobId(""), Fingerprint(""), task="", payload=b""), enqueue_again)
+        return cls(store, Job(key, JobId(""), Fingerprint(""), task=task, payload=b""), enqueue_again)
 
     def __repr__(self) -> str:
         return f"Handle(key={self.key!r}, job={self.job!r})"
@@ -118,6 +120,8 @@ class Handle:
     def _check_is_followed(self, record: Snapshot) -> None:
         """Raise Superseded where the key has another payload now; a key alone follows any job."""
         if not self._fingerprint:
+            if self._task and record.task != self._task:
+                raise RecordAbsent(key=self.key)
             self.job = record.job
         elif record.fingerprint not in ("", self._fingerprint):
             raise Superseded(key=self.key, job=self.job)

@@ -41,6 +41,8 @@ class Held:
     renew_at: float
     #: Another owner has the key now; the call itself goes on.
     lost: bool = False
+    #: The store refused to renew it once.
+    doubted: bool = False
 
 
 class LeaseRenewer:
@@ -116,6 +118,12 @@ class LeaseRenewer:
     def _settle(self, held: Held, reply: Write) -> None:
         held.renew_at = self._clock() + held.lease.seconds / RENEWALS
         if reply is Write.OK:
+            held.doubted = False
+            return
+        if not held.doubted:
+            # A run whose answer is being stored has no lease any more, and ends in a moment.
+            held.doubted = True
+            self._postpone([held], LOOK)
             return
         still_held = held in self._held
         self._held.discard(held)

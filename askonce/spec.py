@@ -42,6 +42,8 @@ class RetryPolicy:
         """Refuse what cannot work, by name."""
         for name in ("base", "cap"):
             _require_seconds("RetryPolicy", name, getattr(self, name), LONGEST_REST)
+        give_up = ("quarantine", "backoff")
+        _require("RetryPolicy", "on_give_up", " or ".join(give_up), fits=self.on_give_up in give_up)
         attempts: object = self.max_attempts
         if type(attempts) is not int or not 1 <= attempts <= MOST_ATTEMPTS:
             raise ValueError(
@@ -98,6 +100,7 @@ class JobSpec:
         """Refuse what cannot work, by name."""
         for name, longest in _LONGEST_OF.items():
             _require_seconds(f"JobSpec {self.name}", name, getattr(self, name), longest)
+        self._require_kinds()
         for name in ("name", "version", "model"):
             # Records and counters keep each of them as one line.
             if not getattr(self, name).isprintable():
@@ -105,7 +108,23 @@ class JobSpec:
         if self.hard_ttl < self.soft_ttl:
             raise ValueError(f"JobSpec {self.name}: hard_ttl must not be shorter than soft_ttl")
 
+    def _require_kinds(self) -> None:
+        """Refuse what is of another kind: a text is a tuple of its letters, and any word is some policy."""
+        owner = f"JobSpec {self.name}"
+        for name in ("name", "version", "model"):
+            _require(owner, name, "text", fits=isinstance(getattr(self, name), str))
+        fields: object = self.key_fields
+        named = isinstance(fields, tuple) and all(isinstance(each, str) for each in fields)
+        _require(owner, "key_fields", 'a tuple of names, such as ("order_id",)', fits=named)
+        for name in ("input", "present"):
+            fits = getattr(self, name) is None or callable(getattr(self, name))
+            _require(owner, name, "a function", fits=fits)
+        _require(owner, "retry", "a RetryPolicy", fits=isinstance(self.retry, RetryPolicy))
+        for name, words in _POLICIES.items():
+            _require(owner, name, " or ".join(words), fits=getattr(self, name) in words)
 
+
+_POLICIES: Final = {"on_mismatch": ("replace", "conflict"), "on_store_down": ("local", "defer", "fail")}
 _LONGEST_OF: Final = {
     "soft_ttl": LONGEST,
     "hard_ttl": LONGEST,
@@ -113,6 +132,11 @@ _LONGEST_OF: Final = {
     "lease": LONGEST_LEASE,
     "queue_deadline": LONGEST_QUEUE_DEADLINE,
 }
+
+
+def _require(owner: str, name: str, kind: str, *, fits: bool) -> None:
+    if not fits:
+        raise ValueError(f"{owner}: {name} must be {kind}")
 
 
 def _require_seconds(owner: str, name: str, seconds: object, longest: float) -> None:

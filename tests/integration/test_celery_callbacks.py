@@ -11,13 +11,17 @@ pytestmark = pytest.mark.integration
 
 
 def test_on_success_gets_the_answer(new_shop, number):
-    shop, answers = new_shop("answered"), []
+    shop, answers, returned = new_shop("answered"), [], []
 
     class Noting(IdempotentTask):
         abstract = True
 
         def on_success(self, retval, task_id, args, kwargs):
             answers.append((retval, args, kwargs))
+
+        def after_return(self, status, retval, *_):
+            if status == "SUCCESS":
+                returned.append(retval)
 
     @shop.app.task(name="noted", base=Noting, spec=JobSpec(), shared=False)
     def noted(n):
@@ -29,6 +33,7 @@ def test_on_success_gets_the_answer(new_shop, number):
         noted.delay(number).get(timeout=stretched(20))
         noted.delay(number + 1).get(propagate=False, timeout=stretched(20))
         shop.app.send_task("noted", (number,))
-        eventually(lambda: len(answers) == 2)
+        eventually(lambda: len(answers) == 2 == len(returned))
 
+    assert [{"n": number}] * 2 == returned
     assert [{"n": number}] * 2 == [answer for answer, _, _ in answers]

@@ -1,3 +1,4 @@
+import json
 import re
 from asyncio import CancelledError
 from dataclasses import dataclass, replace
@@ -119,6 +120,13 @@ def test_fence_rises_with_every_run(scene):
 
     assert fences == sorted(set(fences))
     assert len(fences) == 3
+
+
+def test_mistake_within_a_library_shows_the_line_of_the_body(scene):
+    executed = scene.work(lambda: json.loads("{nope")) if scene.ask() else None
+
+    line = test_mistake_within_a_library_shows_the_line_of_the_body.__code__.co_firstlineno + 1
+    assert executed.reason == f"JSONDecodeError@test_attempt.py:{line}"
 
 
 def test_mistake_in_a_body_is_retried_and_shows_type_and_place(scene, raising):

@@ -85,3 +85,28 @@ def test_spec_is_a_value():
     assert hash(JobSpec(name="a")) == hash(JobSpec(name="a"))
     with pytest.raises(FrozenInstanceError):
         JobSpec().lease = 5.0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("key_fields", "order_id"),
+        ("key_fields", ["order_id"]),
+        ("key_fields", (1,)),
+        ("version", 2),
+        ("model", None),
+        ("input", "x"),
+        ("present", 1),
+        ("retry", 3),
+        ("on_mismatch", "conflcit"),
+        ("on_store_down", "ignore"),
+    ],
+)
+def test_value_of_another_kind_is_refused_by_its_name(field, value):
+    with pytest.raises(ValueError, match=f"JobSpec orders: {field} must be"):
+        JobSpec(name="orders", **{field: value})
+
+
+def test_word_that_is_no_way_to_give_up_is_refused():
+    with pytest.raises(ValueError, match="RetryPolicy: on_give_up must be quarantine or backoff"):
+        RetryPolicy(on_give_up="backof")

@@ -39,7 +39,7 @@ from askonce.store_down.spill import Spill
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from celery import Celery
+    from celery import Celery, Task
 
     from askonce.checks import Finding
     from askonce.enqueue import Producer
@@ -99,6 +99,10 @@ class AskOnce:
         store is down. At its start a worker logs the warnings of *check*, and ends with exit code 78 on an
         error; None checks nothing.
         """
+        if not callable(store):
+            raise TypeError("store must be a function that returns a store, once in each process")
+        if isinstance(getattr(app, "askonce", None), AskOnce):
+            raise RuntimeError(f"Celery app {app.main} has an AskOnce")  # noqa: TRY004  # not the caller's type
         self.app = app
         self._connect, self._codec, self.listen = store, codec or Codec(), listen
         self.reap_interval, self._local_cache = reap_interval, local_cache
@@ -133,17 +137,18 @@ class AskOnce:
             return producer
         return replace(producer, sender=OneMessage(self.app, self.sender, published), publish=None)
 
-    def listening(self, task: str) -> Listening:
-        """Return whether a living worker would run the next job of *task*; one round trip.
+    def listening(self, task: str | Task[..., Any]) -> Listening:
+        """Return whether a living worker would run the next job of *task*, or its name; one round trip.
 
         Raises:
             StoreUnavailable: the store did not answer.
             ValueError: the app has no idempotent task of this name.
         """
-        spec: JobSpec | None = getattr(self.app.tasks.get(task), "job_spec", None)
+        name = str(task if isinstance(task, str) else task.name)
+        spec: JobSpec | None = getattr(self.app.tasks.get(name), "job_spec", None)
         if spec is None:
-            raise ValueError(f"{task} is no idempotent task of this app")
-        return listening(spec, self.sender.queue_of(task), self.process().store.announcements.workers())
+            raise ValueError(f"{name} is no idempotent task of this app")
+        return listening(spec, self.sender.queue_of(name), self.process().store.announcements.workers())
 
     def process(self) -> Process:
         """Return what this process works with, built at its first use."""

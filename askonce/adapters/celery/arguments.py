@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from askonce.errors import PayloadInvalid
 from askonce.key import normal_form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     #: ``JobSpec.input``.
     Input = Callable[[Mapping[str, object]], object]
@@ -32,6 +33,8 @@ class Arguments:
         Raises:
             PayloadInvalid: the call does not fit the body.
         """
+        if not isinstance(kwargs, Mapping):
+            raise PayloadInvalid(field="", reason=f"must be a mapping, not {type(kwargs).__name__}")
         if not args and self._takes_any:
             return dict(kwargs)
         if whole:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from kombu.exceptions import OperationalError
 
-from askonce.adapters.celery.header import NO_REPR, with_own_options
+from askonce.adapters.celery.bodies import PlainBody
+from askonce.adapters.celery.header import NO_REPR, is_continuation, with_own_options
+from askonce.adapters.celery.ways import sort
 from askonce.errors import SendFailed
 
 if TYPE_CHECKING:
@@ -68,6 +70,9 @@ def carry_own_options(app: Celery) -> None:
 
     @wraps(send_task)
     def carrying(name: str, *arguments: Any, **options: Any) -> Any:
+        called = app._tasks.get(name)  # type: ignore[attr-defined]  # noqa: SLF001  # the public name would finalize
+        if isinstance(called, PlainBody) and "task_type" not in options and not is_continuation(options):
+            sort(options)  # as the task's own way; that has done it before
         hidden = NO_REPR if name.startswith(BUILT_IN) else {}
         return send_task(name, *arguments, **hidden, **with_own_options(options))
 

@@ -100,8 +100,10 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
     def __init_subclass__(cls, **options: Any) -> None:
         """Let a callback of the task get its answer; Celery calls it with what monitors see."""
         super().__init_subclass__(**options)
-        if "on_success" in vars(cls):
-            cls.on_success = with_answer(vars(cls)["on_success"])  # type: ignore[method-assign, assignment]  # as a method
+        for callback in vars(cls).keys() & {"on_success", "after_return"}:
+            setattr(cls, callback, with_answer(vars(cls)[callback]))
+        if cls.spec is not None and not isinstance(cls.spec, JobSpec):
+            raise TypeError(f"task {cls.name}: spec must be a JobSpec")
 
     @classmethod
     def on_bound(cls, app: Any) -> None:
@@ -216,11 +218,12 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
         return RecordResult(self, outcome, row=row)
 
     def result(self, key: str) -> RecordResult:
-        """Return the result of the job that has *key*, which ``enqueue`` and ``delay`` return.
+        """Return the result of this task's job that has *key*, which ``enqueue`` and ``delay`` return.
 
-        For a later request, another process: the answer is as the record keeps it, joined to no row.
+        For a later request, another process: the answer is as the record keeps it, joined to no row. A key is
+        no secret: check first whether its caller may read the answer.
         """
-        return RecordResult(self, Handle.from_key(self.askonce.process().store, Key(key)))
+        return RecordResult(self, Handle.from_key(self.askonce.process().store, Key(key), self.name))
 
     def AsyncResult(self, task_id: str, **options: Any) -> AsyncResult[Any]:  # noqa: N802  # Celery's name
         """Return Celery's result of one message, from the result backend; where it has none, that is said."""

@@ -80,13 +80,16 @@ def _skipped(because: Wait | Refuse, key: str) -> Verdict:
     assert_never(why)
 
 
-def with_answer(on_success: Callable[..., object]) -> Callable[..., object]:
-    """Let a task's *on_success* get the answer; without one it is not called."""
+def with_answer(callback: Callable[..., object]) -> Callable[..., object]:
+    """Let a *callback* of a task get the answer; without one, ``on_success`` is not called."""
 
-    @wraps(on_success)
-    def called(self: Any, retval: object, *rest: Any) -> object:
-        if not isinstance(retval, Verdict):
-            return on_success(self, retval, *rest)
-        return on_success(self, retval.result.value, *rest) if retval.result else None
+    @wraps(callback)
+    def called(self: Any, *arguments: Any) -> object:
+        known = [
+            each.result.value if isinstance(each, Verdict) and each.result else each for each in arguments
+        ]
+        if callback.__name__ == "on_success" and isinstance(known[0], Verdict):
+            return None
+        return callback(self, *known)
 
     return called
