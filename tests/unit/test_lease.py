@@ -94,6 +94,15 @@ def test_lost_lease_is_reported_once_and_not_renewed(leases, renewing, heard, ev
     assert {key for asked in renewing.asked[done:] for key, _, _ in asked} == {"key-2"}
 
 
+def test_lease_that_ends_beside_its_renewal_is_not_lost(leases, renewing, heard, eventually):
+    renewing.answers["key"] = Write.FENCED
+    with leases.hold(Lease("key", "owner", 30.0)) as ending:
+        leases._settle(ending, Write.FENCED)
+
+    assert not ending.lost
+    assert [] == heard
+
+
 def test_run_that_lost_its_lease_goes_on_and_is_not_stored(scene, running, eventually):
     scene.use(MemoryStore(), replace(scene.spec, lease=0.1))
     asked = scene.ask()
