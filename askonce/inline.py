@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Seconds between looks at a running job while no wake-up comes.
 POLL = 1.0
+#: How a job ends that no worker shall run.
+_UNRUN = frozenset({"expired", "cancelled"})
 #: Seconds before the record is looked at again after a run that had nothing to do.
 _PAUSE = 0.05
 
@@ -61,12 +63,15 @@ class Caller:
         timeout: float,
         row: Mapping[str, object] | None = None,
         terms: Terms | None = None,
+        admitted: bool = False,
     ) -> Result:
         """Return the answer to *job*, from the store, from a running job or from *body*.
 
         A stale answer is served when the call fails or rests after failures. *timeout* in seconds
         bounds the waiting, not *body* itself. The answer is joined to *row*, the payload as the caller gave
         it; without a row it is as the record keeps it. *terms* are those of the spec by default.
+
+        With *admitted*, a message of this job came: a job that ended unrun is not made again.
 
         Raises:
             JobFailed: there is no answer, or the terms refuse an equal job in flight.
@@ -78,7 +83,9 @@ class Caller:
         if not job.routing.queue:
             job = job._replace(routing=self.route(job, row))
         delivery = Delivery(spec=spec, job=job, terms=terms)
-        executed = self.runner.on_store(delivery, body, lambda: self._call(delivery, body, timeout))
+        executed = self.runner.on_store(
+            delivery, body, lambda: self._call(delivery, body, timeout, admitted=admitted)
+        )
         match executed:
             case Computed(result=result) | Reused(result=result):
                 return join_to(spec, row)(result)
@@ -88,7 +95,39 @@ class Caller:
                 raise AssertionError("an inline call goes on until its job has ended")
         assert_never(executed)
 
-    def _call(self, delivery: Delivery, body: Callable[[], object], timeout: float) -> Execution:
+    def _call(
+        self, delivery: Delivery, body: Callable[[], object], timeout: float, *, admitted: bool
+    ) -> Execution:
+        ended = self._run_admitted(delivery, body) if admitted else None
+        return ended or self._admit_and_wait(delivery, body, timeout)
+
+    def _run_admitted(self, delivery: Delivery, body: Callable[[], object]) -> Execution | None:
+        """Run a job that its message names; None where the record must say how the call goes on."""
+        executed = self._execute(delivery, body)
+        match executed:
+            case Computed() | Reused():
+                return executed
+            case Failed(kind=kind):
+                return executed if kind in _UNRUN else None
+            case Skipped():
+                return self._ended_unrun(delivery.job)
+            case Deferred():
+                return None
+        assert_never(executed)
+
+    def _ended_unrun(self, job: Job) -> Failed | None:
+        record = self.runner.executor.store.read([job.key])[0].checked()
+        failure = record.failure
+        if failure is None or failure.job != job.id or failure.kind not in _UNRUN:
+            return None
+        return Failed.of(job, failure, record.attempts)
+
+    def _execute(self, delivery: Delivery, body: Callable[[], object]) -> Execution:
+        # A failed call is made again by this call's own loop: the reaper need not look sooner.
+        executor = replace(self.runner.executor, on_deferred=lambda _key, _after: None)
+        return executor.execute(delivery, body)
+
+    def _admit_and_wait(self, delivery: Delivery, body: Callable[[], object], timeout: float) -> Execution:
         key, job_id, executor = delivery.job.key, delivery.job.id, self.runner.executor
         claim = delivery.claim
         listen, give_up_at = executor.listen, self.clock() + timeout
@@ -114,9 +153,7 @@ class Caller:
 
     def _run(self, delivery: Delivery, decision: Run, body: Callable[[], object]) -> Execution | None:
         """Run the job here; None when the call should look at the record again."""
-        # A failed call is made again by this call's own loop: the reaper need not look sooner.
-        executor = replace(self.runner.executor, on_deferred=lambda _key, _after: None)
-        executed = executor.execute(replace(delivery, job=delivery.job.under(decision.job)), body)
+        executed = self._execute(replace(delivery, job=delivery.job.under(decision.job)), body)
         match executed:
             case Failed(kind=kind) if decision.stale is not None and lets_stale_through(kind):
                 return Reused(key=executed.key, job=executed.job, result=decision.stale)

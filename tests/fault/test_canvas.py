@@ -194,7 +194,7 @@ def test_task_resting_past_the_timeout_is_delivered_once(stage):
     for _ in range(2):
         stage.start_worker(*POOLS["threads"])
 
-    result = stage.tasks.call.apply_async((1,), countdown=3 * stage.tasks.VISIBILITY, shadow="held")
+    result = stage.tasks.call.apply_async((1,), countdown=3 * stage.tasks.VISIBILITY, reply_to="nobody")
 
     assert stage.get(result) == 2
     assert stage.received(result.id) == 1
@@ -203,7 +203,7 @@ def test_task_resting_past_the_timeout_is_delivered_once(stage):
 def test_late_message_is_revoked_and_costs_others_nothing(stage):
     call = stage.tasks.call
     # With an option of one message, Celery's own expiry holds for that message.
-    late = call.apply_async((1,), expires=0.001, shadow="late")
+    late = call.apply_async((1,), expires=0.001, reply_to="nobody")
     other = call.apply_async((1,), countdown=0)
     stage.start_worker(*POOLS["threads"])
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
-from celery import chain, chord, group
+from celery import Celery, chain, chord, group
 
 from askonce.adapters.celery import IdempotentTask
 from sandbox.valkey import Valkey
@@ -57,6 +57,14 @@ class WatchedShop(Shop):
             return parts
 
         self.echo, self.join = echo, join
+        # A stranger writes the arguments into the headers.
+        self.foreign = Celery("foreign", set_as_current=False)
+        self.foreign.conf.update(
+            broker_url=self.app.conf.broker_url,
+            broker_transport_options=self.app.conf.broker_transport_options,
+            result_backend=self.app.conf.result_backend,
+            result_backend_transport_options=self.app.conf.result_backend_transport_options,
+        )
 
     @contextmanager
     def worker(self):
@@ -128,7 +136,7 @@ def three_messages(shop, gate):
     shop.calls.gates[MARK] = gate
     ids = []
     for options in ({}, {}, {"countdown": 600}):
-        sent = shop.app.send_task(
+        sent = shop.foreign.send_task(
             "echo", (MARK,), argsrepr=MARK, kwargsrepr=MARK, queue="watched", ignore_result=True, **options
         )
         ids.append(sent.id)
@@ -148,7 +156,7 @@ def test_inspect_shows_no_payload_of_any_message(shop, three_messages):
 
 def test_events_and_logs_show_neither_payload_nor_answer(shop, events, caplog):
     caplog.set_level(logging.INFO)
-    foreign = shop.app.send_task("echo", (MARK + "1",), argsrepr=MARK, kwargsrepr=MARK, queue="watched")
+    foreign = shop.foreign.send_task("echo", (MARK + "1",), argsrepr=MARK, kwargsrepr=MARK, queue="watched")
     parts = group(shop.echo.s(f"{MARK}{n}") for n in (2, 3)).delay()
     whole = chord([shop.echo.s(f"{MARK}{n}") for n in (4, 5)], shop.join.s()).delay()
     last = chain(shop.echo.s(f"{MARK}6"), shop.join.s()).delay()

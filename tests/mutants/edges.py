@@ -18,8 +18,8 @@ OF_EDGES = (
     Mutant(
         "send_task drops our options",
         f"{CELERY}one_message.py",
-        "return send_task(name, *arguments, **with_own_options(options))",
-        "return send_task(name, *arguments, **options)",
+        "{**hidden, **with_own_options(options)}",
+        "{**hidden, **options}",
         f"{OPTIONS}test_run_is_in_the_record_for_every_way[send_task]",
     ),
     Mutant(
@@ -39,7 +39,7 @@ OF_EDGES = (
     Mutant(
         "items of starmap touch no record",
         f"{CELERY}received.py",
-        "if caller is None or caller.name not in _CALLERS_BY_ITEM:",
+        "if caller is None or caller.name not in BY_ITEM:",
         "if True:",
         f"{OPTIONS}test_plain_call_is_one_job_for_every_way[starmap]",
     ),

@@ -80,6 +80,7 @@ def test_store_that_is_down_ends_the_run_at_its_row(orders, enqueue, caplog):
             raise StoreUnavailable(server="127.0.0.1:1")
         return enqueue(row)
 
+    caplog.set_level(logging.INFO, "askonce")
     with pytest.raises(StoreUnavailable):
         reprocess(orders, down)
 

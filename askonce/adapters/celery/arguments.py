@@ -35,6 +35,8 @@ class Arguments:
         """
         if not isinstance(kwargs, Mapping):
             raise PayloadInvalid(field="", reason=f"must be a mapping, not {type(kwargs).__name__}")
+        if self._bound_name in kwargs:
+            raise PayloadInvalid(field=self._bound_name, reason="is the task itself in the body")
         if not args and self._takes_any:
             return dict(kwargs)
         if whole:
@@ -62,10 +64,16 @@ class Arguments:
         payload: dict[str, object] = {}
         for name, value in bound.arguments.items():
             kind = self._signature.parameters[name].kind
-            if kind is inspect.Parameter.VAR_POSITIONAL:
+            if kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
                 raise PayloadInvalid(field=name, reason="a payload has named fields only")
             payload |= value if kind is inspect.Parameter.VAR_KEYWORD else {name: value}
         return payload
+
+    @cached_property
+    def _bound_name(self) -> str:
+        """Return the name under which a bound body gets its task; empty for one that is not bound."""
+        function = getattr(self._body, "__func__", None)
+        return next(iter(inspect.signature(function).parameters), "") if function else ""
 
     @cached_property
     def _signature(self) -> inspect.Signature:

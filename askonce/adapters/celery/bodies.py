@@ -22,7 +22,7 @@ def require_plain(name: str, body: Callable[..., Any]) -> None:
     Raises:
         TypeError: it is a coroutine function, which no worker of Celery awaits.
     """
-    if inspect.iscoroutinefunction(body):
+    if inspect.iscoroutinefunction(body) or inspect.isasyncgenfunction(body):
         raise TypeError(f"{name}: the body must be a plain function, not async def")
 
 

@@ -31,6 +31,8 @@ class Run:
     """One run of a task's body, and what the body wants to happen to its job."""
 
     task: Any
+    #: Of the message that it answers: a body may call its own task directly, which is another run.
+    request: Any
     #: From 1.
     attempt: int
     wanted: Transient | None = None
@@ -44,7 +46,7 @@ class Run:
             BaseException: *cause*, or MaxRetriesExceededError: no retry is left.
             CallFailed: *cause* is an end that no retry changes, or the rest cannot be kept.
         """
-        if isinstance(cause, CallFailed) and not isinstance(cause, Transient):
+        if cause is not None and (self.spent or is_final(cause)):
             raise cause
         if max_retries is not None and self.attempt > max_retries:
             self.spent = True
@@ -77,7 +79,12 @@ _current: ContextVar[Run | None] = ContextVar("askonce_run_of_a_body", default=N
 def current_run(task: Any) -> Run | None:
     """Return the run of *task*'s body that this code is part of; None outside of one."""
     run = _current.get()
-    return run if run is not None and run.task is task else None
+    return run if run is not None and run.request is task.request_stack.top else None
+
+
+def is_final(error: BaseException) -> bool:
+    """Return whether no other attempt changes this failure, or no attempt was made."""
+    return isinstance(error, CallFailed) and not isinstance(error, Transient)
 
 
 def run_body(task: Any, payload: Mapping[str, object]) -> object:
@@ -86,8 +93,8 @@ def run_body(task: Any, payload: Mapping[str, object]) -> object:
     Raises:
         CallFailed: it raised one, or steered its job by Retry, Ignore or Reject.
     """
-    run = Run(task, current_attempt().number)
-    with _numbered(task, run.attempt):
+    with _numbered(task, current_attempt().number):
+        run = Run(task, task.request_stack.top, current_attempt().number)
         token = _current.set(run)
         try:
             value = task.run(**payload)
@@ -99,7 +106,7 @@ def run_body(task: Any, payload: Mapping[str, object]) -> object:
         except Retry as again:
             raise run.wanted or _raised_by_hand(run, again) from again.exc
         except Exception as error:
-            if run.spent:
+            if run.spent and not is_final(error):
                 raise _for_now(error, max_attempts=run.attempt) from error
             raise
         finally:
@@ -111,7 +118,7 @@ def run_body(task: Any, payload: Mapping[str, object]) -> object:
 
 @contextmanager
 def _numbered(task: Any, attempt: int) -> Iterator[None]:
-    """Let ``request.retries`` count the attempts of the job: a message counts only its own."""
+    """Let ``request.retries`` count the attempts of the job, and mark the request: its body runs."""
     request = task.request_stack.top
     if request is None:  # an inline call, for which no message came
         task.push_request(retries=attempt - 1)
@@ -120,11 +127,11 @@ def _numbered(task: Any, attempt: int) -> Iterator[None]:
         finally:
             task.pop_request()
         return
-    delivered, request.retries = request.retries, attempt - 1
+    delivered, request.retries, request.runs_body = request.retries, attempt - 1, True
     try:
         yield
     finally:
-        request.retries = delivered
+        request.retries, request.runs_body = delivered, False
 
 
 def _raised_by_hand(run: Run, again: Retry) -> CallFailed:

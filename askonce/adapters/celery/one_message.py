@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 
 from askonce.adapters.celery.bodies import PlainBody
 from askonce.adapters.celery.header import NO_REPR, is_continuation, with_own_options
-from askonce.adapters.celery.ways import sort
+from askonce.adapters.celery.ways import require_known, sort
 from askonce.errors import SendFailed
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from askonce.enqueue import Message
     from askonce.job import Job, Routing
 
+#: Celery's tasks that call another one directly, once for each item of a list.
+BY_ITEM = frozenset({"celery.map", "celery.starmap"})
+#: Of ``send_task``: the call itself.
+_CALL = frozenset({"args", "kwargs", "task_id"})
 #: How the names of Celery's own tasks begin: chunks, map, chords.
 BUILT_IN = "celery."
 
@@ -71,9 +75,14 @@ def carry_own_options(app: Celery) -> None:
     @wraps(send_task)
     def carrying(name: str, *arguments: Any, **options: Any) -> Any:
         called = app._tasks.get(name)  # type: ignore[attr-defined]  # noqa: SLF001  # the public name would finalize
-        if isinstance(called, PlainBody) and "task_type" not in options and not is_continuation(options):
-            sort(options)  # as the task's own way; that has done it before
-        hidden = NO_REPR if name.startswith(BUILT_IN) else {}
-        return send_task(name, *arguments, **hidden, **with_own_options(options))
+        ours = isinstance(called, PlainBody)
+        if ours and "task_type" not in options and not is_continuation(options):
+            sort({each: value for each, value in options.items() if each not in _CALL})
+            # The task knows where its results are.
+            options["result_cls"] = called.AsyncResult
+        elif name in BY_ITEM:
+            require_known({each: value for each, value in options.items() if each not in _CALL})
+        hidden = NO_REPR if ours or name.startswith(BUILT_IN) else {}
+        return send_task(name, *arguments, **{**hidden, **with_own_options(options)})
 
     app.send_task = carrying  # type: ignore[method-assign]  # Celery has no hook that may refuse an option

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import orjson
 from celery import Task
+from celery._state import _task_stack  # type: ignore[attr-defined]  # not in the stubs
 from celery.exceptions import Ignore, Reject, Retry
 
 from askonce.adapters.celery.control_flow import run_body
-from askonce.adapters.celery.header import HEADER, asked_before, chosen, is_identity
+from askonce.adapters.celery.header import HEADER, NO_REPR, asked_before, chosen, is_identity
 from askonce.adapters.celery.letters import keep_letter
+from askonce.adapters.celery.one_message import BY_ITEM
 from askonce.adapters.celery.routing_key import routing_key_of
 from askonce.adapters.celery.verdict import verdict
 from askonce.canonical import to_json
@@ -43,8 +45,6 @@ if TYPE_CHECKING:
 _STORE_DOWN = RetryPolicy(base=5.0, cap=60.0)
 #: A message of another version is sent again so often, each time after so many seconds.
 _OTHER_VERSION_TRIES, _OTHER_VERSION_REST = 3, 5.0
-#: Celery's tasks that call another one directly, once for each item of a list.
-_CALLERS_BY_ITEM = frozenset({"celery.map", "celery.starmap"})
 
 
 class Received:
@@ -70,12 +70,29 @@ class Received:
         The body gets what a message would bring: the fields of its input, in their JSON form.
         """
         caller, row = self._task.app.current_worker_task, self._task.bind_row(args, kwargs)
-        if caller is None or caller.name not in _CALLERS_BY_ITEM:
-            job = self._identify(row, {}, new_job_id())
-            return Task.__call__(self._task, **orjson.loads(job.payload))
-        options = chosen((caller.request.headers or {}).get(HEADER))
+        if caller is None or caller.name not in BY_ITEM:
+            return self._just_run(orjson.loads(self._identify(row, {}, new_job_id()).payload))
+        options = _chosen(caller.request, (caller.request.headers or {}).get(HEADER))
         job = self._identify(row, options, new_job_id())
-        return self._call_inline(job._replace(routing=_came_by(self._task, caller.request)), row, options)
+        job = job._replace(routing=_came_by(self._task, caller.request))
+        try:
+            return self._call_inline(job, row, options)
+        except StoreUnavailable as exc:
+            if caller.request.is_eager or self._task.job_spec.on_store_down == "fail":
+                raise
+            # The items that have their answers are hits then.
+            raise self._put_back(caller.request, exc, of=caller) from None
+
+    def _just_run(self, fields: dict[str, Any]) -> object:
+        """Do what a direct call of Celery's does; a field may have any name."""
+        task = self._task
+        _task_stack.push(task)
+        task.push_request(args=(), kwargs=fields)
+        try:
+            return task.run(**fields)
+        finally:
+            task.pop_request()
+            _task_stack.pop()
 
     def _answer(self, request: Context, header: object, args: Any, kwargs: Any) -> object:
         try:
@@ -97,7 +114,7 @@ class Received:
             raise FingerprintMismatch(key=job.key)
         if self._is_waited_for(request):
             # Callers with different rows share this message's id.
-            return self._call_inline(job.under(JobId(str(request.id))), None)
+            return self._call_inline(job.under(JobId(str(request.id))), None, admitted=True)
         delivery = Delivery(spec=self._task.job_spec, job=job)
         return verdict(self._task.askonce.process().runner.run(delivery, self._body(job)))
 
@@ -152,28 +169,43 @@ class Received:
         except StoreUnavailable as exc:
             raise self._put_back(request, exc) from None
 
-    def _put_back(self, request: Context, why: Exception, countdown: float | None = None) -> Exception:
-        """Send the message again for later, without a limit: nothing was run."""
+    def _put_back(
+        self, request: Context, why: Exception, countdown: float | None = None, of: Any = None
+    ) -> Exception:
+        """Send the message again for later, without a limit: nothing was run; *of* is its task."""
+        task = of or self._task
         if countdown is None:
             # Celery refuses less than a second where RabbitMQ delays messages.
             countdown = max(1.0, rest(_STORE_DOWN, min(10, request.retries + 1), random.uniform))
-        again = self._task.signature_from_request(request, countdown=countdown, retries=request.retries + 1)
+        delayed = (request.delivery_info or {}).get("routing_key")
+        queue = routing_key_of(request.delivery_info)
+        again = task.signature_from_request(
+            request,
+            # What RabbitMQ's delay put before the key would be taken for another delay.
+            queue=queue if queue != delayed else None,
+            countdown=countdown,
+            retries=request.retries + 1,
+        )
         try:
             # Not by the task's own way, which would admit a job.
-            Task.apply_async(self._task, again.args, again.kwargs, **again.options)
+            Task.apply_async(task, again.args, again.kwargs, **{**NO_REPR, **again.options})
         except Exception:  # noqa: BLE001  # whatever the broker's client raises
             # The broker is down too. Celery would drop the message; requeued, it is there when both return.
             return Reject("the broker is down", requeue=True)
         return Retry(exc=why, when=cast("Any", countdown))
 
     def _call_inline(
-        self, job: Job, row: Mapping[str, object] | None, options: Options | None = None
+        self,
+        job: Job,
+        row: Mapping[str, object] | None,
+        options: Options | None = None,
+        *,
+        admitted: bool = False,
     ) -> object:
         """Answer a message whose own task id a caller waits for, with its *row* if it has one."""
         caller, task = self._task.askonce.process().caller, self._task
-        terms = self._terms(options or {})
-        timeout = task.attach_timeout
-        return caller.call(task.job_spec, job, self._body(job), timeout=timeout, row=row, terms=terms).value
+        how = {"timeout": task.attach_timeout, "row": row, "admitted": admitted}
+        return caller.call(task.job_spec, job, self._body(job), terms=self._terms(options or {}), **how).value
 
     def _body(self, job: Job) -> Callable[[], object]:
         return lambda: run_body(self._task, orjson.loads(job.payload))

@@ -110,8 +110,12 @@ class RecordResult(AsyncResult):  # type: ignore[type-arg]  # generic in the stu
             step = left if on_interval is None else min(left, interval)
             try:
                 self._settle(partial(self._handle.result, step))
-            except ResultTimeout as error:
-                if step >= left:
+            except (ResultTimeout, StoreUnavailable) as error:
+                if step < left:
+                    pass  # the next interval looks again
+                elif isinstance(error, StoreUnavailable):
+                    raise
+                else:
                     raise CeleryTimeoutError("The operation timed out.") from error
             if on_interval is not None:
                 on_interval()
@@ -167,6 +171,11 @@ class RecordResult(AsyncResult):  # type: ignore[type-arg]  # generic in the stu
         """Call *callback* once a look at the record finds the end."""
         del weak  # no backend holds this
         return self.on_ready.then(callback, on_error)
+
+    def forget(self) -> None:
+        """Remove Celery's own result, where there is one; the answer stays in the record."""
+        if self._task.keeps_results:
+            self.backend.forget(self.id)
 
     def __copy__(self) -> RecordResult:
         """Return this one: it follows one job for one caller."""

@@ -92,7 +92,13 @@ class CelerySender:
         """Return where the app's routes send this payload; what its caller has chosen wins."""
         chosen, amqp = job.routing, cast("Any", self._app.amqp)
         options = self._own_options(job.task, chosen)
+        if chosen.headers:
+            options["headers"] = orjson.loads(chosen.headers)
         publish = amqp.router.route(options, job.task, (), row, self._app.tasks.get(job.task))
+        if "exchange" in publish or ("routing_key" in publish and "queue" not in publish):
+            raise OptionInvalid(
+                option="task_routes", reason="a job's messages go to a queue: return its name"
+            )
         return chosen._replace(queue=_queue_of(publish), priority=publish.get("priority", chosen.priority))
 
     def send(self, message: Message, *, delivery: str | None = None) -> None:

@@ -11,6 +11,8 @@ sent, any other message in the worker that gets it (``received.py``).
 
 from __future__ import annotations
 
+import logging
+import sys
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
@@ -28,7 +30,7 @@ from askonce.adapters.celery.received import Received
 from askonce.adapters.celery.result import NotKept, RecordResult
 from askonce.adapters.celery.sender import require_sendable
 from askonce.adapters.celery.verdict import with_answer
-from askonce.adapters.celery.ways import sort
+from askonce.adapters.celery.ways import OF_APPLY, sort
 from askonce.errors import (
     AnswerUnreadable,
     FingerprintMismatch,
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
 
 #: Options that a worker calls when the task has ended.
 _LINKS = ("link", "link_error", "chain", "chord")
+
+_log = logging.getLogger("askonce")
 
 
 class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in the stubs only
@@ -98,10 +102,12 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
     attach_timeout = 600.0
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Let a callback of the task get its answer; Celery calls it with what monitors see."""
+        """Check the spec where the task is written.
+
+        Raises:
+            TypeError: it is none.
+        """
         super().__init_subclass__(**options)
-        for callback in vars(cls).keys() & {"on_success", "after_return"}:
-            setattr(cls, callback, with_answer(vars(cls)[callback]))
         if cls.spec is not None and not isinstance(cls.spec, JobSpec):
             raise TypeError(f"task {cls.name}: spec must be a JobSpec")
 
@@ -114,6 +120,9 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
         """
         super().on_bound(app)
         require_plain(str(cls.name), cls.run)
+        for callback in ("on_success", "after_return"):
+            # Whatever class or setting brought it: Celery calls it with what monitors see.
+            setattr(cls, callback, with_answer(getattr(cls, callback)))
         if cls.spec is not None and cls.spec.input is not None:
             # Celery would compare each row with the function.
             cls.typing = False
@@ -172,6 +181,8 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
         producer = self.askonce.producer_of_one_message(by_way.published)
         outcome = producer.enqueue(self._kept_spec, row, job=task_id, **self._that_count(by_way.recorded))
         result = self._result_of(outcome, row)
+        if task_id not in (None, result.id):
+            result.not_taken = ("task_id", *result.not_taken)
         parent = self.app.current_worker_task
         if parent is not None and options.get("add_to_parent", True):
             parent.add_trail(result)
@@ -191,7 +202,13 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
             self._require_no_link(options)
             require_sendable(identify(self.job_spec, self.bind_row(args or (), kwargs or {})))
         given = {name: value for name, value in options.items() if value is not None}
-        return super().apply_async(args, kwargs, task_id=task_id, **{**NO_REPR, **given})
+        if self.app.conf.task_always_eager:
+            return super().apply_async(args, kwargs, task_id=task_id, **given)
+        result = super().apply_async(args, kwargs, task_id=task_id, **{**NO_REPR, **given})
+        if "ignore_result" not in given:
+            return result
+        kept = self.keeps_results and not given["ignore_result"]
+        return super().AsyncResult(result.id) if kept else NotKept(self, result.id)
 
     def _require_no_link(self, options: Mapping[str, Any]) -> None:
         link = next((name for name in _LINKS if options.get(name)), None)
@@ -200,9 +217,10 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
 
     def apply(self, *arguments: Any, **options: Any) -> Any:
         """Run the task here, as Celery's: through the record, which answers a duplicate."""
+        sort({name: value for name, value in options.items() if name not in OF_APPLY})
         return super().apply(*arguments, **with_own_options(options))
 
-    def _result_of(self, outcome: Outcome, row: Mapping[str, object]) -> AsyncResult[Any]:
+    def _result_of(self, outcome: Outcome, row: Mapping[str, object]) -> RecordResult:
         match outcome:
             case Conflict():
                 raise FingerprintMismatch(key=outcome.key)
@@ -212,10 +230,17 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
                 outcome.result(0)
             case Hit() if self.keeps_results and not self.ignore_result:
                 # Celery may have forgotten its result, or never had it: the call was made outside of a task.
-                cast("Any", self.backend).store_result(outcome.job, outcome.answer.value, "SUCCESS")
+                self._keep_result(outcome)
             case _:
                 pass
         return RecordResult(self, outcome, row=row)
+
+    def _keep_result(self, hit: Hit) -> None:
+        backend: Any = self.backend
+        try:
+            backend.store_result(hit.job, hit.answer.value, "SUCCESS")
+        except Exception as error:  # noqa: BLE001  # whatever a backend raises: the answer is here
+            _log.warning("the result backend keeps no result of job=%s (%s)", hit.job, type(error).__name__)
 
     def result(self, key: str) -> RecordResult:
         """Return the result of this task's job that has *key*, which ``enqueue`` and ``delay`` return.
@@ -256,7 +281,8 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
             if value is not None:
                 raise refused("retry", name)
         when = eta if eta is not None else self.default_retry_delay if countdown is None else countdown
-        run.ask_again(exc, when, self.max_retries if max_retries is None else max_retries)
+        most = self.max_retries if max_retries is None else max_retries
+        run.ask_again(exc or sys.exception(), when, most)
         again = Retry(exc=exc, when=cast("Any", when))
         if throw:
             raise again
@@ -282,9 +308,11 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the body if this message is the one that should; called directly, just run it."""
-        if self.request.called_directly:
+        request = self.request
+        # A body that calls its own task finds the request of its message.
+        if request.called_directly or request.get("runs_body"):
             return self._received.call_directly(args, kwargs)
-        return self._received.answer(self.request, args, kwargs)
+        return self._received.answer(request, args, kwargs)
 
     @cached_property
     def _received(self) -> Received:

@@ -80,8 +80,14 @@ def _skipped(because: Wait | Refuse, key: str) -> Verdict:
     assert_never(why)
 
 
+#: Marks a callback that gets answers already.
+_WRAPPED = "gets_the_answer"
+
+
 def with_answer(callback: Callable[..., object]) -> Callable[..., object]:
     """Let a *callback* of a task get the answer; without one, ``on_success`` is not called."""
+    if hasattr(callback, _WRAPPED):
+        return callback
 
     @wraps(callback)
     def called(self: Any, *arguments: Any) -> object:
@@ -92,4 +98,5 @@ def with_answer(callback: Callable[..., object]) -> Callable[..., object]:
             return None
         return callback(self, *known)
 
+    setattr(called, _WRAPPED, True)
     return called

@@ -84,9 +84,23 @@ REFUSED: Mapping[str, str] = {
     "task_type": "is the task itself",
     "timezone": "pass an eta with a time zone",
 }
+#: Options of ``apply`` beside these, which runs the task in its caller.
+OF_APPLY = frozenset({"args", "kwargs", "logfile", "loglevel", "retries", "task_id", "throw"})
 _LINKS = frozenset({"chain", "link", "link_error"})
 #: What every message of a job has anyway.
 _AS_ALWAYS: Mapping[str, object] = {"serializer": "json", "retries": 0, "replaced_task_nesting": 0}
+
+
+def require_known(options: Mapping[str, Any]) -> None:
+    """Refuse what is no option of any message: Celery would drop it.
+
+    Raises:
+        OptionInvalid: names the option.
+    """
+    known = RECORDED | PUBLISHED | OF_ONE_MESSAGE | REFUSED.keys() | {"add_to_parent", "serializer"}
+    stamps = options.get("stamped_headers") or ()
+    for name in options.keys() - known - set(stamps):
+        raise OptionInvalid(option=name, reason="is no option of send_task")
 
 
 def _is_as_always(name: str, value: object) -> bool:
