@@ -149,6 +149,7 @@ def test_every_role_may_do_its_work(site, commands):
     assert ASKED_IN_VAIN == refused - TRIED
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("role", ROLES)
 def test_no_role_has_a_permission_that_it_does_not_use(site, distinct, role):
     rules = rules_of(role)

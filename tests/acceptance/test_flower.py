@@ -21,7 +21,11 @@ from tests.deadlines import eventually, stretched
 from tests.preloaded import Machine
 from tests.servers.rabbitmq import RabbitMQ
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.redis_broker("chooses its brokers itself")]
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.long,
+    pytest.mark.redis_broker("chooses its brokers itself"),
+]
 
 ACL = Path(__file__).parents[2] / "deploy" / "acl"
 MARK, NAME = "segredo-4711", "watched@here"

@@ -60,6 +60,7 @@ def test_stale_answer_stays_when_its_refresh_is_past_its_limit(new_scene, soft, 
     assert before.fence < scene.record(key).value.fence
 
 
+@pytest.mark.long
 def test_call_past_its_hard_limit_is_quarantined_after_three(new_scene, hard, limit):
     scene = new_scene(JOB_LEASE="1", REAP_INTERVAL="0.5", TAMPERED_CONF=hard)
     scene.machine.start_worker(*PREFORK, "--soft-time-limit", "0")
