@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from math import inf
 from threading import Event as Signal
 from typing import TYPE_CHECKING, assert_never
 
@@ -40,6 +41,15 @@ _UNRUN = frozenset({"expired", "cancelled"})
 _PAUSE = 0.05
 
 
+class Resting(Exception):
+    """The job rests for longer than its caller holds its slot."""
+
+    def __init__(self, after: float) -> None:
+        """Name the seconds after which the job may run."""
+        super().__init__(f"the job rests for {after:.1f} s")
+        self.after = after
+
+
 def _as_it_is(job: Job, _row: Mapping[str, object] | None) -> Routing:
     return job.routing
 
@@ -64,6 +74,7 @@ class Caller:
         row: Mapping[str, object] | None = None,
         terms: Terms | None = None,
         admitted: bool = False,
+        longest_rest: float = inf,
     ) -> Result:
         """Return the answer to *job*, from the store, from a running job or from *body*.
 
@@ -79,12 +90,13 @@ class Caller:
             AnswerUnreadable: the kept answer is in a codec that is not installed here, or cannot be joined.
             ResultTimeout: another worker's run took longer.
             StoreUnavailable: the store is down, and the task or the budget forbids the call.
+            Resting: the job rests for more than *longest_rest* seconds.
         """
         if not job.routing.queue:
             job = job._replace(routing=self.route(job, row))
         delivery = Delivery(spec=spec, job=job, terms=terms)
         executed = self.runner.on_store(
-            delivery, body, lambda: self._call(delivery, body, timeout, admitted=admitted)
+            delivery, body, lambda: self._call(delivery, body, timeout, longest_rest, admitted=admitted)
         )
         match executed:
             case Computed(result=result) | Reused(result=result):
@@ -96,10 +108,16 @@ class Caller:
         assert_never(executed)
 
     def _call(
-        self, delivery: Delivery, body: Callable[[], object], timeout: float, *, admitted: bool
+        self,
+        delivery: Delivery,
+        body: Callable[[], object],
+        timeout: float,
+        longest_rest: float,
+        *,
+        admitted: bool,
     ) -> Execution:
         ended = self._run_admitted(delivery, body) if admitted else None
-        return ended or self._admit_and_wait(delivery, body, timeout)
+        return ended or self._admit_and_wait(delivery, body, timeout, longest_rest)
 
     def _run_admitted(self, delivery: Delivery, body: Callable[[], object]) -> Execution | None:
         """Run a job that its message names; None where the record must say how the call goes on."""
@@ -127,7 +145,9 @@ class Caller:
         executor = replace(self.runner.executor, on_deferred=lambda _key, _after: None)
         return executor.execute(delivery, body)
 
-    def _admit_and_wait(self, delivery: Delivery, body: Callable[[], object], timeout: float) -> Execution:
+    def _admit_and_wait(
+        self, delivery: Delivery, body: Callable[[], object], timeout: float, longest_rest: float
+    ) -> Execution:
         key, job_id, executor = delivery.job.key, delivery.job.id, self.runner.executor
         claim = delivery.claim
         listen, give_up_at = executor.listen, self.clock() + timeout
@@ -135,6 +155,7 @@ class Caller:
             decision = admit(executor.store.admit, claim, Policy.RUN, listen)
             _refuse_duplicate(claim, decision)
             # The first decision of a call is its event. What the call then waits for is new enough.
+            _require_patience(decision, longest_rest)
             listen, claim = ignore, claim._replace(terms=Terms.of(delivery.spec))
             if (answer := _answer_of(decision, key)) is not None:
                 return Reused(key=key, job=job_id, result=answer)
@@ -185,6 +206,16 @@ def _refuse_duplicate(claim: Claim, decision: Decision) -> None:
     if claim.terms.reject and isinstance(decision, Wait | Run) and decision.job != claim.job.id:
         key, kind = claim.job.key, "duplicate"
         raise JobFailed(key=key, job=decision.job, kind=kind, reason=kind, attempts=0)
+
+
+def _require_patience(decision: Decision, longest_rest: float) -> None:
+    """End a call whose job rests, without an answer that may be served meanwhile, for too long.
+
+    Raises:
+        Resting: it rests for more than *longest_rest* seconds.
+    """
+    if isinstance(decision, Wait) and decision.stale is None and decision.rest > longest_rest:
+        raise Resting(decision.rest)
 
 
 def _answer_of(decision: Decision, key: Key) -> Result | None:

@@ -1,10 +1,11 @@
 """Tasks whose bodies call tasks, in one worker: each call is judged by its own request."""
 
 import pytest
+from celery import group
 
-from askonce.adapters.celery import IdempotentTask
+from askonce.adapters.celery import IdempotentTask, received
 from askonce.adapters.celery.verdict import Verdict
-from askonce.errors import JobFailed, PayloadInvalid, Permanent, StoreUnavailable
+from askonce.errors import JobFailed, PayloadInvalid, Permanent, StoreUnavailable, Transient
 from askonce.outcomes import Hit
 from askonce.spec import JobSpec, RetryPolicy
 from tests.deadlines import eventually, stretched
@@ -79,6 +80,12 @@ def nested(new_shop, tcp_server):
     def task(**options):
         return shop.app.task(base=IdempotentTask, spec=SPEC, shared=False, **options)
 
+    @shop.app.task(name="kept", base=IdempotentTask, spec=JobSpec(), shared=False, ignore_result=False)
+    def kept(n):
+        shop.calls.make("kept", n)
+        return n + 1
+
+    shop.kept = kept
     made = (*recursive(task), *calling(task), *retrying(task, shop.calls))
     shop.tasks = {each.name: each for each in made}
     with shop.worker():
@@ -114,6 +121,26 @@ def test_number_of_retries_that_the_body_names_wins_over_autoretry(nested, numbe
         answer(nested, "limited", number)
 
     assert 2 == len(nested.calls.of(number))
+
+
+def test_job_that_rests_for_long_holds_no_slot(nested, number, errors):
+    nested.calls.errors |= {number + n: [Transient("http_429", retry_after=600.0)] for n in range(8)}
+    resting = group(nested.kept.s(number + n) for n in range(8)).delay()
+    eventually(lambda: all(nested.calls.of(number + n) for n in range(8)))
+
+    assert number + 101 == nested.kept.delay(number + 100).get(timeout=stretched(20))
+    assert not resting.ready()
+
+
+def test_part_that_rests_longer_than_it_waits_for_others_completes(nested, number, monkeypatch):
+    monkeypatch.setattr(received, "LONGEST_REST_IN_A_SLOT", 0.5)
+    monkeypatch.setattr(nested.kept, "attach_timeout", 0.5)
+    nested.calls.errors[number] = [Transient("http_429", retry_after=2.0)]
+
+    answers = group(nested.kept.s(number), nested.kept.s(number + 1)).delay()
+
+    assert [number + 1, number + 2] == answers.get(timeout=stretched(30))
+    assert [2, 1] == [len(nested.calls.of(number + n)) for n in (0, 1)]
 
 
 def test_items_wait_for_a_store_that_is_down(nested, number, monkeypatch):

@@ -294,6 +294,13 @@ def test_message_that_is_delivered_again_does_not_pay_again(shop, n, ended, opti
     assert 2 == len(shop.seen[n])
 
 
+def test_option_that_a_foreign_app_passes_beside_the_header_is_refused(shop, n):
+    shop.foreign.send_task("seen", (n,), tenant="acme")
+
+    eventually(lambda: "properties.tenant" in [each.data.get("field") for each in shop.shop.heard])
+    assert not shop.seen.get(n)
+
+
 def test_result_names_the_options_that_the_job_did_not_take(shop, n):
     first = shop.task.apply_async((n,), countdown=60)
     second = shop.task.apply_async((n,), queue="second", headers={"trace": "t-1"}, countdown=90)

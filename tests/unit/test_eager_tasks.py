@@ -97,6 +97,18 @@ def test_payload_that_no_message_carries_is_refused_by_apply(shop):
         shop.add.apply(({1, 2},)).get()
 
 
+def test_eager_task_sees_its_headers(shop):
+    seen = []
+
+    @shop.app.task(name="looking", base=IdempotentTask, bind=True, shared=False)
+    def looking(task):
+        seen.append(task.request.headers["trace"])
+
+    looking.enqueue({}, headers={"trace": "t-1"})
+
+    assert ["t-1"] == seen
+
+
 def test_eager_force_calls_again(shop):
     for _ in range(2):
         shop.add.apply((7,), force=True)

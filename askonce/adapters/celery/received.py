@@ -17,7 +17,7 @@ from celery._state import _task_stack  # type: ignore[attr-defined]  # not in th
 from celery.exceptions import Ignore, Reject, Retry
 
 from askonce.adapters.celery.control_flow import run_body
-from askonce.adapters.celery.header import HEADER, NO_REPR, asked_before, chosen, is_identity
+from askonce.adapters.celery.header import HEADER, NO_REPR, OWN, asked_before, chosen, is_identity
 from askonce.adapters.celery.letters import keep_letter
 from askonce.adapters.celery.one_message import BY_ITEM
 from askonce.adapters.celery.routing_key import routing_key_of
@@ -26,6 +26,7 @@ from askonce.canonical import to_json
 from askonce.errors import FingerprintMismatch, OptionInvalid, PayloadInvalid, StoreUnavailable
 from askonce.events import EventType, Subject, emit
 from askonce.execution import Delivery
+from askonce.inline import Resting
 from askonce.job import JobId, Routing, new_job_id
 from askonce.key import identify
 from askonce.options import HEADERS_MAX, terms_of
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from askonce.options import Options
     from askonce.store import Terms
 
+#: Seconds that a job may rest in the slot of a message that is waited for; for longer, the message goes back.
+LONGEST_REST_IN_A_SLOT = 5.0
 #: How long a message rests before it is delivered again when the store did not answer.
 _STORE_DOWN = RetryPolicy(base=5.0, cap=60.0)
 #: A message of another version is sent again so often, each time after so many seconds.
@@ -63,6 +66,8 @@ class Received:
             if request.is_eager or self._task.job_spec.on_store_down == "fail":
                 raise
             raise self._put_back(request, exc) from None
+        except Resting as resting:
+            raise self._put_back(request, resting, resting.after) from None
 
     def call_directly(self, args: Any, kwargs: Any) -> object:
         """Just run the body; through the record where ``chunks``, ``map`` and ``starmap`` call.
@@ -76,12 +81,14 @@ class Received:
         job = self._identify(row, options, new_job_id())
         job = job._replace(routing=_came_by(self._task, caller.request))
         try:
-            return self._call_inline(job, row, options)
+            return self._call_inline(job, row, options, eager=caller.request.is_eager)
         except StoreUnavailable as exc:
             if caller.request.is_eager or self._task.job_spec.on_store_down == "fail":
                 raise
             # The items that have their answers are hits then.
             raise self._put_back(caller.request, exc, of=caller) from None
+        except Resting as resting:
+            raise self._put_back(caller.request, resting, resting.after, of=caller) from None
 
     def _just_run(self, fields: dict[str, Any]) -> object:
         """Do what a direct call of Celery's does; a field may have any name."""
@@ -114,16 +121,21 @@ class Received:
             raise FingerprintMismatch(key=job.key)
         if self._is_waited_for(request):
             # Callers with different rows share this message's id.
-            return self._call_inline(job.under(JobId(str(request.id))), None, admitted=True)
+            job = job.under(JobId(str(request.id)))
+            return self._call_inline(job, None, admitted=True, eager=request.is_eager)
         delivery = Delivery(spec=self._task.job_spec, job=job)
         return verdict(self._task.askonce.process().runner.run(delivery, self._body(job)))
 
     def _admit_and_run(self, request: Context, options: Options, args: Any, kwargs: Any) -> object:
+        if misplaced := OWN & (request.properties or {}).keys():
+            # A foreign app passed it to Celery, which knows no place for it; on AMQP it is dropped before.
+            reason = f"belongs into headers.{HEADER}"
+            raise OptionInvalid(option=f"properties.{min(misplaced)}", reason=reason)
         row = self._task.bind_row(args, kwargs)
         job = self._identify(row, options, str(request.id))
         job = job._replace(routing=_came_by(self._task, request))
         if self._is_waited_for(request):
-            return self._call_inline(job, row, options)
+            return self._call_inline(job, row, options, eager=request.is_eager)
         terms = self._terms(options)
         delivery = Delivery(spec=self._task.job_spec, job=job, terms=terms)
         return verdict(self._task.askonce.process().runner.admit_and_run(delivery, self._body(job)))
@@ -201,10 +213,13 @@ class Received:
         options: Options | None = None,
         *,
         admitted: bool = False,
+        eager: bool = False,
     ) -> object:
         """Answer a message whose own task id a caller waits for, with its *row* if it has one."""
         caller, task = self._task.askonce.process().caller, self._task
-        how = {"timeout": task.attach_timeout, "row": row, "admitted": admitted}
+        how: dict[str, Any] = {"timeout": task.attach_timeout, "row": row, "admitted": admitted}
+        if not eager:
+            how["longest_rest"] = LONGEST_REST_IN_A_SLOT
         return caller.call(task.job_spec, job, self._body(job), terms=self._terms(options or {}), **how).value
 
     def _body(self, job: Job) -> Callable[[], object]:

@@ -120,7 +120,9 @@ class CelerySender:
 
     def _run_here(self, message: Message) -> None:
         job = message.job
-        headers = {HEADER: identity(message, job.id)} if message.admitted else None
+        headers = orjson.loads(job.routing.headers) if job.routing.headers else {}
+        if message.admitted:
+            headers[HEADER] = identity(message, job.id)
         task: Any = self._app.tasks[job.task]
         task.apply((), orjson.loads(job.payload), task_id=job.id, headers=headers)
 

@@ -120,9 +120,10 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
         """
         super().on_bound(app)
         require_plain(str(cls.name), cls.run)
-        for callback in ("on_success", "after_return"):
+        for name in ("on_success", "after_return"):
             # Whatever class or setting brought it: Celery calls it with what monitors see.
-            setattr(cls, callback, with_answer(getattr(cls, callback)))
+            if (callback := getattr(cls, name)) is not getattr(Task, name):
+                setattr(cls, name, with_answer(callback))
         if cls.spec is not None and cls.spec.input is not None:
             # Celery would compare each row with the function.
             cls.typing = False
