@@ -14,7 +14,10 @@ ACL = ROOT / "deploy" / "acl"
 #: What the users of one server need besides, as the page says: to find a cluster's nodes; and behind
 #: sentinels, what kombu's own transport takes messages with.
 CLUSTER_TOO = "+cluster|slots"
-SENTINEL_TOO = "+set +get +zrange +script|load +script|exists"
+SENTINEL_TOO = (
+    "+script|load +script|exists (~{jobs}:unacked_mutex +set +get +del +eval +evalsha)"
+    " (~{jobs}:unacked_index +zrange)"
+)
 #: Who may ask a sentinel where the primary is, and nothing else.
 ASKER = "user asker on >change-me-asker -@all +sentinel|masters"
 

@@ -292,6 +292,8 @@ def resent(m):
             yield m.step("ok")
         if s.sent_at != a["sent_at"]:
             yield _resent(m)
+            # Or its message was delivered, and the job is queued again since: nothing is handed out.
+            yield m.step("fenced")
 
 
 def _resent(m):

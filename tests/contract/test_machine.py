@@ -359,4 +359,4 @@ def test_broken_script_is_noticed(client, server_clock, monkeypatch, mutant):
     monkeypatch.setattr(scripts, "sources", lambda clock: sources)
 
     with pytest.raises(AssertionError):
-        act(client, server_clock, max_examples=800, derandomize=True, phases=[Phase.generate])
+        act(client, server_clock, max_examples=2400, derandomize=True, phases=[Phase.generate])
