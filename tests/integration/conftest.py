@@ -110,10 +110,10 @@ class Shop:
             return not client.exists(f"{self.app.main}:{self.app.main}", f"{self.app.main}:unacked")
 
     @contextmanager
-    def worker(self):
+    def worker(self, concurrency=8):
         """Run a worker in this process, where Celery allows one at a time."""
         try:
-            with embedded_worker(self.app, pool="threads", concurrency=8):
+            with embedded_worker(self.app, pool="threads", concurrency=concurrency):
                 yield self
         finally:
             # Celery ends an embedded worker as on a cold shutdown, which leaves its threads to the process.

@@ -3,7 +3,6 @@
 import json
 import logging
 import threading
-from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +12,6 @@ from askonce.adapters.celery import IdempotentTask
 from sandbox.valkey import Valkey
 from tests.deadlines import eventually, stretched
 from tests.integration.conftest import Shop
-from tests.integration.embedded import embedded_worker
 
 pytestmark = [
     pytest.mark.integration,
@@ -66,15 +64,6 @@ class WatchedShop(Shop):
             result_backend_transport_options=self.app.conf.result_backend_transport_options,
         )
 
-    @contextmanager
-    def worker(self):
-        try:
-            with embedded_worker(self.app, pool="threads", concurrency=1):
-                yield self
-        finally:
-            self.once.process().reaper.stop()
-            self.once.process().announcer.stop()
-
     def ask(self, command, *arguments):
         """Return what the one worker replies to ``celery inspect``."""
         inspect = self.app.control.inspect(timeout=stretched(10), limit=1)
@@ -96,7 +85,10 @@ def chatty():
 
 @pytest.fixture(scope="module")
 def shop(chatty):
-    with Valkey(tcp=True, options=f"requirepass {SECRET}") as server, WatchedShop(server).worker() as shop:
+    with (
+        Valkey(tcp=True, options=f"requirepass {SECRET}") as server,
+        WatchedShop(server).worker(concurrency=1) as shop,
+    ):
         yield shop
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from celery.backends.base import DisabledBackend
 from kombu.serialization import prepare_accept_content
 
+from askonce.adapters.celery.bodies import PlainBody
 from askonce.adapters.celery.patience import bounded, broker_url
 from askonce.checks import REACHABLE, Finding, without_secrets
 from askonce.lease import LOOK, RENEWALS
@@ -149,7 +150,7 @@ def _visibility(app: Celery, default: float | None = _VISIBILITY) -> Any:
 
 
 def _is_idempotent(task: Any) -> bool:
-    return hasattr(type(task), "job_spec")
+    return isinstance(task, PlainBody)
 
 
 def _names(tasks: list[Any]) -> str:

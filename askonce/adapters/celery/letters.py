@@ -142,8 +142,7 @@ class LettersStep(Step):
                 return
         try:
             drop()
-        except Exception:  # noqa: BLE001
-            # It is kept, and what else Celery does may fail on what stands in it.
+        except Exception:  # noqa: BLE001  # it is kept; what else Celery does may fail on what stands in it
             if not message.acknowledged:
                 message.reject()
 

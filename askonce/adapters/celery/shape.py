@@ -175,7 +175,9 @@ def _are_limits(limits: object) -> bool:
 
 
 def _is_limit(seconds: object) -> bool:
-    return seconds is None or (type(seconds) in (int, float) and 0 <= seconds <= _LIMIT_MAX)  # type: ignore[operator]
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        return seconds is None
+    return 0 <= seconds <= _LIMIT_MAX
 
 
 def _or_none(is_one: Callable[[object], bool]) -> Callable[[object], bool]:
