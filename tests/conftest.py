@@ -25,9 +25,11 @@ from tests.servers.rabbitmq import RabbitMQ, find_server
 
 # A server or a thread may stall on a busy machine: the time of one example says nothing.
 _ANY_TIME = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("short", max_examples=30, **_ANY_TIME)
-settings.register_profile("long", max_examples=200, **_ANY_TIME)
-#: How many examples each property gets: "short" in `make test`, "long" in `make test-all`.
+settings.register_profile("short", max_examples=30, derandomize=True, **_ANY_TIME)
+settings.register_profile("long", max_examples=200, derandomize=True, **_ANY_TIME)
+settings.register_profile("search", max_examples=2000, **_ANY_TIME)
+#: How many examples each property gets: "short" in `make test`, "long" in `make test-all`, each time the same
+#: ones; "search" looks for new ones.
 settings.load_profile(os.environ.get("SUITE_LENGTH", "short"))
 
 

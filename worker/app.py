@@ -61,10 +61,13 @@ resources = PerProcess(lambda: new_resources(settings, once.process().caller, _s
 
 
 def _register(task: Task) -> None:
-    """Make a Celery task of *task*; a payload's fields are its keyword arguments."""
+    """Make a Celery task of *task*; a payload's fields are its keyword arguments.
+
+    It is this app's only: Celery gives a shared task to every other app of the process too.
+    """
     body = resolve_name(task.body)
 
-    @app.task(name=task.name, base=IdempotentTask, spec=_specs[task.name], typing=False)
+    @app.task(name=task.name, base=IdempotentTask, spec=_specs[task.name], typing=False, shared=False)
     def run(**payload: object) -> object:
         return body(payload, resources.get())
 
@@ -76,6 +79,7 @@ for _task in TASKS:
 @app.task(
     name="orders.reprocess",
     bind=True,
+    shared=False,
     # The message's expiry bounds both.
     max_retries=None,
     reject_on_worker_lost=True,
