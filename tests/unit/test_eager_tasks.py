@@ -97,6 +97,22 @@ def test_payload_that_no_message_carries_is_refused_by_apply(shop):
         shop.add.apply(({1, 2},)).get()
 
 
+@pytest.mark.parametrize("retries", ["of the record", "of Celery"])
+def test_eager_attempts_follow_without_a_rest(shop, retries):
+    options = {} if retries == "of the record" else {"autoretry_for": (ConnectionError,), "max_retries": 2}
+    spec, starts = JobSpec(retry=RetryPolicy(max_attempts=3, base=300.0)), []
+
+    @shop.app.task(name="failing", base=IdempotentTask, spec=spec, shared=False, **options)
+    def failing():
+        starts.append(1)
+        raise ConnectionError("away")
+
+    with pytest.raises(JobFailed, match="ConnectionError"):
+        failing.delay().get(timeout=0)
+
+    assert [1, 1, 1] == starts
+
+
 def test_eager_task_sees_its_headers(shop):
     seen = []
 

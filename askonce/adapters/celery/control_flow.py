@@ -62,7 +62,9 @@ class Run:
         rest = self._seconds_until(when)
         if rest is None or not rest <= LONGEST_REST:
             raise refused("retry", "eta" if isinstance(when, datetime) else "countdown")
-        return _for_now(cause, retry_after=rest, max_attempts=max_attempts)
+        # The caller of an eager task waits in its own thread, and Celery does not let it wait for a rest.
+        after = None if self.request.get("is_eager") else rest
+        return _for_now(cause, retry_after=after, max_attempts=max_attempts)
 
     def _seconds_until(self, when: object) -> float | None:
         app = self.task.app

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
+from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import orjson
@@ -31,7 +34,7 @@ from askonce.job import JobId, Routing, new_job_id
 from askonce.key import identify
 from askonce.options import HEADERS_MAX, terms_of
 from askonce.retry import rest
-from askonce.spec import RetryPolicy
+from askonce.spec import SHORTEST, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
     from askonce.job import Job
     from askonce.options import Options
+    from askonce.spec import JobSpec
     from askonce.store import Terms
 
 #: Seconds that a job may rest in the slot of a message that is waited for; for longer, the message goes back.
@@ -218,9 +222,14 @@ class Received:
         """Answer a message whose own task id a caller waits for, with its *row* if it has one."""
         caller, task = self._task.askonce.process().caller, self._task
         how: dict[str, Any] = {"timeout": task.attach_timeout, "row": row, "admitted": admitted}
-        if not eager:
-            how["longest_rest"] = LONGEST_REST_IN_A_SLOT
-        return caller.call(task.job_spec, job, self._body(job), terms=self._terms(options or {}), **how).value
+        how |= {"terms": self._terms(options or {}), "longest_rest": inf if eager else LONGEST_REST_IN_A_SLOT}
+        return caller.call(self._eager_spec if eager else task.job_spec, job, self._body(job), **how).value
+
+    @cached_property
+    def _eager_spec(self) -> JobSpec:
+        """Return the spec of calls that their caller waits for in its own thread: attempts without a rest."""
+        spec: JobSpec = self._task.job_spec
+        return replace(spec, retry=replace(spec.retry, base=SHORTEST, cap=SHORTEST))
 
     def _body(self, job: Job) -> Callable[[], object]:
         return lambda: run_body(self._task, orjson.loads(job.payload))
