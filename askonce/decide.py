@@ -343,6 +343,8 @@ def _report_admission(  # noqa: C901  # one arm for each member
     record = reply.record
     about = Subject(job.task, job.key, record.job)
     match reply.outcome:
+        case Admission.ATTACHED if isinstance(decision, Wait) and decision.ignored:
+            emit(listen, EventType.JOB_ATTACHED, about, ignored=",".join(decision.ignored))
         case Admission.ATTACHED:
             emit(listen, EventType.JOB_ATTACHED, about)
         case Admission.HIT if isinstance(decision, Serve):

@@ -40,8 +40,8 @@ class EventType(Enum):
     # A caller enqueues, or calls inline.
     #: A new job: its message is sent next, or its call is made here.
     JOB_ADMITTED = _Kind("job.admitted")
-    #: An equal job is in flight; nothing is sent.
-    JOB_ATTACHED = _Kind("job.attached")
+    #: An equal job is in flight; nothing is sent. *ignored* names the options that it does not take.
+    JOB_ATTACHED = _Kind("job.attached", INFO, {"ignored": str})
     #: A fresh answer was served from the record.
     JOB_HIT = _Kind("job.hit", INFO, {"age_seconds": float})
     #: A kept failure answered.

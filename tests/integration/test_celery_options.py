@@ -58,7 +58,7 @@ class Shop:
             """Be the rest of a canvas."""
 
         seen.ignore_result = False
-        self.task, self.rest = seen, rest
+        self.task, self.rest, self.store = seen, rest, shop.store
         self.foreign = Celery("foreign", broker=shop.server.url, set_as_current=False)
         self.foreign.conf.broker_transport_options = shop.app.conf.broker_transport_options
         self.foreign.conf.task_default_queue = shop.app.conf.task_default_queue
@@ -201,6 +201,53 @@ def test_duplicate_is_rejected_for_every_way(shop, n, way, gate):
 
 
 TRAVELS = sorted(WAYS.keys() - HERE - BY_ITEM)
+
+
+@pytest.mark.parametrize(
+    "option", [{}, {"tenant": "acme"}, {"run": "night"}, {"force": True}, {"max_age": 0.0}], ids=str
+)
+@parametrized(sorted(WAYS.keys() - HERE))
+def test_duplicate_with_an_option_is_no_other_call_for_every_way(shop, n, way, option, gate):
+    shop.gates[n] = gate
+    tenant = {"tenant": option.get("tenant", "")}
+    first = shop.task.enqueue({"n": n}, **tenant)
+    seen_by(shop, n)
+    heard = len(shop.shop.heard)
+
+    WAYS[way](shop, n, dict(option))
+    eventually(
+        lambda: ("job.attached", first.key) in [(each.name, each.key) for each in shop.shop.heard[heard:]]
+    )
+    gate.set()
+
+    eventually(lambda: isinstance(shop.task.enqueue({"n": n}, **tenant), Hit))
+    with Redis.from_url(shop.shop.server.url) as broker:
+        eventually(lambda: not broker.llen(f"{shop.app.main}:{shop.app.main}"))
+    assert 1 == len(shop.seen[n])
+
+
+@parametrized(TRAVELS)
+def test_duplicate_names_what_the_job_did_not_take_for_every_way(shop, n, way, gate):
+    shop.gates[n] = gate
+    first = shop.task.enqueue({"n": n})
+    before, _, _ = seen_by(shop, n)
+    limits = {"time_limit": 50, "soft_time_limit": 40}
+
+    WAYS[way](shop, n, {"queue": "second", "priority": 3, **limits, "headers": {"trace": "t-1"}})
+    attached = eventually(lambda: ignored_by(shop, first.job))
+    record = shop.store.read([first.key])[0]
+    gate.set()
+
+    assert {"headers", "limits"} | ({"queue", "priority"} if way in ASKING else set()) == attached
+    assert (before.routing, before.run, before.job) == (record.routing, record.run, record.job)
+    eventually(lambda: isinstance(shop.task.enqueue({"n": n}), Hit))
+    assert 1 == len(shop.seen[n])
+
+
+def ignored_by(shop, job):
+    """Return what the events of *job* name that it did not take."""
+    named = [str(each.data.get("ignored", "")) for each in shop.shop.heard if each.job == job]
+    return {name for each in named for name in each.split(",") if name}
 
 
 @parametrized(TRAVELS)

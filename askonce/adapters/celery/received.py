@@ -140,7 +140,7 @@ class Received:
         job = job._replace(routing=_came_by(self._task, request))
         if self._is_waited_for(request):
             return self._call_inline(job, row, options, eager=request.is_eager)
-        terms = self._terms(options)
+        terms = self._terms(options, job)
         delivery = Delivery(spec=self._task.job_spec, job=job, terms=terms)
         return verdict(self._task.askonce.process().runner.admit_and_run(delivery, self._body(job)))
 
@@ -148,9 +148,14 @@ class Received:
         tenant, run = options.get("tenant", ""), options.get("run", "")
         return identify(self._task.job_spec, row, tenant, job_id, run=run)
 
-    def _terms(self, options: Options) -> Terms:
+    def _terms(self, options: Options, job: Job) -> Terms:
+        """Return the terms of a message that askonce did not send; *job* says how it travelled."""
         more_urgent: Literal["<", ">"] = self._task.askonce.sender.more_urgent if options else ">"
-        return terms_of(self._task.job_spec, options, more_urgent, time.time())
+        terms = terms_of(self._task.job_spec, options, more_urgent, time.time())
+        limits = job.routing.time_limit, job.routing.soft_time_limit
+        # It has come through its queue already. Only its call could still have these.
+        chosen = {"headers": job.routing.headers != "", "limits": limits != (None, None)}
+        return terms._replace(chosen=tuple(name for name, is_chosen in chosen.items() if is_chosen))
 
     def _job_of(self, request: Context, header: dict[str, Any], kwargs: Any) -> Job:
         """Return the admitted job whose identity is in *header*."""
@@ -222,7 +227,10 @@ class Received:
         """Answer a message whose own task id a caller waits for, with its *row* if it has one."""
         caller, task = self._task.askonce.process().caller, self._task
         how: dict[str, Any] = {"timeout": task.attach_timeout, "row": row, "admitted": admitted}
-        how |= {"terms": self._terms(options or {}), "longest_rest": inf if eager else LONGEST_REST_IN_A_SLOT}
+        how |= {
+            "terms": self._terms(options or {}, job),
+            "longest_rest": inf if eager else LONGEST_REST_IN_A_SLOT,
+        }
         return caller.call(self._eager_spec if eager else task.job_spec, job, self._body(job), **how).value
 
     @cached_property
