@@ -59,6 +59,15 @@ def pytest_timeout_set_timer(item, settings):
     return True
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Leave prefork to `make test-all` where a test runs on threads too, which are the project's own pool."""
+    ids = {item.nodeid for item in items}
+    for item in items:
+        if "prefork" in item.nodeid and item.nodeid.replace("prefork", "threads") in ids:
+            item.add_marker(pytest.mark.long)
+
+
 def pytest_runtest_setup(item):
     if REDIS_SERVER is None and item.get_closest_marker("redis"):
         pytest.skip("no redis-server on PATH; REDIS_SERVER may name one")

@@ -96,12 +96,17 @@ class Machine(machine.Machine):
             return start(arguments, self.env, stdout=out, stderr=err)
 
 
-def start(arguments, env, *, stdout, stderr, stdin=None, ended_by="SIGTERM"):
+def start(arguments, env, *, stdout, stderr, stdin=None, ended_by="SIGTERM", cwd=ROOT):
     """Start this Python with *arguments*, which are ``-m MODULE ...`` or ``SCRIPT ...``, and open files."""
     read, written = os.pipe()
     with Path(os.devnull).open() as nothing:
         files = [(stdin or nothing).fileno(), stdout.fileno(), stderr.fileno()]
-        request = {"arguments": list(map(str, arguments)), "env": dict(env), "ended_by": ended_by}
+        request = {
+            "arguments": list(map(str, arguments)),
+            "env": dict(env),
+            "ended_by": ended_by,
+            "cwd": str(cwd),
+        }
         socket.send_fds(_server(), [json.dumps(request).encode()], [written, *files])
     os.close(written)
     return Process(int(_server().recv(100)), arguments, os.fdopen(read, "rb"))
@@ -175,6 +180,7 @@ def become(request):
     die_with_parent(signal.Signals[request["ended_by"]])
     os.environ.clear()
     os.environ.update(request["env"])
+    os.chdir(request["cwd"])
     sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     first, *rest = request["arguments"]
     if first == "-m":

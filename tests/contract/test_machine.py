@@ -346,7 +346,7 @@ def act(client, clock, **options):
 @pytest.mark.hypothesis
 @pytest.mark.timeout(400)  # a disagreement is made small before it is shown
 def test_scripts_and_reference_agree_on_every_history(client, server_clock):
-    act(client, server_clock, max_examples=2 * settings().max_examples)
+    act(client, server_clock)
 
 
 @pytest.mark.long

@@ -1,13 +1,12 @@
 """A worker of `any_app` in a process of its own, and what became of its messages."""
 
 import os
-import subprocess
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 from redis import Redis
 
+from tests import preloaded
 from tests.any_message import item_of
 from tests.deadlines import eventually, stretched
 
@@ -25,10 +24,9 @@ class Stage:
     @contextmanager
     def worker(self, pool):
         options = "--without-mingle", "--without-gossip", "-P", pool, "-c", "2", "-l", "info"
-        wrapper = sys.executable, "-m", "sandbox.run_with_parent", "SIGTERM", "--"
-        command = *wrapper, sys.executable, "-m", "celery", "-A", "any_app", "worker", *options
+        command = "-m", "celery", "-A", "any_app", "worker", *options
         with self._log.open("wb") as log:
-            self._worker = subprocess.Popen(command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
+            self._worker = preloaded.start(command, self._env, stdout=log, stderr=log)
         try:
             eventually(lambda: b" ready." in self._log.read_bytes(), 60)
             yield self

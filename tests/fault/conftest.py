@@ -65,7 +65,13 @@ class MachineUnderFaults:
 
     def submit(self, task, payloads):
         """Ask without waiting; the keys of the jobs."""
-        code, reports = self.ask(task, payloads)
+
+        # On a busy machine the store may be late: whoever is told so asks again.
+        def asked():
+            code, reports = self.ask(task, payloads)
+            return code != os.EX_UNAVAILABLE and (code, reports)
+
+        code, reports = self.eventually(asked, 60)
         assert 0 == code
         return [report["key"] for report in reports]
 

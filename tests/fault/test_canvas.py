@@ -1,5 +1,4 @@
 import os
-import subprocess
 import sys
 from collections import Counter
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from redis import Redis
 
 from askonce.errors import JobFailed
 from sandbox.valkey import Valkey
+from tests import preloaded
 from tests.deadlines import stretched
 
 pytestmark = [
@@ -42,13 +42,12 @@ class Stage:
 
     def start_worker(self, *pool):
         number = len(self.workers)
-        log = (self.folder / f"worker-{number}.log").open("wb")
-        options = ("--without-mingle", "-n", f"w{number}@test", "-l", "info")
-        command = (sys.executable, "-m", "celery", "-A", "canvas_app", "worker", *options, *pool)
-        worker = subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=log, stderr=log)
-        log.close()
-        self.workers.append(worker)
         path = self.folder / f"worker-{number}.log"
+        options = ("--without-mingle", "-n", f"w{number}@test", "-l", "info")
+        command = ("-m", "celery", "-A", "canvas_app", "worker", *options, *pool)
+        with path.open("wb") as log:
+            worker = preloaded.start(command, self.env, cwd=self.folder, stdout=log, stderr=log)
+        self.workers.append(worker)
         self.eventually(lambda: b" ready." in path.read_bytes(), 60)
         return worker
 
@@ -192,6 +191,7 @@ def test_worker_that_lives_keeps_its_delivery_past_the_timeout(stage):
     assert stage.received(result.id) == 1
 
 
+@pytest.mark.long
 def test_task_resting_past_the_timeout_is_delivered_once(stage):
     for _ in range(2):
         stage.start_worker(*POOLS["threads"])

@@ -17,7 +17,7 @@ def server():
         yield server
 
 
-@pytest.fixture(params=["our transport", "kombu's transport"])
+@pytest.fixture(params=["our transport", pytest.param("kombu's transport", marks=pytest.mark.long)])
 def scene(request, server, new_scene):
     # A unix socket's URL names kombu's own transport, which goes by the workers' clocks.
     ours = request.param == "our transport"

@@ -1,5 +1,4 @@
 import os
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -10,6 +9,7 @@ from redis import Redis
 from producer.client import Client
 from producer.letters import DeadLetters
 from sandbox.valkey import Valkey
+from tests import preloaded
 from tests.deadlines import stretched
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("has brokers of its own")]
@@ -38,7 +38,6 @@ class Stage:
         path = self.folder / f"worker-{number}.log"
         options = "--without-mingle", "--without-gossip", "-P", "threads", "-c", "1", "-Q", queue
         command = (
-            sys.executable,
             "-m",
             "celery",
             "-A",
@@ -47,11 +46,11 @@ class Stage:
             "-n",
             f"w{number}@test",
             *options,
+            "-l",
+            "info",
         )
         with path.open("wb") as log:
-            worker = subprocess.Popen(
-                (*command, "-l", "info"), cwd=self.folder, env=self.env, stdout=log, stderr=log
-            )
+            worker = preloaded.start(command, self.env, cwd=self.folder, stdout=log, stderr=log)
         self.workers.append(worker)
         self.eventually(lambda: b" ready." in path.read_bytes(), 60)
         return worker

@@ -12,6 +12,7 @@ import pytest
 
 from sandbox.demo import children_of
 from sandbox.valkey import Valkey
+from tests import preloaded
 from tests.deadlines import stretched
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("has brokers of its own")]
@@ -47,24 +48,28 @@ class Shop:
         }
 
     def start_worker(self, pool):
-        log = self.folder / f"worker-{len(self.processes)}.log"
-        worker = self._start(log, "-m", "celery", "-A", "own_app", "worker", "-l", "info", *POOLS[pool])
-        self.eventually(lambda: b" ready." in log.read_bytes(), 60)
-        return worker, log
+        path = self.folder / f"worker-{len(self.processes)}.log"
+        worker = self._start(path, "-m", "celery", "-A", "own_app", "worker", "-l", "info", *POOLS[pool])
+        self.eventually(lambda: b" ready." in path.read_bytes(), 60)
+        return worker, path
 
     def send(self, chords):
         """Start the process that sends the chords and waits for their results."""
         self.env["CHORDS"] = chords
-        caller = self._start(None, str(HERE / "own_app.py"))
+        caller = self._start(self.folder / "results", str(HERE / "own_app.py"))
         self.eventually(lambda: "sent" in self.lines(), 60)
         return caller
 
     def results(self, caller):
-        return json.loads(caller.communicate(timeout=stretched(PATIENCE + 30))[0])
+        caller.wait(stretched(PATIENCE + 30))
+        return json.loads((self.folder / "results").read_bytes())
 
     def run(self, script):
-        """What a script of the folder prints."""
-        return self._start(None, script).communicate(timeout=stretched(60))[0].decode()
+        """What a script of the folder prints, in a new process of Python's own."""
+        command = (sys.executable, script)
+        return subprocess.check_output(
+            command, cwd=self.folder, env=self.env, text=True, timeout=stretched(60)
+        )
 
     def lines(self):
         return self.ledger.read_text().splitlines()
@@ -76,13 +81,9 @@ class Shop:
     def in_flight(self):
         return self.noted("begun") - self.noted("ended")
 
-    def _start(self, log, *command):
-        out = log.open("wb") if log else subprocess.PIPE
-        process = subprocess.Popen(
-            [sys.executable, *command], cwd=self.folder, env=self.env, stdout=out, stderr=out
-        )
-        if log:
-            out.close()
+    def _start(self, path, *command):
+        with path.open("wb") as out:
+            process = preloaded.start(command, self.env, cwd=self.folder, stdout=out, stderr=out)
         self.processes.append(process)
         return process
 

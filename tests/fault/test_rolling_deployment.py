@@ -1,6 +1,4 @@
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,7 @@ from askonce.answer import decode
 from askonce.key import identify
 from askonce.spec import JobSpec
 from sandbox.valkey import Valkey
+from tests import preloaded
 from tests.deadlines import stretched
 from tests.records import open_records
 
@@ -38,20 +37,21 @@ class Deployment:
 
     def start_worker(self, version):
         path = self.folder / f"worker-{version}.log"
-        command = (sys.executable, "-m", "celery", "-A", "rolling_app", "worker", "-P", "threads", "-c", "4")
+        options = ("-P", "threads", "-c", "4", "--without-mingle", "-n", f"v{version}@test", "-l", "info")
+        command = ("-m", "celery", "-A", "rolling_app", "worker", *options)
         with path.open("wb") as log:
-            options = ("--without-mingle", "-n", f"v{version}@test", "-l", "info")
-            worker = subprocess.Popen(
-                [*command, *options], cwd=self.folder, env=self.env(version), stdout=log, stderr=log
-            )
+            worker = preloaded.start(command, self.env(version), cwd=self.folder, stdout=log, stderr=log)
         self.workers.append(worker)
         self.eventually(lambda: b" ready." in path.read_bytes(), 60)
         return worker
 
     def ask(self, version, count):
         """Ask as a producer of this version, in a process of its own."""
-        command = [sys.executable, "-c", ASK, str(count)]
-        subprocess.run(command, cwd=self.folder, env=self.env(version), timeout=stretched(60), check=True)
+        script, log = self.folder / "ask.py", self.folder / "ask.log"
+        script.write_text(ASK)
+        with log.open("wb") as out:
+            asker = preloaded.start((script, count), self.env(version), stdout=out, stderr=out)
+        assert 0 == asker.wait(stretched(60)), log.read_text()
 
     def answers(self, version, count):
         """Wait for what was asked, and ask for no more: the values, by number."""
@@ -87,6 +87,7 @@ def test_two_versions_of_a_task_lose_and_mix_nothing(deployment):
     assert deployment.calls() == sorted(f"{v} by {v}: {n}" for v in VERSIONS for n in range(20))
 
 
+@pytest.mark.long
 def test_jobs_of_a_version_that_comes_later_wait_for_its_workers(deployment):
     old = deployment.start_worker("1")
     deployment.ask("2", 10)

@@ -1,7 +1,5 @@
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,6 +8,7 @@ import pytest
 from redis import Redis
 
 from sandbox.valkey import Valkey
+from tests import preloaded
 
 pytestmark = pytest.mark.fault
 
@@ -23,9 +22,9 @@ def run(tmp_path, kill_group):
     @contextmanager
     def begin(server, name, *command, after=()):
         env = {**os.environ, "SCHEDULED_URL": server.url, "PYTHONPATH": f"{HERE}:{ROOT}"}
-        words = (sys.executable, "-m", "celery", "-A", "scheduled_app", *command, "-l", "info", *after)
+        words = ("-m", "celery", "-A", "scheduled_app", *command, "-l", "info", *after)
         with (tmp_path / name).open("wb") as log:
-            process = subprocess.Popen(words, cwd=tmp_path, env=env, stdout=log, stderr=log)
+            process = preloaded.start(words, env, cwd=tmp_path, stdout=log, stderr=log)
         try:
             yield tmp_path / name
         finally:

@@ -167,6 +167,7 @@ def test_two_schedulers_and_two_reapers_refresh_each_key_once(herd, at_once):
     assert {"Hit"} == {type(each).__name__ for each in schedule(0)}
 
 
+@pytest.mark.long
 def test_long_queue_is_one_message_for_each_job_for_eight_hours(herd):
     jobs = 20
     options = [{"countdown": 90.0} if n == 0 else {"priority": 3 * (n % 2)} for n in range(jobs)]

@@ -30,7 +30,20 @@ MIXES = {
 }
 
 
-@pytest.mark.parametrize("mix", MIXES)
+#: These have the most states.
+LARGE = {
+    "a bit of everything",
+    "pauses while a worker stalls",
+    "senders",
+    "two lost records",
+    "workers that stall",
+    "workers while the answer ages",
+}
+
+
+@pytest.mark.parametrize(
+    "mix", [pytest.param(mix, marks=[pytest.mark.long] * (mix in LARGE)) for mix in MIXES]
+)
 def test_rules_hold_whatever_goes_wrong(mix):
     explored = explore(BUILT, MIXES[mix])
 
@@ -45,6 +58,7 @@ def test_paused_job_is_answered_once_the_pause_ends():
     assert "I8" not in explored.broken
 
 
+@pytest.mark.long
 def test_bad_luck_is_more_than_a_name():
     steps = explore(BUILT, MIXES["dead claims"]).steps | explore(BUILT, MIXES["pauses"]).steps
 

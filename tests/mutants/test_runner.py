@@ -40,6 +40,7 @@ def test_mutant_that_proves_nothing_ends_the_run(project, sound, broken, told):
         runner.by_test(project, mutant(sound, broken))
 
 
+@pytest.mark.long
 def test_survivor_is_named_at_the_end(project, monkeypatch):
     survivor = mutant("number * 2", "number + number")
     monkeypatch.setattr(runner, "ROOT", project)
