@@ -6,7 +6,7 @@ from celery import group
 from askonce.adapters.celery import IdempotentTask, received
 from askonce.adapters.celery.verdict import Verdict
 from askonce.errors import JobFailed, PayloadInvalid, Permanent, StoreUnavailable, Transient
-from askonce.outcomes import Hit
+from askonce.outcomes import Admitted, Hit
 from askonce.spec import JobSpec, RetryPolicy
 from tests.deadlines import eventually, stretched
 
@@ -157,6 +157,14 @@ def test_items_wait_for_a_store_that_is_down(nested, number, monkeypatch):
 
     eventually(lambda: 2 == len(nested.calls.of(number)))
     assert down
+
+
+def test_body_of_an_item_calls_other_tasks_as_functions(nested):
+    factorial = nested.tasks["factorial"]
+    factorial.starmap([(7,)]).apply_async()
+
+    eventually(lambda: isinstance(factorial.enqueue({"n": 7}, countdown=600), Hit))
+    assert isinstance(factorial.enqueue({"n": 6}, countdown=600), Admitted)
 
 
 def test_hit_needs_no_result_backend(nested, number, monkeypatch):

@@ -33,6 +33,8 @@ class Run:
     task: Any
     #: Of the message that it answers: a body may call its own task directly, which is another run.
     request: Any
+    #: The task whose message brought this run: a canvas's own for its items.
+    brought_by: Any
     #: From 1.
     attempt: int
     wanted: Transient | None = None
@@ -84,6 +86,12 @@ def current_run(task: Any) -> Run | None:
     return run if run is not None and run.request is task.request_stack.top else None
 
 
+def is_in_a_body_of(message_task: Any) -> bool:
+    """Return whether this code is part of a body that a message of *message_task* brought."""
+    run = _current.get()
+    return run is not None and run.brought_by is message_task
+
+
 def is_final(error: BaseException) -> bool:
     """Return whether no other attempt changes this failure, or no attempt was made."""
     return isinstance(error, CallFailed) and not isinstance(error, Transient)
@@ -96,7 +104,8 @@ def run_body(task: Any, payload: Mapping[str, object]) -> object:
         CallFailed: it raised one, or steered its job by Retry, Ignore or Reject.
     """
     with _numbered(task, current_attempt().number):
-        run = Run(task, task.request_stack.top, current_attempt().number)
+        brought_by = task.app.current_worker_task
+        run = Run(task, task.request_stack.top, brought_by, current_attempt().number)
         token = _current.set(run)
         try:
             value = task.run(**payload)

@@ -19,7 +19,7 @@ from celery import Task
 from celery._state import _task_stack  # type: ignore[attr-defined]  # not in the stubs
 from celery.exceptions import Ignore, Reject, Retry
 
-from askonce.adapters.celery.control_flow import run_body
+from askonce.adapters.celery.control_flow import is_in_a_body_of, run_body
 from askonce.adapters.celery.header import HEADER, NO_REPR, OWN, asked_before, chosen, is_identity
 from askonce.adapters.celery.letters import keep_letter
 from askonce.adapters.celery.one_message import BY_ITEM
@@ -79,7 +79,7 @@ class Received:
         The body gets what a message would bring: the fields of its input, in their JSON form.
         """
         caller, row = self._task.app.current_worker_task, self._task.bind_row(args, kwargs)
-        if caller is None or caller.name not in BY_ITEM:
+        if caller is None or caller.name not in BY_ITEM or is_in_a_body_of(caller):
             return self._just_run(orjson.loads(self._identify(row, {}, new_job_id()).payload))
         options = _chosen(caller.request, (caller.request.headers or {}).get(HEADER))
         job = self._identify(row, options, new_job_id())
