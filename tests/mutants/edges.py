@@ -39,9 +39,23 @@ OF_EDGES = (
     Mutant(
         "items of starmap touch no record",
         f"{CELERY}received.py",
-        "if caller is None or caller.name not in BY_ITEM:",
+        "if caller is None or caller.name not in BY_ITEM or is_in_a_body_of(caller):",
         "if True:",
         f"{OPTIONS}test_plain_call_is_one_job_for_every_way[starmap]",
+    ),
+    Mutant(
+        "the body of an item calls through the record",
+        f"{CELERY}received.py",
+        " or is_in_a_body_of(caller):",
+        ":",
+        "tests/integration/test_celery_nesting.py::test_body_of_an_item_calls_other_tasks_as_functions",
+    ),
+    Mutant(
+        "a message that attaches drops its limits",
+        f"{CELERY}received.py",
+        '"limits": limits != (None, None)}',
+        '"limits": False}',
+        f"{OPTIONS}test_duplicate_names_what_the_job_did_not_take_for_every_way[chord]",
     ),
     Mutant(
         "a worker admits what it should reject",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from math import inf
@@ -37,7 +38,7 @@ from askonce.retry import rest
 from askonce.spec import SHORTEST, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from celery.app.task import Context
 
@@ -64,14 +65,8 @@ class Received:
     def answer(self, request: Context, args: Any, kwargs: Any) -> object:
         """Run the body if this message is the one that should."""
         header = (request.headers or {}).get(HEADER)
-        try:
+        with self._put_back_if_it_cannot_run_now(request, self._task):
             return self._answer(request, header, args, kwargs)
-        except StoreUnavailable as exc:
-            if request.is_eager or self._task.job_spec.on_store_down == "fail":
-                raise
-            raise self._put_back(request, exc) from None
-        except Resting as resting:
-            raise self._put_back(request, resting, resting.after) from None
 
     def call_directly(self, args: Any, kwargs: Any) -> object:
         """Just run the body; through the record where ``chunks``, ``map`` and ``starmap`` call.
@@ -84,15 +79,21 @@ class Received:
         options = _chosen(caller.request, (caller.request.headers or {}).get(HEADER))
         job = self._identify(row, options, new_job_id())
         job = job._replace(routing=_came_by(self._task, caller.request))
-        try:
+        # The items that have their answers are hits when the message comes again.
+        with self._put_back_if_it_cannot_run_now(caller.request, caller):
             return self._call_inline(job, row, options, eager=caller.request.is_eager)
+
+    @contextmanager
+    def _put_back_if_it_cannot_run_now(self, request: Context, of: Any) -> Iterator[None]:
+        """Send the message of *request*, of the task *of*, again for later if its job has to rest."""
+        try:
+            yield
         except StoreUnavailable as exc:
-            if caller.request.is_eager or self._task.job_spec.on_store_down == "fail":
+            if request.is_eager or self._task.job_spec.on_store_down == "fail":
                 raise
-            # The items that have their answers are hits then.
-            raise self._put_back(caller.request, exc, of=caller) from None
+            raise self._put_back(request, exc, of=of) from None
         except Resting as resting:
-            raise self._put_back(caller.request, resting, resting.after, of=caller) from None
+            raise self._put_back(request, resting, resting.after, of=of) from None
 
     def _just_run(self, fields: dict[str, Any]) -> object:
         """Do what a direct call of Celery's does; a field may have any name."""
