@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, cast
 
 import orjson
@@ -31,7 +31,7 @@ Source = Literal["call", "cache", "stale", "default"]
 MAX_DECODED_BYTES = 16 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a task body may return instead of a bare value.
 
@@ -40,6 +40,7 @@ class Answer:
     """
 
     value: object
+    _: KW_ONLY
     source: Source = "call"
     #: What the answer cost to make, in US dollars; None is unknown, never 0.
     cost_usd: float | Decimal | None = None

@@ -98,8 +98,11 @@ class Producer:
             outcome = self._enqueue(claim, join)
         except StoreUnavailable as down:
             return self._enqueue_without_store(spec, claim, join, down)
-        if isinstance(outcome, Attached) and outcome.ignored:
-            return replace(outcome, ignored=as_passed(outcome.ignored, options))
+        if isinstance(outcome, Attached):
+            ignored = as_passed(outcome.ignored, options)
+            if options.get("job") not in (None, outcome.job):
+                ignored = (*ignored, "job")
+            return replace(outcome, ignored=ignored) if ignored else outcome
         return outcome
 
     def _claim(self, spec: JobSpec, payload: Mapping[str, object], options: Options) -> Claim:

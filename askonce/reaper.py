@@ -1,8 +1,8 @@
 """Sends the messages of lost jobs again: expired leases, lost messages, failed calls that may retry.
 
-Every worker runs one. It looks at all buckets once in every interval, a random slice at a time, so that many
-workers share the work without knowing of each other. The store decides which job is lost; two reapers never
-get the same one.
+Every worker runs one. It looks at all buckets once in every interval, a slice at a time. Its order stays the
+same, so that no bucket waits for longer. Each process draws its own, so that many workers share the work and
+need not know of each other. The store decides which job is lost; two reapers never get the same one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import random
 import time
+from itertools import cycle
 from threading import Condition
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,8 @@ class Reaper:
         self._interval, self._delivered = interval, delivered
         self._fold_at = clock()
         self._due: list[tuple[float, int]] = []
-        self._slices: list[Sequence[int]] = []
+        buckets = random.sample(range(BUCKETS), BUCKETS)
+        self._slices = cycle([buckets[i::_SLICES] for i in range(_SLICES)])
         self._sweeping, self._stopped = False, False
         self._changed = Condition()
         self._thread: Thread | None = None
@@ -144,7 +146,7 @@ class Reaper:
         while (buckets := self._wait(next_slice)) is not None:
             if not buckets:
                 next_slice = self._clock() + self._interval / _SLICES
-                buckets = self._next_slice()
+                buckets = next(self._slices)
             try:
                 self.sweep(buckets)
                 self._fold()
@@ -183,9 +185,3 @@ class Reaper:
                 wake += [next_slice] if self._sweeping else []
                 self._changed.wait(min(wake) - now if wake else None)
         return None
-
-    def _next_slice(self) -> list[int]:
-        if not self._slices:
-            buckets = random.sample(range(BUCKETS), BUCKETS)
-            self._slices = [buckets[i::_SLICES] for i in range(_SLICES)]
-        return list(self._slices.pop())

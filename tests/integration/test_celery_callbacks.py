@@ -3,11 +3,22 @@
 import pytest
 
 from askonce.adapters.celery import IdempotentTask
-from askonce.errors import Permanent
+from askonce.errors import JobFailed, Permanent
 from askonce.spec import JobSpec
 from tests.deadlines import eventually, stretched
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize("own", [KeyError, (KeyError, OSError)], ids=["class", "tuple"])
+def test_expected_exceptions_of_a_task_come_beside_ours(new_shop, own):
+    shop = new_shop("expecting")
+
+    @shop.app.task(name="expecting", base=IdempotentTask, spec=JobSpec(), throws=own, shared=False)
+    def expecting():
+        """Do nothing."""
+
+    assert {KeyError, JobFailed} <= set(expecting.throws)
 
 
 def test_on_success_gets_the_answer(new_shop, number):

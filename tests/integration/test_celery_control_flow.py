@@ -29,7 +29,14 @@ class Bodies:
     def __init__(self, shop):
         self.shop, self.starts, self._does = shop, {}, {}
         self.steered = self._add("steered", max_retries=5)
-        self.auto = self._add("auto", autoretry_for=(Exception,), default_retry_delay=1, max_retries=5)
+        left_out = (ZeroDivisionError,)
+        self.auto = self._add(
+            "auto",
+            autoretry_for=(Exception,),
+            dont_autoretry_for=left_out,
+            default_retry_delay=1,
+            max_retries=5,
+        )
         self.backing_off = self._add(
             "backing_off", autoretry_for=(Provider,), retry_backoff=7, retry_jitter=False
         )
@@ -204,6 +211,13 @@ def test_autoretry_makes_no_retry_of_a_final_failure(bodies, error):
     n, outcome = bodies.enqueue(failing(9, error), bodies.auto)
 
     assert (error.kind, error.reason) == failed(outcome)
+    assert [0] == bodies.starts[n]
+
+
+def test_exception_that_autoretry_leaves_out_is_the_last(bodies):
+    n, outcome = bodies.enqueue(failing(9, ZeroDivisionError()), bodies.auto)
+
+    assert ("quarantined", "ZeroDivisionError") == failed(outcome)
     assert [0] == bodies.starts[n]
 
 

@@ -119,6 +119,8 @@ WAYS = {
 HERE = {"apply"}
 #: One message of Celery's carries several calls, so what is said of a message is said of that one.
 BY_ITEM = {"chunks", "map", "starmap"}
+#: The `apply_async` of any signature drops options of None.
+DROPS_NONE = {*BY_ITEM, "group's own"}
 
 
 def seen_by(shop, n):
@@ -284,7 +286,16 @@ def test_call_that_is_due_later_does_not_start_before(shop, n, way):
     ids=["tenant", "max_age", "on_duplicate", "run"],
 )
 def test_value_that_cannot_be_used_is_refused_by_name(shop, n, way, option):
-    name = next(iter(option))
+    require_refused(shop, n, way, option)
+
+
+@parametrized(sorted(WAYS.keys() - DROPS_NONE))
+def test_tenant_that_its_caller_lost_is_refused(shop, n, way):
+    require_refused(shop, n, way, {"tenant": None})
+
+
+def require_refused(shop, n, way, option):
+    [name] = option
 
     if refused := refusal(way, shop, n, dict(option)):
         assert f"option={name} " in str(refused)
@@ -352,7 +363,11 @@ def test_result_names_the_options_that_the_job_did_not_take(shop, n):
     first = shop.task.apply_async((n,), countdown=60)
     second = shop.task.apply_async((n,), queue="second", headers={"trace": "t-1"}, countdown=90)
 
+    third = shop.task.apply_async((n,), task_id="mine")
+    fourth = shop.task.enqueue({"n": n}, job="mine")
+
     assert ((), ("queue", "headers", "countdown")) == (first.not_taken, second.not_taken)
+    assert (("task_id",), ("job",)) == (third.not_taken, fourth.ignored)
 
 
 @pytest.mark.parametrize("names", [RECORDED, PUBLISHED, OF_ONE_MESSAGE, REFUSED.keys()], ids=range(4))

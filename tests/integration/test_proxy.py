@@ -67,7 +67,7 @@ def test_cut_closes_every_link_and_takes_new_ones(proxy, connect):
 
 
 def test_block_takes_links_and_forwards_nothing_until_its_end(proxy, connect, direct, eventually):
-    known = connect(0.2)
+    known = connect(1.0)
     known.ping()
 
     with proxy.blocked():
@@ -84,7 +84,7 @@ def test_block_takes_links_and_forwards_nothing_until_its_end(proxy, connect, di
 
 
 def test_cut_loses_what_a_block_holds_back(proxy, connect, direct):
-    client = connect(0.2)
+    client = connect(1.0)
     client.ping()
 
     with proxy.blocked():

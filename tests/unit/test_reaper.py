@@ -192,11 +192,24 @@ def test_counters_of_past_days_are_folded_now_and_then(reaping, new_reaper, even
     assert reaping.folds == 1
 
 
-def test_sweeps_have_different_slices(reaping, new_reaper, eventually):
+def test_no_bucket_waits_for_longer_than_a_sweep(reaping, new_reaper, eventually):
     new_reaper(interval=0.02).start()
     eventually(lambda: len(looked_at(reaping)) >= 2 * BUCKETS)
 
-    assert looked_at(reaping)[:BUCKETS] != looked_at(reaping)[BUCKETS : 2 * BUCKETS]
+    assert looked_at(reaping)[:BUCKETS] == looked_at(reaping)[BUCKETS : 2 * BUCKETS]
+
+
+def test_processes_look_in_different_orders(reaping, new_reaper, eventually):
+    orders = []
+    for _ in range(2):
+        reaping.looks.clear()
+        reaper = new_reaper(interval=0.02)
+        reaper.start()
+        eventually(lambda: len(looked_at(reaping)) >= BUCKETS)
+        reaper.stop()
+        orders.append(looked_at(reaping)[:BUCKETS])
+
+    assert orders[0] != orders[1]
 
 
 def test_sweep_of_all_buckets_takes_the_interval(reaping, new_reaper, eventually):

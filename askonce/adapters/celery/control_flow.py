@@ -117,7 +117,8 @@ def run_body(task: Any, payload: Mapping[str, object]) -> object:
         except Retry as again:
             raise run.wanted or _raised_by_hand(run, again) from again.exc
         except Exception as error:
-            if run.spent and not is_final(error):
+            unwanted = tuple(getattr(task, "dont_autoretry_for", ()))
+            if (run.spent or isinstance(error, unwanted)) and not is_final(error):
                 raise _for_now(error, max_attempts=run.attempt) from error
             raise
         finally:

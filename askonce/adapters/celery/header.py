@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from askonce.options import Options
 
 HEADER = RESERVED_HEADER
-#: The options that Celery knows no place for.
 #: When the options were chosen: milliseconds since 1970 by the caller's clock.
 ASKED_AT = "asked_at"
+#: The options that Celery knows no place for.
 OWN = frozenset({"on_duplicate", "force", "max_age", "tenant", "run"})
 
 #: Options of a message whose arguments Celery would otherwise show to every monitor.
@@ -86,13 +86,21 @@ def asked_before(header: object) -> float | None:
     return max(0.0, time.time() - asked_at / 1000) if type(asked_at) is int else None
 
 
+def is_passed(name: str, value: object) -> bool:
+    """Return whether a caller passed this option: Celery passes None for those that it leaves out.
+
+    A tenant of None is passed, and refused: its caller lost it, and would get the answers of no tenant.
+    """
+    return value is not None or name == "tenant"
+
+
 def with_own_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return Celery's *options* of one message, with askonce's own in its header.
 
     Raises:
         OptionInvalid: names the option.
     """
-    own = {name: options[name] for name in OWN & options.keys() if options[name] is not None}
+    own = {name: options[name] for name in OWN & options.keys() if is_passed(name, options[name])}
     celerys = {name: value for name, value in options.items() if name not in OWN}
     if not own:
         return celerys

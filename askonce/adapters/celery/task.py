@@ -25,7 +25,13 @@ from askonce.adapters.celery.app import of
 from askonce.adapters.celery.arguments import Arguments
 from askonce.adapters.celery.bodies import PlainBody, require_plain
 from askonce.adapters.celery.control_flow import current_run, refused
-from askonce.adapters.celery.header import NO_REPR, is_continuation, to_be_refused, with_own_options
+from askonce.adapters.celery.header import (
+    NO_REPR,
+    is_continuation,
+    is_passed,
+    to_be_refused,
+    with_own_options,
+)
 from askonce.adapters.celery.received import Received
 from askonce.adapters.celery.result import NotKept, RecordResult
 from askonce.adapters.celery.sender import require_sendable
@@ -87,7 +93,7 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
     resultrepr_maxsize = 0
     Request = "askonce.adapters.celery.request:PartRequest"
     #: Ends without an answer are outcomes: logged without a traceback.
-    throws = (
+    throws: Any = (
         JobFailed,
         Superseded,
         PayloadInvalid,
@@ -120,6 +126,9 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
         """
         super().on_bound(app)
         require_plain(str(cls.name), cls.run)
+        # A task's own come beside these.
+        own = cls.throws if isinstance(cls.throws, tuple) else (cls.throws,)
+        cls.throws = (*own, *IdempotentTask.throws)
         for name in ("on_success", "after_return"):
             # Whatever class or setting brought it: Celery calls it with what monitors see.
             if (callback := getattr(cls, name)) is not getattr(Task, name):
@@ -183,7 +192,8 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
         outcome = producer.enqueue(self._kept_spec, row, job=task_id, **self._that_count(by_way.recorded))
         result = self._result_of(outcome, row)
         if task_id not in (None, result.id):
-            result.not_taken = ("task_id", *result.not_taken)
+            # Also where an answer was there; ``job`` is the producer's word for it.
+            result.not_taken = ("task_id", *(name for name in result.not_taken if name != "job"))
         parent = self.app.current_worker_task
         if parent is not None and options.get("add_to_parent", True):
             parent.add_trail(result)
@@ -202,7 +212,7 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
             require_valid(cast("Options", sort(options).recorded))
             self._require_no_link(options)
             require_sendable(identify(self.job_spec, self.bind_row(args or (), kwargs or {})))
-        given = {name: value for name, value in options.items() if value is not None}
+        given = {name: value for name, value in options.items() if is_passed(name, value)}
         if self.app.conf.task_always_eager:
             return super().apply_async(args, kwargs, task_id=task_id, **given)
         result = super().apply_async(args, kwargs, task_id=task_id, **{**NO_REPR, **given})

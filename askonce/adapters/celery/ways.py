@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from askonce.adapters.celery.header import OWN
+from askonce.adapters.celery.header import OWN, is_passed
 from askonce.errors import OptionInvalid
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Sorted(NamedTuple):
 
 
 def sort(options: Mapping[str, Any]) -> Sorted:
-    """Return *options* by the way that honours them; one that is None or an empty link was not passed.
+    """Return *options* by the way that honours them; an empty link was not passed.
 
     Raises:
         OptionInvalid: names an option that no way honours.
@@ -125,7 +125,7 @@ def sort(options: Mapping[str, Any]) -> Sorted:
     by_way = Sorted({}, {}, {})
     stamps = options.get("stamped_headers") or ()
     for name, value in options.items():
-        if value is None or (name in _LINKS and not value) or _is_as_always(name, value):
+        if not is_passed(name, value) or (name in _LINKS and not value) or _is_as_always(name, value):
             continue
         if name in RECORDED:
             by_way.recorded[name] = value
