@@ -152,9 +152,8 @@ def test_part_without_an_answer_fails_the_chord(stage):
     assert not stage.client.exists("collected")
 
 
-@pytest.mark.parametrize(
-    "terminate", [pytest.param(False, marks=pytest.mark.long), True], ids=["waiting", "running"]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("terminate", [False, True], ids=["waiting", "running"])
 def test_job_whose_task_was_revoked_is_still_answered_for_others(stage, terminate):
     call, app = stage.tasks.call, stage.tasks.app
     stage.start_worker("-P", "prefork", "-c", "2")

@@ -138,7 +138,7 @@ def test_dropped_reply_may_wait_for_a_request_of_a_kind(proxy, connect, direct):
 
 
 def test_block_may_wait_for_a_request_of_a_kind_and_holds_it_back(proxy, connect, direct, eventually):
-    client = connect(0.2)
+    client = connect(1.0)
 
     silent = proxy.block_at(b"RPUSH")
     assert client.ping()
