@@ -7,6 +7,9 @@ LOCK := requirements/dev.txt
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(12, 3 * os.cpu_count()))')
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
+# Every process of the tests reads what the first one compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test test-all mutants chaos soak bench lock
 

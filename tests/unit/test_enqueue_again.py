@@ -60,7 +60,7 @@ def test_options_of_the_asker_are_honoured_for_a_job_in_flight(scene):
     joined = scene.ask(force=True, max_age=0, job="mine", run="day")
     refused, other = scene.ask(on_duplicate="reject"), scene.ask(tenant="acme")
 
-    assert (Attached, first.job, ()) == (type(joined), joined.job, joined.ignored)
+    assert (Attached, first.job, ("job",)) == (type(joined), joined.job, joined.ignored)
     assert (Duplicate, Admitted) == (type(refused), type(other))
     assert Cancellation.SHARED is scene.store.cancel(first.key, "night")
 
