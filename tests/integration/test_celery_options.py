@@ -107,7 +107,10 @@ WAYS = {
     "group": lambda shop, n, o: group(shop.task.s(n).set(**o), shop.rest.si()).apply_async(),
     "group's own": lambda shop, n, o: group(shop.task.s(n)).apply_async(**o),
     "chord": lambda shop, n, o: chord([shop.task.s(n).set(**o)], shop.rest.s()).apply_async(),
+    "chord's own": lambda shop, n, o: chord([shop.task.s(n)], shop.rest.s()).apply_async(**o),
+    "chain's own": lambda shop, n, o: chain(shop.task.s(n), shop.rest.si()).apply_async(**o),
     "chunks": lambda shop, n, o: shop.task.chunks([(n,)], 1).apply_async(**o),
+    "chunks, set": lambda shop, n, o: shop.task.chunks([(n,)], 1).set(**o).apply_async(),
     "map": lambda shop, n, o: shop.task.map([n]).apply_async(**o),
     "starmap": lambda shop, n, o: shop.task.starmap([(n,)]).apply_async(**o),
     "beat": by_beat,
@@ -118,9 +121,9 @@ WAYS = {
 #: These run in the caller: nothing travels, and nothing waits.
 HERE = {"apply"}
 #: One message of Celery's carries several calls, so what is said of a message is said of that one.
-BY_ITEM = {"chunks", "map", "starmap"}
+BY_ITEM = {"chunks", "chunks, set", "map", "starmap"}
 #: The `apply_async` of any signature drops options of None.
-DROPS_NONE = {*BY_ITEM, "group's own"}
+DROPS_NONE = {*BY_ITEM, "chain's own", "chord's own", "group's own"}
 
 
 def seen_by(shop, n):

@@ -82,9 +82,13 @@ def test_failure_that_is_kept_is_the_results_error_at_once(shop, number, errors)
 
 
 def test_result_set_of_equal_calls_gives_each_its_answer(shop, number):
-    results = ResultSet([shop.add.delay(number), shop.add.delay(number), shop.add.delay(number, 2)])
+    results = ResultSet([shop.add.delay(number), shop.add.delay(number)])
+    results.add(shop.add.delay(number, 2))
+    results.add(shop.add.delay(number))
+    results.update([shop.add.delay(number)])
 
-    assert [number + 1, number + 1, number + 2] == results.get(timeout=stretched(20))
+    expected = [number + 1, number + 1, number + 2, number + 1, number + 1]
+    assert expected == results.get(timeout=stretched(20))
 
 
 def test_callbacks_of_get_are_called(shop, number):

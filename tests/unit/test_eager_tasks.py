@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 from celery import Celery, chain, chord, group
+from celery.exceptions import Reject
 
 from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.memory import MemoryStore
@@ -49,6 +50,71 @@ WAYS = {
     "enqueue later": lambda task, n: task.enqueue({"n": n}, countdown=60).result(0).value,
     "apply": lambda task, n: task.apply((n,)).get(),
 }
+
+
+#: Every way to call with an option that runs in the caller.
+WITH_OPTIONS = {
+    "apply": lambda task, o: task.apply((7,), **o),
+    "apply_async": lambda task, o: task.apply_async((7,), **o),
+    "chain": lambda task, o: chain(task.s(7).set(**o), task.s()).apply_async(),
+    "chain's own": lambda task, o: chain(task.s(7), task.s()).apply_async(**o),
+    "chord": lambda task, o: chord([task.s(7).set(**o)], task.si(1)).apply_async(),
+    "chunks": lambda task, o: task.chunks([(7,)], 1).apply_async(**o),
+    "chunks, applied": lambda task, o: task.chunks([(7,)], 1).group().apply(**o),
+    "chunks, set": lambda task, o: task.chunks([(7,)], 1).set(**o).apply_async(),
+    "enqueue": lambda task, o: task.enqueue({"n": 7}, **o),
+    "group": lambda task, o: group(task.s(7).set(**o)).apply_async(),
+    "group's own": lambda task, o: group(task.s(7)).apply_async(**o),
+    "map": lambda task, o: task.map([7]).apply_async(**o),
+    "map, applied": lambda task, o: task.map([7]).apply(**o),
+    "map, set": lambda task, o: task.map([7]).set(**o).apply_async(),
+    "own message": lambda task, o: task.apply_async((7,), shadow="other", **o),
+    "signature": lambda task, o: task.s(7).set(**o).apply_async(),
+    "starmap": lambda task, o: task.starmap([(7,)]).apply_async(**o),
+    "starmap, applied": lambda task, o: task.starmap([(7,)]).apply(**o),
+}
+
+
+@pytest.mark.parametrize("way", WITH_OPTIONS)
+def test_eager_call_with_a_tenant_is_the_tenants(shop, way):
+    WITH_OPTIONS[way](shop.add, {"tenant": "acme"})
+
+    assert isinstance(shop.add.enqueue({"n": 7}, tenant="acme"), Hit)
+    assert 7 in shop.calls
+    shop.add.enqueue({"n": 7})
+    assert 2 == shop.calls.count(7)
+
+
+@pytest.mark.parametrize("option", [{"force": True}, {"max_age": 0.0}], ids=str)
+@pytest.mark.parametrize("way", WITH_OPTIONS)
+def test_eager_call_that_wants_a_new_answer_makes_it(shop, way, option):
+    shop.add.apply((7,))
+
+    WITH_OPTIONS[way](shop.add, option)
+
+    assert 2 == shop.calls.count(7)
+
+
+@pytest.mark.parametrize("option", [{"tennant": "acme"}, {"tenant": 5}, {"max_age": "old"}], ids=str)
+@pytest.mark.parametrize("way", WITH_OPTIONS)
+def test_eager_call_with_a_wrong_option_is_refused_by_name(shop, way, option):
+    with pytest.raises(OptionInvalid) as refused:
+        WITH_OPTIONS[way](shop.add, option)
+
+    assert next(iter(option)) in refused.value.option
+    assert [] == shop.calls
+
+
+def test_eager_job_that_its_body_rejects_ends_at_once(shop):
+    @shop.app.task(name="rejecting", base=IdempotentTask, spec=SPEC, shared=False)
+    def rejecting():
+        shop.calls.append(1)
+        raise Reject(requeue=True)
+
+    with pytest.raises(JobFailed, match="rejected"):
+        rejecting.delay().get(timeout=0)
+
+    assert [1] == shop.calls
 
 
 @pytest.mark.parametrize("way", WAYS)

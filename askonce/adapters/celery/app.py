@@ -14,10 +14,11 @@ from celery.utils import uuid
 
 from askonce.adapters.celery.announce import AnnounceStep
 from askonce.adapters.celery.bodies import check_bodies
+from askonce.adapters.celery.canvas import carry_to_items
 from askonce.adapters.celery.checks import check_app
 from askonce.adapters.celery.deliveries import Deliveries, DeliveriesStep
 from askonce.adapters.celery.letters import LettersStep
-from askonce.adapters.celery.one_message import BUILT_IN, OneMessage, carry_own_options
+from askonce.adapters.celery.one_message import BUILT_IN, BY_ITEM, OneMessage, carry_own_options
 from askonce.adapters.celery.one_step import new_producer
 from askonce.adapters.celery.sender import CelerySender
 from askonce.adapters.celery.startup import CheckLaterStep, CheckStep, StartUp
@@ -71,11 +72,13 @@ def _check(once: AskOnce) -> list[Finding]:
     return check_app(once.process().store, once.app, reap_interval=once.reap_interval)
 
 
-def _hide_canvas(sender: Celery, **_: object) -> None:
-    """Let Celery's own tasks show no arguments and no results: they carry those of their parts."""
+def _adapt_canvas(sender: Celery, **_: object) -> None:
+    """Let Celery's own tasks show no arguments and no results, which are their parts', and take options."""
     for name, task in cast("Any", sender)._tasks.items():  # noqa: SLF001  # the public name would finalize again
         if name.startswith(BUILT_IN):
             task.Request, task.resultrepr_maxsize = "askonce.adapters.celery.request:HiddenRequest", 0
+        if name in BY_ITEM:
+            carry_to_items(task)
 
 
 class AskOnce:
@@ -119,9 +122,9 @@ class AskOnce:
         cast("Any", app).askonce = self
         check_bodies(app)
         carry_own_options(app)
-        app.on_after_finalize.connect(_hide_canvas, weak=False)
+        app.on_after_finalize.connect(_adapt_canvas, weak=False)
         if cast("Any", app).finalized:
-            _hide_canvas(app)
+            _adapt_canvas(app)
         app.steps["worker"].update((CheckStep, ReaperStep, AnnounceStep))
         app.steps["consumer"].update((CheckLaterStep, LettersStep, DeliveriesStep, _WATCHED))
 

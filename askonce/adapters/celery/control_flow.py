@@ -113,7 +113,9 @@ def run_body(task: Any, payload: Mapping[str, object]) -> object:
             raise Cancelled(IGNORED) from None
         except Reject as rejected:
             back: Any = rejected  # the stubs know no ``requeue``
-            raise (Postponed if back.requeue else Cancelled)(REJECTED) from None
+            # An eager call has no message to put back, and its caller would wait.
+            goes_back = back.requeue and not (run.request and run.request.is_eager)
+            raise (Postponed if goes_back else Cancelled)(REJECTED) from None
         except Retry as again:
             raise run.wanted or _raised_by_hand(run, again) from again.exc
         except Exception as error:

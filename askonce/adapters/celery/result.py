@@ -177,6 +177,12 @@ class RecordResult(AsyncResult):  # type: ignore[type-arg]  # generic in the stu
         if self._task.keeps_results:
             self.backend.forget(self.id)
 
+    def __eq__(self, other: object) -> bool:
+        """Differ from the result of an equal call, which has the same id: its caller may have another row."""
+        return self is other if isinstance(other, RecordResult) else bool(super().__eq__(other))
+
+    __hash__ = AsyncResult.__hash__
+
     def __copy__(self) -> RecordResult:
         """Return this one: it follows one job for one caller."""
         return self

@@ -24,6 +24,7 @@ from celery.exceptions import Retry
 from askonce.adapters.celery.app import of
 from askonce.adapters.celery.arguments import Arguments
 from askonce.adapters.celery.bodies import PlainBody, require_plain
+from askonce.adapters.celery.canvas import Chunks
 from askonce.adapters.celery.control_flow import current_run, refused
 from askonce.adapters.celery.header import (
     NO_REPR,
@@ -179,6 +180,9 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
             AnswerUnreadable: the kept answer is in a codec that is not installed here.
             JobError: what ``enqueue`` raises.
         """
+        if not self.keeps_results or options.get("ignore_result") == self.ignore_result:
+            # It changes nothing: a message of its own would only hide the answer.
+            options.pop("ignore_result", None)
         try:
             by_way = sort(options)
         except OptionInvalid as refused_option:
@@ -225,6 +229,10 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
         link = next((name for name in _LINKS if options.get(name)), None)
         if link is not None and not self.takes_links:
             raise OptionInvalid(option=link, reason="the task takes no links: set links=True on it")
+
+    def chunks(self, it: Any, n: int) -> Chunks:
+        """Return Celery's canvas of *n* calls a message."""
+        return Chunks(cast("Any", self.s()), it, n, app=self.app)
 
     def apply(self, *arguments: Any, **options: Any) -> Any:
         """Run the task here, as Celery's: through the record, which answers a duplicate."""
