@@ -72,6 +72,7 @@ def test_up_stops_everything_on_ctrl_c(up, short_folder, eventually):
     assert [said.name] == [path.name for path in Path(short_folder).iterdir()]
 
 
+@pytest.mark.long
 def test_up_leaves_no_process_behind_when_it_is_killed(up, eventually):
     process, started, _ = up
 

@@ -26,6 +26,7 @@ def scene(new_linked_scene):
     return scene
 
 
+@pytest.mark.long
 def test_tally_equals_the_ledger_after_kills_outage_and_garbage(scene, kill, stopped):
     known = scene.meetings(3)
     first = scene.submit("meetings.extract", known)

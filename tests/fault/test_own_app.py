@@ -114,7 +114,7 @@ def kill_main(kill):
 
 @pytest.mark.parametrize(
     ("pool", "whole"),
-    [("threads", True), ("prefork", True), ("prefork", False)],
+    [("threads", True), ("prefork", True), pytest.param("prefork", False, marks=pytest.mark.long)],
     ids=["threads", "prefork", "main"],
 )
 def test_chords_of_an_own_app_outlive_a_killed_worker(shop, kill_group, kill_main, pool, whole):

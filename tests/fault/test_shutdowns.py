@@ -26,7 +26,7 @@ def shut_down_softly(new_scene, pool, grace):
     return scene, worker, key
 
 
-@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=pytest.mark.long), "own"])
 def test_call_that_ends_within_the_grace_of_its_worker_is_made_once(new_scene, pool):
     scene, worker, key = shut_down_softly(new_scene, pool, grace=5)
 
@@ -53,6 +53,7 @@ def test_call_past_its_process_grace_is_made_by_another(new_scene):
     scene.eventually(lambda: 1 == scene.log("second").count("job.completed"))
 
 
+@pytest.mark.long
 def test_call_past_its_threads_grace_is_leased_until_the_kill(new_scene, kill):
     scene, worker, key = shut_down_softly(new_scene, "threads", grace=1)
     assert scene.watch_renewals(key, 4) >= 4, "longer than the grace and a lease: it was renewed all the time"
