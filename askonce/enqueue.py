@@ -15,7 +15,7 @@ from askonce.handle import Handle
 from askonce.job import new_job_id
 from askonce.join import as_it_is, join_to
 from askonce.key import identify
-from askonce.options import as_passed, name_of, routing_of, terms_of
+from askonce.options import as_passed, id_of, name_of, routing_of, terms_of
 from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative, Unreadable
 from askonce.store import Claim, Resent
 
@@ -49,13 +49,15 @@ class Sender(Protocol):
     def more_urgent(self) -> Literal["<", ">"]:
         """``>`` where messages of a higher priority number are delivered first."""
 
-    def route(self, job: Job, row: Mapping[str, object] | None = None) -> Routing:
+    def route(
+        self, job: Job, row: Mapping[str, object] | None = None, options: Options | None = None
+    ) -> Routing:
         """Return where the messages of *job* go: its own routing is what its caller has chosen.
 
-        *row* is the payload as its caller gave it, where that is known.
+        *row* is the payload as its caller gave it, and *options* are that caller's, where they are known.
 
         Raises:
-            OptionInvalid: there is no such queue.
+            OptionInvalid: there is no such queue, or no message can carry the option.
             PayloadInvalid: no message can carry the payload.
         """
 
@@ -109,8 +111,11 @@ class Producer:
         terms = terms_of(spec, options, self.sender.more_urgent, self.clock())
         chosen = routing_of(options)
         tenant, run = name_of("tenant", options.get("tenant", "")), name_of("run", options.get("run", ""))
-        job = identify(spec, payload, tenant, options.get("job"), run=run, routing=chosen)
-        return Claim(job._replace(routing=self.sender.route(job, payload)), terms)
+        job_id = options.get("job")
+        if job_id is not None:
+            id_of("job", job_id)
+        job = identify(spec, payload, tenant, job_id, run=run, routing=chosen)
+        return Claim(job._replace(routing=self.sender.route(job, payload, options)), terms)
 
     def _enqueue(self, claim: Claim, join: Join = as_it_is) -> Outcome:
         decision = admit(self.publish or self.store.admit, claim, Policy.LEAVE, self.listen)

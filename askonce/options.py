@@ -17,8 +17,10 @@ OnDuplicate = Literal["attach", "reject"]
 
 #: Bytes of extra headers as JSON: every message and the record carry them.
 HEADERS_MAX = 4096
-#: Characters of a tenant, a run and a queue's name.
+#: Characters of a tenant, a run, a queue's name and a job's id.
 NAME_MAX = 200
+#: Bytes of a job's id: AMQP has no longer ones.
+ID_BYTES_MAX = 255
 #: The largest number that AMQP has.
 PRIORITY_MAX = 255
 #: Seconds; longer than any queue.
@@ -38,7 +40,7 @@ class Options(TypedDict, total=False):
     max_age: float | None
     #: Separates the answers of tenants; part of the key.
     tenant: str
-    #: The id of the new job; drawn at random by default.
+    #: The id of the new job, a printable line of its own; drawn at random by default.
     job: str | None
     #: The batch that this job belongs to.
     run: str
@@ -80,7 +82,7 @@ def terms_of(spec: JobSpec, options: Options, more_urgent: Literal["<", ">"], no
         chosen.append("limits")
     if options.get("priority") is not None:
         chosen.append(f"priority{more_urgent}")
-    return Terms.of(spec, force=bool(options.get("force")), max_age=max_age)._replace(
+    return Terms.of(spec, force=_force(options), max_age=max_age)._replace(
         expires=expires,
         countdown=countdown,
         chosen=tuple(chosen),
@@ -148,6 +150,27 @@ def name_of(option: str, text: object) -> str:
             option=option, reason=f"must be one printable line of at most {NAME_MAX} characters"
         )
     return text
+
+
+def id_of(option: str, text: object) -> str:
+    """Return *text* if every worker takes it as the id of a job's messages.
+
+    Raises:
+        OptionInvalid: names the *option*.
+    """
+    # Surrogates are not printable, so the rest can be encoded.
+    fits = isinstance(text, str) and 0 < len(text) <= NAME_MAX and text.isprintable()
+    if not fits or len(str(text).encode()) > ID_BYTES_MAX:
+        reason = f"must be 1 to {NAME_MAX} printable characters, and {ID_BYTES_MAX} bytes at most"
+        raise OptionInvalid(option=option, reason=reason)
+    return str(text)
+
+
+def _force(options: Options) -> bool:
+    force = options.get("force")
+    if force is not None and not isinstance(force, bool):
+        raise OptionInvalid(option="force", reason="must be True or False")
+    return bool(force)
 
 
 def _expires(options: Options, now: float) -> float | None:

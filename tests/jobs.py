@@ -15,7 +15,7 @@ class OneQueue:
 
     more_urgent = ">"
 
-    def route(self, job, _row):
+    def route(self, job, _row, _options=None):
         return job.routing
 
 

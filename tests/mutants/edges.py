@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 CELERY = "askonce/adapters/celery/"
+VALUES = "tests/integration/test_celery_values.py::"
 OPTIONS = "tests/integration/test_celery_options.py::"
 CONTROL_FLOW = "tests/integration/test_celery_control_flow.py::"
 
@@ -18,15 +19,15 @@ OF_EDGES = (
     Mutant(
         "send_task drops our options",
         f"{CELERY}one_message.py",
-        "{**hidden, **with_own_options(options)}",
-        "{**hidden, **options}",
+        "{**NO_REPR, **with_own_options(options)}",
+        "{**NO_REPR, **options}",
         f"{OPTIONS}test_run_is_in_the_record_for_every_way[send_task]",
     ),
     Mutant(
         "an unknown option is dropped",
         f"{CELERY}ways.py",
-        "            raise OptionInvalid(option=name,",
-        "            continue\n            raise OptionInvalid(option=name,",
+        "            raise OptionInvalid(option=name, reason=REFUSED",
+        "            continue\n            raise OptionInvalid(option=name, reason=REFUSED",
         f"{OPTIONS}test_option_that_no_way_honours_is_refused_by_name[tennant]",
     ),
     Mutant(
@@ -122,9 +123,107 @@ OF_EDGES = (
     ),
     Mutant(
         "a route gets no payload",
-        f"{CELERY}sender.py",
-        "(options, job.task, (), row, ",
-        "(options, job.task, (), dict.fromkeys(row, 0), ",
+        f"{CELERY}routes.py",
+        "(options, task, (), fields, ",
+        "(options, task, (), dict.fromkeys(fields, 0), ",
         "tests/integration/test_celery_sender.py::test_route_that_is_a_function_gets_the_payload[one step]",
+    ),
+    Mutant(
+        "any text is the id of a job",
+        "askonce/enqueue.py",
+        '            id_of("job", job_id)\n',
+        "            pass\n",
+        f"{VALUES}test_id_that_no_message_can_have_is_refused_by_enqueue[1]",
+    ),
+    Mutant(
+        "a message of its own has any id",
+        f"{CELERY}ways.py",
+        '        id_of("task_id", task_id)\n',
+        "        pass\n",
+        f"{VALUES}test_id_that_no_message_can_have_is_refused[1-own message]",
+    ),
+    Mutant(
+        "an id has no bytes",
+        "askonce/options.py",
+        "len(str(text).encode()) > ID_BYTES_MAX",
+        "False",
+        f"{VALUES}test_id_that_no_message_can_have_is_refused_by_enqueue[5]",
+    ),
+    Mutant(
+        "anything forces",
+        "askonce/options.py",
+        "if force is not None and not isinstance(force, bool):",
+        "if False:",
+        f"{VALUES}test_force_is_true_or_false[no-apply_async]",
+    ),
+    Mutant(
+        "values are not looked at",
+        f"{CELERY}ways.py",
+        '        if name != "parent_id":  # on',
+        "        if False:  # on",
+        f"{VALUES}test_value_that_no_message_can_carry_is_refused_by_name[shadow-apply_async]",
+    ),
+    Mutant(
+        "a header overwrites Celery's id",
+        f"{CELERY}ways.py",
+        '    require_own_names(recorded.get("headers") or {})\n',
+        "",
+        f"{VALUES}test_header_of_celerys_own_is_refused_by_name[id-own message]",
+    ),
+    Mutant(
+        "a header is recorded under a name of Celery's",
+        f"{CELERY}sender.py",
+        "if options and chosen.headers:",
+        "if False:",
+        f"{VALUES}test_header_of_celerys_own_is_refused_by_name[id-apply_async]",
+    ),
+    Mutant(
+        "a continuation overwrites Celery's id",
+        f"{CELERY}task.py",
+        "options = with_own_names(options)",
+        "pass",
+        f"{VALUES}test_worker_names_what_it_refuses_in_a_chain[reserved]",
+    ),
+    Mutant(
+        "a message of its own is not checked",
+        f"{CELERY}task.py",
+        "        require_own_message(task_id, options)\n",
+        "",
+        f"{VALUES}test_message_of_its_own_checks_what_it_carries[own message-priority]",
+    ),
+    Mutant(
+        "what a message of its own records is not checked",
+        f"{CELERY}ways.py",
+        '    require_valid(cast("Options", recorded))\n',
+        "",
+        f"{VALUES}test_message_of_its_own_checks_what_it_carries[own message-time_limit]",
+    ),
+    Mutant(
+        "items drop an unknown option",
+        f"{CELERY}one_message.py",
+        "            require_usable(_without_call(options))\n",
+        "            pass\n",
+        f"{VALUES}test_items_refuse_an_option_of_their_message[unknown-starmap]",
+    ),
+    Mutant(
+        "a stamp takes the place of an option",
+        f"{CELERY}ways.py",
+        "if name in _DECIDED or options.get(name) is None:",
+        "if options.get(name) is None:",
+        f"{VALUES}test_stamp_under_the_name_of_an_option_is_refused[force-own message]",
+    ),
+    Mutant(
+        "a route does not see the tenant of a message with a link",
+        f"{CELERY}routes.py",
+        "for name in RECORDED & passed.keys() if",
+        "for name in (RECORDED - OWN) & passed.keys() if",
+        f"{VALUES}test_route_that_is_a_function_sees_every_way_in_one_form[link]",
+    ),
+    Mutant(
+        "Celery asks the routes for a message with a link",
+        f"{CELERY}one_message.py",
+        'if options.get("router") is None and routes.are_functions:',
+        "if False:",
+        f"{VALUES}test_message_goes_where_the_route_of_its_tenant_sends_it[link]",
     ),
 )

@@ -69,6 +69,7 @@ from askonce.inline import Caller
 from askonce.job import Fingerprint, JobId, Key, Owner, Routing
 from askonce.lease import LeaseRenewer
 from askonce.letters import DeadJob, DeadMessage
+from askonce.options import Options
 from askonce.runner import Runner
 from askonce.store import Admission, Claim, Lease, Reply, Start, Store, Terms, Write
 from askonce.store_down.cache import LocalCache
@@ -103,7 +104,9 @@ class Broker:
         """Deliver high numbers first."""
         return ">"
 
-    def route(self, job: Job, row: Mapping[str, object] | None = None) -> Routing:
+    def route(
+        self, job: Job, row: Mapping[str, object] | None = None, options: Options | None = None
+    ) -> Routing:
         """Send all jobs of a task to one queue."""
         return job.routing._replace(queue=job.routing.queue or job.task)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import orjson
 from celery.app.amqp import task_message
-from celery.app.routes import MapRoute, Router
+from celery.app.routes import Router
 from celery.exceptions import QueueNotFound
 from celery.utils.nodenames import anon_nodename
 from kombu.exceptions import LimitExceeded, OperationalError
@@ -24,6 +24,8 @@ from kombu.pools import ProducerPool
 
 from askonce.adapters.celery.header import HEADER, identity
 from askonce.adapters.celery.patience import bounded_unless_set
+from askonce.adapters.celery.routes import Routes, queue_of
+from askonce.adapters.celery.values import require_own_names
 from askonce.errors import OptionInvalid, PayloadInvalid, SendFailed
 from askonce.job import Routing
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from askonce.enqueue import Message
     from askonce.job import Job
+    from askonce.options import Options
 
 #: The name that kombu gives to values without a form in JSON.
 _TYPED = b'"__type__"'
@@ -52,7 +55,7 @@ class CelerySender:
 
     def __init__(self, app: Celery) -> None:
         """Publish on *app*'s broker, to the queues that its routes name."""
-        self._app = app
+        self._app, self.routes = app, Routes(app)
         self._origin = anon_nodename()
         self._options: dict[tuple[str, str, int | None], dict[str, Any]] = {}
         self._pool: ProducerPool | None = None
@@ -64,42 +67,28 @@ class CelerySender:
         transport: Any = self._app.connection_for_write().transport
         return "<" if transport.driver_type == "redis" else ">"
 
-    def route(self, job: Job, row: Mapping[str, object] | None = None) -> Routing:
+    def route(
+        self, job: Job, row: Mapping[str, object] | None = None, options: Options | None = None
+    ) -> Routing:
         """Return where the messages of *job* go: its own routing is what its caller has chosen.
 
-        A route that is a function gets *row*, the payload as its caller gave it.
+        A route that is a function gets *row*, the payload as its caller gave it, and that caller's *options*.
 
         Raises:
-            OptionInvalid: there is no such queue.
+            OptionInvalid: there is no such queue, or Celery would take a header for its own.
             PayloadInvalid: no message can carry the payload.
         """
         require_sendable(job)
         chosen = job.routing
+        if options and chosen.headers:
+            require_own_names(orjson.loads(chosen.headers))
         try:
-            if self._is_routed_by_payload:
-                chosen = self._route_by(job, orjson.loads(job.payload) if row is None else dict(row))
+            if self.routes.are_functions:
+                chosen = self.routes.of_job(job, row, options)
             route: Routing = self._options_of(job.task, chosen)["route"]
         except QueueNotFound:
             raise OptionInvalid(option="queue", reason="is none of the app's queues") from None
         return route if chosen.is_plain else chosen._replace(queue=route.queue, priority=route.priority)
-
-    @cached_property
-    def _is_routed_by_payload(self) -> bool:
-        amqp: Any = self._app.amqp
-        return not all(isinstance(route, MapRoute) for route in amqp.router.routes)
-
-    def _route_by(self, job: Job, row: dict[str, object]) -> Routing:
-        """Return where the app's routes send this payload; what its caller has chosen wins."""
-        chosen, amqp = job.routing, cast("Any", self._app.amqp)
-        options = self._own_options(job.task, chosen)
-        if chosen.headers:
-            options["headers"] = orjson.loads(chosen.headers)
-        publish = amqp.router.route(options, job.task, (), row, self._app.tasks.get(job.task))
-        if "exchange" in publish or ("routing_key" in publish and "queue" not in publish):
-            raise OptionInvalid(
-                option="task_routes", reason="a job's messages go to a queue: return its name"
-            )
-        return chosen._replace(queue=_queue_of(publish), priority=publish.get("priority", chosen.priority))
 
     def send(self, message: Message, *, delivery: str | None = None) -> None:
         """Publish *message*. Its Celery id is the job's id, or *delivery* if workers refuse that one.
@@ -237,14 +226,14 @@ class CelerySender:
         amqp: Any = self._app.amqp
         # Routes by payload have chosen the queue already.
         route = (
-            amqp.router.route if not self._is_routed_by_payload or not routing.queue else _expand(amqp.router)
+            amqp.router.route if not self.routes.are_functions or not routing.queue else _expand(amqp.router)
         )
         publish = route(own, name, (), {}, task)
         options = {
             "timelimit": [task.time_limit, task.soft_time_limit] if task else [None, None],
             "ignore_result": task.ignore_result if task else self._app.conf.task_ignore_result,
             "publish": publish,
-            "route": Routing(_queue_of(publish), publish.get("priority", routing.priority)),
+            "route": Routing(queue_of(publish), publish.get("priority", routing.priority)),
         }
         if len(self._options) >= _ROUTES_KEPT:
             self._options.clear()
@@ -296,11 +285,6 @@ def _require_untyped(value: object, path: str = "") -> None:
 def _limits(routing: Routing, own: list[float | None]) -> list[float | None]:
     chosen = routing.time_limit, routing.soft_time_limit
     return [limit if limit is not None else default for limit, default in zip(chosen, own, strict=True)]
-
-
-def _queue_of(publish: dict[str, Any]) -> str:
-    queue = publish.get("queue")
-    return str(getattr(queue, "name", queue) or publish.get("routing_key") or "")
 
 
 def _close(connections: Any, pid: int) -> None:

@@ -37,7 +37,7 @@ from askonce.adapters.celery.received import Received
 from askonce.adapters.celery.result import NotKept, RecordResult
 from askonce.adapters.celery.sender import require_sendable
 from askonce.adapters.celery.verdict import with_answer
-from askonce.adapters.celery.ways import OF_APPLY, sort
+from askonce.adapters.celery.ways import OF_APPLY, require_own_message, sort, with_own_names
 from askonce.errors import (
     AnswerUnreadable,
     FingerprintMismatch,
@@ -52,7 +52,6 @@ from askonce.errors import (
 from askonce.handle import Handle
 from askonce.job import Key
 from askonce.key import identify
-from askonce.options import require_valid
 from askonce.outcomes import Conflict, Duplicate, Hit, Unreadable
 from askonce.spec import JobSpec
 
@@ -212,8 +211,10 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
     def _send_own_message(
         self, args: Any, kwargs: Any, task_id: str | None, options: Mapping[str, Any]
     ) -> AsyncResult[Any]:
-        if not is_continuation(options):
-            require_valid(cast("Options", sort(options).recorded))
+        require_own_message(task_id, options)
+        if is_continuation(options):
+            options = with_own_names(options)
+        else:
             self._require_no_link(options)
             require_sendable(identify(self.job_spec, self.bind_row(args or (), kwargs or {})))
         given = {name: value for name, value in options.items() if is_passed(name, value)}

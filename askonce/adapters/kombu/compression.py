@@ -10,7 +10,7 @@ import bz2
 import lzma
 import zlib
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kombu import compression
 
@@ -23,8 +23,26 @@ INFLATED_MAX = 16 << 20
 _LZMA_MEMORY = 128 << 20
 
 
+def is_bounded(name: object) -> bool:
+    """Return whether kombu compresses under this *name*, and a worker inflates what comes of it."""
+    try:
+        _, content_type = cast("Any", compression).get_encoder(name)
+    except (KeyError, TypeError):
+        return False
+    return content_type in _streams()
+
+
 def bound_decoders() -> None:
     """Let every message of this process inflate within bounds only."""
+    streams = _streams()
+    kombus: Any = compression  # the stubs are wrong
+    for content_type in kombus.encoders():
+        encode, _ = kombus.get_encoder(content_type)
+        kombus.register(encode, partial(_inflate, streams.get(content_type)), content_type)
+
+
+def _streams() -> dict[str, Callable[[], Any]]:
+    """Return what inflates in steps, by content type."""
     streams: dict[str, Callable[[], Any]] = {
         "application/x-gzip": zlib.decompressobj,
         "application/x-bz2": bz2.BZ2Decompressor,
@@ -33,10 +51,7 @@ def bound_decoders() -> None:
     # kombu has it where it is installed.
     if zstd := getattr(compression, "zstd", None):
         streams["application/zstd"] = zstd.ZstdDecompressor
-    kombus: Any = compression  # the stubs are wrong
-    for content_type in kombus.encoders():
-        encode, _ = kombus.get_encoder(content_type)
-        kombus.register(encode, partial(_inflate, streams.get(content_type)), content_type)
+    return streams
 
 
 def _inflate(new_stream: Callable[[], Any] | None, body: bytes) -> bytes:
