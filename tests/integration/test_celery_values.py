@@ -199,10 +199,9 @@ def test_force_is_true_or_false(shop, n, force, way):
 
 #: What is no id of a job, and what is.
 IDS = ["", "a\nb", "\ud800", "x" * 1500, "x" * 201, "é" * 128, 5, ["x"]]
-WITH_ID = {name: way for name, way in WAYS.items() if name in ("own message", "send_task")}
 
 
-@pytest.mark.parametrize("way", WITH_ID)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("task_id", IDS, ids=range(len(IDS)))
 def test_id_that_no_message_can_have_is_refused(shop, n, task_id, way):
     assert "task_id" == refused(way, shop, n, {"task_id": task_id})

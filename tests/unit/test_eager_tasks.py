@@ -11,6 +11,7 @@ from askonce.adapters.memory import MemoryStore
 from askonce.errors import JobFailed, OptionInvalid, PayloadInvalid, Permanent, Transient
 from askonce.outcomes import Hit
 from askonce.spec import JobSpec, RetryPolicy
+from tests.deadlines import eventually
 
 SPEC = JobSpec(retry=RetryPolicy(max_attempts=2, base=0.001))
 
@@ -89,6 +90,7 @@ def test_eager_call_with_a_tenant_is_the_tenants(shop, way):
 @pytest.mark.parametrize("way", WITH_OPTIONS)
 def test_eager_call_that_wants_a_new_answer_makes_it(shop, way, option):
     shop.add.apply((7,))
+    eventually(lambda: shop.add.enqueue({"n": 7}).answer.age > 0)
 
     WITH_OPTIONS[way](shop.add, option)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from celery.canvas import chunks
 
 from askonce.adapters.celery.header import with_own_options
-from askonce.adapters.celery.ways import OF_APPLY, require_known
+from askonce.adapters.celery.ways import OF_APPLY, require_usable
 
 if TYPE_CHECKING:
     from celery import Task
@@ -31,7 +31,7 @@ def carry_to_items(task: Task[..., Any]) -> None:
 
     @wraps(apply)
     def carrying(*arguments: Any, **options: Any) -> Any:
-        require_known({name: value for name, value in options.items() if name not in OF_APPLY})
+        require_usable({name: value for name, value in options.items() if name not in OF_APPLY})
         return apply(*arguments, **with_own_options(options))
 
     task.apply = carrying  # type: ignore[method-assign]  # Celery has no hook that may refuse an option

@@ -52,6 +52,7 @@ from askonce.errors import (
 from askonce.handle import Handle
 from askonce.job import Key
 from askonce.key import identify
+from askonce.options import id_of
 from askonce.outcomes import Conflict, Duplicate, Hit, Unreadable
 from askonce.spec import JobSpec
 
@@ -179,9 +180,10 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
             AnswerUnreadable: the kept answer is in a codec that is not installed here.
             JobError: what ``enqueue`` raises.
         """
-        if not self.keeps_results or options.get("ignore_result") == self.ignore_result:
+        ignored = options.get("ignore_result")
+        if isinstance(ignored, bool) and (not self.keeps_results or ignored == self.ignore_result):
             # It changes nothing: a message of its own would only hide the answer.
-            options.pop("ignore_result", None)
+            del options["ignore_result"]
         try:
             by_way = sort(options)
         except OptionInvalid as refused_option:
@@ -190,6 +192,8 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
             return self.apply_async(args, kwargs, task_id, **to_be_refused(options, refused_option))
         if by_way.of_one_message:
             return self._send_own_message(args, kwargs, task_id, options)
+        if task_id is not None:
+            id_of("task_id", task_id)
         row = self.bind_row(args or (), kwargs or {})
         producer = self.askonce.producer_of_one_message(by_way.published)
         outcome = producer.enqueue(self._kept_spec, row, job=task_id, **self._that_count(by_way.recorded))
