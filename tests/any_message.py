@@ -3,8 +3,10 @@
 import base64
 import json
 import re
+from inspect import signature
 from itertools import count
 
+from celery import Celery
 from celery.app.task import Context
 from hypothesis import strategies as st
 
@@ -69,6 +71,67 @@ _changes = st.one_of(
 def changes(draw):
     """Return what is odd in one message."""
     return draw(st.lists(_changes, min_size=1, max_size=3))
+
+
+#: A link of valid form; its message goes to a queue without a worker.
+NOTE = {
+    "task": "add",
+    "args": [],
+    "kwargs": {"n": 1},
+    "options": {"queue": "aside"},
+    "subtask_type": None,
+    "immutable": True,
+}
+BUILT_IN = [
+    f"celery.{name}" for name in ("map", "starmap", "chunks", "accumulate", "chain", "group", "chord")
+]
+_link_options = st.sampled_from(
+    [name for name in signature(Celery.send_task).parameters if name not in ("eta", "countdown")]
+    + ["queue", "exchange", "routing_key", "priority", "serializer", "compression", "headers", "retry_policy"]
+    + ["task_id", "stamps", "stamped_headers", "exchange_type", "app", "task", "tasks"]
+)
+#: Only odd ones: a message for later would stay in the worker.
+_late_options = st.tuples(st.sampled_from(["eta", "countdown"]), st.sampled_from([{}, [], "x", "\ud800"]))
+_kinds = st.sampled_from([None, "chain", "group", "chord", "xmap", "starmap", "chunks", "no", 5, [], {}])
+_parts_of_links = st.sampled_from(["tasks", "header", "body", "task", "it", "n"])
+
+
+def _link_of(kind, options, parts, task):
+    return {
+        **NOTE,
+        "task": task,
+        "subtask_type": kind,
+        "options": {**NOTE["options"], **dict(options)},
+        "kwargs": {**NOTE["kwargs"], **parts},
+    }
+
+
+def _links_with(inner):
+    return st.builds(
+        _link_of,
+        _kinds,
+        st.lists(st.tuples(_link_options, _values | inner) | _late_options, max_size=2),
+        st.dictionaries(_parts_of_links, _scalars | inner | st.lists(inner, max_size=2), max_size=3),
+        st.sampled_from(["add", "kept", "no.such", "celery.map", "celery.chord", "celery.chain"]),
+    )
+
+
+_links = st.recursive(st.just(NOTE), _links_with, max_leaves=3)
+_linked = st.one_of(
+    st.tuples(
+        st.just("body"), st.sampled_from(["callbacks", "errbacks", "chain"]), st.lists(_links, max_size=2)
+    ),
+    st.tuples(st.just("body"), st.just("chord"), _links),
+    st.just(("header", "expires", "2020-01-01T00:00:00")),
+    st.just(("header", "group", "gg")),
+    st.just(("payload", "n", "x")),
+)
+
+
+@st.composite
+def linked(draw):
+    """Return what is odd in the links of one message, and about the time when Celery calls them."""
+    return draw(st.lists(_linked, min_size=1, max_size=4))
 
 
 _carried = st.one_of(_values, st.decimals(allow_nan=False), st.datetimes(), st.binary(max_size=9))

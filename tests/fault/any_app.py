@@ -22,6 +22,7 @@ app.conf.update(
     worker_prefetch_multiplier=1,
 )
 client = Redis.from_url(URL)
+OF_CELERY = "plain", *(name for name in app.tasks if name.startswith("celery."))
 
 
 #: These end as their task does too.
@@ -36,7 +37,7 @@ def listen(event):
 
 
 def ended(sender=None, exception=None, **_):
-    foreseen = exception is None or isinstance(exception, JobError)
+    foreseen = exception is None or isinstance(exception, JobError) or sender.name in OF_CELERY
     client.rpush("ended", sender.name if foreseen else repr(exception))
 
 
@@ -53,3 +54,15 @@ def add(n):
 @app.task(name="linked", base=IdempotentTask, spec=JobSpec(), links=True, shared=False)
 def linked(n):
     return n + 1
+
+
+if backend := os.environ.get("ANY_BACKEND"):
+    app.conf.result_backend = backend
+
+    @app.task(name="kept", base=IdempotentTask, spec=JobSpec(), ignore_result=False, shared=False)
+    def kept(n):
+        return n + 1
+
+    @app.task(name="plain", shared=False)
+    def plain(n):
+        return n + 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from askonce.key import identify
 from askonce.spec import JobSpec
 from sandbox.valkey import Valkey
-from tests.any_message import changes, item_of, numbers, values, written
+from tests.any_message import BUILT_IN, NOTE, changes, item_of, linked, numbers, values, written
 from tests.fault.any_stage import Stage
 from tests.jobs import new_header
 
@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("writes kombu's own it
 OURS = "askonce.adapters.kombu.redis:Transport"
 #: A worker that ended would fail every smaller example too.
 unshrunk = settings(phases=(Phase.explicit, Phase.generate))
+POOLS = ["threads", pytest.param("prefork", marks=pytest.mark.long)]
 
 
 def typed(kind):
@@ -64,12 +65,26 @@ ODD = {
 }
 
 
-@pytest.fixture(scope="module", params=["threads", pytest.param("prefork", marks=pytest.mark.long)])
+@pytest.fixture(scope="module", params=POOLS)
 def stage(request, tmp_path_factory):
     with Valkey(tcp=True) as server:
         env = {"ANY_BROKER_URL": server.url, "ANY_TRANSPORT": OURS}
         with Stage(server.url, tmp_path_factory.mktemp("any"), env).worker(request.param) as stage:
             yield stage
+
+
+@pytest.fixture(scope="module", params=POOLS)
+def canvas_stage(request, tmp_path_factory):
+    """A worker that keeps Celery's results too, and calls links."""
+    with Valkey(tcp=True) as server:
+        env = {"ANY_BROKER_URL": server.url, "ANY_TRANSPORT": OURS, "ANY_BACKEND": server.url}
+        with Stage(server.url, tmp_path_factory.mktemp("any"), env).worker(request.param) as stage:
+            yield stage
+
+
+def begin_chord(stage):
+    """Let a chord of one part be in flight."""
+    stage.client.set("celery-taskset-meta-gg.s", 1)
 
 
 @unshrunk
@@ -109,7 +124,71 @@ def test_compressed_message_is_inflated_within_bounds_only(stage, compression):
     assert ["message.undecodable"] == stage.end(packed(compression, compress(small)[:-9]))
 
 
-NOTE = {"task": "add", "args": [], "kwargs": {"n": 1}, "options": {}, "subtask_type": None, "immutable": True}
+#: Tasks that call the links of their messages.
+CALLING = ["kept", "plain", "linked", "celery.map", "celery.accumulate", "celery.chain"]
+
+
+@settings(phases=(Phase.explicit, Phase.generate), max_examples=40)
+@given(changed=st.lists(linked(), min_size=1, max_size=4))
+def test_worker_outlives_any_link(canvas_stage, changed):
+    begin_chord(canvas_stage)
+
+    canvas_stage.end(*(item_of(each, task) for each in changed for task in CALLING), calling=True)
+
+
+@settings(phases=(Phase.explicit, Phase.generate), max_examples=20)
+@given(changed=st.lists(changes(), min_size=1, max_size=4))
+def test_tasks_of_celery_outlive_any_value(canvas_stage, changed):
+    begin_chord(canvas_stage)
+
+    canvas_stage.end(*(item_of(each, task) for each in changed for task in BUILT_IN), calling=True)
+
+
+@pytest.mark.parametrize("task", ["kept", "plain"])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"subtask_type": "chord"},
+        {"subtask_type": 5},
+        {"subtask_type": "chain"},
+        {"subtask_type": "group", "kwargs": {"tasks": 5}},
+        {"subtask_type": "chunks"},
+    ],
+    ids=["chord", "5", "chain", "group", "chunks"],
+)
+def test_chord_that_celery_cannot_build_ends_no_worker_that_drops_its_part(canvas_stage, odd, task):
+    begin_chord(canvas_stage)
+    late = [("header", "expires", "2020-01-01T00:00:00"), ("header", "group", "gg")]
+
+    outcomes = canvas_stage.end(item_of([("body", "chord", {**NOTE, **odd, "task": "kept"}), *late], task))
+
+    assert ["message.invalid_task"] == outcomes
+
+
+#: Options of links that Celery fails on only when it sends the link.
+UNSENDABLE = {
+    "serializer": "no.such",
+    "compression": "no.such",
+    "retry_policy": {"max_retries": "x"},
+    "headers": {"stamped_headers": 5},
+}
+
+
+@pytest.mark.parametrize("option", UNSENDABLE)
+def test_error_link_that_cannot_be_sent_holds_no_message(canvas_stage, option):
+    link = {**NOTE, "kwargs": {}, "args": [1], "options": {"queue": "aside", option: UNSENDABLE[option]}}
+    fails = ("payload", "n", "x"), ("body", "errbacks", [{**link, "task": "no.such"}])
+
+    canvas_stage.end(*(item_of(fails, task) for task in ("plain", "celery.map") * 2), calling=True)
+
+
+@pytest.mark.parametrize("task", ["celery.map", "plain", "linked"])
+@pytest.mark.parametrize("option", ["queue", "routing_key", "task_id", "priority", "headers", "eta", "link"])
+def test_link_with_an_option_of_another_type_is_a_dead_letter(canvas_stage, option, task):
+    link = {**NOTE, "options": {option: 5.5}}
+    fails = ("payload", "n", "x"), ("body", "errbacks", [link])
+
+    assert ["message.invalid_task"] * 3 == canvas_stage.end(*[item_of(fails, task)] * 3)
 
 
 @pytest.mark.parametrize("name", ["callbacks", "errbacks", "chain", "chord"])

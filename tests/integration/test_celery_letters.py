@@ -2,7 +2,6 @@ import json
 from dataclasses import replace
 
 import pytest
-from celery.worker.request import Request
 from redis import Redis
 
 from askonce.adapters.celery import received
@@ -48,23 +47,10 @@ ODD_TAGS = [
 ]
 
 
-class Unforeseen(Request):
-    """Celery's part of a task that fails on what stands in the message."""
-
-    def __init__(self, *_args, **_options):
-        raise TypeError("of another type")
-
-
 @pytest.fixture(scope="module")
 def letters(new_shop):
     """An app on our own transport, and its worker."""
     shop = new_shop("letters", broker_transport=OURS)
-
-    @shop.app.task(name="unforeseen", shared=False, Request=Unforeseen)
-    def unforeseen():
-        pytest.fail("the body was run")
-
-    assert unforeseen.name in shop.app.tasks
     with shop.worker():
         yield shop
 
@@ -121,14 +107,6 @@ def test_message_of_the_first_protocol_that_is_no_job_is_kept(shop, number, even
 
     [letter] = shop.store.letters.dead_messages()
     assert ("invalid_task", body) == (letter.reason, letter.body)
-
-
-def test_message_that_fails_in_celery_is_kept_and_the_worker_goes_on(shop, number, eventually):
-    publish(shop, {"task": "unforeseen"}, b"[[],{},{}]")
-    eventually(shop.store.letters.dead_messages, 20)
-    works_on(shop, number, eventually)
-
-    assert ["invalid_task"] == [letter.reason for letter in shop.store.letters.dead_messages()]
 
 
 def test_message_of_the_first_protocol_is_run(shop, number, eventually):

@@ -5,6 +5,8 @@ from tests.mutants.mutant import Mutant
 CELERY = "askonce/adapters/celery/"
 VALUES = "tests/integration/test_celery_values.py::"
 OPTIONS = "tests/integration/test_celery_options.py::"
+OUTSIDE = "tests/integration/test_celery_raised_outside.py::"
+SHAPE = "tests/unit/test_celery_shape.py::"
 CONTROL_FLOW = "tests/integration/test_celery_control_flow.py::"
 
 #: What a user passes, and what a body raises.
@@ -225,5 +227,73 @@ OF_EDGES = (
         'if options.get("router") is None and routes.are_functions:',
         "if False:",
         f"{VALUES}test_message_goes_where_the_route_of_its_tenant_sends_it[link]",
+        "an expired message of an odd chord ends the worker",
+        f"{CELERY}letters.py",
+        "except Exception as exc:  # noqa: BLE001  # whatever it is, it is about this message",
+        "except _UNEXPECTED as exc:",
+        f"{OUTSIDE}test_message_that_fails_in_celery_is_kept[UnboundLocalError-expiry]",
+    ),
+    Mutant(
+        "an error of the message is an outage",
+        f"{CELERY}letters.py",
+        "own = isinstance(exc, _UNEXPECTED) or isinstance(exc.__cause__, _UNEXPECTED)",
+        "own = False",
+        f"{OUTSIDE}test_error_of_celery_that_a_message_caused_is_no_outage",
+    ),
+    Mutant(
+        "an outage makes a dead letter",
+        f"{CELERY}letters.py",
+        "        elif self._is_outage(exc):\n            self._later(put_back)\n",
+        "",
+        f"{OUTSIDE}test_message_that_meets_an_outage_comes_back[success]",
+    ),
+    Mutant(
+        "a request that cannot go to the pool ends its thread",
+        f"{CELERY}raised_outside.py",
+        "    worker._process_task = process_task",
+        "    return\n    worker._process_task = process_task",
+        f"{OUTSIDE}test_message_that_meets_an_outage_comes_back[way to the pool]",
+    ),
+    Mutant(
+        "an error outside of a body holds the message of a thread",
+        f"{CELERY}raised_outside.py",
+        "        if in_this_process:",
+        "        if False:",
+        f"{OUTSIDE}test_error_outside_of_a_body_holds_no_message_of_a_thread[failing]",
+    ),
+    Mutant(
+        "an error after a body holds its message",
+        f"{CELERY}raised_outside.py",
+        "options[name] = _caught(options[name], request, end)",
+        "pass",
+        f"{OUTSIDE}test_message_that_fails_in_celery_is_kept[UnboundLocalError-success]",
+    ),
+    Mutant(
+        "a task of Celery calls links where no other does",
+        f"{CELERY}shape.py",
+        "return any(_takes_links(task) for",
+        "return True or any(_takes_links(task) for",
+        f"{SHAPE}test_task_of_celery_takes_links_where_another_task_does[celery.map-errbacks]",
+    ),
+    Mutant(
+        "a task of Celery calls its arguments where no other calls links",
+        f"{CELERY}shape.py",
+        "if (has_links or task in _CALL_ARGUMENTS) and",
+        "if has_links and",
+        f"{SHAPE}test_task_that_calls_its_arguments_is_refused_where_no_task_takes_links[celery.chord_unlock]",
+    ),
+    Mutant(
+        "an option of a link may have any type",
+        f"{CELERY}shape.py",
+        "return all(form(options.get(name)) for name, form in _LINK_FORMS.items()) and (",
+        "return (",
+        f"{SHAPE}test_link_that_celery_cannot_use_is_a_fault[queue a number]",
+    ),
+    Mutant(
+        "a link may be what Celery cannot build",
+        f"{CELERY}shape.py",
+        "if not all(_is_link(link) and _is_buildable(link) for",
+        "if not all(_is_link(link) for",
+        f"{SHAPE}test_link_that_celery_cannot_use_is_a_fault[chord without parts]",
     ),
 )

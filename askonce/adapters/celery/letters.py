@@ -10,11 +10,14 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from celery.bootsteps import Step
-from celery.exceptions import InvalidTaskError
+from celery.exceptions import BackendError, InvalidTaskError
 from celery.worker.consumer import Consumer
+from celery.worker.state import task_ready
+from kombu.exceptions import OperationalError
 from kombu.utils.json import dumps
 
 from askonce.adapters.celery.header import HEADER, is_identity
+from askonce.adapters.celery.raised_outside import catch
 from askonce.adapters.celery.routing_key import routing_key_of
 from askonce.adapters.celery.shape import INVALID_TASK, fault_of
 from askonce.adapters.kombu.compression import bound_decoders
@@ -96,6 +99,7 @@ class LettersStep(Step):
         self._drop_invalid = parent.on_invalid_task
         self._wrap("on_invalid_task", INVALID_TASK, 1)
         parent.create_task_handler = self._guarded(parent.create_task_handler)
+        catch(parent, self._end)
         parent.connect = self._hooked(parent.connect)
         bound_decoders()
         logging.getLogger(Consumer.__module__).addFilter(_NO_BODIES)
@@ -130,7 +134,13 @@ class LettersStep(Step):
 
         setattr(self._consumer, name, keep_and_drop)
 
-    def _keep_and_drop(self, reason: str, message: Any, drop: Callable[[], object]) -> None:
+    def _keep_and_drop(
+        self,
+        reason: str,
+        message: Any,
+        drop: Callable[[], object],
+        put_back: Callable[[], object] | None = None,
+    ) -> None:
         if reason == "unknown_task" and is_identity(_own_header(message)):
             self._report_unknown_task(message)
         else:
@@ -138,13 +148,16 @@ class LettersStep(Step):
                 _keep(self._consumer.app, _to_dead_message(reason, message))
             except StoreUnavailable as exc:
                 self._report_unkept(exc)
-                self._consumer.timer.call_after(UNKEPT_REST, message.requeue)
+                self._later(put_back or message.requeue)
                 return
         try:
             drop()
         except Exception:  # noqa: BLE001  # it is kept; what else Celery does may fail on what stands in it
             if not message.acknowledged:
                 message.reject()
+
+    def _later(self, put_back: Callable[[], object]) -> None:
+        self._consumer.timer.call_after(UNKEPT_REST, put_back)
 
     def _guarded(self, create: Callable[..., Any]) -> Callable[..., Any]:
         """Check each message first: an unexpected one would end the worker."""
@@ -158,25 +171,54 @@ class LettersStep(Step):
                 except Exception as exc:  # noqa: BLE001  # codecs raise what they like
                     self._consumer.on_decode_error(message, exc)
                     return
-                if fault is None:
-                    try:
-                        handle(message)
-                    except _UNEXPECTED:
-                        # A value that we did not foresee. What a server raises is of other classes.
-                        self._give_slot_back()
-                        fault = INVALID_TASK
                 if fault is not None:
                     self._refuse(fault, message)
+                    return
+                try:
+                    handle(message)
+                except Exception as exc:  # noqa: BLE001  # whatever it is, it is about this message
+                    self._give_up(message, exc)
 
             return on_task_received
 
         return create_task_handler
 
-    def _give_slot_back(self) -> None:
-        # It may have been taken for this message. A release too many is harmless.
-        release = getattr(self._consumer.controller, "_quick_release", None)
-        if release is not None:
-            release()
+    def _give_up(self, message: Any, exc: Exception) -> None:
+        """End a *message* that Celery's consumer could not take, where no server is the reason."""
+        if not self._is_outage(exc):
+            self._refuse(INVALID_TASK, message)
+        elif isinstance(exc, self._consumer.connection_errors):
+            # Celery connects again, and gets the message again.
+            raise exc
+        else:
+            self._later(message.requeue)
+
+    def _end(self, request: Any, exc: Exception) -> None:
+        """End the message of a *request* that raised outside of its task's body, by Celery's own code.
+
+        Its links, the result backend, an answer that Celery cannot handle: without an end the message would
+        stay in this worker, and take the place of another.
+        """
+        task_ready(request)
+
+        def put_back() -> None:
+            request.reject(requeue=True)
+
+        if isinstance(exc, MemoryError):
+            # What Celery raises for a body that did. The failure is stored, and may be retried.
+            request.acknowledge()
+        elif self._is_outage(exc):
+            self._later(put_back)
+        else:
+            self._keep_and_drop(INVALID_TASK, request.message, request.reject, put_back)
+
+    def _is_outage(self, exc: Exception) -> bool:
+        """Return whether *exc* is about a server: then the message is not at fault."""
+        of_backend = getattr(self._consumer.app.backend, "connection_errors", ())
+        of_servers = OSError, OperationalError, BackendError, *self._consumer.connection_errors, *of_backend
+        # kombu takes a KeyError of the message for a lost connection, and so for its own error.
+        own = isinstance(exc, _UNEXPECTED) or isinstance(exc.__cause__, _UNEXPECTED)
+        return isinstance(exc, of_servers) and not own
 
     def _refuse(self, reason: str, message: Any) -> None:
         why = InvalidTaskError(reason)

@@ -9,15 +9,18 @@ others must be none of the request's own names.
 from __future__ import annotations
 
 import inspect
+from copy import deepcopy
 from datetime import MAXYEAR, MINYEAR
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from celery.app.amqp import AMQP
 from celery.app.task import Context
+from celery.canvas import Signature, maybe_signature
 from celery.utils.time import maybe_iso8601
 from kombu.utils.json import dumps
 
+from askonce.adapters.celery.one_message import BUILT_IN
 from askonce.adapters.kombu.envelope import DEPTH_MAX, is_shallow
 from askonce.letters import BODY_KEPT
 
@@ -37,6 +40,10 @@ _PRIORITY_MAX = 255
 #: Callbacks of one message: all are sent at its end. Of a chain only the next one is, so it has no limit.
 _CALLBACKS_MAX = 100
 _LINKS = frozenset({"callbacks", "errbacks", "chain", "chord"})
+#: Celery's own tasks whose arguments are links.
+_CALL_ARGUMENTS = frozenset({"celery.chord_unlock", "celery.group", "celery.chord"})
+#: Arguments of a canvas that are links.
+_PARTS = ("tasks", "header", "body")
 #: What a body of Celery's first protocol holds besides headers.
 _FIRST_PROTOCOL = _LINKS | {"args", "kwargs", "utc"}
 #: Options of a task that is sent again: a stamp of such a name would be one.
@@ -68,7 +75,7 @@ def fault_of(message: Any, app: Celery) -> str | None:
         return None
     if not shaped or not _is_described(described) or not _are_parts(*parts):
         return INVALID_TASK
-    return _fault_of_links(parts[2] or {}, app.tasks.get(described["task"]))
+    return _fault_of_links(parts[2] or {}, described["task"], app)
 
 
 def _are_parts(args: object, kwargs: object, embed: object) -> bool:
@@ -80,31 +87,72 @@ def _are_parts(args: object, kwargs: object, embed: object) -> bool:
     )
 
 
-def _fault_of_links(embed: Mapping[str, Any], task: Any) -> str | None:
-    """Return why the links of a message cannot be called, with the rights of this worker."""
-    if not any(embed.values()):
-        return None
-    if not getattr(task, "takes_links", True):
+def _fault_of_links(embed: Mapping[str, Any], task: str, app: Celery) -> str | None:
+    """Return why the links of a message of *task* cannot be called, with the rights of this worker."""
+    has_links = any(embed.values())
+    if (has_links or task in _CALL_ARGUMENTS) and not _may_call_links(task, app):
         return LINK_REFUSED
+    if not has_links:
+        return None
     callbacks, errbacks, chain = [embed.get(name) or [] for name in ("callbacks", "errbacks", "chain")]
     lists = callbacks, errbacks, chain
-    if not all(isinstance(links, (list, tuple)) and all(map(_is_link, links)) for links in lists):
+    if not all(isinstance(links, (list, tuple)) for links in lists):
         return INVALID_TASK
-    chord = embed.get("chord")
-    if chord is not None and not _is_link(chord):
+    chord = [] if embed.get("chord") is None else [embed["chord"]]
+    if not all(_is_link(link) and _is_buildable(link) for link in (*callbacks, *errbacks, *chain, *chord)):
         return INVALID_TASK
     return LINK_REFUSED if len(callbacks) + len(errbacks) > _CALLBACKS_MAX else None
 
 
+def _may_call_links(name: str, app: Celery) -> bool:
+    """Return whether a worker calls links for the task *name*; for Celery's own, if it does for any other."""
+    if not name.startswith(BUILT_IN):
+        return _takes_links(app.tasks.get(name))
+    return any(_takes_links(task) for other, task in app.tasks.items() if not other.startswith(BUILT_IN))
+
+
+def _takes_links(task: Any) -> bool:
+    """Return whether *task* takes links; a plain one does, as Celery's do, without ``links=False``."""
+    takes: bool | None = getattr(task, "takes_links", None)
+    return getattr(task, "links", None) is not False if takes is None else takes
+
+
 def _is_link(link: object) -> bool:
-    """Return whether *link* has the form of a signature."""
-    return (
+    """Return whether *link*, and each link in it, has the form of a signature."""
+    if not (
         isinstance(link, dict)
         and _is_name(link.get("task"))
         and isinstance(link.get("args"), (list, tuple, type(None)))
         and isinstance(link.get("kwargs"), (dict, type(None)))
         and isinstance(link.get("options"), (dict, type(None)))
+    ):
+        return False
+    options, parts, kind = link.get("options") or {}, link.get("kwargs") or {}, link.get("subtask_type")
+    return all(form(options.get(name)) for name, form in _LINK_FORMS.items()) and (
+        not kind
+        or (
+            isinstance(kind, str)
+            and kind in Signature.TYPES
+            and all(_are_links(parts.get(name)) for name in _PARTS)
+        )
     )
+
+
+def _is_buildable(link: dict[str, Any]) -> bool:
+    """Return whether Celery can build the chain, group or other canvas of *link*."""
+    try:
+        # Celery changes what it builds from.
+        maybe_signature(deepcopy(link) if link.get("subtask_type") else link)
+    except Exception:  # noqa: BLE001  # whatever its types raise for what stands in it
+        return False
+    return True
+
+
+def _are_links(links: object) -> bool:
+    """Return whether *links* are None, one link, or a list of them."""
+    if isinstance(links, (list, tuple)):
+        return all(map(_is_link, links))
+    return links is None or _is_link(links)
 
 
 def _is_described(headers: dict[Any, Any]) -> bool:
@@ -124,10 +172,13 @@ def _has_form(name: object, value: object) -> bool:
 
 
 def _are_properties(properties: Mapping[str, Any]) -> bool:
-    priority = properties.get("priority")
-    return (priority is None or (type(priority) is int and 0 <= priority <= _PRIORITY_MAX)) and all(
+    return _is_priority(properties.get("priority")) and all(
         _is_text(properties.get(name)) for name in ("correlation_id", "reply_to")
     )
+
+
+def _is_priority(priority: object) -> bool:
+    return priority is None or (type(priority) is int and 0 <= priority <= _PRIORITY_MAX)
 
 
 def _is_small(headers: object) -> bool:
@@ -150,6 +201,15 @@ def _is_moment(moment: Any) -> bool:
 
 def _is_name(name: object) -> bool:
     return isinstance(name, str) and 0 < len(name) <= _NAME_MAX and name.isprintable()
+
+
+def _is_label(label: object) -> bool:
+    """Return whether *label* is a name, or empty: an exchange's may be."""
+    return label == "" or _is_name(label)
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 def _is_text(text: object) -> bool:
@@ -204,6 +264,22 @@ _FORMS: dict[object, Callable[[Any], bool]] = {
     "timelimit": _are_limits,
     "ignore_result": lambda flag: flag is None or isinstance(flag, bool),
     "stamped_headers": _are_stamps,
-    "stamps": lambda stamps: stamps is None or isinstance(stamps, dict),
-    "headers": lambda own: own is None or isinstance(own, dict),
+    **dict.fromkeys(("stamps", "headers"), _or_none(lambda value: isinstance(value, dict))),
+}
+#: The options of a link that Celery reads, before it sends the link or outside of any task; None for each.
+_LINK_FORMS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("queue", "exchange", "routing_key", "exchange_type"), _or_none(_is_label)),
+    **dict.fromkeys(("task_id", "group_id", "root_id", "parent_id", "reply_to"), _or_none(_is_label)),
+    **dict.fromkeys(("shadow", "serializer", "compression"), _or_none(_is_label)),
+    **dict.fromkeys(("retries", "group_index", "replaced_task_nesting"), _or_none(_is_count)),
+    **dict.fromkeys(("countdown", "time_limit", "soft_time_limit"), _is_limit),
+    "priority": _is_priority,
+    "eta": _or_none(_is_moment),
+    "expires": lambda expires: _is_limit(expires) or _is_moment(expires),
+    **dict.fromkeys(("headers", "retry_policy", "stamps"), _or_none(lambda value: isinstance(value, dict))),
+    "stamped_headers": _are_stamps,
+    **dict.fromkeys(("link", "link_error", "chain", "chord"), _are_links),
+    # Objects of the sender, and what Celery gives itself.
+    **dict.fromkeys(("producer", "publisher", "connection", "router", "result_cls"), _is_none),
+    **dict.fromkeys(("args", "kwargs", "app", "task_type", "declare"), _is_none),
 }
