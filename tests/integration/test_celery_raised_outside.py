@@ -1,6 +1,8 @@
+from datetime import timedelta
 from typing import ClassVar
 
 import pytest
+from celery.utils import uuid
 from celery.worker.request import Request
 from kombu.exceptions import OperationalError
 from redis import DataError
@@ -83,9 +85,12 @@ def fail_at(place, errors, shop, monkeypatch):
     """Let Celery raise these *errors* at a *place* on the way of one message."""
     monkeypatch.setattr(celery_letters, "UNKEPT_REST", 0.1)
     monkeypatch.setitem(Unforeseen.faults, place, errors)
-    late = {"expires": "2020-01-01T00:00:00"} if place == "expiry" else {}
+    # A message for later goes to the pool from Celery's timer.
+    soon = (shop.app.now() + timedelta(seconds=0.3)).isoformat()
+    late = {"expiry": {"expires": "2020-01-01T00:00:00"}, "way to the pool": {"eta": soon}}.get(place, {})
 
-    publish(shop, {"task": "unforeseen", **late}, b"[[],{},{}]")
+    # The worker drops each later message that has the id of an expired one.
+    publish(shop, {"task": "unforeseen", "id": uuid(), **late}, b"[[],{},{}]")
 
 
 @pytest.mark.parametrize("place", PLACES)
