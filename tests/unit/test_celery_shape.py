@@ -68,6 +68,7 @@ CANVASES = {
     "options": {
         "options": {"link": [NOTE], "link_error": NOTE, "chord": None, "priority": 3, "expires": 9.5}
     },
+    "time that is over": {"options": {"countdown": -0.5, "expires": -1}},
     "times": {"options": {"eta": "2030-01-01T00:00:00", "expires": "2030-01-01T00:00:00", "queue": "q"}},
 }
 
@@ -90,6 +91,8 @@ ODD = {
     "task's id a list": {"options": {"task_id": []}},
     "priority a text": {"options": {"priority": "5"}},
     "time that is none": {"options": {"eta": "soon"}},
+    "countdown without end": {"options": {"countdown": 10**400}},
+    "countdown a flag": {"options": {"countdown": True}},
     "expiry an object": {"options": {"expires": {}}},
     "headers a list": {"options": {"headers": []}},
     "link of a link": {"options": {"link": [{**NOTE, "options": {"link_error": [5]}}]}},

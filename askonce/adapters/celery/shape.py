@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from copy import deepcopy
 from datetime import MAXYEAR, MINYEAR
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from celery import Celery
 from celery.app.amqp import AMQP
@@ -240,6 +240,11 @@ def _is_limit(seconds: object) -> bool:
     return 0 <= seconds <= _LIMIT_MAX
 
 
+def _is_delay(seconds: object) -> bool:
+    """Return whether *seconds* are a number; a caller may have counted below none."""
+    return type(seconds) in (int, float) and abs(cast("float", seconds)) <= _LIMIT_MAX
+
+
 def _or_none(is_one: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: value is None or is_one(value)
 
@@ -272,10 +277,11 @@ _LINK_FORMS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("task_id", "group_id", "root_id", "parent_id", "reply_to"), _or_none(_is_label)),
     **dict.fromkeys(("shadow", "serializer", "compression"), _or_none(_is_label)),
     **dict.fromkeys(("retries", "group_index", "replaced_task_nesting"), _or_none(_is_count)),
-    **dict.fromkeys(("countdown", "time_limit", "soft_time_limit"), _is_limit),
+    **dict.fromkeys(("time_limit", "soft_time_limit"), _is_limit),
+    "countdown": _or_none(_is_delay),
     "priority": _is_priority,
     "eta": _or_none(_is_moment),
-    "expires": lambda expires: _is_limit(expires) or _is_moment(expires),
+    "expires": lambda expires: expires is None or _is_delay(expires) or _is_moment(expires),
     **dict.fromkeys(("headers", "retry_policy", "stamps"), _or_none(lambda value: isinstance(value, dict))),
     "stamped_headers": _are_stamps,
     **dict.fromkeys(("link", "link_error", "chain", "chord"), _are_links),
