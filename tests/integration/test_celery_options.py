@@ -366,11 +366,11 @@ def test_result_names_the_options_that_the_job_did_not_take(shop, n):
     first = shop.task.apply_async((n,), countdown=60)
     second = shop.task.apply_async((n,), queue="second", headers={"trace": "t-1"}, countdown=90)
 
-    third = shop.task.apply_async((n,), task_id="mine")
-    fourth = shop.task.enqueue({"n": n}, job="mine")
+    third = shop.task.apply_async((n,), task_id="mine", countdown=90)
+    fourth = shop.task.enqueue({"n": n}, job="mine", countdown=90)
 
     assert ((), ("queue", "headers", "countdown")) == (first.not_taken, second.not_taken)
-    assert (("task_id",), ("job",)) == (third.not_taken, fourth.ignored)
+    assert (("task_id", "countdown"), ("countdown", "job")) == (third.not_taken, fourth.ignored)
 
 
 @pytest.mark.parametrize("names", [RECORDED, PUBLISHED, OF_ONE_MESSAGE, REFUSED.keys()], ids=range(4))

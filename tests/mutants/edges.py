@@ -227,6 +227,8 @@ OF_EDGES = (
         'if options.get("router") is None and routes.are_functions:',
         "if False:",
         f"{VALUES}test_message_goes_where_the_route_of_its_tenant_sends_it[link]",
+    ),
+    Mutant(
         "an expired message of an odd chord ends the worker",
         f"{CELERY}letters.py",
         "except Exception as exc:  # noqa: BLE001  # whatever it is, it is about this message",
@@ -292,8 +294,8 @@ OF_EDGES = (
     Mutant(
         "a link may be what Celery cannot build",
         f"{CELERY}shape.py",
-        "if not all(_is_link(link) and _is_buildable(link) for",
-        "if not all(_is_link(link) for",
+        "if not all(is_link(link) and _is_buildable(link) for",
+        "if not all(is_link(link) for",
         f"{SHAPE}test_link_that_celery_cannot_use_is_a_fault[chord without parts]",
     ),
 )

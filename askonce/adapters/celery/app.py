@@ -18,9 +18,10 @@ from askonce.adapters.celery.canvas import carry_to_items
 from askonce.adapters.celery.checks import check_app
 from askonce.adapters.celery.deliveries import Deliveries, DeliveriesStep
 from askonce.adapters.celery.letters import LettersStep
-from askonce.adapters.celery.one_message import BUILT_IN, BY_ITEM, OneMessage, carry_own_options
+from askonce.adapters.celery.one_message import BY_ITEM, OneMessage, carry_own_options
 from askonce.adapters.celery.one_step import new_producer
 from askonce.adapters.celery.sender import CelerySender
+from askonce.adapters.celery.shape import BUILT_IN
 from askonce.adapters.celery.startup import CheckLaterStep, CheckStep, StartUp
 from askonce.announcer import Announcer
 from askonce.answer import Codec

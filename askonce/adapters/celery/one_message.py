@@ -11,6 +11,7 @@ from kombu.exceptions import OperationalError
 
 from askonce.adapters.celery.bodies import PlainBody
 from askonce.adapters.celery.header import HEADER, NO_REPR, with_own_options
+from askonce.adapters.celery.shape import BUILT_IN
 from askonce.adapters.celery.ways import require_own_message, require_usable
 from askonce.errors import OptionInvalid, SendFailed
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 BY_ITEM = frozenset({"celery.map", "celery.starmap"})
 #: Of ``send_task``: the call itself.
 _CALL = frozenset({"args", "kwargs", "task_id"})
-#: How the names of Celery's own tasks begin: chunks, map, chords.
-BUILT_IN = "celery."
 
 
 class OneMessage:

@@ -20,13 +20,14 @@ from celery.canvas import Signature, maybe_signature
 from celery.utils.time import maybe_iso8601
 from kombu.utils.json import dumps
 
-from askonce.adapters.celery.one_message import BUILT_IN
 from askonce.adapters.kombu.envelope import DEPTH_MAX, is_shallow
 from askonce.letters import BODY_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+#: How the names of Celery's own tasks begin: chunks, map, chords.
+BUILT_IN = "celery."
 #: Reasons of dead letters.
 INVALID_TASK, LINK_REFUSED = "invalid_task", "link_refused"
 #: Characters of a name: a task's, a message's id, a group's.
@@ -38,7 +39,7 @@ _LIMIT_MAX = 10**9
 _COUNT_MAX = 2**31
 _PRIORITY_MAX = 255
 #: Callbacks of one message: all are sent at its end. Of a chain only the next one is, so it has no limit.
-_CALLBACKS_MAX = 100
+CALLBACKS_MAX = 100
 _LINKS = frozenset({"callbacks", "errbacks", "chain", "chord"})
 #: Celery's own tasks whose arguments are links.
 _CALL_ARGUMENTS = frozenset({"celery.chord_unlock", "celery.group", "celery.chord"})
@@ -99,9 +100,9 @@ def _fault_of_links(embed: Mapping[str, Any], task: str, app: Celery) -> str | N
     if not all(isinstance(links, (list, tuple)) for links in lists):
         return INVALID_TASK
     chord = [] if embed.get("chord") is None else [embed["chord"]]
-    if not all(_is_link(link) and _is_buildable(link) for link in (*callbacks, *errbacks, *chain, *chord)):
+    if not all(is_link(link) and _is_buildable(link) for link in (*callbacks, *errbacks, *chain, *chord)):
         return INVALID_TASK
-    return LINK_REFUSED if len(callbacks) + len(errbacks) > _CALLBACKS_MAX else None
+    return LINK_REFUSED if len(callbacks) + len(errbacks) > CALLBACKS_MAX else None
 
 
 def _may_call_links(name: str, app: Celery) -> bool:
@@ -117,7 +118,7 @@ def _takes_links(task: Any) -> bool:
     return getattr(task, "links", None) is not False if takes is None else takes
 
 
-def _is_link(link: object) -> bool:
+def is_link(link: object) -> bool:
     """Return whether *link*, and each link in it, has the form of a signature."""
     if not (
         isinstance(link, dict)
@@ -151,20 +152,20 @@ def _is_buildable(link: dict[str, Any]) -> bool:
 def _are_links(links: object) -> bool:
     """Return whether *links* are None, one link, or a list of them."""
     if isinstance(links, (list, tuple)):
-        return all(map(_is_link, links))
-    return links is None or _is_link(links)
+        return all(map(is_link, links))
+    return links is None or is_link(links)
 
 
 def _is_described(headers: dict[Any, Any]) -> bool:
     return (
         {"task", "id"} <= headers.keys()
         and all(_has_form(name, value) for name, value in headers.items())
-        and _is_small(headers)
+        and is_small(headers)
     )
 
 
 def _has_form(name: object, value: object) -> bool:
-    form = _FORMS.get(name)
+    form = FORMS.get(name)
     if form is None:
         # Whatever a caller adds; under one of the request's own names it would be taken for that.
         return isinstance(name, str) and not hasattr(Context, name)
@@ -181,7 +182,7 @@ def _is_priority(priority: object) -> bool:
     return priority is None or (type(priority) is int and 0 <= priority <= _PRIORITY_MAX)
 
 
-def _is_small(headers: object) -> bool:
+def is_small(headers: object) -> bool:
     """Return whether *headers* can be written again, and kept."""
     try:
         return is_shallow(headers, DEPTH_MAX) and len(dumps(headers)) <= BODY_KEPT
@@ -256,7 +257,7 @@ def _are_stamps(names: object) -> bool:
 
 
 #: The headers that Celery reads.
-_FORMS: dict[object, Callable[[Any], bool]] = {
+FORMS: dict[object, Callable[[Any], bool]] = {
     "task": _is_name,
     "id": _is_name,
     **dict.fromkeys(("lang", "shadow", "group", "taskset", "meth"), _or_none(_is_name)),

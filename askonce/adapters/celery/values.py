@@ -11,7 +11,7 @@ from celery.app.task import Context
 from kombu import Connection, Producer
 from kombu.transport.base import StdChannel
 
-from askonce.adapters.celery.shape import _CALLBACKS_MAX, _FORMS, _is_link, _is_small
+from askonce.adapters.celery.shape import CALLBACKS_MAX, FORMS, is_link, is_small
 from askonce.adapters.kombu.compression import is_bounded
 from askonce.adapters.kombu.envelope import is_shallow
 from askonce.errors import OptionInvalid
@@ -55,7 +55,7 @@ def require_own_names(headers: Mapping[str, object]) -> None:
     for name, value in headers.items():
         if name == RESERVED_HEADER:
             continue
-        if name in _FORMS or name == "compression" or hasattr(Context, name):
+        if name in FORMS or name == "compression" or hasattr(Context, name):
             raise OptionInvalid(option=f"headers.{name}", reason="is a name of Celery's own")
         if not is_shallow(value, HEADER_DEPTH_MAX):
             raise OptionInvalid(option="headers", reason=f"nested deeper than {HEADER_DEPTH_MAX}")
@@ -67,18 +67,18 @@ def require_stamp(name: str, value: object) -> None:
     Raises:
         OptionInvalid: names the stamp.
     """
-    if not _is_small({name: value}):
+    if not is_small({name: value}):
         raise OptionInvalid(option=name, reason="is no stamp that a message can carry")
 
 
 def _is_callback(link: object) -> bool:
-    return _is_link(link) and is_shallow(link, _LINK_DEPTH_MAX)
+    return is_link(link) and is_shallow(link, _LINK_DEPTH_MAX)
 
 
 def _are_callbacks(links: object) -> bool:
     if not isinstance(links, (list, tuple)):
         return _is_callback(links)
-    return len(links) <= _CALLBACKS_MAX and all(map(_is_callback, links))
+    return len(links) <= CALLBACKS_MAX and all(map(_is_callback, links))
 
 
 def _is_chain(links: object) -> bool:
@@ -127,17 +127,17 @@ _COUNT = "a whole number that is not negative"
 _FLAG: Form = _is_flag, "True or False"
 _TIME: Form = _is_time, f"a number of seconds from 0 to {_LONGEST}"
 _PRODUCER: Form = (lambda given: isinstance(given, Producer)), "a Producer of kombu"
-_CALLBACKS: Form = _are_callbacks, f"a signature, or a list of at most {_CALLBACKS_MAX}"
+_CALLBACKS: Form = _are_callbacks, f"a signature, or a list of at most {CALLBACKS_MAX}"
 
 _FORM_OF: dict[str, Form] = {
-    **{name: (_FORMS[name], _LINE) for name in ("origin", "parent_id", "root_id", "shadow")},
-    "group_id": (_FORMS["group"], _LINE),
-    "reply_to": (_FORMS["origin"], _LINE),
-    "route_name": (_FORMS["task"], _LINE),
-    **{name: (_FORMS[name], _COUNT) for name in ("group_index", "replaced_task_nesting", "retries")},
-    "ignore_result": (_FORMS["ignore_result"], "True or False"),
-    "stamped_headers": (_FORMS["stamped_headers"], "a list of names, none of which is an option"),
-    "stamps": (_FORMS["stamps"], "a mapping"),
+    **{name: (FORMS[name], _LINE) for name in ("origin", "parent_id", "root_id", "shadow")},
+    "group_id": (FORMS["group"], _LINE),
+    "reply_to": (FORMS["origin"], _LINE),
+    "route_name": (FORMS["task"], _LINE),
+    **{name: (FORMS[name], _COUNT) for name in ("group_index", "replaced_task_nesting", "retries")},
+    "ignore_result": (FORMS["ignore_result"], "True or False"),
+    "stamped_headers": (FORMS["stamped_headers"], "a list of names, none of which is an option"),
+    "stamps": (FORMS["stamps"], "a mapping"),
     "link": _CALLBACKS,
     "link_error": _CALLBACKS,
     "chain": (_is_chain, "a list of signatures"),
