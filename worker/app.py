@@ -80,6 +80,8 @@ for _task in TASKS:
     name="orders.reprocess",
     bind=True,
     shared=False,
+    # With them, Celery's own tasks would take links too.
+    links=False,
     # The message's expiry bounds both.
     max_retries=None,
     reject_on_worker_lost=True,

@@ -184,7 +184,7 @@ OF_EDGES = (
         f"{CELERY}task.py",
         "options = with_own_names(options)",
         "pass",
-        f"{VALUES}test_worker_names_what_it_refuses_in_a_chain[reserved]",
+        f"{VALUES}test_worker_names_what_it_refuses_in_a_chain",
     ),
     Mutant(
         "a message of its own is not checked",

@@ -13,6 +13,7 @@ from copy import deepcopy
 from datetime import MAXYEAR, MINYEAR
 from typing import TYPE_CHECKING, Any, cast
 
+import orjson
 from celery import Celery
 from celery.app.amqp import AMQP
 from celery.app.task import Context
@@ -185,9 +186,16 @@ def _is_priority(priority: object) -> bool:
 def is_small(headers: object) -> bool:
     """Return whether *headers* can be written again, and kept."""
     try:
-        return is_shallow(headers, DEPTH_MAX) and len(dumps(headers)) <= BODY_KEPT
+        return is_shallow(headers, DEPTH_MAX) and _length(headers) <= BODY_KEPT
     except Exception:  # noqa: BLE001  # whatever their types raise
         return False
+
+
+def _length(headers: object) -> int:
+    try:
+        return len(orjson.dumps(headers))  # each message comes here, and kombu's JSON is slow
+    except orjson.JSONEncodeError:
+        return len(dumps(headers))
 
 
 def _is_moment(moment: Any) -> bool:
