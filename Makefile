@@ -48,7 +48,7 @@ test-all: setup ## Also what needs a redis-server, a rabbitmq-server or a chromi
 	SUITE_BROKER=rabbitmq $(PYTEST) -m "(acceptance or fault) and not servers and not rabbitmq"
 	$(BIN)/python -m tests.mutants
 
-mutants: setup ## Break each guard and name who notices: the model, a test (a minute)
+mutants: setup ## Break each guard and name who notices: the model, a test (minutes)
 	@$(BIN)/python -m tests.mutants
 chaos: setup ## Break things for a while, judge what was answered: SEED=1 SECONDS=20
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --seconds $(or $(SECONDS),20)
