@@ -109,6 +109,12 @@ class Shop:
         with Redis.from_url(self.server.url) as client:
             return not client.exists(f"{self.app.main}:{self.app.main}", f"{self.app.main}:unacked")
 
+    def without_letters(self):
+        """Return this shop when the dead letters of other tests are gone."""
+        dead = self.store.letters
+        dead.drop([message.id for message in dead.dead_messages()])
+        return self
+
     @contextmanager
     def worker(self, concurrency=8):
         """Run a worker in this process, where Celery allows one at a time."""

@@ -57,11 +57,8 @@ def letters(new_shop):
 
 @pytest.fixture
 def shop(letters):
-    """The same without letters of other tests."""
-    dead = letters.store.letters
-    dead.drop([message.id for message in dead.dead_messages()])
     letters.heard.clear()
-    return letters
+    return letters.without_letters()
 
 
 def publish(shop, headers, body, content_type=JSON):

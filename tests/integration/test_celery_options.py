@@ -10,21 +10,28 @@ from pathlib import Path
 
 import kombu
 import pytest
-from celery import Celery, Task, chain, chord, group
+from celery import Celery, Task
 from celery.app.amqp import AMQP
-from celery.beat import ScheduleEntry, Scheduler, SchedulingError
-from celery.schedules import schedule
 from redis import Redis
 
-from askonce.adapters.celery import IdempotentTask
 from askonce.adapters.celery.ways import OF_ONE_MESSAGE, PUBLISHED, RECORDED, REFUSED
-from askonce.attempt import current_attempt
-from askonce.errors import JobError, OptionInvalid
+from askonce.errors import OptionInvalid
 from askonce.job import Routing
 from askonce.options import Options
-from askonce.outcomes import Admitted, Duplicate, Hit
-from askonce.spec import JobSpec
+from askonce.outcomes import Admitted, Hit
 from tests.deadlines import eventually, stretched
+from tests.integration.every_way import (
+    ASKING,
+    BY_ITEM,
+    DROPS_NONE,
+    HERE,
+    WAYS,
+    Shop,
+    by_beat,
+    parametrized,
+    refusal,
+    seen_by,
+)
 
 pytestmark = [
     pytest.mark.integration,
@@ -34,34 +41,6 @@ pytestmark = [
 
 PAGE = Path(__file__).parents[2] / "docs" / "own-app.md"
 _numbers = count(1)
-
-
-class Shop:
-    """A task whose body looks at the record of its own job."""
-
-    def __init__(self, shop):
-        self.shop, self.app, self.seen, self.gates = shop, shop.app, {}, {}
-
-        @shop.app.task(name="seen", base=IdempotentTask, spec=JobSpec(), bind=True, shared=False)
-        def seen(task, n):
-            attempt = current_attempt()
-            request = task.request
-            custom = {name: value for name, value in (request.headers or {}).items() if name != "askonce"}
-            record = shop.store.read([attempt.key])[0]
-            self.seen.setdefault(n, []).append((record, custom, request.timelimit))
-            if gate := self.gates.get(n):
-                assert gate.wait(stretched(20))
-            return n
-
-        @shop.app.task(name="rest", shared=False, ignore_result=False)
-        def rest(*_):
-            """Be the rest of a canvas."""
-
-        seen.ignore_result = False
-        self.task, self.rest, self.store = seen, rest, shop.store
-        self.foreign = Celery("foreign", broker=shop.server.url, set_as_current=False)
-        self.foreign.conf.broker_transport_options = shop.app.conf.broker_transport_options
-        self.foreign.conf.task_default_queue = shop.app.conf.task_default_queue
 
 
 @pytest.fixture(scope="module")
@@ -78,74 +57,6 @@ def shop(new_shop, tcp_server):
 @pytest.fixture
 def n():
     return next(_numbers)
-
-
-def by_beat(shop, n, options):
-    entry = ScheduleEntry("tick", "seen", schedule(60), args=(n,), options=options, app=shop.app)
-    scheduler = Scheduler(shop.app, lazy=True)
-    with shop.app.connection_for_write() as connection:
-        scheduler.apply_async(entry, producer=shop.app.amqp.Producer(connection, auto_declare=False))
-
-
-def by_a_foreign_app(shop, n, options):
-    own = {
-        name: options.pop(name)
-        for name in ("tenant", "run", "force", "max_age", "on_duplicate")
-        if name in options
-    }
-    headers = {**options.pop("headers", {}), **({"askonce": own} if own else {})}
-    shop.foreign.send_task("seen", (n,), headers=headers, **options)
-
-
-WAYS = {
-    "enqueue": lambda shop, n, o: shop.task.enqueue({"n": n}, **o),
-    "apply_async": lambda shop, n, o: shop.task.apply_async((n,), **o),
-    "own message": lambda shop, n, o: shop.task.apply_async((n,), link=shop.rest.si(), **o),
-    "signature": lambda shop, n, o: shop.task.s(n).set(**o).apply_async(),
-    "chain": lambda shop, n, o: chain(shop.task.s(n).set(**o), shop.rest.si()).apply_async(),
-    "later in a chain": lambda shop, n, o: chain(shop.rest.si(), shop.task.si(n).set(**o)).apply_async(),
-    "group": lambda shop, n, o: group(shop.task.s(n).set(**o), shop.rest.si()).apply_async(),
-    "group's own": lambda shop, n, o: group(shop.task.s(n)).apply_async(**o),
-    "chord": lambda shop, n, o: chord([shop.task.s(n).set(**o)], shop.rest.s()).apply_async(),
-    "chord's own": lambda shop, n, o: chord([shop.task.s(n)], shop.rest.s()).apply_async(**o),
-    "chain's own": lambda shop, n, o: chain(shop.task.s(n), shop.rest.si()).apply_async(**o),
-    "chunks": lambda shop, n, o: shop.task.chunks([(n,)], 1).apply_async(**o),
-    "chunks, set": lambda shop, n, o: shop.task.chunks([(n,)], 1).set(**o).apply_async(),
-    "map": lambda shop, n, o: shop.task.map([n]).apply_async(**o),
-    "starmap": lambda shop, n, o: shop.task.starmap([(n,)]).apply_async(**o),
-    "beat": by_beat,
-    "send_task": lambda shop, n, o: shop.app.send_task("seen", (n,), **o),
-    "foreign app": by_a_foreign_app,
-    "apply": lambda shop, n, o: shop.task.apply((n,), **o),
-}
-#: These run in the caller: nothing travels, and nothing waits.
-HERE = {"apply"}
-#: One message of Celery's carries several calls, so what is said of a message is said of that one.
-BY_ITEM = {"chunks", "chunks, set", "map", "starmap"}
-#: The `apply_async` of any signature drops options of None.
-DROPS_NONE = {*BY_ITEM, "chain's own", "chord's own", "group's own"}
-
-
-def seen_by(shop, n):
-    eventually(lambda: shop.seen.get(n), seconds=20.0)
-    return shop.seen[n][0]
-
-
-#: These look at the record before they send anything.
-ASKING = {"enqueue", "apply_async", "signature", "beat"}
-
-
-def refusal(way, shop, n, options):
-    """Return how a call was refused; None where it was sent."""
-    try:
-        outcome = WAYS[way](shop, n, options)
-    except (JobError, SchedulingError) as refused:
-        return refused
-    return outcome if isinstance(outcome, Duplicate) else None
-
-
-def parametrized(ways):
-    return pytest.mark.parametrize("way", ways)
 
 
 @parametrized(WAYS)

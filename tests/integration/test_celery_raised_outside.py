@@ -72,10 +72,7 @@ def outside(new_shop):
 
 @pytest.fixture
 def shop(outside):
-    """The same without letters of other tests."""
-    dead = outside.store.letters
-    dead.drop([message.id for message in dead.dead_messages()])
-    return outside
+    return outside.without_letters()
 
 
 PLACES = ["creation", "expiry", "way to the pool", "success", "failure"]

@@ -33,7 +33,7 @@ def catch(consumer: Any, end: Callable[[Any, Exception], None]) -> None:
             if release is not None:
                 release()
 
-    worker._process_task = process_task  # noqa: SLF001
+    worker._process_task = process_task  # noqa: SLF001  # Celery has no hook around it
     if consumer.on_task_request == process:
         consumer.on_task_request = process_task
 
