@@ -171,8 +171,9 @@ def test_second_attempt_of_a_delayed_message_goes_to_its_queue(scene):
     scene.run_python("-c", send, json.dumps(scene.meetings(1)[0]))
     scene.eventually(lambda: "job.deferred" in scene.log("worker"), 60)
     scene.machine.control(llm_failure_rate=0.0)
-
     scene.eventually(lambda: "job.completed" in scene.log("worker"), 90)
+
+    assert 1 == scene.log("worker").count("job.completed")
 
 
 def test_message_with_a_countdown_waits_on_the_server(scene):
