@@ -155,6 +155,12 @@ def _differing(seen: Outcome) -> int:
     return sum(len(different) > 1 for different in answers.values())
 
 
+def _dollars(seen: Outcome) -> str:
+    """Return what the answers of known price cost to make, each once."""
+    costs = {str(each["key"]): each["cost_usd"] for each in seen.reports if each["cost_usd"] is not None}
+    return f"{sum(float(str(cost)) for cost in costs.values()):.6f}"
+
+
 def _print_table(seen: Outcome) -> None:
     enqueued = len(seen.reports)
     outside = (seen.ledger.openai, seen.ledger.customers)
@@ -171,6 +177,7 @@ def _print_table(seen: Outcome) -> None:
         ("calls avoided", enqueued - paid, ""),
         *((f"outcome {word}", count, _OUTCOMES.get(word, "")) for word, count in sorted(outcomes.items())),
         *((f"answers from {source}", count, "") for source, count in sorted(sources.items())),
+        ("dollars", _dollars(seen), "what the answers of the meetings cost to make"),
         ("lost", _lost(seen), ""),
         ("seconds", round(seen.seconds, 1), ""),
     ]

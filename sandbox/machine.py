@@ -6,14 +6,14 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from typing import Self
 
-from sandbox.outside import ledger
+from sandbox.outside import ledger, openai_wire
+from sandbox.outside.process import Outside
 from sandbox.valkey import Valkey
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +31,7 @@ class Machine:
     """One sandbox, a context manager. Start it from the main thread: its processes end with that thread.
 
     *folder* holds data and logs; without it they are deleted at the end.
-    *outside* are options of the stand-in server, for example ``{"latency": 0.05}``.
+    *outside* are options and settings of the stand-ins, for example ``{"latency": 0.05, "llm_slots": 4}``.
     *env* is added to the environment of every process.
     *broker* is the address of the broker; without it the broker is the store's server.
     """
@@ -46,7 +46,7 @@ class Machine:
     ) -> None:
         self._stack = ExitStack()
         self._kept = folder
-        self._outside, self._extra = dict(outside or {}), dict(env or {})
+        self._options, self._extra = dict(outside or {}), dict(env or {})
         self._broker = broker
         self.workers: list[subprocess.Popen[bytes]] = []
 
@@ -56,7 +56,9 @@ class Machine:
             self.folder = self._kept or Path(stack.enter_context(temporary))
             self.folder.mkdir(parents=True, exist_ok=True)
             self.valkey = stack.enter_context(Valkey(self.folder / "valkey", tcp=True))
-            self.urls = self._start_outside(stack)
+            options = {"customers": SAMPLES / "customers.csv", **self._options}
+            #: The stand-ins; stop and start them for an outage in which their port refuses connections.
+            self.outside = stack.enter_context(Outside(self.folder / "ledger", options))
             stack.callback(self.stop_workers)
             self._stack = stack.pop_all()
         return self
@@ -79,25 +81,21 @@ class Machine:
             "PYTHONUNBUFFERED": "1",
             "REDIS_URL": self.valkey.url,
             "CELERY_BROKER_URL": self._broker or self.valkey.broker_url,
-            "CUSTOMER_API_URL": self.urls["customer_api_url"],
-            "OPENAI_BASE_URL": self.urls["openai_base_url"],
+            "CUSTOMER_API_URL": self.outside.url,
+            "OPENAI_BASE_URL": f"{self.outside.url}/v1",
             "LLM_API": "responses",
+            "LLM_PRICES": json.dumps({openai_wire.MODEL: dict(openai_wire.PRICE)}),
             "OPENAI_API_KEY": "sk-sandbox",
             **self._extra,
         }
 
     def control(self, **changes: object) -> dict[str, object]:
         """Change how the stand-ins behave; return their settings and the number of calls they hold."""
-        url = f"{self.urls['customer_api_url']}/control"
-        data = json.dumps(changes).encode() if changes else None
-        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=60) as answer:  # noqa: S310  # our own server
-            return dict(json.load(answer))
+        return self.outside.control(**changes)
 
     def wait_for_held(self, calls: int, seconds: float) -> bool:
         """Wait until the stand-ins hold *calls* calls; return False after *seconds*."""
-        url = f"{self.urls['customer_api_url']}/control?held={calls}&seconds={seconds}"
-        with urllib.request.urlopen(url, timeout=seconds + 60) as answer:  # noqa: S310  # our own server
-            return int(json.load(answer)["held"]) >= calls
+        return self.outside.wait_for_held(calls, seconds)
 
     def start_worker(
         self, *options: str, name: str = "worker", env: Mapping[str, str] | None = None
@@ -158,21 +156,6 @@ class Machine:
         for worker in self.workers:
             stop(worker)
         self.workers.clear()
-
-    def _start_outside(self, stack: ExitStack) -> dict[str, str]:
-        options = {"ledger": self.folder / "ledger", "customers": SAMPLES / "customers.csv", **self._outside}
-        flags = [
-            part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))
-        ]
-        command = [sys.executable, "-m", "sandbox.outside.stand_in", *flags]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-        stack.callback(stop, process)
-        assert process.stdout is not None
-        stack.callback(process.stdout.close)
-        line = process.stdout.readline()
-        if not line:
-            raise NotReady("the stand-in server ended while it started")
-        return {name: str(value) for name, value in json.loads(line).items()}
 
 
 def wait_for(

@@ -6,6 +6,7 @@ import socket
 from threading import Event
 
 from sandbox.machine import ROOT, SAMPLES, Machine, NotReady, wait_for
+from sandbox.outside import openai_wire
 
 _ORDERS = SAMPLES / "orders.jsonl"
 
@@ -15,7 +16,8 @@ def run() -> int:
     ended = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    outside, env = {"latency": 0.05, "llm_latency": 0.5}, {"ORDERS_FILE": str(_ORDERS)}
+    outside = {"latency": 0.05, "llm_latency": 0.5}
+    env = {"ORDERS_FILE": str(_ORDERS), "OPENAI_MODEL": openai_wire.MODEL}
     with Machine(outside=outside, env=env) as machine:
         running = {"worker": machine.start_worker(), "beat": machine.start_beat()}
         flower = _start_flower(machine)
@@ -43,9 +45,10 @@ def _start_flower(machine: Machine) -> str:
 
 
 def _print_addresses(machine: Machine, flower: str) -> None:
-    names = ("REDIS_URL", "CELERY_BROKER_URL", "CUSTOMER_API_URL", "OPENAI_BASE_URL", "OPENAI_API_KEY")
+    outside = ("CUSTOMER_API_URL", "OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL")
+    names = ("REDIS_URL", "CELERY_BROKER_URL", *outside)
     print(f"Flower        {flower}")
-    print(f"stand-ins     {machine.urls['customer_api_url']}")
+    print(f"stand-ins     {machine.outside.url}")
     print(f"logs, ledger  {machine.folder}")
     print("\nSubmit jobs from another shell, in this folder:\n")
     print("  export " + " ".join(f"{name}={shlex.quote(machine.env[name])}" for name in names))

@@ -4,7 +4,8 @@ A call has two lines. Between them it is in flight. If the server is killed, the
 
     begun ──> ended status=200 delivered=true     answered, and the client received the answer
           ├─> ended status=200 delivered=false    answered and paid, but the client had disconnected
-          └─> ended status>=400                   refused
+          ├─> ended status>=400                   refused
+          └─> ended status=499 delivered=false    the client had left before an answer was made
 
 A background response ends when it is complete. It is delivered if the client received its id. Retrieving it
 is not a call.
@@ -68,6 +69,18 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCalls:
+    """The calls that have begun and not ended, since the server started: now, and the most at any time.
+
+    `most_open_since_reset` begins anew at each reset.
+    """
+
+    open: int
+    most_open: int
+    most_open_since_reset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One call in flight. `nth` counts the calls with this content, from 1, since the server started."""
 
@@ -97,6 +110,7 @@ class LedgerWriter:
         self._clock = clock
         self._lock = threading.Lock()
         self._asked: Counter[str] = Counter()
+        self._open, self._most_open, self._most_open_since_reset = 0, 0, 0
         self._last = max((int(str(line["call"])) for line in _lines(path)), default=0)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
@@ -107,6 +121,9 @@ class LedgerWriter:
             self._asked[content] += 1
             call = Call(number=self._last, service=self._service, content=content, nth=self._asked[content])
             self._append("begun", call, {})
+            self._open += 1
+            self._most_open = max(self._most_open, self._open)
+            self._most_open_since_reset = max(self._most_open_since_reset, self._open)
         return call
 
     def ended(
@@ -121,6 +138,22 @@ class LedgerWriter:
         }
         with self._lock:
             self._append("ended", call, outcome)
+            self._open -= 1
+
+    @property
+    def open_calls(self) -> OpenCalls:
+        """The calls that have begun and not ended."""
+        with self._lock:
+            return OpenCalls(
+                open=self._open,
+                most_open=self._most_open,
+                most_open_since_reset=self._most_open_since_reset,
+            )
+
+    def reset_most_open(self) -> None:
+        """Count anew from now how many calls are open at most."""
+        with self._lock:
+            self._most_open_since_reset = self._open
 
     def _append(self, event: str, call: Call, outcome: dict[str, int]) -> None:
         line = {

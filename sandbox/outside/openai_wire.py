@@ -8,8 +8,9 @@ from http import HTTPStatus
 
 from sandbox.outside.ledger import content_of
 
-#: No price list has this model.
+#: No price list has this model, so the sandbox sets a price: whole dollars for a million tokens.
 MODEL = "sandbox-extractive-1"
+PRICE: Mapping[str, float] = {"input": 1, "output": 4}
 RESPONSES_PATH = "/v1/responses"
 CHAT_PATH = "/v1/chat/completions"
 
@@ -46,21 +47,27 @@ class Question:
     def tokens(self) -> int:
         """The input tokens; the schema counts too."""
         schema = "" if self.schema is None else json.dumps(self.schema)
-        return _tokens_of(self.instructions + self.text + schema)
+        return tokens_of(self.instructions + self.text + schema)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One HTTP reply, and its tokens."""
+    """One HTTP reply, and its tokens.
+
+    `content` are the bytes to send instead of the body; nothing is then added to the headers but the length.
+    `way` is the name of a way to send that no honest service uses, see `ways.py`.
+    """
 
     status: int
-    body: Mapping[str, object]
+    body: Mapping[str, object] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     input_tokens: int = 0
     output_tokens: int = 0
+    content: bytes | None = None
+    way: str = ""
 
 
-def _tokens_of(text: str) -> int:
+def tokens_of(text: str) -> int:
     """Estimate the number of tokens, rounded up."""
     return -(-len(text) // _CHARACTERS_PER_TOKEN)
 
@@ -95,7 +102,7 @@ def answered(path: str, question: Question, text: str, at: int, *, model: str = 
         status=HTTPStatus.OK,
         body={**shape(question, text, at), "model": model},
         input_tokens=question.tokens,
-        output_tokens=_tokens_of(text),
+        output_tokens=tokens_of(text),
     )
 
 
@@ -112,39 +119,36 @@ def failed(accepted: Body) -> Body:
 
 
 def refused(
-    status: int, message: str, kind: str, code: str | None = None, retry_after: int | None = None
+    status: int,
+    message: str,
+    kind: str,
+    code: str | None = None,
+    *,
+    param: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Reply:
-    """Build a refusal in OpenAI's error format; `retry_after` is in seconds."""
-    error = {"message": message, "type": kind, "param": None, "code": code}
-    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return Reply(status=status, body={"error": error}, headers=headers)
+    """Build a refusal in OpenAI's error format."""
+    error = {"message": message, "type": kind, "param": param, "code": code}
+    return Reply(status=status, body={"error": error}, headers=headers or {})
 
 
-def refused_key(authorization: str | None) -> Reply | None:
-    """Refuse a missing key, `sk-invalid` (a wrong key) and `sk-no-quota` (no credit)."""
-    match (authorization or "").removeprefix("Bearer ").strip():
-        case "":
-            return refused(401, "You didn't provide an API key.", "invalid_request_error")
-        case "sk-invalid":
-            message = "Incorrect API key provided: sk-inv***lid."
-            return refused(401, message, "invalid_request_error", "invalid_api_key")
-        case "sk-no-quota":
-            message = "You exceeded your current quota, please check your plan and billing details."
-            return refused(429, message, "insufficient_quota", "insufficient_quota")
-    return None
-
-
-def headers_of(reply: Reply) -> dict[str, str]:
-    """Build the headers that every reply of this API has; their rate limits never run out."""
+def own_headers() -> dict[str, str]:
+    """Build the headers that every reply of this API has."""
     return {
         "x-request-id": f"req_{secrets.token_hex(16)}",
         "openai-version": "2020-10-01",
         "openai-organization": "org-sandbox",
+    }
+
+
+def headers_of_no_limit(input_tokens: int) -> dict[str, str]:
+    """Build the headers about rate limits that never run out."""
+    return {
         "x-ratelimit-limit-requests": str(_REQUESTS_A_MINUTE),
         "x-ratelimit-remaining-requests": str(_REQUESTS_A_MINUTE - 1),
         "x-ratelimit-reset-requests": "1ms",
         "x-ratelimit-limit-tokens": str(_TOKENS_A_MINUTE),
-        "x-ratelimit-remaining-tokens": str(max(0, _TOKENS_A_MINUTE - reply.input_tokens)),
+        "x-ratelimit-remaining-tokens": str(max(0, _TOKENS_A_MINUTE - input_tokens)),
         "x-ratelimit-reset-tokens": "1ms",
     }
 
@@ -207,7 +211,7 @@ def _response(question: Question, text: str, at: int) -> Body:
         "role": "assistant",
         "content": [content],
     }
-    read, written = question.tokens, _tokens_of(text)
+    read, written = question.tokens, tokens_of(text)
     return {
         "id": f"resp_{secrets.token_hex(25)}",
         "object": "response",
@@ -237,7 +241,7 @@ def _response(question: Question, text: str, at: int) -> Body:
 
 def _completion(question: Question, text: str, at: int) -> Body:
     message: Body = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
-    read, written = question.tokens, _tokens_of(text)
+    read, written = question.tokens, tokens_of(text)
     return {
         "id": f"chatcmpl-{secrets.token_hex(14)}",
         "object": "chat.completion",
