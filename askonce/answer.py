@@ -42,11 +42,13 @@ class Answer:
     value: object
     _: KW_ONLY
     source: Source = "call"
-    #: What the answer cost to make, in US dollars; None is unknown, never 0.
+    #: What this run's calls cost, in US dollars; None is unknown, never 0. What earlier attempts of the job
+    #: cost is added.
     cost_usd: float | Decimal | None = None
     #: The provider's counts, such as ``input_tokens``.
     usage: Mapping[str, int] = field(default_factory=dict)
-    #: What this run's own calls cost, where that is less: parts of the answer may have come from the record.
+    #: What this run's own calls cost, where *cost_usd* and *usage* are what the answer cost as a whole: parts
+    #: of it may have come from other records, or from earlier attempts. Nothing is added then.
     paid: Spend | None = None
 
 
@@ -96,6 +98,8 @@ class Meta:
             "cost_usd": self.spend.cost_usd,
             "usage": dict(self.spend.usage),
         }
+        if self.spend.calls != 1:
+            fields["calls"] = self.spend.calls
         # A copy: what orjson returns keeps 4 KB, and an answer may have to wait for its store.
         return memoryview(to_json(fields)).tobytes()
 
@@ -115,7 +119,7 @@ class Meta:
         return cls(
             source=cast("Source", source) if isinstance(source, str) else "call",
             attempts=attempts if isinstance(attempts, int) else 1,
-            spend=check(usage, cost).spend,
+            spend=check(usage, cost, calls=known.get("calls", 1)).spend,
         )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from askonce.answer import Answer, Encoded, Meta, Source, decode
 from askonce.errors import CallFailed, Permanent, Transient, ValueInvalid
-from askonce.spend import Checked, Spend, check
+from askonce.spend import NOTHING, Costs, Spend, check, costs, spend_of_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,11 @@ class Attempt:
     reference: str
     #: Leave a short text for the next attempt; an empty one drops it. Advice: it may not arrive.
     checkpoint: Callable[[str], None]
+    #: Whose job it is, and the batch that enqueued it: for calls that the body makes in its job's name.
+    tenant: str = ""
+    run: str = ""
+    #: What the earlier attempts of this job cost; its ``cost_usd`` is None where one of them is unknown.
+    spent: Spend = NOTHING
 
 
 _current: ContextVar[Attempt] = ContextVar("askonce_attempt")
@@ -68,11 +73,7 @@ class Made(NamedTuple):
     source: Source
     encoded: Encoded
     made_at: float
-    #: What the answer cost to make, and what this run's own calls cost.
-    spend: Spend
-    paid: Spend
-    #: The names of what it cost that cannot be kept.
-    unknown: tuple[str, ...]
+    costs: Costs
 
 
 class Unstorable(Permanent):
@@ -85,12 +86,19 @@ class Unstorable(Permanent):
     field: str
     value_type: str
 
-    def __init__(self, invalid: ValueInvalid, paid: Checked) -> None:
+    def __init__(self, invalid: ValueInvalid, costs: Costs) -> None:
         """Name the part that *invalid* names, never its content."""
         of, path = invalid.value_type, _shown(invalid.field)
         place = f"@{path or 'answer'}:{of}" if of else ":too_large"
         super().__init__(f"value_invalid{place}", field=path, value_type=of)
-        self.paid = paid
+        self.costs = costs
+
+
+def costs_of(error: CallFailed, attempt: Attempt) -> Costs:
+    """Return what the job of *attempt*, which ended with *error*, cost, and what the attempt itself paid."""
+    if isinstance(error, Unstorable):
+        return error.costs
+    return costs(spend_of_failure(error), error.data.get("paid"), attempt.spent)
 
 
 def make(
@@ -108,39 +116,21 @@ def make(
     """
     answer = run(body, attempt)
     made_at = clock()
-    spend, paid, unknown = _check(answer)
+    cost = costs(check(answer.usage, answer.cost_usd), answer.paid, attempt.spent)
     try:
         data = codec.encode(answer.value, max_bytes)
         # The first caller gets what all later ones get: a dataclass as its fields, a tuple as a list.
         value = decode(data)
     except ValueInvalid as invalid:
         # The same payload would give the same unusable answer again, and be paid for again.
-        raise Unstorable(invalid, Checked(paid, unknown)) from None
+        raise Unstorable(invalid, cost) from None
     except Exception:  # noqa: BLE001  # the answer's own code, or no memory: no answer that could be stored either
         refused = ValueInvalid(field="", value_type=type(answer.value).__name__)
-        raise Unstorable(refused, Checked(paid, unknown)) from None
+        raise Unstorable(refused, cost) from None
     # A source of a newer version, or a mistake: never kept as fresh.
     source: Source = answer.source if answer.source in get_args(Source) else "default"
-    meta = Meta(source=source, attempts=attempt.number, spend=spend)
-    return Made(value, source, Encoded(data, meta.encode(), spend.micro_usd), made_at, spend, paid, unknown)
-
-
-def _check(answer: Answer) -> tuple[Spend, Spend, tuple[str, ...]]:
-    """Return what *answer* cost, what its run paid, and the names of what is unknown of both."""
-    spend, unknown = check(answer.usage, answer.cost_usd)
-    paid: object = answer.paid
-    if paid is None:
-        return spend, spend, unknown
-    if not isinstance(paid, Spend):
-        return spend, Spend(), (*unknown, "paid")
-    own, unknown_own = check(
-        paid.usage,
-        paid.cost_usd,
-        maybe_billed=paid.maybe_billed,
-        calls=paid.calls,
-        in_doubt=paid.in_doubt,
-    )
-    return spend, own, (*unknown, *(f"paid.{name}" for name in unknown_own))
+    meta = Meta(source=source, attempts=attempt.number, spend=cost.made)
+    return Made(value, source, Encoded(data, meta.encode(), cost.made.micro_usd), made_at, cost)
 
 
 def _shown(path: str) -> str:

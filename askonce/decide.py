@@ -18,11 +18,13 @@ from enum import Enum
 from typing import TYPE_CHECKING, assert_never
 
 from askonce.answer import to_result
-from askonce.errors import AnswerUnreadable, FingerprintMismatch, JobFailed, StoreUnavailable, Superseded
+from askonce.bill import to_error
+from askonce.errors import AnswerUnreadable, FingerprintMismatch, StoreUnavailable, Superseded
 from askonce.events import EventType, Listener, Subject, emit, ignore
 from askonce.freshness import fallback_of, kept_answer, last_good_answer
 from askonce.job import JobId, new_job_id
 from askonce.record import TOMBSTONE_KEPT, Snapshot
+from askonce.spend import Spend
 from askonce.store import Admission, Claim, Start, Terms
 
 if TYPE_CHECKING:
@@ -142,7 +144,8 @@ class Refuse:
             case Why.FAILED | Why.RESTS | Why.UNREADABLE | Why.STORE_DOWN:
                 kind = self.failure.kind if self.failure else "transient"
                 reason = self.failure.reason if self.failure else self.why.value
-                return JobFailed(key=key, job=self.job, kind=kind, reason=reason, attempts=self.attempts)
+                spend = self.failure.spend if self.failure else Spend()
+                return to_error(key, self.job, kind, reason, attempts=self.attempts, spend=spend)
         assert_never(self.why)
 
 

@@ -119,8 +119,9 @@ class AnswerUnreadable(JobError):
 class CallFailed(JobError):
     """The outside call failed.
 
-    ``reason`` is a short stable word (``http_503``), never text from the payload or the provider.
-    A call that failed after the provider answered may carry what it cost: ``usage`` and ``cost_usd``.
+    ``reason`` is a short stable word (``rate_limited``), never text from the payload or the provider.
+    A call that failed after the provider answered may carry what it cost: ``usage`` and ``cost_usd``. With
+    ``paid`` they are what the job cost as a whole, as in an ``Answer``.
     """
 
     reason: str
@@ -158,13 +159,20 @@ class Transient(CallFailed):
 class Postponed(CallFailed):
     """The body gave its job back before the call.
 
-    No attempt is counted. The job starts again after ``retry_after`` seconds, at least one.
+    No attempt is counted. The job starts again after ``retry_after`` seconds: from a second, also where
+    nobody named a time, to a day. ``ends_as`` is the kind of failure that it becomes where its task parks no
+    job, or not as long.
     """
 
     @property
-    def retry_after(self) -> float:
-        """The seconds to rest."""
-        return cast("float", self.data.get("retry_after") or 0.0)
+    def retry_after(self) -> float | None:
+        """The seconds to rest; None where nobody named a time."""
+        return cast("float | None", self.data.get("retry_after"))
+
+    @property
+    def ends_as(self) -> FailureKind:
+        """``transient``, an attempt, or ``configuration``, which ends the job."""
+        return cast("FailureKind", self.data.get("ends_as") or "transient")
 
 
 class Permanent(CallFailed):
@@ -189,6 +197,7 @@ class JobFailed(JobError):
     """The job ended without an answer.
 
     ``kind`` is ``permanent``, ``configuration`` or ``quarantined``; ``reason`` the word its body gave.
+    ``usage``, ``cost_usd`` and ``calls`` are what all its attempts cost.
     """
 
     key: str
@@ -196,6 +205,21 @@ class JobFailed(JobError):
     kind: FailureKind
     reason: str
     attempts: int
+
+    @property
+    def cost_usd(self) -> float | None:
+        """US dollars; None is unknown, never 0."""
+        return cast("float | None", self.data.get("cost_usd"))
+
+    @property
+    def usage(self) -> Mapping[str, int]:
+        """The provider's counts; one that an attempt lacks is left out."""
+        return cast("Mapping[str, int]", self.data.get("usage") or {})
+
+    @property
+    def calls(self) -> int:
+        """How many calls were made, those included of which nothing but that is known."""
+        return cast("int", self.data.get("calls", 0))
 
 
 class FingerprintMismatch(JobError):

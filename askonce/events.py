@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from logging import INFO, WARNING
+from logging import DEBUG, INFO, WARNING
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -54,6 +54,8 @@ class EventType(Enum):
     JOB_UNREADABLE = _Kind("job.unreadable", WARNING)
     #: No worker held the job: its message is sent again, or its call is made here.
     JOB_RESENT = _Kind("job.resent", INFO, {"resends": int})
+    #: The rest of a parked job is over: its message is sent again.
+    JOB_RESUMED = _Kind("job.resumed", DEBUG)
     #: The broker did not accept the message.
     JOB_SEND_FAILED = _Kind("job.send_failed", WARNING, {"resends": int, "reason": str})
 
@@ -74,6 +76,8 @@ class EventType(Enum):
         INFO,
         {"attempt": int, "reason": str, "after_seconds": float, "run_seconds": float, **_SPENT},
     )
+    #: The provider takes no call now, or refused this one unpaid: the job is started again later.
+    JOB_PARKED = _Kind("job.parked", DEBUG, {"reason": str, "after_seconds": float})
     #: The job ended without an answer. An answer that cannot be stored has the path and type of its part.
     JOB_FAILED = _Kind(
         "job.failed",
@@ -135,6 +139,15 @@ class EventType(Enum):
     REAPER_FAILED = _Kind("reaper.failed", WARNING, {"reason": str})
     #: The worker's announcement was not stored; emitted once until one is stored again.
     WORKER_UNANNOUNCED = _Kind("worker.unannounced", WARNING, {"reason": str})
+    #: A provider accepts no call: all processes leave it alone, and one call at a time looks if it is back.
+    #: Emitted once for all of them, by the process that found it.
+    PROVIDER_AWAY = _Kind(
+        "provider.away", WARNING, {"provider": str, "reason": str, "seconds": float, "cure": str}
+    )
+    #: It accepts calls again.
+    PROVIDER_BACK = _Kind("provider.back", INFO, {"provider": str, "reason": str, "seconds": float})
+    #: The store did not answer, so that this process paces its calls to a provider by itself.
+    PACE_ALONE = _Kind("pace.alone", WARNING, {"reason": str})
     #: A background thread ended by an error and was started again.
     THREAD_RESTARTED = _Kind("thread.restarted", WARNING, {"thread": str, "reason": str})
 

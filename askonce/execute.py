@@ -8,17 +8,18 @@ from dataclasses import dataclass, field, replace
 from threading import Event as Signal
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
+from askonce import bill
 from askonce.answer import Codec, Result, Ttl
-from askonce.attempt import Attempt, Unstorable, make
+from askonce.attempt import Attempt, Unstorable, costs_of, make
 from askonce.decide import Refuse, Run, Serve, Wait, Why, start
-from askonce.errors import CallFailed, JobError, Postponed, Transient
+from askonce.errors import CallFailed, Configuration, JobError, Postponed, Transient
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
 from askonce.job import new_owner
 from askonce.lease import since_boot
 from askonce.record import FLIGHT_KEPT, REASON_KEPT_FOR
-from askonce.retry import SHORTEST_WISH, failing
-from askonce.spend import Spend, spend_of_failure
+from askonce.retry import failing, rest_unpaid
+from askonce.spend import Spend
 from askonce.store import Failing, Lease, Parking, Write
 from askonce.store_down.spill import Spill, Unstored
 from askonce.tally import book_of
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
     from askonce.attempt import Made
     from askonce.job import Job
     from askonce.lease import LeaseRenewer
+    from askonce.spend import Costs
     from askonce.store import Store
 
 #: ``soft_ttl`` is shortened by up to this part at random: answers stored together do not become stale
 #: together.
 _JITTER = 0.1
+#: Why a job is given back whose process stood still past its lease.
+_STALLED = "stalled"
 
 
 class _Started(NamedTuple):
@@ -43,13 +47,23 @@ class _Started(NamedTuple):
     lease: Lease
     attempt: Attempt
     began: float
+    #: For how long the job had been parked by then; None where it was not.
+    parked: float | None
 
     @property
     def job(self) -> Job:
         return self.delivery.job
 
+    def parked_until(self, now: float) -> float:
+        return 0.0 if self.parked is None else self.parked + now - self.began
+
     def ran_until(self, now: float) -> dict[str, object]:
         return {"attempt": self.attempt.number, "run_seconds": now - self.began}
+
+    def booked(self, failure: Failing, cost: Costs) -> Failing:
+        """Return *failure* with what this attempt paid, and with what all of them cost."""
+        spent = bill.encode(self.job.id, self.attempt.number, cost.made)
+        return replace(failure, book=book_of(self.job, cost.paid), spent=spent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +96,11 @@ class Executor:
             case Run():
                 attempt = self._attempt(delivery, lease, decision)
                 with self.leases.hold(lease):
-                    run = _Started(delivery, lease, attempt, self.clock())
+                    parked = decision.record.parked.seconds if decision.record.parked else None
+                    run = _Started(delivery, lease, attempt, self.clock(), parked)
                     # The lease began after *asked_at*, so it can be over only if this time is longer.
                     if run.began - asked_at >= lease.seconds:
-                        return self._give_back(run, "stalled", 0.0)
+                        return self._give_back(run, Postponed(_STALLED), 0.0, FLIGHT_KEPT)
                     return self._run(run, body)
             case Serve(result=result):
                 return Reused(key=delivery.job.key, job=delivery.job.id, result=result)
@@ -104,6 +119,9 @@ class Executor:
             stale=granted.stale,
             reference=granted.record.checkpoint,
             checkpoint=lambda reference: self._checkpoint(lease, reference),
+            tenant=delivery.job.tenant,
+            run=delivery.job.run,
+            spent=granted.record.spent,
         )
 
     def _checkpoint(self, lease: Lease, reference: str) -> None:
@@ -111,18 +129,21 @@ class Executor:
         with suppress(JobError):
             self.store.checkpoint(lease, reference)
 
-    def _give_back(self, run: _Started, reason: str, after: float) -> Execution:
+    def _give_back(self, run: _Started, why: Postponed, after: float, within: float) -> Execution:
         """Return a lease before anything was paid: the job uses no attempt, and others may run it."""
+        reason = why.reason
         try:
-            parked = self.store.park(run.lease, reason, after, FLIGHT_KEPT)
+            parked = self.store.park(run.lease, reason, after, within)
         except JobError:
             # The lease ends by itself, and the reaper sends the job's message again.
             return self._deferred(run, "store_unavailable", run.lease.seconds, Spend())
         match parked:
             case Parking.PARKED:
-                return self._deferred(run, reason, after, Spend())
+                return self._parked(run, reason, after)
             case Parking.SPENT:
-                return self._fail(run, Transient(reason))
+                if why.ends_as == "configuration":
+                    return self._fail(run, Configuration(reason))
+                return self._fail(run, Transient(reason, retry_after=why.retry_after))
             case Parking.FENCED | Parking.ABSENT:
                 emit(self.listen, EventType.JOB_SKIPPED, run.job, outcome=Why.SUPERSEDED.value)
                 return self._overtaken(run.job)
@@ -133,7 +154,9 @@ class Executor:
         try:
             made = make(body, run.attempt, codec=self.codec, max_bytes=limit, clock=self.clock)
         except Postponed as postponed:
-            return self._give_back(run, postponed.reason, max(SHORTEST_WISH, postponed.retry_after))
+            within = run.delivery.spec.park_for
+            after = rest_unpaid(postponed, within - run.parked_until(self.clock()))
+            return self._give_back(run, postponed, after, within)
         except CallFailed as error:
             return self._fail(run, error)
         except BaseException as stop:
@@ -145,7 +168,7 @@ class Executor:
         return self._complete(run, made)
 
     def _complete(self, run: _Started, made: Made) -> Computed:
-        self._report_unknown(run.job, made.unknown)
+        self._report_unknown(run.job, made.costs.unknown)
         written, unkept = self._persist(run, made)
         self._report(run, made, written)
         if unkept:
@@ -159,11 +182,9 @@ class Executor:
         """Return the write of an answer. It keeps the encoded answer only: the spill may hold it for long."""
         spec, lease, encoded, made_at = run.delivery.spec, run.lease, made.encoded, made.made_at
         ttl = Ttl(spec.soft_ttl * (1 - self.draw(0.0, _JITTER)), spec.hard_ttl)
-        book = book_of(run.job, made.paid)
-        fallback = Failing(
-            kind="fallback", reason=made.source, keep=REASON_KEPT_FOR, fallback=encoded, book=book
-        )
-        is_fallback = made.source != "call"
+        book, is_fallback = book_of(run.job, made.costs.paid), made.source != "call"
+        ended = Failing(kind="fallback", reason=made.source, keep=REASON_KEPT_FOR, fallback=encoded)
+        fallback = run.booked(ended, made.costs)
 
         def write() -> Write:
             if is_fallback:
@@ -202,11 +223,11 @@ class Executor:
 
     @staticmethod
     def _unstorable(run: _Started, made: Made) -> Failing:
-        keep, book = run.delivery.spec.failure_ttl, book_of(run.job, made.paid)
-        return Failing(kind="permanent", reason="unstored", keep=keep, book=book)
+        keep = run.delivery.spec.failure_ttl
+        return run.booked(Failing(kind="permanent", reason="unstored", keep=keep), made.costs)
 
     def _report(self, run: _Started, made: Made, written: Write) -> None:
-        ran, cost = run.ran_until(made.made_at), {"cost_usd": made.paid.cost_usd}
+        ran, cost = run.ran_until(made.made_at), {"cost_usd": made.costs.paid.cost_usd}
         match written:
             case Write.OK:
                 emit(self.listen, EventType.JOB_COMPLETED, run.job, **ran, **cost, source=made.source)
@@ -223,10 +244,10 @@ class Executor:
 
     def _fail(self, run: _Started, error: CallFailed) -> Execution:
         job, ran = run.job, run.ran_until(self.clock())
-        spend, unknown = error.paid if isinstance(error, Unstorable) else spend_of_failure(error)
-        self._report_unknown(job, unknown)
-        failure = failing(run.delivery.spec, error, run.attempt.number, self.draw)
-        failure = replace(failure, book=book_of(job, spend))
+        cost = costs_of(error, run.attempt)
+        spend = cost.paid
+        self._report_unknown(job, cost.unknown)
+        failure = run.booked(failing(run.delivery.spec, error, run.attempt.number, self.draw), cost)
         try:
             reply = self.store.fail(run.lease, failure)
         except JobError:
@@ -255,7 +276,8 @@ class Executor:
             after = max(0.0, failure.after - (self.clock() - failed_at))
             return self.store.fail(lease, replace(failure, after=after)).outcome
 
-        return Unstored(job=run.job, size=len(failure.reason), write=write)
+        size = len(failure.reason) + len(failure.spent)
+        return Unstored(job=run.job, size=size, write=write)
 
     def _deferred(self, run: _Started, reason: str, after: float, spend: Spend) -> Deferred:
         job, rest = run.job, {"reason": reason, "after_seconds": after}
@@ -263,6 +285,13 @@ class Executor:
         ran = run.ran_until(self.clock())
         emit(self.listen, EventType.JOB_DEFERRED, job, **rest, **ran, **spend.known)
         return Deferred(key=job.key, job=job.id, reason=reason, after=after)
+
+    def _parked(self, run: _Started, reason: str, after: float) -> Deferred:
+        self.on_deferred(run.job.key, after)
+        # A process that stood still is news; thousands of jobs may wait for one provider.
+        kind = EventType.JOB_DEFERRED if reason == _STALLED else EventType.JOB_PARKED
+        emit(self.listen, kind, run.job, reason=reason, after_seconds=after)
+        return Deferred(key=run.job.key, job=run.job.id, reason=reason, after=after)
 
     def _overtaken(self, job: Job) -> Skipped:
         return Skipped(key=job.key, job=job.id, because=Refuse(why=Why.SUPERSEDED, job=job.id))
@@ -278,6 +307,6 @@ def _result(run: _Started, made: Made) -> Result:
         age=0.0,
         attempts=run.attempt.number,
         fence=fence,
-        spend=made.spend,
+        spend=made.costs.made,
         stored_at=fence / 1_000_000,
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from askonce.errors import JobFailed
+from askonce.bill import to_error
+from askonce.spend import Spend
 from askonce.store import Claim, Terms
 
 if TYPE_CHECKING:
     from askonce.answer import Result
     from askonce.decide import Refuse, Wait
+    from askonce.errors import JobFailed
     from askonce.job import Job, JobId, Key
     from askonce.record import Failure, FailureOrFallback
     from askonce.spec import JobSpec
@@ -83,19 +85,20 @@ class Failed(Executed):
     kind: FailureOrFallback
     reason: str
     attempts: int
+    #: What all attempts of the job cost.
+    spend: Spend = field(default_factory=Spend)
 
     @classmethod
     def of(cls, job: Job, failure: Failure | None, attempts: int) -> Self:
         """Return the end of *job* by *failure*, which is unknown where the store did not return it."""
         kind = failure.kind if failure else "transient"
         reason = failure.reason if failure else "unknown"
-        return cls(key=job.key, job=job.id, kind=kind, reason=reason, attempts=attempts)
+        spend = failure.spend if failure else Spend()
+        return cls(key=job.key, job=job.id, kind=kind, reason=reason, attempts=attempts, spend=spend)
 
     def to_error(self) -> JobFailed:
         """Return the error of a caller who waits."""
-        return JobFailed(
-            key=self.key, job=self.job, kind=self.kind, reason=self.reason, attempts=self.attempts
-        )
+        return to_error(self.key, self.job, self.kind, self.reason, attempts=self.attempts, spend=self.spend)
 
 
 Execution = Computed | Reused | Skipped | Deferred | Failed

@@ -11,6 +11,7 @@ Each function changes nothing in what it returned: a worker applies it again to 
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -21,6 +22,10 @@ from askonce.errors import PayloadInvalid
 #: Characters without a width that copying leaves in ids: joiners, marks of direction, byte order marks, soft
 #: hyphens.
 _NO_WIDTH = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
+#: Letters and marks that show nothing by themselves: fillers, the blank of Braille, selectors of a variant.
+_NO_INK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 #: A day and a time of day; the seconds, their fraction and the zone may be missing.
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?: ?([Zz]|[+-]\d\d(?::?\d\d)?))?",
@@ -80,9 +85,15 @@ def as_lines(value: object, field: str = "") -> str:
     if not isinstance(value, str):
         raise PayloadInvalid(field=field, reason="must be text")
     text = value.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
-    if not text.strip():
+    if is_blank(text):
         raise PayloadInvalid(field=field, reason="must not be blank")
     return text
+
+
+def is_blank(text: str) -> bool:
+    """Return whether *text* shows nothing: it has only white space, and characters without a width."""
+    # Z are separators. C are control characters, joiners, marks of direction, and what is no character.
+    return all(unicodedata.category(each)[0] in "ZC" or _NO_INK.match(each) for each in text)
 
 
 def _one_word(text: str, field: str) -> str:

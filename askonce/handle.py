@@ -7,7 +7,8 @@ from threading import Event as Signal
 from typing import TYPE_CHECKING, Self
 
 from askonce.answer import Result, to_result
-from askonce.errors import JobError, JobFailed, RecordAbsent, ResultTimeout, StoreUnavailable, Superseded
+from askonce.bill import to_error
+from askonce.errors import JobError, RecordAbsent, ResultTimeout, StoreUnavailable, Superseded
 from askonce.freshness import last_good_answer
 from askonce.job import Fingerprint, Job, JobId
 from askonce.join import as_it_is
@@ -15,9 +16,10 @@ from askonce.join import as_it_is
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from askonce.errors import JobFailed
     from askonce.job import Key
     from askonce.join import Join
-    from askonce.record import Snapshot, Status
+    from askonce.record import Failure, Snapshot, Status
     from askonce.store import Store
 
 #: Seconds between looks at the record while no wake-up comes.
@@ -108,7 +110,7 @@ class Handle:
             if stale is not None:
                 return stale
             if record.flight == "idle":
-                raise self._failed(record, failure.kind, failure.reason)
+                raise self._failed(record, failure)
         if record.flight != "idle" and not self._was_answered(record):
             self.job = record.job
             return None
@@ -130,8 +132,9 @@ class Handle:
         """Return whether this job is over and a later one is under way, with the answer still fresh."""
         return record.job != self.job and record.value is not None and record.value.fresh
 
-    def _failed(self, record: Snapshot, kind: object, reason: str) -> JobFailed:
-        return JobFailed(key=self.key, job=self.job, kind=kind, reason=reason, attempts=record.attempts)
+    def _failed(self, record: Snapshot, failure: Failure) -> JobFailed:
+        kind, reason, spend = failure.kind, failure.reason, failure.spend
+        return to_error(self.key, self.job, kind, reason, attempts=record.attempts, spend=spend)
 
     def _resume(self) -> Result | None:
         """Enqueue again a job whose record is gone: lost, evicted, invalidated or expired."""

@@ -63,6 +63,8 @@ class Caller:
     #: found, if its process dies before the start: no worker reports how far that queue was delivered.
     route: Callable[[Job, Mapping[str, object] | None], Routing] = _as_it_is
     clock: Callable[[], float] = time.monotonic
+    #: Whether a stale answer is good enough when the call fails or rests after failures.
+    serve_stale: bool = True
 
     def call(
         self,
@@ -78,9 +80,10 @@ class Caller:
     ) -> Result:
         """Return the answer to *job*, from the store, from a running job or from *body*.
 
-        A stale answer is served when the call fails or rests after failures. *timeout* in seconds
-        bounds the waiting, not *body* itself. The answer is joined to *row*, the payload as the caller gave
-        it; without a row it is as the record keeps it. *terms* are those of the spec by default.
+        A stale answer is served when the call fails or rests after failures, unless the caller wants none.
+        *timeout* in seconds bounds the waiting, not *body* itself. The answer is joined to *row*, the payload
+        as the caller gave it; without a row it is as the record keeps it. *terms* are those of the spec by
+        default.
 
         With *admitted*, a message of this job came: a job that ended unrun is not made again.
 
@@ -152,7 +155,7 @@ class Caller:
         claim = delivery.claim
         listen, give_up_at = executor.listen, self.clock() + timeout
         while True:
-            decision = admit(executor.store.admit, claim, Policy.RUN, listen)
+            decision = self._with_its_stale(admit(executor.store.admit, claim, Policy.RUN, listen))
             _refuse_duplicate(claim, decision)
             # The first decision of a call is its event. What the call then waits for is new enough.
             _require_patience(decision, longest_rest)
@@ -167,10 +170,15 @@ class Caller:
                     Signal().wait(min(_PAUSE, max(0.0, give_up_at - self.clock())))
                 case Wait(job=waited_for, rest=rest):
                     ended = self._wait(key, waited_for, min(rest or POLL, give_up_at - self.clock()))
-                    if ended is not None and (answer := _answer_of(ended, key)) is not None:
+                    answer = _answer_of(self._with_its_stale(ended), key) if ended is not None else None
+                    if answer is not None:
                         return Reused(key=key, job=job_id, result=answer)
             if self.clock() >= give_up_at:
                 raise ResultTimeout(key=key, state=_state_of(decision), waited_seconds=timeout)
+
+    def _with_its_stale(self, decision: Decision) -> Decision:
+        """Return *decision*, without a stale answer that this caller does not want."""
+        return decision if self.serve_stale or isinstance(decision, Serve) else replace(decision, stale=None)
 
     def _run(self, delivery: Delivery, decision: Run, body: Callable[[], object]) -> Execution | None:
         """Run the job here; None when the call should look at the record again."""

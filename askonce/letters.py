@@ -6,10 +6,11 @@ message is kept as it was, within bounds, so that an operator can send it again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
 from askonce.job import Fingerprint, Job, JobId
+from askonce.spend import Spend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,8 @@ class DeadJob:
     #: 0 where the record cannot be read.
     since: float
     until: float
+    #: What all its attempts cost; unknown where that of one is.
+    spend: Spend = field(default_factory=Spend)
 
     @classmethod
     def unreadable(cls, key: Key, reason: str) -> Self:

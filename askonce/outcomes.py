@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from askonce.errors import AnswerUnreadable, FingerprintMismatch, JobFailed
+from askonce.bill import to_error
+from askonce.errors import AnswerUnreadable, FingerprintMismatch
 from askonce.job import JobId
+from askonce.spend import Spend
 
 if TYPE_CHECKING:
     from askonce.answer import Result
+    from askonce.errors import JobFailed
     from askonce.handle import Handle
     from askonce.job import Key
     from askonce.record import Failure, FailureOrFallback
@@ -55,7 +58,7 @@ class Duplicate(Enqueued):
 
     def result(self, timeout: float) -> Result:
         """Raise JobFailed: there is nothing to wait for."""
-        raise _failed(self, "duplicate", "duplicate", 0)
+        raise _failed(self, "duplicate", "duplicate", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,7 @@ class Negative(Enqueued):
         """Return the stale answer, or raise JobFailed with the kept reason."""
         if self.stale is not None:
             return self.stale
-        raise _failed(self, self.failure.kind, self.failure.reason, self.attempts)
+        raise _failed(self, self.failure.kind, self.failure.reason, self.failure, self.attempts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +114,8 @@ class Backoff(Enqueued):
         """Return the stale answer, or raise JobFailed with the last reason."""
         if self.stale is not None:
             return self.stale
-        raise _failed(self, "transient", self.failure.reason if self.failure else "backoff", 0)
+        reason = self.failure.reason if self.failure else "backoff"
+        raise _failed(self, "transient", reason, self.failure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +133,11 @@ Outcome = Admitted | Attached | Duplicate | Hit | Unreadable | Negative | Backof
 
 
 def _failed(
-    outcome: Enqueued, kind: FailureOrFallback | Literal["duplicate"], reason: str, attempts: int
+    outcome: Enqueued,
+    kind: FailureOrFallback | Literal["duplicate"],
+    reason: str,
+    failure: Failure | None,
+    attempts: int = 0,
 ) -> JobFailed:
-    return JobFailed(key=outcome.key, job=outcome.job, kind=kind, reason=reason, attempts=attempts)
+    spend = failure.spend if failure else Spend()
+    return to_error(outcome.key, outcome.job, kind, reason, attempts=attempts, spend=spend)

@@ -125,7 +125,10 @@ class Reaper:
                 emit(self._listen, EventType.JOB_SEND_FAILED, each.job, resends=each.resent, reason=reason)
                 continue
             sent.append(Resent(each.job.key, each.job.id, each.sent_at))
-            emit(self._listen, EventType.JOB_RESENT, each.job, resends=each.resent + 1)
+            if each.parked:
+                emit(self._listen, EventType.JOB_RESUMED, each.job)
+            else:
+                emit(self._listen, EventType.JOB_RESENT, each.job, resends=each.resent + 1)
         if sent:
             self._store.resent(sent)
 

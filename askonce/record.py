@@ -18,11 +18,12 @@ answer, and so does its expiry.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from askonce.job import Fingerprint, JobId, Owner, Routing
+from askonce.spend import NOTHING, Spend
 
 if TYPE_CHECKING:
     from askonce.answer import StoredValue
@@ -100,14 +101,17 @@ class Failure:
     #: Seconds for which the failure still answers in place of a call.
     remaining: float
     fallback: StoredValue | None = None
+    #: What all attempts of the job cost; its ``cost_usd`` is None where that of one is unknown.
+    spend: Spend = field(default_factory=Spend)
 
 
 class Parked(NamedTuple):
     """A job that was put back before anything was paid."""
 
     reason: str
-    #: Seconds since it was parked first.
+    #: Seconds since it was parked first; where a pause did it, since then.
     seconds: float
+    #: 0: by a pause, not by a worker that held it.
     times: int
 
 
@@ -149,6 +153,8 @@ class Snapshot(NamedTuple):
     routing: Routing | None = None
     run: str = ""
     admitted_at: int = 0
+    #: What the job's earlier attempts cost; only the reply to a start that is granted.
+    spent: Spend = NOTHING
 
     def checked(self) -> Self:
         """Return this record.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from askonce.errors import CallFailed, Transient
+from askonce.errors import CallFailed, Postponed, Transient
 from askonce.record import REASON_KEPT_FOR
 from askonce.spec import LONGEST_REST, MOST_ATTEMPTS
 from askonce.store import Failing
@@ -33,7 +33,7 @@ def failing(spec: JobSpec, error: CallFailed, attempt: int, draw: Callable[[floa
         case "cancelled":
             return Failing(kind="cancelled", reason=error.reason, keep=REASON_KEPT_FOR)
         case "transient" | "quarantined" | "expired":
-            wish = _wish_of(error)
+            wish = wish_of(error)
             after = rest(spec.retry, attempt, draw) if wish is None else wish
             quarantine = spec.retry.on_give_up == "quarantine"
             return Failing(
@@ -52,15 +52,20 @@ def rest(policy: RetryPolicy, attempt: int, draw: Callable[[float, float], float
     return draw(0.0, min(policy.cap, doubled))
 
 
+def rest_unpaid(error: Postponed, left: float) -> float:
+    """Return the seconds to rest without an attempt: as wished, within the *left* seconds of ``park_for``."""
+    return min(wish_of(error) or SHORTEST_WISH, max(left, SHORTEST_WISH))
+
+
 def _max_attempts_of(error: CallFailed) -> int | None:
     """Return how often the body wants its job to be attempted; None without a wish."""
     wish: object = error.max_attempts if isinstance(error, Transient) else None
     return min(max(wish, 1), MOST_ATTEMPTS) if type(wish) is int else None
 
 
-def _wish_of(error: CallFailed) -> float | None:
+def wish_of(error: CallFailed) -> float | None:
     """Return the seconds that the provider wishes, from a second to a day; None without a wish."""
-    wish: object = error.retry_after if isinstance(error, Transient) else None
+    wish: object = error.retry_after if isinstance(error, Transient | Postponed) else None
     if isinstance(wish, bool) or not isinstance(wish, int | float) or wish != wish:  # noqa: PLR0124  # only NaN differs from itself
         return None
-    return min(max(wish, SHORTEST_WISH), LONGEST_REST)
+    return float(min(max(wish, SHORTEST_WISH), LONGEST_REST))

@@ -84,6 +84,9 @@ class JobSpec:
     #: After this long without a start the message counts as lost and is sent again.
     queue_deadline: float = 60.0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    #: How long a job may be parked while its provider refuses calls unpaid: no attempt is counted. With 0, a
+    #: refusal is an attempt: for a task that has a fallback.
+    park_for: float = 86_400.0
     #: The model that the calls go to, for counters and pauses; empty where there is none.
     model: str = ""
     #: Same key, other payload: make a new job and fence the old run, or refuse and disclose nothing.
@@ -100,6 +103,9 @@ class JobSpec:
         """Refuse what cannot work, by name."""
         for name, longest in _LONGEST_OF.items():
             _require_seconds(f"JobSpec {self.name}", name, getattr(self, name), longest)
+        parked: object = self.park_for
+        if parked != 0 or isinstance(parked, bool):
+            _require_seconds(f"JobSpec {self.name}", "park_for", parked, LONGEST_QUEUE_DEADLINE)
         self._require_kinds()
         for name in ("name", "version", "model"):
             # Records and counters keep each of them as one line.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from operator import index
@@ -51,6 +51,10 @@ class Spend:
         }
 
 
+#: What no call cost.
+NOTHING: Final = Spend(calls=0, cost_usd=0.0)
+
+
 class Checked(NamedTuple):
     """What is known of a spend, and the names of its fields that cannot be kept."""
 
@@ -86,6 +90,34 @@ def check(
     return Checked(spend, tuple(dict.fromkeys(unknown)))
 
 
+class Costs(NamedTuple):
+    """What all attempts of a job cost, what the last of them paid, and the names of what is unknown."""
+
+    made: Spend
+    paid: Spend
+    unknown: tuple[str, ...] = ()
+
+
+def costs(own: Checked, paid: object, earlier: Spend) -> Costs:
+    """Return the costs at the end of an attempt that cost *own*, after attempts that cost *earlier*.
+
+    *paid* is what its own calls cost, as ``Answer.paid``. With it, *own* is the whole of what the job cost:
+    parts of that are in other records, and earlier attempts of the job have read or made them too.
+    """
+    if paid is None:
+        return Costs(total([earlier, own.spend]), own.spend, own.unknown)
+    if not isinstance(paid, Spend):
+        return Costs(own.spend, Spend(), (*own.unknown, "paid"))
+    spend, unknown = check(
+        paid.usage,
+        paid.cost_usd,
+        maybe_billed=paid.maybe_billed,
+        calls=paid.calls,
+        in_doubt=paid.in_doubt,
+    )
+    return Costs(own.spend, spend, (*own.unknown, *(f"paid.{name}" for name in unknown)))
+
+
 def spend_of_failure(error: CallFailed) -> Checked:
     """Return what a call that failed cost, as its data has it.
 
@@ -102,6 +134,36 @@ def spend_of_failure(error: CallFailed) -> Checked:
         calls=data.get("calls", int(replied)),
         in_doubt=data.get("in_doubt", int(in_doubt)),
     )
+
+
+def total(spends: Iterable[Spend]) -> Spend:
+    """Return the sum of what was spent; a count or a price that one call lacks is unknown in the sum.
+
+    A call in doubt lacks all of them.
+    """
+    paid = [_without_doubt(spend) for spend in spends if spend.calls or spend.in_doubt]
+    if not paid:
+        return NOTHING
+    costs = [spend.cost_usd for spend in paid]
+    common = [name for name in paid[0].usage if all(name in spend.usage for spend in paid)]
+    return Spend(
+        usage={name: sum(spend.usage[name] for spend in paid) for name in common},
+        cost_usd=None if None in costs else _sum(cost for cost in costs if cost is not None),
+        calls=sum(spend.calls for spend in paid),
+    )
+
+
+def _without_doubt(spend: Spend) -> Spend:
+    """Return *spend* with its calls in doubt as calls of which nothing is known."""
+    return Spend(calls=spend.calls + spend.in_doubt) if spend.in_doubt else spend
+
+
+def _sum(costs: Iterable[float]) -> float:
+    # Of the numbers that were meant: 0.1 and 0.2 are 0.3, not 0.30000000000000004.
+    exact = Decimal(0)
+    for cost in costs:
+        exact = _EXACT.add(exact, Decimal(repr(cost)))
+    return float(exact)
 
 
 def _to_cost(cost: object) -> float | None:

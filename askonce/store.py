@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from askonce.announcements import Announcements
     from askonce.answer import Encoded, Ttl
+    from askonce.board import Boards
     from askonce.checks import Finding
     from askonce.controls import Controls
     from askonce.errors import RecordDamaged
@@ -165,6 +166,8 @@ class Lost(NamedTuple):
     resent: int
     #: The time that its message carries; milliseconds by the store's clock.
     sent_at: int
+    #: Whether it was put back unpaid, and its rest is over.
+    parked: bool = False
 
 
 class Resent(NamedTuple):
@@ -229,6 +232,8 @@ class Failing:
     fallback: Encoded | None = None
     #: What the run paid; counted where it is recorded, once for each owner.
     book: Book | None = None
+    #: What the job's attempts cost so far, as ``bill.encode`` writes it; kept until the job is over or new.
+    spent: bytes = b""
 
 
 class Subscription(Protocol):
@@ -278,6 +283,10 @@ class Store(Protocol):
         """The workers that announce themselves on this store."""
 
     @property
+    def boards(self) -> Boards:
+        """The boards of this store."""
+
+    @property
     def pusher(self) -> Pusher | None:
         """Admits and sends in one step; None where the store's server can be no broker."""
 
@@ -314,7 +323,8 @@ class Store(Protocol):
     def park(self, lease: Lease, reason: str, after: float, within: float) -> Parking:
         """Give a lease back before anything was paid; the job starts again in *after* seconds.
 
-        It uses no attempt. *within* bounds, in seconds, for how long a job can be parked in a row.
+        It uses no attempt. A job that has been parked for *within* seconds in a row is spent. A pause ends
+        the row.
         """
 
     def cancel(self, key: Key, run: str | None = None) -> Cancellation:

@@ -14,14 +14,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, assert_never
 
 from askonce.answer import Codec, Encoded, Meta, StoredValue, Ttl, to_result
-from askonce.attempt import Attempt, Unstorable, make
+from askonce.attempt import Attempt, costs_of, make
 from askonce.decide import Refuse, Run, Serve, run_without_store, start
 from askonce.errors import CallFailed, StoreUnavailable, ValueInvalid
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Failed, Reused
 from askonce.job import new_owner
 from askonce.lease import since_boot
-from askonce.spend import spend_of_failure
+from askonce.spend import NOTHING, total
 from askonce.store import Claim, Lease, Terms, Write
 from askonce.store_down.hits import LocalHits
 from askonce.store_down.spill import Spill, Unstored, compact
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from askonce.attempt import Made
     from askonce.execution import Delivery
     from askonce.job import Fingerprint, Job, Key, Owner
-    from askonce.spend import Spend
+    from askonce.record import Snapshot
+    from askonce.spend import Costs, Spend
     from askonce.store import Store
     from askonce.store_down.cache import LocalCache
-    from askonce.tally import Book
 
 #: Calls without the store in each of the cache's times to live; about a call a second for 5 minutes.
 _BUDGET = 300
@@ -157,47 +157,47 @@ class LocalCalls:
         self, delivery: Delivery, body: Callable[[], object], down: StoreUnavailable
     ) -> Computed | Failed:
         self._spend(down)
-        job, began = delivery.job, self._clock()
+        job, began, attempt = delivery.job, self._clock(), _attempt_without_record(delivery)
         try:
             made = make(
                 body,
-                _attempt_without_record(delivery),
+                attempt,
                 codec=self._codec,
                 max_bytes=delivery.spec.max_value_bytes,
                 clock=self._clock,
             )
         except CallFailed as error:
-            spend = self._report_failure(delivery, error, began)
-            self._keep_money(job, spend)
+            cost = costs_of(error, attempt)
+            self._report_failure(delivery, error, cost, began)
+            self._keep_money(job, cost.paid)
             if error.kind == "transient":
                 raise StoreUnavailable(verb=down.verb, reason=error.reason) from error
-            return Failed(key=job.key, job=job.id, kind=error.kind, reason=error.reason, attempts=1)
+            kind, reason = error.kind, error.reason
+            return Failed(key=job.key, job=job.id, kind=kind, reason=reason, attempts=1, spend=cost.made)
         self._report(delivery, made.source)
         self._report_made(delivery, made, began)
         value = _stored(made)
         if made.source == "call":
             self._keep_for_later(delivery, value, made)
         else:
-            self._keep_money(job, made.paid)
+            self._keep_money(job, made.costs.paid)
         result = replace(to_result(job.key, job.id, value), degraded=True)
         return Computed(key=job.key, job=job.id, result=result, stored=Write.UNAVAILABLE)
 
     def _report_made(self, delivery: Delivery, made: Made, began: float) -> None:
-        self._report_unknown(delivery, made.unknown)
+        self._report_unknown(delivery, made.costs.unknown)
         ran: dict[str, object] = {"attempt": 1, "run_seconds": made.made_at - began}
-        emit(self._listen, EventType.JOB_UNSTORED, delivery.job, **ran, cost_usd=made.paid.cost_usd)
+        emit(self._listen, EventType.JOB_UNSTORED, delivery.job, **ran, cost_usd=made.costs.paid.cost_usd)
 
-    def _report_failure(self, delivery: Delivery, error: CallFailed, began: float) -> Spend:
-        """Emit and return what a failed call cost: no record will have it."""
-        job, ran = delivery.job, {"attempt": 1, "run_seconds": self._clock() - began}
-        spend, unknown = error.paid if isinstance(error, Unstorable) else spend_of_failure(error)
-        self._report_unknown(delivery, unknown)
+    def _report_failure(self, delivery: Delivery, error: CallFailed, cost: Costs, began: float) -> None:
+        """Emit what a failed call cost: no record will have it."""
+        job, ran, spend = delivery.job, {"attempt": 1, "run_seconds": self._clock() - began}, cost.paid
+        self._report_unknown(delivery, cost.unknown)
         if error.kind == "transient":
             emit(self._listen, EventType.JOB_DEFERRED, job, **ran, reason=error.reason, **spend.known)
-            return spend
+            return
         why = {"kind": error.kind, "reason": error.reason}
         emit(self._listen, EventType.JOB_FAILED, job, **ran, **why, **spend.known)
-        return spend
 
     def _report_unknown(self, delivery: Delivery, unknown: tuple[str, ...]) -> None:
         for name in unknown:
@@ -214,14 +214,14 @@ class LocalCalls:
 
     def _keep_for_later(self, delivery: Delivery, value: StoredValue, made: Made) -> None:
         job = delivery.job._replace(payload=compact(delivery.job.payload))
-        kept, encoded, book = replace(delivery, job=job), made.encoded, book_of(job, made.paid)
+        kept, encoded, cost = replace(delivery, job=job), made.encoded, made.costs
         self._cache.put(job.key, job.fingerprint, job.id, value, delivery.spec.soft_ttl)
         # One token for all tries: a verb may have been executed although its reply was lost.
         owner, made_at = new_owner(self._holder), self._clock()
         unstored = Unstored(
             job=job,
             size=len(encoded.data) + len(encoded.meta),
-            write=lambda: self._write(kept, owner, encoded, made_at, book),
+            write=lambda: self._write(kept, owner, encoded, made_at, cost),
         )
         self._keep(unstored)
 
@@ -240,12 +240,17 @@ class LocalCalls:
         if not self._spill.keep(unstored):
             emit(self._listen, EventType.JOB_UNKEPT, unstored.job, reason="no_room")
 
-    def _write(self, delivery: Delivery, owner: Owner, encoded: Encoded, made_at: float, book: Book) -> Write:
+    def _write(
+        self, delivery: Delivery, owner: Owner, encoded: Encoded, made_at: float, cost: Costs
+    ) -> Write:
         """Store an answer that was made without a lease: fenced if another run has one, or has answered."""
-        store, spec = self._store, delivery.spec
+        store, spec, book = self._store, delivery.spec, book_of(delivery.job, cost.paid)
         admitted = store.admit(Claim(delivery.job, Terms.of(spec))).record
         lease = Lease(delivery.job.key, owner, spec.lease)
-        granted = isinstance(start(store, spec, delivery.job.under(admitted.job), lease), Run)
+        started = start(store, spec, delivery.job.under(admitted.job), lease)
+        granted = isinstance(started, Run)
+        if isinstance(started, Run) and cost.made == cost.paid:
+            encoded = _after(started.record, encoded)
         ttl = Ttl(spec.soft_ttl, spec.hard_ttl).after(self._clock() - made_at)
         written = store.complete(lease, encoded, ttl, book if granted else None)
         if written is not Write.OK:
@@ -268,10 +273,22 @@ def _attempt_without_record(delivery: Delivery) -> Attempt:
         stale=None,
         reference="",
         checkpoint=lambda _reference: None,
+        tenant=delivery.job.tenant,
+        run=delivery.job.run,
     )
 
 
+def _after(record: Snapshot, encoded: Encoded) -> Encoded:
+    """Return the answer with what the attempts cost that the job had before the store was down."""
+    if record.spent == NOTHING:
+        return encoded
+    meta = Meta.decode(encoded.meta)
+    spend = total([record.spent, meta.spend])
+    meta = replace(meta, attempts=record.attempts, spend=spend)
+    return Encoded(encoded.data, meta.encode(), spend.micro_usd)
+
+
 def _stored(made: Made) -> StoredValue:
-    meta = Meta(source=made.source, spend=made.spend)
+    meta = Meta(source=made.source, spend=made.costs.made)
     data = made.encoded.data
     return StoredValue(data=data, meta=meta, fence=0, stored_at=time.time(), age=0.0, fresh=True)

@@ -11,6 +11,7 @@ from celery.utils.saferepr import _literal  # type: ignore[attr-defined]  # not 
 from askonce.adapters.celery.control_flow import IGNORED, REJECTED
 from askonce.decide import Refuse, Wait, Why
 from askonce.execution import Computed, Deferred, Execution, Failed, Reused, Skipped
+from askonce.log import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,8 @@ class Verdict(_literal):  # type: ignore[misc]  # not in the stubs
         cls, outcome: str, key: str, cost_usd: float | None = None, result: Result | None = None
     ) -> Self:
         """Show how the job ended; a flat literal, so that Flower can search its fields."""
-        text = f"{{'outcome': '{outcome}', 'key': '{key[:16]}', 'cost_usd': {cost_usd}}}"
+        cost = None if cost_usd is None else dollars(cost_usd)
+        text = f"{{'outcome': '{outcome}', 'key': '{key[:16]}', 'cost_usd': {cost}}}"
         made: Self = super().__new__(cls, value=text, truncate=False, direction=-1)
         made.result = result
         return made

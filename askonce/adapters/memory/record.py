@@ -58,6 +58,7 @@ class MemoryParked:
 
     reason: str
     since: float
+    #: 0: by a pause alone.
     times: int
 
 
@@ -96,6 +97,8 @@ class MemoryRecord:
     payload: bytes = b""
     history: tuple[str, ...] = ()
     checkpoint: str = ""
+    #: What the attempts so far cost.
+    spent: bytes = b""
     value: MemoryValue | None = None
     failed: MemoryFailure | None = None
     kept_until: float = 0.0
@@ -150,6 +153,7 @@ class MemoryRecord:
         self.run, self.shared, self.routing = job.run, False, job.routing
         self.fingerprint, self.job, self.payload = job.fingerprint, job.id, job.payload
         self.owner, self.attempts, self.not_before, self.checkpoint = Owner(""), 0, 0.0, ""
+        self.spent = b""
         self.max_attempts, self.queue_deadline = terms.max_attempts, terms.queue_deadline
         self.admitted_at = self.sent_at = now
         self.expires_at = None if terms.expires is None else now + terms.expires
@@ -209,17 +213,33 @@ class MemoryRecord:
         """Let one process send the message again."""
         self.handed_out_until = now + min(HANDED_OUT, self.queue_deadline)
 
+    def parked_for(self, now: float) -> float:
+        """Return for how long the job has been parked."""
+        return round(now - self.parked.since, 3) if self.parked else 0.0
+
     def park(self, reason: str, now: float, after: float) -> None:
         """Put the job back."""
         parked = self.parked or MemoryParked(reason, now, 0)
-        self.leave()
-        self.flight = "queued"
-        self.parked = MemoryParked(reason, parked.since, parked.times + 1)
-        self.deadline = self.not_before = now + after
+        self._put_back(MemoryParked(reason, parked.since, parked.times + 1), now + after)
 
     def park_paused(self, now: float) -> None:
         """Put the job back until its pause ends."""
-        self.park("paused", now, PAUSE_REST)
+        self._put_back(self._put_aside(now), now + PAUSE_REST)
+
+    def _put_back(self, parked: MemoryParked, until: float) -> None:
+        self.leave()
+        self.flight, self.parked = "queued", parked
+        self.deadline = self.not_before = until
+
+    def _put_aside(self, now: float) -> MemoryParked:
+        """Only a pause parks a job 0 times: the next start forgets that time, and what was before it."""
+        return self.parked if self.parked and not self.parked.times else MemoryParked("paused", now, 0)
+
+    def await_the_pause(self, now: float) -> None:
+        """Stay queued where a pause holds the job back."""
+        self.deadline = now
+        if self.parked:
+            self.parked = self._put_aside(now)
 
     def end_unrun(self, kind: FailureOrFallback, now: float) -> None:
         """End a queued job that no worker shall run any more."""
@@ -299,6 +319,8 @@ class MemoryRecord:
         self.deadline, self.attempts = now + lease, self.attempts + 1
         self.resent, self.resender, self.not_before = 0, JobId(""), 0.0
         self.sent_at, self.handed_out_until = None, 0.0
+        if self.parked and not self.parked.times:
+            self.parked = None
 
     def requeue(self, now: float) -> None:
         """Queue the job of a lost worker; its message is still to be sent."""

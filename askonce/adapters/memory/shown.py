@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from askonce import bill
 from askonce.answer import Meta, StoredValue
 from askonce.job import Fingerprint, Owner
 from askonce.letters import DeadJob
@@ -11,7 +12,8 @@ from askonce.record import QUARANTINE_KEPT, Failure, Parked, Snapshot
 
 if TYPE_CHECKING:
     from askonce.adapters.memory.record import MemoryFailure, MemoryParked, MemoryRecord, MemoryValue
-    from askonce.job import Key
+    from askonce.job import JobId, Key
+    from askonce.spend import Spend
 
 
 def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
@@ -34,7 +36,7 @@ def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
         wait=round(max(0.0, record.not_before - now), 3),
         checkpoint=record.checkpoint,
         value=_stored(value, now) if value else None,
-        failure=_failure(failed, now) if failed else None,
+        failure=_failure(failed, now, _spent(record, failed.job)) if failed else None,
         parked=_parked(record.parked, now) if record.parked else None,
         paused=record.paused,
         late=_late(record, now),
@@ -42,6 +44,11 @@ def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
         run=record.run,
         admitted_at=int(record.admitted_at * 1000),
     )
+
+
+def _spent(record: MemoryRecord, job: JobId) -> Spend:
+    """Return what the attempts that have ended cost: all but the one under way."""
+    return bill.decode(record.spent, job, record.attempts - (record.flight == "running"))
 
 
 def _parked(parked: MemoryParked, now: float) -> Parked:
@@ -66,14 +73,22 @@ def dead_job(key: Key, record: MemoryRecord | None, now: float, *, payload: bool
         reason=failed.reason,
         attempts=record.attempts,
         history=record.history,
+        spend=_spent(record, failed.job),
         since=float(failed.until - QUARANTINE_KEPT),
         until=float(failed.until),
     )
 
 
-def disclosed(record: MemoryRecord, now: float, *, to_sender: bool = False) -> Snapshot:
-    """Show *record* as a verb that writes shows it: without what only ``read`` returns, or a sender needs."""
+def disclosed(
+    record: MemoryRecord, now: float, *, to_sender: bool = False, granted: bool = False
+) -> Snapshot:
+    """Show *record* as a verb that writes shows it: without what only ``read`` returns, or a sender needs.
+
+    A start that is *granted* shows what earlier attempts cost.
+    """
     shown = snapshot(record, now)._replace(task="", fingerprint=Fingerprint(""), owner=Owner(""), late=None)
+    if granted:
+        shown = shown._replace(spent=_spent(record, record.job))
     return shown if to_sender else shown._replace(routing=None, run="", admitted_at=0)
 
 
@@ -88,7 +103,7 @@ def _stored(value: MemoryValue, now: float) -> StoredValue:
     )
 
 
-def _failure(failed: MemoryFailure, now: float) -> Failure:
+def _failure(failed: MemoryFailure, now: float, spent: Spend) -> Failure:
     fallback = failed.fallback and StoredValue(
         data=failed.fallback.data,
         meta=Meta.decode(failed.fallback.meta),
@@ -103,4 +118,5 @@ def _failure(failed: MemoryFailure, now: float) -> Failure:
         job=failed.job,
         remaining=round(failed.until - now, 3),
         fallback=fallback,
+        spend=spent,
     )

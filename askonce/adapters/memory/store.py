@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from askonce.adapters.memory.announcements import MemoryAnnouncements
 from askonce.adapters.memory.attach import attach
+from askonce.adapters.memory.boards import MemoryBoards
 from askonce.adapters.memory.letters import MemoryLetters
 from askonce.adapters.memory.record import MemoryRecord, MemoryValue
 from askonce.adapters.memory.records import Records
@@ -56,6 +57,7 @@ class MemoryStore:
         self.letters = MemoryLetters(records.changed, records.now, records.dead_jobs)
         self.controls, self.tally = records.controls, records.tally
         self.announcements = MemoryAnnouncements(records.changed, records.now)
+        self.boards = MemoryBoards(records.changed, records.now)
 
     def report_to(self, listen: Listener) -> None:
         """Report nothing: memory is never down."""
@@ -144,7 +146,8 @@ class MemoryStore:
             if record.fingerprint != job.fingerprint:
                 return Reply(Start.CONFLICT if record.job == job.id else Start.SUPERSEDED, Snapshot())
             outcome = self._start(record, job, lease)
-            return Reply(outcome, disclosed(record, self._records.now()))
+            now, granted = self._records.now(), outcome is Start.GRANTED
+            return Reply(outcome, disclosed(record, now, granted=granted))
 
     def _start(self, record: MemoryRecord, job: Job, lease: Lease) -> Start:
         now = self._records.now()
@@ -228,7 +231,7 @@ class MemoryStore:
             record.value = MemoryValue(answer, record.fence, now, now + ttl.fresh, now + ttl.kept)
             record.forget_failure()
             record.leave()
-            record.payload, record.checkpoint, record.not_before = b"", "", 0.0
+            record.payload, record.checkpoint, record.not_before, record.spent = b"", "", 0.0, b""
             self._records.commit(lease.key, record, now + WAITERS_KEPT)
             self._records.wake(lease.key)
             return Write.OK
@@ -251,7 +254,7 @@ class MemoryStore:
             return Reply(Write.OK, disclosed(record, self._records.now()))
 
     def _fail(self, key: Key, record: MemoryRecord, failure: Failing) -> None:
-        record.max_attempts = failure.max_attempts or record.max_attempts
+        record.max_attempts, record.spent = failure.max_attempts or record.max_attempts, failure.spent
         now, spent, kept = self._records.now(), record.attempts >= record.max_attempts, 0.0
         if failure.kind == "transient" and spent and failure.quarantine:
             self._records.quarantine(key, record, failure.reason)
@@ -283,8 +286,7 @@ class MemoryStore:
             if record.flight == "queued":
                 return Parking.PARKED
             now = self._records.now()
-            since = record.parked.since if record.parked else now
-            if round(now + after - since, 3) > within:
+            if record.parked_for(now) >= within:
                 return Parking.SPENT
             record.park(reason, now, after)
             record.attempts -= 1
@@ -344,7 +346,7 @@ class MemoryStore:
             count += 1
             record.hand_out(now)
             self._records.commit(key, record)
-            yield Lost(record.as_job(key), record.resent, int(now * 1000))
+            yield Lost(record.as_job(key), record.resent, int(now * 1000), record.parked is not None)
 
     def _is_due(self, key: Key, record: MemoryRecord) -> bool:
         """Return whether the job is to be handed out; end it where it is over."""
@@ -354,7 +356,7 @@ class MemoryStore:
         elif now < record.due_at:
             record.looked_again = None
         elif record.flight == "queued" and record.paused is not None:
-            record.deadline = now
+            record.await_the_pause(now)
             self._records.commit(key, record)
             record.look_after_the_pause(now)
         elif not self._records.is_lost(record):

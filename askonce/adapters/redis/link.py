@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from threading import Semaphore
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MaxConnectionsError, ReadOnlyError, RedisError, ResponseError
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 Connection = Any
 #: Where EVAL and EVALSHA have their first key; other commands have theirs in the second place.
 _KEY = 3
+#: Round trips of one process at once. Of a thousand threads that end together each would open a connection,
+#: and each that waits for the interpreter's lock wakes up 200 times a second: that took eight seconds.
+_AT_ONCE: Final = 16
 
 
 class BreakerOpen(RedisConnectionError):
@@ -102,6 +106,7 @@ class ServerLink:
         self.client, self._pool = client, client.connection_pool
         self.breaker = Breaker()
         self._idle: deque[Connection] = deque()
+        self._turns = Semaphore(_AT_ONCE)
         self._pid = os.getpid()
         self.moves = 0
 
@@ -120,12 +125,10 @@ class ServerLink:
         """Send *commands* in one write; see ``Link.ask``. A server that hangs costs twice its timeout."""
         self._renew_after_fork()
         breaker = self.breaker
-        if breaker.rest and not always and not breaker.allows():
-            raise BreakerOpen
         try:
-            replies = self.exchange(*commands)
-        except MaxConnectionsError:
-            # This process's own limit: the server may be well.
+            replies = self._exchange_in_turn(commands, always=always)
+        except (BreakerOpen, MaxConnectionsError):
+            # Nothing was sent: neither says anything of the server.
             raise
         except RedisError:
             breaker.failed()
@@ -133,6 +136,13 @@ class ServerLink:
         if breaker.errors:
             breaker.answered()
         return replies
+
+    def _exchange_in_turn(self, commands: tuple[tuple[Any, ...], ...], *, always: bool) -> list[Any]:
+        with self._turns:
+            # Asked in its turn: a caller that waited learns that those before it had no reply.
+            if self.breaker.rest and not always and not self.breaker.allows():
+                raise BreakerOpen
+            return self.exchange(*commands)
 
     def exchange(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send *commands* whatever the breaker's state, and send them again after a lost connection."""
@@ -211,7 +221,7 @@ class ServerLink:
     def _renew_after_fork(self) -> None:
         """Begin anew in a forked child: without its parent's sockets, and locks that a thread there held."""
         if self._pid != os.getpid():
-            self._idle, self._pid = deque(), os.getpid()
+            self._idle, self._turns, self._pid = deque(), Semaphore(_AT_ONCE), os.getpid()
             self.breaker = Breaker(listen=self.breaker.listen)
 
     def _take(self) -> Connection:

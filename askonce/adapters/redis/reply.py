@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, cast, get_type_hints
 
+from askonce import bill
 from askonce.answer import Meta, StoredValue
 from askonce.errors import JobError, LayoutNewer, RecordDamaged
 from askonce.job import Fingerprint, Job, JobId, Key, Owner, Routing
@@ -48,24 +49,26 @@ class _ValuePart(NamedTuple):
 
 
 class _FailurePart(NamedTuple):
-    """Why the last run gave no answer; ``got`` holds the fallback's bytes and its meta."""
+    """Why the last run gave no answer; ``got`` holds what it cost, the fallback's bytes and its meta."""
 
     kind: Annotated[bytes, "r.ek"]
     reason: Annotated[bytes, "r.er"]
     job: Annotated[bytes, "r.ej"]
     remaining: Annotated[int, "r.ex - NOW"]
-    data: Annotated[bytes, "got[1] or ''"]
-    meta: Annotated[bytes, "got[2] or ''"]
+    spent: Annotated[bytes, "got[1] or ''"]
+    data: Annotated[bytes, "got[2] or ''"]
+    meta: Annotated[bytes, "got[3] or ''"]
 
 
 class _MorePart(NamedTuple):
-    """What few replies have; ``got`` holds the run."""
+    """What few replies have; ``got`` holds the run, and what the attempts so far cost."""
 
     parked: Annotated[bytes, "r.pk"]
     paused: Annotated[bytes, "r.paused and '=' .. r.paused or ''"]
     ignored: Annotated[bytes, "r.ignored or ''"]
     ask: Annotated[bytes, "outcome == 'resend' and r.ask or ''"]
     run: Annotated[bytes, "got[1] or ''"]
+    spent: Annotated[bytes, "outcome == 'granted' and got[2] or ''"]
 
 
 class _OwnPart(NamedTuple):
@@ -89,12 +92,13 @@ class _LostPart(NamedTuple):
     resent: Annotated[int, "r.rep"]
     now: Annotated[int, "NOW"]
     ask: Annotated[bytes, "r.ask"]
+    parked: Annotated[int, "r.pk ~= '' and 1 or 0"]
     payload: Annotated[bytes, "got[1] or ''"]
     run: Annotated[bytes, "got[2] or ''"]
 
 
 class _DeadPart(NamedTuple):
-    """One quarantined job; ``got`` holds its run, its history and, on request, its payload."""
+    """One quarantined job; ``got`` holds its run, its history, its cost and, on request, its payload."""
 
     task: Annotated[bytes, "r.task"]
     fingerprint: Annotated[bytes, "r.fp"]
@@ -106,7 +110,8 @@ class _DeadPart(NamedTuple):
     ask: Annotated[bytes, "r.ask"]
     run: Annotated[bytes, "got[1] or ''"]
     history: Annotated[bytes, "got[2] or ''"]
-    payload: Annotated[bytes, "got[3] or ''"]
+    spent: Annotated[bytes, "got[3] or ''"]
+    payload: Annotated[bytes, "got[4] or ''"]
 
 
 _PARTS = (_FlightPart, _ValuePart, _FailurePart, _MorePart, _OwnPart, _LostPart, _DeadPart)
@@ -197,12 +202,14 @@ def _read(reply: list[Any]) -> tuple[bytes, Snapshot]:
         wait=flight.wait / 1000 if flight.wait > 0 else 0.0,
         checkpoint=flight.checkpoint.decode(),
         value=_value(_ValuePart._make(value), flight.now) if value else None,
-        failure=_failure(_FailurePart._make(failure), flight.now) if failure else None,
+        failure=_failure(_FailurePart._make(failure), flight) if failure else None,
     )
-    return flight.outcome, _with_more(seen, _MorePart._make(more)) if more else seen
+    return flight.outcome, _with_more(seen, flight, _MorePart._make(more)) if more else seen
 
 
-def _with_more(seen: Snapshot, more: _MorePart) -> Snapshot:
+def _with_more(seen: Snapshot, flight: _FlightPart, more: _MorePart) -> Snapshot:
+    if flight.outcome == b"granted":
+        seen = seen._replace(spent=bill.decode(more.spent, seen.job, seen.attempts - 1))
     if more.ask:
         seen = _with_ask(seen, more.ask, more.run)
     return seen._replace(
@@ -264,14 +271,17 @@ def _value(part: _ValuePart, now: int) -> StoredValue:
     )
 
 
-def _failure(part: _FailurePart, now: int) -> Failure:
+def _failure(part: _FailurePart, flight: _FlightPart) -> Failure:
+    now, job = flight.now, JobId(part.job.decode())
     fallback = _value(_ValuePart(part.data, part.meta, 0, now, 0), now) if part.data else None
     return Failure(
         kind=cast("FailureOrFallback", part.kind.decode()),
         reason=part.reason.decode(),
-        job=JobId(part.job.decode()),
+        job=job,
         remaining=part.remaining / 1000,
         fallback=fallback,
+        # Of the attempts that have ended: all but the one under way.
+        spend=bill.decode(part.spent, job, flight.attempts - (flight.flight == b"running")),
     )
 
 
@@ -282,7 +292,7 @@ def to_lost(reply: list[Any]) -> Lost | RecordDamaged:
         return RecordDamaged(key=key, reason="unreadable")
     lost = _LostPart._make(reply)
     try:
-        return Lost(_job(key, lost, lost.payload), lost.resent, lost.now)
+        return Lost(_job(key, lost, lost.payload), lost.resent, lost.now, parked=bool(lost.parked))
     except ValueError as error:
         return RecordDamaged(key=key, reason=type(error).__name__)
 
@@ -321,6 +331,7 @@ def _dead_job(key: Key, dead: _DeadPart) -> DeadJob:
         job=_job(key, dead, dead.payload),
         reason=dead.reason.decode(),
         attempts=dead.attempts,
+        spend=bill.decode(dead.spent, JobId(dead.job.decode()), dead.attempts),
         history=tuple(dead.history.decode(errors="replace").split()),
         since=dead.since / 1000,
         until=dead.until / 1000,

@@ -9,6 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from askonce.adapters.redis.announcements import RedisAnnouncements
+from askonce.adapters.redis.boards import RedisBoards
 from askonce.adapters.redis.checks import check_server, no_answer
 from askonce.adapters.redis.controls import RedisControls
 from askonce.adapters.redis.letters import RedisLetters
@@ -74,6 +75,7 @@ class RedisStore:
         self.controls = RedisControls(self._scripts)
         self.tally = RedisTally(self._scripts)
         self.announcements = RedisAnnouncements(self._scripts)
+        self.boards = RedisBoards(self._scripts)
 
     @classmethod
     def from_url(
@@ -155,6 +157,7 @@ class RedisStore:
             *(failure.fallback[:2] if failure.fallback else (b"", b"")),
             _entry(failure.book),
             failure.max_attempts or 0,
+            failure.spent,
         )
         outcome, record = read(lease.key, reply)
         return Reply(_WRITES[outcome], record)

@@ -26,7 +26,7 @@ if r.fl ~= 'running' then count(name_of(r), 'in_doubt', -1) end
 count(name_of(r), 'done', 1)
 clear_failure(r)
 drop(r, 'nx', 'at', 'ho', 'pk', 'rep', 'rt', 'ref')
-remove(r, 'env', 'uc')
+remove(r, 'env', 'uc', 'sp')
 set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = NOW + ARGV[4], hx = NOW + ARGV[5], fl = 'idle'})
 -- An answer that is kept for less than a wake-up takes still reaches those who waited for it.
 r.keep = NOW + WAITERS_KEPT

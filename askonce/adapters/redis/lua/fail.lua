@@ -1,7 +1,7 @@
 -- fail: record why there is no answer. The answer of an earlier run stays, and so does the provider's reference
 -- while the job goes on: only the body knows whether the call that it names is over.
 -- KEYS record, index   ARGV owner, kind, reason, after, keep, quarantine (0, 1), fallback, meta, book,
---                           attempts in all from now on (0: no change)
+--                           attempts in all from now on (0: no change), what all attempts cost (`sp`)
 -- returns reply(ok | fenced | absent)
 local owner, kind, reason, after, keep = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local r = load(KEYS[1])
@@ -17,6 +17,7 @@ if r.own ~= owner or r.fl ~= 'running' then
 end
 
 book(ARGV[9])
+if ARGV[11] ~= '' then set(r, {sp = ARGV[11]}) end
 local most = tonumber(ARGV[10])
 if most > 0 then
   local a = asked(r)

@@ -16,7 +16,7 @@ clear_failure(r)
 wake(r)
 set(r, {fl = 'idle'})
 drop(r, 'task', 'own', 'fp', 'job', 'att', 'rep', 'rt', 'nx', 'dl', 'at', 'ho', 'pk', 'ref', 'ask')
-remove(r, 'env', 'sh', 'run')
+remove(r, 'env', 'sh', 'run', 'sp')
 r.keep = NOW + TOMBSTONE_KEPT
 commit(r, KEYS[2])
 return 'ok'

@@ -2,14 +2,14 @@
 -- KEYS record, index   ARGV owner, reason, after, within
 -- returns parked | spent | fenced | absent
 --
--- A job may be parked again and again, for *within* from the first time on; then it is spent, and nothing changes.
+-- A job may be parked again and again. Once it has waited for *within* since the first time it is spent, and nothing
+-- changes.
 local r = load(KEYS[1])
 local after, within = tonumber(ARGV[3]), tonumber(ARGV[4])
 if not r.present then return 'absent' end
 if r.own ~= ARGV[1] or r.fl == 'idle' then return 'fenced' end
 if r.fl == 'queued' then return 'parked' end
-local since = tonumber(string.match(r.pk, '^%d+') or NOW)
-if NOW + after - since > within then return 'spent' end
+if NOW - parked_since(r) >= within then return 'spent' end
 park(r, ARGV[2], after)
 set(r, {att = r.att - 1})
 commit(r, KEYS[2])

@@ -20,11 +20,25 @@ local function control(r, task, tail, run)
 end
 
 -- Put a job back. It is sent again when its rest is over; nothing counts as an attempt.
-local function park(r, reason, after)
-  local since, times = string.match(r.pk, '^(%d+) (%d+) ')
-  set(r, {fl = 'queued', at = '0', nx = NOW + after, dl = NOW + after,
-    pk = string.format('%d %d ', since or NOW, (times or 0) + 1) .. reason})
+local function put_back(r, after)
+  set(r, {fl = 'queued', at = '0', nx = NOW + after, dl = NOW + after})
   drop(r, 'rep', 'rt', 'ho')
+end
+
+local function parked_since(r) return tonumber(string.match(r.pk, '^%d+') or NOW) end
+
+local function park(r, reason, after)
+  local times = tonumber(string.match(r.pk, '^%d+ (%d+) ') or 0)
+  set(r, {pk = string.format('%d %d ', parked_since(r), times + 1) .. reason})
+  put_back(r, after)
+end
+
+-- Only a pause parks a job 0 times. Its provider refused nothing meanwhile, so the next start forgets that time
+-- (start.lua), and what was before it.
+local function is_put_aside(r) return string.find(r.pk, '^%d+ 0 ') ~= nil end
+
+local function put_aside(r)
+  if not is_put_aside(r) then set(r, {pk = string.format('%d 0 paused', NOW)}) end
 end
 
 -- A paused job is looked at again when its pause ends (control.lua), or after a while for safety. One that expires
@@ -35,6 +49,7 @@ local function look_at_paused(r)
 end
 
 local function park_paused(r)
-  park(r, 'paused', PAUSE_REST)
+  put_aside(r)
+  put_back(r, PAUSE_REST)
   r.look = look_at_paused(r)
 end

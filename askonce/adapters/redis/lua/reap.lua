@@ -45,6 +45,7 @@ local function look_at(member)
   end
   if r.fl == 'queued' and control(r, r.task, asked(r).tail) then
     set(r, {dl = NOW}) -- a record in flight is kept for so long from its deadline
+    if r.pk ~= '' then put_aside(r) end
     r.look = look_at_paused(r)
     commit(r, KEYS[1])
     return true

@@ -5,10 +5,11 @@
 --   rep resends   rt job id of the last resend nx not before                env payload, until done
 --   ask what the admission brought, one line each: see `asked`             ref provider's reference
 --   at the last message's time (absent: the admission's; 0: none is out)   ho handed out until
---   pk parked: since, times, reason              run, sh  its run; other runs share it
+--   pk parked: since, times (0: by a pause), reason    run, sh  its run; other runs share it
 --   val vm answer and its meta   vf its fence   vt stored at   sx fresh until   hx kept until
 --   uc its cost in micro-dollars   ek er failure kind, reason   ej its job  eo the owner that last failed
 --   ex answers until   ed em fallback and meta   hist reasons of the attempts so far
+--   sp what the attempts so far cost: `askonce/bill.py`
 --   xp the whole record is kept until
 -- Beside the records of a bucket, in the same slot: idx (jobs in flight, by when to look at them), dead (quarantined
 -- jobs), ctl (pauses and marks), progress (what each queue has delivered), tally (counters).

@@ -8,8 +8,11 @@ local function reply(outcome, r, bare)
   local value, failure, more = EMPTY, EMPTY, EMPTY
   if has_value(r) then value = value_part(nil, r, redis.call('HMGET', r.key, 'val', 'vm')) end
   if r.ek ~= '' and NOW < r.ex then
-    failure = failure_part(nil, r, r.ek == 'fallback' and redis.call('HMGET', r.key, 'ed', 'em') or EMPTY)
+    failure = failure_part(nil, r, redis.call('HMGET', r.key, 'sp', 'ed', 'em'))
   end
-  if r.pk ~= '' or r.paused or r.ignored or outcome == 'resend' then more = more_part(outcome, r, redis.call('HMGET', r.key, 'run')) end
+  local goes_on = outcome == 'granted' and r.att > 1
+  if r.pk ~= '' or r.paused or r.ignored or outcome == 'resend' or goes_on then
+    more = more_part(outcome, r, redis.call('HMGET', r.key, 'run', 'sp'))
+  end
   return {flight_part(outcome, r), value, failure, more}
 end

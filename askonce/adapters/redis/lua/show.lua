@@ -6,5 +6,5 @@ if r.fl ~= 'idle' or r.ek ~= 'quarantined' or NOW >= r.ex then
   redis.call('ZREM', KEYS[2], string.sub(KEYS[1], -64))
   return {}
 end
-local got = redis.call('HMGET', KEYS[1], 'run', 'hist', ARGV[1] == '1' and 'env' or 'no such field')
+local got = redis.call('HMGET', KEYS[1], 'run', 'hist', 'sp', ARGV[1] == '1' and 'env' or 'no such field')
 return dead_part(nil, r, got)

@@ -22,6 +22,7 @@ local function grant()
     return reply('paused', r)
   end
   drop(r, 'rep', 'rt', 'nx', 'at', 'ho')
+  if is_put_aside(r) then drop(r, 'pk') end
   set(r, {fl = 'running', own = owner, fen = math.max(r.fen + 1, NOW_US), dl = NOW + lease, att = r.att + 1})
   commit(r, KEYS[2])
   return reply('granted', r)
