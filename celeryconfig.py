@@ -9,8 +9,9 @@ from settings.brokers import broker_settings
 from settings.environment import load_or_exit
 
 _settings = load_or_exit()
-#: The longest call, with room for the split of a long transcript into parts.
 _CALL_SECONDS = _settings.longest_call()
+#: A long transcript takes several calls, and gives its slot back between two of them in time.
+_ATTEMPT_SECONDS = _settings.longest_attempt()
 
 # Celery's command line takes "-P prefork" for "no pool was named" and would use the settings for threads.
 _prefork = re.search(r"(^| )(-P ?|--pool[= ])(prefork|processes)( |$)", " ".join(sys.argv))
@@ -52,9 +53,9 @@ worker_max_tasks_per_child = 1000
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 
-# The call's own timeout ends first, then these (prefork only).
-task_soft_time_limit = _CALL_SECONDS + 15
-task_time_limit = _CALL_SECONDS + 30
+# The call's own timeout ends first, then these (prefork only). A call may wait 6 s for its turn.
+task_soft_time_limit = _ATTEMPT_SECONDS + 30
+task_time_limit = _ATTEMPT_SECONDS + 45
 
 # Answers are read from the record. Celery's results would store and publish each one again.
 task_ignore_result = True

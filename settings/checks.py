@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from askonce.adapters.celery.checks import check_broker, check_times
 from askonce.checks import Finding, without_secrets
-from settings.environment import SettingsInvalid
+from settings.environment import SettingsInvalid, is_openai
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,11 +21,11 @@ if TYPE_CHECKING:
 
 
 def check(settings: Settings, specs: Iterable[JobSpec], store: Store, app: Celery) -> list[Finding]:
-    """Check *store*, *app*'s broker, and the order of all times that *specs*, *app* and *settings* set."""
+    """Check *store*, *app*'s broker, all times that *specs*, *app* and *settings* set, the model's URL."""
     times = check_times(
         specs, app, reap_interval=settings.reap_interval, longest_call=settings.longest_call()
     )
-    return [*store.check(), *check_broker(app), *times]
+    return [*store.check(), *check_broker(app), *times, *_check_secrecy(settings.openai_base_url)]
 
 
 def check_outside(settings: Settings) -> list[Finding]:
@@ -35,6 +37,25 @@ def check_outside(settings: Settings) -> list[Finding]:
     ]
 
 
+def _check_secrecy(model_url: str | None) -> list[Finding]:
+    """Warn of a model whose transcripts and key cross a network where others can read them."""
+    parts = urlsplit(model_url or "https:")
+    if parts.scheme == "https" or _is_this_host(parts.hostname or ""):
+        return []
+    text = (
+        f"is called without TLS at {without_secrets(parts.geturl())}: others can read transcripts and the key"
+    )
+    cure = "set OPENAI_BASE_URL to an https:// address"
+    return [Finding(severity="warning", subject="model", name="tls", text=text, cure=cure)]
+
+
+def _is_this_host(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def _check_model(settings: Settings) -> Finding:
     at = without_secrets(settings.openai_base_url) if settings.openai_base_url else "OpenAI"
     try:
@@ -43,8 +64,11 @@ def _check_model(settings: Settings) -> Finding:
         variable, _, cure = str(error).partition(": ")
         text = f"{variable} cannot be used"
         return Finding(severity="error", subject="model", name="api_key", text=text, cure=cure)
-    if key is None and settings.openai_base_url is None:
+    is_own = not is_openai(settings.openai_base_url)
+    if not key and not is_own:
         text, cure = "has neither a key nor a server of its own", "set OPENAI_API_KEY or OPENAI_BASE_URL"
         return Finding(severity="warning", subject="model", name="api_key", text=text, cure=cure)
     text = f"is called at {at}, {'with' if key else 'without'} a key"
+    if not key:
+        text += ": a server of one's own may need none"
     return Finding(severity="ok", subject="model", name="api_key", text=text)

@@ -9,9 +9,11 @@ from pathlib import Path  # noqa: TC003  # pydantic reads the annotation
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
 
 from askonce.spec import LONGEST_LEASE, SHORTEST
+from settings.prices import ModelPrice, read_prices
 from settings.urls import ServerSettings
 
 #: No sensible deadline is longer. Infinity is a mistake.
@@ -22,6 +24,8 @@ LeaseSeconds = Annotated[float, Field(ge=SHORTEST, le=LONGEST_LEASE, allow_inf_n
 CallSeconds = Annotated[float, Field(gt=0, le=3_000, allow_inf_nan=False)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+")]
 Bytes = Annotated[int, Field(gt=0)]
+#: Not decoded by pydantic-settings: its error for a text that is no JSON would end the process with a trace.
+Prices = Annotated[dict[str, ModelPrice], NoDecode, BeforeValidator(read_prices)]
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -47,6 +51,9 @@ class Settings(ServerSettings):
     llm_background: bool = False
     llm_timeout: CallSeconds = 45.0
     llm_max_input_chars: Bytes = 400_000
+    #: Of all workers together; None for as many as the service accepts.
+    llm_max_requests_per_minute: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = None
+    llm_prices: Prices = Field(default_factory=dict)
 
     customer_api_url: HttpUrl = "http://127.0.0.1:8081"
     customer_api_timeout: CallSeconds = 5.0
@@ -70,6 +77,13 @@ class Settings(ServerSettings):
     def longest_call(self) -> float:
         """Return the seconds that the longest call to a service may take."""
         return max(self.llm_timeout, self.customer_api_timeout)
+
+    def longest_attempt(self) -> float:
+        """Return the seconds for which one attempt may hold its slot.
+
+        A long transcript's begins its last call up to LLM_TIMEOUT after its start.
+        """
+        return self.llm_timeout + self.longest_call()
 
     def openai_key(self) -> str | None:
         """Return the key of the LLM service, from its variable or from the file that a variable names.

@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from askonce.spec import JobSpec, RetryPolicy
-from tasks.meetings.prompts import task_version
-from tasks.payloads import Id, Lines, Payload, When, add_to_row, input_of
+from tasks.meetings.prompts import QuestionKind, task_version
+from tasks.payloads import Id, Lines, Payload, Text, When, add_to_row, input_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 CUSTOMERS_LOOKUP: Final = "customers.lookup"
 ORDERS_ENRICH: Final = "orders.enrich"
+MEETINGS_PART: Final = "meetings.part"
 
 #: Seconds for which a customer is fresh.
 _CUSTOMER_FRESH = 300.0
 #: Seconds for which the last known customer is better than none.
 _CUSTOMER_KEPT = 7 * 86_400.0
+#: Bytes of one part: the summaries of many parts together may be longer than a transcript.
+_MOST_PART_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,13 @@ class MeetingPayload(Payload):
     customer_id: Id | None = None
 
 
+class PartPayload(Payload):
+    """One question about one text: all that ``meetings.part`` uses."""
+
+    operation: QuestionKind
+    text: Text
+
+
 def _orders(_settings: Settings) -> JobSpec:
     return JobSpec(
         key_fields=("order_id",),
@@ -70,6 +80,8 @@ def _orders(_settings: Settings) -> JobSpec:
         hard_ttl=86_400.0,
         retry=RetryPolicy(base=1.0, cap=60.0),
         input=input_of(OrderPayload),
+        # Each order is answered at once, with what is known: no refusal makes it wait.
+        park_for=0.0,
         # The record keeps the customer. Each caller gets it in its own row, whatever else that has.
         present=add_to_row,
     )
@@ -82,6 +94,7 @@ def _customers(settings: Settings) -> JobSpec:
         hard_ttl=_CUSTOMER_KEPT,
         # A look-up has a fallback, so a failing service is left alone for a time and no person must act.
         retry=RetryPolicy(base=0.2, cap=30.0, on_give_up="backoff"),
+        park_for=0.0,
         # A look-up is cheap, and every caller gets the same customer.
         on_store_down="local" if settings.cache_fallback_enabled else "defer",
         input=input_of(CustomerPayload),
@@ -100,12 +113,29 @@ def _meeting(operation: Operation, settings: Settings) -> JobSpec:
     )
 
 
+def _part(settings: Settings) -> JobSpec:
+    fresh = settings.cache_ttl_hours * 3600
+    return JobSpec(
+        # The model and all prompts: a worker of another version leaves the message to one of this version.
+        version=task_version(settings.openai_model),
+        model=settings.openai_model,
+        soft_ttl=fresh,
+        # A part that is too old is read anew.
+        hard_ttl=fresh,
+        # Its meeting is quarantined in its place, and a replay of the meeting asks again.
+        retry=RetryPolicy(on_give_up="backoff"),
+        max_payload_bytes=_MOST_PART_BYTES,
+        input=input_of(PartPayload),
+    )
+
+
 TASKS: Final = (
     Task(ORDERS_ENRICH, "tasks.orders.body:enrich", _orders),
     Task(CUSTOMERS_LOOKUP, "tasks.lookups.body:lookup", _customers),
     Task("meetings.extract", "tasks.meetings.body:extract", partial(_meeting, "extract")),
     Task("meetings.analyze", "tasks.meetings.body:analyze", partial(_meeting, "analyze")),
     Task("meetings.full", "tasks.meetings.body:full", partial(_meeting, "full")),
+    Task(MEETINGS_PART, "tasks.meetings.questions:part", _part),
 )
 
 

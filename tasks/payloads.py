@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from askonce.errors import PayloadInvalid
-from askonce.fields import as_id, as_lines, as_time
+from askonce.fields import as_id, as_lines, as_time, is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,12 +26,20 @@ def _by(read: Callable[[object], str]) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
+def _as_it_is(value: object) -> str:
+    if not isinstance(value, str) or is_blank(value):
+        raise PayloadInvalid(field="", reason="must be text that is not blank")
+    return value
+
+
 #: 7 and "7" are one id.
 Id = Annotated[str, _by(as_id)]
 #: An instant, or another text such as a date.
 When = Annotated[str, _by(as_time)]
 #: Lines of text; the kind of their ends does not count.
 Lines = Annotated[str, _by(as_lines)]
+#: Text as it is; not blank.
+Text = Annotated[str, _by(_as_it_is)]
 
 
 class Payload(BaseModel):

@@ -6,15 +6,19 @@ This is the one place where clients are built. Producers never load it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from askonce.attempt import current_attempt
 from tasks.providers.customers import Customers
 from tasks.providers.http import HttpLookup
 from tasks.providers.openai.model import LanguageModel
+from tasks.providers.openai.pace import ModelPace
 from tasks.providers.openai.two_steps import TwoSteps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic import BaseModel
 
     from askonce.answer import Answer
@@ -40,19 +44,43 @@ class Resources:
 
     model: LanguageModel
     customers: Customers
+    #: Calls the parts of long transcripts, on the terms of *part*.
+    caller: Caller
+    part: JobSpec
     max_input_chars: int
     in_background: bool
+    #: Seconds from which on an attempt begins no other part.
+    slot_seconds: float
 
     def ask(self) -> Ask:
         """Return the function that asks the model in the current attempt."""
-        return TwoSteps(self.model, current_attempt()) if self.in_background else self.model.ask
+        attempt = current_attempt()
+        return (
+            TwoSteps(self.model, attempt) if self.in_background else partial(self.model.ask, attempt=attempt)
+        )
 
 
-def new_resources(settings: Settings, caller: Caller, customers: JobSpec) -> Resources:
-    """Build the clients of one process; *customers* are the terms of a look-up that *caller* makes."""
+def new_resources(
+    settings: Settings,
+    caller: Caller,
+    *,
+    customers: JobSpec,
+    part: JobSpec,
+    is_ending: Callable[[], bool],
+) -> Resources:
+    """Build the clients of one process.
+
+    *customers* are the terms of a look-up, and *part* those of a part of a transcript, that *caller* makes.
+    Once the worker *is_ending*, jobs that wait for a turn are given back.
+    """
+    executor = caller.runner.executor
+    pace = ModelPace(settings, executor.store.boards, listen=executor.listen, is_ending=is_ending)
     return Resources(
-        model=LanguageModel(settings),
+        model=LanguageModel(settings, pace=pace),
         customers=Customers(caller, HttpLookup(settings), customers),
+        caller=caller,
+        part=part,
         max_input_chars=settings.llm_max_input_chars,
         in_background=settings.llm_background,
+        slot_seconds=settings.llm_timeout,
     )

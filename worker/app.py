@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from mmap import mmap
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from celery import Celery
 from celery.exceptions import Reject, Retry
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_shutting_down
 
 from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.answer import Codec
@@ -18,7 +19,7 @@ from askonce.store_down.cache import LocalCache
 from settings.checks import check
 from settings.environment import SettingsInvalid, load_or_exit
 from settings.servers import new_store
-from tasks.catalog import CUSTOMERS_LOOKUP, ORDERS_ENRICH, TASKS, catalog
+from tasks.catalog import CUSTOMERS_LOOKUP, MEETINGS_PART, ORDERS_ENRICH, TASKS, catalog
 from tasks.orders.reprocess import reprocess
 from tasks.resources import new_resources
 from worker.listeners.counts import count
@@ -57,7 +58,23 @@ once = AskOnce(
     local_cache=_new_cache,
     check=lambda once: check(settings, _specs.values(), once.process().store, app),
 )
-resources = PerProcess(lambda: new_resources(settings, once.process().caller, _specs[CUSTOMERS_LOOKUP]))
+#: Whether the worker ends, in memory that the children of prefork share: no signal tells them.
+_is_ending = mmap(-1, 1)
+resources = PerProcess(
+    lambda: new_resources(
+        settings,
+        once.process().caller,
+        customers=_specs[CUSTOMERS_LOOKUP],
+        part=_specs[MEETINGS_PART],
+        is_ending=lambda: _is_ending[0] > 0,
+    )
+)
+
+
+@worker_shutting_down.connect
+def _end_waiting(**_: object) -> None:
+    """Let no job wait in its slot for its turn: the worker ends as soon as its calls under way have ended."""
+    _is_ending[0] = 1
 
 
 def _register(task: Task) -> None:

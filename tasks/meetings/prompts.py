@@ -13,14 +13,29 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from askonce.fields import is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Operation = Literal["extract", "analyze", "full"]
+#: What one call to the model is asked: an operation on one text, or one summary of several.
+QuestionKind = Literal["extract", "analyze", "full", "summary"]
 Label = Literal["positive", "neutral", "negative", "mixed"]
 Score = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+
+
+def _says_something(text: str) -> str:
+    if is_blank(text):
+        raise PydanticCustomError("blank", "must not be blank")
+    return text
+
+
+#: The schema that is sent cannot say so, but an empty one is no answer.
+Summary = Annotated[str, AfterValidator(_says_something)]
 
 #: Raise it when the rules of splitting or merging in ``parts.py`` change: nothing else here covers them.
 PROMPT_VERSION: Final = "1"
@@ -53,7 +68,7 @@ class MeetingExtract(_Shape):
 
     model_config = _described("What was said and agreed.")
 
-    summary: str
+    summary: Summary
     key_points: list[str]
     decisions: list[str]
     action_items: list[ActionItem]
@@ -124,7 +139,7 @@ class MeetingSummary(_Shape):
 
     model_config = _described("One summary of a whole meeting.")
 
-    summary: str
+    summary: Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +194,11 @@ You read the summaries of consecutive parts of one meeting, in order.
 - Add nothing that they do not say, and do not mention that there were parts.""",
     schema=MeetingSummary,
 )
+
+
+def prompt_of(kind: QuestionKind) -> Prompt:
+    """Return what a question of this kind sends."""
+    return ONE_SUMMARY if kind == "summary" else PROMPTS[kind]
 
 
 def task_version(model: str, operation: Operation = "full") -> str:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from askonce.errors import Configuration, JobFailed, ResultTimeout, StoreUnavailable, Transient
+from askonce.errors import (
+    AnswerUnreadable,
+    Configuration,
+    JobFailed,
+    LayoutNewer,
+    RecordDamaged,
+    ResultTimeout,
+    StoreUnavailable,
+    Transient,
+)
+from askonce.inline import Resting
 from askonce.key import identify
 
 if TYPE_CHECKING:
@@ -15,6 +25,9 @@ if TYPE_CHECKING:
 
 #: Seconds that an order waits for another worker's look-up of the same customer.
 PATIENCE = 30.0
+#: Seconds between two attempts of one look-up. A service that asks for more is not waited for: an order has
+#: something in place of its customer.
+_LONGEST_REST = 1.0
 
 
 class Customers:
@@ -43,12 +56,18 @@ class Customers:
         name = str(cliente_id)
         identity = identify(self._spec, {"cliente_id": name})
         try:
-            return self._caller.call(self._spec, identity, lambda: self.fetch(name), timeout=PATIENCE)
+            return self._caller.call(
+                self._spec,
+                identity,
+                lambda: self.fetch(name),
+                timeout=PATIENCE,
+                longest_rest=_LONGEST_REST,
+            )
         except JobFailed as failed:
             if failed.kind == "configuration":
                 raise Configuration(failed.reason) from None
             return None
-        except ResultTimeout:
+        except (ResultTimeout, Resting, RecordDamaged, LayoutNewer, AnswerUnreadable):
             return None
         except StoreUnavailable:
             raise Transient("store_unavailable") from None

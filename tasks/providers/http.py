@@ -8,7 +8,9 @@ from urllib.parse import quote
 import httpx2
 
 from askonce.errors import CallFailed, Permanent, Transient
-from tasks.providers.failures import from_status, parse_retry_after
+from tasks.providers.connection import failure_of_connection
+from tasks.providers.failures import as_attempt, from_status, parse_retry_after
+from tasks.providers.transport import CUSTOMER_REPLY, new_client
 
 if TYPE_CHECKING:
     from settings.environment import Settings
@@ -19,10 +21,10 @@ class HttpLookup:
 
     def __init__(self, settings: Settings) -> None:
         """Call ``CUSTOMER_API_URL``; never retry, because the engine does."""
-        # All threads may call at once, and no call may wait for the connection of another.
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
-        self._client = httpx2.Client(
-            base_url=settings.customer_api_url, timeout=settings.customer_api_timeout, limits=limits
+        self._client = new_client(
+            base_url=settings.customer_api_url,
+            timeout=settings.customer_api_timeout,
+            largest_reply=CUSTOMER_REPLY,
         )
 
     def fetch(self, *segments: str) -> dict[str, object]:
@@ -37,12 +39,10 @@ class HttpLookup:
         path = "/".join(quote(segment, safe="").replace(".", "%2E") for segment in segments)
         try:
             response = self._client.get(path)
-        except httpx2.TimeoutException:
-            raise Transient("timeout", maybe_billed=True) from None
         except httpx2.InvalidURL:
-            raise Permanent("invalid_url") from None
+            raise Permanent("invalid_request") from None
         except httpx2.HTTPError as exc:
-            raise Transient(type(exc).__name__) from None
+            raise as_attempt(failure_of_connection(exc)) from None
         if response.status_code != httpx2.codes.OK:
             raise _refused(response)
         return _object(response)
@@ -53,14 +53,16 @@ class HttpLookup:
 
 
 def _refused(response: httpx2.Response) -> CallFailed:
-    return from_status(response.status_code, retry_after=parse_retry_after(response.headers))
+    wish = parse_retry_after(response.headers)
+    # An order has something in place of the customer: its look-up may fail, and does not wait.
+    return as_attempt(from_status(response.status_code, retry_after=wish))
 
 
 def _object(response: httpx2.Response) -> dict[str, object]:
     try:
         value = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Transient("malformed_answer") from None
     if not isinstance(value, dict):
-        raise Permanent("not_an_object")
+        raise Permanent("malformed_answer")
     return value

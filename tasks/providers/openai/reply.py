@@ -1,7 +1,8 @@
 """Reads the body of a language model's reply: its text or its failure, its usage, its price.
 
 Both forms of the API are read as plain JSON, leniently. A compatible service may leave out any field, and a
-missing field must lose neither the answer nor the usage.
+missing field must lose neither the answer nor the usage. A count that is odd (negative, a fraction, a text,
+too large for JSON) is unknown, and the price with it; the answer is read all the same.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, TypeGuard, cast
 
 from askonce.errors import CallFailed, Permanent, Transient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from tasks.providers.openai.prices import Prices
 
 Flavour = Literal["responses", "chat"]
 
@@ -39,6 +42,12 @@ _COUNTS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = MappingProxyType(
 )
 
 
+#: Whole numbers from here on are not exact in JSON.
+_TOO_MANY: Final = 2**53
+#: Digits; any number that is kept has fewer.
+_LONGEST_INT: Final = 20
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """The end of a response: a text to validate, or a failure."""
@@ -46,7 +55,7 @@ class Reply:
     text: str = ""
     failure: CallFailed | None = None
     usage: Mapping[str, int]
-    #: The list price in US dollars; None is unknown, never 0.
+    #: The price in US dollars; None is unknown, never 0.
     cost_usd: float | None
 
 
@@ -67,78 +76,96 @@ def standing(content: bytes) -> Standing:
     return Standing(response if isinstance(response, str) else "", pending)
 
 
-def read(content: bytes, flavour: Flavour) -> Reply:
-    """Return the content of the body, whatever its shape; never raises."""
+def read(content: bytes, flavour: Flavour, prices: Prices) -> Reply:
+    """Return the content of the body, whatever its shape; never raises.
+
+    A router in front of several services may report their errors with status 200: such a body is unfinished.
+    """
     body = _decoded(content)
-    usage = _usage(body)
-    cost = _price(body, usage)
-    found = _TEXT_READERS[flavour](body)
+    usage, is_whole = _usage(body)
+    known = prices.of(usage, model=_at(body, "model"), tier=_at(body, "service_tier")) if is_whole else None
+    no_object = Transient("malformed_answer", maybe_billed=True)
+    found = _TEXT_READERS[flavour](body) if isinstance(body, dict) else no_object
     if isinstance(found, CallFailed):
-        return Reply(failure=found, usage=usage, cost_usd=cost)
-    return Reply(text=found, usage=usage, cost_usd=cost)
+        return Reply(failure=found, usage=usage, cost_usd=known)
+    return Reply(text=found, usage=usage, cost_usd=known)
 
 
 def _decoded(content: bytes) -> object:
     """Return the body, or None for a body that is not JSON."""
     try:
-        return cast("object", json.loads(content))
+        return cast("object", json.loads(content, parse_int=_to_int))
     except (ValueError, RecursionError):
         return None
 
 
-def _usage(body: object) -> dict[str, int]:
+def _to_int(digits: str) -> int:
+    # Python refuses to read thousands of digits, and the answer beside them would be lost. -1 is odd too.
+    return int(digits) if len(digits) <= _LONGEST_INT else -1
+
+
+def is_page(content: bytes) -> bool:
+    """Return whether a body is a page of a web server, which is no reply of this API."""
+    return content.lstrip()[:1] == b"<"
+
+
+def is_refusal(content: bytes) -> bool:
+    """Return whether a body has an error only: no part of an answer, and nothing that was paid."""
+    if b'"error"' not in content:
+        return False
+    body = _decoded(content)
+    has_answer = _items(_at(body, "choices")) or _items(_at(body, "output"))
+    return bool(_at(body, "error")) and not has_answer and not _at(body, "usage")
+
+
+def _usage(body: object) -> tuple[dict[str, int], bool]:
+    """Return the counts that can be kept, and whether none of the others is odd."""
     usage = _at(body, "usage")
-    counts = ((name, _at(usage, *path)) for name, paths in _COUNTS.items() for path in paths)
-    return {name: count for name, count in counts if type(count) is int}
+    given = ((name, _at(usage, *path)) for name, paths in _COUNTS.items() for path in paths)
+    counts = [(name, count) for name, count in given if count is not None]
+    kept = {name: count for name, count in counts if _is_count(count)}
+    _add_thinking(kept, _at(usage, "total_tokens"))
+    return kept, len(kept) == len({name for name, _ in counts})
 
 
-def _price(body: object, usage: Mapping[str, int]) -> float | None:
-    """Return the list price in US dollars by the model that answered, None where it is unknown."""
-    from genai_prices import Usage, calc_price
+def _is_count(count: object) -> TypeGuard[int]:
+    return type(count) is int and 0 <= count < _TOO_MANY
 
-    tier = _at(body, "service_tier")
-    try:
-        spent = Usage(
-            input_tokens=usage["input_tokens"],
-            output_tokens=usage["output_tokens"],
-            cache_read_tokens=usage.get("cached_tokens"),
-            cache_write_tokens=usage.get("cache_write_tokens"),
-        )
-        price = calc_price(
-            spent,
-            str(_at(body, "model")),
-            provider_id="openai",
-            price_context={"service_tier": tier} if isinstance(tier, str) else None,
-        )
-    except (LookupError, ValueError):
-        # An unknown model, a missing count, or counts that contradict each other must not lose a paid answer.
-        return None
-    return float(price.total_price)
+
+def _add_thinking(counts: dict[str, int], whole: object) -> None:
+    """Count as output what the *whole* has beside input and output: Gemini and xAI leave the thinking out."""
+    given, written = counts.get("input_tokens"), counts.get("output_tokens")
+    if _is_count(whole) and given is not None and written is not None and whole > given + written:
+        counts["output_tokens"] = whole - given
 
 
 def _responses_text(body: object) -> str | CallFailed:
     # A compatible service may leave the status out.
     if _at(body, "status") not in ("completed", None):
         return _ending(_at(body, "incomplete_details", "reason") or _at(body, "error", "code"))
-    messages = [item for item in _items(_at(body, "output")) if _at(item, "type") == "message"]
+    output = _items(_at(body, "output"))
+    if not output and _at(body, "error"):
+        return _ending(_at(body, "error", "code"))
+    messages = [item for item in output if _at(item, "type") == "message"]
     # A message of another phase is reasoning.
     final = [item for item in messages if _at(item, "phase") in ("final_answer", None)]
     contents = [content for item in final for content in _items(_at(item, "content"))]
     if any(_at(content, "type") == "refusal" for content in contents):
         return _ending("refusal")
-    texts = [_at(content, "text") for content in contents if _at(content, "type") == "output_text"]
-    return "".join(text for text in texts if isinstance(text, str))
+    return _joined(contents, ("output_text",))
 
 
 def _chat_text(body: object) -> str | CallFailed:
     choice = next(iter(_items(_at(body, "choices"))), None)
+    if choice is None and _at(body, "error"):
+        return _ending(None)
     reason = _at(choice, "finish_reason")
-    if reason in ("length", "content_filter"):
+    if reason in ("length", "model_length", "content_filter", "error"):
         return _ending(reason)
-    if _at(choice, "message", "refusal"):
+    content = _at(choice, "message", "content")
+    if _at(choice, "message", "refusal") or any(_at(part, "type") == "refusal" for part in _items(content)):
         return _ending("refusal")
-    text = _at(choice, "message", "content")
-    return text if isinstance(text, str) else ""
+    return content if isinstance(content, str) else _joined(content, ("text", None))
 
 
 _TEXT_READERS: Final[Mapping[Flavour, Callable[[object], str | CallFailed]]] = MappingProxyType(
@@ -146,11 +173,17 @@ _TEXT_READERS: Final[Mapping[Flavour, Callable[[object], str | CallFailed]]] = M
 )
 
 
+def _joined(parts: object, types: tuple[str | None, ...]) -> str:
+    """Return the texts of the parts of these types; others are reasoning, audio or images."""
+    texts = [_at(part, "text") for part in _items(parts) if _at(part, "type") in types]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
 def _ending(why: object) -> CallFailed:
     match why:
         case "refusal" | "content_filter" | "invalid_prompt" | "bio_policy" | "misalignment_policy_violation":
             return Permanent("refused")
-        case "max_output_tokens" | "length":
+        case "max_output_tokens" | "length" | "model_length":
             return Transient("truncated", maybe_billed=True)
         case _:
             return Transient("unfinished", maybe_billed=True)

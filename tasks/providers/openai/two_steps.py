@@ -3,26 +3,24 @@
     first worker      create ──> checkpoint(id) ──> look ── look ── (killed)
     next worker                                                      look ── look ──> answer
 
-The service makes the response in the background, also when no worker waits for it. A job with several
-questions keeps the ids of all responses until it ends: the next attempt reads the finished ones for nothing.
-
-An attempt pays once for each response: the first one that reads it reports it as paid, in its answer or with
-its failure. What the answer cost to make holds the responses of earlier attempts too.
+The service makes the response in the background, also when no worker waits for it. A job asks one question.
+The reference in its record has the id of the response. The attempt that reads the response pays for it. An
+answer that cannot be used is asked for a second time, in a second response (``twice.py``).
 """
 
 from __future__ import annotations
 
-import json
+import re
 import time
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from functools import partial
 from threading import Event as Signal
 from typing import TYPE_CHECKING, Final
 
-from askonce.errors import CallFailed, Permanent, Transient
-from askonce.spend import Spend
-from tasks.providers.openai.references import References, is_usable
+from askonce.errors import CallFailed, Configuration, Permanent, Postponed, Transient
+from tasks.providers.failures import as_attempt
+from tasks.providers.openai.failures import refusal_in
 from tasks.providers.openai.reply import standing
+from tasks.providers.openai.twice import Note, ask_twice, is_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,24 +38,22 @@ _LONGEST_PAUSE: Final = 5.0
 #: Seconds for one look: the service answers it at once, or not at all.
 _LOOK_SECONDS: Final = 10.0
 _SHORTEST_LOOK: Final = 1.0
-#: What this attempt paid for a response that was reported before.
-_NOTHING: Final = Spend(calls=0, cost_usd=0.0)
+#: An id becomes part of a URL's path, and every reply of the store carries it. A proxy before the service may
+#: pack its own routes into the id: LiteLLM's have 477 characters.
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:=-]{0,1023}")
 
 
 def _pause(seconds: float) -> None:
     Signal().wait(seconds)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Question:
-    instructions: str
-    text: str
-    schema: type[BaseModel]
-    name: str
+def is_usable(response: str) -> bool:
+    """Return whether an id can be kept and retrieved."""
+    return _ID.fullmatch(response) is not None
 
 
 class TwoSteps:
-    """Asks the questions of one attempt, one after the other, in one thread."""
+    """Asks the one question of a job, in one thread."""
 
     def __init__(
         self,
@@ -67,76 +63,62 @@ class TwoSteps:
         wait: Callable[[float], None] = _pause,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Continue the questions of an earlier attempt of the same job."""
+        """Continue with the response of an earlier attempt of the same job, where it left one."""
         self._model, self._attempt = model, attempt
         self._wait, self._clock = wait, clock
-        self._references = References(attempt.reference)
-        self._saved = attempt.reference
-        self._read: set[str] = set()
 
     def __call__(self, *, instructions: str, text: str, schema: type[BaseModel]) -> Answer:
         """Return the answer, as ``LanguageModel.ask`` does, within its timeout.
 
-        A response that this attempt has read before costs nothing: its counts are 0.
-
         Raises:
-            CallFailed: after a ``timeout`` the next attempt continues with the same response. The caller adds
-                the cost of the earlier questions of this attempt.
+            CallFailed: after a ``timeout`` the next attempt continues with the same response.
         """
-        name = _digest(self._model.name, instructions, text, schema)
-        try:
-            return self._ask(_Question(instructions=instructions, text=text, schema=schema, name=name))
-        except CallFailed as failure:
-            # Unknown counts make the sum unknown. Then the prices of the other responses are not reported.
-            if failure.data.get("usage") != {}:
-                self._references.mark_reported(self._read)
-            else:
-                failure.data["reported_later"] = True
-            self._save()
-            raise
+        note = Note(self._attempt, self._model.name, instructions, text, schema.__name__)
+        create = partial(self._model.send, instructions, text, schema, background=True)
 
-    def _ask(self, question: _Question) -> Answer:
-        content = self._content(question)
-        try:
-            answer = self._model.judge(content, question.schema)
-        except CallFailed:
-            # The same response stays unusable, so the next attempt must create a new one.
-            self._references.drop(question.name)
-            raise
-        kept = self._references.get(question.name)
-        if kept is None:
-            return answer
-        if question.name in self._read:
-            return replace(answer, usage=dict.fromkeys(answer.usage, 0), cost_usd=0.0, paid=_NOTHING)
-        self._read.add(question.name)
-        return replace(answer, paid=_NOTHING) if kept.reported else answer
+        def judge(content: bytes) -> Answer:
+            if (refusal := refusal_in(content)) is not None:
+                note.keep("")
+                raise self._model.told(refusal)
+            try:
+                return self._model.judge(content, schema)
+            except CallFailed as failure:
+                if not is_unusable(failure):
+                    # The same response stays as it is, so the next attempt must create a new one.
+                    note.keep("")
+                raise
 
-    def _content(self, question: _Question) -> bytes:
+        def once(limit: int | None) -> Answer:
+            return self._model.counted(
+                schema, lambda: judge(self._content(note, partial(create, limit=limit)))
+            )
+
+        return ask_twice(once, note=note, clock=self._clock)
+
+    def _content(self, note: Note, create: Callable[[], bytes]) -> bytes:
         deadline = self._clock() + self._model.timeout
-        kept = self._references.get(question.name)
-        if kept is None:
-            return self._create(question, deadline)
-        content = self._look_until(deadline, kept.response)
+        if not is_usable(note.response):
+            return self._create(note, create, deadline)
+        content = self._look_until(deadline, note.response)
         if content is not None:
+            note.go_on()
             return content
-        self._references.drop(question.name)
-        self._read.discard(question.name)
+        note.keep("")
         try:
-            return self._create(question, deadline)
-        except Transient as failure:
+            return self._create(note, create, deadline)
+        except (Transient, Postponed) as failure:
             # The missing response may have been paid too.
-            failure.data["maybe_billed"] = True
-            raise
+            attempted = as_attempt(failure)
+            attempted.data["maybe_billed"] = True
+            raise attempted from None
 
-    def _create(self, question: _Question, deadline: float) -> bytes:
-        # Without room for its id no attempt can read it again, so the service need not keep it.
-        kept = self._references.has_room()
-        content = self._model.send(question.instructions, question.text, question.schema, background=kept)
+    def _create(self, note: Note, create: Callable[[], bytes], deadline: float) -> bytes:
+        content = create()
         made = standing(content)
-        if not kept or not is_usable(made.response):
+        if not is_usable(made.response):
             return content
-        self._references.add(question.name, made.response)
-        self._save()
+        # Before anybody waits for it.
+        note.keep(made.response)
         if not made.pending:
             return content
         self._wait(min(_PAUSE, max(0.0, deadline - self._clock())))
@@ -156,32 +138,31 @@ class TwoSteps:
                 return seen
             if isinstance(seen, Permanent) and not own:
                 return None
-            retry_after = (seen.retry_after or 0.0) if isinstance(seen, Transient) else 0.0
+            retry_after = (seen.retry_after or 0.0) if isinstance(seen, Transient | Postponed) else 0.0
             left = deadline - self._clock()
             if left <= 0 or retry_after > left:
                 raise Transient("timeout", retry_after=retry_after or None, maybe_billed=True)
             self._wait(min(max(pause, retry_after), left))
             pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
-    def _look(self, response: str, deadline: float) -> bytes | Transient | Permanent | None:
+    def _look(self, response: str, deadline: float) -> bytes | Transient | Postponed | Permanent | None:
         """Return the response, the reason why it cannot be read, or None while the service works on it."""
         seconds = min(_LOOK_SECONDS, max(_SHORTEST_LOOK, deadline - self._clock()))
         try:
             content = self._model.retrieve(response, seconds)
-        except (Transient, Permanent) as failure:
+        except (Transient, Postponed, Permanent) as failure:
             return failure
-        found = standing(content)
-        # Another body, for example a gateway's page, is not the end of the response.
-        return None if found.pending or found.response != response else content
-
-    def _save(self) -> None:
-        """Save the references for the next attempt: before waiting, and before a failure is raised."""
-        text = str(self._references)
-        if text != self._saved:
-            self._attempt.checkpoint(text)
-            self._saved = text
+        except Configuration as failure:
+            trouble = failure
+        else:
+            return _done(content)
+        # The response is there after the cure, so the job waits for that.
+        raise self._model.told(trouble)
 
 
-def _digest(model: str, instructions: str, text: str, schema: type[BaseModel]) -> str:
-    question = json.dumps([model, instructions, text, schema.__name__, schema.model_json_schema()])
-    return sha256(question.encode()).hexdigest()[:16]
+def _done(content: bytes) -> bytes | None:
+    """Return the body of a response that has ended; None for any other."""
+    found = standing(content)
+    # Another body, for example a gateway's page, is not the end of the response. Its id says nothing: a
+    # proxy may pack its routes into a new one for each reply, as LiteLLM does.
+    return None if found.pending or not found.response else content
