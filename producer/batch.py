@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from askonce.answer import Result
     from askonce.handle import Handle
     from askonce.outcomes import Outcome
+    from askonce.spend import Spend
     from producer.client import Client
 
 #: Rows in flight at once. It limits memory, not the size of a file.
@@ -51,6 +52,14 @@ class Report:
     #: Whether it was sent or answered without the store.
     degraded: bool = False
     result: object = None
+    #: What all attempts of the job cost, also where it failed: US dollars and the provider's counts; None is
+    #: unknown, never 0.
+    cost_usd: float | None = None
+    usage: dict[str, int] | None = None
+    #: How often the job was attempted.
+    attempts: int | None = None
+    #: Seconds since the answer was made.
+    age: float | None = None
     error: dict[str, object] | None = None
 
     @property
@@ -130,6 +139,8 @@ class Batch:
                 _answer(report, stale, status)
             case _:
                 report.error = _error_of(outcome)
+        if isinstance(outcome, Negative) and outcome.stale is None:
+            _cost(report, outcome.failure.spend, outcome.attempts)
         return report
 
     def _wait_all(
@@ -171,6 +182,7 @@ def _settle(report: Report, answer: Result | JobError) -> None:
     match answer:
         case JobFailed():
             report.status = "failed"
+            _cost(report, answer, answer.attempts)
             report.error = {"kind": answer.kind, "reason": answer.reason, "attempts": answer.attempts}
         case ResultTimeout():
             report.status = "timeout"
@@ -194,6 +206,12 @@ def _settle(report: Report, answer: Result | JobError) -> None:
 def _answer(report: Report, answer: Result, status: str) -> None:
     report.status, report.source = status, answer.source
     report.job, report.result, report.degraded = answer.job, answer.value, answer.degraded
+    report.age = answer.age
+    _cost(report, answer, answer.attempts)
+
+
+def _cost(report: Report, of: Result | JobFailed | Spend, attempts: int) -> None:
+    report.cost_usd, report.usage, report.attempts = of.cost_usd, dict(of.usage), attempts
 
 
 def _invalid(number: int, name: str, reason: str) -> Report:

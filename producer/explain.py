@@ -12,6 +12,7 @@ import orjson
 from askonce.errors import LayoutNewer, PayloadInvalid, RecordDamaged
 from askonce.key import identify, identity_of
 from askonce.record import Status
+from tasks.reasons import cure_of
 from tasks.rows import BadRow, Row, parse_row, read_rows
 
 if TYPE_CHECKING:
@@ -68,13 +69,13 @@ def explain_row(
         "identity_is": "key fields" if fields else "the whole payload",
         "key": identity.key,
         "fingerprint": identity.fingerprint,
-        **_state(record),
+        **_state(record, identity.key),
         "waits": _waits(record, heard or partial(client.listening, task)),
         **_verdict(spec, record, identity.fingerprint),
     }
 
 
-def _state(record: Snapshot) -> dict[str, object]:
+def _state(record: Snapshot, key: str) -> dict[str, object]:
     in_flight = record.flight != "idle"
     return {
         "state": record.status.value,
@@ -86,8 +87,16 @@ def _state(record: Snapshot) -> dict[str, object]:
         "attempts": record.attempts,
         "resent": record.resent if in_flight else 0,
         "answer_age_seconds": record.value.age if record.value else None,
-        "failure": {"kind": record.failure.kind, "reason": record.failure.reason} if record.failure else None,
+        "failure": _failure(record, key),
     }
+
+
+def _failure(record: Snapshot, key: str) -> dict[str, object] | None:
+    if record.failure is None:
+        return None
+    kind, reason, spend = record.failure.kind, record.failure.reason, record.failure.spend
+    cost = {"cost_usd": spend.cost_usd, "usage": dict(spend.usage)}
+    return {"kind": kind, "reason": reason, "cure": cure_of(reason, kind=kind, key=key), **cost}
 
 
 def _waits(record: Snapshot, heard: Callable[[], Listening]) -> str | None:
@@ -97,11 +106,16 @@ def _waits(record: Snapshot, heard: Callable[[], Listening]) -> str | None:
     listening = heard()
     if not listening.ok:
         return listening.text
-    if record.wait > 0:
-        why = f"parked ({record.parked.reason})" if record.parked else "after a failure"
-        return f"it rests for {record.wait:.1f} s, {why}"
     if record.paused is not None:
         return f"paused: {record.paused}"
+    if record.wait > 0:
+        if record.parked is None:
+            return f"it rests for {record.wait:.1f} s, after a failure"
+        if not record.parked.times:
+            return f"its pause is over: it starts in {record.wait:.1f} s"
+        since = f"since {record.parked.seconds:.0f} s ({record.parked.reason})"
+        text = f"for its provider, {since}; the next look is in {record.wait:.1f} s"
+        return ": ".join(filter(None, (text, cure_of(record.parked.reason))))
     if record.lost:
         return "its message was lost: a worker sends it again"
     return f"for a free slot: {listening.text}"

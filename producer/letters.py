@@ -15,6 +15,7 @@ from askonce.letters import DeadJob
 from askonce.line import one_line
 from askonce.outcomes import Admitted
 from settings.servers import new_app
+from tasks.reasons import cure_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,6 +48,10 @@ class DeadLetter(Protocol):
     def line(self) -> str:
         """The dead letter in one line of a list."""
 
+    @property
+    def cure(self) -> str:
+        """What to do about all dead letters of its reason, in one line; empty where nothing is known."""
+
     def shown(self, *, payload: bool = False) -> dict[str, object]:
         """Return all that an operator may see; customers' data only with *payload*."""
 
@@ -78,6 +83,12 @@ class QuarantinedJob:
         """The job in one line; the key is cut."""
         return _line(_day(self.found.since), self.id[:16], "job", self.found.job.task, self.found.reason)
 
+    @property
+    def cure(self) -> str:
+        """What to do about all jobs of its reason."""
+        word = self.found.reason.partition("@")[0]
+        return one_line(f"{word}: {cure_of(word, kind='quarantined')}")
+
     def shown(self, *, payload: bool = False) -> dict[str, object]:
         """Return the job with its history."""
         job = self.found.job
@@ -87,11 +98,14 @@ class QuarantinedJob:
             "task": job.task,
             "job": job.id,
             "reason": self.found.reason,
+            "cure": cure_of(self.found.reason, kind="quarantined", key=job.key),
             "key": job.key,
             "kind": "quarantined",
             "version": job.version,
             "tenant": job.tenant,
             "attempts": self.found.attempts,
+            "cost_usd": self.found.spend.cost_usd,
+            "usage": dict(self.found.spend.usage),
             "history": list(self.found.history),
             "since": _day(self.found.since),
             "until": _day(self.found.until),
@@ -148,6 +162,11 @@ class UnusableMessage:
     def line(self) -> str:
         """The message in one line."""
         return _line(self._since, self.id, "message", self.found.task, self.found.reason)
+
+    @property
+    def cure(self) -> str:
+        """Nothing: its reason says what is wrong with it."""
+        return ""
 
     def shown(self, *, payload: bool = False) -> dict[str, object]:
         """Return the message with its size and its queue."""
@@ -253,7 +272,8 @@ def _as_first(job: Job) -> dict[str, object]:
 
 def _fits(found: DeadJob | DeadMessage, task: str | None, reason: str | None) -> bool:
     found_task = found.job.task if isinstance(found, DeadJob) else found.task
-    return task in (None, found_task) and reason in (None, found.reason)
+    # What stands behind @ is a place: who asks for all timeouts means each of them.
+    return task in (None, found_task) and reason in (None, found.reason, found.reason.partition("@")[0])
 
 
 def _line(since: str, name: str, what: str, task: str, reason: str) -> str:

@@ -49,14 +49,16 @@ def list_(*, task: str | None, reason: str | None, as_json: bool, everything: bo
     """List dead letters, the oldest first: jobs, then messages."""
     from producer.letters import DeadLetters
 
-    shown, more = 0, False
+    shown, more, cures = 0, False, dict[str, None]()
     with unavailable():
         for letter in DeadLetters(open_client()).matching(task=task, reason=reason):
             if shown == PAGE and not everything:
                 more = True
                 break
             click.echo(json.dumps(letter.shown()) if as_json else letter.line)
-            shown += 1
+            shown, cures[letter.cure] = shown + 1, None
+    for cure in filter(None, cures):
+        click.echo(cure, err=True)
     words = f"{shown} shown, there are more: --all shows them" if more else f"{shown} dead letters"
     click.echo(words, err=True)
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from producer.console import Exit, open_client, unavailable
+
+if TYPE_CHECKING:
+    from askonce.record import Snapshot
 
 
 @click.command()
@@ -22,11 +26,25 @@ def result(key: str) -> None:
     with unavailable():
         record = open_client().store.read([Key(key)])[0].checked()
     if record.value is None:
-        click.echo(f"{key}: no answer, the job is {record.status.value}", err=True)
+        click.echo(_why(record, key), err=True)
         sys.exit(Exit.TIMED_OUT if record.status in (Status.QUEUED, Status.RUNNING) else Exit.FAILED)
     with unavailable():
         answer = to_result(Key(key), record.job, record.value, "cache" if record.value.fresh else "stale")
     click.echo(json.dumps(answer.to_dict(), ensure_ascii=False))
+
+
+def _why(record: Snapshot, key: str) -> str:
+    """Return why there is no answer, what that cost, and what a person can do about it."""
+    from askonce.line import one_line
+    from askonce.log import dollars
+    from tasks.reasons import cure_of
+
+    words = f"{key}: no answer, the job is {record.status.value}"
+    if record.failure is None:
+        return words
+    kind, reason, cost = record.failure.kind, record.failure.reason, record.failure.spend.cost_usd
+    paid = f"cost_usd={'unknown' if cost is None else dollars(cost)} attempts={record.attempts}"
+    return one_line(": ".join(filter(None, (words, reason, paid, cure_of(reason, kind=kind, key=key)))))
 
 
 def _require_key(key: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
@@ -43,6 +44,7 @@ def submit(  # noqa: PLR0913  # one parameter for each option of the command
     """Submit the rows of FILE (JSON lines, - for stdin) to TASK."""
     client = open_client(task)
     from producer.batch import Batch
+    from producer.waiting import Waiting
     from tasks.rows import read_rows
 
     options = {"tenant": tenant, "on_duplicate": on_duplicate, "force": force, "max_age": max_age}
@@ -50,7 +52,8 @@ def submit(  # noqa: PLR0913  # one parameter for each option of the command
     wait_for = timeout if wait else None
     batch = Batch(client=client, task=task, wait=wait_for, options=options, on_job=warn_once)
     tally = _Tally(file.name, as_json=as_json)
-    with unavailable():
+    model, tell = client.specs[task].model, partial(click.echo, err=True)
+    with unavailable(), Waiting(client.store.boards, model, tell) if wait else nullcontext():
         try:
             for report in batch.run(read_rows(file)):
                 tally.add(report)
@@ -77,9 +80,8 @@ class _Tally:
         if report.error is not None:
             from askonce.line import one_line
 
-            words = " ".join(str(v) for v in report.error.values() if v not in ("", None))
             # The names of fields are the row's own.
-            click.echo(one_line(f"{self._name}:{report.row}: {words}"), err=True)
+            click.echo(one_line(f"{self._name}:{report.row}: {_words(report)}"), err=True)
 
     def print_sum(self) -> None:
         if not self._counts:
@@ -96,3 +98,13 @@ class _Tally:
         if self._counts.get("timeout"):
             return Exit.TIMED_OUT
         return Exit.FAILED if self._failed else Exit.OK
+
+
+def _words(report: Report) -> str:
+    """Return why a row has no answer, and what a person can do about it."""
+    from tasks.reasons import cure_of
+
+    error = report.error or {}
+    words = " ".join(str(value) for value in error.values() if value not in ("", None))
+    cure = cure_of(str(error.get("reason", "")), kind=str(error.get("kind", "")), key=report.key or "ID")
+    return f"{words}: {cure}" if cure else words
