@@ -54,6 +54,10 @@ class Running:
             else:
                 self.process = preloaded.start(arguments, environment, stdout=out, stderr=err)
 
+    def said(self):
+        """Return what it wrote to stderr so far."""
+        return self._err.read_text("utf-8", errors="replace")
+
     def finish(self, seconds=PATIENCE):
         code = self.process.wait(timeout=stretched(seconds))
         return Told(code=code, out=self._out.read_text("utf-8"), err=self._err.read_text("utf-8"))
@@ -200,9 +204,9 @@ def working_machine(customers, new_broker):
 
 @pytest.fixture
 def machine(working_machine):
-    """One machine with a worker for all tests; its outside behaves well again after each."""
+    """One machine with a worker for all tests; its outside behaves as at first after each."""
     yield working_machine
-    working_machine.control(hold=False, failure_rate=0.0, llm_failure_rate=0.0)
+    working_machine.outside.reset()
 
 
 @pytest.fixture(scope="session")

@@ -147,9 +147,9 @@ class Work:
     def bury(self):
         for end in ("replay", "discard"):
             meeting = {"meeting_id": end, "transcript": "Ana: We decided."}
-            self.site.machine.control(llm_failure_rate=1.0)
+            self.site.machine.control(llm_error_rate=1.0)
             self.produce("submit", "meetings.extract", self.rows(meeting), "--wait", code=1)
-            self.site.machine.control(llm_failure_rate=0.0)
+            self.site.machine.control(llm_error_rate=0.0)
             [found] = self.produce("dead", "list", "--json").splitlines()
             self.produce("dead", "show", json.loads(found)["key"])
             self.produce("dead", end, json.loads(found)["key"])

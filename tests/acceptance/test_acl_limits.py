@@ -7,12 +7,15 @@ import pytest
 from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
+from askonce.adapters.redis import RedisStore
+from askonce.errors import StoreUnavailable
 from sandbox.valkey import Valkey
 
 pytestmark = pytest.mark.acceptance
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "acl"
 QUEUE, RECORD, TALLY = "{jobs}:askonce", "{askonce:jobs:b0a}:rec:a", "{askonce:jobs:tally}:total"
+BOARD = "{askonce:jobs:b00}:boards:service"
 SCRIPT = "return redis.call('DEL', KEYS[1])"
 #: Commands that a role runs, and harm others.
 CAN = [
@@ -22,6 +25,7 @@ CAN = [
     ("producer", "DEL", TALLY),
     ("producer", "EVAL", SCRIPT, 1, RECORD),
     ("producer", "XDEL", "{askonce:jobs:letters}", "1-1"),
+    ("producer", "HSET", BOARD, "state", "a forged state"),
     ("worker", "BRPOP", QUEUE, 1),
     ("worker", "DEL", RECORD),
     ("worker", "DEL", TALLY),
@@ -102,6 +106,21 @@ def test_role_cannot_do_what_its_work_does_not_need(connect, line):
 
     with pytest.raises((NoPermissionError, ResponseError), match=r"NOPERM|permission|ACL"):
         connect(role).execute_command(*command)
+
+
+def test_worker_shares_a_board_and_a_producer_reads_its_state(server, connect):
+    stores = [RedisStore(connect(role), namespace="jobs") for role in ("worker", "producer")]
+    worker, producer = (store.boards for store in stores)
+
+    worker.exchange("service", "a", b"note", 2.5)
+    seen = worker.exchange("service", "b", b"note", 2.5)
+    assert worker.propose("service", seen.version, b"state")
+    worker.exchange("service", "a", b"", 2.5)
+
+    assert ["a", "b"] == sorted(seen.notes)
+    assert {"service": b"state"} == producer.states()
+    with pytest.raises(StoreUnavailable):
+        producer.exchange("service", "c", b"note", 2.5)
 
 
 @pytest.mark.parametrize("role", ["producer", "worker", "flower"])

@@ -7,7 +7,8 @@ from tests.deadlines import stretched
 
 pytestmark = pytest.mark.acceptance
 
-FIELDS = {"degraded", "row", "status", "asked", "key", "job", "source", "result", "error"}
+COST = {"cost_usd", "usage", "attempts", "age"}
+FIELDS = {"degraded", "row", "status", "asked", "key", "job", "source", "result", "error"} | COST
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ def dead(machine, producer):
 def quarantined(machine, submit, new_meeting):
     """A meeting whose three attempts failed; the report of its asker."""
     meeting = new_meeting()
-    machine.control(llm_failure_rate=1.0)
+    machine.control(llm_error_rate=1.0)
     told = submit(machine, "meetings.extract", [meeting], "--wait").report
-    machine.control(llm_failure_rate=0.0)
+    machine.control(llm_error_rate=0.0)
     assert "quarantined" == told["error"]["kind"]
     return told
 

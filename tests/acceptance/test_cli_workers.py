@@ -85,7 +85,7 @@ def test_doctor_finds_whether_workers_take_the_tasks(machine, idle_machine, prod
 def test_doctor_finds_each_task_that_workers_have_in_another_version(machine, producer):
     code, found = doctor(producer, machine, OPENAI_MODEL=TOMORROW)
 
-    assert (0, ["other_version"] * 3) == named((code, found))
+    assert (0, ["other_version"] * 4) == named((code, found))
     assert all(TODAY in each["text"] and TOMORROW in each["text"] for each in found)
     assert {"warning"} == {each["severity"] for each in found}
 

@@ -6,7 +6,9 @@ import pytest
 from redis import Redis
 
 from sandbox.machine import stop, wait_for
+from sandbox.outside import openai_wire
 from sandbox.valkey import Valkey
+from tasks.reasons import CURES
 from tests.deadlines import stretched
 
 pytestmark = pytest.mark.acceptance
@@ -37,10 +39,10 @@ def admin(server):
 
 @pytest.fixture
 def urls(server, admin):
-    """The server as records and broker, with a password that nothing may show."""
+    """The server as records and broker, with a password that nothing may show, and a model that is listed."""
     admin.execute_command("ACL", "SETUSER", "ana", "on", f">{SECRET}", "~*", "&*", "+@all")
     url = server.url.replace("redis://", f"redis://ana:{SECRET}@")
-    return {"REDIS_URL": url, "CELERY_BROKER_URL": url}
+    return {"REDIS_URL": url, "CELERY_BROKER_URL": url, "OPENAI_MODEL": openai_wire.MODEL}
 
 
 @pytest.fixture
@@ -155,6 +157,49 @@ def test_doctor_shows_neither_key_nor_login_of_the_outside(doctor):
 
     assert "ok: model: is called at http://llm.test/v1, with a key" in lines
     assert "ok: customers: are looked up at http://customers.test" in lines
+
+
+def test_doctor_calls_the_model_only_where_it_is_told_to(doctor, idle_machine):
+    before = idle_machine.ledger.openai.calls
+
+    silent, told = doctor(), doctor("--call")
+
+    assert (0, 0, before + 2) == (silent.code, told.code, idle_machine.ledger.openai.calls)
+    [more] = set(told.out.splitlines()) - set(silent.out.splitlines())
+    assert re.fullmatch(rf"ok: model: {openai_wire.MODEL} answered in [\d.]+ s, for [\d.]+ dollars", more)
+
+
+def test_doctor_whose_call_is_refused_ends_with_78_and_the_cure(doctor):
+    told = doctor("--call", OPENAI_API_KEY="sk-invalid")
+
+    assert 78 == told.code
+    [line] = [line for line in told.out.splitlines() if line.startswith("error: ")]
+    assert line == f"error: model: {openai_wire.MODEL} did not answer: invalid_key; {CURES['invalid_key']}"
+
+
+def test_doctor_warns_of_a_model_that_the_service_does_not_list(doctor):
+    told = doctor(OPENAI_MODEL="gpt-6-lune")
+
+    assert 0 == told.code
+    [line] = [line for line in told.out.splitlines() if "gpt-6-lune" in line]
+    assert line.startswith("warning: model: gpt-6-lune is not in the service's list of models; ")
+
+
+@pytest.mark.parametrize("url", ["", "https://api.openai.com/v1"])
+def test_doctor_warns_of_openai_without_a_key(doctor, url):
+    told = doctor(OPENAI_API_KEY="", OPENAI_BASE_URL=url)
+
+    assert ["warning: model: has neither a key nor a server of its own"] == [
+        line.partition(";")[0] for line in told.out.splitlines() if ": model: " in line
+    ]
+
+
+def test_doctor_says_that_a_server_of_ones_own_needs_no_key(doctor):
+    lines = doctor(OPENAI_API_KEY="").out.splitlines()
+
+    [line] = [line for line in lines if ": model: " in line]
+    assert line.startswith("ok: model: is called at ")
+    assert line.endswith(", without a key: a server of one's own may need none")
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])

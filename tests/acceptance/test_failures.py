@@ -1,5 +1,9 @@
+from contextlib import closing
+
 import pytest
 from redis import Redis
+
+from tests.records import open_records
 
 pytestmark = pytest.mark.acceptance
 
@@ -100,37 +104,65 @@ def test_refused_model_call_is_tried_again_and_answered(machine, begin_submit, n
     assert 1 <= after.refused - before.refused <= 2
 
 
-def test_model_that_stays_down_is_called_three_times(machine, submit, new_meeting):
-    meeting, before = new_meeting(), machine.ledger.openai
+def test_model_that_refuses_for_long_uses_no_attempt(machine, begin_submit, new_meeting, eventually):
+    before = machine.ledger.openai
     machine.control(llm_failure_rate=1.0)
+
+    asker = begin_submit(machine, "meetings.extract", [new_meeting()], "--wait")
+    # More often than any job is attempted.
+    eventually(lambda: machine.ledger.openai.refused >= before.refused + 4, 60)
+    machine.control(llm_failure_rate=0.0)
+    told = asker.finish()
+
+    assert (0, "done", "call") == (told.code, told.report["status"], told.report["source"])
+    assert before.answered + 1 == machine.ledger.openai.answered
+
+
+def test_model_that_never_answers_is_called_three_times(new_machine, submit, new_meeting):
+    machine = new_machine(env={"LLM_TIMEOUT": "0.5", "REAP_INTERVAL": "1"})
+    machine.start_worker("-P", "threads", "-c", "2")
+    machine.control(hold=True)
+    meeting = new_meeting()
 
     told = submit(machine, "meetings.extract", [meeting], "--wait")
     again = submit(machine, "meetings.extract", [meeting], "--wait")
+    machine.control(hold=False)
 
     assert (1, "failed", 3) == (told.code, told.report["status"], told.report["error"]["attempts"])
-    assert told.report["error"]["reason"] in ("http_503", "http_429")
+    assert "timeout@open:1" == told.report["error"]["reason"]
     assert ("negative", "quarantined") == (again.report["asked"], again.report["error"]["kind"])
-    assert before.calls + 3 == machine.ledger.openai.calls
+    assert 3 == machine.ledger.openai.calls
 
 
 @pytest.mark.parametrize(
-    ("api_key", "reason"), [("sk-invalid", "http_401"), ("sk-no-quota", "insufficient_quota")]
+    ("api_key", "reason"),
+    [("sk-invalid", "invalid_key"), pytest.param("sk-no-quota", "no_credit", marks=pytest.mark.long)],
 )
-def test_refused_credentials_fail_each_job_after_one_call(new_machine, submit, new_meeting, api_key, reason):
+def test_jobs_with_refused_credentials_wait_for_better_ones(
+    new_machine, submit, new_meeting, eventually, api_key, reason
+):
     machine = new_machine(env={"OPENAI_API_KEY": api_key, "REAP_INTERVAL": "1"})
-    machine.start_worker("-P", "threads", "-c", "4")
+    machine.start_worker("-P", "threads", "-c", "4", name="refused")
     meetings = [new_meeting(), new_meeting()]
 
-    first = submit(machine, "meetings.extract", meetings, "--wait")
-    calls = machine.ledger.openai.calls
+    first = submit(machine, "meetings.extract", meetings, "--wait", "--timeout", "3")
+    keys = [report["key"] for report in first.reports]
+    with closing(open_records(machine.valkey.url, "jobs")) as store:
+        eventually(lambda: {(reason, 0)} == {why_it_waits(record) for record in store.read(keys)})
+    machine.stop_workers()
+    calls = machine.ledger.openai
+    machine.start_worker("-P", "threads", "-c", "4", env={"OPENAI_API_KEY": "sk-sandbox"})
     again = submit(machine, "meetings.extract", meetings, "--wait")
 
-    assert (1, ["failed"] * 2) == (first.code, [report["status"] for report in first.reports])
-    errors = [report["error"] for told in (first, again) for report in told.reports]
-    assert [{"kind": "configuration", "reason": reason, "attempts": 1}] * 4 == errors
-    assert ["admitted"] * 2 == [report["asked"] for report in again.reports]
-    assert (2, 4, 4) == (calls, machine.ledger.openai.calls, machine.ledger.openai.refused)
-    assert "resent" not in (machine.folder / "worker.log").read_text()
+    assert (75, ["timeout"] * 2) == (first.code, [report["status"] for report in first.reports])
+    assert calls.calls == calls.refused
+    assert (0, ["done"] * 2) == (again.code, [report["status"] for report in again.reports])
+    assert {("attached", 1)} == {(report["asked"], report["attempts"]) for report in again.reports}
+    assert 2 == machine.ledger.openai.answered
+
+
+def why_it_waits(record):
+    return record.parked and record.parked.reason, record.attempts
 
 
 def named(report):

@@ -104,7 +104,7 @@ def test_no_secret_is_in_what_workers_and_commands_say(guarded, new_machine, pro
     order, wrong = new_order(), f"{MARK}-wrong"
     machine = new_machine(outside={"failure_rate": 0}, env={"REAP_INTERVAL": "1", **guarded()})
     machine.start_worker("-P", "threads", "-c", "2", "--loglevel", "DEBUG")
-    machine.control(llm_failure_rate=1.0)
+    machine.control(llm_error_rate=1.0)
     commands = [
         ("submit", "orders.enrich", rows_file(order), "--wait", "--json"),
         ("submit", "meetings.extract", rows_file({"meeting_id": "1", "transcript": "Ana: Yes."}), "--wait"),

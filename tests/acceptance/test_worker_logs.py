@@ -57,7 +57,7 @@ def test_payloads_never_appear_in_worker_logs(new_worker, submit, send_raw, drai
 
     answered = submit(machine, "meetings.extract", [new_meeting(**said)], "--wait")
     enriched = submit(machine, "orders.enrich", [order, unknown], "--wait")
-    machine.control(failure_rate=1.0, llm_failure_rate=1.0)
+    machine.control(failure_rate=1.0, llm_error_rate=1.0)
     fallback = submit(machine, "orders.enrich", [other], "--wait")
     failed = submit(machine, "meetings.extract", [new_meeting(**said)], "--wait")
     # No producer looked at these: the worker refuses them itself.

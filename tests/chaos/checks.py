@@ -6,7 +6,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from tests.chaos.history import Undecided, check
-from tests.chaos.processes import RECORDS, UNACKED, waiting_lists
+from tests.chaos.processes import LISTS, RECORDS, UNACKED
 from tests.chaos.state import UNRUN
 
 #: Faults that keep a worker from the store.
@@ -213,6 +213,8 @@ def leftovers(client):
 
 def is_drained(client):
     """Nothing is under way: no message, and no flight in any index."""
-    if waiting_lists(client) or client.exists(UNACKED):
-        return False
-    return not list(client.scan_iter(f"{RECORDS}*:idx", count=1000))
+    # One look at all: a message goes from a list to what is taken, and back.
+    with client.pipeline(transaction=True) as look:
+        for names in (*LISTS, UNACKED, f"{RECORDS}*:idx"):
+            look.keys(names)
+        return not any(look.execute())

@@ -23,6 +23,9 @@ from tests.chaos.state import (
     Step,
 )
 
+#: How a job ends that no process runs; its last owner may stand still, and bring an answer after all.
+GIVEN_UP = ("quarantined", "undeliverable", "cancelled", "expired")
+
 
 def steps(state, bounds, op, latest):
     """What *op* may answer and leave behind, if it takes effect not after *latest*."""
@@ -225,7 +228,7 @@ def complete(m):
         yield m.step("absent")
     elif s.owner != m.args["owner"]:
         yield m.step("fenced")
-    elif s.flight == "idle" and s.failure not in ("quarantined", "undeliverable"):
+    elif s.flight == "idle" and s.failure not in GIVEN_UP:
         yield m.step("ok" if s.value and s.value == s.fence else "fenced")
     else:
         # Also of a job that was given up while its last owner stood still.

@@ -26,7 +26,7 @@ from tests.chaos.state import NEVER
 from tests.servers.proxy import Proxy
 
 ROOT = Path(__file__).parents[2]
-QUEUES, UNACKED, RECORDS = ("chaos", "rare"), "{chaos}:unacked", "{askonce:chaos:"
+LISTS, UNACKED, RECORDS = ("{chaos}:chaos*", "{chaos}:rare*"), "{chaos}:unacked", "{askonce:chaos:"
 #: Processes by name, and what they run. Celery's own beat of itself is of no use here.
 WORKER = ("-m", "celery", "-A", "tests.chaos.app", "worker", "--loglevel", "WARNING")
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
@@ -53,7 +53,7 @@ PAUSES = (Pause("all"), Pause("task", "chaos.ask"), Pause("tenant", "acme"))
 
 def waiting_lists(client):
     """The lists of both queues that hold messages: one for each priority."""
-    return sorted(name for queue in QUEUES for name in client.scan_iter(f"{{chaos}}:{queue}*", count=1000))
+    return sorted(name for names in LISTS for name in client.scan_iter(names, count=1000))
 
 
 class Pausing(NamedTuple):

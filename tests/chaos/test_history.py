@@ -127,7 +127,7 @@ LEGAL = {
     "cancelled, and its waiters came too late": [A, cancel(1), read(150, failure="")],
     "cancelled twice": [A, cancel(1), cancel(2)],
     "cancelled too late": [A, S, cancel(2, "running"), complete(3, "a"), cancel(4, "idle")],
-    "cancelled while its owner stood still": [A, S, cancel(5), complete(6, "a", "fenced")],
+    "cancelled while its owner stood still": [A, S, cancel(5), complete(6, "a")],
     "expired, so its message starts nothing": [
         admit(0, "j", expires=1.0),
         start(2, "a", "negative"),
@@ -219,7 +219,7 @@ ILLEGAL = {
     "a waiter does not read that its job was cancelled": [A, cancel(1), read(2, failure="")],
     "a waiter reads another end": [A, cancel(1), read(2, failure="expired", failed_job="j")],
     "a cancelled job is attached to": [A, cancel(1), admit(2, "k", "attached")],
-    "an answer of a cancelled job": [A, S, cancel(5), complete(6, "a")],
+    "no answer of a cancelled job that was paid": [A, S, cancel(5), complete(6, "a", "fenced")],
     "an expired job starts": [admit(0, "j", expires=1.0), start(2, "a", fence=FENCE)],
     "a job expires before its time": [admit(0, "j", expires=5.0), start(2, "a", "negative")],
     "a message counts that was sent for another job": [A, resent(3, job="i")],

@@ -13,6 +13,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from askonce import bill
 from askonce.adapters.memory import MemoryStore
 from askonce.adapters.redis import RedisStore, scripts
 from askonce.adapters.redis.sources import with_numbers
@@ -20,6 +21,7 @@ from askonce.answer import Meta
 from askonce.controls import Mark, Pause
 from askonce.job import Routing
 from askonce.record import Snapshot
+from askonce.spend import Spend
 from askonce.store import Admission, Parking, Resent, Start, Write
 from askonce.tally import Book
 from tests.contract.key_under_test import KEY, KeyUnderTest
@@ -166,7 +168,8 @@ class Actors(RuleBasedStateMachine):
     def fail(self, owner, failure):
         owner = owner or self.before.owner or "owner-1"
         running = self.before.flight == "running"
-        reply = self.both("fail", owner, **failure, book=BOOK)
+        spent = bill.encode(self.before.job, self.before.attempts, Spend(cost_usd=0.25))
+        reply = self.both("fail", owner, **failure, book=BOOK, spent=spent)
         if owner != self.before.owner or not running:
             assert self.before == self.now(), "a failure was recorded for another owner's run"
         elif reply.outcome is Write.OK:

@@ -1,5 +1,6 @@
 import pytest
 
+from askonce import bill
 from askonce.answer import Meta
 from askonce.job import Routing
 from askonce.spend import Spend
@@ -40,8 +41,11 @@ RESTING = {
     b"eo": b"owner-2",
     b"ex": b"4102444989000",
     b"hist": b"http_503",
+    b"sp": b'{"job":"job-2","attempts":1,"calls":2,"cost_usd":0.25,"usage":{"input_tokens":7}}',
     b"xp": b"4103049669000",
 }
+#: What its attempt cost.
+SPENT = Spend(usage={"input_tokens": 7}, cost_usd=0.25, calls=2)
 #: A job that ended with a fallback.
 FALLBACK = {
     b"lv": b"2",
@@ -86,7 +90,7 @@ def rest(scene):
     scene.clock.advance(60)
     scene.run("owner-2", "job-2", expires=3600.0, **BROUGHT)
     scene.checkpoint("owner-2", "resp-1")
-    scene.fail("owner-2", after=9.0, keep=120.0)
+    scene.fail("owner-2", after=9.0, keep=120.0, spent=bill.encode("job-2", 1, SPENT))
 
 
 def fall_back(scene):
@@ -129,13 +133,22 @@ def test_pinned_bytes_are_read_as_a_record(scene, client):
         seen.value.fence,
     )
     assert Meta(attempts=1, spend=Spend(usage={"input_tokens": 7}, cost_usd=0.25)) == seen.value.meta
-    assert ("transient", "http_503", "job-2", 129.0, None) == (
+    assert ("transient", "http_503", "job-2", 129.0, None, SPENT) == (
         seen.failure.kind,
         seen.failure.reason,
         seen.failure.job,
         seen.failure.remaining,
         seen.failure.fallback,
+        seen.failure.spend,
     )
+
+
+def test_record_of_an_older_version_has_no_known_cost(scene, client):
+    client.hset(RECORD, mapping={name: value for name, value in RESTING.items() if name != b"sp"})
+    scene.clock.set(4_102_444_869_000_000)
+
+    assert scene.read().failure.spend == Spend()
+    assert scene.start("owner-3", "job-2").record.spent == Spend()
 
 
 def test_pinned_bytes_of_a_lost_job_give_the_whole_job(scene, client):
@@ -144,7 +157,7 @@ def test_pinned_bytes_of_a_lost_job_give_the_whole_job(scene, client):
     scene.clock.set(4_102_444_869_000_000)
 
     job = scene.job("job-2", **BROUGHT, admitted_at=4_102_444_860_000)
-    assert [(job, 0, 4_102_444_869_000)] == [tuple(lost) for lost in scene.reap()]
+    assert [(job, 0, 4_102_444_869_000, False)] == [tuple(lost) for lost in scene.reap()]
 
 
 def test_pinned_bytes_of_a_fallback_reach_its_waiters(scene, client):

@@ -66,28 +66,6 @@ def test_caller_ends_no_rest_of_a_parked_job(scene):
     assert (Admission.ATTACHED, 9.0, ("countdown",)) == (reply.outcome, reply.record.wait, reply.ignored)
 
 
-def test_job_parked_for_too_long_keeps_its_lease(scene):
-    scene.run()
-    first = scene.park(after=9.0, within=20.0)
-    scene.clock.advance(9)
-    scene.start("owner-2")
-    scene.clock.advance(2)
-    before = scene.read()
-
-    outcome = scene.park("owner-2", after=9.001, within=20.0)
-
-    assert (Parking.PARKED, Parking.SPENT) == (first, outcome)
-    assert before == scene.read()
-    assert Parking.PARKED is scene.park("owner-2", after=9.0, within=20.0)
-
-
-def test_job_that_may_not_be_parked_keeps_its_lease(scene):
-    scene.run()
-
-    assert Parking.SPENT is scene.park(after=1.0, within=0.0)
-    assert ("running", 1) == (scene.read().flight, scene.read().attempts)
-
-
 @pytest.mark.parametrize("ends_by", ["failure", "answer"])
 def test_time_parked_is_counted_anew_after_an_attempt(scene, ends_by):
     scene.run()

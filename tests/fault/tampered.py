@@ -3,6 +3,7 @@
 TAMPERED_CONF   settings of Celery as JSON; broker_transport_options are added to those that are there
 TAMPERED_DEATH  "before" or "after" and one of PLACES; a file of this name beside it says that it happened
 TAMPERED_MARK   that file: of all processes one dies, once
+TAMPERED_PATIENCE  the seconds for which a call waits for its turn
 TAMPERED_STOPS  anything: the process does not die; it stops itself, as by SIGSTOP, and may be continued
 """
 
@@ -14,6 +15,7 @@ from kombu.transport import redis as kombu_redis
 
 from askonce.adapters.kombu import redis as our_redis
 from askonce.adapters.redis import RedisStore
+from askonce.pace import gate
 from worker.app import app, once
 
 PLACES = {
@@ -54,6 +56,7 @@ def die_once(when, place, mark):
     setattr(owner, name, deadly)
 
 
+gate.PATIENCE = float(os.environ.get("TAMPERED_PATIENCE", gate.PATIENCE))
 set_conf(json.loads(os.environ.get("TAMPERED_CONF", "{}")))
 # What a test wants is unsound on purpose.
 once.start_up.run = lambda: None

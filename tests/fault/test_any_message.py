@@ -131,6 +131,7 @@ def test_compressed_message_is_inflated_within_bounds_only(stage, compression):
 CALLING = ["kept", "plain", "linked", "celery.map", "celery.accumulate", "celery.chain"]
 
 
+@pytest.mark.long
 @settings(phases=(Phase.explicit, Phase.generate), max_examples=40)
 @given(changed=st.lists(linked(), min_size=1, max_size=4))
 def test_worker_outlives_any_link(canvas_stage, changed):

@@ -28,7 +28,9 @@ def scene(request, server, new_scene):
 
 
 @pytest.mark.parametrize(
-    ("caller", "other"), [(0, AHEAD), (BEHIND, 0)], ids=["other worker ahead", "caller behind"]
+    ("caller", "other"),
+    [(0, AHEAD), pytest.param(BEHIND, 0, marks=pytest.mark.long)],
+    ids=["other worker ahead", "caller behind"],
 )
 def test_wrong_wall_clock_of_a_worker_adds_no_call(scene, caller, other):
     scene.machine.start_worker("-P", "threads", "-c", "4", name="caller", env=clock_off_by(caller))

@@ -26,7 +26,11 @@ def deadly_scene(new_scene, tmp_path):
 
 @pytest.mark.parametrize(
     ("death", "calls", "attempts"),
-    [("after start", 1, 2), ("before store", 2, 2), ("after store", 1, 1)],
+    [
+        ("after start", 1, 2),
+        ("before store", 2, 2),
+        pytest.param("after store", 1, 1, marks=pytest.mark.long),
+    ],
 )
 def test_job_of_a_process_dying_between_steps_has_one_answer(deadly_scene, death, calls, attempts):
     scene = deadly_scene(death)

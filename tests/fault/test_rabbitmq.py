@@ -161,7 +161,7 @@ def ask(scene, meetings):
 
 
 def test_second_attempt_of_a_delayed_message_goes_to_its_queue(scene):
-    scene.machine.control(llm_failure_rate=1.0)
+    scene.machine.control(llm_error_rate=1.0)
     scene.machine.start_worker("-P", "threads", "-c", "2")
     send = (
         "import json, sys; from settings.servers import new_app;"
@@ -170,7 +170,7 @@ def test_second_attempt_of_a_delayed_message_goes_to_its_queue(scene):
 
     scene.run_python("-c", send, json.dumps(scene.meetings(1)[0]))
     scene.eventually(lambda: "job.deferred" in scene.log("worker"), 60)
-    scene.machine.control(llm_failure_rate=0.0)
+    scene.machine.control(llm_error_rate=0.0)
     scene.eventually(lambda: "job.completed" in scene.log("worker"), 90)
 
     assert 1 == scene.log("worker").count("job.completed")

@@ -26,7 +26,9 @@ def shut_down_softly(new_scene, pool, grace):
     return scene, worker, key
 
 
-@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=pytest.mark.long), "own"])
+@pytest.mark.parametrize(
+    "pool", ["prefork", *(pytest.param(pool, marks=pytest.mark.long) for pool in ("threads", "own"))]
+)
 def test_call_that_ends_within_the_grace_of_its_worker_is_made_once(new_scene, pool):
     scene, worker, key = shut_down_softly(new_scene, pool, grace=5)
 

@@ -27,6 +27,7 @@ from tests.servers.clusters import Cluster
 
 _numbers = count(1)
 ROOT = Path(__file__).parents[2]
+ANSWERS = ROOT / "tests" / "answers.jsonl"
 DEADLINE_SECONDS = 20
 
 
@@ -244,6 +245,10 @@ class Running:
         answer = self.http.post("/control", json=settings)
         assert answer.status_code == 200, answer.text
 
+    @property
+    def state(self):
+        return self.http.get("/control").json()
+
     def wait_for_held(self, count):
         state = self.http.get(
             "/control", params={"held": count, "seconds": stretched(DEADLINE_SECONDS)}
@@ -255,15 +260,26 @@ def _command(ledger, *options):
     return [sys.executable, "-m", "sandbox.outside.stand_in", "--ledger", str(ledger), *options]
 
 
-@pytest.fixture
-def stand_in(tmp_path):
-    with subprocess.Popen(
-        _command(tmp_path, "--failure-rate", "0"), cwd=ROOT, stdout=subprocess.PIPE
-    ) as process:
+@contextmanager
+def _started(ledger):
+    options = ("--failure-rate", "0", "--answers", str(ANSWERS))
+    with subprocess.Popen(_command(ledger, *options), cwd=ROOT, stdout=subprocess.PIPE) as process:
         ready = json.loads(process.stdout.readline())
         with httpx2.Client(base_url=ready["customer_api_url"], timeout=None) as http:
-            yield Running(tmp_path, ready["customer_api_url"], ready["openai_base_url"], http, process)
+            yield Running(ledger, ready["customer_api_url"], ready["openai_base_url"], http, process)
         process.terminate()
+
+
+@pytest.fixture
+def stand_in(tmp_path):
+    with _started(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stand_in_started():
+    """Start a stand-in for more than one test."""
+    return _started
 
 
 @pytest.fixture

@@ -78,7 +78,10 @@ def chatty():
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.INFO)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        # The project's worker keeps them quiet, and its app may be loaded in this process.
+        patch.setattr("worker.listeners.logs._CHATTY", ())
+        yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
 

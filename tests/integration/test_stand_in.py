@@ -144,6 +144,15 @@ def test_seeded_model_failures_say_when_to_come_back(stand_in):
     assert "insufficient_quota" not in {failure.code for failure in failures}
 
 
+def test_seeded_model_errors_are_of_the_server(stand_in):
+    stand_in.set(llm_error_rate=1.0)
+
+    with stand_in.openai() as client, pytest.raises(openai.InternalServerError):
+        respond(client, "Ana: Texto.")
+
+    assert read(stand_in.ledger).openai.refused == 1
+
+
 def test_customer_is_answered_as_the_row_of_the_file(stand_in):
     answer = stand_in.http.get("/customers/4")
 

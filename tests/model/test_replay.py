@@ -231,7 +231,7 @@ class Twins:
             resent=r.resent,
             resender=number(r.resender),
             resting=now < r.not_before,
-            parked=r.parked is not None,
+            parked=("worker" if r.parked.times else "pause") if r.parked else "",
             reference=bool(r.checkpoint),
             answer=Answer(self.fence(answer.fence), r.fresh(now)) if answer else None,
             failure=failed

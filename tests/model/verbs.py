@@ -48,7 +48,8 @@ class Record(NamedTuple):
     resent: int = 0
     resender: int = 0
     resting: bool = False
-    parked: bool = False
+    #: By whom: "worker" or "pause".
+    parked: str = ""
     reference: bool = False
     answer: Answer | None = None
     failure: Failure | None = None
@@ -160,7 +161,7 @@ def grant(record, limits, owner, moment, *, paused=False):
     if record.attempts >= limits.attempts:
         return "negative", _quarantine(record, "attempts_spent")
     if paused:
-        return "paused", _park(record, rests=True)
+        return "paused", _park(record, "pause", rests=True)
     return "granted", record._replace(
         flight="running",
         owner=owner,
@@ -174,6 +175,7 @@ def grant(record, limits, owner, moment, *, paused=False):
         resent=0,
         resender=0,
         resting=False,
+        parked="" if record.parked == "pause" else record.parked,
         tombstone=False,
     )
 
@@ -231,7 +233,7 @@ def _fail(record, limits, kind, reason, *, rests, quarantine):
         return _quarantine(record, reason)
     failed = record._replace(failure=Failure(kind, reason, record.job, _reporter(record)))
     if kind == "transient" and not spent:
-        return _put_back(failed, rests=rests)._replace(parked=False)
+        return _put_back(failed, rests=rests)._replace(parked="")
     return _idle(failed)._replace(resting=rests, reference=False)
 
 
@@ -245,11 +247,11 @@ def park(record, owner, *, rests=True, spent=False):
         return "parked", record
     if spent:
         return "spent", record
-    return "parked", _park(record, rests=rests)._replace(attempts=record.attempts - 1)
+    return "parked", _park(record, "worker", rests=rests)._replace(attempts=record.attempts - 1)
 
 
-def _park(r, *, rests):
-    return _put_back(r, rests=rests)._replace(parked=True)
+def _park(r, by, *, rests):
+    return _put_back(r, rests=rests)._replace(parked=by)
 
 
 def cancel(record):
@@ -272,9 +274,12 @@ def invalidate(record):
 
 def reap(record, limits, *, paused=False):
     """Hand out the job, 0 for none, as outcome."""
-    if record is None or record.flight == "idle" or not record.lost:
+    if record is None or record.flight == "idle":
         return 0, record
     if record.flight == "queued" and paused:
+        put_aside = record.parked and record.over and not record.handed
+        return 0, record._replace(parked="pause") if put_aside else record
+    if not record.lost:
         return 0, record
     if record.flight == "running" and record.attempts >= limits.attempts:
         return 0, _quarantine(record, "attempts_spent")
@@ -321,7 +326,7 @@ def _idle(r):
     """End the flight."""
     ended = r._replace(flight="idle", over=False, out=False, delivered=False, handed=False)
     ended = ended._replace(offered=False)
-    return ended._replace(resent=0, resender=0, parked=False, tombstone=True)
+    return ended._replace(resent=0, resender=0, parked="", tombstone=True)
 
 
 def _quarantine(r, reason):

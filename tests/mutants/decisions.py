@@ -135,6 +135,13 @@ OF_DECISIONS = (
         f"{BREAKER}test_link_forgets_its_errors_with_the_next_answer",
     ),
     Mutant(
+        "all threads of a process ask its server at once",
+        "askonce/adapters/redis/link.py",
+        "with self._turns:",
+        "if True:",
+        "tests/unit/test_link_turns.py::test_few_round_trips_are_under_way_at_once",
+    ),
+    Mutant(
         "the link hides errors from its breaker",
         "askonce/adapters/redis/link.py",
         "            breaker.failed()\n",
@@ -144,8 +151,8 @@ OF_DECISIONS = (
     Mutant(
         "an open breaker holds back every call",
         "askonce/adapters/redis/link.py",
-        "if breaker.rest and not always and not breaker.allows():",
-        "if breaker.rest and not breaker.allows():",
+        "if self.breaker.rest and not always and not self.breaker.allows():",
+        "if self.breaker.rest and not self.breaker.allows():",
         f"{BREAKER}test_call_that_always_goes_closes_an_open_breaker",
     ),
     Mutant(

@@ -119,8 +119,8 @@ OF_EDGES = (
     Mutant(
         "a job that is put back uses an attempt",
         "askonce/execute.py",
-        "            return self._give_back(run, postponed.reason,",
-        "            return self._fail(run, postponed) or self._give_back(run, postponed.reason,",
+        "            return self._give_back(run, postponed,",
+        "            return self._fail(run, postponed) or self._give_back(run, postponed,",
         f"{CONTROL_FLOW}test_reject_with_requeue_puts_the_job_back_without_an_attempt",
     ),
     Mutant(

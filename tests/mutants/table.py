@@ -1,9 +1,18 @@
 """Guards of the code, each with what it looks like when broken and a test that notices."""
 
+from tests.mutants.answers import OF_ANSWERS
+from tests.mutants.calls import OF_CALLS
 from tests.mutants.decisions import OF_DECISIONS
 from tests.mutants.edges import OF_EDGES
+from tests.mutants.judged import OF_JUDGED
+from tests.mutants.meetings import OF_MEETINGS
 from tests.mutants.mutant import Mutant
+from tests.mutants.pace import OF_PACE
+from tests.mutants.parking import OF_PARKING
+from tests.mutants.refusals import OF_REFUSALS
 from tests.mutants.scripts import OF_SCRIPTS, RECOVERY, WRITES, of_script
+from tests.mutants.shown import OF_SHOWN
+from tests.mutants.spent import OF_SPENT
 
 MEMORY_RECORD = "askonce/adapters/memory/record.py"
 
@@ -87,4 +96,18 @@ OTHERS = (
     ),
 )
 
-MUTANTS = (*OF_SCRIPTS, *OTHERS, *OF_DECISIONS, *OF_EDGES)
+MUTANTS = (
+    *OF_SCRIPTS,
+    *OTHERS,
+    *OF_DECISIONS,
+    *OF_EDGES,
+    *OF_ANSWERS,
+    *OF_CALLS,
+    *OF_REFUSALS,
+    *OF_MEETINGS,
+    *OF_SHOWN,
+    *OF_SPENT,
+    *OF_PACE,
+    *OF_PARKING,
+    *OF_JUDGED,
+)

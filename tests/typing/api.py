@@ -14,43 +14,30 @@ from askonce import (
     Attached,
     Attempt,
     Backoff,
-    Cancelled,
     Codec,
-    Configuration,
     Conflict,
     Duplicate,
     Event,
     EventType,
     Failure,
-    FingerprintMismatch,
     Handle,
     Hit,
     Job,
     JobError,
-    JobFailed,
     JobSpec,
     Listener,
     Listening,
     Message,
     Negative,
     Outcome,
-    PayloadInvalid,
-    Permanent,
-    Postponed,
     Producer,
-    RecordAbsent,
     Result,
-    ResultTimeout,
     RetryPolicy,
     Sender,
-    SendFailed,
     Spend,
     Status,
-    StoreUnavailable,
-    Superseded,
     Transient,
     Unreadable,
-    ValueInvalid,
     Workers,
     as_completed,
     current_attempt,
@@ -61,6 +48,7 @@ from askonce.adapters.memory import MemoryStore
 from askonce.adapters.redis import RedisStore
 from askonce.announcements import Announcement
 from askonce.answer import Encoded, Source, Ttl
+from askonce.board import Seen
 from askonce.decide import Decision, Refuse, Run, Serve, Wait, Why
 from askonce.execute import Executor
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
@@ -70,6 +58,7 @@ from askonce.job import Fingerprint, JobId, Key, Owner, Routing
 from askonce.lease import LeaseRenewer
 from askonce.letters import DeadJob, DeadMessage
 from askonce.options import Options
+from askonce.pace import Allowance, Pace, Provider, Rest, State, Turn
 from askonce.runner import Runner
 from askonce.store import Admission, Claim, Lease, Reply, Start, Store, Terms, Write
 from askonce.store_down.cache import LocalCache
@@ -316,43 +305,26 @@ def join(app: Celery) -> AskOnce:
     return once
 
 
+def paced(store: Store) -> str:
+    """Calls to a provider of one's own, in their turn."""
+    seen = store.boards.exchange("service", "member", b"note", 2.5)
+    assert_type(seen, Seen)
+    assert_type(seen.notes, Mapping[str, bytes])
+    assert_type(store.boards.propose("service", seen.version, b"state"), bool)
+    pace = Pace(store.boards, Provider(board="service", ceiling=2.5), listen=listen)
+    assert_type(pace.state, State)
+    assert_type(pace.state.rest, Rest | None)
+
+    def send(turn: Turn) -> str:
+        turn.allowance = Allowance(100.0, 99.0, 0.6)
+        return "answer"
+
+    return pace.call("job", send)
+
+
 def announced_workers(store: Store) -> None:
     """The workers of a store."""
     assert_type(store.announcements.workers(), list[Announcement])
-
-
-def call_failures(error: JobError) -> object:
-    """What a task body raises has a type."""
-    match error:
-        case Transient():
-            assert_type(error.retry_after, float | None)
-            assert_type(error.max_attempts, int | None)
-            return assert_type(error.maybe_billed, bool)
-        case Postponed():
-            return assert_type(error.retry_after, float)
-        case Permanent() | Configuration() | Cancelled():
-            return assert_type(error.reason, str)
-    return str(error)
-
-
-def errors(error: JobError) -> object:
-    """What a caller may catch has a type."""
-    match error:
-        case PayloadInvalid() | ValueInvalid():
-            return assert_type(error.field, str)
-        case JobFailed():
-            return assert_type(error.attempts, int)
-        case ResultTimeout():
-            return assert_type(error.waited_seconds, float)
-        case Superseded() | SendFailed():
-            return assert_type(error.job, str)
-        case FingerprintMismatch() | RecordAbsent():
-            return assert_type(error.key, str)
-        case StoreUnavailable():
-            return assert_type(error.verb, str)
-        case AnswerUnreadable():
-            return assert_type(error.codec, str)
-    return call_failures(error)
 
 
 # What must not pass; mypy strict reports an ignore that is not needed.

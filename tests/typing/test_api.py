@@ -6,6 +6,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 API = Path(__file__).with_name("api.py")
+ERRORS = API.with_name("errors.py")
 
 
 def check(file, cache):
@@ -27,8 +28,9 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("mypy")
 
 
-def test_public_api_passes_the_type_checker(cache):
-    assert check(API, cache) == (0, "")
+@pytest.mark.parametrize("file", [API, ERRORS], ids=lambda file: file.stem)
+def test_public_api_passes_the_type_checker(cache, file):
+    assert check(file, cache) == (0, "")
 
 
 @pytest.mark.parametrize(

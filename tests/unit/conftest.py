@@ -1,6 +1,6 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event as Signal
-from threading import Thread
+from threading import Thread, current_thread
 
 import pytest
 
@@ -21,6 +21,7 @@ from askonce.store_down.cache import LocalCache
 from askonce.store_down.calls import LocalCalls
 from askonce.store_down.spill import Spill
 from tests.jobs import DELIVERED, OneQueue
+from tests.unit.gated import Processes
 
 QUESTION = {"currency": "BRL", "day": "2026-11-20"}
 ANSWER = {"rate": 5.25}
@@ -260,3 +261,21 @@ def threads():
     """Run functions in threads."""
     with ThreadPoolExecutor(24) as pool:
         yield pool
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Let no pace have a thread of its own; return those that were to be started."""
+    threads = []
+
+    def start(*args):
+        threads.append(args)
+        return current_thread()
+
+    monkeypatch.setattr("askonce.pace.member.start_thread", start)
+    return threads
+
+
+@pytest.fixture
+def processes(started, heard):
+    return Processes(heard)

@@ -11,14 +11,19 @@ import openai
 import pytest
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from askonce.attempt import Attempt
+from askonce.attempt import Attempt, costs_of
 from askonce.errors import CallFailed
+from askonce.spend import NOTHING, Spend
 from settings.environment import Settings
 from tasks.providers.openai.model import LanguageModel
+from tasks.providers.openai.pace import ModelPace
 from tasks.providers.openai.two_steps import TwoSteps
 
 SECRET = "Ann: the password is tulip"
 TIMEOUT = 45.0
+SETTINGS = Settings(
+    _env_file=None, openai_api_key=SecretStr("k"), openai_model="gpt-6-luna", llm_timeout=TIMEOUT
+)
 
 
 class Verdict(BaseModel):
@@ -69,7 +74,13 @@ class KeptResponses:
     story: list = field(default_factory=list)
     waits: list = field(default_factory=list)
     kept: str = ""
+    #: What the attempts so far cost, as the record knows it.
+    spent: Spend = NOTHING
     now: float = 0.0
+    #: The pace that the calls keep; without one they begin at once.
+    pace: ModelPace | None = None
+    #: The key, or a function that returns it for each call.
+    key: object = "k"
     numbers: count = field(default_factory=lambda: count(1))
 
     def __call__(self, request):
@@ -93,21 +104,19 @@ class KeptResponses:
 
     def attempt(self):
         """Begin an attempt with what the one before has left."""
-        settings = Settings(
-            _env_file=None, openai_api_key=SecretStr("k"), openai_model="gpt-6-luna", llm_timeout=TIMEOUT
-        )
         client = openai.OpenAI(
-            api_key="k",
+            api_key=self.key,
             base_url="https://api.openai.com/v1",
             max_retries=0,
-            http_client=openai.DefaultHttpx2Client(transport=httpx2.MockTransport(self)),
+            http_client=httpx2.Client(transport=httpx2.MockTransport(self)),
         )
-        attempt = Attempt(
-            key="k", job="j", number=1, fence=1, stale=None, reference=self.kept, checkpoint=self.checkpoint
-        )
-        return TwoSteps(
-            LanguageModel(settings, client=client), attempt, wait=self.wait, clock=lambda: self.now
-        )
+        model = LanguageModel(SETTINGS, client=client, pace=self.pace)
+        return TwoSteps(model, self.record(), wait=self.wait, clock=lambda: self.now)
+
+    def record(self):
+        """Return the attempt as its record shows it."""
+        fields = {"key": "k", "job": "j", "number": 1, "fence": 1, "stale": None}
+        return Attempt(**fields, reference=self.kept, checkpoint=self.checkpoint, spent=self.spent)
 
     def ask(self, text=SECRET):
         return ask(self.attempt(), text)
@@ -115,7 +124,14 @@ class KeptResponses:
     def fail(self, text=SECRET):
         with pytest.raises(CallFailed) as caught:
             self.ask(text)
+        self.spent = costs_of(caught.value, self.record()).made
         return caught.value
+
+    def die(self):
+        """End an attempt as a killed worker does: nobody knows what it cost."""
+        with pytest.raises(KeyboardInterrupt):
+            self.ask()
+        self.spent = Spend()
 
 
 def ask(asking, text=SECRET):

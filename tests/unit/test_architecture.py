@@ -132,7 +132,7 @@ def test_producer_loads_no_task_body():
 
 def test_every_verb_of_the_store_is_one_script():
     members = {name for name in vars(Store) if not name.startswith("_")}
-    ports = {"letters", "announcements", "controls", "tally", "pusher"}
+    ports = {"letters", "announcements", "boards", "controls", "tally", "pusher"}
     verbs = members - ports - {"subscribe", "check", "report_to"}
     shared = {"clock", "record", "tally", "ends", "pauses", "reply", "attach"}
 

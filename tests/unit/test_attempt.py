@@ -38,6 +38,15 @@ def test_body_knows_its_attempt(scene):
     assert attempt.fence == executed.result.fence
 
 
+def test_body_knows_whose_job_it_is_and_its_batch(scene):
+    scene.ask(tenant="acme", run="batch-7")
+    seen = []
+
+    scene.work(lambda: seen.append(current_attempt()))
+
+    assert [("acme", "batch-7")] == [(attempt.tenant, attempt.run) for attempt in seen]
+
+
 def test_code_outside_a_body_has_no_attempt(scene):
     scene.answered()
 

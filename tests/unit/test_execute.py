@@ -10,6 +10,7 @@ from askonce.execution import Computed, Deferred, Failed, Reused, Skipped
 from askonce.outcomes import Admitted, Hit
 from askonce.record import Status
 from askonce.spec import RetryPolicy
+from askonce.spend import NOTHING
 from askonce.store import Write
 
 CORRECTED = {"currency": "BRL", "day": "2026-11-21"}
@@ -156,7 +157,8 @@ def test_permanent_failure_ends_the_job_for_failure_ttl(scene, raising):
 
     executed = scene.work(raising(Permanent("http_404")))
 
-    assert executed == Failed(key=asked.key, job=asked.job, kind="permanent", reason="http_404", attempts=1)
+    ended = {"kind": "permanent", "reason": "http_404", "attempts": 1, "spend": NOTHING}
+    assert executed == Failed(key=asked.key, job=asked.job, **ended)
     assert scene.work(never) == executed
     scene.clock.advance(scene.spec.failure_ttl - 0.001)
     assert scene.read().status is Status.FAILED

@@ -11,6 +11,7 @@ from askonce.spec import RetryPolicy
 from askonce.store import Lease
 from producer.client import Client
 from producer.explain import explain_row, rows_of
+from tasks.reasons import cure_of
 from tasks.rows import BadRow, Row
 
 MARKER = "hunter2-of-ana-souza"
@@ -167,11 +168,22 @@ def test_queued_job_shows_its_deadline_and_its_resends(scene, explain):
 
 
 def test_stored_failure_is_shown_with_its_reason(scene, explain, raising):
-    scene.answered(body=raising(Permanent("http_404")))
+    scene.answered(body=raising(Permanent("not_found")))
 
     shown = explain()
 
-    assert (shown["state"], shown["failure"]) == ("failed", {"kind": "permanent", "reason": "http_404"})
+    failure = {"kind": "permanent", "reason": "not_found", "cure": cure_of("not_found", kind="permanent")}
+    failure |= {"cost_usd": 0.0, "usage": {}}
+    assert (shown["state"], shown["failure"]) == ("failed", failure)
+
+
+def test_quarantined_job_is_shown_with_the_command_that_replays_it(scene, explain, raising):
+    scene.answered(body=raising(Transient("timeout", max_attempts=1)))
+
+    shown = explain()
+
+    assert ("quarantined", "timeout") == (shown["failure"]["kind"], shown["failure"]["reason"])
+    assert shown["failure"]["cure"].endswith(f"python -m producer dead replay {shown['key']}")
 
 
 def test_answer_is_shown_by_its_age_only(scene, explain):

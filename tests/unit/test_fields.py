@@ -180,7 +180,23 @@ def test_joined_emoji_in_a_text_stays_one_emoji():
     assert family == as_lines(family)
 
 
-@pytest.mark.parametrize("value", ["", " ", "\r\n", None, 7, b"a"], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        " ",
+        "\r\n",
+        "\u200b\n\u2060",
+        "\ufeff \u00ad",
+        "\u202e\x00",
+        "\u3164\u2800",
+        "\ufe0f\u034f",
+        None,
+        7,
+        b"a",
+    ],
+    ids=repr,
+)
 def test_blank_text_is_refused_by_its_fields_name(value):
     assert "name" == refusal(as_lines, value).field
 

@@ -14,7 +14,9 @@ from askonce.errors import (
     Transient,
 )
 from askonce.execution import Reused
+from askonce.inline import Resting
 from askonce.job import Routing
+from askonce.key import identify
 from askonce.record import BUCKETS, Snapshot
 from askonce.spec import RetryPolicy
 from askonce.store import Delivered, Lost, Reply, Start
@@ -290,3 +292,38 @@ def test_answer_that_is_not_stored_is_still_returned(scene):
     scene.fail_on("complete")
 
     assert scene.call().value == scene.answer
+
+
+def test_caller_that_wants_no_stale_answer_waits_for_the_next_attempt(scene, raising):
+    scene.stale()
+    caller = replace(scene.caller, serve_stale=False)
+    job = identify(scene.spec, scene.question)
+
+    with pytest.raises(Resting) as caught:
+        caller.call(scene.spec, job, raising(Transient("http_503")), timeout=5.0, longest_rest=1.0)
+
+    assert caught.value.after == 5.0
+    assert scene.call(never).source == "stale"
+
+
+def test_caller_that_wants_no_stale_answer_is_told_why_there_is_none(scene, running, threads, eventually):
+    policy = RetryPolicy(max_attempts=1)
+    scene.use(scene.store, replace(scene.spec, retry=policy))
+    scene.stale()
+    scene.ask()
+    other = running(lambda body: scene.work(lambda: [body(), failed()]))
+    watched = scene.fail_on("subscribe", times=0)
+    caller = replace(scene.caller, serve_stale=False)
+    waiting = threads.submit(
+        caller.call, scene.spec, identify(scene.spec, scene.question), never, timeout=5.0
+    )
+    eventually(lambda: watched.calls)
+
+    other.finish()
+
+    with pytest.raises(JobFailed, match="http_503"):
+        waiting.result(10)
+
+
+def failed():
+    raise Transient("http_503")

@@ -9,7 +9,7 @@ import openai
 import pytest
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from askonce.errors import CallFailed, Configuration, Permanent, Transient
+from askonce.errors import CallFailed, Configuration, Permanent, Postponed, Transient
 from settings.environment import Settings
 from tasks.providers.openai.model import LanguageModel
 
@@ -180,51 +180,67 @@ def test_flavour_is_as_configured_or_follows_the_host(llm_api, base_url, path):
 
 CUT = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
 NO_ANSWER = [
-    (responses_body({"type": "refusal", "refusal": SECRET}), Permanent, "refused"),
-    (responses_body(text(GOOD), **CUT), Transient, "truncated"),
-    (responses_body(text(f'{{"word": "{SECRET}"}}')), Transient, "malformed_answer"),
-    (responses_body(text(GOOD[:-4])), Transient, "malformed_answer"),
-    (responses_body(text(f"```json\n{GOOD}\n```")), Transient, "malformed_answer"),
-    (responses_body(), Transient, "malformed_answer"),
+    (responses_body({"type": "refusal", "refusal": SECRET}), 1, "refused"),
+    (responses_body(text(GOOD), **CUT), 2, "truncated"),
+    (
+        responses_body(text(f'{{"word": "{SECRET}", "score": "{SECRET}"}}')),
+        2,
+        "answer_does_not_fit@score:float_parsing",
+    ),
+    (responses_body(text(f'{{"word": "{SECRET}"}}')), 2, "answer_does_not_fit@score:missing"),
+    (responses_body(text(GOOD[:-4])), 2, "malformed_answer"),
+    (responses_body(text(SECRET)), 2, "malformed_answer"),
+    (responses_body(), 2, "empty_answer"),
 ]
 
 
-@pytest.mark.parametrize(("body", "kind", "reason"), NO_ANSWER)
-def test_reply_without_a_usable_answer_reports_what_it_cost(body, kind, reason):
-    failure = failure_of(ok(body))
+@pytest.mark.parametrize(("body", "calls", "reason"), NO_ANSWER)
+def test_reply_without_a_usable_answer_reports_what_it_cost(body, calls, reason):
+    service = Service(ok(body))
 
-    assert isinstance(failure, kind)
-    assert (failure.reason, failure.data.get("maybe_billed", True)) == (reason, True)
-    assert failure.data["usage"]["input_tokens"] == 12000
-    assert failure.data["cost_usd"] == pytest.approx(0.001641)
+    with pytest.raises(Permanent) as caught:
+        ask(service.model())
+
+    assert (caught.value.reason, len(service.requests)) == (reason, calls)
+    assert caught.value.data["usage"]["input_tokens"] == calls * 12000
+    assert caught.value.data["cost_usd"] == pytest.approx(calls * 0.001641)
 
 
 @pytest.mark.parametrize(
-    ("error", "reason", "maybe_billed"),
+    ("error", "reason"),
     [
-        (httpx2.ReadTimeout("late"), "timeout", True),
-        (httpx2.ConnectTimeout("late"), "timeout", False),
-        (httpx2.ConnectError("refused"), "connection", False),
-        (httpx2.ReadError("reset"), "connection", True),
-        (httpx2.RemoteProtocolError("closed"), "connection", True),
+        (httpx2.ReadTimeout("late"), "timeout"),
+        (httpx2.WriteTimeout("late"), "timeout"),
+        (httpx2.ReadError("reset"), "connection_lost"),
+        (httpx2.WriteError("reset"), "connection_lost"),
+        (httpx2.RemoteProtocolError("closed"), "connection_lost"),
     ],
 )
-def test_broken_connection_may_be_billed_if_the_request_left(error, reason, maybe_billed):
+def test_broken_connection_may_be_billed_if_the_request_left(error, reason):
     failure = failure_of(error)
 
     assert isinstance(failure, Transient)
-    assert (failure.reason, failure.maybe_billed) == (reason, maybe_billed)
+    assert (failure.reason, failure.maybe_billed) == (reason, True)
+
+
+@pytest.mark.parametrize(
+    "kind", [httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError]
+)
+def test_connection_that_was_never_made_uses_no_attempt(kind):
+    failure = failure_of(kind("refused"))
+
+    assert (type(failure), failure.data) == (Postponed, {"reason": "connect_failed", "retry_after": None})
 
 
 @pytest.mark.parametrize(
     ("status", "code", "kind", "reason"),
     [
-        (429, "rate_limit_exceeded", Transient, "http_429"),
-        (503, None, Transient, "http_503"),
-        (429, "insufficient_quota", Configuration, "insufficient_quota"),
-        (401, "invalid_api_key", Configuration, "http_401"),
+        (429, "rate_limit_exceeded", Postponed, "rate_limited"),
+        (503, None, Transient, "unavailable"),
+        (429, "insufficient_quota", Configuration, "no_credit"),
+        (401, "invalid_api_key", Configuration, "invalid_key"),
         (404, "model_not_found", Configuration, "model_not_found"),
-        (400, "invalid_value", Permanent, "http_400"),
+        (400, "invalid_value", Permanent, "invalid_request"),
     ],
 )
 def test_status_of_the_service_is_mapped_by_the_one_table(status, code, kind, reason):
@@ -240,8 +256,8 @@ def test_retry_after_of_the_service_is_passed_on():
     assert failure.retry_after == 17.0
 
 
-@pytest.mark.parametrize(("status", "maybe_billed"), [(500, False), (503, False), (502, True), (504, True)])
-def test_gateway_that_gave_up_may_have_been_billed(status, maybe_billed):
+@pytest.mark.parametrize(("status", "maybe_billed"), [(500, True), (503, False), (502, True), (504, True)])
+def test_server_that_broke_off_may_have_been_billed(status, maybe_billed):
     assert failure_of(httpx2.Response(status)).maybe_billed is maybe_billed
 
 
@@ -289,11 +305,14 @@ def test_missing_key_fails_the_call_not_the_construction(key):
         httpx2.ReadError(SECRET),
         *(ok(body) for body, _, _ in NO_ANSWER),
         httpx2.Response(200, text=SECRET),
+        httpx2.Response(200, text=f"<html>{SECRET}"),
+        ok(SECRET),
     ],
 )
 def test_no_error_carries_text_of_the_payload_or_the_provider(reply):
     failure = failure_of(reply)
 
+    assert isinstance(failure, CallFailed)
     shown = "".join(traceback.format_exception(failure)) + repr(failure.data)
     assert "tulip" not in shown
     assert failure.__context__ is None

@@ -3,6 +3,7 @@ import logging
 import pytest
 
 from askonce import log
+from askonce.adapters.celery.verdict import Verdict
 from askonce.events import Event, EventType
 from worker.listeners import logs
 
@@ -45,7 +46,33 @@ def test_unknown_values_are_left_out(logged):
 
 
 def test_zero_is_logged(logged):
-    assert logged("job.completed", cost_usd=0.0, resends=0).getMessage().endswith("cost_usd=0.000 resends=0")
+    assert logged("job.completed", cost_usd=0.0, resends=0).getMessage().endswith("cost_usd=0 resends=0")
+
+
+@pytest.mark.parametrize(
+    ("cost", "shown"),
+    [
+        (0.000213, "0.000213"),
+        (0.00016410000000000003, "0.0001641"),
+        (2.13e-07, "0.000000213"),
+        (0.1 + 0.2, "0.3"),
+        (1234.5678905, "1234.56789"),
+        (100, "100"),
+    ],
+)
+def test_cost_is_logged_in_plain_digits_that_show_it(logged, cost, shown):
+    assert (
+        logged("job.completed", run_seconds=0.5, cost_usd=cost)
+        .getMessage()
+        .endswith(f"run_seconds=0.500 cost_usd={shown}")
+    )
+
+
+@pytest.mark.parametrize(("cost", "shown"), [(2.13e-05, "0.0000213"), (0.0, "0"), (None, "None")])
+def test_cost_is_in_plain_digits_where_celery_shows_it(cost, shown):
+    text = repr(Verdict("call", KEY, cost))
+
+    assert text == f"{{'outcome': 'call', 'key': '{KEY[:16]}', 'cost_usd': {shown}}}"
 
 
 def test_event_that_a_stranger_names_is_one_line(logged):

@@ -5,54 +5,23 @@ from types import SimpleNamespace
 import pytest
 
 from askonce.answer import Answer
-from askonce.errors import Configuration, Permanent, Transient
-from askonce.spend import Spend, spend_of_failure
+from askonce.errors import Permanent, Transient
+from askonce.spend import Spend
 from tasks.meetings import body as meetings
 from tasks.meetings.parts import split
 from tasks.meetings.prompts import MeetingAnalysis, MeetingExtract, MeetingFull, MeetingSummary
-from tasks.providers.failures import with_spending
+from tests.unit.meeting_reader import LONG, MEETING, Model, Reader, analyzed, extracted
 
-# Two lines of 20 characters with their line ends: one part each at 20 characters, and one at 40.
-LONG = "Ann: we start now..\nBob: yes, we do so.."
-MEETING = {"transcript": LONG}
-
-
-def extracted(summary: str = "s", **lists) -> dict:
-    empty = {"key_points": [], "decisions": [], "action_items": [], "topics": [], "participants": []}
-    return {"summary": summary, **empty, **lists}
-
-
-def analyzed(label: str = "neutral", score: float = 0.0, **lists) -> dict:
-    return {
-        "sentiment": {"label": label, "score": score},
-        "speakers": [],
-        "risks": [],
-        "evidence": [],
-        **lists,
-    }
-
-
-class Model:
-    """Gives the prepared answers in order, and remembers what it was asked."""
-
-    def __init__(self, *replies: object, cost: float | None = 0.5):
-        self.replies = list(replies)
-        self.cost = cost
-        self.asked: list[tuple[str, str, type]] = []
-
-    def __call__(self, *, instructions, text, schema) -> Answer:
-        self.asked.append((instructions, text, schema))
-        reply = self.replies.pop(0)
-        if isinstance(reply, Exception):
-            raise reply
-        if isinstance(reply, Answer):
-            return reply
-        usage = {"input_tokens": 10, "output_tokens": 3}
-        return Answer(value=reply, cost_usd=self.cost, usage=usage)
+NOTHING = Spend(calls=0, cost_usd=0.0)
 
 
 def resources(model, max_chars):
     return SimpleNamespace(ask=lambda: model, max_input_chars=max_chars)
+
+
+@pytest.fixture
+def new_reader(scene):
+    return lambda read, **how: Reader(scene, read, **how)
 
 
 @pytest.mark.parametrize(
@@ -69,57 +38,56 @@ def test_short_meeting_is_one_call_and_its_answer_is_passed_on(read, schema, val
     answer = read(MEETING, resources(model, max_chars=len(LONG)))
 
     assert [(text, asked) for _, text, asked in model.asked] == [(LONG, schema)]
-    cost = {"cost_usd": 0.5, "usage": {"input_tokens": 10, "output_tokens": 3}}
-    assert answer == Answer(value=value, **cost, paid=Spend(**cost))
+    assert answer == Answer(value=value, cost_usd=0.5, usage={"input_tokens": 10, "output_tokens": 3})
 
 
-@pytest.mark.parametrize("payload", [{}, {"transcript": None}, {"transcript": 3}, {"transcript": " \n"}])
-def test_meeting_without_transcript_is_final_and_never_paid(payload):
+@pytest.mark.parametrize("transcript", [None, 3, " \n", "\u200b\n\u2060 \u200d\ufeff", "\u00ad\u202e\x00"])
+def test_meeting_without_transcript_is_final_and_never_paid(transcript):
     model = Model()
 
     with pytest.raises(Permanent) as caught:
-        meetings.extract(payload, resources(model, max_chars=10))
+        meetings.extract({"transcript": transcript}, resources(model, max_chars=10))
 
     assert caught.value.reason == "no_transcript"
     assert model.asked == []
 
 
-def test_long_meeting_is_sent_in_parts_and_summarised_once():
+def test_long_meeting_is_sent_in_parts_and_summarised_once(new_reader):
     model = Model(extracted("first"), extracted("second"), {"summary": "one"})
 
-    answer = meetings.extract(MEETING, resources(model, max_chars=20))
+    answer = new_reader(meetings.extract).whole(model)
 
     first, second, summary = model.asked
     assert first[1] + second[1] == LONG
     assert summary[1:] == ("first\nsecond", MeetingSummary)
     assert answer.value["summary"] == "one"
     assert (answer.cost_usd, answer.usage) == (1.5, {"input_tokens": 30, "output_tokens": 9})
-    assert answer.paid == Spend(cost_usd=1.5, usage=answer.usage, calls=3)
+    assert answer.paid == NOTHING, "its parts are jobs that book what they paid"
 
 
-def test_long_analysis_needs_no_summary():
+def test_long_analysis_needs_no_summary(new_reader):
     model = Model(analyzed("positive", 0.5), analyzed("positive", 0.7))
 
-    answer = meetings.analyze(MEETING, resources(model, max_chars=20))
+    answer = new_reader(meetings.analyze).whole(model)
 
     assert answer.value["sentiment"] == {"label": "positive", "score": 0.6}
     assert answer.cost_usd == 1.0
 
 
-def test_long_full_merges_both_readings():
+def test_long_full_merges_both_readings(new_reader):
     model = Model(
         {"extract": extracted("a", topics=["x"]), "analysis": analyzed("negative", -1.0)},
         {"extract": extracted("b", topics=["y"]), "analysis": analyzed("negative", -0.5)},
         {"summary": "ab"},
     )
 
-    answer = meetings.full(MEETING, resources(model, max_chars=20))
+    answer = new_reader(meetings.full).whole(model)
 
     assert answer.value["extract"] == extracted("ab", topics=["x", "y"])
     assert answer.value["analysis"] == analyzed("negative", -0.75)
 
 
-def test_lists_are_joined_in_order_and_repetitions_count_once():
+def test_lists_are_joined_in_order_and_repetitions_count_once(new_reader):
     item = {"task": "call", "owner": None, "due_date": None}
     model = Model(
         extracted(participants=["Ann", "Bob"], topics=["budget"], action_items=[item]),
@@ -131,83 +99,27 @@ def test_lists_are_joined_in_order_and_repetitions_count_once():
         {"summary": "one"},
     )
 
-    value = meetings.extract(MEETING, resources(model, max_chars=20)).value
+    value = new_reader(meetings.extract).whole(model).value
 
     assert value["participants"] == ["Ann", "Bob", "Cid"]
     assert value["topics"] == ["budget", "team"]
     assert value["action_items"] == [item, {**item, "owner": "Bob"}]
 
 
-def test_cost_that_is_unknown_in_one_part_is_unknown_in_the_sum():
+def test_cost_that_is_unknown_in_one_part_is_unknown_in_the_sum(new_reader):
     unknown = Answer(value=extracted(), cost_usd=None, usage={"input_tokens": 1})
-    model = Model(extracted(), unknown, {"summary": "one"})
 
-    answer = meetings.extract(MEETING, resources(model, max_chars=20))
+    answer = new_reader(meetings.extract).whole(Model(extracted(), unknown, {"summary": "one"}))
 
     assert answer.cost_usd is None
     assert answer.usage == {"input_tokens": 21}
 
 
-@pytest.mark.parametrize(
-    ("sources", "whole"),
-    [
-        (["cache", "call"], "call"),
-        (["stale", "call"], "stale"),
-        (["stale", "default"], "default"),
-    ],
-)
-def test_whole_is_a_fallback_if_one_part_is(sources, whole):
-    model = Model(*(Answer(value=analyzed(), source=source) for source in sources))
-
-    assert meetings.analyze(MEETING, resources(model, max_chars=20)).source == whole
-
-
-@pytest.mark.parametrize(
-    ("failure", "kind"),
-    [
-        (Transient("http_503", retry_after=9.0), Transient),
-        (Permanent("refused"), Permanent),
-        (Configuration("insufficient_quota"), Configuration),
-    ],
-)
-def test_failure_of_a_later_part_reports_the_earlier_cost(failure, kind):
-    with pytest.raises(kind) as caught:
-        meetings.extract(MEETING, resources(Model(extracted(), failure), max_chars=20))
-
-    assert caught.value.reason == failure.reason
-    assert caught.value.data["usage"] == {"input_tokens": 10, "output_tokens": 3}
-    assert caught.value.data["cost_usd"] == 0.5
-    assert caught.value.data["calls"] == 1
-    assert caught.value.data.get("retry_after") == failure.data.get("retry_after")
-
-
-def test_paid_failure_is_added_to_the_cost_of_earlier_parts():
-    spent = {"input_tokens": 5, "output_tokens": 1}
-    failure = with_spending(Transient("truncated"), usage=spent, cost_usd=0.25)
-
-    with pytest.raises(Transient) as caught:
-        meetings.extract(MEETING, resources(Model(extracted(), failure), max_chars=20))
-
-    assert caught.value.data["usage"] == {"input_tokens": 15, "output_tokens": 4}
-    assert caught.value.data["cost_usd"] == 0.75
-    assert (caught.value.data["calls"], caught.value.data["in_doubt"]) == (2, 0)
-
-
-def test_later_part_without_a_reply_leaves_one_call_in_doubt():
+def test_failure_of_a_short_meeting_is_passed_on_untouched():
     failure = Transient("timeout", maybe_billed=True)
 
     with pytest.raises(Transient) as caught:
-        meetings.extract(MEETING, resources(Model(extracted(), failure), max_chars=20))
-
-    spend = spend_of_failure(caught.value).spend
-    assert (spend.calls, spend.in_doubt, spend.cost_usd) == (1, 1, 0.5)
-
-
-def test_failure_of_the_first_part_is_passed_on_untouched():
-    failure = Transient("timeout", maybe_billed=True)
-
-    with pytest.raises(Transient) as caught:
-        meetings.extract(MEETING, resources(Model(failure), max_chars=20))
+        meetings.extract(MEETING, resources(Model(failure), max_chars=40))
 
     assert caught.value is failure
 
@@ -221,15 +133,25 @@ def test_answer_of_another_shape_is_malformed_and_never_quoted():
     assert "tulip" not in str(caught.value)
 
 
-def test_part_of_empty_lines_is_not_paid():
+@pytest.mark.parametrize("blank", ["\n", "\u200b"])
+def test_part_that_shows_nothing_is_not_paid(new_reader, blank):
     model = Model(analyzed("positive", 0.5), analyzed("positive", 0.7))
+    payload = {**MEETING, "transcript": "Ann: hi.\n" + blank * 30 + "\nBob: hi."}
 
-    meetings.analyze({"transcript": "Ann: hi.\n" + "\n" * 30 + "Bob: hi."}, resources(model, max_chars=10))
+    new_reader(meetings.analyze, max_chars=10).whole(model, payload)
 
-    assert [text.strip() for _, text, _ in model.asked] == ["Ann: hi.", "Bob: hi."]
+    assert [text.strip("\n\u200b") for text in model.texts] == ["Ann: hi.", "Bob: hi."]
 
 
-def test_long_summaries_are_summarised_in_rounds():
+def test_only_part_that_shows_something_is_the_meetings_own_call(new_reader):
+    reader, model = new_reader(meetings.analyze, max_chars=10), Model(analyzed())
+
+    answer = reader.whole(model, {**MEETING, "transcript": "Ann: hi.\n" + "\u2060" * 30})
+
+    assert (len(model.asked), answer.paid) == (1, None)
+
+
+def test_long_summaries_are_summarised_in_rounds(new_reader):
     lines = "".join(f"Ann: line {number}.\n" for number in range(8))
     parts = split(lines, 14)
     model = Model(
@@ -240,17 +162,17 @@ def test_long_summaries_are_summarised_in_rounds():
         {"summary": "spare"},
     )
 
-    value = meetings.extract({"transcript": lines}, resources(model, max_chars=14)).value
+    value = new_reader(meetings.extract, max_chars=14).whole(model, {**MEETING, "transcript": lines}).value
 
     rounds = [text for _, text, schema in model.asked if schema is MeetingSummary]
     assert all(len(text) <= 14 for text in rounds)
     assert value["summary"] == "r"
 
 
-def test_summaries_that_do_not_shrink_are_sent_together_once():
+def test_summaries_that_do_not_shrink_are_sent_together_once(new_reader):
     model = Model(extracted("x" * 30), extracted("y" * 30), {"summary": "end"})
 
-    value = meetings.extract(MEETING, resources(model, max_chars=20)).value
+    value = new_reader(meetings.extract).whole(model).value
 
-    assert model.asked[2][1] == "x" * 30 + "\n" + "y" * 30
+    assert model.texts[2] == "x" * 30 + "\n" + "y" * 30
     assert value["summary"] == "end"

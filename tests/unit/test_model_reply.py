@@ -5,10 +5,13 @@ import json
 import pytest
 
 from askonce.errors import Permanent, Transient
+from settings.environment import Settings
+from tasks.providers.openai.prices import Prices
 from tasks.providers.openai.reply import Flavour, Reply, read
 
 GOOD = '{"word": "fine"}'
 SECRET = "Ann: the password is tulip"
+LISTED = Prices(Settings(_env_file=None, openai_base_url="https://api.openai.com/v1"))
 
 
 def responses_body(*contents: dict, **fields) -> dict:
@@ -47,7 +50,7 @@ def chat_body(content: str | None = GOOD, finish: str = "stop", refusal: str | N
 
 
 def reply(body: object, flavour: Flavour = "responses") -> Reply:
-    return read(json.dumps(body).encode(), flavour)
+    return read(json.dumps(body).encode(), flavour, LISTED)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +152,6 @@ def test_counts_that_are_not_whole_numbers_are_not_booked():
 )
 @pytest.mark.parametrize("flavour", ["responses", "chat"])
 def test_body_of_any_other_shape_has_neither_text_nor_usage(content, flavour):
-    found = read(content, flavour)
+    found = read(content, flavour, LISTED)
 
     assert (found.text, found.usage, found.cost_usd) == ("", {}, None)

@@ -106,12 +106,13 @@ def test_payload_that_the_worker_receives_has_the_same_key(task, row):
     assert job == identify(SPECS[task], orjson.loads(job.payload), job_id="job-1")
 
 
-@pytest.mark.parametrize("task", ["meetings.extract", "meetings.analyze", "meetings.full"])
-def test_tasks_of_one_meeting_have_keys_of_their_own(task):
-    others = {identify(spec, MEETING).key for name, spec in SPECS.items() if name.startswith("meetings.")}
+@pytest.mark.parametrize("operation", ["extract", "analyze", "full"])
+def test_tasks_of_one_meeting_have_keys_of_their_own(operation):
+    row = {**MEETING, "operation": operation, "text": MEETING["transcript"]}
+    others = {identify(spec, row).key for name, spec in SPECS.items() if name.startswith("meetings.")}
 
-    assert identify(SPECS[task], MEETING).key in others
-    assert 3 == len(others)
+    assert identify(SPECS[f"meetings.{operation}"], row).key in others
+    assert 4 == len(others)
 
 
 def test_row_of_an_order_is_joined_to_the_customer():

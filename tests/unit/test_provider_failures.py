@@ -4,48 +4,83 @@ import pickle
 
 import pytest
 
-from askonce.errors import Configuration, Permanent, Transient
-from tasks.providers.failures import from_status, parse_retry_after, with_spending
+from askonce.errors import Configuration, Permanent, Postponed, Transient
+from tasks.providers.failures import as_attempt, from_status, parse_retry_after, with_spending
 
 NOON = 1_700_000_000.0
 
 
-@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529, 599])
-def test_status_about_the_moment_may_be_tried_again(status):
-    failure = from_status(status, retry_after=7.0, maybe_billed=True)
+STATUSES = {
+    301: (Configuration, "redirected"),
+    307: (Configuration, "redirected"),
+    400: (Permanent, "invalid_request"),
+    401: (Configuration, "invalid_key"),
+    402: (Configuration, "no_credit"),
+    403: (Configuration, "no_permission"),
+    404: (Permanent, "not_found"),
+    405: (Permanent, "http_405"),
+    407: (Configuration, "http_407"),
+    408: (Transient, "timeout"),
+    409: (Transient, "conflict"),
+    410: (Permanent, "not_found"),
+    413: (Permanent, "too_large"),
+    422: (Permanent, "invalid_request"),
+    425: (Transient, "http_425"),
+    429: (Postponed, "rate_limited"),
+    451: (Permanent, "http_451"),
+    500: (Transient, "server_error"),
+    501: (Transient, "server_error"),
+    502: (Transient, "gateway_gave_up"),
+    503: (Transient, "unavailable"),
+    504: (Transient, "gateway_gave_up"),
+    524: (Transient, "gateway_gave_up"),
+    529: (Postponed, "overloaded"),
+    599: (Transient, "server_error"),
+    204: (Transient, "http_204"),
+}
 
-    assert type(failure) is Transient
-    assert (failure.reason, failure.retry_after, failure.maybe_billed) == (f"http_{status}", 7.0, True)
 
-
-@pytest.mark.parametrize("status", [400, 404, 405, 410, 413, 422, 451])
-def test_status_about_the_request_is_final_for_its_payload(status):
-    failure = from_status(status, retry_after=7.0)
-
-    assert type(failure) is Permanent
-    assert failure.reason == f"http_{status}"
-
-
-@pytest.mark.parametrize("status", [301, 307, 401, 403])
-def test_status_about_credentials_or_address_is_for_the_operator(status):
+@pytest.mark.parametrize("status", STATUSES)
+def test_status_alone_has_one_meaning(status):
     failure = from_status(status)
 
-    assert type(failure) is Configuration
-    assert failure.reason == f"http_{status}"
+    assert (type(failure), failure.reason) == STATUSES[status]
+
+
+@pytest.mark.parametrize("status", [429, 503, 529])
+def test_refusal_that_says_when_uses_no_attempt(status):
+    failure = from_status(status, retry_after=7.0)
+
+    assert (type(failure), failure.data["retry_after"]) == (Postponed, 7.0)
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(429, "insufficient_quota"), (429, "billing_not_active"), (404, "model_not_found")]
+    ("status", "maybe_billed"),
+    [(408, True), (409, False), (500, True), (502, True), (503, False), (504, True)],
 )
-def test_provider_code_about_every_payload_wins_over_the_status(status, code):
-    failure = from_status(status, code=code, retry_after=1.0)
-
-    assert type(failure) is Configuration
-    assert failure.reason == code
+def test_status_after_the_call_began_may_have_been_billed(status, maybe_billed):
+    assert from_status(status).data["maybe_billed"] is maybe_billed
 
 
-def test_unknown_provider_code_never_becomes_the_reason():
-    assert from_status(429, code="text of the provider").reason == "http_429"
+@pytest.mark.parametrize("status", [404, 405, 410])
+def test_address_that_all_calls_have_is_for_the_operator(status):
+    failure = from_status(status, one_address=True)
+
+    assert (type(failure), failure.reason) == (Configuration, "not_an_api")
+
+
+def test_job_that_would_wait_may_be_an_attempt_instead():
+    failure = as_attempt(Postponed("rate_limited", retry_after=7.0))
+
+    assert (type(failure), failure.data) == (Transient, {"reason": "rate_limited", "retry_after": 7.0})
+
+
+def test_spending_of_a_job_that_would_wait_is_an_attempt():
+    failure = with_spending(
+        Postponed("rate_limited", retry_after=7.0), usage={"input_tokens": 5}, cost_usd=0.25
+    )
+
+    assert (type(failure), failure.data["retry_after"], failure.data["cost_usd"]) == (Transient, 7.0, 0.25)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askonce.errors import CallFailed, Configuration, Permanent, Transient
+from askonce.errors import CallFailed, Configuration, Permanent, Postponed, Transient
 from askonce.record import REASON_KEPT_FOR
-from askonce.retry import failing, rest
+from askonce.retry import failing, rest, wish_of
 from askonce.spec import JobSpec, RetryPolicy
 from askonce.store import Failing
 
@@ -95,3 +95,22 @@ def test_configuration_failure_is_kept_for_its_waiters_only():
 
 def test_failure_of_no_known_kind_is_tried_again():
     assert failing(SPEC, CallFailed("odd"), 1, highest).kind == "transient"
+
+
+@pytest.mark.parametrize(
+    ("wish", "rest"),
+    [
+        (0, 1.0),
+        (0.25, 1.0),
+        (-3, 1.0),
+        (7, 7.0),
+        (86_400, 86_400.0),
+        (90_000, 86_400.0),
+        (float("inf"), 86_400.0),
+        (None, None),
+        (float("nan"), None),
+        ("soon", None),
+    ],
+)
+def test_wish_of_a_job_given_back_is_from_a_second_to_a_day(wish, rest):
+    assert wish_of(Postponed("rate_limited", retry_after=wish)) == rest

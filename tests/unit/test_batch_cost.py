@@ -1,0 +1,54 @@
+"""What a row reports beside its answer: the cost, the counts, the attempts, the age."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from askonce.answer import Answer
+from askonce.errors import JobFailed, Permanent
+from producer.batch import Report, _settle
+
+COST = ("cost_usd", "usage", "attempts", "age")
+
+
+def settled(scene, body, *, again=False):
+    """Settle a report with what one job came to."""
+    report = Report(row=1, status="admitted")
+    asked = scene.answered(body=body)
+    _settle(report, scene.ask().answer if again else asked.result(0))
+    return report
+
+
+def test_row_reports_what_its_answer_cost(scene):
+    report = settled(scene, lambda: Answer(value=1, cost_usd=0.000213, usage={"input_tokens": 7}))
+
+    assert (report.cost_usd, report.usage, report.attempts) == (0.000213, {"input_tokens": 7}, 1)
+    assert report.age >= 0
+
+
+def test_row_of_a_kept_answer_reports_what_it_cost_to_make(scene):
+    report = settled(scene, lambda: Answer(value=1, cost_usd=0.5, usage={"n": 2}), again=True)
+
+    assert (report.source, report.cost_usd, report.usage, report.attempts) == ("cache", 0.5, {"n": 2}, 1)
+
+
+def test_cost_that_is_unknown_is_null_and_never_zero(scene):
+    printed = json.loads(json.dumps(asdict(settled(scene, lambda: 1))))
+
+    assert (printed["cost_usd"], printed["usage"]) == (None, {})
+
+
+def test_row_without_an_answer_reports_none_of_them():
+    report = Report(row=1, status="admitted")
+
+    assert [getattr(report, name) for name in COST] == [None] * 4
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_failed_row_reports_its_attempts(attempts):
+    report = Report(row=1, status="admitted")
+
+    _settle(report, JobFailed(key="k", job="j", kind=Permanent.kind, reason="refused", attempts=attempts))
+
+    assert (report.attempts, report.cost_usd, report.usage) == (attempts, None, {})

@@ -1,0 +1,118 @@
+"""Every command that shows a failure says what to do about it."""
+
+import re
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from askonce.errors import Permanent, Postponed, Transient
+from askonce.spec import RetryPolicy
+from producer.batch import Batch, Report
+from producer.client import Client
+from producer.commands.dead import dead
+from producer.commands.result import _why
+from producer.commands.submit import _words
+from producer.explain import explain_row
+from producer.letters import DeadLetters
+from tasks.reasons import CURES, cure_of
+from tasks.rows import Row
+
+OPEN = "timeout@open:64"
+PAID = "cost_usd=0 attempts=1"
+
+
+@pytest.fixture
+def client(scene):
+    scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=1)))
+    return Client(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
+
+
+@pytest.fixture
+def given_up(scene, client, raising):
+    """Give a job up for a reason; return its key."""
+
+    def happen(failure):
+        scene.answered(body=raising(failure))
+        return scene.delivery().job.key
+
+    return happen
+
+
+def replays(text, key):
+    """Tell whether *text* ends with a command that exists and asks for *key* again."""
+    found = re.search(rf"python -m producer dead (\w+) {key}$", text)
+    return found is not None and found[1] in dead.commands
+
+
+def test_result_of_a_job_given_up_says_how_to_ask_again(scene, given_up):
+    key = given_up(Transient(OPEN))
+
+    line = _why(scene.read(), key)
+
+    assert line.startswith(f"{key}: no answer, the job is quarantined: {OPEN}: {PAID}: {CURES['timeout']}")
+    assert replays(line, key)
+
+
+def test_result_of_a_failed_job_says_what_to_change(scene, given_up):
+    key = given_up(Permanent("context_length_exceeded"))
+
+    line = _why(scene.read(), key)
+
+    assert f"context_length_exceeded: {PAID}: {CURES['context_length_exceeded']} Then: " in line
+    assert "LLM_MAX_INPUT_CHARS" in line
+    assert line.endswith("python -m producer submit TASK FILE --force")
+
+
+def test_result_of_a_job_under_way_says_no_more(scene, client):
+    scene.ask()
+
+    assert _why(scene.read(), "k").endswith("the job is queued")
+
+
+def submitted(scene, client):
+    [report] = Batch(client=client, task=scene.spec.name).run([Row(number=1, payload=scene.question)])
+    return report
+
+
+def test_row_of_a_job_given_up_says_how_to_ask_again(scene, client, given_up):
+    key = given_up(Transient(OPEN))
+
+    words = _words(submitted(scene, client))
+
+    assert words.startswith(f"quarantined {OPEN}: {CURES['timeout']}")
+    assert replays(words, key)
+
+
+def test_row_whose_error_is_no_failed_call_has_no_cure():
+    error = {"kind": "invalid", "field": "n", "reason": "given twice"}
+
+    assert "invalid n given twice" == _words(Report(row=1, status="invalid", error=error))
+
+
+def test_dead_letter_says_how_to_ask_again(client, given_up):
+    key = given_up(Transient(OPEN))
+
+    [letter] = DeadLetters(client).matching(task=None, reason=None)
+
+    assert letter.shown()["cure"] == cure_of(OPEN, kind="quarantined", key=key)
+    assert replays(letter.shown()["cure"], key)
+    assert letter.cure == f"timeout: {cure_of('timeout', kind='quarantined')}"
+
+
+@pytest.mark.parametrize(("reason", "count"), [("timeout", 1), (OPEN, 1), ("time", 0), ("open:64", 0)])
+def test_dead_letters_are_chosen_by_the_word_of_their_reason(client, given_up, reason, count):
+    given_up(Transient(OPEN))
+
+    assert count == len(list(DeadLetters(client).matching(task=None, reason=reason)))
+
+
+def test_job_that_waits_for_its_provider_says_what_to_do(scene, client, raising):
+    scene.ask()
+    scene.work(raising(Postponed("invalid_key", retry_after=30)))
+    row, heard = Row(number=1, payload=scene.question), SimpleNamespace(ok=True, text="a worker listens")
+
+    waits = explain_row(client, scene.spec.name, row, "", lambda: heard)["waits"]
+
+    assert waits.startswith("for its provider, since 0 s (invalid_key)")
+    assert waits.endswith(f": {CURES['invalid_key']}")
