@@ -1,4 +1,6 @@
-"""``python -m benchmarks [part ...]``: enqueue, worker, read, startup, reaper, memory; without a name, all.
+"""``python -m benchmarks [part ...]``: enqueue, worker, slow, provider, read, startup, reaper, memory.
+
+Without a name, all of them.
 
 Every figure is printed with the figure of its rival from the same run. Only the ratios are comparable between
 machines.
@@ -17,6 +19,8 @@ from sandbox.valkey import Valkey
 PARTS = {
     "enqueue": "rounds",
     "worker": "rounds",
+    "slow": "rounds",
+    "provider": "rows",
     "read": "rounds",
     "startup": "rounds",
     "reaper": "jobs",
@@ -30,6 +34,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--rounds", type=int, help="number of interleaved rounds; the result is their median")
     parser.add_argument("--jobs", type=int, help="number of jobs in the long queue, and of records in memory")
+    parser.add_argument("--rows", type=int, help="number of rows for the provider with a limit: 200 or 2000")
     options = parser.parse_args()
     # No append-only file: it would measure the disk, and its rewrites come at random times.
     with Valkey(tcp=True, options="appendonly no") as valkey:

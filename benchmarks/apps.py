@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
@@ -11,13 +12,14 @@ from celery import Celery
 from askonce import JobSpec
 from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.redis import RedisStore
+from askonce.pace import Pace, Provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 URL = os.environ.get("BENCH_URL", "redis://127.0.0.1:6379/0")
 NAMESPACE = "bench"
-_CALL_SECONDS = 0.05
+_CALL_SECONDS = float(os.environ.get("BENCH_CALL_SECONDS", "0.05"))
 
 app = Celery("bench", broker=URL, backend=URL)
 app.conf.update(
@@ -63,6 +65,18 @@ def once_noop(**_payload: Any) -> dict[str, str]:
 @app.task(name="once.call", base=IdempotentTask, spec=JobSpec(key_fields=("order_id",)))
 def once_call(**_payload: Any) -> dict[str, str]:
     time.sleep(_CALL_SECONDS)  # noqa: TID251  # stands in for the call
+    return VALUE
+
+
+@cache
+def _pace() -> Pace:
+    # As after its start: a provider that never refused.
+    return Pace(once.process().store.boards, Provider(board="bench", first=1000))
+
+
+@app.task(name="once.paced", base=IdempotentTask, spec=JobSpec(key_fields=("order_id",)))
+def once_paced(order_id: str, **_payload: Any) -> dict[str, str]:
+    _pace().call(order_id, lambda _turn: time.sleep(_CALL_SECONDS))  # noqa: TID251  # stands in for the call
     return VALUE
 
 

@@ -24,6 +24,7 @@ from benchmarks.apps import (
     once,
     once_call,
     once_noop,
+    once_paced,
     payload,
     plain,
     plain_call,
@@ -43,7 +44,7 @@ _POOLS = {"prefork": ("-P", "prefork", "-c", "2"), "threads": ("-P", "threads", 
 _CALL_POOL = ("-P", "threads", "-c", "64")
 _PATIENCE = 120.0
 #: The transport in celeryconfig.py, instead of kombu's own.
-_SHIPPED = "askonce.adapters.kombu.redis:Transport"
+SHIPPED = "askonce.adapters.kombu.redis:Transport"
 
 
 def run(table: Table, *, rounds: int = ROUNDS) -> None:
@@ -52,9 +53,10 @@ def run(table: Table, *, rounds: int = ROUNDS) -> None:
         _noops(table, pool, options, rounds)
     figures = interleaved(
         {
-            "plain": _drain(_send_plain(plain_call), _CALL_POOL),
-            "askonce": _drain(_send_new(once_call), _CALL_POOL, _SHIPPED),
-            "stock": _drain(_send_new(once_call), _CALL_POOL),
+            "plain": drain(send_plain(plain_call), _CALL_POOL),
+            "askonce": drain(send_new(once_call), _CALL_POOL, SHIPPED),
+            "paced": drain(send_new(once_paced), _CALL_POOL, SHIPPED),
+            "stock": drain(send_new(once_call), _CALL_POOL),
         },
         rounds,
     )
@@ -62,6 +64,8 @@ def run(table: Table, *, rounds: int = ROUNDS) -> None:
     table.title(f"{JOBS} calls of 50 ms, threads of 64; ratio of the times")
     table.line("plain", seconds["plain"], "x 1.00")
     table.at_most("askonce", 1 / ratio(figures, "askonce", "plain"), 1.05, seconds["askonce"])
+    paced = ratio(figures, "askonce", "paced")
+    table.at_most("  the same in the pace of a provider", paced, 1.02, seconds["paced"])
     on_stock = f"x {1 / ratio(figures, 'stock', 'plain'):.2f}"
     table.line("  the same on kombu's stock transport", seconds["stock"], on_stock)
 
@@ -69,11 +73,11 @@ def run(table: Table, *, rounds: int = ROUNDS) -> None:
 def _noops(table: Table, pool: str, options: tuple[str, ...], rounds: int) -> None:
     figures = interleaved(
         {
-            "plain": _drain(_send_plain(plain), options),
-            "stored": _drain(_send_plain(plain_stored), options),
-            "computed": _drain(_send_new(once_noop), options, _SHIPPED),
-            "cached": _drain(_send_answered(once_noop), options, _SHIPPED),
-            "stock": _drain(_send_new(once_noop), options),
+            "plain": drain(send_plain(plain), options),
+            "stored": drain(send_plain(plain_stored), options),
+            "computed": drain(send_new(once_noop), options, SHIPPED),
+            "cached": drain(_send_answered(once_noop), options, SHIPPED),
+            "stock": drain(send_new(once_noop), options),
         },
         rounds,
     )
@@ -94,8 +98,14 @@ def _noops(table: Table, pool: str, options: tuple[str, ...], rounds: int) -> No
     )
 
 
-def _drain(fill: Callable[[], None], options: tuple[str, ...], transport: str = "") -> Contestant:
-    """Fill the queue, start a worker, and return its jobs per second."""
+def drain(
+    fill: Callable[[], None],
+    options: tuple[str, ...],
+    transport: str = "",
+    *,
+    watch: Callable[[redis.Redis, int], float] | None = None,
+) -> Contestant:
+    """Fill the queue, start a worker, and return its jobs per second, or what *watch* of its pid returns."""
 
     def measure() -> float:
         client = redis.Redis.from_url(URL)
@@ -103,7 +113,7 @@ def _drain(fill: Callable[[], None], options: tuple[str, ...], transport: str = 
         fill()
         worker = _start_worker(options, transport)
         try:
-            return _watch(client)
+            return watch(client, worker.pid) if watch else _watch(client)
         finally:
             worker.terminate()
             worker.wait()
@@ -135,7 +145,7 @@ def _start_worker(options: tuple[str, ...], transport: str) -> subprocess.Popen[
     )
 
 
-def _send_plain(task: Any) -> Callable[[], None]:
+def send_plain(task: Any) -> Callable[[], None]:
     def fill() -> None:
         for number in range(JOBS):
             task.apply_async(kwargs=payload(number))
@@ -143,7 +153,7 @@ def _send_plain(task: Any) -> Callable[[], None]:
     return fill
 
 
-def _send_new(task: Any) -> Callable[[], None]:
+def send_new(task: Any) -> Callable[[], None]:
     def fill() -> None:
         for number in range(JOBS):
             task.enqueue(payload(number))
