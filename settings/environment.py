@@ -108,6 +108,11 @@ def is_openai(base_url: str | None) -> bool:
     return host == "api.openai.com" or host.endswith(".api.openai.com")
 
 
+def is_azure(base_url: str | None) -> bool:
+    """Return whether the service is Azure OpenAI, whose models are OpenAI's."""
+    return (urlsplit(base_url or OPENAI_URL).hostname or "").endswith(".openai.azure.com")
+
+
 def _flavour(api: Literal["responses", "chat", "auto"], base_url: str | None) -> Literal["responses", "chat"]:
     if api != "auto":
         return api

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 #: Seconds of one window. A process without a call for two of them wants none.
 _WINDOW: Final = 0.5
+
+
+class Load(NamedTuple):
+    """What a process has to do with its provider now."""
+
+    #: Calls under way, and how many it wants to have under way at once.
+    open: int
+    wanted: int
+    #: Jobs that it parked, and that have not come back.
+    parked: int
 
 
 class Demand:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from askonce.errors import CallFailed, Postponed
 from askonce.events import ignore
-from askonce.pace.demand import Demand
+from askonce.pace.demand import Demand, Load
 from askonce.pace.judge import Judge
 from askonce.pace.member import Member
 from askonce.pace.places import Places
@@ -69,7 +69,7 @@ class Pace:
             boards,
             provider,
             lock=self._lock,
-            demand=self._all_wanted,
+            load=self._load,
             on_share=self._shared,
             listen=listen,
             clock=clock,
@@ -209,8 +209,8 @@ class Pace:
             self._member.report_soon()
         return among
 
-    def _all_wanted(self) -> tuple[int, int, int]:
-        return self.open, self._wanted(), self._returns.parked(self._clock())
+    def _load(self) -> Load:
+        return Load(self.open, self._wanted(), self._returns.parked(self._clock()))
 
     def _wanted(self) -> int:
         return self._demand.seen(self._clock(), self.open + len(self._queue) + self._arriving)

@@ -134,8 +134,8 @@ def _slow_down(state: State, now: float, fresh: list[Report]) -> None:
     is_crowd = refused > 0.3 * (accepted_of_late(state) + refused)
     learn_rate(state, now, 0.25 if is_crowd else 0.85)
     state.starting, state.step = False, 1.0
-    is_common = _is_common(state, now, fresh) if wish else False
-    if is_common or refused > max(4, sent / 2):
+    is_for_all = bool(wish) and _is_common(state, now, fresh)
+    if is_for_all or refused > max(4, sent / 2):
         _rest(state, now, reason, min(max(wish, _FIRST_REST), REST_WHILE_ACCEPTED), probing=False)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from askonce.board import Boards, Seen
     from askonce.events import Listener
+    from askonce.pace.demand import Load
     from askonce.pace.state import Provider
 
 #: Seconds between two exchanges.
@@ -42,19 +43,18 @@ class Member:
         provider: Provider,
         *,
         lock: Lock,
-        demand: Callable[[], tuple[int, int, int]],
+        load: Callable[[], Load],
         on_share: Callable[[list[str]], None],
         listen: Listener,
         clock: Callable[[], float],
     ) -> None:
         """Begin with what is known of a provider that was never called.
 
-        *demand* returns how many calls are open, how many are wanted, and how many jobs are parked.
-        *on_share* is called under the lock after each exchange, with jobs that other processes were refused
-        since the last one.
+        Both are called under the lock: *load* for each report, *on_share* after each exchange, with the jobs
+        that other processes were refused since the last one.
         """
         self._boards, self._provider, self._id = boards, provider, token_hex(8)
-        self._lock, self._demand, self._on_share = lock, demand, on_share
+        self._lock, self._load, self._on_share = lock, load, on_share
         self._listen, self._clock = listen, clock
         first = State(
             subject=provider.subject,
@@ -186,7 +186,7 @@ class Member:
 
     def _report(self) -> Report:
         """Return the report that was not taken yet, or a new one of what happened since. Under the lock."""
-        open_calls, wanted, parked = self._demand()
+        load = self._load()
         if not self._reported.has_news:
             self._reported = replace(
                 self.counts,
@@ -195,7 +195,7 @@ class Member:
                 wish=max(0.0, self.wish_until - self._clock()),
             )
             self.counts, self.wish_until = Report(), -inf
-        return replace(self._reported, open=open_calls, wanted=wanted, parked=parked)
+        return replace(self._reported, open=load.open, wanted=load.wanted, parked=load.parked)
 
     def _report_alone(self, reason: str | None) -> None:
         """Emit once that this process follows its own calls only, because the store does not answer."""
@@ -214,8 +214,7 @@ class Member:
     def _is_used(self) -> bool:
         """Return whether calls are under way, or were; otherwise the next one starts another thread."""
         with self._lock:
-            _, wanted, _ = self._demand()
-            is_used = wanted > 0 or self._clock() - self._used_at < IDLE
+            is_used = self._load().wanted > 0 or self._clock() - self._used_at < IDLE
             if not is_used:
                 self._thread = None
             return is_used

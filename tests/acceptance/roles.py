@@ -81,7 +81,7 @@ class Site:
         return f"redis://{role}:change-me-{role}@127.0.0.1:{self.proxies[role].port}/0"
 
     def env(self, role):
-        return {"REDIS_URL": self.url(role), "CELERY_BROKER_URL": self.url(role)}
+        return {"REDIS_URL": preloaded.patient(self.url(role)), "CELERY_BROKER_URL": self.url(role)}
 
     def client(self, role):
         return Redis.from_url(self.url(role), decode_responses=True)

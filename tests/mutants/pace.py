@@ -232,7 +232,7 @@ _OF_GATE = (
     Mutant(
         "the wish for one job rests all",
         f"{PACE}law.py",
-        "_is_common(state, now, fresh) if wish else False",
+        "bool(wish) and _is_common(state, now, fresh)",
         "bool(wish)",
         f"{MANY}test_wish_for_one_job_alone_rests_no_other",
     ),

@@ -86,9 +86,15 @@ class Memory:
         self.kept.append(form)
 
 
+#: As a router refuses that has sent its status before it asks a service.
+LATE = 200, {"error": {**NO_SCHEMA["error"], "code": 400}}
+
+
+@pytest.mark.parametrize("refusal", [(500, NO_SCHEMA), LATE], ids=["by_status", "late"])
 @pytest.mark.parametrize("api", ["chat", "responses"])
-def test_form_falls_back_once_for_all_calls_of_a_client(service, api):
+def test_form_falls_back_once_for_all_calls_of_a_client(service, api, refusal):
     model = model_of(service, api)
+    service.answer = lambda asked: refusal if form_of(asked) == "json_schema" else refuses_schemas(asked)
 
     values = [ask(model).value for _ in range(3)]
 

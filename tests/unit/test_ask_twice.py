@@ -18,6 +18,7 @@ from tasks.providers.openai.model import LanguageModel
 
 SECRET = "Ann: the password is tulip"
 OPENAI, OWN = "https://api.openai.com/v1", "http://127.0.0.1:1/v1"
+AZURE = "https://shop.openai.azure.com/openai/v1"
 #: One call's, and its price: 10 and 2 tokens at 1 and 4 dollars for a million.
 USAGE = {"input_tokens": 10, "output_tokens": 2}
 PRICE = 18 / 1_000_000
@@ -128,6 +129,7 @@ def test_answer_that_cannot_be_used_twice_is_the_end(api, reply, name):
         ("responses", OPENAI, "max_output_tokens"),
         ("responses", OWN, "max_output_tokens"),
         ("chat", OPENAI, "max_completion_tokens"),
+        ("chat", AZURE, "max_completion_tokens"),
         ("chat", OWN, "max_tokens"),
     ],
 )

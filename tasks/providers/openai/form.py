@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
-from tasks.providers.openai.failures import failure_of
+from askonce.errors import CallFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,15 +89,13 @@ class AnswerForm:
         """Return what *send* returns for the form that the service takes.
 
         Raises:
-            openai.APIError: the service refused for another reason, or takes neither form.
+            CallFailed: the service refused for another reason, or takes neither form.
         """
-        import openai
-
         form = self._known()
         try:
             return send(Wanted(form, schema))
-        except openai.APIStatusError as exc:
-            if form == "json_object" or failure_of(exc).reason != "response_format_unsupported":
+        except CallFailed as failure:
+            if form == "json_object" or failure.reason != "response_format_unsupported":
                 raise
         # Outside the handler: an error of the second request must not hold the first one.
         reply = send(Wanted("json_object", schema))

@@ -14,11 +14,11 @@ nothing.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from askonce.answer import Answer
 from askonce.errors import CallFailed, Configuration
-from settings.environment import OPENAI_URL, SettingsInvalid, is_openai
+from settings.environment import OPENAI_URL, SettingsInvalid, is_azure, is_openai
 from tasks.providers.allowance import parse_allowance
 from tasks.providers.failures import with_spending
 from tasks.providers.openai.failures import failure_of, refusal_in
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from askonce.pace import Turn
     from askonce.pace.turn import End
     from settings.environment import Settings
+    from tasks.providers.openai.form import Wanted
     from tasks.providers.openai.pace import ModelPace
 
 #: Seconds to connect. Only the answer may take longer.
@@ -48,6 +49,15 @@ _CONNECT_SECONDS: Final = 5.0
 _NO_ANSWERS: Final = frozenset({"reply_too_large", "reply_encoding_unsupported"})
 #: What a server of one's own gets for a key where none is set.
 _NO_KEY: Final = "no-key"
+
+
+class Question(NamedTuple):
+    """What one call asks; *limit* is the most output tokens, None for the service's own."""
+
+    instructions: str
+    text: str
+    background: bool
+    limit: int | None
 
 
 class LanguageModel:
@@ -69,6 +79,7 @@ class LanguageModel:
         """
         self.name, self.timeout = settings.openai_model, settings.llm_timeout
         self._is_openai = is_openai(settings.openai_base_url)
+        self._has_new_limit = self._is_openai or is_azure(settings.openai_base_url)
         self._flavour = settings.llm_flavour()
         self._prices = Prices(settings)
         self._pace, self._form = pace, form or AnswerForm(pace)
@@ -134,16 +145,16 @@ class LanguageModel:
         Raises:
             CallFailed: the service sent no body.
         """
-        if self._flavour == "chat":
-            return self._paced(
-                schema, lambda client: self._send_chat(client, instructions, text, schema, limit)
-            )
-        return self._paced(
-            schema,
-            lambda client: self._send_responses(
-                client, instructions, text, schema, background=background, limit=limit
-            ),
-        )
+        question = Question(instructions, text, background, limit)
+
+        def asked(turn: Turn | None = None) -> bytes:
+            return self._form.ask(schema, partial(self._asked, question, turn))
+
+        if self._pace is None:
+            return asked()
+        # While it waited for its turn, the answers of others may have been unusable.
+        look = self._pace.answers(schema.__name__).look
+        return self._pace.calls.call(job_of_attempt(), asked, look=look)
 
     def retrieve(self, response: str, seconds: float) -> bytes:
         """Return the body of a response as it is now; wait *seconds* for the reply.
@@ -196,15 +207,10 @@ class LanguageModel:
             raise with_spending(found, usage=reply.usage, cost_usd=reply.cost_usd)
         return Answer(value=found, cost_usd=reply.cost_usd, usage=reply.usage)
 
-    def _paced(self, schema: type[BaseModel], send: Callable[[openai.OpenAI], httpx2.Response]) -> bytes:
-        if self._pace is None:
-            return self._asked(send)
-        # While it waited for its turn, the answers of others may have been unusable.
-        look = self._pace.answers(schema.__name__).look
-        return self._pace.calls.call(job_of_attempt(), lambda turn: self._asked(send, turn), look=look)
-
-    def _asked(self, send: Callable[[openai.OpenAI], httpx2.Response], turn: Turn | None = None) -> bytes:
-        content = self._call(send, turn)
+    def _asked(self, question: Question, turn: Turn | None, wanted: Wanted) -> bytes:
+        """Return the body of the reply to one request, in the *wanted* form."""
+        send = self._send_chat if self._flavour == "chat" else self._send_responses
+        content = self._call(partial(send, question, wanted), turn)
         if is_page(content):
             # No model answered, and none will at this address: all calls must learn of it, as of a 404.
             raise Configuration("not_an_api")
@@ -230,60 +236,38 @@ class LanguageModel:
         # Outside the handler: a chained vendor error would hold the request and the provider's text.
         raise failure
 
-    def _send_responses(
-        self,
-        client: openai.OpenAI,
-        instructions: str,
-        text: str,
-        schema: type[BaseModel],
-        *,
-        background: bool,
-        limit: int | None,
-    ) -> httpx2.Response:
+    def _send_responses(self, question: Question, wanted: Wanted, client: openai.OpenAI) -> httpx2.Response:
         from openai import omit
 
-        raw = self._form.ask(
-            schema,
-            lambda wanted: client.responses.with_raw_response.create(
-                model=self.name,
-                instructions=instructions,
-                input=wanted.input(text),
-                # By default the service keeps requests for a month at least. Only a kept response can be made
-                # in the background.
-                store=background,
-                background=True if background else omit,
-                max_output_tokens=omit if limit is None else limit,
-                text={"format": wanted.for_responses()},
-            ),
+        raw = client.responses.with_raw_response.create(
+            model=self.name,
+            instructions=question.instructions,
+            input=wanted.input(question.text),
+            # By default the service keeps requests for a month at least. Only a kept response can be made
+            # in the background.
+            store=question.background,
+            background=True if question.background else omit,
+            max_output_tokens=omit if question.limit is None else question.limit,
+            text={"format": wanted.for_responses()},
         )
         return raw.http_response
 
-    def _send_chat(
-        self,
-        client: openai.OpenAI,
-        instructions: str,
-        text: str,
-        schema: type[BaseModel],
-        limit: int | None,
-    ) -> httpx2.Response:
+    def _send_chat(self, question: Question, wanted: Wanted, client: openai.OpenAI) -> httpx2.Response:
         from openai import omit
 
-        most = omit if limit is None else limit
-        raw = self._form.ask(
-            schema,
-            lambda wanted: client.chat.completions.with_raw_response.create(
-                model=self.name,
-                messages=[
-                    {"role": "system", "content": wanted.instructions(instructions)},
-                    {"role": "user", "content": text},
-                ],
-                # Compatible services may refuse unknown fields.
-                store=False if self._is_openai else omit,
-                # OpenAI's models that reason refuse the old name, and other servers may not know the new one.
-                max_completion_tokens=most if self._is_openai else omit,
-                max_tokens=omit if self._is_openai else most,
-                response_format=wanted.for_chat(),
-            ),
+        most = omit if question.limit is None else question.limit
+        raw = client.chat.completions.with_raw_response.create(
+            model=self.name,
+            messages=[
+                {"role": "system", "content": wanted.instructions(question.instructions)},
+                {"role": "user", "content": question.text},
+            ],
+            # Compatible services may refuse unknown fields.
+            store=False if self._is_openai else omit,
+            # OpenAI's models that reason refuse the old name, and other servers may not know the new one.
+            max_completion_tokens=most if self._has_new_limit else omit,
+            max_tokens=omit if self._has_new_limit else most,
+            response_format=wanted.for_chat(),
         )
         return raw.http_response
 
