@@ -143,6 +143,7 @@ def refused(operator, rules, commands):
     return [words for words, answer in told if answer not in ("OK", b"OK")]
 
 
+@pytest.mark.long
 def test_every_role_may_do_its_work(site, commands):
     assert all(commands.values())
     refused = {(user, what) for user, what, _ in site.denied()}

@@ -18,7 +18,10 @@ GIVEN_UP = {
 
 @pytest.mark.parametrize(
     "answer",
-    [pytest.param(each, marks=pytest.mark.long if each == "500_openai" else ()) for each in GIVEN_UP],
+    [
+        pytest.param(each, marks=() if each == "400_too_long_openai" else pytest.mark.long)
+        for each in GIVEN_UP
+    ],
 )
 def test_failure_that_was_given_up_says_the_command_that_asks_again(
     new_machine, producer, rows_file, eventually, answer

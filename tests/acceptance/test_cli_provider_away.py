@@ -39,6 +39,7 @@ def test_person_who_waits_is_told_once_why_and_gets_the_answers(
     assert away["text"].startswith(f"{subject(own_machine)} accepts no call since ")
 
 
+@pytest.mark.long
 def test_key_that_is_refused_is_an_error_of_the_doctor_until_it_is_cured(
     own_machine, begin_submit, producer, new_meeting, eventually
 ):

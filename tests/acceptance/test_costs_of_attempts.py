@@ -75,6 +75,7 @@ def test_row_that_failed_tells_what_all_attempts_cost(machine, ask, submit, prod
     assert f"malformed_answer: cost_usd={row['cost_usd']:.6f}".rstrip("0") in told.err
 
 
+@pytest.mark.long
 def test_row_tells_no_cost_where_an_attempt_may_have_been_paid(ask):
     row, _ = ask(UNUSABLE, IN_DOUBT)
 

@@ -69,7 +69,8 @@ def test_rows_wait_for_a_model_that_is_away_without_an_attempt(working, begin_su
     assert 1 == len(events(machine, "provider.back"))
 
 
-@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("pool", POOLS)
 def test_rows_are_answered_although_connections_are_reset(working, begin_submit, eventually, pool):
     machine = working(pool, llm_latency=0.1)
 

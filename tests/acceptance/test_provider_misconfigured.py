@@ -76,6 +76,7 @@ def test_rows_wait_until_what_all_of_them_meet_is_cured(
     assert "job.failed" not in log_of(machine)
 
 
+@pytest.mark.long
 def test_rows_wait_until_a_worker_has_the_right_address(new_machine, begin_submit, eventually):
     machine = new_machine(outside={"llm_rate_headers": False}, env={"REAP_INTERVAL": "1"})
     machine.start_worker(*POOLS["threads"], env={"OPENAI_BASE_URL": machine.outside.url})
@@ -91,6 +92,7 @@ def test_rows_wait_until_a_worker_has_the_right_address(new_machine, begin_submi
     assert ROWS["threads"] == machine.ledger.openai.calls
 
 
+@pytest.mark.long
 def test_new_key_in_its_file_cures_without_a_restart(new_worker, begin_submit, eventually, tmp_path):
     file = tmp_path / "key"
     file.write_text("sk-old\n")
@@ -106,6 +108,7 @@ def test_new_key_in_its_file_cures_without_a_restart(new_worker, begin_submit, e
     assert_all_answered(told, ROWS["threads"])
 
 
+@pytest.mark.long
 def test_task_whose_answers_are_all_unusable_stops_and_others_go_on(
     new_worker, begin_submit, submit, eventually
 ):

@@ -41,6 +41,7 @@ def send_raw(start, tmp_path):
     return send
 
 
+@pytest.mark.long
 def test_fifty_processes_at_once_share_one_call(machine, gate, start, new_order, eventually):
     order, before = new_order(), machine.ledger.customers.calls
     machine.control(hold=True)

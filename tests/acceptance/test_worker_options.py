@@ -89,6 +89,7 @@ def test_log_file_has_the_lines_of_the_worker_and_its_jobs(new_machine, submit, 
     assert "INFO" not in said.read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
 def test_detached_workers_log_to_their_files(
     new_machine, start, submit, new_order, eventually, detached, pool, way

@@ -37,6 +37,7 @@ def test_worker_is_announced_until_it_stops(scene, pool):
     assert [] == names(scene.store)
 
 
+@pytest.mark.long
 def test_worker_with_a_call_under_way_is_withdrawn_when_it_begins_to_stop(scene):
     worker = scene.machine.start_worker(*POOLS["threads"])
     scene.eventually(lambda: names(scene.store))
@@ -51,6 +52,7 @@ def test_worker_with_a_call_under_way_is_withdrawn_when_it_begins_to_stop(scene)
     assert "running" == running
 
 
+@pytest.mark.long
 def test_killed_worker_is_forgotten_when_its_time_is_over(scene, kill_group):
     first = scene.machine.start_worker(*POOLS["prefork"], name="first")
     scene.machine.start_worker(*POOLS["threads"], name="second")
@@ -79,6 +81,7 @@ def test_worker_goes_on_while_its_store_does_not_list_it(scene):
     assert "thread.restarted" not in log
 
 
+@pytest.mark.long
 @pytest.mark.redis_broker("its servers and links are Redis's")
 def test_worker_without_its_broker_announces_no_queue(new_linked_scene):
     scene = new_linked_scene()

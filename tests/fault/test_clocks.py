@@ -17,7 +17,7 @@ def server():
         yield server
 
 
-@pytest.fixture(params=["our transport", pytest.param("kombu's transport", marks=pytest.mark.long)])
+@pytest.fixture(params=["our transport", "kombu's transport"])
 def scene(request, server, new_scene):
     # A unix socket's URL names kombu's own transport, which goes by the workers' clocks.
     ours = request.param == "our transport"
@@ -27,9 +27,10 @@ def scene(request, server, new_scene):
     return scene
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("caller", "other"),
-    [(0, AHEAD), pytest.param(BEHIND, 0, marks=pytest.mark.long)],
+    [(0, AHEAD), (BEHIND, 0)],
     ids=["other worker ahead", "caller behind"],
 )
 def test_wrong_wall_clock_of_a_worker_adds_no_call(scene, caller, other):

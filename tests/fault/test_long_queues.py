@@ -101,6 +101,7 @@ def options(n):
     return {"countdown": 2.0} if n == 0 else {"priority": 3 * (n % 2)}
 
 
+@pytest.mark.long
 def test_hundred_jobs_through_one_slot_are_a_hundred_messages(stage):
     stage.start_worker("other")
     handles = [stage.app.call.enqueue({"n": n}, **options(n)).handle for n in range(JOBS)]

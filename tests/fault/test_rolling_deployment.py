@@ -75,6 +75,7 @@ def deployment(tmp_path, eventually, kill_group):
         deployment.store.close()
 
 
+@pytest.mark.long
 def test_two_versions_of_a_task_lose_and_mix_nothing(deployment):
     for version in VERSIONS:
         deployment.start_worker(version)

@@ -42,6 +42,7 @@ def test_call_that_ends_within_the_grace_of_its_worker_is_made_once(new_scene, p
     assert 0 == scene.log("second").count("job.completed")
 
 
+@pytest.mark.long
 def test_call_past_its_process_grace_is_made_by_another(new_scene):
     scene, worker, key = shut_down_softly(new_scene, "prefork", grace=1)
 
@@ -68,6 +69,7 @@ def test_call_past_its_threads_grace_is_leased_until_the_kill(new_scene, kill):
     assert (2, 2) == (scene.machine.ledger.openai.calls, scene.record(key).attempts)
 
 
+@pytest.mark.long
 def test_call_past_its_threads_grace_is_made_once_without_a_kill(new_scene):
     scene, worker, key = shut_down_softly(new_scene, "own", grace=1)
     assert scene.watch_renewals(key, 4) >= 4, "longer than the grace and a lease: it was renewed all the time"

@@ -33,6 +33,7 @@ def test_stall_of_the_server_within_the_lease_adds_no_call(new_linked_scene, sto
     assert "job.fenced" not in scene.log()
 
 
+@pytest.mark.long
 def test_stall_beyond_the_lease_overtakes_a_call_once(new_linked_scene, stopped):
     # A message that the server hands to a link which broke meanwhile is lost, and sent again after this time.
     scene = new_linked_scene(together=True, JOB_QUEUE_DEADLINE="2")

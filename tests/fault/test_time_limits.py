@@ -40,6 +40,7 @@ def test_call_past_its_soft_limit_is_made_again(new_scene, soft, limit):
     assert (record.attempts, 1) == (calls.calls, len(calls.by_content))
 
 
+@pytest.mark.long
 def test_stale_answer_stays_when_its_refresh_is_past_its_limit(new_scene, soft, limit):
     scene = new_scene(JOB_LEASE="300", TAMPERED_CONF=soft)
     scene.machine.start_worker(*PREFORK)
