@@ -6,8 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from askonce.controls import Pause
 from askonce.errors import Permanent, Postponed, Transient
+from askonce.record import PAUSE_REST
 from askonce.spec import RetryPolicy
+from askonce.store import Lease, Start
 from producer.batch import Batch, Report
 from producer.client import Client
 from producer.commands.dead import dead
@@ -107,12 +110,30 @@ def test_dead_letters_are_chosen_by_the_word_of_their_reason(client, given_up, r
     assert count == len(list(DeadLetters(client).matching(task=None, reason=reason)))
 
 
-def test_job_that_waits_for_its_provider_says_what_to_do(scene, client, raising):
+@pytest.fixture
+def waits(scene, client):
+    """Return a function that explains why the job waits, although a worker listens."""
+    row, heard = Row(number=1, payload=scene.question), SimpleNamespace(ok=True, text="a worker listens")
+    return lambda: explain_row(client, scene.spec.name, row, "", lambda: heard)["waits"]
+
+
+def test_job_that_is_paused_says_so_and_when_its_pause_is_over(scene, waits):
+    scene.ask()
+    scene.store.controls.pause(Pause("all"), "invoice")
+    paused = waits()
+    job = scene.delivery().job
+    assert Start.PAUSED is scene.store.start(job, Lease(job.key, "owner", 30.0)).outcome
+    scene.store.controls.resume(Pause("all"))
+
+    assert paused == "paused: invoice"
+    assert waits() == f"its pause is over: it starts in {PAUSE_REST:.1f} s"
+
+
+def test_job_that_waits_for_its_provider_says_what_to_do(scene, raising, waits):
     scene.ask()
     scene.work(raising(Postponed("invalid_key", retry_after=30)))
-    row, heard = Row(number=1, payload=scene.question), SimpleNamespace(ok=True, text="a worker listens")
 
-    waits = explain_row(client, scene.spec.name, row, "", lambda: heard)["waits"]
+    waits = waits()
 
     assert waits.startswith("for its provider, since 0 s (invalid_key)")
     assert waits.endswith(f": {CURES['invalid_key']}")
