@@ -29,14 +29,15 @@ ROW = "{:<40} {:<22} {}"
 
 def main():
     with TemporaryDirectory(prefix="askonce-mutants-") as folder:
-        copies = SimpleQueue()
-        for number in range(min(COPIES, len(MUTANTS))):
-            copies.put(new_copy(Path(folder) / str(number)))
-        copy = copies.get()
-        verdicts, told = run(copy, sorted({mutant.killed_by for mutant in MUTANTS}))
-        copies.put(copy)
+        first = new_copy(Path(folder) / "0")
+        verdicts, told = run(first, sorted({mutant.killed_by for mutant in MUTANTS}), is_sound=True)
         if set(verdicts) != {"passed"}:
             return f"not all of the tests pass as things are:\n{told}"
+        copies = SimpleQueue()
+        copies.put(first)
+        for number in range(1, min(COPIES, len(MUTANTS))):
+            # With what the first run compiled.
+            copies.put(shutil.copytree(first, Path(folder) / str(number) / "project"))
         print(ROW.format("mutant", "caught by the model", "killed by"))
         with ThreadPoolExecutor(copies.qsize()) as pool:
             judged = pool.map(partial(judge, copies), MUTANTS)
@@ -72,30 +73,40 @@ def by_model(mutant):
 
 def by_test(copy, mutant):
     path = copy / mutant.file
-    whole = path.read_text()
+    whole, status = path.read_text(), path.stat()
     if whole.count(mutant.sound) != 1:
         sys.exit(f"{mutant.name}: its text stands {whole.count(mutant.sound)} times in {mutant.file}")
     path.write_text(whole.replace(mutant.sound, mutant.broken))
+    # Never the time of the file that was compiled: the compiled one would be taken.
+    os.utime(path, (0, 0))
     try:
         verdicts, told = run(copy, [mutant.killed_by])
     finally:
         path.write_text(whole)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     if verdicts not in (["passed"], ["refuted"]):
         sys.exit(f"{mutant.name}: the test could not be run:\n{told}")
     return verdicts == ["refuted"]
 
 
-def run(copy, tests):
+def run(copy, tests, *, is_sound=False):
     """Run *tests* in *copy*; return each one's verdict, and what pytest said.
+
+    What a *sound* copy compiles is kept there, and nothing of a mutant.
 
     ``refuted`` is a failed assertion, or a test's own ``pytest.fail``. Anything else that ends a test has
     its own name.
     """
     report = copy.parent / "report.xml"
     report.unlink(missing_ok=True)
-    # The copy comes before the project that the interpreter has installed; no file of a mutant is kept.
-    environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    # The copy comes before the project that the interpreter has installed.
+    environment = os.environ | {
+        "PYTHONPATH": str(copy),
+        "PYTHONDONTWRITEBYTECODE": "" if is_sound else "1",
+    }
     arguments = ["-q", "--tb=short", "-p", "no:randomly", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    # All tests, or one.
+    arguments += ["-n", str(COPIES)] if is_sound else []
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments, *tests],
         cwd=copy,
