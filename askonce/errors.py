@@ -156,6 +156,10 @@ class Transient(CallFailed):
         return cast("int | None", self.data.get("max_attempts"))
 
 
+#: The reason of a job that no provider refused: it waits until it may call.
+WAITING_FOR_TURN = "waiting_for_turn"
+
+
 class Postponed(CallFailed):
     """The body gave its job back before the call.
 

@@ -18,7 +18,7 @@ from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, R
 from askonce.job import new_owner
 from askonce.lease import since_boot
 from askonce.record import FLIGHT_KEPT, REASON_KEPT_FOR
-from askonce.retry import failing, rest_unpaid
+from askonce.retry import failing, parked_within, rest_unpaid
 from askonce.spend import Spend
 from askonce.store import Failing, Lease, Parking, Write
 from askonce.store_down.spill import Spill, Unstored
@@ -154,7 +154,7 @@ class Executor:
         try:
             made = make(body, run.attempt, codec=self.codec, max_bytes=limit, clock=self.clock)
         except Postponed as postponed:
-            within = run.delivery.spec.park_for
+            within = parked_within(run.delivery.spec, postponed)
             after = rest_unpaid(postponed, within - run.parked_until(self.clock()))
             return self._give_back(run, postponed, after, within)
         except CallFailed as error:

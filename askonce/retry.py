@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from askonce.errors import CallFailed, Postponed, Transient
-from askonce.record import REASON_KEPT_FOR
+from askonce.errors import WAITING_FOR_TURN, CallFailed, Postponed, Transient
+from askonce.record import FLIGHT_KEPT, REASON_KEPT_FOR
 from askonce.spec import LONGEST_REST, MOST_ATTEMPTS
 from askonce.store import Failing
 
@@ -55,6 +55,12 @@ def rest(policy: RetryPolicy, attempt: int, draw: Callable[[float, float], float
 def rest_unpaid(error: Postponed, left: float) -> float:
     """Return the seconds to rest without an attempt: as wished, within the *left* seconds of ``park_for``."""
     return min(wish_of(error) or SHORTEST_WISH, max(left, SHORTEST_WISH))
+
+
+def parked_within(spec: JobSpec, error: Postponed) -> float:
+    """Return the seconds for which a job may be parked in all: nobody refused one that waits for its turn."""
+    is_in_turn = error.reason == WAITING_FOR_TURN and spec.park_for > 0
+    return FLIGHT_KEPT if is_in_turn else spec.park_for
 
 
 def _max_attempts_of(error: CallFailed) -> int | None:

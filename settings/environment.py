@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, Validat
 from pydantic_settings import NoDecode
 
 from askonce.spec import LONGEST_LEASE, SHORTEST
+from settings.http import HttpUrl, socks_proxies
 from settings.prices import ModelPrice, read_prices
 from settings.urls import ServerSettings
 
@@ -22,7 +23,6 @@ Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 LeaseSeconds = Annotated[float, Field(ge=SHORTEST, le=LONGEST_LEASE, allow_inf_nan=False)]
 #: A call must end well before the visibility timeout of an hour that kombu's own transport has.
 CallSeconds = Annotated[float, Field(gt=0, le=3_000, allow_inf_nan=False)]
-HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+")]
 Bytes = Annotated[int, Field(gt=0)]
 #: Not decoded by pydantic-settings: its error for a text that is no JSON would end the process with a trace.
 Prices = Annotated[dict[str, ModelPrice], NoDecode, BeforeValidator(read_prices)]
@@ -132,11 +132,14 @@ def load() -> Settings:
     """
     try:
         # ENV_FILE= (empty) reads no file: tests and the sandbox must not depend on the working directory.
-        return Settings(_env_file=os.environ.get("ENV_FILE", ".env") or None)
+        settings = Settings(_env_file=os.environ.get("ENV_FILE", ".env") or None)
     except ValidationError as exc:
         # An error about several variables names them in its own text.
         lines = (": ".join((*(str(part).upper() for part in e["loc"][:1]), e["msg"])) for e in exc.errors())
         raise SettingsInvalid("; ".join(lines)) from None
+    if socks := socks_proxies(os.environ):
+        raise SettingsInvalid(f"{', '.join(socks)}: a SOCKS proxy needs the package socksio")
+    return settings
 
 
 #: BSD's EX_CONFIG.

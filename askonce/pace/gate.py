@@ -15,7 +15,7 @@ from threading import Condition, Lock
 from threading import Event as Signal
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from askonce.errors import CallFailed, Postponed
+from askonce.errors import WAITING_FOR_TURN, CallFailed, Postponed
 from askonce.events import ignore
 from askonce.pace.demand import Demand, Load
 from askonce.pace.judge import Judge
@@ -229,7 +229,7 @@ class Pace:
     def _no_turn(self, now: float) -> Postponed:
         rest = self.state.rest
         kind = "configuration" if rest is not None and rest.configuration else "transient"
-        reason = rest.reason if rest is not None else "waiting_for_turn"
+        reason = rest.reason if rest is not None else WAITING_FOR_TURN
         return Postponed(reason, retry_after=self._park_for(now), ends_as=kind)
 
     def _park_for(self, now: float) -> float:

@@ -62,7 +62,8 @@ class Member:
             few=provider.few,
             is_fixed=provider.is_fixed,
         )
-        self.share = Share(first, int(first.limit), provider.ceiling, provider.ceiling)
+        # The others know of no call: where a rate holds, it begins behind them.
+        self.share = Share(first, int(first.limit), provider.ceiling, provider.ceiling, is_idle=True)
         #: What calls met since the last report was made, and until when the provider wished to rest.
         self.counts, self.wish_until = Report(), -inf
         #: The report that the law has not taken yet; the next one has the next number.

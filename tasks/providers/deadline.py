@@ -91,7 +91,7 @@ class Connections(httpcore2.SyncBackend):
 def _addresses(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         raise httpcore2.ConnectError from None
     return [str(address[0]) for *_, address in found]
 

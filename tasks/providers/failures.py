@@ -52,6 +52,12 @@ _BY_STATUS: Final[Mapping[int, Verdict]] = MappingProxyType(
         520: (Transient, "gateway_gave_up"),
         522: (Transient, "gateway_gave_up"),
         524: (Transient, "gateway_gave_up"),
+        # The same, where it did not reach the service at all.
+        521: (Postponed, "connect_failed"),
+        523: (Postponed, "connect_failed"),
+        525: (Postponed, "connect_failed"),
+        526: (Postponed, "connect_failed"),
+        530: (Postponed, "connect_failed"),
         529: (Postponed, "overloaded"),
     }
 )
@@ -59,7 +65,7 @@ _BY_STATUS: Final[Mapping[int, Verdict]] = MappingProxyType(
 _ADDRESS: Final = frozenset({404, 405, 410})
 #: Reasons of calls that the service may have finished, and charged, although no answer came.
 _MAYBE_BILLED: Final = frozenset(
-    {"timeout", "connection_lost", "server_error", "gateway_gave_up", "malformed_answer"}
+    {"timeout", "connection_lost", "server_error", "gateway_gave_up", "malformed_answer", "truncated"}
 )
 
 

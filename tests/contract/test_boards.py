@@ -46,6 +46,13 @@ def test_note_is_over_exactly_at_its_time(scene, boards):
     assert {"b"} == boards.exchange(NAME, "b", b"two", TTL).notes.keys()
 
 
+def test_note_of_before_the_clock_was_set_back_is_gone(scene, boards):
+    boards.exchange(NAME, "killed", b"one", TTL)
+    scene.clock.advance(-3600)
+
+    assert {"a"} == boards.exchange(NAME, "a", b"two", TTL).notes.keys()
+
+
 def test_empty_note_withdraws_its_member_and_the_state_stays(boards):
     boards.exchange(NAME, "a", b"one", TTL)
     boards.exchange(NAME, "b", b"two", TTL)

@@ -230,6 +230,13 @@ _OF_GATE = (
         f"{MANY}test_refusals_of_one_job_in_two_processes_are_its_own_trouble",
     ),
     Mutant(
+        "each new process begins at once",
+        f"{PACE}member.py",
+        "provider.ceiling, provider.ceiling, is_idle=True)",
+        "provider.ceiling, provider.ceiling)",
+        f"{MANY}test_new_processes_begin_one_after_the_other_under_a_ceiling",
+    ),
+    Mutant(
         "the wish for one job rests all",
         f"{PACE}law.py",
         "bool(wish) and _is_common(state, now, fresh)",

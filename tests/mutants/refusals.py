@@ -5,14 +5,15 @@ from tests.mutants.mutant import Mutant
 SIGNS = "tasks/providers/openai/signs.py"
 REAL = "tests/unit/test_refusals.py::test_answer_of_a_real_service_has_its_meaning"
 FORM = "tests/unit/test_answer_form.py::"
+LATE = "tests/unit/test_late_refusals.py::"
 
 #: What is paid twice, waits without end, or fails against the wrong payload when it breaks.
 OF_REFUSALS = (
     Mutant(
         "a place that the service does not serve fails its payload",
         SIGNS,
-        'words=_words(r"user location is not supported"),',
-        "",
+        r'r"user location is not supported|this',
+        'r"this',
         "tests/integration/test_answers_of_services.py::"
         "test_answer_means_what_the_file_says_and_is_called_as_often[400_location_gemini-chat]",
     ),
@@ -61,8 +62,8 @@ OF_REFUSALS = (
     Mutant(
         "an error of the server costs nothing",
         "tasks/providers/failures.py",
-        '"server_error", "gateway_gave_up", "malformed_answer"}',
-        '"gateway_gave_up", "malformed_answer"}',
+        '"server_error", "gateway_gave_up", "malformed_answer", "truncated"}',
+        '"gateway_gave_up", "malformed_answer", "truncated"}',
         f"{REAL}[500 after a whole generation]",
     ),
     Mutant(
@@ -78,6 +79,28 @@ OF_REFUSALS = (
         "wish_of(error) or SHORTEST_WISH",
         "error.retry_after or SHORTEST_WISH",
         "tests/unit/test_postponed.py::test_job_given_back_rests_from_a_second_to_a_day[nan-1.0]",
+    ),
+    Mutant(
+        "an endpoint that is not there fails its payload",
+        "tasks/providers/openai/failures.py",
+        "if said.words.startswith(_NO_ENDPOINT):",
+        "if False:",
+        f"{LATE}test_endpoint_that_is_not_there_may_be_told_in_a_reply_of_success",
+    ),
+    Mutant(
+        "a response that is gone waits for a model",
+        "tasks/providers/openai/failures.py",
+        "None if is_reading and status == _NOT_FOUND else meaning_of(status, said)",
+        "meaning_of(status, said)",
+        f"{LATE}test_response_that_is_gone_is_no_missing_model",
+    ),
+    Mutant(
+        "a SOCKS proxy ends each call",
+        "settings/environment.py",
+        "if socks := socks_proxies(os.environ):",
+        "if socks := []:",
+        "tests/unit/test_settings.py::"
+        "test_socks_proxy_is_refused_by_name_where_its_package_is_absent[ALL_PROXY]",
     ),
     Mutant(
         "a form that was refused is asked for again",

@@ -47,6 +47,12 @@ class Processes:
 
     def start(self, **provider):
         """Return the pace of a new process that knows its share."""
+        pace = self.add(**provider)
+        self.exchange(pace)
+        return pace
+
+    def add(self, **provider):
+        """Return the pace of a new process that knows nothing yet."""
         pace = Pace(
             self.boards,
             Provider(**{"board": "service", "subject": "host model", **provider}),
@@ -55,7 +61,6 @@ class Processes:
             is_ending=lambda: self.are_ending,
         )
         self.paces.append(pace)
-        self.exchange(pace)
         return pace
 
     def exchange(self, *paces, after=0.0):

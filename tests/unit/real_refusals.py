@@ -23,8 +23,9 @@ from tests.unit.refusal_bodies import (
 )
 from tests.unit.refusals_of_accounts import REFUSALS as OF_ACCOUNTS
 from tests.unit.refusals_of_all import REFUSALS as OF_ALL
+from tests.unit.refusals_of_others import REFUSALS as OF_SINGLE_SERVICES
 
-OF_OTHERS = OF_ALL | OF_ACCOUNTS
+OF_OTHERS = OF_ALL | OF_ACCOUNTS | OF_SINGLE_SERVICES
 REFUSALS = OF_OTHERS | {
     "groq retired model": (
         400,

@@ -40,6 +40,7 @@ WRAPPED = {
     "fence without a language": f"```\n{TEXT}\n```",
     "fence on one line": f"```json {TEXT}```",
     "thoughts": f"<think>\nLet me see: {{}}\n</think>\n\n{TEXT}",
+    "thoughts without a begin": f"Let me see: {{}}\n</think>\n\n{TEXT}",
     "no thoughts": f"<think></think>{TEXT}",
     "thoughts and fence": f"<think>```json\n{{}}\n```</think>\n```json\n{TEXT}\n```\n",
 }

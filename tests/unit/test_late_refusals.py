@@ -11,7 +11,7 @@ from askonce.adapters.memory import MemoryStore
 from askonce.errors import CallFailed, Configuration, Permanent, Postponed, Transient
 from askonce.spend import NOTHING
 from settings.environment import Settings
-from tasks.providers.openai.failures import refusal_in
+from tasks.providers.openai.failures import failure_in, refusal_in
 from tasks.providers.openai.model import LanguageModel, _key_in
 from tasks.providers.openai.pace import ModelPace
 from tests.unit.kept_responses import (
@@ -75,6 +75,23 @@ def test_refusal_in_a_reply_of_success_stops_the_calls_of_all_jobs(code, reason)
 
     assert {(Postponed, reason)} == set(ends)
     assert len(got) <= 4
+
+
+def test_endpoint_that_is_not_there_may_be_told_in_a_reply_of_success():
+    body = b'{"error": "Unexpected endpoint or method. (POST /chat/completions)"}'
+
+    failure = refusal_in(body)
+
+    assert isinstance(failure, Configuration)
+    assert "not_an_api" == failure.reason
+
+
+def test_response_that_is_gone_is_no_missing_model():
+    body = b'{"error": {"message": "Response not found. Received Model Group=luna", "code": "404"}}'
+
+    failure = failure_in(404, {}, body, is_reading=True)
+
+    assert (Permanent, "not_found") == (type(failure), failure.reason)
 
 
 def end_of(model):

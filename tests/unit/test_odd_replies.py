@@ -78,12 +78,34 @@ def test_thinking_beside_the_output_is_output(given, written, whole, output):
     assert {"input_tokens": given, "output_tokens": output} == reply.usage
 
 
-def test_answer_that_a_small_model_had_no_room_for_is_cut():
-    body = {"choices": [{"finish_reason": "model_length", "message": {"content": "{"}}]}
+#: Why the answer ended, in a service's own words -> what that means.
+ENDINGS = {
+    "model_length": "truncated",
+    "MAX_TOKENS": "truncated",
+    "content_filter: PROHIBITED_CONTENT": "refused",
+    "SAFETY": "refused",
+    "RECITATION": "refused",
+    "insufficient_system_resource": "unfinished",
+    "abort": "unfinished",
+}
+
+
+@pytest.mark.parametrize(("said", "reason"), ENDINGS.items())
+def test_end_in_the_words_of_a_single_service_has_its_meaning(said, reason):
+    body = {"choices": [{"finish_reason": said, "message": {"content": "{"}}]}
 
     failure = read(json.dumps(body).encode(), "chat", Prices(Settings(_env_file=None))).failure
 
-    assert "truncated" == failure.reason
+    assert reason == failure.reason
+
+
+@pytest.mark.parametrize("why", [["length"], {"length": 1}, 7])
+def test_odd_end_of_a_response_is_unfinished(why):
+    body = {"status": "incomplete", "incomplete_details": {"reason": why}}
+
+    failure = read(json.dumps(body).encode(), "responses", Prices(Settings(_env_file=None))).failure
+
+    assert "unfinished" == failure.reason
 
 
 @pytest.mark.parametrize("key", ["sk-1\nsk-2", "sk\0-1", "sk-\u00e9"], ids=["two lines", "zero", "accent"])

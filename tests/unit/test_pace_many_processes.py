@@ -75,6 +75,19 @@ def test_processes_that_begin_together_begin_one_after_the_other(processes, monk
     assert all(left >= 0.1 * place - 0.11 for place, left in enumerate(firsts))
 
 
+def test_new_processes_begin_one_after_the_other_under_a_ceiling(processes, monkeypatch):
+    names = (f"{number:02}" for number in count())
+    monkeypatch.setattr("askonce.pace.member.token_hex", lambda _: next(names))
+    paces = [processes.add(first=8.0, ceiling=1.0) for _ in range(8)]
+    for pace in paces:
+        # A call waits until it is known what the others do.
+        pace._arriving = 1
+
+    processes.exchange()
+
+    assert list(range(8)) == [pace._places.wait_left(processes.ticks.now) for pace in paces]
+
+
 def test_places_of_those_that_want_calls_differ():
     reports = idle(8, but=(("01", 1), ("04", 3), ("06", 1)))
 

@@ -5,7 +5,7 @@ from logging import DEBUG
 
 import pytest
 
-from askonce.errors import Postponed
+from askonce.errors import WAITING_FOR_TURN, Postponed
 from askonce.execution import Computed, Deferred, Failed
 from askonce.spec import LONGEST_QUEUE_DEADLINE, JobSpec
 
@@ -62,6 +62,16 @@ def test_job_that_was_parked_for_its_time_uses_an_attempt(scene, raising):
     scene.clock.advance(1000)
 
     assert 2 == scene.work().result.attempts
+
+
+def test_job_that_waits_for_its_turn_uses_no_attempt_after_its_time(scene, raising):
+    parking(scene, 12.0)
+
+    for _ in range(5):
+        assert isinstance(scene.work(raising(Postponed(WAITING_FOR_TURN, retry_after=5.0))), Deferred)
+        scene.clock.advance(10)
+
+    assert 1 == scene.work().result.attempts
 
 
 @pytest.mark.parametrize("seconds", [0.0, 12.0])

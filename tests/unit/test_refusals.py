@@ -18,7 +18,10 @@ ROOT = Path(__file__).parents[2]
 #: The class of a failure in the page's words.
 OUTCOMES = {Postponed: "waits", Transient: "attempt", Permanent: "ends", Configuration: "operator"}
 #: Every attempt after one of these may pay a second time.
-MAYBE_PAID = {"timeout", "connection_lost", "server_error", "gateway_gave_up", "malformed_answer"}
+MAYBE_PAID = {
+    *("timeout", "connection_lost", "server_error", "gateway_gave_up"),
+    *("malformed_answer", "truncated"),
+}
 
 
 @pytest.mark.parametrize("name", REFUSALS)

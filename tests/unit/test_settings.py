@@ -96,8 +96,8 @@ BAD = {
     "LLM_MAX_INPUT_CHARS": ["0", "x"],
     "LLM_MAX_REQUESTS_PER_MINUTE": ["0", "-1", "nan", "inf", "x"],
     "CUSTOMER_API_TIMEOUT": ["0", "x", "inf"],
-    "CUSTOMER_API_URL": ["ftp://h", "h:80", "http://"],
-    "OPENAI_BASE_URL": ["h/v1"],
+    "CUSTOMER_API_URL": ["ftp://h", "h:80", "http://", "http://:80", "http://h:0", "http://h:70000"],
+    "OPENAI_BASE_URL": ["h/v1", "http://my..host/v1", "http://h:port/v1", "http://[::1/v1"],
     "REDIS_URL": ["http://h", "unix:x"],
 }
 
@@ -106,6 +106,12 @@ BAD = {
 def test_bad_value_is_refused_by_the_variables_name(read, name, text):
     with pytest.raises(SettingsInvalid, match=f"^{name}: "):
         read(**{name: text})
+
+
+@pytest.mark.parametrize("name", ["ALL_PROXY", "https_proxy"])
+def test_socks_proxy_is_refused_by_name_where_its_package_is_absent(read, name):
+    with pytest.raises(SettingsInvalid, match=f"^{name}: .*socksio"):
+        read(**{name: f"socks5://ana:{MARKER}@127.0.0.1:9"})
 
 
 @pytest.mark.parametrize("name", sorted(BAD))

@@ -36,7 +36,9 @@ class MemoryBoards:
                 board.notes[member] = now + ttl, note
             else:
                 board.notes.pop(member, None)
-            board.notes = {who: kept for who, kept in board.notes.items() if kept[0] > now}
+            # One that ends a minute later than a new one was written before the clock was set back.
+            latest = now + ttl + 60
+            board.notes = {who: kept for who, kept in board.notes.items() if now < kept[0] <= latest}
             notes = {who: text for who, (_, text) in board.notes.items()}
             return Seen(now, board.version, board.state, notes)
 

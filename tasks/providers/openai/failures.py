@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 #: What a status says of an address.
 _OF_ADDRESSES: Final = frozenset({"not_an_api", "not_found", "redirected"})
+#: How LM Studio says with status 200 that the path is not there.
+_NO_ENDPOINT: Final = "unexpected endpoint or method"
+_NOT_FOUND: Final = 404
 
 
 def failure_of(exc: openai.APIError) -> CallFailed:
@@ -44,7 +47,10 @@ def refusal_in(content: bytes) -> CallFailed | None:
     """
     if not is_refusal(content):
         return None
-    status = status_of(said_in(content))
+    said = said_in(content)
+    if said.words.startswith(_NO_ENDPOINT):
+        return Configuration("not_an_api")
+    status = status_of(said)
     found = failure_in(status, {}, content) if status is not None else None
     # An address that is not there would not have answered.
     is_told = isinstance(found, Postponed | Permanent | Configuration) and found.reason not in _OF_ADDRESSES
@@ -59,7 +65,8 @@ def failure_in(
     *is_reading* is true where a response was read by its id: one that is not found is no wrong address.
     """
     wish, said = parse_retry_after(headers), said_in(content)
-    meaning = meaning_of(status, said)
+    # A response that is not there may be told in words about its model.
+    meaning = None if is_reading and status == _NOT_FOUND else meaning_of(status, said)
     if meaning is not None:
         return failure(*meaning, retry_after=wish)
     found = from_status(status, retry_after=wish, one_address=not is_reading)

@@ -62,10 +62,16 @@ def _unwrapped(text: str) -> str:
     """Return *text* without one block of thoughts before it and one fence around it."""
     begin, end = _THOUGHT
     text = text.strip()
-    if text.startswith(begin) and end in text:
-        text = text.partition(end)[2].strip()
+    rest = text.partition(end)[2].strip()
+    # Where a server's template writes the begin itself, nothing like an answer may stand before the end.
+    if (text.startswith(begin) and end in text) or (_is_answer(rest) and not _is_answer(text)):
+        text = rest
     fenced = _FENCED.fullmatch(text)
     return fenced[1] if fenced else text
+
+
+def _is_answer(text: str) -> bool:
+    return text.startswith(("{", "```"))
 
 
 def _errors(schema: type[BaseModel], found: object) -> list[ErrorDetails]:

@@ -42,6 +42,15 @@ _COUNTS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = MappingProxyType(
 )
 
 
+#: Why an answer ended, in the words of services: it was withheld, cut, or given up.
+_REFUSED: Final = frozenset(
+    {
+        *("refusal", "content_filter", "invalid_prompt", "bio_policy", "misalignment_policy_violation"),
+        *("safety", "recitation", "prohibited_content"),
+    }
+)
+_CUT: Final = frozenset({"max_output_tokens", "max_tokens", "length", "model_length"})
+_UNFINISHED: Final = frozenset({"error", "abort", "insufficient_system_resource"})
 #: Whole numbers from here on are not exact in JSON.
 _TOO_MANY: Final = 2**53
 #: Digits; any number that is kept has fewer.
@@ -160,8 +169,10 @@ def _chat_text(body: object) -> str | CallFailed:
     if choice is None and _at(body, "error"):
         return _ending(None)
     reason = _at(choice, "finish_reason")
-    if reason in ("length", "model_length", "content_filter", "error"):
-        return _ending(reason)
+    # A router passes on the words of the service behind it: SAFETY, content_filter: PROHIBITED_CONTENT.
+    word = reason.casefold().partition(":")[0] if isinstance(reason, str) else ""
+    if word in _REFUSED or word in _CUT or word in _UNFINISHED:
+        return _ending(word)
     content = _at(choice, "message", "content")
     if _at(choice, "message", "refusal") or any(_at(part, "type") == "refusal" for part in _items(content)):
         return _ending("refusal")
@@ -180,13 +191,10 @@ def _joined(parts: object, types: tuple[str | None, ...]) -> str:
 
 
 def _ending(why: object) -> CallFailed:
-    match why:
-        case "refusal" | "content_filter" | "invalid_prompt" | "bio_policy" | "misalignment_policy_violation":
-            return Permanent("refused")
-        case "max_output_tokens" | "length" | "model_length":
-            return Transient("truncated", maybe_billed=True)
-        case _:
-            return Transient("unfinished", maybe_billed=True)
+    why = why if isinstance(why, str) else ""
+    if why in _REFUSED:
+        return Permanent("refused")
+    return Transient("truncated" if why in _CUT else "unfinished", maybe_billed=True)
 
 
 def _at(body: object, *path: str) -> object:

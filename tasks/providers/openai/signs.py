@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from askonce.errors import Configuration, Permanent, Postponed, Transient
+from tasks.providers.openai.words import CUT
 
 if TYPE_CHECKING:
     from tasks.providers.failures import Verdict
@@ -63,8 +64,9 @@ _SIGNS: Final = (
             r"billing hard limit|billing_hard_limit|billing_not_active",
             r"credit balance is too low|insufficient (?:account )?balance|insufficient credits",
             r"budget has been exceeded|exceededbudget|doesn't have any credits|used all available credits",
-            r"reaching the monthly spending limit|reached your specified api usage limits",
-            r"free tier is not available",
+            r"reaching the monthly spending limit|reached your specified (?:workspace )?api usage limits",
+            r"prepayment credits are depleted|monthly spending cap|key limit exceeded",
+            r"free tier is not available|free tier of the model has been exhausted",
             # Gemini says the same words when only the requests of this minute are used up.
             r"^(?!.*(?:gemini|vertex|ai\.google|resource_exhausted)).*exceeded your current quota",
         ),
@@ -77,13 +79,20 @@ _SIGNS: Final = (
         words=_words(
             r"api_key_invalid|invalid_api_key|api key not valid|api key expired|pass a valid api key",
             r"(?:incorrect|invalid) api key|invalid x-api-key|unregistered callers",
+            r"missing or invalid authorization header",
         ),
     ),
     _Sign(
         meaning=(Configuration, "no_permission"),
+        statuses=frozenset({400, 401}),
+        codes=frozenset({"organization_restricted", "key_model_access_denied"}),
+        words=_words(r"user location is not supported|this organization has been disabled"),
+    ),
+    _Sign(
+        # http where https is spoken, or another API.
+        meaning=(Configuration, "not_an_api"),
         statuses=frozenset({400}),
-        codes=frozenset({"organization_restricted"}),
-        words=_words(r"user location is not supported"),
+        words=_words(r"http request (?:was sent to|to an) https (?:port|server)|api version not supported"),
     ),
     _Sign(
         # More than the limit of a whole minute: waiting does not help.
@@ -99,7 +108,8 @@ _SIGNS: Final = (
             r"context[_ ]?length|context[_ ]?window|maximum context|context size",
             r"input token count.{0,40}exceeds|input length.{0,60}exceeds|input token length too long",
             r"prompt is too long|input is too long|maximum (?:model|prompt) length|too many input tokens",
-            r"must have less than \d+ tokens|max_new_tokens`? must be",
+            r"must have less than \d+ tokens|max_new_tokens`? must be|exceeds? context limit",
+            r"exceeded model token limit|range of input length should be",
         ),
     ),
     _Sign(
@@ -117,6 +127,12 @@ _SIGNS: Final = (
             r"responsibleaipolicy|usage polic|usage guidelines|safety system|safety reasons",
             r"prohibited_content|content exists risk|was flagged|datainspectionfailed",
         ),
+    ),
+    _Sign(
+        # As below, and the answer was cut.
+        meaning=(Transient, "truncated"),
+        statuses=frozenset({400}),
+        words=_words(CUT),
     ),
     _Sign(
         # The service itself checked the model's answer, which was paid.
@@ -141,6 +157,8 @@ _SIGNS: Final = (
             r"response[_ ]?format|response_schema|json[_ ]schema|text\.format|structured[_ ]outputs?",
             r"input should be 'text' or 'json_object'",
             r"initialize samplers|parse grammar|grammar error|guided[_ ](?:decoding|json)|xgrammar",
+            r"json mode is not enabled|schema produces a constraint",
+            r"no endpoints found that can handle the requested parameters",
         ),
         param=_words(r"response_format|response_schema|json_schema|text\.format"),
     ),
@@ -151,6 +169,7 @@ _SIGNS: Final = (
             {
                 *("model_not_found", "modelnotfound", "deploymentnotfound", "model_not_exist"),
                 *("invalid_model", "model_decommissioned", "model_deprecated", "operationnotsupported"),
+                "model_not_available",
             }
         ),
         words=_words(
@@ -159,6 +178,7 @@ _SIGNS: Final = (
             r"\bmodel\b.{0,200}is no longer (?:available|supported)|models/\S{1,200} is not found",
             r"model not exist|invalid model|not a valid model|unknown model|no such model|^no models loaded",
             r"llm provider not provided|deployment for this resource does not exist|no endpoints found for",
+            r"unable to access non-serverless model|does not support (?:chat|generate)\b",
         ),
         param=_words(r"^model$"),
     ),
@@ -172,7 +192,10 @@ _SIGNS: Final = (
         meaning=(Postponed, "overloaded"),
         statuses=frozenset({498, 503}),
         codes=frozenset({"overloaded_error", "slow_down", "capacity_exceeded"}),
-        words=_words(r"overloaded|over capacity|at capacity|capacity exceeded|server busy|slow down"),
+        words=_words(
+            r"overloaded|over capacity|at capacity|capacity exceeded|server busy|slow down",
+            r"high demand|service is too busy|queue is full",
+        ),
     ),
     _Sign(
         meaning=(Postponed, "overloaded"), statuses=frozenset({500}), codes=frozenset({"overloaded_error"})

@@ -26,7 +26,11 @@ _READ: Final = 65_536
 #: Fields of an error object, or of one in it, whose text is about the error.
 _ABOUT: Final = ("message", "code", "type", "status", "reason", "raw", "msg")
 #: Fields that hold an object, or a list of objects, with more about the error.
-_INNER: Final = ("details", "metadata", "innererror", "detail")
+_INNER: Final = ("details", "metadata", "innererror", "detail", "message")
+#: Objects in objects that are read.
+_DEPTH: Final = 3
+#: Groq's whole text in place of an answer that was cut; otherwise the field has the answer itself.
+CUT: Final = "max completion tokens reached before generating a valid document"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,15 +109,17 @@ def _texts(error: dict[str, object]) -> Iterator[str]:
             value = each.get(name)
             if isinstance(value, str):
                 yield value[:_COMPARED]
-    detail = error.get("detail")
+    detail, failed = error.get("detail"), error.get("failed_generation")
     if isinstance(detail, str):
         yield detail[:_COMPARED]
+    if isinstance(failed, str) and failed.strip().casefold() == CUT:
+        yield CUT
 
 
-def _objects(error: dict[str, object]) -> Iterator[dict[str, object]]:
+def _objects(error: dict[str, object], depth: int = _DEPTH) -> Iterator[dict[str, object]]:
     yield error
-    for name in _INNER:
+    for name in _INNER if depth > 1 else ():
         inner = error.get(name)
         for each in inner if isinstance(inner, list) else [inner]:
             if isinstance(each, dict):
-                yield each
+                yield from _objects(each, depth - 1)

@@ -26,7 +26,8 @@ for i = 1, #kept, 2 do
     found[3] = value
   else
     local ends, note = string.match(value, '^(%d+)\n(.*)$')
-    if ends and tonumber(ends) > NOW then
+    -- One that ends a minute later than a new one was written before the clock was set back.
+    if ends and tonumber(ends) > NOW and tonumber(ends) <= NOW + ttl + 60000 then
       found[#found + 1] = string.sub(name, 6)
       found[#found + 1] = note
     else
