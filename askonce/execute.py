@@ -227,7 +227,7 @@ class Executor:
         return run.booked(Failing(kind="permanent", reason="unstored", keep=keep), made.costs)
 
     def _report(self, run: _Started, made: Made, written: Write) -> None:
-        ran, cost = run.ran_until(made.made_at), {"cost_usd": made.costs.paid.cost_usd}
+        ran, cost = run.ran_until(made.made_at), {"cost_usd": made.costs.paid.known.get("cost_usd")}
         match written:
             case Write.OK:
                 emit(self.listen, EventType.JOB_COMPLETED, run.job, **ran, **cost, source=made.source)

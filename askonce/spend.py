@@ -42,8 +42,12 @@ class Spend:
 
     @property
     def known(self) -> dict[str, object]:
-        """The fields of an event: usage, cost and ``maybe_billed``, where they are known."""
-        shown = {"usage": self.usage, "cost_usd": self.cost_usd, "maybe_billed": self.maybe_billed}
+        """The fields of an event: usage, cost and ``maybe_billed``, where they are known.
+
+        What made no call shows no cost: a whole may have parts that cost, in records of their own.
+        """
+        cost = self.cost_usd if self.calls else None
+        shown = {"usage": self.usage, "cost_usd": cost, "maybe_billed": self.maybe_billed}
         return {
             name: value
             for name, value in shown.items()

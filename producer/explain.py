@@ -95,8 +95,10 @@ def _failure(record: Snapshot, key: str) -> dict[str, object] | None:
     if record.failure is None:
         return None
     kind, reason, spend = record.failure.kind, record.failure.reason, record.failure.spend
+    # A job that goes on needs nobody to ask again.
+    again = kind if record.flight == "idle" else ""
     cost = {"cost_usd": spend.cost_usd, "usage": dict(spend.usage)}
-    return {"kind": kind, "reason": reason, "cure": cure_of(reason, kind=kind, key=key), **cost}
+    return {"kind": kind, "reason": reason, "cure": cure_of(reason, kind=again, key=key), **cost}
 
 
 def _waits(record: Snapshot, heard: Callable[[], Listening]) -> str | None:

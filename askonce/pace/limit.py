@@ -24,6 +24,9 @@ _KNOWN_FOR: Final = 300.0
 _DOUBLES_EVERY: Final = 0.5
 #: A mean is that of about so many answers.
 _MEAN_OF: Final = 32.0
+#: So many answers in a row that took so much longer than others with as many open are no chance.
+_LATE: Final = 1.5
+_LATE_IN_A_ROW: Final = 6.0
 #: The part of a limit from which on it is what holds calls back.
 _USED: Final = 0.7
 
@@ -44,12 +47,17 @@ def _learn(state: State, name: str, new: Level) -> None:
     kept = state.levels.get(name)
     if kept is None or new.at - kept.at >= _KNOWN_FOR:
         kept = replace(new, count=0)
+    late = kept.late + new.count if new.mean > _LATE * kept.mean and kept.count >= _ENOUGH else 0.0
+    if late >= _LATE_IN_A_ROW:
+        # With as few open as before: these calls are longer by themselves, and no older mean is theirs.
+        state.levels = {name: new}
+        return
     total = min(kept.count + new.count, _MEAN_OF)
     weight = min(new.count / total, 1.0)
     mean = kept.mean + weight * (new.mean - kept.mean)
     spread = weight * (1 - weight) * (new.mean - kept.mean) ** 2
     variance = (1 - weight) * kept.variance + weight * new.variance + spread
-    state.levels[name] = Level(count=total, mean=mean, variance=max(variance, 0.0), at=new.at)
+    state.levels[name] = Level(count=total, mean=mean, variance=max(variance, 0.0), at=new.at, late=late)
     state.round_trip += min(new.count / 8, 1.0) * (new.mean - state.round_trip)
 
 

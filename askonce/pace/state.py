@@ -167,6 +167,8 @@ class Level:
     mean: float
     variance: float
     at: float
+    #: Of the last answers, how many in a row took much longer.
+    late: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)

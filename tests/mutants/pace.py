@@ -230,6 +230,13 @@ _OF_GATE = (
         f"{MANY}test_refusals_of_one_job_in_two_processes_are_its_own_trouble",
     ),
     Mutant(
+        "longer calls are a queue for good",
+        f"{PACE}limit.py",
+        "if late >= _LATE_IN_A_ROW:",
+        "if False:",
+        "tests/unit/test_pace_law.py::test_limit_grows_again_once_calls_are_seen_to_be_longer_by_themselves",
+    ),
+    Mutant(
         "each new process begins at once",
         f"{PACE}member.py",
         "provider.ceiling, provider.ceiling, is_idle=True)",

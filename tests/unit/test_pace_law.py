@@ -266,6 +266,16 @@ def test_calls_of_any_length_that_do_not_queue_lower_no_limit(course, seed):
     assert min(limits[40:]) >= 32
 
 
+def test_limit_grows_again_once_calls_are_seen_to_be_longer_by_themselves(course):
+    for _ in range(40):
+        course.answer(1, after=1.0, each=1.0, among=1)
+
+    limits = list(round_trips(course, 40, lambda _: 20.0))
+
+    assert min(limits) < 2
+    assert 64 < limits[-1]
+
+
 @pytest.mark.parametrize(("answers", "longer"), [(3, 1.0), (8, 1.0), (32, 1.6)])
 def test_longer_calls_are_a_queue_only_with_answers_enough(answers, longer):
     levels = {

@@ -129,6 +129,17 @@ def test_job_that_is_paused_says_so_and_when_its_pause_is_over(scene, waits):
     assert waits() == f"its pause is over: it starts in {PAUSE_REST:.1f} s"
 
 
+def test_job_that_is_attempted_again_needs_nobody_to_ask(scene, client, raising):
+    scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=2)))
+    scene.ask()
+    scene.work(raising(Transient("timeout")))
+    row, heard = Row(number=1, payload=scene.question), SimpleNamespace(ok=True, text="a worker listens")
+
+    explained = explain_row(client, scene.spec.name, row, "", lambda: heard)
+
+    assert explained["failure"]["cure"] == CURES["timeout"]
+
+
 def test_job_that_waits_for_its_provider_says_what_to_do(scene, raising, waits):
     scene.ask()
     scene.work(raising(Postponed("invalid_key", retry_after=30)))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askonce.errors import Transient
-from askonce.spend import Checked, Spend, check, spend_of_failure
+from askonce.spend import NOTHING, Checked, Spend, check, spend_of_failure
 
 MOST = 2**53 - 1
 
@@ -155,6 +155,7 @@ def test_whatever_a_body_brings_is_checked_without_an_error(usage, cost):
 def test_spend_shows_what_is_known_of_it():
     assert Spend().known == {}
     assert Spend(cost_usd=0.0).known == {"cost_usd": 0.0}
+    assert NOTHING.known == {}
     assert Spend(usage={"n": 1}, cost_usd=0.5, maybe_billed=True).known == {
         "usage": {"n": 1},
         "cost_usd": 0.5,
