@@ -80,8 +80,8 @@ OF_MEETINGS = (
     Mutant(
         "a response ends only under the id that it was asked for by",
         "tasks/providers/openai/two_steps.py",
-        "found.pending or not found.response else",
-        "found.pending or found.response != response else",
+        "            return _done(content)\n",
+        "            return _done(content) if standing(content).response == response else None\n",
         "tests/unit/test_two_steps_proxy.py::test_response_is_read_though_each_reply_gives_it_another_id",
     ),
     Mutant(
