@@ -43,3 +43,14 @@ class Course:
     def rest(self):
         """The seconds of the rest that began now."""
         return self.state.rest.until - self.now
+
+
+def round_trips(course, count, latency, most=64):
+    """Let as many calls as may be open end, *count* times; yield the limits."""
+    for _ in range(count):
+        among = int(min(course.state.limit, most))
+        took = [latency(among) for _ in range(among)]
+        total, squares = sum(took), sum(each**2 for each in took)
+        met = {"sent": among, "answered": among, "answered_now": among, "wanted": most}
+        course.meet(max(took), seconds={str(level_of(among)): (among, total, squares)}, **met)
+        yield course.state.limit

@@ -5,10 +5,10 @@ from itertools import pairwise
 import pytest
 
 from askonce.pace.law import adjusted
-from askonce.pace.limit import level_of, queueing_at
+from askonce.pace.limit import queueing_at
 from askonce.pace.shares import share_of_limit, share_of_rate
 from askonce.pace.state import Allowance, Level, Report, Rest, State
-from tests.unit.paced import Course
+from tests.unit.paced import Course, round_trips
 
 DAY = 86_400.0
 
@@ -232,17 +232,6 @@ def test_timeouts_leave_at_least_one_call():
     assert 1.0 == course.state.limit
 
 
-def round_trips(course, count, latency, most=64):
-    """Let as many calls as may be open end, *count* times; yield the limits."""
-    for _ in range(count):
-        among = int(min(course.state.limit, most))
-        took = [latency(among) for _ in range(among)]
-        total, squares = sum(took), sum(each**2 for each in took)
-        met = {"sent": among, "answered": among, "answered_now": among, "wanted": most}
-        course.meet(max(took), seconds={str(level_of(among)): (among, total, squares)}, **met)
-        yield course.state.limit
-
-
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(("slots", "most"), [(4, 12), (16, 48)])
 def test_calls_that_queue_at_the_provider_lower_the_limit(course, slots, most, seed):
@@ -264,16 +253,6 @@ def test_calls_of_any_length_that_do_not_queue_lower_no_limit(course, seed):
     limits = list(round_trips(course, 200, lambda _: draw.lognormvariate(0.0, spread)))
 
     assert min(limits[40:]) >= 32
-
-
-def test_limit_grows_again_once_calls_are_seen_to_be_longer_by_themselves(course):
-    for _ in range(40):
-        course.answer(1, after=1.0, each=1.0, among=1)
-
-    limits = list(round_trips(course, 40, lambda _: 20.0))
-
-    assert min(limits) < 2
-    assert 64 < limits[-1]
 
 
 @pytest.mark.parametrize(("answers", "longer"), [(3, 1.0), (8, 1.0), (32, 1.6)])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.unit.paced import Course, round_trips
 from tests.unit.test_pace_learning import Reports
 
 REFUSED = {"sent": 1, "refused": 1, "refused_now": 1, "reason": "connect_failed"}
@@ -49,3 +50,14 @@ def test_wish_of_a_day_of_one_call_rests_all_for_a_minute(reports):
     refused = reports.add(open=15, **REFUSED, wish=86_400.0)
 
     assert refused.rest.until - reports.now == pytest.approx(60.0)
+
+
+def test_limit_grows_again_once_calls_are_seen_to_be_longer_by_themselves():
+    course = Course()
+    for _ in range(40):
+        course.answer(1, after=1.0, each=1.0, among=1)
+
+    limits = list(round_trips(course, 40, lambda _: 20.0))
+
+    assert min(limits) < 2
+    assert 64 < limits[-1]
