@@ -234,7 +234,7 @@ _OF_GATE = (
         f"{PACE}limit.py",
         "if late >= _LATE_IN_A_ROW:",
         "if False:",
-        "tests/unit/test_pace_law.py::test_limit_grows_again_once_calls_are_seen_to_be_longer_by_themselves",
+        "tests/unit/test_pace_slow_calls.py::test_limit_grows_again_once_calls_are_seen_to_be_longer_by_themselves",
     ),
     Mutant(
         "each new process begins at once",
