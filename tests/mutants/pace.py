@@ -198,7 +198,7 @@ _OF_GATE = (
         "parked jobs come back together",
         f"{PACE}returns.py",
         "(self._place + _GOLDEN) % 1.0",
-        "0.5",
+        "0.0",
         f"{CROWDS}test_parked_jobs_come_back_after_the_rest_and_never_many_at_once",
     ),
     Mutant(
@@ -267,7 +267,7 @@ _OF_GATE = (
     Mutant(
         "a long call gives its share away",
         f"{PACE}member.py",
-        "wanted > 0 or ",
+        "self._load().wanted > 0 or ",
         "",
         f"{GATE}test_process_keeps_its_share_while_a_call_is_under_way",
     ),
