@@ -138,6 +138,7 @@ def raising(error):
 
 def real_pace(processes, **provider):
     """A pace on the real clock, whose exchanges the test makes."""
-    pace = Pace(processes.boards, processes.start(**provider)._member._provider)
+    # Another member of the board would have a part of the limit.
+    pace = Pace(processes.boards, processes.add(**provider)._member._provider)
     pace._member.exchange()
     return pace

@@ -24,7 +24,7 @@ def new_pace(processes):
     """Start a process on the real clock, by which its calls wait."""
 
     def start():
-        pace = Pace(processes.boards, processes.start()._member._provider)
+        pace = Pace(processes.boards, processes.add()._member._provider)
         processes.paces[-1] = pace
         pace._member.exchange()
         return pace
