@@ -118,6 +118,7 @@ def test_model_that_refuses_for_long_uses_no_attempt(machine, begin_submit, new_
     assert before.answered + 1 == machine.ledger.openai.answered
 
 
+@pytest.mark.long
 def test_model_that_never_answers_is_called_three_times(new_machine, submit, new_meeting):
     machine = new_machine(env={"LLM_TIMEOUT": "0.5", "REAP_INTERVAL": "1"})
     machine.start_worker("-P", "threads", "-c", "2")

@@ -27,6 +27,7 @@ def submit_all(producer, real_data):
     return run
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "pool", [("-P", "threads", "-c", "32"), ("-P", "prefork", "-c", "2")], ids=["threads", "prefork"]
 )

@@ -47,6 +47,7 @@ def up(short_folder, eventually):
         process.wait(stretched(60))
 
 
+@pytest.mark.long
 def test_demo_keeps_its_promises():
     command = [sys.executable, "-m", "sandbox", "demo"]
 

@@ -47,6 +47,7 @@ def drained(eventually, queue_of):
     return wait
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_payloads_never_appear_in_worker_logs(new_worker, submit, send_raw, drained, new_meeting, pool):
     machine = new_worker(pool)

@@ -30,6 +30,7 @@ def test_every_kind_of_fault_comes_up():
 
 
 @pytest.mark.fault
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_promises_hold_while_things_break():
     done = run("--seed", 1, "--seconds", 8)

@@ -346,6 +346,7 @@ def act(client, clock, **options):
         run_state_machine_as_test(lambda: Actors(client, clock, store), settings=chosen)
 
 
+@pytest.mark.long
 @pytest.mark.hypothesis
 @pytest.mark.timeout(400)  # a disagreement is made small before it is shown
 def test_scripts_and_reference_agree_on_every_history(client, server_clock):

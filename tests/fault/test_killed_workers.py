@@ -59,6 +59,7 @@ def test_job_killed_before_its_call_costs_no_extra_call(scene, kill):
     assert [1, 2] == [scene.record(key).attempts for key in (calling, waiting)]
 
 
+@pytest.mark.long
 def test_job_that_kills_its_process_is_quarantined_after_three(new_scene, kill):
     scene = new_scene(JOB_LEASE="1")
     scene.machine.start_worker(*POOLS["prefork"])

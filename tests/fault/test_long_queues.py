@@ -115,6 +115,7 @@ def test_hundred_jobs_through_one_slot_are_a_hundred_messages(stage):
     assert (JOBS, JOBS) == (len(received), received.total())
 
 
+@pytest.mark.long
 def test_message_lost_in_a_long_queue_is_found_after_those_before_it(redis_stage):
     stage, jobs = redis_stage, 60
     stage.start_worker("other")

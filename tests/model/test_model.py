@@ -33,7 +33,10 @@ MIXES = {
 #: These have the most states.
 LARGE = {
     "a bit of everything",
+    "dead claims",
+    "operator",
     "pauses while a worker stalls",
+    "same job again",
     "senders",
     "two lost records",
     "workers that stall",

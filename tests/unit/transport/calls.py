@@ -12,7 +12,7 @@ from tests.servers.by_hand import repeating, reply
 #: A call that is to end by its time, and one that must not.
 SHORT, LONG = 1.0, 600.0
 #: Seconds of a call that ends by its time on a machine that is busy for a moment.
-MOST = 5.0
+MOST = 3.0
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 BODIES = {
