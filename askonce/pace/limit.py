@@ -40,7 +40,9 @@ def learn_seconds(state: State, now: float, report: Report) -> None:
     """Learn how long the answered calls of a *report* took, at each level of open calls."""
     for level, (count, seconds, squares) in report.seconds.items():
         mean = seconds / count
-        _learn(state, level, Level(count=count, mean=mean, variance=squares / count - mean**2, at=now))
+        # Another process may report what cannot be.
+        variance = max(squares / count - mean**2, 0.0)
+        _learn(state, level, Level(count=count, mean=mean, variance=variance, at=now))
 
 
 def _learn(state: State, name: str, new: Level) -> None:
@@ -57,7 +59,7 @@ def _learn(state: State, name: str, new: Level) -> None:
     mean = kept.mean + weight * (new.mean - kept.mean)
     spread = weight * (1 - weight) * (new.mean - kept.mean) ** 2
     variance = (1 - weight) * kept.variance + weight * new.variance + spread
-    state.levels[name] = Level(count=total, mean=mean, variance=max(variance, 0.0), at=new.at, late=late)
+    state.levels[name] = Level(count=total, mean=mean, variance=variance, at=new.at, late=late)
     state.round_trip += min(new.count / 8, 1.0) * (new.mean - state.round_trip)
 
 
@@ -107,7 +109,7 @@ def queueing_at(state: State, now: float, level: int) -> float:
         return 1.0
     for fewer, least in ((level - 1, _QUEUEING_SOON), (level - 2, _QUEUEING)):
         base = _known_below(state, now, fewer)
-        if base is not None and here.mean > least * base.mean and _differ(here, base):
+        if base is not None and here.mean > least * base.mean > 0 and _differ(here, base):
             return here.mean / base.mean
     return 1.0
 

@@ -67,6 +67,17 @@ def assert_can_be(state):
     assert state == State.decode(state.encode())
 
 
+#: Calls that took no time at all, and calls that took a second with the squares of none.
+ODD = {"a": {"0": (4, 0.0, 0.0)}, "b": {"0": (6, 1.0, 0.0), "2": (4, 1.0, 0.0)}}
+
+
+def test_times_that_cannot_be_make_a_state_that_can_be():
+    course = Course()
+
+    for _ in range(3):
+        assert_can_be(course.take(**{who: course.report(seconds=each) for who, each in ODD.items()}))
+
+
 @given(STEPS, st.booleans())
 def test_law_makes_a_state_that_can_be_of_any_reports(steps, is_fixed):
     state, now = State(limit=4.0, is_fixed=is_fixed), 1e9
