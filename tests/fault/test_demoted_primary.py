@@ -13,6 +13,7 @@ from askonce.store_down import breaker
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
 from tests.jobs import ANSWER, TTL, new_claim, new_job, new_lease
+from tests.preloaded import patient
 from tests.servers.clusters import Cluster, ask, await_that
 from tests.servers.proxy import Proxy
 
@@ -57,7 +58,7 @@ def heard():
 @pytest.fixture
 def store(pair, heard):
     """A store with links to the first, and one running job."""
-    with closing(RedisStore.from_url(pair.url, namespace="t", listen=heard.append)) as store:
+    with closing(RedisStore.from_url(patient(pair.url), namespace="t", listen=heard.append)) as store:
         store.admit(new_claim(KEY))
         store.start(new_job(KEY), LEASE)
         yield store
