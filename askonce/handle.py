@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from askonce.answer import Result, to_result
 from askonce.bill import to_error
 from askonce.errors import JobError, RecordAbsent, ResultTimeout, StoreUnavailable, Superseded
+from askonce.follow import POLL, Follower
 from askonce.freshness import last_good_answer
 from askonce.job import Fingerprint, Job, JobId
 from askonce.join import as_it_is
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from askonce.join import Join
     from askonce.record import Failure, Snapshot, Status
     from askonce.store import Store
-
-#: Seconds between looks at the record while no wake-up comes.
-POLL = 1.0
 
 
 class Handle:
@@ -156,62 +154,24 @@ def as_completed(
     Raises:
         StoreUnavailable: it did not answer when the time was over.
     """
-    began, waiting = clock(), list(handles)
-    while True:
-        try:
-            yield from _follow(store, waiting, began + timeout, clock)
-            for handle, record in zip(waiting, _read(store, waiting), strict=True):
-                yield handle, _timed_out(handle, record, clock() - began)
-        except StoreUnavailable:
+    began = clock()
+    with Follower[Handle](store, clock) as follower:
+        follower.add(handles)
+        while follower:
             left = began + timeout - clock()
-            if left <= 0:
-                raise
-            Signal().wait(min(POLL, left))
+            try:
+                yield from follower.ended(left)
+                if left <= 0 and follower.has_looked:
+                    waiting = follower.waiting
+                    break
+            except StoreUnavailable:
+                if left <= 0:
+                    raise
+                Signal().wait(min(POLL, left))
         else:
             return
-
-
-def _follow(
-    store: Store, waiting: list[Handle], until: float, clock: Callable[[], float]
-) -> Iterator[tuple[Handle, Result | JobError]]:
-    """Yield handles whose jobs ended and take them off *waiting*, until none is left or the time is over."""
-    yield from _take_settled(store, waiting, waiting)
-    if not waiting:
-        return
-    with store.subscribe([handle.key for handle in waiting]) as subscription:
-        look_at, all_looked_at = list(waiting), clock()
-        while waiting:
-            yield from _take_settled(store, waiting, look_at)
-            left = until - clock()
-            if left <= 0:
-                return
-            woken = subscription.wait(min(POLL, left)) if waiting else frozenset()
-            # Only those with a wake-up; all of them once a POLL, because a wake-up may be missed.
-            look_at = [handle for handle in waiting if handle.key in woken]
-            if clock() - all_looked_at >= POLL:
-                look_at, all_looked_at = list(waiting), clock()
-
-
-def _take_settled(
-    store: Store, waiting: list[Handle], look_at: Sequence[Handle]
-) -> Iterator[tuple[Handle, Result | JobError]]:
-    settled: dict[Handle, Result | JobError] = {}
-    for handle, record in zip(look_at, _read(store, look_at), strict=True):
-        try:
-            outcome = handle.settle(record)
-        except StoreUnavailable:
-            raise
-        except JobError as error:
-            settled[handle] = error
-        else:
-            if outcome is not None:
-                settled[handle] = outcome
-    waiting[:] = [handle for handle in waiting if handle not in settled]
-    yield from settled.items()
-
-
-def _read(store: Store, handles: Sequence[Handle]) -> list[Snapshot]:
-    return store.read([handle.key for handle in handles]) if handles else []
+    for handle, record in zip(waiting, store.read([each.key for each in waiting]), strict=True):
+        yield handle, _timed_out(handle, record, clock() - began)
 
 
 def _timed_out(handle: Handle, record: Snapshot, waited: float) -> ResultTimeout:

@@ -239,6 +239,12 @@ class Failing:
 class Subscription(Protocol):
     """Wake-ups for finished jobs. A wake-up may be missed: only the record is certain."""
 
+    def add(self, keys: Sequence[Key]) -> None:
+        """Listen for *keys* too; one round trip at most."""
+
+    def leave(self, keys: Sequence[Key]) -> None:
+        """Listen for *keys* no more."""
+
     def wait(self, timeout: float) -> frozenset[Key]:
         """Return the keys whose wake-up came within *timeout* seconds, possibly none."""
 

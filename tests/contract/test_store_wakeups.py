@@ -60,3 +60,27 @@ def test_subscriber_without_news_waits_for_its_whole_timeout(scene):
 
         assert frozenset() == subscription.wait(0.2)
         assert monotonic() - began >= 0.19
+
+
+def test_subscriber_hears_of_keys_that_it_adds(scene, eventually):
+    neighbour = scene.at(scene.key[:-1] + "1")
+    neighbour.run()
+    with scene.store.subscribe([scene.key]) as subscription:
+        subscription.add([scene.key, neighbour.key])
+        neighbour.complete()
+
+        assert eventually(lambda: neighbour.key in subscription.wait(0.5))
+
+
+def test_subscriber_hears_no_more_of_keys_that_it_leaves(scene, eventually):
+    neighbour = scene.at(scene.key[:-1] + "1")
+    scene.run()
+    neighbour.run()
+    heard = set()
+    with scene.store.subscribe([scene.key, neighbour.key]) as subscription:
+        subscription.leave([scene.key])
+        scene.complete()
+        neighbour.complete()
+        eventually(lambda: heard.update(subscription.wait(0.5)) or neighbour.key in heard)
+
+    assert {neighbour.key} == heard

@@ -3,7 +3,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from askonce import handle
+from askonce import follow, handle
 from askonce.answer import Answer, Result
 from askonce.errors import JobFailed, Permanent, ResultTimeout, Transient
 from askonce.handle import Handle, as_completed
@@ -69,7 +69,7 @@ def test_as_completed_of_nothing_reads_nothing(scene):
 
 
 def test_as_completed_reads_only_jobs_with_a_wake_up(scene, monkeypatch):
-    monkeypatch.setattr(handle, "POLL", 60.0)
+    monkeypatch.setattr(follow, "POLL", 60.0)
     handles = [scene.ask({"currency": f"C{n}"}).handle for n in range(9)]
     looks = []
     store = Noted(scene.store, looks, then=lambda: scene.work(number=0))
@@ -81,6 +81,7 @@ def test_as_completed_reads_only_jobs_with_a_wake_up(scene, monkeypatch):
 
 @pytest.mark.parametrize("verb", ["read", "subscribe"])
 def test_as_completed_waits_for_a_store_that_is_down(scene, monkeypatch, verb):
+    monkeypatch.setattr(follow, "POLL", 0.01)
     monkeypatch.setattr(handle, "POLL", 0.01)
     handles = [scene.ask({"currency": f"C{n}"}).handle for n in range(3)]
     for number in range(3):
@@ -95,6 +96,7 @@ def test_as_completed_waits_for_a_store_that_is_down(scene, monkeypatch, verb):
 
 
 def test_enqueueing_again_waits_for_the_store_too(scene, monkeypatch):
+    monkeypatch.setattr(follow, "POLL", 0.01)
     monkeypatch.setattr(handle, "POLL", 0.01)
     asked = scene.ask()
     scene.store.invalidate(asked.key)
@@ -117,6 +119,12 @@ class Noted:
     def subscribe(self, keys):
         with self._store.subscribe(keys) as self._subscription:
             yield self
+
+    def add(self, keys):
+        self._subscription.add(keys)
+
+    def leave(self, keys):
+        self._subscription.leave(keys)
 
     def read(self, keys):
         self._looks.append(len(keys))

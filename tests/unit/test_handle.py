@@ -4,7 +4,7 @@ from threading import Event
 
 import pytest
 
-from askonce import handle
+from askonce import follow
 from askonce.adapters.memory import MemoryStore
 from askonce.errors import JobFailed, Permanent, ResultTimeout, StoreUnavailable, Superseded, Transient
 from askonce.handle import Handle
@@ -28,6 +28,11 @@ class Deaf:
         with self._store.subscribe([]) as nothing:
             self.keys, self._nothing = keys, nothing
             yield self
+
+    def add(self, keys):
+        pass
+
+    leave = add
 
     def wait(self, timeout):
         self.waits.append(timeout)
@@ -62,7 +67,7 @@ def test_answer_that_is_there_is_returned_at_once(scene):
 
 
 def test_waiter_is_woken_by_the_end_of_the_job(scene, threads, monkeypatch):
-    monkeypatch.setattr(handle, "POLL", 60.0)
+    monkeypatch.setattr(follow, "POLL", 60.0)
     waiting = Event()
     scene.use(Watched(scene.store, waiting))
     asked = scene.ask()
@@ -75,7 +80,7 @@ def test_waiter_is_woken_by_the_end_of_the_job(scene, threads, monkeypatch):
 
 
 def test_waiter_without_a_wake_up_finds_the_answer_by_polling(scene, threads, monkeypatch, eventually):
-    monkeypatch.setattr(handle, "POLL", 0.02)
+    monkeypatch.setattr(follow, "POLL", 0.02)
     deaf = Deaf(scene.store)
     scene.use(deaf)
     asked = scene.ask()

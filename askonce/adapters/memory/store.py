@@ -391,7 +391,7 @@ class MemoryStore:
     @contextmanager
     def subscribe(self, keys: Sequence[Key]) -> Iterator[MemorySubscription]:
         """Wake up when a flight of one of *keys* ends."""
-        yield MemorySubscription(self._changed, self._records.ended, frozenset(keys))
+        yield MemorySubscription(self._changed, self._records.ended, keys)
 
 
 def _require_lease(lease: Lease) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from threading import Condition
 
     from askonce.job import Key
@@ -13,10 +14,20 @@ if TYPE_CHECKING:
 class MemorySubscription:
     """Wake-ups through the store's own condition."""
 
-    def __init__(self, changed: Condition, ended: dict[Key, int], keys: frozenset[Key]) -> None:
+    def __init__(self, changed: Condition, ended: dict[Key, int], keys: Iterable[Key]) -> None:
         """Listen for *keys* in *ended*, which numbers each key's last end, from now on."""
-        self._changed, self._ended, self._keys = changed, ended, keys
+        self._changed, self._ended, self._keys = changed, ended, set(keys)
         self._seen = max(ended.values(), default=0)
+
+    def add(self, keys: Iterable[Key]) -> None:
+        """Listen for *keys* too."""
+        with self._changed:
+            self._keys.update(keys)
+
+    def leave(self, keys: Iterable[Key]) -> None:
+        """Listen for *keys* no more."""
+        with self._changed:
+            self._keys.difference_update(keys)
 
     def wait(self, timeout: float) -> frozenset[Key]:
         """Return the keys whose wake-up came within *timeout* seconds."""

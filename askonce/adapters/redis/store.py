@@ -190,7 +190,7 @@ class RedisStore:
 
     def subscribe(self, keys: Sequence[Key]) -> AbstractContextManager[RedisSubscription]:
         """Wake up when a flight of one of *keys* ends."""
-        return listening(self._link, {self._scripts.record_keys(key)[0].encode(): key for key in keys})
+        return listening(self._link, keys, lambda key: self._scripts.record_keys(key)[0].encode())
 
     def check(self) -> list[Finding]:
         """Look at the servers, and at whether this user may run the verbs; writes nothing."""

@@ -12,7 +12,7 @@ from askonce.errors import StoreUnavailable
 from askonce.job import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from redis.client import PubSub
 
@@ -23,19 +23,19 @@ _NO_KEY = Key("")
 
 
 @contextmanager
-def listening(link: Link, channels: dict[bytes, Key]) -> Iterator[RedisSubscription]:
-    """Listen to *channels*, each with its record's key.
+def listening(
+    link: Link, keys: Sequence[Key], channel_of: Callable[[Key], bytes]
+) -> Iterator[RedisSubscription]:
+    """Listen to the channels of *keys*, one at least.
 
     Raises:
         StoreUnavailable: the server did not answer.
     """
-    subscription = RedisSubscription(link, channels)
+    subscription = RedisSubscription(link, keys, channel_of)
     try:
-        subscription.open()
+        with subscription.unavailable():
+            subscription.open()
         yield subscription
-    except RedisError as exc:
-        place = link.place_of(next(iter(channels)).decode())
-        raise StoreUnavailable(verb="subscribe", reason=reason_of(exc), server=place) from exc
     finally:
         subscription.close()
 
@@ -43,9 +43,12 @@ def listening(link: Link, channels: dict[bytes, Key]) -> Iterator[RedisSubscript
 class RedisSubscription:
     """Wake-ups through pub/sub."""
 
-    def __init__(self, link: Link, channels: dict[bytes, Key]) -> None:
-        """Listen through *link* to *channels*; ``open`` begins."""
-        self._link, self._channels = link, channels
+    def __init__(self, link: Link, keys: Sequence[Key], channel_of: Callable[[Key], bytes]) -> None:
+        """Listen through *link* to the channels of *keys*; ``open`` begins."""
+        self._link, self._channel_of = link, channel_of
+        self._channels = {channel_of(key): key for key in keys}
+        #: Names the server of an error, whichever channels are left.
+        self._first = next(iter(self._channels)).decode()
         self._pubsub: PubSub | None = None
         self._moves = 0
 
@@ -56,13 +59,36 @@ class RedisSubscription:
             redis.exceptions.RedisError: the server did not answer.
         """
         self._moves = self._link.moves
+        if not self._channels:
+            return
         # Any node of a cluster receives what is published on another one.
         client = self._link.client_of(next(iter(self._channels)).decode())
-        self._pubsub = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # redis-py
+        self._pubsub = client.pubsub()  # type: ignore[no-untyped-call]  # redis-py
         self._pubsub.subscribe(*self._channels)
+
+    def add(self, keys: Sequence[Key]) -> None:
+        """Listen to the channels of *keys* too."""
+        added = {channel: key for key in keys if (channel := self._channel_of(key)) not in self._channels}
+        self._channels.update(added)
+        with self.unavailable():
+            if self._pubsub is None:
+                self.open()
+            elif added:
+                self._pubsub.subscribe(*added)
+
+    def leave(self, keys: Sequence[Key]) -> None:
+        """Listen to the channels of *keys* no more."""
+        left = [channel for key in keys if self._channels.pop(channel := self._channel_of(key), None)]
+        if left and self._pubsub is not None:
+            with self.unavailable():
+                self._pubsub.unsubscribe(*left)
 
     def wait(self, timeout: float) -> frozenset[Key]:
         """Return the keys whose wake-up came within *timeout* seconds; those that came already at once."""
+        with self.unavailable():
+            return self._wait(timeout)
+
+    def _wait(self, timeout: float) -> frozenset[Key]:
         if self._pubsub is None or self._moves != self._link.moves:
             # The server was left: nothing is published there any more, and wake-ups may have been missed.
             self.close()
@@ -71,9 +97,19 @@ class RedisSubscription:
         woken: set[Key] = set()
         message = self._pubsub.get_message(timeout=timeout)
         while message is not None:
-            woken.add(self._channels.get(message["channel"], _NO_KEY))
+            if message["type"] == "message":
+                woken.add(self._channels.get(message["channel"], _NO_KEY))
             message = self._pubsub.get_message(timeout=0)
         return frozenset(woken - {_NO_KEY})
+
+    @contextmanager
+    def unavailable(self) -> Iterator[None]:
+        """Raise StoreUnavailable where the server does not answer."""
+        try:
+            yield
+        except RedisError as exc:
+            place = self._link.place_of(self._first)
+            raise StoreUnavailable(verb="subscribe", reason=reason_of(exc), server=place) from exc
 
     def close(self) -> None:
         """Subscribe no more."""
