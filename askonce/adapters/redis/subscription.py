@@ -81,7 +81,7 @@ class RedisSubscription:
         left = [channel for key in keys if self._channels.pop(channel := self._channel_of(key), None)]
         if left and self._pubsub is not None:
             with self.unavailable():
-                self._pubsub.unsubscribe(*left)
+                self._pubsub.unsubscribe(*left)  # type: ignore[no-untyped-call]  # redis-py
 
     def wait(self, timeout: float) -> frozenset[Key]:
         """Return the keys whose wake-up came within *timeout* seconds; those that came already at once."""
