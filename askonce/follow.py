@@ -82,6 +82,12 @@ class Follower(Generic[_HandleT]):
             self._waiting[handle] = self._new[handle] = None
             self._by_key.setdefault(handle.key, []).append(handle)
 
+    def drop(self, handle: _HandleT) -> None:
+        """Follow *handle* no more."""
+        self._new.pop(handle, None)
+        del self._waiting[handle]
+        self._leave([handle])
+
     def ended(self, timeout: float) -> list[tuple[_HandleT, Result | JobError]]:
         """Return the handles whose jobs ended, and follow them no more.
 

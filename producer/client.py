@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 from askonce.adapters.celery.one_step import new_producer
 from askonce.adapters.celery.sender import CelerySender
+from askonce.errors import LayoutNewer, PayloadInvalid, RecordDamaged
 from askonce.listening import Listening, listening
 from askonce.log import log_event
 from settings.servers import new_app, new_store
 from tasks.catalog import catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from askonce.enqueue import Producer
+    from askonce.errors import JobError
     from askonce.events import Listener
     from askonce.outcomes import Outcome
     from askonce.spec import JobSpec
@@ -36,6 +38,18 @@ class Client:
     def enqueue(self, task: str, payload: Mapping[str, object], **options: object) -> Outcome:
         """Enqueue *payload* for *task*; options and errors as ``Producer.enqueue``."""
         return self.producer.enqueue(self.specs[task], payload, **options)  # type: ignore[arg-type]  # passed on
+
+    def enqueue_many(
+        self, task: str, payloads: Sequence[Mapping[str, object]], *, jobs: Sequence[str], **options: object
+    ) -> list[Outcome | JobError]:
+        """Enqueue *payloads* in one round trip; see ``Producer.enqueue_many``."""
+        found: list[Outcome | JobError] = []
+        for payload, job in zip(payloads, jobs, strict=True):
+            try:
+                found.append(self.enqueue(task, payload, job=job, **options))
+            except (PayloadInvalid, LayoutNewer, RecordDamaged) as error:
+                found.append(error)
+        return found
 
     def listening(self, task: str) -> Listening:
         """Return whether a living worker would run the next job of *task*; one round trip.

@@ -21,6 +21,10 @@ class Row:
 
     number: int
     payload: Mapping[str, object]
+    #: What the input itself calls this row, such as the name of a transcript; empty where it has no name.
+    id: str = ""
+    #: Where the row is, for messages: ``orders.csv:17``; empty where the number says it.
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,9 @@ class BadRow:
     number: int
     field: str
     reason: str
+    #: As those of a Row.
+    id: str = ""
+    place: str = ""
 
 
 def read_rows(stream: BinaryIO) -> Iterator[Row | BadRow]:

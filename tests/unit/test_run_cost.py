@@ -7,7 +7,7 @@ import pytest
 
 from askonce.answer import Answer
 from askonce.errors import JobFailed, Permanent
-from producer.batch import Report, _settle
+from producer.run.report import Report, settle
 
 COST = ("cost_usd", "usage", "attempts", "age")
 
@@ -16,7 +16,7 @@ def settled(scene, body, *, again=False):
     """Settle a report with what one job came to."""
     report = Report(row=1, status="admitted")
     asked = scene.answered(body=body)
-    _settle(report, scene.ask().answer if again else asked.result(0))
+    settle(report, scene.ask().answer if again else asked.result(0), "" if again else asked.job)
     return report
 
 
@@ -27,10 +27,11 @@ def test_row_reports_what_its_answer_cost(scene):
     assert report.age >= 0
 
 
-def test_row_of_a_kept_answer_reports_what_it_cost_to_make(scene):
+def test_row_of_a_kept_answer_costs_nothing_and_reports_what_it_avoids(scene):
     report = settled(scene, lambda: Answer(value=1, cost_usd=0.5, usage={"n": 2}), again=True)
 
-    assert (report.source, report.cost_usd, report.usage, report.attempts) == ("cache", 0.5, {"n": 2}, 1)
+    assert (report.source, report.attempts) == ("cache", 1)
+    assert (report.cost_usd, report.usage, report.calls, report.avoided_usd) == (0.0, {}, 0, 0.5)
 
 
 def test_cost_that_is_unknown_is_null_and_never_zero(scene):
@@ -49,6 +50,6 @@ def test_row_without_an_answer_reports_none_of_them():
 def test_failed_row_reports_its_attempts(attempts):
     report = Report(row=1, status="admitted")
 
-    _settle(report, JobFailed(key="k", job="j", kind=Permanent.kind, reason="refused", attempts=attempts))
+    settle(report, JobFailed(key="k", job="j", kind=Permanent.kind, reason="refused", attempts=attempts), "j")
 
     assert (report.attempts, report.cost_usd, report.usage) == (attempts, None, {})

@@ -1,0 +1,84 @@
+"""Enqueues the rows of a run, a group at a time; asked again, a row is the same job."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from hashlib import sha256
+from threading import Event as Signal
+from typing import TYPE_CHECKING, Final
+
+from askonce.errors import JobError, SendFailed, StoreUnavailable
+from askonce.outcomes import Negative
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from askonce.outcomes import Outcome
+    from producer.client import Client
+    from tasks.rows import Row
+
+#: Seconds between two attempts to reach a store that does not answer.
+REST: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Asks for the rows of one run."""
+
+    client: Client
+    task: str
+    #: Names this run's jobs.
+    uid: str
+    #: Options of ``enqueue`` for every row.
+    options: Mapping[str, object] = field(default_factory=dict)
+    #: Whether kept failures are asked for again.
+    retries_failures: bool = False
+    #: Answers that are older do not count; seconds since 1970.
+    not_before: float | None = None
+    #: Seconds for which a server that does not answer is tried again.
+    patience: float = 0.0
+    #: Called before each of these attempts.
+    on_trouble: Callable[[JobError], object] = lambda _error: None
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+
+    def job_of(self, row: Row) -> str:
+        """Return the id under which *row* asks: the same one each time, so that nothing is paid twice."""
+        return sha256(f"{self.uid}:{row.number}".encode()).hexdigest()[:32]
+
+    def ask(self, rows: Sequence[Row], failed_jobs: Collection[str] = ()) -> list[Outcome | JobError]:
+        """Return what became of each row; *failed_jobs* failed just now, and are not asked for again.
+
+        Raises:
+            StoreUnavailable, SendFailed: to ask for all of them again under the same run is safe.
+        """
+        outcomes = self._enqueue(rows)
+        again = [n for n, outcome in enumerate(outcomes) if self._is_history(outcome, failed_jobs)]
+        if again:
+            for n, outcome in zip(again, self._enqueue([rows[n] for n in again], force=True), strict=True):
+                outcomes[n] = outcome
+        return outcomes
+
+    def _is_history(self, outcome: Outcome | JobError, failed_jobs: Collection[str]) -> bool:
+        """Return whether *outcome* is a failure from before this run, which it asks for again."""
+        return self.retries_failures and isinstance(outcome, Negative) and outcome.job not in failed_jobs
+
+    def _enqueue(self, rows: Sequence[Row], *, force: bool = False) -> list[Outcome | JobError]:
+        if not rows:
+            return []
+        options = dict(self.options)
+        if force:
+            options["force"] = True
+        elif self.not_before is not None:
+            options["max_age"] = max(0.0, self.now() - self.not_before)
+        payloads, jobs = [row.payload for row in rows], [self.job_of(row) for row in rows]
+        until = self.clock() + self.patience
+        while True:
+            try:
+                return self.client.enqueue_many(self.task, payloads, jobs=jobs, **options)
+            except (StoreUnavailable, SendFailed) as trouble:
+                if self.clock() >= until:
+                    raise
+                self.on_trouble(trouble)
+                Signal().wait(REST)

@@ -1,0 +1,136 @@
+"""Begins a run, or goes on with one: its journal says what was asked and which rows have their end.
+
+OUT           the output, once every row has its end
+OUT.part      the output so far, in the order of the input
+OUT.journal   the truth of both: keep it, and the same command asks for nothing twice
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Final
+
+from askonce.spend import Spend
+from producer.run.errors import OutputFailed, RunDiffers
+from producer.run.journal import Journal, Line, Lines, Round
+from producer.run.output import beside
+from producer.run.report import OPEN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: What a journal and the command that goes on with it have in common.
+_SAME: Final = ("name", "task", "version", "tenant", "inputs", "digest")
+
+
+@dataclass(slots=True, kw_only=True)
+class Past:
+    """What earlier starts of a run came to."""
+
+    #: The last round, where it began, and whether it has ended; None for a new run.
+    round: Round | None = None
+    began_at: int = 0
+    has_ended: bool = False
+    lines: Lines = field(default_factory=Lines)
+    #: What all rounds paid, in millionths of a dollar, and of how many rows the cost is unknown.
+    micro_usd: int = 0
+    unpriced: int = 0
+    calls: int = 0
+
+    def add(self, offset: int, found: Mapping[str, object]) -> None:
+        """Take in one line of the journal."""
+        if "row" in found:
+            row = found["row"]
+            assert isinstance(row, int)
+            self.lines[row] = Line(offset, found.get("error") is not None, found.get("status") in OPEN)
+            self._pay(found)
+        elif "end" in found:
+            self.has_ended = True
+        elif (begun := Round.of(found["run"])) is not None:
+            self.begin(begun, offset)
+
+    def begin(self, begun: Round, offset: int) -> None:
+        """Take in the begin of a round."""
+        self.round, self.began_at, self.has_ended = begun, offset, False
+        if begun.refresh:
+            self.lines.forget_answers()
+
+    def _pay(self, found: Mapping[str, object]) -> None:
+        calls, cost = found.get("calls"), found.get("cost_usd")
+        self.calls += calls if isinstance(calls, int) else 0
+        paid = Spend(cost_usd=cost if isinstance(cost, int | float) else None).micro_usd
+        if paid is None:
+            self.unpriced += 1
+        else:
+            self.micro_usd += paid
+
+
+def name_of(task: str, tenant: str, inputs: tuple[str, ...]) -> str:
+    """Return the name of a run whose caller gave it none: the same for the same words."""
+    stem = "stdin" if inputs[0] == "-" else Path(inputs[0]).name.partition(".")[0]
+    places = [task, tenant, *(str(Path(name).absolute()) for name in inputs)]
+    return f"{task}-{stem[:40]}-{sha256(chr(0).join(places).encode()).hexdigest()[:8]}"
+
+
+def holder() -> str:
+    """Return who this is: host and process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def open_journal(out: Path) -> Journal:
+    """Open the journal of the run that writes *out*.
+
+    Raises:
+        RunTaken: another process works on it.
+        OutputFailed: its folder cannot be written.
+    """
+    path = beside(out, "journal")
+    try:
+        return Journal.open(path)
+    except OSError as exc:
+        raise OutputFailed(file=str(path), reason=exc.strerror or type(exc).__name__) from None
+
+
+def go_on(journal: Journal, wanted: Round, path: Path) -> tuple[Past, Round]:
+    """Read *journal*, and begin the round that *wanted* names unless the last one goes on.
+
+    Raises:
+        RunDiffers: the journal is another run's.
+        JournalInvalid: something else wrote to it.
+    """
+    past = Past()
+    for offset, found in journal.lines():
+        past.add(offset, found)
+    last = past.round
+    if last is not None:
+        _require_same(last, wanted, path)
+        if not _is_new(wanted, last, has_ended=past.has_ended):
+            return past, last
+        # Answers that are too old for the last round are too old for this one.
+        not_before = wanted.not_before or last.not_before
+        wanted = replace(wanted, number=last.number + 1, not_before=not_before)
+    past.begin(wanted, journal.size)
+    journal.begin(wanted)
+    return past, wanted
+
+
+def _is_new(wanted: Round, last: Round, *, has_ended: bool) -> bool:
+    """Return whether *wanted* asks again; the same words go on with a round that has not ended."""
+    same = (wanted.refresh, wanted.retry_failed) == (last.refresh, last.retry_failed)
+    return (wanted.refresh or wanted.retry_failed) and not (same and not has_ended)
+
+
+def _require_same(kept: Round, wanted: Round, path: Path) -> None:
+    for name in _SAME:
+        if getattr(kept, name) != getattr(wanted, name):
+            raise RunDiffers(file=str(path), differs=name)
+
+
+def new_uid() -> str:
+    """Draw the name of a run's jobs."""
+    return token_hex(16)

@@ -1,0 +1,34 @@
+"""Situations in which a run cannot begin or go on; each is one line at the user."""
+
+from __future__ import annotations
+
+from askonce.errors import JobError
+
+
+class RunTaken(JobError):
+    """Another process works on this run."""
+
+    run: str
+    holder: str
+
+
+class JournalInvalid(JobError):
+    """The journal of the run is damaged: something else wrote to it."""
+
+    file: str
+    line: int
+
+
+class RunDiffers(JobError):
+    """The journal belongs to another run; choose another output or another name for this one."""
+
+    file: str
+    #: What differs: ``task``, ``version``, ``tenant`` or ``inputs``.
+    differs: str
+
+
+class OutputFailed(JobError):
+    """The output cannot be written; the rows that ended are kept in the journal."""
+
+    file: str
+    reason: str

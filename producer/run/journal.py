@@ -1,0 +1,222 @@
+"""Keeps the report of each row on disk as the row ends: the truth of a run's output.
+
+A journal is a file of JSON lines that only grows. A line with ``run`` begins a round: a run that asks again
+for rows has several. One with ``end`` ends it. The others are reports; a later one of a row wins. A line that
+a killed process left half written is cut off. One process at a time has the file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from array import array
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
+
+import orjson
+
+from producer.run.errors import JournalInvalid, RunTaken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from producer.run.report import Report
+
+#: In place of the offset of a row that has no line.
+_NONE: Final = -1
+#: Bytes that are read at once.
+_READ: Final = 16 << 10
+#: Bits of an offset: whether the row has no answer, and whether it has to be asked for again.
+_FAILED, _OPEN = 1, 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What a run asks for, and under which name; the line that begins a round."""
+
+    name: str
+    #: Drawn at random; the ids of the run's jobs are made of it, so that a row is never paid twice.
+    uid: str
+    #: Rises each time that the run asks again for rows that had ended.
+    number: int = 1
+    task: str
+    version: str
+    tenant: str = ""
+    inputs: tuple[str, ...] = ()
+    #: Of all inputs; empty where they can be read only once.
+    digest: str = ""
+    #: Seconds since 1970.
+    started: float
+    #: Who runs it: host and process.
+    holder: str
+    #: Which rows with an end in an earlier round are asked for again: all of them, or those that failed.
+    refresh: bool = False
+    retry_failed: bool = False
+    #: Answers that are older do not count; seconds since 1970.
+    not_before: float | None = None
+
+    def to_json(self) -> bytes:
+        """Return its line."""
+        return orjson.dumps({"run": asdict(self)})
+
+    @classmethod
+    def of(cls, found: object) -> Self | None:
+        """Return what ``to_json`` wrote, without fields that are not known here; None if it is damaged."""
+        if not isinstance(found, dict):
+            return None
+        known = {each.name: found[each.name] for each in fields(cls) if each.name in found}
+        known["inputs"] = tuple(known.get("inputs", ()))
+        try:
+            return cls(**known)
+        except TypeError:
+            return None
+
+
+class Line(NamedTuple):
+    """Where the line of a row is, and what it says."""
+
+    offset: int
+    failed: bool
+    #: The row has neither an answer nor a failure of its own: it is asked for again.
+    open: bool
+
+
+@dataclass(slots=True)
+class Lines:
+    """Where the last line of each row is: eight bytes a row."""
+
+    _places: array[int] = field(default_factory=lambda: array("q"))
+
+    def __getitem__(self, row: int) -> Line | None:
+        """Return the line of *row*."""
+        if row >= len(self._places) or self._places[row] == _NONE:
+            return None
+        place = self._places[row]
+        return Line(place >> 2, bool(place & _FAILED), bool(place & _OPEN))
+
+    def __setitem__(self, row: int, line: Line) -> None:
+        """Remember the line of *row* in place of its last one."""
+        missing = row + 1 - len(self._places)
+        if missing > 0:
+            self._places.extend([_NONE] * missing)
+        self._places[row] = line.offset << 2 | line.failed * _FAILED | line.open * _OPEN
+
+    def forget_answers(self) -> None:
+        """Forget every line: all rows are asked for again."""
+        del self._places[:]
+
+
+class Journal:
+    """The journal of one run, open for writing; a context manager."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """Write to *stream*, which is read from its start by ``rounds``."""
+        self._stream = stream
+        #: Bytes written so far.
+        self.size = self._flushed = 0
+        self._unsynced = False
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the journal at *path*, a new one if there is none.
+
+        Raises:
+            RunTaken: another process has it.
+            OSError: the file cannot be written.
+        """
+        stream = path.open("a+b")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with stream:
+                raise RunTaken(run=str(path), holder=_holder_of(stream)) from None
+        return cls(stream)
+
+    def __enter__(self) -> Self:
+        """Have the file."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write what is left, and let others have the file."""
+        try:
+            self.sync()
+        finally:
+            self._stream.close()
+
+    def lines(self) -> Iterator[tuple[int, dict[str, object]]]:
+        """Yield the offset and the content of each whole line; cut off one that is half written.
+
+        Raises:
+            JournalInvalid: something else wrote to the file.
+        """
+        self._stream.seek(0)
+        self.size = 0
+        for number, line in enumerate(self._stream, start=1):
+            if not line.endswith(b"\n"):
+                break
+            yield self.size, _read_line(line, number, self._stream.name)
+            self.size += len(line)
+        self._stream.truncate(self.size)
+        self._flushed = self.size
+
+    def begin(self, round_: Round) -> None:
+        """Begin a round; it is on the disk when this returns."""
+        self._write(round_.to_json())
+        self.sync()
+
+    def end(self) -> None:
+        """End the round: every row has its end."""
+        self._write(b'{"end":true}')
+        self.sync()
+
+    def add(self, report: Report) -> int:
+        """Write *report*; return its offset. ``sync`` brings it to the disk."""
+        return self._write(report.to_json())
+
+    def sync(self) -> None:
+        """Bring all lines to the disk."""
+        if self._unsynced:
+            self._stream.flush()
+            self._flushed = self.size
+            os.fsync(self._stream.fileno())
+            self._unsynced = False
+
+    def line_at(self, offset: int) -> bytes:
+        """Return the line at *offset*, without its end."""
+        if offset >= self._flushed:
+            self._stream.flush()
+            self._flushed = self.size
+        line = b""
+        # Beside the stream: to move that would empty its buffer each time.
+        while (part := os.pread(self._stream.fileno(), _READ, offset + len(line))) and b"\n" not in part:
+            line += part
+        return line + part.partition(b"\n")[0]
+
+    def _write(self, line: bytes) -> int:
+        offset, self._unsynced = self.size, True
+        self._stream.write(line + b"\n")
+        self.size += len(line) + 1
+        return offset
+
+
+def _read_line(line: bytes, number: int, name: object) -> dict[str, object]:
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict) or not (found.keys() & {"run", "end"} or type(found.get("row")) is int):
+        raise JournalInvalid(file=str(name), line=number)
+    return found
+
+
+def _holder_of(stream: BinaryIO) -> str:
+    """Return who began the last round that can be read."""
+    holder = "another process"
+    stream.seek(0)
+    for line in stream:
+        try:
+            holder = orjson.loads(line)["run"]["holder"]
+        except (orjson.JSONDecodeError, LookupError, TypeError):
+            continue
+    return str(holder)

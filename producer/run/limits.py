@@ -1,0 +1,106 @@
+"""When a run stops before its end, and why."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from producer.run.report import Report
+
+#: Exit codes of a run that stops before its end: a limit, or Ctrl-C, as shells have it.
+LIMIT_REACHED: Final = 3
+INTERRUPTED: Final = 130
+#: A share of failures says little before so many rows have ended.
+_SHARE_AFTER: Final = 100
+#: Statuses of rows whose call, or its record, is at fault. What is wrong with a row itself costs nothing.
+_FAILURES: Final = frozenset({"failed", "negative", "unreadable"})
+
+
+class Stop(NamedTuple):
+    """Why a run stops, and the exit code of that."""
+
+    why: str
+    exit_code: int
+    #: Whether jobs that wait in their queue end unpaid.
+    cancels: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MaxFailures:
+    """So many rows may fail: a number, or a share of those that ended."""
+
+    number: int | None = None
+    percent: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> MaxFailures:
+        """Read ``20`` or ``5%``.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        found = re.fullmatch(r"(\d{1,9})|(\d{1,3}(?:\.\d{1,6})?)\s?%", text.strip())
+        if found is None:
+            raise ValueError(f"{text!r} is neither a number nor a share such as 5%")
+        number, percent = found.groups()
+        if percent is not None and float(percent) > 100:  # noqa: PLR2004  # per cent
+            raise ValueError(f"{text!r} is more than 100%")
+        return cls(None if number is None else int(number), None if percent is None else float(percent))
+
+    def __str__(self) -> str:
+        return f"{self.number}" if self.number is not None else f"{self.percent:g}%"
+
+
+class Failures:
+    """Counts the failures of one start of a run."""
+
+    def __init__(self, most: MaxFailures) -> None:
+        """Let no more than *most* rows fail."""
+        self._most = most
+        self._ended = self._failed = 0
+
+    def add(self, report: Report) -> None:
+        """Count a row that ended."""
+        self._ended += report.status != "invalid"
+        self._failed += report.status in _FAILURES or (report.status == "done" and not report.ok)
+
+    @property
+    def why(self) -> str | None:
+        """Why the run stops; None while it goes on."""
+        most, failed, ended = self._most, self._failed, self._ended
+        if most.number is not None and failed > most.number:
+            return f"{failed} rows failed, more than {most.number} (--max-failures)"
+        if most.percent is not None and ended >= _SHARE_AFTER and failed * 100 > most.percent * ended:
+            return f"{failed} of {ended} rows failed, more than {most.percent:g}% (--max-failures)"
+        return None
+
+
+class Budget(Protocol):
+    """What a run may cost."""
+
+    def reserve(self, row: int, payload: Mapping[str, object]) -> bool:
+        """Put aside the most that *row* can cost; return False where that could pass a limit."""
+
+    def settle(self, report: Report) -> None:
+        """Take back what the row of *report* did not cost."""
+
+    @property
+    def why(self) -> str:
+        """Which limit was reached, and what was spent."""
+
+
+class NoBudget:
+    """No limit."""
+
+    why = ""
+
+    def reserve(self, row: int, payload: Mapping[str, object]) -> bool:  # noqa: ARG002  # as Budget
+        """Return True."""
+        return True
+
+    def settle(self, report: Report) -> None:
+        """Do nothing."""

@@ -1,0 +1,90 @@
+"""Where reports go: to the journal and from there to the output, or straight to stdout."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from producer.run.journal import Line, Lines
+from producer.run.output import InOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from producer.run.journal import Journal
+    from producer.run.output import Files, Stream
+    from producer.run.report import Report
+
+#: Seconds between two times at which the journal is brought to the disk: what a power cut may take. The
+#: answers are in the store all the same.
+_SYNC_EVERY: Final = 1.0
+
+
+class Kept:
+    """Keeps each report in a journal, and writes the output in the order of the input."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        output: Files | Stream,
+        lines: Lines | None = None,
+        *,
+        asked_again_before: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Go on where *lines* end; rows whose failure is before this offset are asked for again."""
+        self._journal, self._output = journal, output
+        self._lines = Lines() if lines is None else lines
+        self._asked_again_before, self._clock = asked_again_before, clock
+        self._order = InOrder(journal.line_at, output.write)
+        self._synced_at = clock()
+
+    def is_answered(self, row: int) -> bool:
+        """Take in *row*; return whether the journal has its end."""
+        self._order.read(row)
+        line = self._lines[row]
+        if line is None or line.open or (line.failed and line.offset < self._asked_again_before):
+            return False
+        self._order.ended(row, line.offset, failed=line.failed)
+        return True
+
+    def ended(self, report: Report) -> None:
+        """Keep *report*."""
+        offset = self._journal.add(report)
+        self._lines[report.row] = Line(offset, not report.ok, report.is_open)
+        self._order.ended(report.row, offset, failed=not report.ok)
+
+    def tick(self) -> None:
+        """Bring the journal to the disk, once in a while."""
+        if self._clock() - self._synced_at >= _SYNC_EVERY:
+            self.sync()
+
+    def sync(self) -> None:
+        """Bring the journal to the disk, and let readers see the output so far."""
+        self._synced_at = self._clock()
+        self._journal.sync()
+        self._output.flush()
+
+
+class Direct:
+    """Writes each report as it comes: rows whose enqueuing is their end come in order."""
+
+    def __init__(self, output: Stream, *, results_only: bool) -> None:
+        """Write to *output*; with *results_only*, a row without an answer is written nowhere."""
+        self._output, self._results_only = output, results_only
+
+    def is_answered(self, row: int) -> bool:  # noqa: ARG002  # as Sink
+        """Return False: nothing is kept."""
+        return False
+
+    def ended(self, report: Report) -> None:
+        """Write *report*."""
+        if report.result is not None or not self._results_only:
+            self._output.write(report.to_json(), not report.ok)
+
+    def tick(self) -> None:
+        """Do nothing."""
+
+    def sync(self) -> None:
+        """Let readers see the output so far."""
+        self._output.flush()

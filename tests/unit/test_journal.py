@@ -1,0 +1,216 @@
+import json
+import os
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from producer.run.begin import go_on, name_of, open_journal
+from producer.run.errors import JournalInvalid, OutputFailed, RunDiffers, RunTaken
+from producer.run.journal import Journal, Round
+from producer.run.report import Report
+from producer.run.sinks import Kept
+
+ROUND = Round(name="nightly", uid="u1", task="rates.fetch", version="1", started=7.0, holder="host:1")
+
+
+class Written:
+    """An output that keeps its lines."""
+
+    def __init__(self):
+        self.rows, self.failed = [], []
+
+    def write(self, line, failed):
+        self.rows.append(json.loads(line)["row"])
+        if failed:
+            self.failed.append(self.rows[-1])
+
+    def flush(self):
+        pass
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out.jsonl"
+
+
+def reported(row, status="done", error=None, **more):
+    return Report(row=row, status=status, error=error, result={"n": row}, **more)
+
+
+def wanted(**words):
+    return replace(ROUND, **words)
+
+
+def start(out, rows, ends, **words):
+    """One start of a run over *rows*, in which *ends* end; return what was asked and written."""
+    written = Written()
+    with open_journal(out) as journal:
+        past, round_ = go_on(journal, wanted(**words), out)
+        before = past.began_at if round_.retry_failed else 0
+        kept = Kept(journal, written, past.lines, asked_again_before=before)
+        asked = [row for row in rows if not kept.is_answered(row)]
+        for report in ends:
+            kept.ended(report)
+        kept.sync()
+    return asked, written, past
+
+
+def test_run_goes_on_where_it_was_killed(out):
+    start(out, range(1, 6), [reported(2), reported(4)])
+
+    asked, written, _ = start(out, range(1, 6), [reported(5), reported(1), reported(3)])
+
+    assert ([1, 3, 5], [1, 2, 3, 4, 5]) == (asked, written.rows)
+
+
+def test_output_is_in_the_order_of_the_input_however_rows_end(out):
+    rows = list(range(1, 101))
+    ends = [reported(row, error={"kind": "x"} if row % 7 == 0 else None) for row in rows]
+    random.Random(3).shuffle(ends)
+
+    _, written, _ = start(out, rows, ends)
+
+    assert rows == written.rows
+    assert [row for row in rows if row % 7 == 0] == written.failed
+
+
+@pytest.mark.parametrize("cut", range(1, 40))
+def test_line_that_a_killed_process_left_half_written_is_cut_off(out, cut):
+    start(out, [1, 2], [reported(1), reported(2)])
+    journal = out.with_name("out.jsonl.journal")
+    os.truncate(journal, journal.stat().st_size - cut)
+
+    asked, written, _ = start(out, [1, 2], [reported(2)])
+
+    assert ([2], [1, 2]) == (asked, written.rows)
+
+
+def test_rows_that_wait_for_a_server_or_were_cancelled_are_asked_for_again(out):
+    error = {"kind": "unavailable"}
+    ends = [reported(1, "timeout", error), reported(2, "unavailable", error), reported(3, "cancelled", error)]
+    start(out, [1, 2, 3, 4], [*ends, reported(4, "failed", error)])
+
+    asked, _, _ = start(out, [1, 2, 3, 4], [])
+
+    assert [1, 2, 3] == asked
+
+
+def test_failed_rows_are_asked_for_again_once_a_round(out):
+    error = {"kind": "permanent"}
+    rows = [1, 2, 3]
+    start(out, rows, [reported(1, "failed", error), reported(2), reported(3, "failed", error)])
+
+    asked, _, _ = start(out, rows, [reported(3, "failed", error)], retry_failed=True, uid="u2")
+    rest, _, past = start(out, rows, [], retry_failed=True, uid="u3")
+
+    assert ([1, 3], [1]) == (asked, rest)
+    # The same words go on with the round: its jobs are the same.
+    assert ("u2", 2) == (past.round.uid, past.round.number)
+
+
+def test_refresh_asks_for_all_rows_again_and_goes_on_where_it_was_killed(out):
+    start(out, [1, 2], [reported(1), reported(2)])
+
+    asked, _, _ = start(out, [1, 2], [reported(2)], refresh=True, not_before=50.0, uid="u2")
+    rest, written, past = start(out, [1, 2], [reported(1)], refresh=True, not_before=90.0, uid="u3")
+
+    assert ([1, 2], [1]) == (asked, rest)
+    assert [1, 2] == written.rows
+    assert (50.0, "u2") == (past.round.not_before, past.round.uid)
+
+
+def test_round_that_ended_is_followed_by_a_new_one(out):
+    start(out, [1], [reported(1)], refresh=True, not_before=50.0)
+    with open_journal(out) as journal:
+        go_on(journal, wanted(), out)
+        journal.end()
+
+    asked, _, past = start(out, [1], [], refresh=True, not_before=90.0, uid="u2")
+
+    assert ([1], 90.0, "u2") == (asked, past.round.not_before, past.round.uid)
+
+
+def test_what_all_rounds_paid_is_known_to_the_millionth(out):
+    start(out, [1, 2], [reported(1, cost_usd=0.1, calls=1), reported(2, cost_usd=0.2, calls=2)])
+
+    _, _, past = start(out, [1, 2], [reported(1, cost_usd=None, calls=1)], refresh=True, not_before=50.0)
+    _, _, past = start(out, [1, 2], [])
+
+    assert (300_000, 1, 4) == (past.micro_usd, past.unpriced, past.calls)
+
+
+@pytest.mark.parametrize("differs", ["task", "version", "tenant", "inputs", "digest", "name"])
+def test_journal_of_another_run_is_left_alone(out, differs):
+    start(out, [1], [reported(1)])
+    before = out.with_name("out.jsonl.journal").read_bytes()
+
+    with pytest.raises(RunDiffers) as refused:
+        start(out, [1], [], **{differs: ("x",) if differs == "inputs" else "x"})
+
+    assert differs == refused.value.differs
+    assert before == out.with_name("out.jsonl.journal").read_bytes()
+
+
+@pytest.mark.parametrize("line", [b"[]\n", b"{}\n", b"text\n", b'{"row":"1"}\n', b"\0\n"])
+def test_journal_that_something_else_wrote_to_is_refused(out, line):
+    start(out, [1], [reported(1)])
+    with out.with_name("out.jsonl.journal").open("ab") as stream:
+        stream.write(line)
+
+    with pytest.raises(JournalInvalid) as refused:
+        start(out, [1], [])
+
+    assert 3 == refused.value.line
+
+
+def test_field_that_a_newer_version_wrote_is_left_out():
+    assert ROUND == Round.of({**json.loads(ROUND.to_json())["run"], "newer": 1})
+
+
+def test_one_process_at_a_time_has_a_run(out):
+    with open_journal(out) as journal:
+        go_on(journal, wanted(), out)
+        with pytest.raises(RunTaken) as refused:
+            open_journal(out)
+
+    assert "host:1" == refused.value.holder
+    open_journal(out).__exit__()
+
+
+def test_run_of_a_killed_process_is_free(out):
+    root = Path(__file__).parents[2]
+    program = (
+        "import os, pathlib, sys; from producer.run.begin import open_journal;"
+        "held = open_journal(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(out)], cwd=root, check=False)
+
+    open_journal(out).__exit__()
+
+
+def test_folder_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(OutputFailed) as refused:
+        open_journal(tmp_path / "absent" / "out.jsonl")
+
+    assert "No such file or directory" == refused.value.reason
+
+
+def test_long_line_is_read_back_whole(tmp_path):
+    with Journal.open(tmp_path / "j") as journal:
+        offsets = [journal.add(reported(1, id="x" * size)) for size in (1, 50_000, 16_384, 3)]
+
+        assert [1, 50_000, 16_384, 3] == [len(json.loads(journal.line_at(each))["id"]) for each in offsets]
+
+
+def test_name_of_a_run_is_the_same_for_the_same_words(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    name = name_of("orders.enrich", "", ("orders.csv",))
+
+    assert name == name_of("orders.enrich", "", (str(tmp_path / "orders.csv"),))
+    assert name.startswith("orders.enrich-orders-")
+    assert name != name_of("orders.enrich", "shop", ("orders.csv",))
+    assert name_of("orders.enrich", "", ("-",)).startswith("orders.enrich-stdin-")

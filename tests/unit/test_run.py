@@ -1,0 +1,456 @@
+from dataclasses import replace
+
+import pytest
+
+from askonce.answer import Answer
+from askonce.errors import LayoutNewer, Permanent, RecordDamaged, SendFailed, StoreUnavailable, Transient
+from askonce.spec import RetryPolicy
+from producer.client import Client
+from producer.run import ask
+from producer.run.ask import Asker
+from producer.run.limits import LIMIT_REACHED, MaxFailures, Stop
+from producer.run.report import Report, settle
+from producer.run.run import Run
+from tasks.rows import BadRow, Row
+
+FOUR = [{"currency": name, "day": "2026-11-20"} for name in ("BRL", "EUR", "BRL", "USD")]
+
+
+class Reports(list):
+    """A sink that keeps the reports in the order of their ends."""
+
+    def __init__(self, answered=()):
+        self._answered = answered
+
+    def is_answered(self, row):
+        return row in self._answered
+
+    def ended(self, report):
+        self.append(report)
+
+    def tick(self):
+        pass
+
+    sync = tick
+
+
+class Start:
+    """One start of a run on a scene; workers, where there is a body, do all that was sent."""
+
+    def __init__(self, scene):
+        self.scene, self.reports, self.run, self.done = scene, Reports(), None, 0
+
+    def __call__(self, payloads, *, body=None, waits=False, uid="run-1", **words):
+        rows = [
+            each if isinstance(each, BadRow | Row) else Row(number=n, payload=each)
+            for n, each in numbered(payloads)
+        ]
+        self.begin(body=body, waits=waits, uid=uid, **words).execute(rows)
+        return sorted(self.reports, key=lambda report: report.row)
+
+    def begin(self, *, body=None, waits=False, uid="run-1", again=False, options=None, store=None, **words):
+        scene = self.scene
+        self.reports = Reports(words.pop("answered", ()))
+        asker = Asker(
+            client=client_of(scene),
+            task=scene.spec.name,
+            uid=uid,
+            options={"run": "nightly", **(options or {})},
+            retries_failures=again,
+            not_before=words.pop("not_before", None),
+            patience=words.pop("patience", 0.0),
+            now=lambda: float(scene.clock()),
+        )
+        self.run = Run(
+            store=store or scene.store,
+            asker=asker,
+            name="nightly",
+            sink=self.reports,
+            key_fields=scene.spec.key_fields,
+            waits=waits,
+            on_jobs=lambda: self.work(body),
+            **words,
+        )
+        return self.run
+
+    def work(self, body):
+        while body and self.done < len(self.scene.sender.sent):
+            self.done += 1
+            self.scene.work(body, self.done - 1)
+
+
+@pytest.fixture
+def submit(scene):
+    """Submit payloads, and return the reports in the order of the rows."""
+    return Start(scene)
+
+
+def client_of(scene):
+    return Client(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
+
+
+def numbered(payloads):
+    return enumerate(payloads, start=1)
+
+
+def test_every_row_is_reported_in_order_with_what_it_met(scene, submit):
+    reports = submit(FOUR)
+
+    assert [(r.row, r.status) for r in reports] == [
+        (1, "admitted"),
+        (2, "admitted"),
+        (3, "attached"),
+        (4, "admitted"),
+    ]
+    assert all(r.ok and r.key and r.job for r in reports)
+    assert reports[0].job == reports[2].job
+    assert len(scene.sender.sent) == 3
+
+
+def test_bad_rows_are_reported_in_place_and_the_rest_goes_on(submit):
+    reports = submit(
+        [FOUR[0], BadRow(number=2, field="n", reason="given twice"), {"x": float("nan")}, FOUR[1]]
+    )
+
+    assert [r.status for r in reports] == ["admitted", "invalid", "invalid", "admitted"]
+    assert reports[1].error == {"kind": "invalid", "field": "n", "reason": "given twice"}
+    assert reports[2].error == {"kind": "invalid", "field": "x", "reason": "NaN and infinity are not JSON"}
+    assert not reports[1].ok
+
+
+def test_every_equal_row_gets_its_answer(scene, submit):
+    reports = submit(FOUR, body=lambda: scene.answer, waits=True)
+
+    assert [(r.row, r.status, r.asked) for r in reports] == [
+        (1, "done", "admitted"),
+        (2, "done", "admitted"),
+        (3, "done", "attached"),
+        (4, "done", "admitted"),
+    ]
+    assert [(r.result, r.source) for r in reports] == [(scene.answer, "call")] * 4
+
+
+def test_fresh_answer_is_a_hit_or_done_after_waiting(scene, submit):
+    scene.answered(FOUR[0])
+
+    [asked] = submit(FOUR[:1])
+    [waited] = submit(FOUR[:1], waits=True)
+
+    assert (asked.status, asked.result, asked.source) == ("hit", scene.answer, "cache")
+    assert (waited.status, waited.asked, waited.result) == ("done", "hit", scene.answer)
+
+
+def test_failed_row_names_its_reason_and_the_rest_goes_on(scene, submit):
+    failing = iter([Permanent("http_404")])
+
+    def body():
+        for error in failing:
+            raise error
+        return scene.answer
+
+    reports = submit(FOUR[:2], body=body, waits=True)
+
+    assert [r.status for r in reports] == ["failed", "done"]
+    assert reports[0].error == {"kind": "permanent", "reason": "http_404", "attempts": 1}
+
+
+def test_timed_out_row_reports_its_state(submit):
+    [report] = submit(FOUR[:1], waits=True, timeout=0.0)
+
+    assert (report.status, report.error["kind"], report.error["state"]) == ("timeout", "timeout", "queued")
+
+
+def test_fallback_is_an_answer_with_its_source(submit):
+    [report] = submit(FOUR[:1], body=lambda: Answer(value=None, source="default"), waits=True)
+
+    assert (report.status, report.source, report.ok) == ("done", "default", True)
+
+
+def test_stored_failure_is_reported_without_a_message(scene, submit, raising):
+    scene.answered(FOUR[0], raising(Permanent("http_404")))
+    scene.sender.sent.clear()
+
+    [report] = submit(FOUR[:1], waits=True)
+
+    assert (report.status, report.error) == ("negative", {"kind": "permanent", "reason": "http_404"})
+    assert scene.sender.sent == []
+
+
+def test_resting_key_is_reported_with_its_wait(scene, submit, raising):
+    scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=1, on_give_up="backoff")))
+    scene.answered(FOUR[0], raising(Transient("http_503")))
+
+    [report] = submit(FOUR[:1], waits=True)
+
+    assert report.status == "backoff"
+    assert report.error == {"kind": "transient", "reason": "backoff", "wait_seconds": 5.0}
+
+
+def test_resting_key_returns_its_stale_answer(scene, submit, raising):
+    scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=1, on_give_up="backoff")))
+    scene.answered(FOUR[0])
+    scene.clock.advance(60)
+    scene.answered(FOUR[0], raising(Transient("http_503")))
+
+    [report] = submit(FOUR[:1], waits=True)
+
+    assert (report.ok, report.source, report.result) == (True, "stale", scene.answer)
+
+
+def test_conflict_is_reported_without_a_job(scene, submit):
+    scene.use(scene.store, replace(scene.spec, on_mismatch="conflict"))
+    scene.answered(FOUR[0])
+
+    [report] = submit([{**FOUR[0], "day": "2026-11-21"}])
+
+    assert (report.status, report.job, report.error["kind"]) == ("conflict", None, "conflict")
+
+
+def test_duplicate_is_reported_with_on_duplicate_reject(submit):
+    reports = submit([FOUR[0], FOUR[2]], options={"on_duplicate": "reject"})
+
+    assert [r.status for r in reports] == ["admitted", "duplicate"]
+    assert reports[1].error["kind"] == "duplicate"
+
+
+def test_corrected_row_supersedes_the_one_before_it(scene, submit):
+    corrected = {**FOUR[0], "day": "2026-11-21"}
+
+    reports = submit([FOUR[0], corrected], body=lambda: scene.answer, waits=True)
+
+    assert [r.status for r in reports] == ["superseded", "done"]
+
+
+@pytest.mark.parametrize("trouble", [SendFailed, StoreUnavailable])
+def test_trouble_is_raised_after_the_reports_of_its_rows(scene, submit, trouble):
+    scene.sender.refuses = trouble is SendFailed
+    if trouble is StoreUnavailable:
+        scene.fail_on("admit")
+    bad = BadRow(number=1, field="n", reason="given twice")
+
+    with pytest.raises(trouble):
+        submit([bad, FOUR[0], FOUR[1]])
+
+    assert [(r.row, r.status) for r in submit.reports] == [
+        (1, "invalid"),
+        (2, "unavailable"),
+        (3, "unavailable"),
+    ]
+
+
+def test_store_that_comes_back_in_time_is_waited_for(scene, submit, monkeypatch):
+    monkeypatch.setattr(ask, "REST", 0.001)
+    scene.fail_on("admit", times=3)
+
+    reports = submit(FOUR, patience=60.0)
+
+    assert [r.status for r in reports] == ["admitted", "admitted", "attached", "admitted"]
+
+
+def test_waiting_rows_are_reported_before_trouble_is_raised(scene, submit):
+    store = scene.fail_on("read")
+
+    with pytest.raises(StoreUnavailable):
+        submit(FOUR[:2], waits=True, timeout=0.01, store=store)
+
+    assert [r.status for r in submit.reports] == ["unavailable"] * 2
+
+
+def test_rows_ahead_of_the_workers_are_bounded(scene, submit):
+    most = []
+
+    def body():
+        most.append(len(submit.run._follower))
+        return scene.answer
+
+    reports = submit([{"currency": f"C{n}"} for n in range(20)], body=body, waits=True, max_queued=3)
+
+    assert [r.status for r in reports] == ["done"] * 20
+    assert max(most) <= 3
+
+
+def test_bound_holds_where_nobody_waits_for_answers_too(scene, submit):
+    most = []
+
+    def body():
+        most.append(scene.sender.sent[submit.done - 1 :])
+        return scene.answer
+
+    reports = submit([{"currency": f"C{n}"} for n in range(20)], body=body, max_queued=3)
+
+    assert [r.status for r in reports] == ["admitted"] * 20
+    assert max(map(len, most)) <= 3
+
+
+def test_rows_that_an_earlier_start_answered_are_not_asked_for(scene, submit):
+    reports = submit(FOUR, answered={1, 3})
+
+    assert [r.row for r in reports] == [2, 4]
+    assert len(scene.sender.sent) == 2
+
+
+def test_row_that_is_asked_for_again_is_the_same_job_and_its_cost_this_rows(scene, submit):
+    submit(FOUR[:1])
+    submit.work(lambda: Answer(value=1, cost_usd=0.25))
+
+    [mine] = submit(FOUR[:1], waits=True)
+    [others] = submit(FOUR[:1], waits=True, uid="run-2")
+
+    assert (mine.cost_usd, mine.avoided_usd) == (0.25, None)
+    assert (others.cost_usd, others.avoided_usd) == (0.0, 0.25)
+    assert len(scene.sender.sent) == 1
+
+
+def test_equal_rows_cost_once(scene, submit):
+    reports = submit(FOUR, body=lambda: Answer(value=1, cost_usd=0.25), waits=True)
+
+    assert [r.cost_usd for r in reports] == [0.25, 0.25, 0.0, 0.25]
+
+
+def test_kept_failure_is_asked_for_again_on_request_and_once(scene, submit, raising):
+    scene.answered(FOUR[0], raising(Permanent("http_404")))
+    submit.done = 1
+
+    reports = submit([FOUR[0], FOUR[2]], body=raising(Permanent("http_404")), waits=True, again=True)
+
+    assert [r.status for r in reports] == ["failed", "failed"]
+    # Neither row pays for the failure of the other one again.
+    assert len(scene.sender.sent) == 2
+    [third] = submit(FOUR[:1], waits=True)
+    assert third.status == "negative"
+
+
+def test_refresh_makes_each_answer_anew_once(scene, submit):
+    scene.answered(FOUR[0])
+    submit.done = 1
+    scene.clock.advance(10)
+    started = float(scene.clock())
+
+    reports = submit(FOUR, body=lambda: scene.answer, waits=True, not_before=started)
+    scene.clock.advance(5)
+    again = submit(FOUR, body=lambda: scene.answer, waits=True, not_before=started)
+
+    assert [r.asked for r in reports] == ["admitted", "admitted", "attached", "admitted"]
+    assert [r.asked for r in again] == ["hit"] * 4
+    assert len(scene.sender.sent) == 4
+
+
+def test_fallback_counts_as_failed_on_request(submit):
+    body = lambda: Answer(value=None, source="default")  # noqa: E731
+
+    [report] = submit(FOUR[:1], body=body, waits=True, strict=True)
+
+    assert (report.status, report.ok, report.reason) == ("done", False, "fallback")
+
+
+def test_row_has_its_own_id(submit):
+    reports = submit([FOUR[0], Row(number=2, payload=FOUR[1], id="meeting-7")])
+
+    assert [r.id for r in reports] == ["BRL", "meeting-7"]
+
+
+def test_run_stops_when_too_many_rows_fail_and_what_is_queued_ends_unpaid(scene, submit, raising):
+    calls = []
+
+    def body():
+        calls.append(1)
+        raise Permanent("http_404")
+
+    rows = [Row(number=n, payload={"currency": f"C{n}"}) for n in range(1, 1001)]
+    run = submit.begin(body=body, waits=True, max_failures=MaxFailures(number=4), max_queued=2)
+
+    stop = run.execute(rows)
+
+    assert stop == Stop("5 rows failed, more than 4 (--max-failures)", LIMIT_REACHED, cancels=True)
+    assert 5 <= len(calls) <= 6
+
+
+def test_jobs_of_a_stopped_run_are_cancelled_unless_another_run_shares_them(scene, submit):
+    shared = {"currency": "shared"}
+    run = submit.begin(waits=True)
+    scene.producer.enqueue(scene.spec, shared, run="nightly")
+    run.on_jobs = lambda: (
+        scene.producer.enqueue(scene.spec, shared, run="another"),
+        setattr(run, "stop", Stop("enough", LIMIT_REACHED, cancels=True)),
+    )
+
+    run.execute([Row(number=1, payload=shared), Row(number=2, payload=FOUR[0])])
+
+    assert [(r.row, r.status, r.is_open) for r in submit.reports] == [(2, "cancelled", True)]
+    assert run.under_way == 1
+
+
+def test_what_has_ended_before_a_run_stops_is_not_dropped(scene, submit):
+    run = submit.begin(waits=True)
+
+    def end_and_stop():
+        scene.work(number=0)
+        run.stop = Stop("interrupted", 130)
+
+    run.on_jobs = end_and_stop
+    run.execute([Row(number=n, payload=row) for n, row in numbered(FOUR[:2])])
+
+    assert [(r.row, r.status) for r in submit.reports] == [(1, "done")]
+    assert run.under_way == 1
+
+
+class Purse:
+    """A budget for so many rows at once, and in all."""
+
+    why = "it is spent"
+
+    def __init__(self, at_once, in_all):
+        self.at_once, self.in_all, self.reserved, self.most = at_once, in_all, set(), 0
+
+    def reserve(self, row, _payload):
+        if len(self.reserved) >= min(self.at_once, self.in_all):
+            return False
+        self.reserved.add(row)
+        self.most = max(self.most, len(self.reserved))
+        return True
+
+    def settle(self, report):
+        if report.row in self.reserved:
+            self.reserved.remove(report.row)
+            self.in_all -= 1
+
+
+def test_rows_wait_until_a_budget_has_room_for_them(scene, submit):
+    purse = Purse(at_once=2, in_all=10**9)
+
+    reports = submit(FOUR, body=lambda: scene.answer, waits=True, budget=purse)
+
+    assert [r.status for r in reports] == ["done"] * 4
+    assert (purse.most, purse.reserved) == (2, set())
+
+
+def test_run_stops_when_its_budget_is_spent(scene, submit):
+    run = submit.begin(body=lambda: scene.answer, waits=True, budget=Purse(at_once=2, in_all=3))
+
+    stop = run.execute([Row(number=n, payload={"currency": f"C{n}"}) for n in range(1, 9)])
+
+    assert stop == Stop("it is spent", LIMIT_REACHED)
+    assert [r.row for r in submit.reports] == [1, 2, 3]
+
+
+UNREADABLE = [RecordDamaged(key="k", reason="wrong_type"), LayoutNewer(verb="admit", key="k")]
+
+
+@pytest.mark.parametrize("error", UNREADABLE, ids=repr)
+def test_row_whose_record_becomes_unreadable_while_it_waits_costs_no_other_row(error):
+    one, other = Report(row=1, status="admitted"), Report(row=2, status="admitted")
+
+    settle(one, error, "job-1")
+
+    assert ("unreadable", {"kind": "unreadable", "reason": str(error)}) == (one.status, one.error)
+    assert "admitted" == other.status
+
+
+@pytest.mark.parametrize("error", UNREADABLE, ids=repr)
+def test_row_whose_record_is_unreadable_costs_no_other_row(scene, submit, error):
+    scene.fail_on("admit", times=1, error=error)
+
+    reports = submit(FOUR[:2])
+
+    assert [r.status for r in reports] == ["unreadable", "admitted"]
+    assert reports[0].error == {"kind": "unreadable", "reason": str(error)}
