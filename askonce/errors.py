@@ -73,6 +73,19 @@ class PayloadInvalid(JobError):
     field: str
     reason: str
 
+    @classmethod
+    def of(cls, reasons: Mapping[str, str]) -> PayloadInvalid:
+        """Return the error about all fields of *reasons*; the first one is its ``field``."""
+        (field, reason), *others = reasons.items()
+        more = {"others": dict(others)} if others else {}
+        return cls(field=field, reason=reason, **more)
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why each field is refused; several only where the task's ``input`` names several at once."""
+        others = cast("Mapping[str, str]", self.data.get("others") or {})
+        return {self.field: self.reason, **others}
+
     @property
     def value_type(self) -> str:
         """The type of a value without a JSON form; empty where another rule refused it."""

@@ -98,7 +98,7 @@ def is_blank(text: str) -> bool:
 
 def _one_word(text: str, field: str) -> str:
     # First the characters, because a trim does not see white space behind them.
-    text = _NO_WIDTH.sub("", text).strip()
+    text = (text if text.isascii() else _NO_WIDTH.sub("", text)).strip()
     if not text:
         raise PayloadInvalid(field=field, reason="must not be blank")
     return text

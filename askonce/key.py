@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Part of every key: raise it when the canonical form changes.
 _KEY_LAYOUT = 2
+#: A model that forbids other fields has an error for each of them.
+_MOST_NAMED = 20
 
 
 def identify(
@@ -89,9 +91,12 @@ def normal_form(
 
 def _refusal(exc: Exception) -> PayloadInvalid:
     if type(exc).__module__.startswith("pydantic"):
-        # Its text may quote the payload; the name of its first error does not.
-        error = exc.errors(include_input=False)[0]  # type: ignore[attr-defined]  # the core does not import it
-        return PayloadInvalid(field=str(next(iter(error["loc"]), "")), reason=error["type"])
+        # Its text may quote the payload; the names of its errors do not.
+        errors = exc.errors(include_input=False)  # type: ignore[attr-defined]  # the core does not import it
+        reasons: dict[str, str] = {}
+        for error in errors[:_MOST_NAMED]:
+            reasons.setdefault(str(next(iter(error["loc"]), "")), error["type"])
+        return PayloadInvalid.of(reasons)
     return PayloadInvalid(field="", reason=name_of(exc))
 
 

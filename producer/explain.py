@@ -53,7 +53,7 @@ def explain_row(
     try:
         identity = identify(spec, row.payload, tenant)
     except PayloadInvalid as exc:
-        return {"row": row.number, "error": {"field": exc.field, "reason": exc.reason}}
+        return {"row": row.number, "error": _invalid(exc)}
     try:
         record = client.store.read([identity.key])[0].checked()
     except (LayoutNewer, RecordDamaged) as exc:
@@ -73,6 +73,11 @@ def explain_row(
         "waits": _waits(record, heard or partial(client.listening, task)),
         **_verdict(spec, record, identity.fingerprint),
     }
+
+
+def _invalid(exc: PayloadInvalid) -> dict[str, object]:
+    (field, reason), *others = exc.reasons.items()
+    return {"field": field, "reason": reason, **({"others": dict(others)} if others else {})}
 
 
 def _state(record: Snapshot, key: str) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -48,17 +49,34 @@ class Payload(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-def input_of(model: type[Payload]) -> Callable[[Mapping[str, object]], dict[str, object]]:
-    """Return the ``input`` of a spec: it raises PayloadInvalid for the first field that *model* refuses."""
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Reads the fields of *model* out of a row: the ``input`` of a spec."""
 
-    def read(row: Mapping[str, object]) -> dict[str, object]:
+    model: type[Payload]
+
+    def __call__(self, row: Mapping[str, object]) -> dict[str, object]:
+        """Return the fields in their normal form.
+
+        Raises:
+            PayloadInvalid: names each field that the model refuses, never a value.
+        """
         try:
-            return model.model_validate(dict(row)).model_dump(exclude_none=True)
+            found = self.model.model_validate(row if type(row) is dict else dict(row))
         except ValidationError as exc:
-            error = exc.errors(include_input=False, include_url=False)[0]
-            raise PayloadInvalid(field=str(error["loc"][0]), reason=error["msg"]) from None
+            errors = exc.errors(include_input=False, include_url=False)
+            raise PayloadInvalid.of({str(error["loc"][0]): error["msg"] for error in errors}) from None
+        return found.model_dump(exclude_none=True)
 
-    return read
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The fields without which no row is accepted."""
+        return tuple(name for name, field in self.model.model_fields.items() if field.is_required())
+
+
+def input_of(model: type[Payload]) -> Input:
+    """Return the ``input`` of a spec whose rows have the fields of *model*."""
+    return Input(model)
 
 
 def add_to_row(row: Mapping[str, object], found: object) -> object:

@@ -57,20 +57,21 @@ def _opened(file: Path | None) -> BinaryIO:
 def _enqueued(row: Row | BadRow, enqueue: Enqueue) -> str:
     """Enqueue *row*; return the name of its outcome."""
     if isinstance(row, BadRow):
-        return _refused(row.number, "invalid", row.field, row.reason)
+        return _refused(row.number, "invalid", f"{row.field} {row.reason}")
     try:
         return type(enqueue(row.payload)).__name__.lower()
     except PayloadInvalid as exc:
-        return _refused(row.number, "invalid", exc.field, exc.reason)
+        fields = "; ".join(f"{field} {reason}" for field, reason in exc.reasons.items())
+        return _refused(row.number, "invalid", fields)
     except (LayoutNewer, RecordDamaged) as exc:
         # Of this row's record: the other rows go on.
-        return _refused(row.number, "unreadable", "", str(exc))
+        return _refused(row.number, "unreadable", str(exc))
     except (StoreUnavailable, SendFailed) as exc:
         log.warning("orders.interrupted row=%d reason=%s", row.number, exc)
         raise
 
 
-def _refused(number: int, outcome: str, field: str, reason: str) -> str:
+def _refused(number: int, outcome: str, why: str) -> str:
     # The name of a field is the row's own.
-    log.warning("%s", one_line(f"orders.refused row={number} {outcome}: {field} {reason}"))
+    log.warning("%s", one_line(f"orders.refused row={number} {outcome}: {why}"))
     return outcome

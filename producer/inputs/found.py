@@ -1,0 +1,106 @@
+"""Finds the format of an input: the caller names it, or its name does, or its first bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, assert_never
+
+import orjson
+
+from producer.inputs.array import Array
+from producer.inputs.lines import Lines
+from producer.inputs.reading import InputInvalid
+from producer.inputs.table import Table, delimiter_of
+from producer.inputs.transcripts import Transcript, is_transcript, unless_missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from producer.inputs.reading import Format, Reading
+    from tasks.rows import BadRow, Row
+
+_ENDINGS: Final[dict[str, Format]] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+}
+
+
+class Form(Protocol):
+    """How the text of one input becomes rows."""
+
+    def rows(self, stream: BinaryIO, numbers: Iterator[int]) -> Iterator[Row | BadRow]:
+        """Yield the rows of *stream*, each with the next of *numbers*."""
+
+    def check(self, stream: BinaryIO) -> int:
+        """Read *stream* to its end and count its rows; refuse what ``rows`` would refuse late."""
+
+
+def format_of(name: str, reading: Reading) -> Format | None:
+    """Return the format that the caller or the *name* of a file tells."""
+    if reading.format is not None:
+        return reading.format
+    if is_transcript(name):
+        return "transcripts"
+    plain = name.lower().removesuffix(".gz")
+    return next((found for ending, found in _ENDINGS.items() if plain.endswith(ending)), None)
+
+
+def form_of(name: str, head: bytes, reading: Reading) -> Form:
+    """Return how to read the input *name*, whose text begins with *head*.
+
+    Raises:
+        InputInvalid: it is not what its name says, or an option does not apply to it.
+    """
+    told = format_of(name, reading)
+    found = told or _seen(name, head)
+    if reading.format is None and found in ("csv", "transcripts") and _is_object(head):
+        raise InputInvalid(name, f"is JSON lines, not {found}: pass --format jsonl")
+    if reading.separator is not None and found != "csv":
+        raise InputInvalid(name, "is no CSV: --delimiter does not apply")
+    match found:
+        case "csv":
+            return _table(name, head, reading)
+        case "jsonl" | "json":
+            return _json(name, head, reading)
+        case "transcripts":
+            unless_missing(name, reading.columns, reading.required)
+            return Transcript(name=name, columns=reading.columns)
+    assert_never(found)
+
+
+def _seen(name: str, head: bytes) -> Format:
+    """Return the format of what begins with *head*."""
+    if head.lstrip()[:1] in (b"{", b"[", b""):
+        return "json"
+    if delimiter_of(head, name):
+        return "csv"
+    raise InputInvalid(name, "has no format that shows: pass --format jsonl, json, csv or transcripts")
+
+
+def _table(name: str, head: bytes, reading: Reading) -> Table:
+    by_name = "\t" if name.lower().removesuffix(".gz").endswith(".tsv") else None
+    # A table of one column has no delimiter.
+    delimiter = reading.separator or by_name or delimiter_of(head, name) or ","
+    return Table(name=name, delimiter=delimiter, columns=reading.columns, required=reading.required)
+
+
+def _json(name: str, head: bytes, reading: Reading) -> Form:
+    """Return how to read JSON: files are often called .json and .jsonl the other way round."""
+    first, ended, _ = head.lstrip().partition(b"\n")
+    if reading.format != "jsonl":
+        if first.startswith(b"["):
+            return Array(name=name, columns=reading.columns)
+        # A line that ends within its object: a value of several lines.
+        if first.startswith(b"{") and ended and not first.rstrip().endswith(b"}"):
+            return Array(name=name, columns=reading.columns, bracketed=False)
+    return Lines(name=name, columns=reading.columns)
+
+
+def _is_object(head: bytes) -> bool:
+    first = head.lstrip().partition(b"\n")[0]
+    try:
+        return first.startswith(b"{") and isinstance(orjson.loads(first), dict)
+    except orjson.JSONDecodeError:
+        return False

@@ -1,0 +1,74 @@
+"""Reads JSON lines: one object a line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from producer.inputs.doubt import Doubt, unless_none
+from producer.inputs.reading import InputInvalid, renamed
+from tasks.rows import Row, lines_of, parse_row, too_long
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tasks.rows import BadRow
+
+_WHAT = "JSON lines"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """The form of JSON lines."""
+
+    name: str
+    columns: Mapping[str, str]
+
+    def rows(self, stream: BinaryIO, numbers: Iterator[int]) -> Iterator[Row | BadRow]:
+        """Yield each line that is not blank."""
+        return unless_none(self._rows(stream, numbers), self.name, _WHAT)
+
+    def check(self, stream: BinaryIO) -> int:
+        """Count the rows.
+
+        Raises:
+            InputInvalid: the lines are in another encoding, or no objects.
+        """
+        doubt, count, unreadable, readable, first = Doubt(self.name, _WHAT), 0, 0, 0, 0
+        for at, line in lines_of(stream):
+            count += 1
+            if doubt.open:
+                doubt.cleared(self._row(count, at, line))
+            if line is None or line.isascii():
+                continue
+            if _is_utf8(line):
+                readable += 1
+            else:
+                unreadable += 1
+                first = first or at
+        # A damaged line among others is a bad row. Where no letter beyond ASCII is UTF-8, it is the encoding.
+        if unreadable > 1 and not readable:
+            raise InputInvalid(self.name, "is not UTF-8: pass --encoding, such as cp1252", first)
+        doubt.ended()
+        return count
+
+    def _rows(self, stream: BinaryIO, numbers: Iterator[int]) -> Iterator[Row | BadRow]:
+        for (at, line), number in zip(lines_of(stream), numbers, strict=False):
+            yield self._row(number, at, line)
+
+    def _row(self, number: int, at: int, line: bytes | None) -> Row | BadRow:
+        place = f"{self.name}:{at}"
+        if line is None:
+            return too_long(number, place)
+        row = parse_row(number, line, place)
+        if self.columns and isinstance(row, Row):
+            return Row(number=number, payload=renamed(dict(row.payload), self.columns), place=place)
+        return row
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
