@@ -124,6 +124,15 @@ def test_help_of_the_command_line_loads_only_click():
     assert not imported & {"celery", "kombu", "redis", "openai", "pydantic", "httpx2"}
 
 
+def test_first_line_of_a_run_loads_neither_engine_nor_rich():
+    code = (
+        "from producer.progress.reporter import new_progress;"
+        " new_progress(sys.stderr, shown='terminal').start('orders.enrich', ['orders.csv'])"
+    )
+
+    assert loaded(code, ["celery", "kombu", "redis", "rich", "askonce", "pydantic", "dataclasses"]) == []
+
+
 def test_producer_loads_no_task_body():
     code = "import producer.client, producer.batch, producer.explain, producer.__main__"
 

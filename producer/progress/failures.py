@@ -1,0 +1,33 @@
+"""Shows the first rows that failed and counts the others: a million lines help nobody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from producer.progress.amounts import amount
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Lines that a person reads before the count by reasons says more.
+MOST_LINES: Final = 20
+
+
+class FailureLines:
+    """Passes on one line for each failed row, at most *most* of them; None passes on all."""
+
+    def __init__(self, tell: Callable[[str], object], most: int | None = MOST_LINES) -> None:
+        self._tell, self._most = tell, most
+        self._failed = 0
+
+    def add(self, line: str) -> None:
+        """Pass *line* on, or count it."""
+        self._failed += 1
+        if self._most is None or self._failed <= self._most:
+            self._tell(line)
+
+    def finish(self, where: str) -> None:
+        """Say how many rows were not shown, and *where* all of them are."""
+        more = 0 if self._most is None else self._failed - self._most
+        if more > 0:
+            self._tell(f"... and {amount(more, 'more row failed', 'more rows failed')}: see {where}")
