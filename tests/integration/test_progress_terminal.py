@@ -71,9 +71,10 @@ def test_run_is_drawn_on_a_real_terminal(terminal):
     seen = read_until(ours, seen, b"the summary\r\n")
 
     assert (0, "row\n") == (process.returncode, stdout)
-    assert seen.startswith(b"orders.enrich: reading orders.csv\r\n")
-    # Each drawing is erased before the next line; the last one too. The cursor is never left hidden.
+    # The cursor is shown again at once: a run that is killed leaves it.
+    assert seen.startswith(b"orders.enrich: reading orders.csv\r\n\x1b[?25l\x1b[?25h")
+    # Each drawing is erased before the next line; the last one too.
+    assert b"\x1b[2Kstray of line 1\r\n" in seen
     last = seen[seen.rindex(b"of 3 rows") :]
     assert last.count(b"\x1b[1A\x1b[2K") >= 2
-    assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l")
     assert seen.endswith(b"\x1b[2Kthe summary\r\n")

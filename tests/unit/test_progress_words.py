@@ -99,6 +99,10 @@ def test_terminal_of_any_width_shows_the_rows(drawn, width):
     assert "3,100of5,000rows" in shown.replace("\n", "").replace(" ", "")
 
 
+def test_terminal_too_narrow_for_a_bar_shows_percent(drawn):
+    assert drawn(MOMENT, 24).startswith("orders.enrich  62 %\n")
+
+
 def test_run_without_a_total_has_no_bar(drawn):
     assert "1 row  1 s so far\n" == drawn(Moment("t", Counts(ended=1), 1.0), 80)
 
