@@ -51,6 +51,8 @@ class Settings(ServerSettings):
     llm_background: bool = False
     llm_timeout: CallSeconds = 45.0
     llm_max_input_chars: Bytes = 400_000
+    #: Of one answer, its reasoning included; None for the service's own limit.
+    llm_max_output_tokens: Annotated[int, Field(gt=0, le=10_000_000)] | None = None
     #: Of all workers together; None for as many as the service accepts.
     llm_max_requests_per_minute: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = None
     llm_prices: Prices = Field(default_factory=dict)

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
 #: US dollars for a million tokens. More is a mistake of the unit.
 Dollars = Annotated[float, Field(strict=True, ge=0, le=1_000_000, allow_inf_nan=False)]
+#: A share of the plain price.
+Share = Annotated[float, Field(strict=True, ge=0, le=100, allow_inf_nan=False)]
 
 _FORM = (
     'must be JSON such as {"gpt-6-luna": {"input": 0.1, "output": 0.5, "cached": 0.01}}: '
-    "dollars for a million tokens; cached is optional"
+    'dollars for a million tokens; cached is optional, and so is "tiers": {"flex": 0.5}'
 )
 
 
@@ -27,6 +29,9 @@ class ModelPrice(BaseModel):
     output: Dollars
     #: Of input that the service has read before; without it as any other input.
     cached: Dollars | None = None
+    #: What each tier of the service costs, as a share of these prices. One that is not named has no known
+    #: price; without tiers all cost the same.
+    tiers: dict[str, Share] | None = None
 
 
 _PRICES = TypeAdapter(dict[str, ModelPrice])

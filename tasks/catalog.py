@@ -11,11 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from askonce.spec import JobSpec, RetryPolicy
+from tasks.calls import Calls
+from tasks.meetings.calls import meeting_calls, part_calls
 from tasks.meetings.prompts import QuestionKind, task_version
 from tasks.payloads import Id, Lines, Payload, Text, When, add_to_row, input_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from settings.environment import Settings
     from tasks.meetings.prompts import Operation
@@ -42,6 +44,8 @@ class Task:
     body: str
     #: Returns the terms of the task; ``catalog`` sets the name and the two deadlines.
     terms: Callable[[Settings], JobSpec]
+    #: Returns what a payload's job asks of its service, under the terms of all tasks.
+    calls: Callable[[Mapping[str, object], Mapping[str, JobSpec], Settings], Calls]
 
 
 class OrderPayload(Payload):
@@ -129,13 +133,48 @@ def _part(settings: Settings) -> JobSpec:
     )
 
 
+def _order_calls(_row: Mapping[str, object], specs: Mapping[str, JobSpec], _settings: Settings) -> Calls:
+    # Each attempt at an order may begin a look-up anew, where the last one was given up.
+    attempts = specs[ORDERS_ENRICH].retry.max_attempts * specs[CUSTOMERS_LOOKUP].retry.max_attempts
+    return Calls(questions=(0,), attempts=attempts, own=False)
+
+
+def _customer_calls(_row: Mapping[str, object], specs: Mapping[str, JobSpec], _settings: Settings) -> Calls:
+    return Calls(questions=(0,), attempts=specs[CUSTOMERS_LOOKUP].retry.max_attempts)
+
+
+def _meeting_calls(
+    operation: Operation, row: Mapping[str, object], specs: Mapping[str, JobSpec], settings: Settings
+) -> Calls:
+    return meeting_calls(
+        operation,
+        row,
+        max_chars=settings.llm_max_input_chars,
+        attempts=specs[f"meetings.{operation}"].retry.max_attempts,
+        part_attempts=specs[MEETINGS_PART].retry.max_attempts,
+    )
+
+
+def _part_calls(row: Mapping[str, object], specs: Mapping[str, JobSpec], _settings: Settings) -> Calls:
+    return part_calls(row, attempts=specs[MEETINGS_PART].retry.max_attempts)
+
+
+def _of_meetings(operation: Operation) -> Task:
+    return Task(
+        f"meetings.{operation}",
+        f"tasks.meetings.body:{operation}",
+        partial(_meeting, operation),
+        partial(_meeting_calls, operation),
+    )
+
+
 TASKS: Final = (
-    Task(ORDERS_ENRICH, "tasks.orders.body:enrich", _orders),
-    Task(CUSTOMERS_LOOKUP, "tasks.lookups.body:lookup", _customers),
-    Task("meetings.extract", "tasks.meetings.body:extract", partial(_meeting, "extract")),
-    Task("meetings.analyze", "tasks.meetings.body:analyze", partial(_meeting, "analyze")),
-    Task("meetings.full", "tasks.meetings.body:full", partial(_meeting, "full")),
-    Task(MEETINGS_PART, "tasks.meetings.questions:part", _part),
+    Task(ORDERS_ENRICH, "tasks.orders.body:enrich", _orders, _order_calls),
+    Task(CUSTOMERS_LOOKUP, "tasks.lookups.body:lookup", _customers, _customer_calls),
+    _of_meetings("extract"),
+    _of_meetings("analyze"),
+    _of_meetings("full"),
+    Task(MEETINGS_PART, "tasks.meetings.questions:part", _part, _part_calls),
 )
 
 
@@ -146,3 +185,9 @@ def catalog(settings: Settings) -> dict[str, JobSpec]:
         task.name: replace(task.terms(settings), name=task.name, lease=lease, queue_deadline=queue_deadline)
         for task in TASKS
     }
+
+
+def calls_of(task: str, settings: Settings) -> Callable[[Mapping[str, object]], Calls]:
+    """Return the function that returns what a job of *task* asks of its service, by the job's payload."""
+    found, specs = next(each for each in TASKS if each.name == task), catalog(settings)
+    return lambda payload: found.calls(payload, specs, settings)

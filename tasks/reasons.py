@@ -63,7 +63,7 @@ CURES: Final[Mapping[str, str]] = MappingProxyType(
         # An answer came, and was paid, but cannot be used.
         "malformed_answer": "The model's answer was no JSON. Choose a model that follows a JSON schema.",
         "answer_does_not_fit": "The model's answer broke its schema. Choose a model that follows one.",
-        "truncated": "The model's answer was cut. Raise the output limit of the service, or its context.",
+        "truncated": "The model's answer was cut. Raise LLM_MAX_OUTPUT_TOKENS or the service's own limit.",
         "refused": "The model refuses this text. Change it, or choose another model.",
         "unfinished": f"The service gave back an answer before its end. {_SERVICE}",
         "empty_answer": "The model answered nothing. Choose another model.",

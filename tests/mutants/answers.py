@@ -82,9 +82,9 @@ OF_ANSWERS = (
     ),
     Mutant(
         "a server of one's own has OpenAI's prices",
-        f"{OPENAI}prices.py",
-        "if self._is_listed else None",
-        "if True else None",
+        "tasks/prices.py",
+        "tier) if self._is_listed else None",
+        "tier) if True else None",
         f"{PRICES}test_own_server_has_no_list_price_whatever_its_models_name[http://127.0.0.1:8081/v1]",
     ),
     Mutant(

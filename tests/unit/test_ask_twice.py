@@ -59,11 +59,11 @@ def cut(written=2):
 class Service:
     """A service that gives prepared replies in order, and the record of the one job that asks it."""
 
-    def __init__(self, *replies, api="responses", base_url=OWN):
+    def __init__(self, *replies, api="responses", base_url=OWN, most=None):
         self.replies, self.sent, self.kept, self.spent = list(replies), [], "", NOTHING
         prices = {"m": ModelPrice(input=1, output=4)}
         key = {"openai_api_key": SecretStr("k"), "openai_base_url": base_url}
-        settings = Settings(_env_file=None, llm_api=api, llm_prices=prices, **key)
+        settings = Settings(_env_file=None, llm_api=api, llm_prices=prices, llm_max_output_tokens=most, **key)
         client = openai.OpenAI(
             api_key="k",
             base_url=base_url,
@@ -161,6 +161,34 @@ def test_answer_that_is_cut_twice_is_truncated_for_good():
     failure = service.fail()
 
     assert (type(failure), failure.reason, len(service.sent)) == (Permanent, "truncated", 2)
+
+
+@pytest.mark.parametrize(
+    ("api", "url", "name"),
+    [
+        ("responses", OPENAI, "max_output_tokens"),
+        ("chat", OPENAI, "max_completion_tokens"),
+        ("chat", OWN, "max_tokens"),
+    ],
+)
+def test_no_answer_may_have_more_than_the_operators_limit(api, url, name):
+    first, second = (cut(), responses(GOOD)) if api == "responses" else (chat("", "length"), chat(GOOD))
+    service = Service(first, second, api=api, base_url=url, most=500)
+
+    service.ask()
+
+    assert [sent[name] for sent in service.sent] == [500, 500]
+
+
+@pytest.mark.parametrize("written", [500, 501])
+def test_answer_that_is_cut_at_the_operators_limit_is_paid_once(written):
+    service = Service(cut(written), most=500)
+
+    failure = service.fail()
+
+    assert (type(failure), failure.reason, len(service.sent)) == (Permanent, "truncated", 1)
+    assert failure.data["usage"] == {"input_tokens": 10, "output_tokens": written}
+    assert failure.data["cost_usd"] == pytest.approx((10 + 4 * written) / 1_000_000)
 
 
 @pytest.mark.parametrize("said", [SECRET, "'max_tokens' is too large: maximum context length is 8192"])

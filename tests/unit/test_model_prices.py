@@ -10,7 +10,7 @@ import pytest
 from askonce.errors import CallFailed
 from settings.environment import Settings
 from settings.prices import ModelPrice
-from tasks.providers.openai.prices import Prices
+from tasks.prices import Prices
 from tasks.providers.openai.reply import read
 
 OPENAI, OWN = "https://api.openai.com/v1", "http://llm.internal:8000/v1"
@@ -45,6 +45,63 @@ def test_own_price_wins_everywhere(url):
     own = {LISTED: ModelPrice(input=2, output=30)}
 
     assert cost(url=url, own=own, service_tier="flex") == 0.005
+
+
+@pytest.mark.parametrize(
+    ("tier", "dollars"),
+    [(None, 0.005), ("default", 0.005), ("flex", 0.0025), ("priority", 0.01), ("scale", None), (7, None)],
+)
+def test_own_price_of_a_tier_is_its_share_and_of_another_unknown(tier, dollars):
+    own = {LISTED: ModelPrice(input=2, output=30, tiers={"flex": 0.5, "priority": 2})}
+
+    assert cost(own=own, service_tier=tier) == dollars
+
+
+@pytest.mark.parametrize(
+    ("tier", "dollars"),
+    [("default", 0.00015), ("flex", 0.000075), ("priority", 0.0003), ("scale", None), ("", None)],
+)
+def test_list_price_of_a_tier_that_it_does_not_have_is_unknown(tier, dollars):
+    assert cost(url=OPENAI, service_tier=tier) == dollars
+
+
+@pytest.mark.parametrize("read", [1, 30, 1000, 100_000, 272_000, 300_001])
+@pytest.mark.parametrize("tier", [None, "flex", "priority"])
+@pytest.mark.parametrize("kind", ["cached_tokens", "cache_write_tokens"])
+def test_no_tier_and_no_kind_of_input_costs_more_than_the_most(read, tier, kind):
+    prices = Prices(Settings(_env_file=None, openai_model=LISTED))
+    usage = {"input_tokens": read, "output_tokens": 77, kind: read}
+
+    most = prices.most(read, 77)
+
+    assert prices.of(usage, model=f"{LISTED}-2026-09-22", tier=tier) * 1_000_000 <= most
+    assert most <= 6 * 1_000_000 * prices.of({**usage, kind: 0}, model=LISTED, tier=None) + 1
+
+
+def test_most_by_own_prices_is_exact_and_rounded_up():
+    own = {
+        LISTED: ModelPrice(input=0.1, output=2, cached=0.3, tiers={"flex": 0.5, "priority": 1.5}),
+        "another": ModelPrice(input=9, output=9),
+    }
+    prices = Prices(Settings(_env_file=None, openai_base_url=OWN, openai_model=LISTED, llm_prices=own))
+
+    assert prices.most(1000, 10) == 480
+    assert prices.most(1001, 10) == 481
+    assert prices.context_window is None
+
+
+def test_most_counts_the_longer_name_under_which_the_service_answers():
+    own = {"m": ModelPrice(input=1, output=1), "m-large": ModelPrice(input=5, output=1)}
+    prices = Prices(Settings(_env_file=None, openai_base_url=OWN, openai_model="m", llm_prices=own))
+
+    assert prices.most(10, 0) == 50
+
+
+@pytest.mark.parametrize(("url", "model"), [(OPENAI, "unknown"), (OWN, LISTED)])
+def test_most_of_a_model_without_a_price_is_unknown(url, model):
+    prices = Prices(Settings(_env_file=None, openai_base_url=url, openai_model=model))
+
+    assert (prices.most(1, 1), prices.context_window) == (None, None)
 
 
 def test_own_price_is_found_by_the_model_that_was_asked_too():

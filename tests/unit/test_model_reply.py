@@ -6,7 +6,7 @@ import pytest
 
 from askonce.errors import Permanent, Transient
 from settings.environment import Settings
-from tasks.providers.openai.prices import Prices
+from tasks.prices import Prices
 from tasks.providers.openai.reply import Flavour, Reply, read
 
 GOOD = '{"word": "fine"}'

@@ -13,10 +13,10 @@ from askonce.spec import JobSpec
 from settings.environment import Settings
 from tasks.meetings.prompts import MeetingSummary
 from tasks.orders.body import UNKNOWN, enrich
+from tasks.prices import Prices
 from tasks.providers.customers import Customers
 from tasks.providers.openai.model import LanguageModel
 from tasks.providers.openai.pace import ModelPace
-from tasks.providers.openai.prices import Prices
 from tasks.providers.openai.reply import read
 from tasks.providers.openai.twice import ask_twice
 

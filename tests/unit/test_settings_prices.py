@@ -28,9 +28,21 @@ def test_prices_are_read_by_the_name_of_their_model(read):
     found = read('{"a/b:7": {"input": 0.1, "output": 2}, "c": {"input": 0, "output": 0, "cached": 0.05}}')
 
     assert found == {
-        "a/b:7": ModelPrice(input=0.1, output=2.0, cached=None),
+        "a/b:7": ModelPrice(input=0.1, output=2.0, cached=None, tiers=None),
         "c": ModelPrice(input=0.0, output=0.0, cached=0.05),
     }
+
+
+def test_price_of_a_tier_is_a_share_of_the_plain_one(read):
+    found = read('{"m": {"input": 1, "output": 2, "tiers": {"flex": 0.5}}}')
+
+    assert found["m"].tiers == {"flex": 0.5}
+
+
+@pytest.mark.parametrize("share", ["-0.1", '"half"', "101", "null"])
+def test_share_of_a_tier_that_cannot_be_is_refused(read, share):
+    with pytest.raises(SettingsInvalid, match=r"^LLM_PRICES: "):
+        read(f'{{"m": {{"input": 1, "output": 2, "tiers": {{"flex": {share}}}}}}}')
 
 
 @pytest.mark.parametrize("text", ["", "{}"])

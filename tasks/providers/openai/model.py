@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from askonce.answer import Answer
 from askonce.errors import CallFailed, Configuration
 from settings.environment import OPENAI_URL, SettingsInvalid, is_azure, is_openai
+from tasks.prices import Prices
 from tasks.providers.allowance import parse_allowance
 from tasks.providers.failures import with_spending
 from tasks.providers.openai.failures import failure_of, refusal_in
 from tasks.providers.openai.fit import fit
 from tasks.providers.openai.form import AnswerForm
 from tasks.providers.openai.pace import job_of_attempt
-from tasks.providers.openai.prices import Prices
 from tasks.providers.openai.reply import is_page, read
 from tasks.providers.openai.twice import Note, ask_twice, is_unusable
 
@@ -82,6 +82,8 @@ class LanguageModel:
         self._has_new_limit = self._is_openai or is_azure(settings.openai_base_url)
         self._flavour = settings.llm_flavour()
         self._prices = Prices(settings)
+        #: The most output tokens of any answer; None for the service's own limit.
+        self.most_output = settings.llm_max_output_tokens
         self._pace, self._form = pace, form or AnswerForm(pace)
         self._client = client or _build_client(settings)
 
@@ -102,7 +104,7 @@ class LanguageModel:
                 schema, lambda: self.judge(self.send(instructions, text, schema, limit=limit), schema)
             )
 
-        return ask_twice(once, note=note)
+        return ask_twice(once, note=note, most=self.most_output)
 
     def counted(self, schema: type[BaseModel], ask: Callable[[], Answer]) -> Answer:
         """Return one answer, as *ask* does; where none in this form can be used, all jobs of it wait.
@@ -140,12 +142,13 @@ class LanguageModel:
     ) -> bytes:
         """Return the body of the service's reply; in the *background* it may hold an id only.
 
-        *limit* is the most output tokens; None for the service's own.
+        *limit* is the most output tokens, within ``most_output``; None for that, or for the service's own.
 
         Raises:
             CallFailed: the service sent no body.
         """
-        question = Question(instructions, text, background, limit)
+        limits = [each for each in (limit, self.most_output) if each is not None]
+        question = Question(instructions, text, background, min(limits, default=None))
 
         def asked(turn: Turn | None = None) -> bytes:
             return self._form.ask(schema, partial(self._asked, question, turn))

@@ -17,7 +17,7 @@ from askonce.errors import CallFailed, Permanent, Transient
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tasks.providers.openai.prices import Prices
+    from tasks.prices import Prices
 
 Flavour = Literal["responses", "chat"]
 

@@ -134,15 +134,18 @@ def ask_twice(
     ask: Callable[[int | None], Answer],
     *,
     note: Note | None = None,
+    most: int | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Answer:
     """Return what *ask* returns for a limit of output tokens, the first time or the second.
+
+    An answer that was cut at the *most* tokens of any answer is the last: the second would be cut there too.
 
     Raises:
         CallFailed: with usage and cost of the calls that this attempt made. ``Permanent`` where the second
             answer cannot be used either.
     """
-    found = _tried(lambda: _in_this_attempt(ask, note, clock))
+    found = _tried(lambda: _in_this_attempt(ask, note, most, clock))
     if note is not None:
         found = _of_all_attempts(found, note)
     if isinstance(found, CallFailed):
@@ -166,7 +169,7 @@ def _of_all_attempts(found: Answer | CallFailed, note: Note) -> Answer | CallFai
 
 
 def _in_this_attempt(
-    ask: Callable[[int | None], Answer], note: Note | None, clock: Callable[[], float]
+    ask: Callable[[int | None], Answer], note: Note | None, most: int | None, clock: Callable[[], float]
 ) -> Answer:
     """Return the answer with what this attempt's own calls cost; raises as ``ask_twice``."""
     began, noted = clock(), note.first if note else None
@@ -177,6 +180,8 @@ def _in_this_attempt(
         return found
     if not is_unusable(found):
         raise found
+    if _is_cut_at(most, found):
+        raise Permanent(found.reason, usage=found.data["usage"], cost_usd=found.data["cost_usd"])
     first = First(limit=_higher_limit(found), spend=spend_of_failure(found).spend)
     if note is not None:
         note.write(first)
@@ -205,8 +210,15 @@ def _higher_limit(failure: CallFailed) -> int | None:
     """Return the limit of the next answer: twice what the cut one had, None for one that was not cut."""
     if failure.reason != "truncated":
         return None
-    written = spend_of_failure(failure).spend.usage.get("output_tokens", 0)
-    return max(2 * written, _ROOM)
+    return max(2 * _written(failure), _ROOM)
+
+
+def _is_cut_at(most: int | None, failure: CallFailed) -> bool:
+    return most is not None and failure.reason == "truncated" and _written(failure) >= most
+
+
+def _written(failure: CallFailed) -> int:
+    return spend_of_failure(failure).spend.usage.get("output_tokens", 0)
 
 
 def _end(failure: CallFailed, first: First) -> CallFailed:

@@ -93,7 +93,7 @@ class TwoSteps:
                 schema, lambda: judge(self._content(note, partial(create, limit=limit)))
             )
 
-        return ask_twice(once, note=note, clock=self._clock)
+        return ask_twice(once, note=note, most=self._model.most_output, clock=self._clock)
 
     def _content(self, note: Note, create: Callable[[], bytes]) -> bytes:
         deadline = self._clock() + self._model.timeout
