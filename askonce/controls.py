@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Scope = Literal["all", "task", "tenant", "run", "model"]
+Scope = Literal["all", "queue", "task", "tenant", "run", "model"]
 #: Characters of a note.
 NOTE_KEPT = 200
 

@@ -62,6 +62,9 @@ class Tally(Protocol):
     def of_day(self, day: int) -> Mapping[Counter, int]:
         """Return the counters of one day, counted from 1970 in UTC."""
 
+    def of_days(self, days: range) -> Mapping[int, Mapping[Counter, int]]:
+        """Return the same for each of *days* that has any; as many round trips as for one."""
+
     def book_late(self, key: Key, owner: Owner, book: Book) -> None:
         """Count, once for each owner, what a run paid that has no place in the record of *key*.
 

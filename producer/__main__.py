@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import click
 
-from producer.commands.dead import dead
-from producer.commands.doctor import doctor
-from producer.commands.explain import explain
-from producer.commands.result import result
+from askonce.cli.events import show_events
+from askonce.cli.exits import EPILOG
+from askonce.cli.site import mount
+from askonce.cli.verbs import VERBS
 from producer.commands.submit import submit
-from producer.console import show_events
+from producer.mount import MOUNT
 
 
-@click.group(
-    epilog="Exit codes: 0 ok, 1 some rows failed, 2 usage, 69 unavailable, 75 timed out, 78 configuration."
-)
+@click.group(epilog=EPILOG)
 @click.option("-v", "--verbose", is_flag=True, help="Show each event on stderr.")
+@click.version_option(package_name="askonce", prog_name="askonce")
 @click.pass_context
 def cli(context: click.Context, *, verbose: bool) -> None:
     """Enqueue jobs and read their answers."""
-    if verbose:
-        show_events(context)
+    show_events(verbose=verbose)
+    mount(context, MOUNT)
 
 
-for _command in (submit, result, explain, doctor, dead):
+for _command in (submit, *VERBS):
     cli.add_command(_command)
 
 

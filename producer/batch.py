@@ -21,7 +21,7 @@ from askonce.errors import (
 )
 from askonce.handle import as_completed
 from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative, Unreadable
-from tasks.rows import BadRow, Row
+from askonce.rows import BadRow, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from askonce.adapters.celery.dead_messages import send_again
 from askonce.adapters.celery.one_step import new_producer
 from askonce.adapters.celery.sender import CelerySender
 from askonce.errors import LayoutNewer, PayloadInvalid, RecordDamaged
@@ -12,6 +13,7 @@ from askonce.listening import Listening, listening
 from askonce.log import log_event
 from settings.servers import new_app, new_store
 from tasks.catalog import catalog
+from tasks.reasons import cure_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from askonce.enqueue import Producer
     from askonce.errors import JobError
     from askonce.events import Listener
+    from askonce.letters import DeadMessage
     from askonce.outcomes import Outcome
     from askonce.spec import JobSpec
     from askonce.store import Store
@@ -58,6 +61,15 @@ class Client:
             StoreUnavailable: the store did not answer.
         """
         return listening(self.specs[task], self.queue_of(task), self.store.announcements.workers())
+
+    def cure_of(self, reason: str, *, kind: str = "", key: str = "ID") -> str:
+        """Return what a person can do about a failure, as ``tasks.reasons`` has it."""
+        return cure_of(reason, kind=kind, key=key)
+
+    def send_again(self, message: DeadMessage) -> str | None:
+        """Send *message* to its queue again; return why it was not sent, None where it was."""
+        app = new_app()
+        return send_again(message, app=app, sender=CelerySender(app), store=self.store)
 
 
 def connect(settings: Settings, *, listen: Listener = log_event) -> Client:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from producer.console import Exit, open_client, unavailable, warn_of_workers
+from askonce.cli.exits import Exit, unavailable
+from producer.console import open_client, warn_of_workers
 
 if TYPE_CHECKING:
     from producer.batch import Report
@@ -43,9 +44,9 @@ def submit(  # noqa: PLR0913  # one parameter for each option of the command
 ) -> None:
     """Submit the rows of FILE (JSON lines, - for stdin) to TASK."""
     client = open_client(task)
+    from askonce.rows import read_rows
     from producer.batch import Batch
     from producer.waiting import Waiting
-    from tasks.rows import read_rows
 
     options = {"tenant": tenant, "on_duplicate": on_duplicate, "force": force, "max_age": max_age}
     warn_once = cache(lambda: warn_of_workers(client, task))

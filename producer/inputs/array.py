@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from askonce.rows import MAX_LINE_BYTES, BadRow, Row
 from producer.inputs.doubt import unless_none
 from producer.inputs.reading import InputInvalid, renamed
-from tasks.rows import MAX_LINE_BYTES, BadRow, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from askonce.rows import BadRow
 from producer.inputs.reading import InputInvalid
-from tasks.rows import BadRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tasks.rows import Row
+    from askonce.rows import Row
 
 #: So many rows that are no payload, and none that is, are not rows.
 _FIRST = 100

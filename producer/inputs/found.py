@@ -15,8 +15,8 @@ from producer.inputs.transcripts import Transcript, is_transcript, unless_missin
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from askonce.rows import BadRow, Row
     from producer.inputs.reading import Format, Reading
-    from tasks.rows import BadRow, Row
 
 _ENDINGS: Final[dict[str, Format]] = {
     ".jsonl": "jsonl",

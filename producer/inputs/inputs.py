@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Iterator, Sequence
 
+    from askonce.rows import BadRow, Row
     from producer.inputs.found import Form
     from producer.inputs.source import Source
-    from tasks.rows import BadRow, Row
 
 #: Nothing is told: all is found out.
 AS_FOUND = Reading()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from askonce.rows import Row, lines_of, parse_row, too_long
 from producer.inputs.doubt import Doubt, unless_none
 from producer.inputs.reading import InputInvalid, renamed
-from tasks.rows import Row, lines_of, parse_row, too_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tasks.rows import BadRow
+    from askonce.rows import BadRow
 
 _WHAT = "JSON lines"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from askonce.rows import MAX_LINE_BYTES, BadRow, Row
 from producer.inputs.reading import InputInvalid, renamed
-from tasks.rows import MAX_LINE_BYTES, BadRow, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

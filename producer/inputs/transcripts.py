@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, BinaryIO
 
+from askonce.rows import MAX_LINE_BYTES, BadRow, Row
 from producer.inputs.cues import lines_of_cues
 from producer.inputs.reading import InputInvalid, renamed
-from tasks.rows import MAX_LINE_BYTES, BadRow, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

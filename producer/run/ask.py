@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from askonce.outcomes import Outcome
+    from askonce.rows import Row
     from producer.client import Client
-    from tasks.rows import Row
 
 #: Seconds between two attempts to reach a store that does not answer.
 REST: Final = 1.0

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from askonce.answer import Result
     from askonce.outcomes import Outcome
-    from tasks.rows import BadRow
+    from askonce.rows import BadRow
 
 #: Statuses that the same command asks for again: the row has neither an answer nor a failure of its own.
 OPEN: Final = frozenset({"cancelled", "timeout", "unavailable"})

@@ -18,11 +18,11 @@ from askonce.errors import JobError, JobFailed, ResultTimeout, SendFailed, Store
 from askonce.follow import Follower
 from askonce.handle import Handle
 from askonce.outcomes import Admitted, Attached
+from askonce.rows import BadRow, Row
 from askonce.store import Cancellation
 from producer.run.ask import REST
 from producer.run.limits import LIMIT_REACHED, Failures, MaxFailures, NoBudget, Stop
 from producer.run.report import Report, add_outcome, id_of, invalid, settle, unavailable
-from tasks.rows import BadRow, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from askonce.errors import LayoutNewer, PayloadInvalid, RecordDamaged, SendFailed, StoreUnavailable
 from askonce.line import one_line
+from askonce.rows import BadRow, read_rows
 from settings.environment import SettingsInvalid
-from tasks.rows import BadRow, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from askonce.outcomes import Outcome
-    from tasks.rows import Row
+    from askonce.rows import Row
 
     Enqueue = Callable[[Mapping[str, object]], Outcome]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from askonce.cli.letters import DeadLetters
 from producer.client import Client
-from producer.letters import DeadLetters
 from sandbox.valkey import Valkey
 from tests import preloaded
 from tests.deadlines import stretched

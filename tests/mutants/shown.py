@@ -60,7 +60,7 @@ OF_SHOWN = (
     ),
     Mutant(
         "a late call is no timeout",
-        "producer/letters.py",
+        "askonce/cli/letters.py",
         'found.reason, found.reason.partition("@")[0])',
         "found.reason)",
         f"{CURES}test_dead_letters_are_chosen_by_the_word_of_their_reason[timeout-1]",
@@ -103,7 +103,7 @@ OF_SHOWN = (
     ),
     Mutant(
         "the doctor calls unasked",
-        "producer/commands/doctor.py",
+        "producer/mount.py",
         "*([_CALL] if call else [])",
         "_CALL",
         "tests/acceptance/test_doctor.py::test_doctor_calls_the_model_only_where_it_is_told_to",

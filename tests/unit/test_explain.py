@@ -5,14 +5,14 @@ import click
 import pytest
 
 from askonce.answer import Answer
+from askonce.cli.explained import explain_row, rows_of
 from askonce.errors import Configuration, LayoutNewer, Permanent, RecordDamaged, Transient
 from askonce.outcomes import Admitted
+from askonce.rows import BadRow, Row
 from askonce.spec import RetryPolicy
 from askonce.store import Lease
 from producer.client import Client
-from producer.explain import explain_row, rows_of
 from tasks.reasons import cure_of
-from tasks.rows import BadRow, Row
 
 MARKER = "hunter2-of-ana-souza"
 CORRECTED = {"currency": "BRL", "day": "2026-11-21"}

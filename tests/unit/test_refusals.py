@@ -118,7 +118,7 @@ def test_cure_names_what_to_change(reason, names):
 
 
 def test_cure_of_a_quarantined_job_is_a_command_that_exists():
-    from producer.commands.dead import dead
+    from askonce.cli.dead import dead
 
     cure = cure_of("timeout", kind="quarantined", key="abc123")
 

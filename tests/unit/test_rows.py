@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import rows
-from tasks.rows import BadRow, Row, parse_row, read_rows
+from askonce import rows
+from askonce.rows import BadRow, Row, parse_row, read_rows
 from tests.deadlines import stretched
 
 MARKER = "hunter2-of-ana-souza"

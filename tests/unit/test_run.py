@@ -4,6 +4,7 @@ import pytest
 
 from askonce.answer import Answer
 from askonce.errors import LayoutNewer, Permanent, RecordDamaged, SendFailed, StoreUnavailable, Transient
+from askonce.rows import BadRow, Row
 from askonce.spec import RetryPolicy
 from producer.client import Client
 from producer.run import ask
@@ -11,7 +12,6 @@ from producer.run.ask import Asker
 from producer.run.limits import LIMIT_REACHED, MaxFailures, Stop
 from producer.run.report import Report, settle
 from producer.run.run import Run
-from tasks.rows import BadRow, Row
 
 FOUR = [{"currency": name, "day": "2026-11-20"} for name in ("BRL", "EUR", "BRL", "USD")]
 

@@ -6,20 +6,20 @@ from types import SimpleNamespace
 
 import pytest
 
+from askonce.cli.dead import dead
+from askonce.cli.explained import explain_row
+from askonce.cli.letters import DeadLetters
+from askonce.cli.result import _why
 from askonce.controls import Pause
 from askonce.errors import Permanent, Postponed, Transient
 from askonce.record import PAUSE_REST
+from askonce.rows import Row
 from askonce.spec import RetryPolicy
 from askonce.store import Lease, Start
 from producer.batch import Batch, Report
 from producer.client import Client
-from producer.commands.dead import dead
-from producer.commands.result import _why
 from producer.commands.submit import _words
-from producer.explain import explain_row
-from producer.letters import DeadLetters
 from tasks.reasons import CURES, cure_of
-from tasks.rows import Row
 
 OPEN = "timeout@open:64"
 PAID = "cost_usd=0 attempts=1"
@@ -48,19 +48,19 @@ def replays(text, key):
     return found is not None and found[1] in dead.commands
 
 
-def test_result_of_a_job_given_up_says_how_to_ask_again(scene, given_up):
+def test_result_of_a_job_given_up_says_how_to_ask_again(scene, client, given_up):
     key = given_up(Transient(OPEN))
 
-    line = _why(scene.read(), key)
+    line = _why(client, scene.read(), key)
 
     assert line.startswith(f"{key}: no answer, the job is quarantined: {OPEN}: {PAID}: {CURES['timeout']}")
     assert replays(line, key)
 
 
-def test_result_of_a_failed_job_says_what_to_change(scene, given_up):
+def test_result_of_a_failed_job_says_what_to_change(scene, client, given_up):
     key = given_up(Permanent("context_length_exceeded"))
 
-    line = _why(scene.read(), key)
+    line = _why(client, scene.read(), key)
 
     assert f"context_length_exceeded: {PAID}: {CURES['context_length_exceeded']} Then: " in line
     assert "LLM_MAX_INPUT_CHARS" in line
@@ -70,7 +70,7 @@ def test_result_of_a_failed_job_says_what_to_change(scene, given_up):
 def test_result_of_a_job_under_way_says_no_more(scene, client):
     scene.ask()
 
-    assert _why(scene.read(), "k").endswith("the job is queued")
+    assert _why(client, scene.read(), "k").endswith("the job is queued")
 
 
 def submitted(scene, client):

@@ -113,6 +113,7 @@ class AskOnce:
         #: What the consumer of this process has received, where it is a worker's main process.
         self.deliveries = Deliveries(app)
         self.start_up = StartUp(lambda: check(self) if check else [])
+        self._check = check or _check
         #: The way to this app's workers.
         self.sender = CelerySender(app)
         self._process: Process | None = None
@@ -153,6 +154,10 @@ class AskOnce:
         if spec is None:
             raise ValueError(f"{name} is no idempotent task of this app")
         return listening(spec, self.sender.queue_of(name), self.process().store.announcements.workers())
+
+    def examine(self) -> list[Finding]:
+        """Return what a worker's check finds now; the check of any app where *check* is None."""
+        return self._check(self)
 
     def process(self) -> Process:
         """Return what this process works with, built at its first use."""

@@ -102,7 +102,7 @@ class CelerySender:
             self._run_here(message)
             return
         try:
-            with self._producer() as producer:
+            with self.producer() as producer:
                 self.publish(producer, message, delivery=delivery)
         except OperationalError as exc:
             raise SendFailed(key=message.job.key, job=message.job.id) from exc
@@ -116,7 +116,7 @@ class CelerySender:
         task.apply((), orjson.loads(job.payload), task_id=job.id, headers=headers)
 
     @contextmanager
-    def _producer(self) -> Iterator[Any]:
+    def producer(self) -> Iterator[Any]:
         """Lend one of Celery's producers.
 
         Raises:

@@ -37,8 +37,16 @@ class MemoryTally:
 
     def of_day(self, day: int) -> Mapping[Counter, int]:
         """Return the counters of one day, counted from 1970 in UTC."""
+        return self.of_days(range(day, day + 1)).get(day, {})
+
+    def of_days(self, days: range) -> Mapping[int, Mapping[Counter, int]]:
+        """Return the same for each of *days* that has any."""
+        found: dict[int, dict[Counter, int]] = {}
         with self._changed:
-            return {counter: amount for (on, counter), amount in self._counted.items() if on == day}
+            for (day, counter), amount in self._counted.items():
+                if day in days:
+                    found.setdefault(day, {})[counter] = amount
+        return found
 
     def fold(self) -> int:
         """Do nothing: there is one place only."""

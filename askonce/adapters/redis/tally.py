@@ -30,18 +30,22 @@ class RedisTally:
 
     def totals(self) -> Mapping[Counter, int]:
         """Return every counter since the store began."""
-        sums = Sums(self._folded("total"))
+        sums = Sums(self._folded("total")[0])
         for _, _, counter, amount in self._in_buckets():
             sums[counter] += amount
         return sums
 
     def of_day(self, day: int) -> Mapping[Counter, int]:
         """Return the counters of one day, counted from 1970 in UTC."""
-        sums = Sums(self._folded(str(day)))
-        for _, counted_on, counter, amount in self._in_buckets():
-            if counted_on == day:
-                sums[counter] += amount
-        return sums
+        return self.of_days(range(day, day + 1)).get(day, {})
+
+    def of_days(self, days: range) -> Mapping[int, Mapping[Counter, int]]:
+        """Return the same for each of *days* that has any."""
+        sums = dict(zip(days, map(Sums, self._folded(*map(str, days))), strict=True))
+        for _, day, counter, amount in self._in_buckets():
+            if day in sums:
+                sums[day][counter] += amount
+        return {day: counted for day, counted in sums.items() if counted}
 
     def book_late(self, key: Key, owner: Owner, book: Book) -> None:
         """Count, once for each owner, what a run paid that has no place in the record of *key*."""
@@ -70,10 +74,9 @@ class RedisTally:
         fields = ["\n".join((str(day), *counter)) for counter, _ in counted]
         self._scripts.send("reap", ("HDEL", self._scripts.bucket_key(bucket, "tally"), *fields))
 
-    def _folded(self, name: str) -> dict[Counter, int]:
-        [reply] = self._scripts.send("read", ("HGETALL", f"{self._scripts.tally_key}{name}"))
-        found = ((field.decode().split("\n"), int(amount)) for field, amount in pairs_of(reply))
-        return {Counter(*names): amount for names, amount in found if len(names) == len(Counter._fields)}
+    def _folded(self, *names: str) -> list[dict[Counter, int]]:
+        keys = [("HGETALL", f"{self._scripts.tally_key}{name}") for name in names]
+        return [_to_counters(reply) for reply in (self._scripts.send("read", *keys) if keys else ())]
 
     def _in_buckets(self) -> Iterator[tuple[int, int, Counter, int]]:
         names = [("HGETALL", self._scripts.bucket_key(bucket, "tally")) for bucket in range(BUCKETS)]
@@ -81,3 +84,8 @@ class RedisTally:
             for field, amount in pairs_of(reply):
                 day, *counter = field.decode().split("\n")
                 yield bucket, int(day), Counter(*counter), int(amount)
+
+
+def _to_counters(reply: list[bytes]) -> dict[Counter, int]:
+    found = ((field.decode().split("\n"), int(amount)) for field, amount in pairs_of(reply))
+    return {Counter(*names): amount for names, amount in found if len(names) == len(Counter._fields)}

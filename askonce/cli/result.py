@@ -1,4 +1,4 @@
-"""``python -m producer result``: prints a stored answer."""
+"""``result``: prints a stored answer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from producer.console import Exit, open_client, unavailable
+from askonce.cli.exits import Exit, unavailable
+from askonce.cli.site import open_site
 
 if TYPE_CHECKING:
+    from askonce.cli.site import Site
     from askonce.record import Snapshot
 
 
@@ -24,27 +26,27 @@ def result(key: str) -> None:
     from askonce.record import Status
 
     with unavailable():
-        record = open_client().store.read([Key(key)])[0].checked()
+        site = open_site()
+        record = site.store.read([Key(key)])[0].checked()
     if record.value is None:
-        click.echo(_why(record, key), err=True)
+        click.echo(_why(site, record, key), err=True)
         sys.exit(Exit.TIMED_OUT if record.status in (Status.QUEUED, Status.RUNNING) else Exit.FAILED)
     with unavailable():
         answer = to_result(Key(key), record.job, record.value, "cache" if record.value.fresh else "stale")
     click.echo(json.dumps(answer.to_dict(), ensure_ascii=False))
 
 
-def _why(record: Snapshot, key: str) -> str:
+def _why(site: Site, record: Snapshot, key: str) -> str:
     """Return why there is no answer, what that cost, and what a person can do about it."""
     from askonce.line import one_line
     from askonce.log import dollars
-    from tasks.reasons import cure_of
 
     words = f"{key}: no answer, the job is {record.status.value}"
     if record.failure is None:
         return words
     kind, reason, cost = record.failure.kind, record.failure.reason, record.failure.spend.cost_usd
     paid = f"cost_usd={'unknown' if cost is None else dollars(cost)} attempts={record.attempts}"
-    return one_line(": ".join(filter(None, (words, reason, paid, cure_of(reason, kind=kind, key=key)))))
+    return one_line(": ".join(filter(None, (words, reason, paid, site.cure_of(reason, kind=kind, key=key)))))
 
 
 def _require_key(key: str) -> None:

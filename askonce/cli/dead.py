@@ -1,4 +1,4 @@
-"""``python -m producer dead``: lists, shows, replays and discards dead letters.
+"""``dead``: lists, shows, replays and discards dead letters.
 
 An ID is the key of a job (64 digits, or its first twelve at least) or the number of a message, with a dash.
 Only ``show --payload`` prints payloads.
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from producer.console import Exit, open_client, unavailable
+from askonce.cli.exits import Exit, unavailable
+from askonce.cli.site import open_site
 
 if TYPE_CHECKING:
-    from producer.letters import DeadLetter
+    from askonce.cli.letters import DeadLetter
 
 #: Dead letters that a list shows without --all.
 PAGE = 100
@@ -47,11 +48,11 @@ def dead() -> None:
 @click.option("--all", "everything", is_flag=True, help=f"All of them, not only the oldest {PAGE}.")
 def list_(*, task: str | None, reason: str | None, as_json: bool, everything: bool) -> None:
     """List dead letters, the oldest first: jobs, then messages."""
-    from producer.letters import DeadLetters
+    from askonce.cli.letters import DeadLetters
 
     shown, more, cures = 0, False, dict[str, None]()
     with unavailable():
-        for letter in DeadLetters(open_client()).matching(task=task, reason=reason):
+        for letter in DeadLetters(open_site()).matching(task=task, reason=reason):
             if shown == PAGE and not everything:
                 more = True
                 break
@@ -68,11 +69,11 @@ def list_(*, task: str | None, reason: str | None, as_json: bool, everything: bo
 @click.option("--payload", is_flag=True, help="Also the payload, which may be personal data.")
 def show(ids: tuple[str, ...], *, payload: bool) -> None:
     """Show the dead letter of each ID, as JSON."""
-    from producer.letters import DeadLetters
+    from askonce.cli.letters import DeadLetters
 
     failed = False
     with unavailable():
-        for name, letter in DeadLetters(open_client()).named(ids, payload=payload):
+        for name, letter in DeadLetters(open_site()).named(ids, payload=payload):
             if letter is None:
                 failed = _report_missing(name)
             else:
@@ -109,11 +110,11 @@ def _act(
 ) -> None:
     if bool(ids) == (everything or bool(task or reason)):
         raise click.UsageError("name IDs, or choose with --all, --reason or --task, not both")
-    from producer.letters import DeadLetters
+    from askonce.cli.letters import DeadLetters
 
     done = failed = 0
     with unavailable():
-        letters = DeadLetters(open_client())
+        letters = DeadLetters(open_site())
         # A list, because the actions change what the store yields.
         matching = [] if ids else [(each.id, each) for each in letters.matching(task=task, reason=reason)]
         for name, letter in letters.named(ids) if ids else matching:

@@ -1,4 +1,4 @@
-"""``python -m producer explain``: shows what a job would do, and why, without enqueuing it."""
+"""``explain``: shows what a job would do, and why, without enqueuing it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from functools import cache
 
 import click
 
-from producer.console import Exit, open_client, unavailable
+from askonce.cli.exits import Exit, unavailable
+from askonce.cli.site import open_site
 
 
 @click.command()
@@ -17,13 +18,13 @@ from producer.console import Exit, open_client, unavailable
 @click.option("--tenant", default="", help="The tenant of these jobs: part of the key.")
 def explain(task: str, what: str, tenant: str) -> None:
     """Show the key, the job and its holder for each payload, and whether a call would be made."""
-    client = open_client(task)
-    from producer.explain import explain_row, rows_of
+    site = open_site(task)
+    from askonce.cli.explained import explain_row, rows_of
 
-    failed, heard = False, cache(lambda: client.listening(task))
+    failed, heard = False, cache(lambda: site.listening(task))
     with unavailable():
         for row in rows_of(what):
-            explained = explain_row(client, task, row, tenant, heard)
+            explained = explain_row(site, task, row, tenant, heard)
             failed |= "error" in explained
             click.echo(json.dumps(explained, ensure_ascii=False))
     sys.exit(Exit.FAILED if failed else Exit.OK)

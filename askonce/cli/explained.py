@@ -12,16 +12,15 @@ import orjson
 from askonce.errors import LayoutNewer, PayloadInvalid, RecordDamaged
 from askonce.key import identify, identity_of
 from askonce.record import Status
-from tasks.reasons import cure_of
-from tasks.rows import BadRow, Row, parse_row, read_rows
+from askonce.rows import BadRow, Row, parse_row, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from askonce.cli.site import Site
     from askonce.listening import Listening
     from askonce.record import Snapshot
     from askonce.spec import JobSpec
-    from producer.client import Client
 
 #: A longer identity is shown as its size: it is a whole payload.
 _SHOWN_BYTES = 2000
@@ -40,7 +39,7 @@ def rows_of(what: str) -> Iterator[Row | BadRow]:
 
 
 def explain_row(
-    client: Client, task: str, row: Row | BadRow, tenant: str, heard: Callable[[], Listening] | None = None
+    site: Site, task: str, row: Row | BadRow, tenant: str, heard: Callable[[], Listening] | None = None
 ) -> dict[str, object]:
     """Return all that the record shows about one payload; never the stored answer.
 
@@ -49,13 +48,13 @@ def explain_row(
     """
     if isinstance(row, BadRow):
         return {"row": row.number, "error": {"field": row.field, "reason": row.reason}}
-    spec = client.specs[task]
+    spec = site.specs[task]
     try:
         identity = identify(spec, row.payload, tenant)
     except PayloadInvalid as exc:
         return {"row": row.number, "error": _invalid(exc)}
     try:
-        record = client.store.read([identity.key])[0].checked()
+        record = site.store.read([identity.key])[0].checked()
     except (LayoutNewer, RecordDamaged) as exc:
         # Of this row's record: the other rows are explained.
         return {"row": row.number, "key": identity.key, "error": {"kind": "unreadable", "reason": str(exc)}}
@@ -69,8 +68,8 @@ def explain_row(
         "identity_is": "key fields" if fields else "the whole payload",
         "key": identity.key,
         "fingerprint": identity.fingerprint,
-        **_state(record, identity.key),
-        "waits": _waits(record, heard or partial(client.listening, task)),
+        **_state(site, record, identity.key),
+        "waits": _waits(site, record, heard or partial(site.listening, task)),
         **_verdict(spec, record, identity.fingerprint),
     }
 
@@ -80,7 +79,7 @@ def _invalid(exc: PayloadInvalid) -> dict[str, object]:
     return {"field": field, "reason": reason, **({"others": dict(others)} if others else {})}
 
 
-def _state(record: Snapshot, key: str) -> dict[str, object]:
+def _state(site: Site, record: Snapshot, key: str) -> dict[str, object]:
     in_flight = record.flight != "idle"
     return {
         "state": record.status.value,
@@ -92,21 +91,21 @@ def _state(record: Snapshot, key: str) -> dict[str, object]:
         "attempts": record.attempts,
         "resent": record.resent if in_flight else 0,
         "answer_age_seconds": record.value.age if record.value else None,
-        "failure": _failure(record, key),
+        "failure": _failure(site, record, key),
     }
 
 
-def _failure(record: Snapshot, key: str) -> dict[str, object] | None:
+def _failure(site: Site, record: Snapshot, key: str) -> dict[str, object] | None:
     if record.failure is None:
         return None
     kind, reason, spend = record.failure.kind, record.failure.reason, record.failure.spend
     # A job that goes on needs nobody to ask again.
     again = kind if record.flight == "idle" else ""
     cost = {"cost_usd": spend.cost_usd, "usage": dict(spend.usage)}
-    return {"kind": kind, "reason": reason, "cure": cure_of(reason, kind=again, key=key), **cost}
+    return {"kind": kind, "reason": reason, "cure": site.cure_of(reason, kind=again, key=key), **cost}
 
 
-def _waits(record: Snapshot, heard: Callable[[], Listening]) -> str | None:
+def _waits(site: Site, record: Snapshot, heard: Callable[[], Listening]) -> str | None:
     """Return why a queued job does not run yet; None for a job that is not queued."""
     if record.flight != "queued":
         return None
@@ -122,7 +121,7 @@ def _waits(record: Snapshot, heard: Callable[[], Listening]) -> str | None:
             return f"its pause is over: it starts in {record.wait:.1f} s"
         since = f"since {record.parked.seconds:.0f} s ({record.parked.reason})"
         text = f"for its provider, {since}; the next look is in {record.wait:.1f} s"
-        return ": ".join(filter(None, (text, cure_of(record.parked.reason))))
+        return ": ".join(filter(None, (text, site.cure_of(record.parked.reason))))
     if record.lost:
         return "its message was lost: a worker sends it again"
     return f"for a free slot: {listening.text}"

@@ -5,24 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import orjson
-from kombu.exceptions import OperationalError
 
 from askonce.errors import JobError, SendFailed, StoreUnavailable
 from askonce.letters import DeadJob
 from askonce.line import one_line
 from askonce.outcomes import Admitted
-from settings.servers import new_app
-from tasks.reasons import cure_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from askonce.cli.site import Site
     from askonce.job import Job
-    from askonce.letters import DeadMessage, Letters
-    from producer.client import Client
+    from askonce.letters import DeadMessage
 
 #: Records of one round trip.
 PAGE = 100
@@ -70,7 +67,7 @@ class DeadLetter(Protocol):
 class QuarantinedJob:
     """A job whose attempts are spent."""
 
-    client: Client
+    site: Site
     found: DeadJob
 
     @property
@@ -87,7 +84,7 @@ class QuarantinedJob:
     def cure(self) -> str:
         """What to do about all jobs of its reason."""
         word = self.found.reason.partition("@")[0]
-        return one_line(f"{word}: {cure_of(word, kind='quarantined')}")
+        return one_line(f"{word}: {self.site.cure_of(word, kind='quarantined')}")
 
     def shown(self, *, payload: bool = False) -> dict[str, object]:
         """Return the job with its history."""
@@ -98,7 +95,7 @@ class QuarantinedJob:
             "task": job.task,
             "job": job.id,
             "reason": self.found.reason,
-            "cure": cure_of(self.found.reason, kind="quarantined", key=job.key),
+            "cure": self.site.cure_of(self.found.reason, kind="quarantined", key=job.key),
             "key": job.key,
             "kind": "quarantined",
             "version": job.version,
@@ -115,16 +112,16 @@ class QuarantinedJob:
     def replay(self) -> Done:
         """Enqueue the job again, as DeadLetter.replay."""
         # A list has no payloads: they are read one by one.
-        found = self.client.store.letters.show([self.found.job.key], payload=True)[0]
+        found = self.site.store.letters.show([self.found.job.key], payload=True)[0]
         if found is None:
             return Done("gone", ok=False)
         job = found.job
-        if job.task not in self.client.specs:
+        if job.task not in self.site.specs:
             return Done("unknown task", ok=False)
         try:
             payload = orjson.loads(job.payload)
             # Forced, because the stored failure would answer. It attaches to an equal job in flight.
-            outcome = self.client.enqueue(job.task, payload, force=True, **_as_first(job))
+            outcome = self.site.enqueue(job.task, payload, force=True, **_as_first(job))
         except SendFailed:
             return Done("admitted, but not sent; a worker sends it after the queue deadline", ok=True)
         except StoreUnavailable:
@@ -133,16 +130,16 @@ class QuarantinedJob:
             return Done(f"refused: {exc}", ok=False)
         if outcome.key != job.key and isinstance(outcome, Admitted):
             # A new version of the task gives the payload a new key. The new job replaces the old one.
-            self.client.store.invalidate(job.key)
+            self.site.store.invalidate(job.key)
             return Done(f"admitted as {outcome.key}", ok=True)
         return Done(type(outcome).__name__.lower(), ok=outcome.key == job.key)
 
     def discard(self) -> Done:
         """Forget the job, and the last good answer under its key."""
         key = self.found.job.key
-        if self.client.store.letters.show([key])[0] is None:
+        if self.site.store.letters.show([key])[0] is None:
             return Done("gone", ok=False)
-        self.client.store.invalidate(key)
+        self.site.store.invalidate(key)
         return Done("discarded", ok=True)
 
 
@@ -150,7 +147,7 @@ class QuarantinedJob:
 class UnusableMessage:
     """A message that no worker could use."""
 
-    letters: Letters
+    site: Site
     found: DeadMessage
 
     @property
@@ -186,35 +183,16 @@ class UnusableMessage:
 
     def replay(self) -> Done:
         """Send the message to its queue again, as DeadLetter.replay."""
-        about: dict[str, Any] = json.loads(self.found.about)
-        if not self.found.whole or not about.get("headers"):
-            return Done("is no whole message: it can only be discarded", ok=False)
-        app = new_app()
-        queue = app.amqp.queues.get(self.found.queue)
-        if queue is None:
-            # A broker accepts a message for a queue that does not exist, and drops it.
-            return Done(f"no worker reads its queue {self.found.queue!r}: it can only be discarded", ok=False)
-        try:
-            with app.producer_or_acquire() as producer:
-                producer.publish(
-                    self.found.body,
-                    routing_key=self.found.queue,
-                    declare=[queue],
-                    headers=about["headers"],
-                    content_type=about["content_type"],
-                    content_encoding=about["content_encoding"],
-                    correlation_id=self.found.job,
-                    retry=False,
-                )
-        except OperationalError:
-            return Done("not sent: the broker does not answer", ok=False)
+        why = self.site.send_again(self.found)
+        if why is not None:
+            return Done(why, ok=False)
         # In this order: a crash in between sends the message twice, and the record answers the second copy.
-        self.letters.drop([self.id])
+        self.site.store.letters.drop([self.id])
         return Done("sent", ok=True)
 
     def discard(self) -> Done:
         """Forget the message."""
-        dropped = self.letters.drop([self.id])
+        dropped = self.site.store.letters.drop([self.id])
         return Done("discarded", ok=True) if dropped else Done("gone", ok=False)
 
     @property
@@ -225,9 +203,9 @@ class UnusableMessage:
 class DeadLetters:
     """The dead letters of one store."""
 
-    def __init__(self, client: Client) -> None:
-        """List those of *client*'s store; replay with its producer."""
-        self._client, self._letters = client, client.store.letters
+    def __init__(self, site: Site) -> None:
+        """List those of *site*'s store; replay by its broker."""
+        self._site, self._letters = site, site.store.letters
 
     def matching(self, *, task: str | None, reason: str | None) -> Iterator[DeadLetter]:
         """Yield those of *task* and *reason*, without payloads: jobs before messages, the oldest first."""
@@ -235,10 +213,10 @@ class DeadLetters:
         for start in range(0, len(keys), PAGE):
             for job in self._letters.show(keys[start : start + PAGE]):
                 if job is not None and _fits(job, task, reason):
-                    yield QuarantinedJob(self._client, job)
+                    yield QuarantinedJob(self._site, job)
         for message in self._letters.dead_messages():
             if _fits(message, task, reason):
-                yield UnusableMessage(self._letters, message)
+                yield UnusableMessage(self._site, message)
 
     def named(self, ids: Sequence[str], *, payload: bool = False) -> Iterator[tuple[str, DeadLetter | None]]:
         """Yield each of *ids* with its dead letter; None for an id of none, or of several."""
@@ -248,11 +226,11 @@ class DeadLetters:
         known = {message.id: message for message in messages}
         for name in dict.fromkeys(ids):
             if name in known:
-                yield name, UnusableMessage(self._letters, known[name])
+                yield name, UnusableMessage(self._site, known[name])
                 continue
             fitting = [key for key in keys if key.startswith(name)] if len(name) >= _SHORTEST else []
             job = self._letters.show(fitting, payload=payload)[0] if len(fitting) == 1 else None
-            yield name, QuarantinedJob(self._client, job) if job else None
+            yield name, QuarantinedJob(self._site, job) if job else None
 
 
 def _as_first(job: Job) -> dict[str, object]:

@@ -1,0 +1,135 @@
+"""``pause``, ``resume`` and ``pauses``: hold jobs back, let them go on, and show what is held back."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from askonce.cli.exits import Exit, unavailable
+from askonce.cli.site import open_site, require_task
+
+if TYPE_CHECKING:
+    from askonce.cli.site import Site
+    from askonce.controls import Pause, Scope
+
+_CommandT = TypeVar("_CommandT", bound=Callable[..., Any])
+
+
+def _choosing(command: _CommandT) -> _CommandT:
+    """Add the options that say which jobs."""
+    for option in (
+        click.option("--model", help="Jobs whose calls go to this model."),
+        click.option("--run", help="Jobs of this run."),
+        click.option("--tenant", help="Jobs of this tenant."),
+        click.option("--task", help="Jobs of this task."),
+        click.option("--queue", help="What is in this queue: it keeps its messages."),
+        click.option("--all", is_flag=True, help="All jobs: no worker takes a message."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_choosing
+@click.option("--note", default="", metavar="TEXT", help="Why; who waits for a job sees it.")
+def pause(note: str, **named: Any) -> None:  # noqa: ANN401  # click's
+    """Start no job of these any more; calls under way end. It holds until it is resumed."""
+    from askonce.cli.pauses import line_of
+
+    chosen, whole = _chosen(named), _signed(note)
+    with unavailable():
+        site = open_site()
+        if chosen.scope == "task":
+            require_task(chosen.name, site.specs)
+        site.store.controls.pause(chosen, whole)
+        click.echo(f"paused {line_of(chosen, whole)}")
+        if (doubt := _doubt(chosen, site)) is not None:
+            click.echo(doubt, err=True)
+
+
+@click.command()
+@_choosing
+def resume(**named: Any) -> None:  # noqa: ANN401  # click's
+    """Let the jobs of a pause go on, which names them by the same option."""
+    from askonce.cli.pauses import line_of, option_of
+
+    chosen = _chosen(named)
+    with unavailable():
+        controls = open_site().store.controls
+        ended, left = controls.resume(chosen), controls.pauses()
+    if ended:
+        click.echo(f"resumed {option_of(chosen)}")
+    else:
+        click.echo(f"there is no pause {option_of(chosen)}", err=True)
+    for each, note in sorted(left.items()):
+        click.echo(f"still paused: {line_of(each, note)}", err=True)
+    sys.exit(Exit.OK if ended else Exit.FAILED)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each on stdout.")
+def pauses(*, as_json: bool) -> None:
+    """List the pauses that hold, with who paused and why."""
+    from askonce.cli.pauses import line_of
+
+    with unavailable():
+        held = sorted(open_site().store.controls.pauses().items())
+    for each, note in held:
+        shown = {"scope": each.scope, "name": each.name, "note": note}
+        click.echo(json.dumps(shown, ensure_ascii=False) if as_json else line_of(each, note))
+    if not held:
+        click.echo("nothing is paused", err=True)
+
+
+def _chosen(named: dict[str, Any]) -> Pause:
+    """Return the pause that the options name: exactly one, because two would hold back either."""
+    from askonce.controls import Pause
+
+    given: list[Scope] = [scope for scope, name in named.items() if name not in (None, False)]  # type: ignore[misc]  # the options are the scopes
+    if len(given) != 1:
+        options = ", ".join(f"--{scope}" for scope in named)
+        raise click.UsageError(f"name exactly one of {options}")
+    [scope] = given
+    name = "" if scope == "all" else str(named[scope])
+    if scope != "all" and not name:
+        raise click.UsageError(f"--{scope}: is empty")
+    if "\n" in name:
+        raise click.UsageError(f"--{scope}: is more than one line")
+    return Pause(scope, name)
+
+
+def _signed(note: str) -> str:
+    """Return *note* with who says it."""
+    from askonce.controls import NOTE_KEPT
+
+    signed = ": ".join(filter(None, (f"{_user()}@{socket.gethostname()}", note)))
+    if len(signed) > NOTE_KEPT:
+        raise click.UsageError(f"--note: is {len(signed) - NOTE_KEPT} characters too long")
+    return signed
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that nobody named.
+        return str(os.getuid())
+
+
+def _doubt(chosen: Pause, site: Site) -> str | None:
+    """Return why a pause may hold nothing back: its name may be a slip."""
+    if chosen.scope == "model" and all(spec.model != chosen.name for spec in site.specs.values()):
+        return f"no task of this application names the model {chosen.name!r}"
+    if chosen.scope != "queue":
+        return None
+    workers = site.store.announcements.workers()
+    taken = any(chosen.name in each.queues or not each.whole for each in workers)
+    return None if taken else f"no living worker takes queue {chosen.name!r}"

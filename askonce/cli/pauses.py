@@ -1,0 +1,22 @@
+"""Pauses as people name them on a command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from askonce.line import one_line
+
+if TYPE_CHECKING:
+    from askonce.controls import Pause
+
+
+def option_of(pause: Pause) -> str:
+    """Return the option that names *pause*: ``--task rates.fetch``."""
+    # Whoever may write to the store may write a pause.
+    return one_line(f"--{pause.scope} {pause.name}".rstrip())
+
+
+def line_of(pause: Pause, note: str) -> str:
+    """Return *pause* with its note, in one line."""
+    what = "all jobs" if pause.scope == "all" else f"{pause.scope} {pause.name}"
+    return one_line(f"{what}: {note or 'nobody said why'}")

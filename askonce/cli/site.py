@@ -1,0 +1,85 @@
+"""What the verbs work on: the store and the tasks of one application, and how they are opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from askonce.checks import Finding
+    from askonce.letters import DeadMessage
+    from askonce.listening import Listening
+    from askonce.outcomes import Outcome
+    from askonce.spec import JobSpec
+    from askonce.store import Store
+
+_MOUNT = "askonce.cli.mount"
+
+
+class Site(Protocol):
+    """One application with askonce, as the verbs see it."""
+
+    @property
+    def specs(self) -> Mapping[str, JobSpec]:
+        """The terms of each task, by its name."""
+
+    @property
+    def store(self) -> Store:
+        """Where the records are."""
+
+    def enqueue(self, task: str, payload: Mapping[str, object], **options: object) -> Outcome:
+        """Enqueue *payload* for *task*; options and errors as ``Producer.enqueue``."""
+
+    def listening(self, task: str) -> Listening:
+        """Return whether a living worker would run the next job of *task*; one round trip.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+
+    def cure_of(self, reason: str, *, kind: str = "", key: str = "ID") -> str:
+        """Return what a person can do about a failure, in one line; empty where nothing is known.
+
+        The *kind* of a failure that was given up adds how the job with this *key* is made again.
+        """
+
+    def send_again(self, message: DeadMessage) -> str | None:
+        """Send *message* to its queue again; return why it was not sent, None where it was."""
+
+
+class Mount(NamedTuple):
+    """How one command line opens its application."""
+
+    open: Callable[[], Site]
+    #: Returns what the doctor shows, whatever server is down; True also calls the paid service.
+    examine: Callable[[bool], list[Finding]]
+
+
+def mount(context: click.Context, by: Mount) -> None:
+    """Let every verb under *context* open its application *by* this mount."""
+    # Not its ``obj``: that is Celery's where Celery's command line is around.
+    context.meta[_MOUNT] = by
+
+
+def mounted() -> Mount:
+    """Return the mount of the command that runs."""
+    found = click.get_current_context().meta[_MOUNT]
+    assert isinstance(found, Mount)
+    return found
+
+
+def open_site(task: str | None = None) -> Site:
+    """Return the application of the command that runs; end with a usage error for an unknown *task*."""
+    site = mounted().open()
+    if task is not None:
+        require_task(task, site.specs)
+    return site
+
+
+def require_task(task: str, specs: Mapping[str, JobSpec]) -> None:
+    """End the command with a usage error where *specs* have no *task*."""
+    if task not in specs:
+        raise click.UsageError(f"unknown task {task!r}; there are: {', '.join(sorted(specs)) or 'none'}")
