@@ -59,11 +59,8 @@ class Tally(Protocol):
     def totals(self) -> Mapping[Counter, int]:
         """Return every counter since the store began."""
 
-    def of_day(self, day: int) -> Mapping[Counter, int]:
-        """Return the counters of one day, counted from 1970 in UTC."""
-
     def of_days(self, days: range) -> Mapping[int, Mapping[Counter, int]]:
-        """Return the same for each of *days* that has any; as many round trips as for one."""
+        """Return the counters of each of *days* that has any: whole days in UTC, counted from 1970."""
 
     def book_late(self, key: Key, owner: Owner, book: Book) -> None:
         """Count, once for each owner, what a run paid that has no place in the record of *key*.

@@ -46,7 +46,7 @@ class _Since(click.ParamType[int]):
                 day = (date.fromisoformat(value) - date(1970, 1, 1)).days
             except ValueError:
                 self.fail(f"{value!r} is neither a date (2026-11-27) nor a span (7d, 24h)", param, context)
-        if not today - DAYS_KEPT < day <= today:
+        if not today - DAYS_KEPT <= day <= today:
             self.fail(f"{value!r} is not within the last {DAYS_KEPT} days, which are kept", param, context)
         return day
 

@@ -116,6 +116,7 @@ class Work:
             "worker", "worker", "-n", "celery@acl", "-c", "4", "--loglevel", "INFO", until=b"ready."
         )
         self.ask()
+        self.hold()
         self.bury()
         self.refuse_letters()
         self.restore()
@@ -136,6 +137,13 @@ class Work:
         self.produce("submit", "orders.enrich", self.rows(order))
         self.produce("explain", "orders.enrich", json.dumps(order))
         assert "error" not in self.produce("doctor")
+
+    def hold(self):
+        self.produce("pause", "--task", "orders.enrich")
+        assert "warning: pause" in self.produce("doctor")
+        self.produce("resume", "--task", "orders.enrich")
+        for span in ((), ("--since", "2d")):
+            assert "orders.enrich" in self.produce("cost", *span)
 
     def wait_for_another(self):
         """Let one job wait in the worker for the customer that another one asks for."""

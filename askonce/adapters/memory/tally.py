@@ -35,12 +35,8 @@ class MemoryTally:
                 sums[counter] += amount
             return sums
 
-    def of_day(self, day: int) -> Mapping[Counter, int]:
-        """Return the counters of one day, counted from 1970 in UTC."""
-        return self.of_days(range(day, day + 1)).get(day, {})
-
     def of_days(self, days: range) -> Mapping[int, Mapping[Counter, int]]:
-        """Return the same for each of *days* that has any."""
+        """Return the counters of each of *days* that has any: whole days in UTC, counted from 1970."""
         found: dict[int, dict[Counter, int]] = {}
         with self._changed:
             for (day, counter), amount in self._counted.items():

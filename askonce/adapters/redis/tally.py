@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter as Sums
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
 
 from askonce.adapters.redis.reply import pairs_of
 from askonce.record import BUCKETS
 from askonce.tally import DAYS_KEPT, Counter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from askonce.adapters.redis.scripts import Call, Scripts
     from askonce.job import Key, Owner
@@ -35,12 +37,8 @@ class RedisTally:
             sums[counter] += amount
         return sums
 
-    def of_day(self, day: int) -> Mapping[Counter, int]:
-        """Return the counters of one day, counted from 1970 in UTC."""
-        return self.of_days(range(day, day + 1)).get(day, {})
-
     def of_days(self, days: range) -> Mapping[int, Mapping[Counter, int]]:
-        """Return the same for each of *days* that has any."""
+        """Return the counters of each of *days* that has any: whole days in UTC, counted from 1970."""
         sums = dict(zip(days, map(Sums, self._folded(*map(str, days))), strict=True))
         for _, day, counter, amount in self._in_buckets():
             if day in sums:
@@ -75,15 +73,26 @@ class RedisTally:
         self._scripts.send("reap", ("HDEL", self._scripts.bucket_key(bucket, "tally"), *fields))
 
     def _folded(self, *names: str) -> list[dict[Counter, int]]:
-        keys = [("HGETALL", f"{self._scripts.tally_key}{name}") for name in names]
-        return [_to_counters(reply) for reply in (self._scripts.send("read", *keys) if keys else ())]
+        return [_to_counters(reply) for reply in self._read([f"{self._scripts.tally_key}{n}" for n in names])]
 
     def _in_buckets(self) -> Iterator[tuple[int, int, Counter, int]]:
-        names = [("HGETALL", self._scripts.bucket_key(bucket, "tally")) for bucket in range(BUCKETS)]
-        for bucket, reply in enumerate(self._scripts.send("read", *names)):
+        names = [self._scripts.bucket_key(bucket, "tally") for bucket in range(BUCKETS)]
+        for bucket, reply in enumerate(self._read(names)):
             for field, amount in pairs_of(reply):
                 day, *counter = field.decode().split("\n")
                 yield bucket, int(day), Counter(*counter), int(amount)
+
+    def _read(self, names: Sequence[str]) -> list[Any]:
+        """Return the hashes of these *names*, in one round trip.
+
+        Raises:
+            StoreUnavailable: a server did not answer, or its user may not read them.
+        """
+        replies = self._scripts.send("read", *(("HGETALL", name) for name in names)) if names else []
+        for name, reply in zip(names, replies, strict=True):
+            if isinstance(reply, RedisError):
+                raise self._scripts.unavailable("read", name, reply) from reply
+        return replies
 
 
 def _to_counters(reply: list[bytes]) -> dict[Counter, int]:
