@@ -19,12 +19,20 @@ class Exit(IntEnum):
     OK = 0
     #: Some rows failed, or there is no answer.
     FAILED = 1
+    #: Also an input that cannot be read.
     USAGE = 2
+    #: A limit that the caller set: the same command goes on when it is raised.
+    LIMIT = 3
     #: Broker or store does not answer.
     UNAVAILABLE = 69
-    #: An answer did not come in time; the job goes on.
+    #: The output cannot be written.
+    OUTPUT = 74
+    #: An answer did not come in time, and the job goes on; or another process works on the run.
     TIMED_OUT = 75
     CONFIG = 78
+    #: By Ctrl-C and by SIGTERM, as shells have it.
+    INTERRUPTED = 130
+    TERMINATED = 143
 
 
 EPILOG = "Exit codes: 0 ok, 1 some rows failed, 2 usage, 69 unavailable, 75 timed out, 78 configuration."

@@ -1,111 +1,175 @@
-"""``python -m producer submit``: enqueues the rows of a file, and waits for their answers on request."""
+"""``python -m producer submit``: enqueues the rows of files, and writes their answers on request."""
 
 from __future__ import annotations
 
-import json
 import sys
-from contextlib import nullcontext
-from dataclasses import asdict
-from functools import cache, partial
-from typing import TYPE_CHECKING, BinaryIO
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from askonce.cli.exits import Exit, unavailable
-from producer.console import open_client, warn_of_workers
 
 if TYPE_CHECKING:
-    from producer.batch import Report
+    from collections.abc import Callable
 
+    from producer.progress.reporter import Progress
+    from producer.run.wanted import Wanted
 
-@click.command()
-@click.argument("task")
-@click.argument("file", type=click.File("rb"))
-@click.option("--wait", is_flag=True, help="Wait for the answers and print them.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0), default=600.0, show_default=True, help="Seconds to wait."
+_EPILOG = (
+    "Exit codes: 0 ok, 1 some rows failed, 2 usage or input, 3 stopped by a limit, 69 unavailable, 74 output,"
+    " 75 timed out or taken, 78 configuration, 130 interrupted."
 )
-@click.option("--tenant", default="", help="The tenant of these jobs: part of the key.")
-@click.option("--on-duplicate", type=click.Choice(["attach", "reject"]), default="attach", show_default=True)
-@click.option("--force", is_flag=True, help="Make a new call although an answer is fresh.")
-@click.option("--max-age", type=click.FloatRange(min=0), help="Make a new call for an older answer; seconds.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object for each row on stdout.")
-def submit(  # noqa: PLR0913  # one parameter for each option of the command
-    task: str,
-    file: BinaryIO,
-    *,
-    wait: bool,
-    timeout: float,
-    tenant: str,
-    on_duplicate: str,
-    force: bool,
-    max_age: float | None,
-    as_json: bool,
-) -> None:
-    """Submit the rows of FILE (JSON lines, - for stdin) to TASK."""
-    client = open_client(task)
-    from askonce.rows import read_rows
-    from producer.batch import Batch
-    from producer.waiting import Waiting
 
-    options = {"tenant": tenant, "on_duplicate": on_duplicate, "force": force, "max_age": max_age}
-    warn_once = cache(lambda: warn_of_workers(client, task))
-    wait_for = timeout if wait else None
-    batch = Batch(client=client, task=task, wait=wait_for, options=options, on_job=warn_once)
-    tally = _Tally(file.name, as_json=as_json)
-    model, tell = client.specs[task].model, partial(click.echo, err=True)
-    with unavailable(), Waiting(client.store.boards, model, tell) if wait else nullcontext():
+
+class _Dollars(click.ParamType[Decimal]):
+    """An amount of US dollars, exact."""
+
+    name = "usd"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Return *value* as a number."""
         try:
-            for report in batch.run(read_rows(file)):
-                tally.add(report)
-        finally:
-            tally.print_sum()
-    sys.exit(tally.exit_code())
+            amount = Decimal(str(value).removeprefix("$"))
+        except InvalidOperation:
+            amount = Decimal("nan")
+        if not amount.is_finite() or amount < 0:
+            self.fail(f"{value!r} is no amount of dollars", param, ctx)
+        return amount
 
 
-class _Tally:
-    """Prints reports as they come and adds them up."""
+class _Failures(click.ParamType[object]):
+    """A number of rows, or a share of them."""
 
-    def __init__(self, name: str, *, as_json: bool) -> None:
-        self._name, self._as_json = name, as_json
-        self._counts: dict[str, int] = {}
-        self._failed = 0
+    name = "n|p%"
 
-    def add(self, report: Report) -> None:
-        self._counts[report.status] = self._counts.get(report.status, 0) + 1
-        self._failed += not report.ok
-        if self._as_json:
-            click.echo(json.dumps(asdict(report), ensure_ascii=False))
-        elif report.result is not None:
-            click.echo(json.dumps(report.result, ensure_ascii=False))
-        if report.error is not None:
-            from askonce.line import one_line
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        """Return *value* as a limit."""
+        from producer.run.limits import MaxFailures
 
-            # The names of fields are the row's own.
-            click.echo(one_line(f"{self._name}:{report.row}: {_words(report)}"), err=True)
-
-    def print_sum(self) -> None:
-        if not self._counts:
-            click.echo(f"{self._name}: empty: it has no rows", err=True)
-            return
-        parts = ", ".join(f"{count} {status}" for status, count in sorted(self._counts.items()))
-        click.echo(f"{sum(self._counts.values())} rows: {parts}", err=True)
-
-    def exit_code(self) -> Exit:
-        if not self._counts:
-            return Exit.USAGE
-        if self._counts.get("unavailable"):
-            return Exit.UNAVAILABLE
-        if self._counts.get("timeout"):
-            return Exit.TIMED_OUT
-        return Exit.FAILED if self._failed else Exit.OK
+        try:
+            return value if isinstance(value, MaxFailures) else MaxFailures.parse(str(value))
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
 
 
-def _words(report: Report) -> str:
-    """Return why a row has no answer, and what a person can do about it."""
-    from tasks.reasons import cure_of
+_COUNT = click.IntRange(min=1)
+_OF_INPUTS = (
+    click.option(
+        "--format", type=click.Choice(["jsonl", "json", "csv", "transcripts"]), help="Instead of finding it."
+    ),
+    click.option(
+        "--map", "columns", multiple=True, metavar="FIELD=COLUMN", help="A field's column; repeat it."
+    ),
+    click.option("--delimiter", help="Between the cells of a CSV; 'tab' is one."),
+    click.option("--encoding", help="Of the inputs, such as cp1252; UTF-8 by default."),
+    click.option("--limit", type=_COUNT, help="The first N rows only."),
+    click.option("--sample", type=_COUNT, help="N rows drawn at random, the same ones each time."),
+)
+_OF_ROWS = (
+    click.option("--wait", is_flag=True, help="Wait for the answers and print them."),
+    click.option(
+        "--timeout", type=click.FloatRange(min=0), help="Seconds to wait for a row; 600 without --out."
+    ),
+    click.option("--tenant", default="", help="The tenant of these jobs: part of the key."),
+    click.option(
+        "--on-duplicate", type=click.Choice(["attach", "reject"]), default="attach", show_default=True
+    ),
+    click.option(
+        "--max-age", type=click.FloatRange(min=0), help="Make a new call for an older answer; seconds."
+    ),
+    click.option("--refresh", is_flag=True, help="Make each answer anew, once."),
+    click.option("--retry-failed", is_flag=True, help="Ask again for rows that failed."),
+    click.option("--strict", is_flag=True, help="Count a fallback as a failure."),
+)
+_OF_RUN = (
+    click.option("--run", metavar="NAME", help="The run's name; made of task and inputs by default."),
+    click.option(
+        "--max-queued", type=click.IntRange(min=0), help="Rows ahead of the workers; 0 is no bound."
+    ),
+    click.option(
+        "--max-failures", type=_Failures(), help="Stop when more rows fail; 5% after 100 by default."
+    ),
+)
+_OF_OUTPUT = (
+    click.option(
+        "-o", "--out", type=click.Path(path_type=Path), help="A .jsonl or .csv file, - for stdout; waits."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="One JSON object for each row on stdout."),
+    click.option(
+        "--progress",
+        "shown",
+        type=click.Choice(["auto", "terminal", "text", "json", "none"]),
+        default="auto",
+        show_default=True,
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Only errors on stderr."),
+)
 
-    error = report.error or {}
-    words = " ".join(str(value) for value in error.values() if value not in ("", None))
-    cure = cure_of(str(error.get("reason", "")), kind=str(error.get("kind", "")), key=report.key or "ID")
-    return f"{words}: {cure}" if cure else words
+
+def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def add(command: Any) -> Any:  # noqa: ANN401  # click's
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("task")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@_with(*_OF_INPUTS, *_OF_ROWS, *_OF_RUN, *_OF_OUTPUT)
+def submit(**words: Any) -> None:  # noqa: ANN401  # the fields of Wanted
+    """Submit the rows of each INPUT to TASK.
+
+    An INPUT is a file of JSON lines, a JSON array or a CSV, also with gzip, a folder of transcripts, a
+    glob, or - for stdin.
+    """
+    from producer.progress.reporter import new_progress
+    from producer.run.wanted import Wanted, WantedImpossible
+
+    wanted = Wanted(**words)
+    try:
+        wanted.require_possible()
+    except WantedImpossible as exc:
+        raise click.UsageError(str(exc)) from None
+    shared = sys.stdout.isatty() and (wanted.wait or wanted.as_json)
+    with new_progress(sys.stderr, shown=wanted.shown, quiet=wanted.quiet, shared=shared) as progress:
+        progress.start(wanted.task, wanted.inputs)
+        code = _submit(wanted, progress)
+    sys.exit(code)
+
+
+def _submit(wanted: Wanted, progress: Progress) -> Exit:
+    """Start the run, and say in one line why it cannot begin or go on."""
+    from producer.console import open_client
+    from producer.inputs.inputs import open_inputs
+    from producer.inputs.reading import InputInvalid, Reading, columns_of
+    from producer.run.errors import JournalInvalid, OutputFailed, RunDiffers, RunTaken
+    from producer.run.start import Start
+
+    try:
+        reading = Reading(
+            format=wanted.format,
+            columns=columns_of(wanted.columns),
+            delimiter=wanted.delimiter,
+            encoding=wanted.encoding,
+        )
+        inputs = open_inputs(wanted.inputs, reading)
+        client = open_client(wanted.task)
+        with unavailable():
+            return Start(wanted=wanted, client=client, inputs=inputs, progress=progress).go()
+    except (InputInvalid, RunDiffers, JournalInvalid) as exc:
+        return _refused(progress, exc, Exit.USAGE)
+    except OutputFailed as exc:
+        return _refused(progress, exc, Exit.OUTPUT)
+    except RunTaken as exc:
+        return _refused(progress, exc, Exit.TIMED_OUT)
+
+
+def _refused(progress: Progress, why: Exception, code: Exit) -> Exit:
+    progress.finish()
+    click.echo(str(why), err=True)
+    return code

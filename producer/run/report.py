@@ -66,6 +66,8 @@ class Report:
     seconds: float | None = None
     #: Seconds since the answer was made.
     age: float | None = None
+    #: Where the row is, for messages; no part of the line.
+    place: str = ""
 
     @property
     def ok(self) -> bool:
@@ -88,20 +90,21 @@ class Report:
         return orjson.dumps({name: getattr(self, name) for name in FIELDS})
 
 
-FIELDS: Final = tuple(each.name for each in fields(Report))
+FIELDS: Final = tuple(each.name for each in fields(Report) if each.name != "place")
 _OF_THE_CALL: Final = frozenset({"failed", "negative"})
 
 
 def invalid(row: BadRow) -> Report:
     """Return the report of a row that cannot be read."""
-    return _refused(Report(row=row.number, status=""), row.field, row.reason)
+    report = Report(row=row.number, id=row.id, status="", place=row.place)
+    return _refused(report, {row.field: row.reason})
 
 
 def settle(report: Report, answer: Result | JobError, own_job: str) -> None:
     """Complete *report* with the end of its job; *own_job* is the id under which this row asked."""
     match answer:
         case PayloadInvalid():
-            _refused(report, answer.field, answer.reason)
+            _refused(report, answer.reasons)
         case JobFailed():
             # A person's word; a body that ends its own job gives a reason of its own.
             report.status = "cancelled" if answer.kind == answer.reason == "cancelled" else "failed"
@@ -189,8 +192,12 @@ def _ended(error: JobError) -> tuple[str, dict[str, object]]:
             return "unavailable", {"kind": "unavailable", "reason": str(error)}
 
 
-def _refused(report: Report, name: str, reason: str) -> Report:
+def _refused(report: Report, reasons: Mapping[str, str]) -> Report:
+    """Complete the report of a row that cannot be used, for each field of *reasons*."""
+    (name, reason), *others = reasons.items()
     report.status, report.error = "invalid", {"kind": "invalid", "field": name, "reason": reason}
+    if others:
+        report.error["others"] = dict(others)
     _cost(report, NOTHING)
     return report
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from askonce.outcomes import Outcome
     from askonce.store import Store
     from producer.run.ask import Asker
+    from producer.run.journal import Line
     from producer.run.limits import Budget
 
 #: Rows that are enqueued in one round trip.
@@ -44,8 +45,8 @@ _GRACE: Final = 60.0
 class Sink(Protocol):
     """Where the reports of a run go."""
 
-    def is_answered(self, row: int) -> bool:
-        """Take in *row*, the next one of the input; return whether an earlier start has its end."""
+    def line_of(self, row: int) -> Line | None:
+        """Take in *row*, the next one of the input; return its line where an earlier start has its end."""
 
     def ended(self, report: Report) -> None:
         """Take the end of a row."""
@@ -127,7 +128,7 @@ class Run:
 
     def _groups(self, rows: Iterable[Row | BadRow]) -> Iterator[list[Row | BadRow]]:
         """Yield rows that have no end yet, as many at once as there is room for."""
-        unanswered = _Pushable(row for row in rows if not self.sink.is_answered(row.number))
+        unanswered = _Pushable(row for row in rows if self.sink.line_of(row.number) is None)
         while self.stop is None:
             group = list(islice(self._affordable(unanswered), self._room()))
             if group:
@@ -169,7 +170,7 @@ class Run:
 
     def _new_report(self, row: Row) -> Report:
         own = row.id or id_of(row.payload, self.key_fields)
-        return Report(row=row.number, id=own, status="")
+        return Report(row=row.number, id=own, status="", place=row.place)
 
     # Rows that end.
 

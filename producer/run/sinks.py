@@ -39,14 +39,14 @@ class Kept:
         self._order = InOrder(journal.line_at, output.write)
         self._synced_at = clock()
 
-    def is_answered(self, row: int) -> bool:
-        """Take in *row*; return whether the journal has its end."""
+    def line_of(self, row: int) -> Line | None:
+        """Take in *row*; return its line where the journal has its end."""
         self._order.read(row)
         line = self._lines[row]
         if line is None or line.open or (line.failed and line.offset < self._asked_again_before):
-            return False
+            return None
         self._order.ended(row, line.offset, failed=line.failed)
-        return True
+        return line
 
     def ended(self, report: Report) -> None:
         """Keep *report*."""
@@ -73,9 +73,9 @@ class Direct:
         """Write to *output*; with *results_only*, a row without an answer is written nowhere."""
         self._output, self._results_only = output, results_only
 
-    def is_answered(self, row: int) -> bool:  # noqa: ARG002  # as Sink
-        """Return False: nothing is kept."""
-        return False
+    def line_of(self, row: int) -> Line | None:  # noqa: ARG002  # as Sink
+        """Return None: nothing is kept."""
+        return None
 
     def ended(self, report: Report) -> None:
         """Write *report*."""

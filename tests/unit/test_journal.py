@@ -52,7 +52,7 @@ def start(out, rows, ends, **words):
         past, round_ = go_on(journal, wanted(**words), out)
         before = past.began_at if round_.retry_failed else 0
         kept = Kept(journal, written, past.lines, asked_again_before=before)
-        asked = [row for row in rows if not kept.is_answered(row)]
+        asked = [row for row in rows if kept.line_of(row) is None]
         for report in ends:
             kept.ended(report)
         kept.sync()

@@ -1,0 +1,77 @@
+"""Counts what a run does, and says which rows failed, on the way of each report to its sink."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from askonce.line import one_line
+from askonce.spend import Spend
+from tasks.reasons import cure_of
+
+if TYPE_CHECKING:
+    from producer.progress.counts import Counts
+    from producer.progress.failures import FailureLines
+    from producer.run.journal import Line
+    from producer.run.report import Report
+    from producer.run.run import Sink
+
+
+class Counted:
+    """A sink that counts."""
+
+    def __init__(self, sink: Sink, counts: Counts, failures: FailureLines) -> None:
+        """Pass everything on to *sink*."""
+        self._sink, self._counts, self._failures = sink, counts, failures
+        #: Rows without an answer, those of earlier starts included.
+        self.failed = 0
+        #: Rows that the same command asks for again.
+        self.open = 0
+
+    def line_of(self, row: int) -> Line | None:
+        """Count a row that is read, and one that has its end."""
+        line = self._sink.line_of(row)
+        self._counts.rows += 1
+        if line is not None:
+            self._counts.skipped += 1
+            self.failed += line.failed
+        return line
+
+    def ended(self, report: Report) -> None:
+        """Count the end of a row."""
+        self._sink.ended(report)
+        self.failed += not report.ok
+        self.open += report.is_open
+        self._counts.end(report.status, source=_source_of(report), reason=report.reason)
+        if report.calls:
+            self._counts.pay(Spend(cost_usd=report.cost_usd).micro_usd, report.calls)
+        if report.source in ("cache", "call") and report.calls == 0:
+            self._counts.avoid(Spend(cost_usd=report.avoided_usd).micro_usd)
+        if report.error is not None:
+            # The names of fields are the row's own.
+            self._failures.add(one_line(f"{report.place or f'row {report.row}'}: {_words(report)}"))
+
+    def tick(self) -> None:
+        """Pass it on."""
+        self._sink.tick()
+
+    def sync(self) -> None:
+        """Pass it on."""
+        self._sink.sync()
+
+
+def _source_of(report: Report) -> str:
+    """Return where an answer is from, as this row sees it."""
+    if report.source == "call" and report.calls == 0 and report.asked == "attached":
+        return "attached"
+    return report.source or ""
+
+
+def _words(report: Report) -> str:
+    """Return why a row has no answer, and what a person can do about it."""
+    error = dict(report.error or {})
+    others = error.pop("others", {})
+    words = " ".join(str(value) for value in error.values() if value not in ("", None))
+    if isinstance(others, dict):
+        words = "; ".join([words, *(f"{name} {reason}" for name, reason in others.items())])
+    cure = cure_of(str(error.get("reason", "")), kind=str(error.get("kind", "")), key=report.key or "ID")
+    return f"{words}: {cure}" if cure else words

@@ -1,0 +1,283 @@
+"""One start of a run, from the words of its caller to its exit code."""
+
+from __future__ import annotations
+
+import errno
+import random
+import signal
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from askonce.cli.exits import Exit
+from askonce.controls import Pause
+from askonce.errors import StoreUnavailable
+from producer.progress.counts import Counts
+from producer.progress.failures import FailureLines
+from producer.progress.summary import summary
+from producer.run.ask import Asker
+from producer.run.begin import go_on, holder, name_of, new_uid, open_journal
+from producer.run.counted import Counted
+from producer.run.errors import OutputFailed
+from producer.run.journal import Journal, Round
+from producer.run.limits import INTERRUPTED, MaxFailures, NoBudget, Stop
+from producer.run.output import Files, JsonLines, Results, Stream, beside
+from producer.run.run import Run
+from producer.run.sinks import Direct, Kept
+from producer.run.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from askonce.rows import BadRow, Row
+    from producer.client import Client
+    from producer.inputs.inputs import Inputs
+    from producer.progress.reporter import Progress
+    from producer.run.limits import Budget
+    from producer.run.run import Sink
+    from producer.run.wanted import Wanted
+
+#: Failures that stop a run whose caller sets no limit: a bad prompt must not burn a whole file.
+_MAX_FAILURES: Final = MaxFailures(percent=5.0)
+#: Seconds for which a run that has a journal waits for servers that do not answer.
+_PATIENCE: Final = 300.0
+#: Seconds for which a row is waited for whose run has none.
+_TIMEOUT: Final = 600.0
+#: Rows ahead of each slot of the workers; and in all, where few or none are known.
+_AHEAD_OF_A_SLOT, _AHEAD = 10, 1000
+#: The same rows are drawn each time.
+_SEED: Final = 2026
+
+
+@dataclass(slots=True, kw_only=True)
+class Start:
+    """One start of a run."""
+
+    wanted: Wanted
+    client: Client
+    inputs: Inputs
+    progress: Progress
+    budget: Budget = field(default_factory=NoBudget)
+    counts: Counts = field(default_factory=Counts)
+    _failures: FailureLines = field(init=False)
+
+    def go(self) -> Exit:
+        """Ask for every row that has no end yet, and return how the run ended.
+
+        Raises:
+            InputInvalid: an input cannot be read.
+            RunTaken, RunDiffers, JournalInvalid, OutputFailed: the run cannot begin, or not go on.
+            StoreUnavailable, SendFailed: a server did not answer; the same command goes on.
+        """
+        with _of_output(self.wanted), ExitStack() as stack:
+            return self._go(stack)
+
+    def _go(self, stack: ExitStack) -> Exit:
+        began = time.monotonic()
+        self.counts.total = self._total()
+        self._failures = FailureLines(self.progress.error, None if self.wanted.as_json else 20)
+        round_, sink, output, journal = self._open(stack)
+        counted = Counted(sink, self.counts, self._failures)
+        run = self._new_run(round_, counted)
+        self.progress.update(self.counts)
+        try:
+            with self._watch(round_), _signals(run):
+                stop = run.execute(self._rows())
+            if stop is None and isinstance(output, Files):
+                output.finish()
+                if not counted.open:
+                    journal.end()
+        finally:
+            self.counts.queued = run.under_way
+            self._failures.finish(self._place_of_failures())
+            told = _how_to_go_on(run, counted, kept=isinstance(output, Files))
+            self.progress.finish([*summary(self.counts, time.monotonic() - began), *told])
+        return self._exit(stop, counted)
+
+    # What is read.
+
+    def _total(self) -> int | None:
+        """Return how many rows will be read; None where the inputs cannot be read twice."""
+        total, wanted = self.inputs.check(), self.wanted
+        chosen = wanted.limit if wanted.sample is None else wanted.sample
+        return total if total is None or chosen is None else min(total, chosen)
+
+    def _rows(self) -> Iterator[Row | BadRow]:
+        wanted, rows = self.wanted, self.inputs.rows()
+        if wanted.limit is not None:
+            return islice(rows, wanted.limit)
+        if wanted.sample is None:
+            return rows
+        total = self.inputs.check() or 0
+        chosen = set(random.Random(_SEED).sample(range(1, total + 1), min(wanted.sample, total)))  # noqa: S311  # no secret
+        return (row for row in rows if row.number in chosen)
+
+    # What is written.
+
+    def _open(self, stack: ExitStack) -> tuple[Round, Sink, Files | Stream, Journal]:
+        """Open the journal and the output of this run."""
+        wanted, fresh = self.wanted, self._round()
+        if wanted.file is not None:
+            journal = stack.enter_context(open_journal(wanted.file))
+            past, round_ = go_on(journal, fresh, beside(wanted.file, "journal"))
+            files = stack.enter_context(Files(wanted.file))
+            again = past.began_at if round_.retry_failed else 0
+            return round_, Kept(journal, files, past.lines, asked_again_before=again), files, journal
+        stream = Stream(sys.stdout.buffer, JsonLines() if wanted.writes_rows else Results())
+        # Rows end in any order: they are kept until those before them have ended.
+        journal = stack.enter_context(Journal(tempfile.TemporaryFile("w+b")))  # noqa: SIM115  # the journal closes it
+        if wanted.waits:
+            return fresh, Kept(journal, stream), stream, journal
+        return fresh, Direct(stream, results_only=not wanted.writes_rows), stream, journal
+
+    def _round(self) -> Round:
+        wanted, now = self.wanted, time.time()
+        return Round(
+            name=wanted.run or name_of(wanted.task, wanted.tenant, self.inputs.names),
+            uid=new_uid(),
+            task=wanted.task,
+            version=self.client.specs[wanted.task].version,
+            tenant=wanted.tenant,
+            inputs=self.inputs.names,
+            digest=self.inputs.digest() if wanted.file is not None else "",
+            started=now,
+            holder=holder(),
+            refresh=wanted.refresh,
+            retry_failed=wanted.retry_failed,
+            not_before=now if wanted.refresh else None,
+        )
+
+    # What is asked.
+
+    def _new_run(self, round_: Round, sink: Sink) -> Run:
+        wanted, kept = self.wanted, self.wanted.file is not None
+        options = {"tenant": wanted.tenant, "on_duplicate": wanted.on_duplicate, "run": round_.name}
+        if wanted.max_age is not None:
+            options["max_age"] = wanted.max_age  # type: ignore[assignment]  # a number
+        asker = Asker(
+            client=self.client,
+            task=wanted.task,
+            uid=round_.uid,
+            options=options,
+            retries_failures=round_.retry_failed or round_.refresh,
+            not_before=round_.not_before,
+            patience=_PATIENCE if kept else 0.0,
+            on_trouble=lambda trouble: self.progress.wait(str(trouble)),
+        )
+        default = None if kept else _TIMEOUT
+        return Run(
+            store=self.client.store,
+            asker=asker,
+            name=round_.name,
+            sink=sink,
+            key_fields=self.client.specs[wanted.task].key_fields,
+            waits=wanted.waits,
+            timeout=default if wanted.timeout is None else wanted.timeout,
+            max_queued=self._ahead() if wanted.max_queued is None else wanted.max_queued,
+            strict=wanted.strict,
+            budget=self.budget,
+            max_failures=wanted.max_failures or (_MAX_FAILURES if wanted.waits else MaxFailures()),
+            on_jobs=cache(self._warn_of_workers),
+        )
+
+    def _ahead(self) -> int:
+        """Return how many rows may be ahead of the workers."""
+        try:
+            workers = self.client.store.announcements.workers()
+        except StoreUnavailable:
+            # The first group reports that.
+            return _AHEAD
+        slots = sum(worker.slots for worker in workers if self.wanted.task in worker.tasks)
+        return max(_AHEAD, _AHEAD_OF_A_SLOT * slots)
+
+    def _warn_of_workers(self) -> None:
+        """Say once if no living worker runs the jobs; they wait then."""
+        try:
+            heard = self.client.listening(self.wanted.task)
+        except StoreUnavailable:
+            # Whether the jobs themselves are in the store is what counts.
+            return
+        if not heard.ok:
+            self.progress.note(str(heard.finding()))
+
+    def _watch(self, round_: Round) -> Watch:
+        wanted, queue = self.wanted, self.client.queue_of(self.wanted.task)
+        model = self.client.specs[wanted.task].model
+        named = {
+            "task": wanted.task,
+            "tenant": wanted.tenant,
+            "run": round_.name,
+            "model": model,
+            "queue": queue or "",
+        }
+        pauses = {Pause(scope, name) for scope, name in named.items() if name}  # type: ignore[arg-type]  # scopes
+        return Watch(self.client.store, frozenset({Pause("all"), *pauses}), model, self.progress)
+
+    # How it ended.
+
+    def _place_of_failures(self) -> str:
+        file = self.wanted.file
+        return str(beside(file, "errors.jsonl")) if file is not None else "--json"
+
+    def _exit(self, stop: Stop | None, counted: Counted) -> Exit:
+        if stop is not None:
+            return Exit(stop.exit_code)
+        if not self.counts.rows:
+            self.progress.error(f"{self.inputs.names[0]}: empty: it has no rows")
+            return Exit.USAGE
+        if self.counts.by_status["unavailable"]:
+            return Exit.UNAVAILABLE
+        if self.counts.by_status["timeout"]:
+            return Exit.TIMED_OUT
+        return Exit.FAILED if counted.failed else Exit.OK
+
+
+def _how_to_go_on(run: Run, counted: Counted, *, kept: bool) -> list[str]:
+    """Return what a person does next; nothing where the run is complete."""
+    lines = [] if run.stop is None else [f"stopped: {run.stop.why}"]
+    if run.under_way:
+        lines.append(
+            f"{run.under_way:,} rows are with the workers; to end those that wait unpaid: cancel {run.name}"
+        )
+    if run.stop is not None or counted.open:
+        again = "the same command goes on and asks again for nothing that is answered"
+        lines.append(again if kept else "answers are kept in the store: the same command gets them")
+    return lines
+
+
+@contextmanager
+def _signals(run: Run) -> Iterator[None]:
+    """Stop *run* at Ctrl-C or SIGTERM; a second one ends the process."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    kept = {number: signal.getsignal(number) for number in numbers}
+
+    def end(number: int, _frame: object) -> None:
+        run.stop = Stop("interrupted", INTERRUPTED if number == signal.SIGINT else 128 + number)
+        for each in numbers:
+            signal.signal(each, kept[each])
+
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, kept[number])
+
+
+@contextmanager
+def _of_output(wanted: Wanted) -> Iterator[None]:
+    """Raise OutputFailed where the output cannot be written: inputs and servers have errors of their own."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno == errno.EPIPE:
+            # Whoever reads stdout has enough.
+            raise
+        reason = exc.strerror or type(exc).__name__
+        raise OutputFailed(file=str(wanted.file or "stdout"), reason=reason) from None
