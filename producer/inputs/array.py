@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 _CHUNK = 256 << 10
 _BLANKS = " \t\r\n"
-#: A mistake so close to the end of what was read may be a word of JSON that goes on.
-_LONGEST_WORD = 16
+#: What the parser may see of a value that goes on: the start of a word, or the second half of a number.
+_GOES_ON = ("true", "false", "null", "NaN", "Infinity", "-Infinity", ".", "e+", "e-", "E+", "E-")
+#: The length of a character by its number, such as in ``"\\u00e3"``.
+_ESCAPE = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,7 @@ class _Text:
             try:
                 value, end = self._json.raw_decode(self._text, self._at)
             except json.JSONDecodeError as exc:
-                if not self._may_go_on(exc):
+                if not self._is_cut(exc):
                     raise
                 if not self._more():
                     raise _CutOff from None
@@ -141,8 +143,12 @@ class _Text:
                 self._at = end
                 return value
 
-    def _may_go_on(self, exc: json.JSONDecodeError) -> bool:
-        return exc.msg.startswith("Unterminated string") or exc.pos + _LONGEST_WORD > len(self._text)
+    def _is_cut(self, exc: json.JSONDecodeError) -> bool:
+        """Return whether all that is wrong is that the text ends here."""
+        left = self._text[exc.pos : exc.pos + _ESCAPE + 4]
+        if exc.msg.startswith("Invalid \\"):
+            return len(left) < _ESCAPE
+        return exc.msg.startswith("Unterminated") or any(word.startswith(left) for word in _GOES_ON)
 
     def _more(self) -> bool:
         """Read as much again as is kept, so that a long value is not read over and over."""

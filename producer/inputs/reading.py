@@ -101,9 +101,9 @@ def _may_separate(character: str | None) -> bool:
 
 def _is_of_text(encoding: str) -> bool:
     try:
-        # Codecs such as base64 are no encodings of text; only an attempt to decode shows it.
-        b"".decode(encoding)
+        # Codecs such as base64 are no encodings of text.
+        "a".encode(encoding)
         codecs.getincrementaldecoder(encoding)()
-    except (LookupError, ValueError, UnicodeError):
+    except (LookupError, ValueError):
         return False
     return True
