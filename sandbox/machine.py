@@ -7,13 +7,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from threading import Event
 from typing import Self
 
 from sandbox.outside import ledger, openai_wire
 from sandbox.outside.process import Outside
+from sandbox.server import free_port
 from sandbox.valkey import Valkey
 
 ROOT = Path(__file__).parents[1]
@@ -34,6 +35,8 @@ class Machine:
     *outside* are options and settings of the stand-ins, for example ``{"latency": 0.05, "llm_slots": 4}``.
     *env* is added to the environment of every process.
     *broker* is the address of the broker; without it the broker is the store's server.
+    *port_of* gives a port to each of ``valkey`` and ``outside``.
+    *step* is entered for each part that starts, and left when it is ready.
     """
 
     def __init__(
@@ -43,11 +46,14 @@ class Machine:
         outside: Mapping[str, object] | None = None,
         env: Mapping[str, str] | None = None,
         broker: str | None = None,
+        port_of: Callable[[str], int] = lambda _: free_port(),
+        step: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._stack = ExitStack()
         self._kept = folder
         self._options, self._extra = dict(outside or {}), dict(env or {})
         self._broker = broker
+        self._port_of, self.step = port_of, step
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
@@ -55,10 +61,14 @@ class Machine:
             temporary = tempfile.TemporaryDirectory(prefix="askonce-sandbox-")
             self.folder = self._kept or Path(stack.enter_context(temporary))
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.valkey = stack.enter_context(Valkey(self.folder / "valkey", tcp=True))
-            options = {"customers": SAMPLES / "customers.csv", **self._options}
+            with self.step("Valkey"):
+                valkey = Valkey(self.folder / "valkey", port=self._port_of("valkey"))
+                self.valkey = stack.enter_context(valkey)
+            own = {"customers": SAMPLES / "customers.csv", "port": self._port_of("outside")}
             #: The stand-ins; stop and start them for an outage in which their port refuses connections.
-            self.outside = stack.enter_context(Outside(self.folder / "ledger", options))
+            self.outside = Outside(self.folder / "ledger", {**own, **self._options})
+            with self.step("stand-ins"):
+                stack.enter_context(self.outside)
             stack.callback(self.stop_workers)
             self._stack = stack.pop_all()
         return self
@@ -101,31 +111,33 @@ class Machine:
         self, *options: str, name: str = "worker", env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
         """Start ``celery worker`` with *options* and *env*; return when it consumes messages."""
-        log = self.folder / f"{name}.log"
-        command = [
-            "-m",
-            "celery",
-            "-A",
-            "worker.app",
-            "worker",
-            "--loglevel",
-            "INFO",
-            "--hostname",
-            f"{name}@%h",
-        ]
-        worker = self.spawn(*command, "--without-gossip", "--without-mingle", *options, log=log, env=env)
-        self.workers.append(worker)
-        wait_for(lambda: b"ready." in log.read_bytes(), worker, log)
-        return worker
+        named = ["--hostname", f"{name}@%h", "--without-gossip", "--without-mingle"]
+        command = ["worker", "--loglevel", "INFO", *named, *options]
+        return self.start_celery(*command, name=name, ready=b"ready.", env=env)
 
     def start_beat(self, *options: str) -> subprocess.Popen[bytes]:
         """Start ``celery beat`` with *options*; return when its schedule is set up."""
-        log, schedule = self.folder / "beat.log", self.folder / "beat-schedule"
-        command = ["-m", "celery", "-A", "worker.app", "beat", "--loglevel", "INFO"]
-        beat = self.spawn(*command, "--schedule", str(schedule), *options, log=log)
-        self.workers.append(beat)
-        wait_for(lambda: b"beat: Starting" in log.read_bytes(), beat, log)
-        return beat
+        command = ["beat", "--loglevel", "INFO", "--schedule", str(self.folder / "beat-schedule"), *options]
+        return self.start_celery(*command, name="beat", ready=b"beat: Starting")
+
+    def start_celery(
+        self,
+        *command: str,
+        name: str,
+        ready: bytes,
+        ended_by: str = "SIGTERM",
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """Start ``celery`` with *command*; return when its log, named *name*, says *ready*."""
+        log = self.folder / f"{name}.log"
+        # A folder that is kept has what the last one said.
+        known = log.stat().st_size if log.exists() else 0
+        process = self.spawn(
+            "-m", "celery", "-A", "worker.app", *command, log=log, ended_by=ended_by, env=env
+        )
+        self.workers.append(process)
+        wait_for(lambda: ready in log.read_bytes()[known:], process, log)
+        return process
 
     def spawn(
         self, *arguments: str, log: Path, ended_by: str = "SIGTERM", env: Mapping[str, str] | None = None
@@ -172,8 +184,13 @@ def wait_for(
     deadline, pause = time.monotonic() + seconds, Event()
     while not condition():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise NotReady(log.read_text(errors="replace")[-2000:])
+            raise NotReady(read_end(log))
         pause.wait(0.02)
+
+
+def read_end(log: Path) -> str:
+    """Return the end of *log*."""
+    return log.read_text(encoding="utf-8", errors="replace")[-2000:]
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -89,13 +89,18 @@ class Server(ABC):
             raise ServerNotReady(self._said())
 
 
-def free_port() -> int:
+def free_port(wanted: int = 0) -> int:
     """Return a port of 127.0.0.1 that stays this process's own: for a server that reuses addresses.
 
-    The kernel gives it to no connection. On Linux no other caller of this function gets it.
+    The kernel gives it to no connection. On Linux no other caller of this function gets it. It is *wanted*
+    where no process has that.
     """
     while True:
-        port, claim = secrets.choice(_PORTS), socket.socket()
+        port, claim = wanted or secrets.choice(_PORTS), socket.socket()
+        if wanted:
+            # Else connections that have ended keep the port for a minute. A server that listens keeps it.
+            claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            wanted = 0
         try:
             claim.bind(("127.0.0.1", port))
         except OSError:

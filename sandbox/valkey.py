@@ -38,7 +38,7 @@ class Valkey(Server):
     """One server on a unix socket.
 
     *folder* holds the data. Without it the data is in a temporary folder, which ``close`` deletes.
-    *tcp* adds a free port of 127.0.0.1.
+    *tcp* adds a free port of 127.0.0.1, *port* this one.
     *binary* runs another server than the embedded one.
     *options* are further lines of the server's configuration.
     *arguments* follow the configuration file on the command line, for example ``--sentinel``.
@@ -53,6 +53,7 @@ class Valkey(Server):
         folder: Path | None = None,
         *,
         tcp: bool = False,
+        port: int = 0,
         binary: Path | None = None,
         options: str = "",
         arguments: tuple[str, ...] = (),
@@ -62,7 +63,7 @@ class Valkey(Server):
         self._run_folder = Path(tempfile.mkdtemp(prefix="askonce-"))
         self.folder = (folder or self._run_folder).resolve()
         self.socket = self._run_folder / "s"
-        self.port = free_port() if tcp or papers else 0
+        self.port = port or (free_port() if tcp or papers else 0)
         self.scheme, self.host = ("rediss", "localhost") if papers else ("redis", "127.0.0.1")
         self._configuration, self._log = self._run_folder / "server.conf", self._run_folder / "log"
         self._arguments = arguments

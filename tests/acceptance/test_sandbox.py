@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.machine import ROOT
+from sandbox.outside import ledger
 from tests.deadlines import stretched
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
@@ -27,24 +29,33 @@ def short_folder():
 
 
 @pytest.fixture
-def up(short_folder, eventually):
-    """`python -m sandbox up`, once it said that all is running; and its descendants."""
-    said = Path(short_folder) / "said"
-    with said.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", "up"],
-            cwd=ROOT,
-            env={**os.environ, "TMPDIR": short_folder, "PYTHONUNBUFFERED": "1"},
-            stdout=out,
-            stderr=out,
-        )
-    try:
+def start_up(short_folder, eventually):
+    """Start `python -m sandbox up`; return when it said that all is running, with its descendants."""
+    said, started = Path(short_folder) / "said", []
+
+    def start():
+        with said.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "sandbox", "up", "--folder", f"{short_folder}/data"],
+                cwd=ROOT,
+                env={**os.environ, "TMPDIR": short_folder},
+                stdout=out,
+                stderr=out,
+            )
+        started.append(process)
         eventually(lambda: process.poll() is not None or b"Ctrl-C stops everything." in said.read_bytes(), 60)
-        yield process, descendants_of(process.pid), said
-    finally:
+        return process, descendants_of(process.pid), said
+
+    yield start
+    for process in started:
         if process.poll() is None:
             process.terminate()
         process.wait(stretched(60))
+
+
+@pytest.fixture
+def up(start_up):
+    return start_up()
 
 
 @pytest.mark.long
@@ -70,7 +81,43 @@ def test_up_stops_everything_on_ctrl_c(up, short_folder, eventually):
     assert 0 == code, said.read_text()
     assert_all_parts_ran(started)
     eventually(lambda: not alive(started), 15)
-    assert [said.name] == [path.name for path in Path(short_folder).iterdir()]
+    assert ["data", said.name] == sorted(path.name for path in Path(short_folder).iterdir())
+
+
+def test_up_says_in_one_line_which_part_cannot_start(short_folder):
+    manifest = Path(short_folder) / "data/valkey/appendonlydir/appendonly.aof.manifest"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("garbage")
+
+    done = run_up(short_folder)
+
+    assert 1 == done.returncode
+    assert done.stderr.startswith("Valkey did not start: ")
+    assert "--fresh" in done.stderr
+    assert 1 == done.stderr.count("\n")
+
+
+@pytest.mark.long
+def test_up_goes_on_with_the_data_of_the_last_one(start_up, short_folder):
+    process, _, said = start_up()
+    first = said.read_text()
+    asked = submit_orders(first)
+    process.send_signal(signal.SIGINT)
+    process.wait(stretched(60))
+    paid = ledger.read(Path(short_folder) / "data/ledger").customers.answered
+
+    start_up()
+    again = submit_orders(said.read_text())
+    refused = run_up(short_folder, "--fresh")
+
+    assert first.startswith(f"data and logs are in {Path(short_folder).resolve()}/data\nstarting Valkey\n")
+    assert exports(first) == exports(said.read_text())
+    assert {"call", "cache"} >= {report["source"] for report in asked}
+    assert {"cache"} == {report["source"] for report in again}
+    assert (paid, True) == (ledger.read(Path(short_folder) / "data/ledger").customers.answered, paid > 0)
+    assert (1, "") == (refused.returncode, refused.stdout)
+    assert 1 == refused.stderr.count("\n")
+    assert "runs a sandbox there" in refused.stderr
 
 
 @pytest.mark.long
@@ -116,6 +163,38 @@ def test_scheduled_orders_are_looked_up_once_while_ticks_overlap(scheduled, even
 
     assert (5, 0) == (scheduled.ledger.customers.answered, scheduled.ledger.customers.surplus)
     assert "orders.refused row=21 invalid: cliente_id Field required" in log.read_text()
+
+
+def run_up(short_folder, *options):
+    """`python -m sandbox up` where it ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "sandbox", "up", "--folder", f"{short_folder}/data", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=stretched(60),
+        check=False,
+    )
+
+
+def submit_orders(said):
+    """Paste the line with the servers, as a person does; return the reports of the orders."""
+    command = [sys.executable, "-m", "producer", "submit", "orders.enrich", "sandbox/samples/orders.jsonl"]
+    done = subprocess.run(
+        [*command, "--wait", "--json"],
+        cwd=ROOT,
+        env={**os.environ, "ENV_FILE": "", **exports(said)},
+        capture_output=True,
+        text=True,
+        timeout=stretched(60),
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def exports(said):
+    [line] = re.findall(r"^  export (.+)$", said, re.MULTILINE)
+    return dict(word.split("=", 1) for word in shlex.split(line))
 
 
 def assert_all_parts_ran(started):
