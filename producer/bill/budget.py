@@ -1,6 +1,6 @@
 """Holds a run within a line of dollars and a line of calls.
 
-    admit: reserve the worst case, or refuse ──> the job is sent ──> settle: spend what was paid, free the rest
+    admit: reserve the worst case, or refuse ──> the job runs ──> settle: spend what was paid, free the rest
 
 What is spent and what is reserved never pass the line together, so no order of ends does. Amounts are whole
 millionths of a dollar: sums of them are exact.

@@ -7,9 +7,9 @@ Input: a token for each four bytes, and between 5.5 and 2 bytes, which holds for
 in use. Output, with its reasoning: the average of the history, between 1/1.7 and 1.7 times that. So high is
 less than three times low.
 
-The history knows no sizes but its average input. So output is taken to grow with the square root of the input:
-rows up to three times as long as the history's then stay within low and high, whether their answers are as
-long as before or grow in proportion.
+The history knows no sizes but its average input. So output is taken to grow with the square root of the
+input. Rows up to three times as long as the history's then stay within low and high, whether their answers
+are as long as before or grow in proportion.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _output_of_one(read: float, asked: float, history: History) -> Range:
 
 
 def _share_paid(history: History, prices: Prices, model: str) -> float:
-    """Return what the history paid as a share of its tokens' plain price: less with a cache or a cheap tier."""
+    """Return what the history paid as a share of the plain price: a cache or a tier makes the difference."""
     if history.calls < ENOUGH or history.unpriced or not history.micro_usd:
         return 1.0
     one = _price_of_one(history.input_tokens, history.output_tokens, history.calls, prices, model)

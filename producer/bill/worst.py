@@ -1,8 +1,8 @@
-"""The most that one job can cost, and the calls that it can make: what a budget reserves before it is sent.
+"""The most that one job can cost, and the calls that it can make: what a budget reserves for it.
 
-All attempts count, each with an answer that cannot be used and the second one in its place. So do the parts of
-a long text, and the questions that join them. Input is a token for each UTF-8 byte of what is sent; output is
-the operator's limit of tokens, or else the model's whole context.
+All attempts count, each with an answer that cannot be used and the second one in its place. So do the parts
+of a long text, and the questions that join them. Input is a token for each UTF-8 byte of what is sent; output
+is the operator's limit of tokens, or else the model's whole context.
 
 Not bounded: a job that a person replays, a provider that exceeds the limit it was given, and parts that are
 read anew because their meeting waited for longer than CACHE_TTL_HOURS.
@@ -35,7 +35,7 @@ class WorstCase:
     """Bounds the jobs of one service."""
 
     def __init__(self, prices: Prices | None, *, most: int | None) -> None:
-        """Bound them by *prices*; without these no cost is known. No answer has more output than *most* tokens."""
+        """Bound them by *prices*, without which no cost is known. No answer has more than *most* tokens."""
         self._prices = prices
         self._window = prices.context_window if prices else None
         known = [each for each in (most, self._window) if each is not None]

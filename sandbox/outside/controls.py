@@ -2,15 +2,18 @@
 
 import hashlib
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from statistics import NormalDist
 
 from sandbox.outside.ledger import Call
 from sandbox.outside.limits import LOOK_SECONDS, ClientLeft, HasLeft
 
 _ERROR_SEED = 3_000_017
+_REASONING_SEED = 4_000_037
 _MALFORMED_SEED = 2_000_003  # another seed: a call that did not fail must not be malformed by the same draw
 
 
@@ -29,6 +32,8 @@ class Settings:
         llm_failure_rate: Share of model calls that are refused, 0 to 1; nothing is paid.
         llm_error_rate: Share of model calls that end with an error of the server, 0 to 1.
         llm_malformed_rate: Share of the model's answers that are cut in half, 0 to 1; they are paid.
+        llm_reasoning: Tokens for which the model reasons before an answer; half of the answers have more.
+        llm_reasoning_spread: How much that varies: the deviation of its natural logarithm, 0 for not at all.
         hold: While this is true, calls wait; their latency begins afterwards.
         seed: Selects the calls that fail.
         llm_requests_per_second: Model calls that are allowed each second, 0 for any number; the others are
@@ -55,6 +60,8 @@ class Settings:
     llm_failure_rate: float = 0.0
     llm_error_rate: float = 0.0
     llm_malformed_rate: float = 0.0
+    llm_reasoning: float = 0.0
+    llm_reasoning_spread: float = 0.0
     hold: bool = False
     seed: int = 1
     llm_requests_per_second: float = 0.0
@@ -126,6 +133,15 @@ class Controls:
         """Return whether the model's server fails while it works on the call."""
         with self._moved:
             return luck(_ERROR_SEED, call) < self._settings.llm_error_rate
+
+    def reasons_for(self, call: Call) -> int:
+        """Return the tokens for which the model reasons before it answers the call."""
+        with self._moved:
+            now = self._settings
+        if not now.llm_reasoning:
+            return 0
+        deviations = NormalDist().inv_cdf(min(max(luck(_REASONING_SEED + now.seed, call), 1e-9), 1 - 1e-9))
+        return round(now.llm_reasoning * math.exp(now.llm_reasoning_spread * deviations))
 
     def _wait_until(self, condition: Callable[[], bool], has_left: HasLeft | None) -> None:
         seconds = None if has_left is None else LOOK_SECONDS

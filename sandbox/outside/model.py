@@ -137,7 +137,7 @@ class Model:
         text = _text_for(asked.question)
         if self._controls.malforms(call):
             text = text[: len(text) // 2]
-        return self._saying(asked, text)
+        return self._saying(asked, text, self._controls.reasons_for(call))
 
     def _by_name(self, asked: Asked, answer: Answer) -> Reply:
         ordinary = _text_for(asked.question)
@@ -156,8 +156,11 @@ class Model:
             output_tokens=openai_wire.tokens_of(ordinary) if paid else 0,
         )
 
-    def _saying(self, asked: Asked, text: str) -> Reply:
-        return openai_wire.answered(asked.path, asked.question, text, int(time.time()), model=self.name)
+    def _saying(self, asked: Asked, text: str, reasoning: int = 0) -> Reply:
+        now = int(time.time())
+        return openai_wire.answered(
+            asked.path, asked.question, text, now, model=self.name, reasoning=reasoning
+        )
 
 
 def _object_in(content: bytes) -> dict[str, object]:

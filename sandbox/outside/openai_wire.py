@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import NamedTuple
 
 from sandbox.outside.ledger import content_of
 
@@ -17,6 +18,7 @@ CHAT_PATH = "/v1/chat/completions"
 _CHARACTERS_PER_TOKEN = 4  # OpenAI's own rule of thumb
 _REQUESTS_A_MINUTE = 30_000
 _TOKENS_A_MINUTE = 150_000_000
+_LIMITS = ("max_output_tokens", "max_completion_tokens", "max_tokens")
 _INSTRUCTING_ROLES = {"system", "developer"}
 
 Body = dict[str, object]
@@ -37,6 +39,8 @@ class Question:
     schema: Mapping[str, object] | None
     #: The answer is made after the reply; the client retrieves it later.
     background: bool = False
+    #: The most output tokens, reasoning included; None for no limit.
+    limit: int | None = None
 
     @property
     def content(self) -> str:
@@ -67,6 +71,16 @@ class Reply:
     way: str = ""
 
 
+class Said(NamedTuple):
+    """What the model says within the limit of its question."""
+
+    text: str
+    #: Output tokens, and how many of them are reasoning.
+    tokens: int
+    reasoning: int
+    is_cut: bool
+
+
 def tokens_of(text: str) -> int:
     """Estimate the number of tokens, rounded up."""
     return -(-len(text) // _CHARACTERS_PER_TOKEN)
@@ -95,20 +109,31 @@ def question_in(path: str, raw: bytes) -> Question:
     return _responses_question(body) if path == RESPONSES_PATH else _chat_question(body)
 
 
-def answered(path: str, question: Question, text: str, at: int, *, model: str = MODEL) -> Reply:
-    """Build the answer `text` to `question`, made at `at` (unix seconds) by `model`."""
-    shape: Callable[[Question, str, int], Body] = _response if path == RESPONSES_PATH else _completion
+def answered(
+    path: str, question: Question, text: str, at: int, *, model: str = MODEL, reasoning: int = 0
+) -> Reply:
+    """Build the answer `text` to `question`, made at `at` (unix seconds) by `model`.
+
+    Before the text the model reasons for so many tokens. What passes the question's limit is cut off.
+    """
+    shape: Callable[[Question, Said, int], Body] = _response if path == RESPONSES_PATH else _completion
+    said = _within(question.limit, text, reasoning)
     return Reply(
         status=HTTPStatus.OK,
-        body={**shape(question, text, at), "model": model},
+        body={**shape(question, said, at), "model": model},
         input_tokens=question.tokens,
-        output_tokens=tokens_of(text),
+        output_tokens=said.tokens,
     )
 
 
 def waiting(question: Question, at: int) -> Body:
     """Build the reply to a background `question` that was accepted at `at` (unix seconds)."""
-    body = {**_response(question, "", at), "status": "queued", "completed_at": None, "output": []}
+    body = {
+        **_response(question, Said("", 0, 0, is_cut=False), at),
+        "status": "queued",
+        "completed_at": None,
+        "output": [],
+    }
     return {**body, "usage": None, "background": True, "store": True}
 
 
@@ -153,6 +178,14 @@ def headers_of_no_limit(input_tokens: int) -> dict[str, str]:
     }
 
 
+def _within(limit: int | None, text: str, reasoning: int) -> Said:
+    whole = reasoning + tokens_of(text)
+    if limit is None or whole <= limit:
+        return Said(text, whole, reasoning, is_cut=False)
+    thought = min(reasoning, limit)
+    return Said(text[: (limit - thought) * _CHARACTERS_PER_TOKEN], limit, thought, is_cut=True)
+
+
 def _responses_question(body: Mapping[str, object]) -> Question:
     instructions, text = _split(body["input"])
     given = _text(body.get("instructions"))
@@ -176,6 +209,7 @@ def _question(
         schema_name=_text(wanted.get("name")),
         schema=_object(wanted.get("schema")) or None,
         background=body.get("background") is True,
+        limit=next((most for name in _LIMITS if isinstance(most := body.get(name), int)), None),
     )
 
 
@@ -202,8 +236,8 @@ def _object(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _response(question: Question, text: str, at: int) -> Body:
-    content = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+def _response(question: Question, said: Said, at: int) -> Body:
+    content = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}
     message = {
         "id": f"msg_{secrets.token_hex(25)}",
         "type": "message",
@@ -211,15 +245,15 @@ def _response(question: Question, text: str, at: int) -> Body:
         "role": "assistant",
         "content": [content],
     }
-    read, written = question.tokens, tokens_of(text)
+    read = question.tokens
     return {
         "id": f"resp_{secrets.token_hex(25)}",
         "object": "response",
         "created_at": at,
         "completed_at": at,
-        "status": "completed",
+        "status": "incomplete" if said.is_cut else "completed",
         "error": None,
-        "incomplete_details": None,
+        "incomplete_details": {"reason": "max_output_tokens"} if said.is_cut else None,
         "instructions": question.instructions or None,
         "model": MODEL,
         "output": [message],
@@ -232,34 +266,34 @@ def _response(question: Question, text: str, at: int) -> Body:
         "usage": {
             "input_tokens": read,
             "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-            "output_tokens": written,
-            "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": read + written,
+            "output_tokens": said.tokens,
+            "output_tokens_details": {"reasoning_tokens": said.reasoning},
+            "total_tokens": read + said.tokens,
         },
     }
 
 
-def _completion(question: Question, text: str, at: int) -> Body:
-    message: Body = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
-    read, written = question.tokens, tokens_of(text)
+def _completion(question: Question, said: Said, at: int) -> Body:
+    message: Body = {"role": "assistant", "content": said.text, "refusal": None, "annotations": []}
+    read, ending = question.tokens, "length" if said.is_cut else "stop"
     return {
         "id": f"chatcmpl-{secrets.token_hex(14)}",
         "object": "chat.completion",
         "created": at,
         "model": MODEL,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": ending}],
         "service_tier": "default",
         "system_fingerprint": "fp_sandbox",
         "usage": {
             "prompt_tokens": read,
             "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-            "completion_tokens": written,
+            "completion_tokens": said.tokens,
             "completion_tokens_details": {
-                "reasoning_tokens": 0,
+                "reasoning_tokens": said.reasoning,
                 "audio_tokens": 0,
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,
             },
-            "total_tokens": read + written,
+            "total_tokens": read + said.tokens,
         },
     }
