@@ -2,7 +2,7 @@
 
 from askonce.answer import Answer, Codec, Result
 from askonce.attempt import Attempt, current_attempt
-from askonce.enqueue import Message, Producer, Sender
+from askonce.enqueue import Producer
 from askonce.errors import (
     AnswerUnreadable,
     CallFailed,
@@ -28,6 +28,7 @@ from askonce.handle import Handle, as_completed
 from askonce.job import Job
 from askonce.key import identify
 from askonce.listening import Listening, Workers
+from askonce.message import Message, Sender
 from askonce.outcomes import (
     Admitted,
     Attached,

@@ -153,9 +153,14 @@ Decision = Serve | Wait | Run | Refuse
 
 
 def admit(
-    store_admit: Callable[[Claim], Reply[Admission]], claim: Claim, policy: Policy, listen: Listener = ignore
+    store_admit: Callable[[Claim], Reply[Admission]],
+    claim: Claim,
+    policy: Policy,
+    listen: Listener = ignore,
+    *,
+    reply: Reply[Admission] | None = None,
 ) -> Decision:
-    """Admit *claim* and decide what its caller does.
+    """Admit *claim*, unless it was admitted in a group with this *reply*, and decide what its caller does.
 
     A damaged answer is no answer to any process: a new job is admitted in its place. An answer in a codec
     that is missing here is readable elsewhere: paying for it again would not make it readable.
@@ -163,7 +168,7 @@ def admit(
     Raises:
         StoreUnavailable: the store did not answer.
     """
-    reply = store_admit(claim)
+    reply = reply or store_admit(claim)
     decision = _on_admission(reply, claim.job, policy)
     if _is_damaged(decision):
         forced = Claim(claim.job.under(new_job_id()), claim.terms._replace(force=True))

@@ -4,69 +4,45 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Unpack, assert_never
+from typing import TYPE_CHECKING, NamedTuple, Unpack, assert_never
 
-from askonce.decide import Policy, Refuse, Run, Serve, Wait, Why, admit, enqueue_without_store
-from askonce.errors import AnswerUnreadable, SendFailed, StoreUnavailable
+from askonce.decide import Policy, Refuse, Run, Serve, Wait, admit, enqueue_without_store
+from askonce.errors import JobError, OptionInvalid, PayloadInvalid, SendFailed, StoreUnavailable
 from askonce.events import EventType, Listener, emit, ignore
+from askonce.group import Row, ids_of, latest, parts, superseded
 from askonce.handle import Handle
 from askonce.job import new_job_id
 from askonce.join import as_it_is, join_to
 from askonce.key import identify
+from askonce.message import Message
 from askonce.options import as_passed, id_of, name_of, routing_of, terms_of
-from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative, Unreadable
+from askonce.outcomes import Admitted, Attached, Duplicate, Hit, joined, refused
 from askonce.store import Claim, Resent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from askonce.answer import Result
     from askonce.decide import Decision
-    from askonce.job import Job, JobId, Key, Routing
+    from askonce.job import Job, JobId, Routing
     from askonce.join import Join
+    from askonce.message import Admitter, Sender
     from askonce.options import Options
     from askonce.outcomes import Outcome
     from askonce.spec import JobSpec
-    from askonce.store import Admission, Reply, Store
+    from askonce.store import Admission, Reply, Store, Terms
 
 
-class Message(NamedTuple):
-    """The message to the broker. It only wakes a worker: the payload is in the record too."""
+class _Call(NamedTuple):
+    """What one caller chose for each of its payloads."""
 
-    job: Job
-    #: False: the store was down when it was sent, so the worker admits the job first.
-    admitted: bool = True
-    #: When it was sent: milliseconds by the store's clock, 0 where that is unknown.
-    sent_at: int = 0
-
-
-class Sender(Protocol):
-    """The way to the workers."""
-
-    @property
-    def more_urgent(self) -> Literal["<", ">"]:
-        """``>`` where messages of a higher priority number are delivered first."""
-
-    def route(
-        self, job: Job, row: Mapping[str, object] | None = None, options: Options | None = None
-    ) -> Routing:
-        """Return where the messages of *job* go: its own routing is what its caller has chosen.
-
-        *row* is the payload as its caller gave it, and *options* are that caller's, where they are known.
-
-        Raises:
-            OptionInvalid: there is no such queue, or no message can carry the option.
-            PayloadInvalid: no message can carry the payload.
-        """
-
-    def send(self, message: Message) -> None:
-        """Give *message* to the broker.
-
-        Raises:
-            SendFailed: the broker did not accept it, or its reply was lost.
-        """
+    terms: Terms
+    routing: Routing
+    tenant: str
+    run: str
+    options: Options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +52,8 @@ class Producer:
     store: Store
     sender: Sender
     listen: Listener = ignore
-    #: Admits in place of the store, and sends the message in the same step where it can.
-    publish: Callable[[Claim], Reply[Admission]] | None = None
+    #: The store admits, and the message follows in a second step, where there is none.
+    publish: Admitter | None = None
     #: The broker is another server: messages can be sent while the store is down.
     sends_alone: bool = False
     #: Seconds since 1970: turns a caller's moments into durations.
@@ -95,41 +71,147 @@ class Producer:
             StoreUnavailable: nothing was enqueued.
             SendFailed: the job is recorded; the reaper sends its message later.
         """
-        claim, join = self._claim(spec, payload, options), join_to(spec, payload)
-        try:
-            outcome = self._enqueue(claim, join)
-        except StoreUnavailable as down:
-            return self._enqueue_without_store(spec, claim, join, down)
-        if isinstance(outcome, Attached):
-            ignored = as_passed(outcome.ignored, options)
-            if options.get("job") not in (None, outcome.job):
-                ignored = (*ignored, "job")
-            return replace(outcome, ignored=ignored) if ignored else outcome
-        return outcome
-
-    def _claim(self, spec: JobSpec, payload: Mapping[str, object], options: Options) -> Claim:
-        terms = terms_of(spec, options, self.sender.more_urgent, self.clock())
-        chosen = routing_of(options)
-        tenant, run = name_of("tenant", options.get("tenant", "")), name_of("run", options.get("run", ""))
         job_id = options.get("job")
         if job_id is not None:
             id_of("job", job_id)
-        job = identify(spec, payload, tenant, job_id, run=run, routing=chosen)
-        return Claim(job._replace(routing=self.sender.route(job, payload, options)), terms)
+        call = self._call(spec, options)
+        claim, join = self._claim(spec, payload, call, job_id), join_to(spec, payload)
+        try:
+            return self._enqueue(claim, join, options)
+        except StoreUnavailable as down:
+            return self._enqueue_without_store(spec, claim, join, down)
 
-    def _enqueue(self, claim: Claim, join: Join = as_it_is) -> Outcome:
-        decision = admit(self.publish or self.store.admit, claim, Policy.LEAVE, self.listen)
-        decision = _joined(decision, join)
+    def enqueue_many(
+        self,
+        spec: JobSpec,
+        payloads: Iterable[Mapping[str, object] | PayloadInvalid],
+        *,
+        jobs: Sequence[str] | None = None,
+        **options: Unpack[Options],
+    ) -> list[Outcome | JobError]:
+        """Enqueue each of *payloads* as ``enqueue`` does; the outcomes are in their order.
+
+        Up to 500 payloads, and a MiB of them, take one round trip. The *options* hold for each payload.
+        *jobs* are the ids of the new jobs, one for each payload.
+
+        An error of one payload is returned in its place, and costs no other one its outcome: PayloadInvalid,
+        SendFailed, or that its record cannot be used. A PayloadInvalid may stand in the place of a payload
+        already. Of payloads that have one key and differ, the last is enqueued. The others are Superseded
+        ``by`` its position, unless the spec refuses conflicts.
+
+        Raises:
+            OptionInvalid: names the option; nothing was enqueued.
+            StoreUnavailable: some payloads may have been enqueued. The same call again makes no second job;
+                with the same *jobs* it returns the outcomes that were lost.
+        """
+        if "job" in options:
+            raise OptionInvalid(option="job", reason="is the id of one job: pass jobs")
+        call, payloads = self._call(spec, options), list(payloads)
+        rows, found = self._rows(spec, payloads, ids_of(jobs, len(payloads)), call)
+        kept, replaced = latest(rows) if spec.on_mismatch == "replace" else (rows, [])
+        for part in parts(kept):
+            found.update(self._enqueue_part(spec, part, call))
+        found.update(superseded(replaced, found))
+        return [found[position] for position in range(len(payloads))]
+
+    def _call(self, spec: JobSpec, options: Options) -> _Call:
+        terms = terms_of(spec, options, self.sender.more_urgent, self.clock())
+        tenant, run = name_of("tenant", options.get("tenant", "")), name_of("run", options.get("run", ""))
+        return _Call(terms, routing_of(options), tenant, run, options)
+
+    def _claim(self, spec: JobSpec, payload: Mapping[str, object], call: _Call, job_id: str | None) -> Claim:
+        job = identify(spec, payload, call.tenant, job_id, run=call.run, routing=call.routing)
+        return Claim(job._replace(routing=self.sender.route(job, payload, call.options)), call.terms)
+
+    def _rows(
+        self,
+        spec: JobSpec,
+        payloads: Sequence[Mapping[str, object] | PayloadInvalid],
+        ids: Sequence[str | None],
+        call: _Call,
+    ) -> tuple[list[Row], dict[int, Outcome | JobError]]:
+        """Return the payloads that can be admitted, and by their positions the errors of the others."""
+        rows: list[Row] = []
+        errors: dict[int, Outcome | JobError] = {}
+        for position, (payload, job_id) in enumerate(zip(payloads, ids, strict=True)):
+            if isinstance(payload, PayloadInvalid):
+                errors[position] = payload
+                continue
+            try:
+                claim = self._claim(spec, payload, call, job_id)
+            except PayloadInvalid as invalid:
+                errors[position] = invalid
+            else:
+                rows.append(Row(position, claim, join_to(spec, payload)))
+        return rows, errors
+
+    def _enqueue_part(
+        self, spec: JobSpec, part: list[Row], call: _Call
+    ) -> Iterator[tuple[int, Outcome | JobError]]:
+        try:
+            replies = (self.publish or self.store).admit_many([row.claim for row in part])
+        except StoreUnavailable as down:
+            for row in part:
+                yield row.position, self._enqueue_without_store(spec, row.claim, row.join, down)
+            return
+        decisions = list(map(self._decide_of_many, part, replies))
+        failed = self._dispatch_many(part, decisions)
+        for row, decision in zip(part, decisions, strict=True):
+            if isinstance(decision, JobError):
+                yield row.position, decision
+            else:
+                sent = self._outcome(row.claim, decision, row.join, call.options)
+                yield row.position, failed.get(row.position, sent)
+
+    def _decide_of_many(self, row: Row, reply: Reply[Admission] | JobError) -> Decision | JobError:
+        if isinstance(reply, JobError):
+            return reply
+        try:
+            return self._decide(row.claim, row.join, reply)
+        except JobError as error:
+            return error
+
+    def _dispatch_many(self, part: list[Row], decisions: list[Decision | JobError]) -> dict[int, SendFailed]:
+        """Send the messages that are the caller's; return the errors by the positions of their payloads."""
+        due = [
+            (row.position, message, decision.new)
+            for row, decision in zip(part, decisions, strict=True)
+            if isinstance(decision, Run) and (message := _message_of(row.claim.job, decision))
+        ]
+        if not due:
+            return {}
+        failed, again = {}, []
+        for (position, message, new), error in zip(
+            due, self.sender.send_many([message for _, message, _ in due]), strict=True
+        ):
+            if error is not None:
+                emit(self.listen, EventType.JOB_SEND_FAILED, message.job)
+                failed[position] = error
+            elif not new:
+                again.append(message)
+        self._count_resent(again)
+        return failed
+
+    def _enqueue(self, claim: Claim, join: Join, options: Options) -> Outcome:
+        decision = self._decide(claim, join)
+        if isinstance(decision, Run) and (message := _message_of(claim.job, decision)):
+            self._send(message)
+            if not decision.new:
+                self._count_resent([message])
+        return self._outcome(claim, decision, join, options)
+
+    def _decide(self, claim: Claim, join: Join, reply: Reply[Admission] | None = None) -> Decision:
+        store_admit = (self.publish or self.store).admit
+        return joined(admit(store_admit, claim, Policy.LEAVE, self.listen, reply=reply), join)
+
+    def _outcome(self, claim: Claim, decision: Decision, join: Join, options: Options) -> Outcome:
         match decision:
             case Serve(result=result):
                 return Hit(key=claim.job.key, job=result.job, answer=result)
-            case Run():
-                self._dispatch(claim, decision)
-                return self._under_way(claim, decision, join)
-            case Wait():
-                return self._under_way(claim, decision, join)
+            case Run() | Wait():
+                return self._under_way(claim, decision, join, options)
             case Refuse():
-                return _refused(claim.job.key, decision)
+                return refused(claim.job.key, decision)
         assert_never(decision)
 
     def _enqueue_without_store(
@@ -157,23 +239,6 @@ class Producer:
                 return Admitted(key=claim.job.key, job=claim.job.id, handle=handle, degraded=True)
         assert_never(decision)
 
-    def _dispatch(self, claim: Claim, decision: Run) -> None:
-        """Send the message of a job that is the caller's, unless it was sent or is not due yet."""
-        record = decision.record
-        if decision.sent or decision.rest > 0:
-            return
-        job = claim.job.under(decision.job)
-        if decision.new:
-            self._send(Message(job._replace(admitted_at=record.now), sent_at=record.now))
-            return
-        # The messages of one job all go where its first one went.
-        routing = record.routing or job.routing
-        first = job._replace(routing=routing, run=record.run, admitted_at=record.admitted_at)
-        self._send(Message(first, sent_at=record.now))
-        # The message is out. Not counted, it may be sent once more, which costs no call.
-        with suppress(StoreUnavailable):
-            self.store.resent([Resent(job.key, job.id, record.now)])
-
     def _send(self, message: Message) -> None:
         try:
             self.sender.send(message)
@@ -181,14 +246,22 @@ class Producer:
             emit(self.listen, EventType.JOB_SEND_FAILED, message.job)
             raise
 
-    def _under_way(self, claim: Claim, decision: Run | Wait, join: Join) -> Outcome:
+    def _count_resent(self, messages: Sequence[Message]) -> None:
+        # The messages are out. Not counted, each may be sent once more, which costs no call.
+        with suppress(StoreUnavailable):
+            self.store.resent([Resent(job.key, job.id, sent_at) for job, _, sent_at in messages])
+
+    def _under_way(self, claim: Claim, decision: Run | Wait, join: Join, options: Options) -> Outcome:
         key, job, stale = claim.job.key, decision.job, decision.stale
         if isinstance(decision, Run) and decision.new:
             return Admitted(key=key, job=job, handle=self._handle(claim, job, join), stale=stale)
         if claim.terms.reject:
             return Duplicate(key=key, job=job)
+        ignored = as_passed(decision.ignored, options)
+        if options.get("job") not in (None, job):
+            ignored = (*ignored, "job")
         handle = self._handle(claim, job, join)
-        return Attached(key=key, job=job, handle=handle, stale=stale, ignored=decision.ignored)
+        return Attached(key=key, job=job, handle=handle, stale=stale, ignored=ignored)
 
     def _handle(self, claim: Claim, job: JobId, join: Join) -> Handle:
         return Handle(self.store, claim.job.under(job), partial(self._enqueue_again, claim), join)
@@ -199,7 +272,7 @@ class Producer:
         The answer is as the record keeps it: the caller's handle joins it.
         """
         terms = claim.terms._replace(force=False, reject=False)
-        outcome = self._enqueue(Claim(claim.job.under(new_job_id()), terms))
+        outcome = self._enqueue(Claim(claim.job.under(new_job_id()), terms), as_it_is, {})
         match outcome:
             case Admitted() | Attached():
                 return outcome.handle
@@ -207,39 +280,16 @@ class Producer:
                 return outcome.result(0)
 
 
-def _joined(decision: Decision, join: Join) -> Decision:
-    """Join the answers of *decision* to the caller's own row."""
-    match decision:
-        case Serve(result=result):
-            try:
-                return Serve(result=join(result))
-            except AnswerUnreadable as error:
-                return Refuse(why=Why.UNREADABLE, job=result.job, error=error)
-        case Wait(stale=stale) | Run(stale=stale) | Refuse(stale=stale):
-            return decision if stale is None else replace(decision, stale=_joined_stale(stale, join))
-    assert_never(decision)
-
-
-def _joined_stale(stale: Result, join: Join) -> Result | None:
-    try:
-        return join(stale)
-    except AnswerUnreadable:
-        # The caller is no worse off than without one.
+def _message_of(job: Job, decision: Run) -> Message | None:
+    """Return the message of a job that is the caller's; None if it was sent, or the job is not due yet."""
+    record = decision.record
+    if decision.sent or decision.rest > 0:
         return None
-
-
-def _refused(key: Key, decision: Refuse) -> Outcome:
-    job, failure, stale = decision.job, decision.failure, decision.stale
-    match decision.why:
-        case Why.FAILED if failure is not None:
-            return Negative(key=key, job=job, failure=failure, attempts=decision.attempts, stale=stale)
-        case Why.RESTS:
-            return Backoff(key=key, job=job, wait=decision.rest, failure=failure, stale=stale)
-        case Why.CONFLICT:
-            return Conflict(key=key)
-        case Why.UNREADABLE if isinstance(decision.error, AnswerUnreadable):
-            return Unreadable(key=key, job=job, error=decision.error)
-        case Why.FAILED | Why.UNREADABLE | Why.SUPERSEDED | Why.GONE | Why.STORE_DOWN:
-            # No reply of ``admit`` means one of these.
-            raise decision.to_error(key)
-    assert_never(decision.why)
+    job = job.under(decision.job)
+    if decision.new:
+        return Message(job._replace(admitted_at=record.now), sent_at=record.now)
+    # The messages of one job all go where its first one went.
+    first = job._replace(
+        routing=record.routing or job.routing, run=record.run, admitted_at=record.admitted_at
+    )
+    return Message(first, sent_at=record.now)

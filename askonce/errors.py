@@ -251,6 +251,11 @@ class Superseded(JobError):
     key: str
     job: str
 
+    @property
+    def by(self) -> int | None:
+        """The position of that payload in the same ``enqueue_many``; None where it came in another call."""
+        return cast("int | None", self.data.get("by"))
+
 
 class ResultTimeout(JobError):
     """The result did not come in time; the job goes on."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from askonce.bill import to_error
+from askonce.decide import Refuse, Run, Serve, Wait, Why
 from askonce.errors import AnswerUnreadable, FingerprintMismatch
 from askonce.job import JobId
 from askonce.spend import Spend
 
 if TYPE_CHECKING:
     from askonce.answer import Result
+    from askonce.decide import Decision
     from askonce.errors import JobFailed
     from askonce.handle import Handle
     from askonce.job import Key
+    from askonce.join import Join
     from askonce.record import Failure, FailureOrFallback
 
 
@@ -141,3 +144,46 @@ def _failed(
 ) -> JobFailed:
     spend = failure.spend if failure else Spend()
     return to_error(outcome.key, outcome.job, kind, reason, attempts=attempts, spend=spend)
+
+
+def joined(decision: Decision, join: Join) -> Decision:
+    """Join the answers of *decision* to the caller's own row."""
+    match decision:
+        case Serve(result=result):
+            try:
+                return Serve(result=join(result))
+            except AnswerUnreadable as error:
+                return Refuse(why=Why.UNREADABLE, job=result.job, error=error)
+        case Wait(stale=stale) | Run(stale=stale) | Refuse(stale=stale):
+            return decision if stale is None else replace(decision, stale=_joined_stale(stale, join))
+    assert_never(decision)
+
+
+def _joined_stale(stale: Result, join: Join) -> Result | None:
+    try:
+        return join(stale)
+    except AnswerUnreadable:
+        # The caller is no worse off than without one.
+        return None
+
+
+def refused(key: Key, decision: Refuse) -> Outcome:
+    """Return the outcome of a caller who gets neither an answer nor a job.
+
+    Raises:
+        JobError: no caller of ``enqueue`` is refused for this reason.
+    """
+    job, failure, stale = decision.job, decision.failure, decision.stale
+    match decision.why:
+        case Why.FAILED if failure is not None:
+            return Negative(key=key, job=job, failure=failure, attempts=decision.attempts, stale=stale)
+        case Why.RESTS:
+            return Backoff(key=key, job=job, wait=decision.rest, failure=failure, stale=stale)
+        case Why.CONFLICT:
+            return Conflict(key=key)
+        case Why.UNREADABLE if isinstance(decision.error, AnswerUnreadable):
+            return Unreadable(key=key, job=job, error=decision.error)
+        case Why.FAILED | Why.UNREADABLE | Why.SUPERSEDED | Why.GONE | Why.STORE_DOWN:
+            # No reply of ``admit`` means one of these.
+            raise decision.to_error(key)
+    assert_never(decision.why)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from askonce.board import Boards
     from askonce.checks import Finding
     from askonce.controls import Controls
-    from askonce.errors import RecordDamaged
+    from askonce.errors import JobError, RecordDamaged
     from askonce.events import Listener
     from askonce.job import Job, JobId, Key, Owner
     from askonce.letters import Letters
@@ -258,6 +258,14 @@ class Address(NamedTuple):
     database: str
 
 
+class Push(NamedTuple):
+    """A claim, and the message of a new job: a text with places to fill, and the list that it goes into."""
+
+    claim: Claim
+    queue: str
+    template: bytes
+
+
 class Pusher(Protocol):
     """A store's server that may be the broker too: a list on it can be a queue."""
 
@@ -267,6 +275,12 @@ class Pusher(Protocol):
 
     def admit_and_push(self, claim: Claim, queue: str, tag: str, template: bytes) -> Reply[Admission]:
         """Admit *claim*; if it is new, push *template*, filled, into the list *queue*."""
+
+    def admit_and_push_many(self, pushes: Sequence[Push]) -> list[Reply[Admission] | JobError]:
+        """Do the same for each of *pushes* in their order, each atomic; one round trip for all.
+
+        A record that cannot be used costs no other one its reply: its error is in that place.
+        """
 
 
 class Store(Protocol):
@@ -307,6 +321,12 @@ class Store(Protocol):
 
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""
+
+    def admit_many(self, claims: Sequence[Claim]) -> list[Reply[Admission] | JobError]:
+        """Admit each of *claims* in their order, each atomic; one round trip for all.
+
+        A record that cannot be used costs no other one its reply: its error is in that place.
+        """
 
     def start(self, job: Job, lease: Lease, kept: float = TOMBSTONE_KEPT) -> Reply[Start]:
         """Grant *lease* if *job* is the one admitted.

@@ -16,8 +16,9 @@ from redis import Redis
 from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.link import ServerLink
 from askonce.answer import Encoded, Ttl
-from askonce.enqueue import Message, Producer
+from askonce.enqueue import Producer
 from askonce.job import Job, Owner, Routing
+from askonce.message import Message, send_each
 from askonce.reaper import Reaper
 from askonce.record import BUCKETS
 from askonce.store import Delivered, Lease, Lost, Start
@@ -26,6 +27,9 @@ from benchmarks.measure import percentile
 from benchmarks.pings import Pings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from askonce.errors import SendFailed
     from benchmarks.measure import Table
 
 JOBS = 20_000
@@ -81,6 +85,9 @@ class Queue:
     def send(self, message: Message) -> None:
         self.waiting.append(message)
         self.sent += 1
+
+    def send_many(self, messages: Sequence[Message]) -> list[SendFailed | None]:
+        return send_each(self.send, messages)
 
     def send_again(self, lost: Lost) -> None:
         self.send(Message(lost.job, sent_at=lost.sent_at))

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from askonce.answer import Codec, Encoded, Ttl
-from askonce.enqueue import Message
 from askonce.job import Owner
 from askonce.key import identify
+from askonce.message import Message
 from askonce.store import Claim, Lease, Terms
 from benchmarks.apps import (
     URL,

@@ -154,7 +154,7 @@ def test_claim_repeated_after_a_lost_reply_sends_one_message(scene):
     publish = scene.one_step.publish
     claim = Claim(new_job("0a" * 32, task=scene.spec.name, fingerprint="0b" * 32), Terms.of(scene.spec))
 
-    replies = [publish(claim) for _ in range(3)]
+    replies = [publish.admit(claim) for _ in range(3)]
 
     assert {reply.outcome.value for reply in replies} == {"admitted"}
     assert len(scene.messages()) == 1
@@ -178,11 +178,11 @@ def test_broker_that_is_away_at_first_gets_one_step_later(scene, tcp_server):
         app.conf.update(task_default_queue="jobs")
         publish = OneStep(app, scene.store, scene.store.pusher, CelerySender(app))
         with proxy.refusing():
-            away = publish(new_claim("0a" * 32, task="rates.fetch"))
+            away = publish.admit(new_claim("0a" * 32, task="rates.fetch"))
 
-        resting = publish(new_claim("0b" * 32, task="rates.fetch"))
+        resting = publish.admit(new_claim("0b" * 32, task="rates.fetch"))
         publish._try_at = 0.0
-        back = publish(new_claim("0c" * 32, task="rates.fetch"))
+        back = publish.admit(new_claim("0c" * 32, task="rates.fetch"))
         app.close()
 
     assert [False, False, True] == [each.sent for each in (away, resting, back)]

@@ -8,8 +8,8 @@ from redis import Redis
 from askonce.adapters.celery import IdempotentTask
 from askonce.adapters.celery.header import HEADER
 from askonce.adapters.celery.sender import CelerySender
-from askonce.enqueue import Message
 from askonce.errors import PayloadInvalid, SendFailed
+from askonce.message import Message
 from askonce.spec import JobSpec
 from tests.jobs import new_job
 

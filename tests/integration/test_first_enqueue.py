@@ -7,8 +7,8 @@ from celery import Celery
 from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.celery.sender import CelerySender
 from askonce.adapters.redis import RedisStore
-from askonce.enqueue import Message
 from askonce.errors import SendFailed, StoreUnavailable
+from askonce.message import Message
 from askonce.outcomes import Admitted
 from askonce.spec import JobSpec
 from tests.deadlines import stretched

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from askonce.adapters.redis import RedisStore
-from askonce.enqueue import Message
 from askonce.errors import StoreUnavailable
 from askonce.events import Event, EventType
 from askonce.execution import Delivery
 from askonce.key import identify
+from askonce.message import Message
 from askonce.store import Write
 from askonce.store_down.spill import Unstored
 from tests.deadlines import stretched

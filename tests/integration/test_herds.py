@@ -8,10 +8,11 @@ import pytest
 from redis import Redis
 
 from askonce.adapters.redis import RedisStore
-from askonce.enqueue import Message, Producer
+from askonce.enqueue import Producer
 from askonce.execute import Executor
 from askonce.execution import Computed, Delivery
 from askonce.lease import LeaseRenewer
+from askonce.message import Message
 from askonce.reaper import Reaper
 from askonce.record import BUCKETS, Status
 from askonce.spec import JobSpec

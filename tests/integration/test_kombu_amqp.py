@@ -6,8 +6,8 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from askonce.adapters.celery.sender import CelerySender
-from askonce.enqueue import Message
 from askonce.errors import SendFailed
+from askonce.message import Message
 from tests.brokers import RabbitQueue
 from tests.jobs import new_job
 from tests.servers.proxy import Proxy

@@ -62,7 +62,10 @@ def test_module_has_a_docstring(path):
 
 
 #: The only files that may name what a store replied; all others match on Serve, Wait, Run and Refuse.
-DECIDERS = {ROOT / "askonce/decide.py", ROOT / "askonce/store.py", *ROOT.glob("askonce/adapters/*/store.py")}
+DECIDERS = {
+    ROOT / "askonce" / name
+    for name in ("decide.py", "store.py", "adapters/memory/store.py", "adapters/redis/claims.py")
+}
 REPLIES = {"Admission", "Start"}
 
 
@@ -142,15 +145,16 @@ def test_producer_loads_no_task_body():
 def test_every_verb_of_the_store_is_one_script():
     members = {name for name in vars(Store) if not name.startswith("_")}
     ports = {"letters", "announcements", "boards", "controls", "tally", "pusher"}
-    verbs = members - ports - {"subscribe", "check", "report_to"}
-    shared = {"clock", "record", "tally", "ends", "pauses", "reply", "attach"}
+    # ``admit_many`` is the script of ``admit``, many times.
+    verbs = members - ports - {"subscribe", "check", "report_to", "admit_many"}
+    shared = {"clock", "record", "tally", "ends", "pauses", "reply", "attach", "message", "many"}
 
     assert sorted(verbs) == sorted((*VERBS, "admit"))
-    parts = {"publish", "duplicate"}  # around admit, and before it
+    parts = {"publish", "publish_many", "duplicate"}  # around admit, and before it
     assert {path.stem for path in LUA.iterdir()} == verbs | shared | parts | {*OTHERS}
 
 
-@pytest.mark.parametrize("verb", [*VERBS, "admit", *OTHERS])
+@pytest.mark.parametrize("verb", [*VERBS, "admit", "publish", "publish_many", *OTHERS])
 def test_script_header_names_keys_and_return(verb):
     header = [line for line in (LUA / f"{verb}.lua").read_text().splitlines() if line.startswith("--")]
 

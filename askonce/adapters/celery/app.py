@@ -25,13 +25,13 @@ from askonce.adapters.celery.shape import BUILT_IN
 from askonce.adapters.celery.startup import CheckLaterStep, CheckStep, StartUp
 from askonce.announcer import Announcer
 from askonce.answer import Codec
-from askonce.enqueue import Message
 from askonce.errors import OptionInvalid
 from askonce.execute import Executor
 from askonce.inline import Caller
 from askonce.lease import LeaseRenewer
 from askonce.listening import Listening, listening
 from askonce.log import log_event
+from askonce.message import Message
 from askonce.reaper import INTERVAL, Reaper
 from askonce.runner import Runner
 from askonce.store_down.cache import LocalCache

@@ -17,7 +17,7 @@ from askonce.options import RESERVED_HEADER, require_valid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from askonce.enqueue import Message
+    from askonce.message import Message
     from askonce.options import Options
 
 HEADER = RESERVED_HEADER

@@ -22,15 +22,19 @@ from kombu.utils.json import dumps
 from askonce.adapters.celery.checks import PATIENCE, RENEWS
 from askonce.adapters.celery.patience import bounded
 from askonce.adapters.celery.sender import BODY
-from askonce.enqueue import Message, Producer
+from askonce.enqueue import Producer
 from askonce.events import Listener, ignore
 from askonce.job import Fingerprint, Job, JobId, Key, Routing
-from askonce.store import Address
+from askonce.message import Message
+from askonce.store import Address, Push
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from celery import Celery
 
     from askonce.adapters.celery.sender import CelerySender
+    from askonce.errors import JobError
     from askonce.store import Admission, Claim, Pusher, Reply, Store
 
 #: Stands for the parts that each message has of its own; no other text of a message equals them.
@@ -111,35 +115,53 @@ class OneStep:
         self._templates: dict[tuple[str, Routing], _Template | None] = {}
         self._try_at = 0.0
 
-    def __call__(self, claim: Claim) -> Reply[Admission]:
+    def admit(self, claim: Claim) -> Reply[Admission]:
         """Admit *claim* and send its message; only admit it where its message needs a second step.
 
         Raises:
             StoreUnavailable: both were done or none; which is unknown.
         """
-        job = claim.job
-        # A message with limits or headers of its own is rare, and one that is due later is sent then.
-        own = not job.routing.is_plain or claim.terms.countdown > 0 or self._app.conf.task_always_eager
-        template = None if own or self._is_watched() else self._template_of(job)
+        template = None if self._is_watched() else self._template_of(claim)
         if template is None:
             return self._store.admit(claim)
         return self._pusher.admit_and_push(claim, template.queue, token_hex(16), template.text)
 
+    def admit_many(self, claims: Sequence[Claim]) -> list[Reply[Admission] | JobError]:
+        """Do the same for each of *claims*; all in one step, or none.
+
+        Raises:
+            StoreUnavailable: of each claim, both were done or none; which is unknown.
+        """
+        pushes: list[Push] = []
+        for claim in () if self._is_watched() else claims:
+            template = self._template_of(claim)
+            if template is None:
+                break
+            pushes.append(Push(claim, template.queue, template.text))
+        if len(pushes) < len(claims):
+            return self._store.admit_many(claims)
+        return self._pusher.admit_and_push_many(pushes)
+
     def _is_watched(self) -> bool:
         """Return whether a message needs more: a task that sends it, or a receiver of Celery's signals."""
         return bool(
-            self._app.current_worker_task
+            self._app.conf.task_always_eager
+            or self._app.current_worker_task
             or signals.before_task_publish.receivers
             or signals.after_task_publish.receivers
             or signals.task_sent.receivers
         )
 
-    def _template_of(self, job: Job) -> _Template | None:
-        """Return the template of *job*'s messages; None where they take two steps, or the broker is away.
+    def _template_of(self, claim: Claim) -> _Template | None:
+        """Return the template of a claim's message; None where it takes two steps, or the broker is away.
 
         Raises:
             StoreUnavailable: the server does not answer.
         """
+        job = claim.job
+        # A message with limits or headers of its own is rare, and one that is due later is sent then.
+        if not job.routing.is_plain or claim.terms.countdown > 0:
+            return None
         which = job.task, job.routing
         if which not in self._templates and monotonic() >= self._try_at:
             if len(self._templates) >= _TEMPLATES_KEPT:

@@ -28,14 +28,15 @@ from askonce.adapters.celery.routes import Routes, queue_of
 from askonce.adapters.celery.values import require_own_names
 from askonce.errors import OptionInvalid, PayloadInvalid, SendFailed
 from askonce.job import Routing
+from askonce.message import send_each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from celery import Celery
 
-    from askonce.enqueue import Message
     from askonce.job import Job
+    from askonce.message import Message
     from askonce.options import Options
 
 #: The name that kombu gives to values without a form in JSON.
@@ -106,6 +107,13 @@ class CelerySender:
                 self.publish(producer, message, delivery=delivery)
         except OperationalError as exc:
             raise SendFailed(key=message.job.key, job=message.job.id) from exc
+
+    def send_many(self, messages: Sequence[Message]) -> list[SendFailed | None]:
+        """Publish each of *messages*; return an error in the place of one that the broker did not accept.
+
+        After an error the others are not tried: each would wait for the same broker.
+        """
+        return send_each(self.send, messages)
 
     def _run_here(self, message: Message) -> None:
         job = message.job

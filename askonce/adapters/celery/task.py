@@ -57,11 +57,12 @@ from askonce.outcomes import Conflict, Duplicate, Hit, Unreadable
 from askonce.spec import JobSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from celery.result import AsyncResult
 
     from askonce.adapters.celery.app import AskOnce
+    from askonce.errors import JobError
     from askonce.options import Options
     from askonce.outcomes import Outcome
 
@@ -160,6 +161,27 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
         """Enqueue *payload*, the task's keyword arguments; options and errors as Producer.enqueue."""
         row = self.bind_row((), payload)
         return self.askonce.producer.enqueue(self.job_spec, row, **self._that_count(options))
+
+    def enqueue_many(
+        self,
+        payloads: Iterable[Mapping[str, object] | PayloadInvalid],
+        *,
+        jobs: Sequence[str] | None = None,
+        **options: Unpack[Options],
+    ) -> list[Outcome | JobError]:
+        """Enqueue each of *payloads*; outcomes, options and errors as Producer.enqueue_many."""
+        rows, producer = map(self._row_or_error, payloads), self.askonce.producer
+        return producer.enqueue_many(self.job_spec, rows, jobs=jobs, **self._that_count(options))
+
+    def _row_or_error(
+        self, payload: Mapping[str, object] | PayloadInvalid
+    ) -> Mapping[str, object] | PayloadInvalid:
+        if isinstance(payload, PayloadInvalid):
+            return payload
+        try:
+            return self.bind_row((), payload)
+        except PayloadInvalid as invalid:
+            return invalid
 
     def apply_async(  # type: ignore[override]  # the stubs spell out every option
         self,

@@ -10,7 +10,7 @@ from askonce.adapters.memory.controls import MemoryControls
 from askonce.adapters.memory.record import MemoryRecord
 from askonce.adapters.memory.shown import dead_job
 from askonce.adapters.memory.tally import MemoryTally
-from askonce.record import PAUSE_REST, PROGRESS_SLACK, TOMBSTONE_KEPT
+from askonce.record import MAX_RESENDS, PAUSE_REST, PROGRESS_SLACK, TOMBSTONE_KEPT
 from askonce.store import ANY_PRIORITY, Write
 
 if TYPE_CHECKING:
@@ -87,6 +87,28 @@ class Records:
         flying = [(key, record) for key, record in found if record is not None and record.flight != "idle"]
         due = [(key, record) for key, record in flying if record.look_at <= self.now()]
         return sorted(due, key=lambda one: (one[1].look_at, one[0]))
+
+    def is_due(self, key: Key, record: MemoryRecord) -> bool:
+        """Return whether the job is to be handed out; end it where it is over."""
+        now = self.now()
+        if record.is_expired(now):
+            self.end_unrun(key, record, "expired")
+        elif now < record.due_at:
+            record.looked_again = None
+        elif record.flight == "queued" and record.paused is not None:
+            record.await_the_pause(now)
+            self.commit(key, record)
+            record.look_after_the_pause(now)
+        elif not self.is_lost(record):
+            record.look_later(now)
+        elif record.flight == "running" and record.attempts >= record.max_attempts:
+            self.doubt(record)
+            self.quarantine(key, record, "attempts_spent")
+        elif record.resent >= MAX_RESENDS:
+            self.quarantine(key, record, "undeliverable")
+        else:
+            return True
+        return False
 
     def held(self, lease: Lease, *flights: Flight) -> MemoryRecord | Write:
         """Return the record if the lease's owner has it in one of *flights*, else why not."""

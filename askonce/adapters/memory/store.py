@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from askonce.answer import Encoded, Ttl
     from askonce.checks import Finding
-    from askonce.errors import RecordDamaged
+    from askonce.errors import JobError, RecordDamaged
     from askonce.events import Listener
     from askonce.job import Job, Key
     from askonce.store import Claim, Delivered, Failing, Lease, Resent
@@ -100,6 +100,11 @@ class MemoryStore:
             self.tally.count((job.task, job.tenant, job.model), outcome.value)
             shown = disclosed(record, self._records.now(), to_sender=outcome is Admission.RESEND)
             return Reply(outcome, shown, ignored=ignored)
+
+    def admit_many(self, claims: Sequence[Claim]) -> list[Reply[Admission] | JobError]:
+        """Admit each of *claims*."""
+        with self._changed:
+            return [self.admit(claim) for claim in claims]
 
     def _admit(self, record: MemoryRecord, claim: Claim) -> tuple[Admission, tuple[str, ...]]:
         now, (job, terms) = self._records.now(), claim
@@ -332,7 +337,7 @@ class MemoryStore:
     def _reap(self, bucket: int, budget: Budget) -> Iterator[Lost]:
         now, (jobs, size), count = self._records.now(), budget, 0
         for key, record in self._records.due(bucket):
-            if not self._is_due(key, record):
+            if not self._records.is_due(key, record):
                 continue
             if count >= jobs or (count and len(record.payload) > size):
                 return
@@ -347,28 +352,6 @@ class MemoryStore:
             record.hand_out(now)
             self._records.commit(key, record)
             yield Lost(record.as_job(key), record.resent, int(now * 1000), record.parked is not None)
-
-    def _is_due(self, key: Key, record: MemoryRecord) -> bool:
-        """Return whether the job is to be handed out; end it where it is over."""
-        now = self._records.now()
-        if record.is_expired(now):
-            self._records.end_unrun(key, record, "expired")
-        elif now < record.due_at:
-            record.looked_again = None
-        elif record.flight == "queued" and record.paused is not None:
-            record.await_the_pause(now)
-            self._records.commit(key, record)
-            record.look_after_the_pause(now)
-        elif not self._records.is_lost(record):
-            record.look_later(now)
-        elif record.flight == "running" and record.attempts >= record.max_attempts:
-            self._records.doubt(record)
-            self._records.quarantine(key, record, "attempts_spent")
-        elif record.resent >= MAX_RESENDS:
-            self._records.quarantine(key, record, "undeliverable")
-        else:
-            return True
-        return False
 
     def resent(self, sent: Sequence[Resent]) -> list[Write]:
         """Count messages that were sent again."""

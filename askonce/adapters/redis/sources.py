@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from askonce import record
 from askonce.adapters.redis.reply import lua_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 #: What the scripts take from ``record.py``: times become milliseconds.
 _SECONDS = (
@@ -37,15 +41,18 @@ _COMMENT = re.compile(r"(?:^|(?<=\s))--.*")
 
 
 def sources(verbs: tuple[str, ...], clock: str | None = None) -> dict[str, str]:
-    """Return the texts of *verbs*, of admit and of publish; *clock* replaces the server's clock in tests."""
+    """Return the texts of *verbs* and of the admissions; *clock* replaces the server's clock in tests."""
     own = (clock or _text("clock")) + "".join(map(_text, ("record", "tally", "ends", "pauses")))
-    shared = _Shared(own + with_numbers(lua_parts()) + _text("reply") + _text("attach"))
-    duplicate, admit, publish = map(_text, ("duplicate", "admit", "publish"))
+    shared = _Shared(own + with_numbers(lua_parts()) + "".join(map(_text, ("reply", "attach", "message"))))
+    duplicate, admit, publish, publish_many = map(_text, ("duplicate", "admit", "publish", "publish_many"))
     texts = {verb: shared.before(_text(verb)) for verb in verbs}
     texts["admit"] = shared.before(duplicate, admit)
     outside = shared.before(duplicate + publish).removesuffix(duplicate + publish)
     inside = shared.before(duplicate + publish, admit).removeprefix(outside + duplicate + publish)
     texts["publish"] = f"{outside}local function admit()\n{duplicate}{inside}end\n{publish}"
+    around = f"local function admit()\n{duplicate}{admit}end\n{publish_many}"
+    # Of many jobs most need all of it.
+    texts["publish_many"] = f"{_text('many')}{shared.needed_by(around)}{around}"
     return texts
 
 
@@ -61,10 +68,14 @@ class _Shared:
         """Return *texts*, each after what it needs and no text before it needed."""
         joined, defined = "", set[str]()
         for text in texts:
-            needed = self._needed(text)
-            joined += "".join(b for name, b in self._blocks.items() if name in needed - defined) + text
-            defined |= needed
+            joined += self.needed_by(text, defined) + text
+            defined |= self._needed(text)
         return joined
+
+    def needed_by(self, text: str, defined: Collection[str] = ()) -> str:
+        """Return what *text* needs beside what is *defined*."""
+        needed = self._needed(text)
+        return "".join(b for name, b in self._blocks.items() if name in needed and name not in defined)
 
     def _needed(self, text: str) -> set[str]:
         needed, new = set[str](), _words(text) & self._blocks.keys()

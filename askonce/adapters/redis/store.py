@@ -11,10 +11,12 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from askonce.adapters.redis.announcements import RedisAnnouncements
 from askonce.adapters.redis.boards import RedisBoards
 from askonce.adapters.redis.checks import check_server, no_answer
+from askonce.adapters.redis.claims import arguments, milliseconds, to_admission, to_admission_or_error
 from askonce.adapters.redis.controls import RedisControls
 from askonce.adapters.redis.letters import RedisLetters
 from askonce.adapters.redis.link import Link, ServerLink
-from askonce.adapters.redis.reply import Brought, ignored_of, read, to_full_snapshot, to_lost
+from askonce.adapters.redis.pusher import RedisPusher
+from askonce.adapters.redis.reply import read, to_full_snapshot, to_lost
 from askonce.adapters.redis.scripts import Scripts
 from askonce.adapters.redis.servers import connect, place_of
 from askonce.adapters.redis.subscription import listening
@@ -23,7 +25,7 @@ from askonce.checks import Finding
 from askonce.errors import JobError, StoreUnavailable
 from askonce.job import Key
 from askonce.record import TOMBSTONE_KEPT
-from askonce.store import DEFAULT_BUDGET, Admission, Budget, Cancellation, Parking, Reply, Start, Write
+from askonce.store import DEFAULT_BUDGET, Budget, Cancellation, Parking, Reply, Start, Write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from askonce.events import Listener
     from askonce.job import Job
     from askonce.record import Snapshot
-    from askonce.store import Address, Claim, Delivered, Failing, Lease, Lost, Resent
+    from askonce.store import Admission, Claim, Delivered, Failing, Lease, Lost, Resent
     from askonce.tally import Book
 
 #: Short enough that a hanging server costs a caller less than a second, the one replay included. redis-py's
@@ -44,7 +46,6 @@ CLIENT_OPTIONS: dict[str, Any] = dict.fromkeys(("socket_timeout", "socket_connec
 CLIENT_OPTIONS["max_connections"] = 1000
 
 # Looked up by the bytes of the reply: calling the enum would decode and search.
-_ADMISSIONS = {outcome.value.encode(): outcome for outcome in Admission}
 _STARTS = {outcome.value.encode(): outcome for outcome in Start}
 _WRITES = {outcome.value.encode(): outcome for outcome in Write}
 _PARKINGS = {outcome.value.encode(): outcome for outcome in Parking}
@@ -118,19 +119,26 @@ class RedisStore:
 
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""
-        reply = self._scripts.run("admit", claim.job.key, *_terms(claim))
-        outcome, record = read(claim.job.key, reply)
-        return Reply(_ADMISSIONS[outcome], record, ignored=ignored_of(reply))
+        key = claim.job.key
+        return to_admission(key, self._scripts.run("admit", key, *arguments(claim)))
+
+    def admit_many(self, claims: Sequence[Claim]) -> list[Reply[Admission] | JobError]:
+        """Admit each of *claims*."""
+        replies = self._scripts.run_on_each("admit", [(each.job.key, arguments(each)) for each in claims])
+        found = zip(claims, replies, strict=True)
+        return [to_admission_or_error(claim.job.key, reply) for claim, reply in found]
 
     def start(self, job: Job, lease: Lease, kept: float = TOMBSTONE_KEPT) -> Reply[Start]:
         """Grant *lease* if *job* is the one admitted."""
-        terms = job.id, lease.owner, job.fingerprint, _ms(lease.seconds), job.admitted_at, _ms(kept)
-        outcome, record = read(job.key, self._scripts.run("start", job.key, *terms))
+        times = milliseconds(lease.seconds), job.admitted_at, milliseconds(kept)
+        outcome, record = read(
+            job.key, self._scripts.run("start", job.key, job.id, lease.owner, job.fingerprint, *times)
+        )
         return Reply(_STARTS[outcome], record)
 
     def renew(self, leases: Sequence[Lease]) -> list[Write]:
         """Prolong leases."""
-        calls = [(key, (owner, _ms(seconds))) for key, owner, seconds in leases]
+        calls = [(key, (owner, milliseconds(seconds))) for key, owner, seconds in leases]
         return self._write_each("renew", calls)
 
     def checkpoint(self, lease: Lease, reference: str) -> Write:
@@ -140,7 +148,7 @@ class RedisStore:
     def complete(self, lease: Lease, answer: Encoded, ttl: Ttl, book: Book | None = None) -> Write:
         """Publish *answer* and end the flight."""
         cost = -1 if answer.micro_usd is None else answer.micro_usd
-        times = _ms(ttl.fresh), _ms(ttl.kept)
+        times = milliseconds(ttl.fresh), milliseconds(ttl.kept)
         return self._write("complete", lease, answer.data, answer.meta, *times, cost, _entry(book))
 
     def fail(self, lease: Lease, failure: Failing) -> Reply[Write]:
@@ -151,8 +159,8 @@ class RedisStore:
             lease.owner,
             failure.kind,
             failure.reason,
-            _ms(failure.after),
-            _ms(failure.keep),
+            milliseconds(failure.after),
+            milliseconds(failure.keep),
             int(failure.quarantine),
             *(failure.fallback[:2] if failure.fallback else (b"", b"")),
             _entry(failure.book),
@@ -164,7 +172,7 @@ class RedisStore:
 
     def park(self, lease: Lease, reason: str, after: float, within: float) -> Parking:
         """Give a lease back before anything was paid."""
-        terms = lease.owner, reason, _ms(after), _ms(within)
+        terms = lease.owner, reason, milliseconds(after), milliseconds(within)
         return _PARKINGS[self._scripts.run("park", lease.key, *terms)]
 
     def cancel(self, key: Key, run: str | None = None) -> Cancellation:
@@ -238,43 +246,6 @@ class RedisStore:
             yield Finding(severity="error", subject="store", name="scripts", text=text, cure=cure)
 
 
-class RedisPusher:
-    """Admits jobs and pushes their messages on the store's own server."""
-
-    def __init__(self, scripts: Scripts, address: Address) -> None:
-        """Push through *scripts* on the server at *address*."""
-        self._scripts, self.address = scripts, address
-
-    def admit_and_push(self, claim: Claim, queue: str, tag: str, template: bytes) -> Reply[Admission]:
-        """Admit *claim*; if ADMITTED, put *template* into the list *queue*, filled as publish.lua says."""
-        key = claim.job.key
-        reply = self._scripts.run("publish", key, *_terms(claim), key, tag, template, queue=queue)
-        outcome, record = read(key, reply)
-        admission = _ADMISSIONS[outcome]
-        return Reply(admission, record, admission is Admission.ADMITTED, ignored_of(reply))
-
-
-def _terms(claim: Claim) -> tuple[bytes | str | int, ...]:
-    job, terms = claim
-    return (
-        job.id,
-        job.fingerprint,
-        job.task,
-        job.payload,
-        _ms(terms.queue_deadline),
-        terms.max_attempts,
-        terms.on_mismatch,
-        int(terms.force),
-        -1 if terms.max_age is None else _ms(terms.max_age),
-        0 if terms.expires is None else max(1, _ms(terms.expires)),
-        _ms(terms.countdown),
-        Brought(job.tenant, job.model, job.version, job.routing).encode(),
-        " ".join(terms.chosen),
-        job.run,
-        int(terms.reject),
-    )
-
-
 def _entry(book: Book | None) -> str:
     return book.entry if book else ""
 
@@ -282,8 +253,4 @@ def _entry(book: Book | None) -> str:
 def _words(delivered: Delivered) -> tuple[str | int, ...]:
     if delivered.seconds is None:
         return delivered.queue, delivered.priority, "at", delivered.sent_at
-    return delivered.queue, delivered.priority, "ago", _ms(delivered.seconds)
-
-
-def _ms(seconds: float) -> int:
-    return int(seconds * 1000)
+    return delivered.queue, delivered.priority, "ago", milliseconds(delivered.seconds)

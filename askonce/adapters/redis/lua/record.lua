@@ -16,7 +16,8 @@
 -- Numbers go to the server as they are: it writes them with 17 digits, and all of ours are below 2^53.
 local NOW_US = clock()
 local NOW = math.floor(NOW_US / 1000)
-local SLOT = string.sub(KEYS[1], 1, (string.find(KEYS[1], '}', 1, true)) + 1)
+local function slot_of(key) return string.sub(key, 1, (string.find(key, '}', 1, true)) + 1) end
+local SLOT = slot_of(KEYS[1])
 
 local function absent(key, lv)
   return {key = key, present = false, ghost = lv, dirty = {}, gone = {}, task = '', fp = '', fl = 'idle', job = '',

@@ -1,0 +1,32 @@
+-- The message of a task has places to fill: a control character, which JSON has nowhere, and a digit. Cut it there:
+-- texts and digits by turns. A pattern would look at each of its characters.
+local function cut(template)
+  local parts, from = {}, 1
+  local at = string.find(template, '\1', from, true)
+  while at do
+    parts[#parts + 1] = string.sub(template, from, at - 1)
+    parts[#parts + 1] = string.sub(template, at + 1, at + 1)
+    from = at + 2
+    at = string.find(template, '\1', from, true)
+  end
+  parts[#parts + 1] = string.sub(template, from)
+  return parts
+end
+
+local function quoted(text) return string.sub(cjson.encode(text), 2, -2) end
+
+-- What fills the places in all messages of one caller.
+local function shared_values()
+  local tenant, _, version = brought(ARGV[12])
+  return {['0'] = quoted(ARGV[14]), ['7'] = quoted(version), ['8'] = quoted(tenant), ['9'] = string.format('%d', NOW)}
+end
+
+local function push(queue, parts, values, key, tag)
+  values['1'], values['2'], values['3'] = quoted(ARGV[4]), key, string.sub(key, 1, 16)
+  values['4'], values['5'], values['6'] = ARGV[2], quoted(ARGV[1]), tag
+  local filled = {}
+  for i = 1, #parts, 2 do
+    filled[i], filled[i + 1] = parts[i], values[parts[i + 1]]
+  end
+  redis.call('LPUSH', queue, table.concat(filled))
+end

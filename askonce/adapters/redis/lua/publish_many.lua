@@ -1,0 +1,22 @@
+-- publish_many: publish for the jobs of one caller and queue, one after the other. A job pays for no text of the
+-- script, which is most of what a single one costs.
+-- KEYS queue, then each job's record   ARGV as admit, where job, fingerprint and payload are empty; the task's message
+--                                      with places to fill, and a delivery tag; then each job's id, fingerprint and
+--                                      payload
+-- returns a list of replies of admit
+--
+-- KEYS and ARGV are those of one job here, as publish has them: many.lua has hidden the others.
+-- An error ends the script. The jobs before it have their messages, and the same claims again change nothing.
+local parts, values, replies = cut(ALL_ARGV[16]), shared_values(), {}
+for i = 2, #ALL_KEYS do
+  local record, job = ALL_KEYS[i], 12 + 3 * i
+  SLOT = slot_of(record)
+  KEYS[1], KEYS[2] = record, SLOT .. 'idx'
+  ARGV[1], ARGV[2], ARGV[4] = ALL_ARGV[job], ALL_ARGV[job + 1], ALL_ARGV[job + 2]
+  local admitted, repeated = admit()
+  if admitted[1][1] == 'admitted' and not repeated then
+    push(ALL_KEYS[1], parts, values, string.sub(record, -64), ALL_ARGV[17] .. i)
+  end
+  replies[i - 1] = admitted
+end
+return replies

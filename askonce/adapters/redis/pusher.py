@@ -1,0 +1,78 @@
+"""Admits jobs and pushes their messages, where the store's own server is the broker too."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from askonce.adapters.redis.claims import arguments, to_admission, to_admission_or_error
+from askonce.errors import JobError, LayoutNewer, RecordDamaged
+from askonce.job import Fingerprint, JobId
+from askonce.store import Claim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from askonce.adapters.redis.scripts import Call, Scripts
+    from askonce.store import Address, Admission, Push, Reply
+
+#: Jobs of one script. With more a job would cost no less, and the server serves no other caller meanwhile.
+_JOBS = 50
+
+
+class RedisPusher:
+    """Admits jobs and pushes their messages on the store's own server."""
+
+    def __init__(self, scripts: Scripts, address: Address) -> None:
+        """Push through *scripts* on the server at *address*."""
+        self._scripts, self.address = scripts, address
+
+    def admit_and_push(self, claim: Claim, queue: str, tag: str, template: bytes) -> Reply[Admission]:
+        """Admit *claim*; if ADMITTED, put *template* into the list *queue*, filled as message.lua says."""
+        key = claim.job.key
+        reply = self._scripts.run("publish", key, *arguments(claim), key, tag, template, queue=queue)
+        return to_admission(key, reply, pushes=True)
+
+    def admit_and_push_many(self, pushes: Sequence[Push]) -> list[Reply[Admission] | JobError]:
+        """Do the same for each of *pushes*, one after the other in one round trip."""
+        scripts = list(_by_script(pushes))
+        replies = self._scripts.run_each("publish_many", [self._call(script) for script in scripts])
+        found: list[Reply[Admission] | JobError] = []
+        for script, reply in zip(scripts, replies, strict=True):
+            if isinstance(reply, JobError):
+                found += map(self._push_alone, script)
+            else:
+                jobs = zip(script, reply, strict=True)
+                found += [to_admission_or_error(push.claim.job.key, each, pushes=True) for push, each in jobs]
+        return found
+
+    def _call(self, script: list[Push]) -> Call:
+        (claim, queue, template), *_ = script
+        blank = claim.job._replace(id=JobId(""), fingerprint=Fingerprint(""), payload=b"")
+        args = [*arguments(Claim(blank, claim.terms)), template, f"{token_hex(12)}-"]
+        keys = [queue]
+        for (job, _terms), _queue, _template in script:
+            keys.append(self._scripts.record_keys(job.key)[0])
+            args += (job.id, job.fingerprint, job.payload)
+        return tuple(keys), tuple(args)
+
+    def _push_alone(self, push: Push) -> Reply[Admission] | JobError:
+        """Publish a job whose script failed on one of its records; a claim that was admitted is repeated."""
+        try:
+            return self.admit_and_push(push.claim, push.queue, token_hex(16), push.template)
+        except (LayoutNewer, RecordDamaged) as error:
+            return error
+
+
+def _by_script(pushes: Sequence[Push]) -> Iterator[list[Push]]:
+    """Yield the pushes of each script: they differ in id, fingerprint and payload only."""
+    for _, same in groupby(pushes, _shared):
+        alike = list(same)
+        for first in range(0, len(alike), _JOBS):
+            yield alike[first : first + _JOBS]
+
+
+def _shared(push: Push) -> tuple[object, ...]:
+    (job, terms), queue, template = push
+    return terms, queue, template, job.routing, job.task, job.version, job.tenant, job.model, job.run
