@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Scope = Literal["all", "queue", "task", "tenant", "run", "model"]
+#: Their pauses stop whole queues: no worker takes messages from them, and those keep their order.
+QUEUE_SCOPES: tuple[Scope, ...] = ("all", "queue")
 #: Characters of a note.
 NOTE_KEPT = 200
 

@@ -83,6 +83,8 @@ class Wait:
     rest: float = 0.0
     #: The note of the pause that holds it back.
     paused: str | None = None
+    #: Its queue is paused: the message of this delivery goes back there.
+    returns: bool = False
     #: The last good answer, too old to be a hit.
     stale: Result | None = None
     #: Options of this caller that the job does not take.
@@ -201,19 +203,23 @@ def _on_admission(reply: Reply[Admission], job: Job, policy: Policy) -> Decision
     assert_never(reply.outcome)
 
 
-def start(store: Store, spec: JobSpec, job: Job, lease: Lease, listen: Listener = ignore) -> Decision:
+def start(
+    store: Store, spec: JobSpec, job: Job, lease: Lease, listen: Listener = ignore, *, returns: bool = False
+) -> Decision:
     """Start *job* under *lease*, and decide what the worker that has its message does.
+
+    *returns* says that the message can go back to its queue.
 
     Raises:
         StoreUnavailable: the store did not answer.
     """
     kept = min(spec.hard_ttl, TOMBSTONE_KEPT)
-    reply = store.start(job, lease, kept)
+    reply = store.start(job, lease, kept, returns=returns)
     if reply.outcome is Start.ABSENT:
         # The record was lost after the message was sent. Only one of several such messages may run, so the
         # job is admitted again, not just run.
         store.admit(Claim(job, Terms.of(spec)))
-        reply = store.start(job, lease, kept)
+        reply = store.start(job, lease, kept, returns=returns)
     decision = _on_start(reply, job)
     if listen is not ignore:
         _report_start(listen, decision, reply.record, job)
@@ -234,6 +240,8 @@ def _on_start(reply: Reply[Start], job: Job) -> Decision:  # noqa: C901, PLR0911
             return Wait(job=record.job, rest=record.wait)
         case Start.PAUSED:
             return Wait(job=record.job, rest=record.wait, paused=record.paused)
+        case Start.RETURNED:
+            return Wait(job=record.job, paused=record.paused, returns=True)
         case Start.SUPERSEDED:
             return Refuse(why=Why.SUPERSEDED, job=record.job)
         case Start.NEGATIVE:

@@ -91,7 +91,9 @@ class Executor:
         """
         asked_at = self.clock()
         lease = Lease(delivery.job.key, new_owner(self.holder), delivery.spec.lease)
-        decision = start(self.store, delivery.spec, delivery.job, lease, self.listen)
+        decision = start(
+            self.store, delivery.spec, delivery.job, lease, self.listen, returns=delivery.returns
+        )
         match decision:
             case Run():
                 attempt = self._attempt(delivery, lease, decision)

@@ -27,6 +27,8 @@ class Delivery:
     job: Job
     #: On what conditions the worker admits the job, where its sender did not: the task's own by default.
     terms: Terms | None = None
+    #: Whether the message can go back to its queue.
+    returns: bool = False
 
     @property
     def claim(self) -> Claim:

@@ -1,4 +1,4 @@
-"""The port to where records live: twelve verbs, each one atomic and one round trip.
+"""The port to where records live: verbs, each one atomic and one round trip.
 
 Every verb judges time by the store's own clock. It may be replayed with the same job or owner token: the
 second call returns what the first one returned and changes nothing. Callers send durations, never times.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, Self, 
 from askonce.record import TOMBSTONE_KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from askonce.announcements import Announcements
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from askonce.job import Job, JobId, Key, Owner
     from askonce.letters import Letters
     from askonce.record import Snapshot
+    from askonce.runs import Runs
     from askonce.spec import JobSpec
     from askonce.tally import Book, Tally
 
@@ -54,6 +55,8 @@ class Cancellation(Enum):
     #: The job has ended already.
     IDLE = "idle"
     ABSENT = "absent"
+    #: Something else, or a newer version, wrote the record: it was left alone.
+    UNREADABLE = "unreadable"
 
 
 class Parking(Enum):
@@ -75,6 +78,8 @@ class Start(Enum):
     BACKOFF = "backoff"
     #: A pause holds the job back; it is sent again afterwards.
     PAUSED = "paused"
+    #: A pause stops its queue: its message goes back there, and waits.
+    RETURNED = "returned"
     SUPERSEDED = "superseded"
     NEGATIVE = "negative"
     CONFLICT = "conflict"
@@ -236,6 +241,22 @@ class Failing:
     spent: bytes = b""
 
 
+class Place(NamedTuple):
+    """How far a walk through the jobs in flight of one bucket has come."""
+
+    bucket: int
+    #: Given by the store; 0 at the start.
+    cursor: int = 0
+
+
+class Cancelled(NamedTuple):
+    """What one step of ``cancel_run`` did: how many of the run's jobs, and where the walk goes on."""
+
+    counts: Mapping[Cancellation, int]
+    #: None at the end of the bucket.
+    next: Place | None
+
+
 class Subscription(Protocol):
     """Wake-ups for finished jobs. A wake-up may be missed: only the record is certain."""
 
@@ -284,7 +305,7 @@ class Pusher(Protocol):
 
 
 class Store(Protocol):
-    """The twelve verbs. All raise StoreUnavailable when the store does not answer in time."""
+    """The verbs. All raise StoreUnavailable when the store does not answer in time."""
 
     @property
     def letters(self) -> Letters:
@@ -305,6 +326,10 @@ class Store(Protocol):
     @property
     def boards(self) -> Boards:
         """The boards of this store."""
+
+    @property
+    def runs(self) -> Runs:
+        """The records of the producers' runs on this store."""
 
     @property
     def pusher(self) -> Pusher | None:
@@ -328,10 +353,13 @@ class Store(Protocol):
         A record that cannot be used costs no other one its reply: its error is in that place.
         """
 
-    def start(self, job: Job, lease: Lease, kept: float = TOMBSTONE_KEPT) -> Reply[Start]:
+    def start(
+        self, job: Job, lease: Lease, kept: float = TOMBSTONE_KEPT, *, returns: bool = False
+    ) -> Reply[Start]:
         """Grant *lease* if *job* is the one admitted.
 
-        A record lasts at least *kept* seconds after its job ended.
+        A record lasts at least *kept* seconds after its job ended. *returns* says that the caller has the
+        job's message, and gives it back to its queue if that is paused.
         """
 
     def renew(self, leases: Sequence[Lease]) -> list[Write]:
@@ -355,6 +383,16 @@ class Store(Protocol):
 
     def cancel(self, key: Key, run: str | None = None) -> Cancellation:
         """End a queued job unpaid; with *run*, only if no other run shares it."""
+
+    def cancel_many(self, keys: Sequence[Key], run: str | None = None) -> list[Cancellation]:
+        """Do the same for each of *keys*; one round trip for all, each atomic."""
+
+    def cancel_run(self, run: str, places: Sequence[Place]) -> list[Cancelled]:
+        """End the queued jobs of *run* that no other run shares, among some jobs in flight after each place.
+
+        One round trip for all places. A walk to the end of a bucket meets each job that is in flight from
+        its start to its end.
+        """
 
     def invalidate(self, key: Key) -> Write:
         """Forget answer, failure and flight; a run under way is fenced."""

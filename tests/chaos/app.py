@@ -46,8 +46,8 @@ def _watch():
 class StandingStill(RedisStore):
     """A few times the process stands still once its lease began, so that it parks the job."""
 
-    def start(self, job, lease, *kept):
-        reply = super().start(job, lease, *kept)
+    def start(self, job, lease, *kept, **how):
+        reply = super().start(job, lease, *kept, **how)
         if reply.outcome is Start.GRANTED and random.Random(f"still {reply.record.fence}").random() < 0.02:
             Event().wait(LEASE * 1.1)
         return reply

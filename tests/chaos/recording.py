@@ -67,10 +67,10 @@ class RecordingStore:
         pusher = self._store.pusher
         return pusher and RecordingPusher(self, pusher)
 
-    def start(self, job, lease, *kept):
+    def start(self, job, lease, *kept, **how):
         args = {"job": job.id, "owner": lease.owner, "fp": job.fingerprint, "lease": lease.seconds}
         return self._one(
-            "start", job.key, lambda: self._store.start(job, lease, *kept), **args, **_whose(job)
+            "start", job.key, lambda: self._store.start(job, lease, *kept, **how), **args, **_whose(job)
         )
 
     def renew(self, leases):

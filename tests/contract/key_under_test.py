@@ -42,10 +42,11 @@ class KeyUnderTest:
         """Return a lease that was never granted, or one that was: a store compares the owner alone."""
         return Lease(self.key, owner, seconds)
 
-    def start(self, owner="owner-1", job="job-1", fingerprint="fp-1", lease=30.0, *, age=None):
+    def start(self, owner="owner-1", job="job-1", fingerprint="fp-1", lease=30.0, *, age=None, returns=False):
         """Start the job by its message, which is *age* seconds old."""
         admitted_at = 0 if age is None else round((self.clock() - age) * 1000)
-        return self.store.start(self.job(job, fingerprint, admitted_at=admitted_at), self.lease(owner, lease))
+        job = self.job(job, fingerprint, admitted_at=admitted_at)
+        return self.store.start(job, self.lease(owner, lease), returns=returns)
 
     def renew(self, owner="owner-1", lease=30.0):
         return self.store.renew([self.lease(owner, lease)])[0]

@@ -69,7 +69,9 @@ BROUGHT = st.one_of(
         }
     ),
 )
-PAUSES = st.sampled_from([Pause("all"), Pause("task", "orders"), Pause("run", "night"), Pause("tenant", "x")])
+PAUSES = st.sampled_from(
+    [Pause("all"), Pause("task", "orders"), Pause("run", "night"), Pause("tenant", "x"), Pause("queue", "")]
+)
 BOOK = Book("orders", "", "", (("calls", 1), ("micro_usd", 7)))
 
 
@@ -120,10 +122,10 @@ class Actors(RuleBasedStateMachine):
             assert self.before._replace(**joined) == after, "admit changed a job that is alive"
 
     @known
-    @rule(job=JOBS, owner=OWNERS, fingerprint=FINGERPRINTS, lease=LEASES, age=AGES)
-    def start(self, job, owner, fingerprint, lease, age=None):
+    @rule(job=JOBS, owner=OWNERS, fingerprint=FINGERPRINTS, lease=LEASES, age=AGES, returns=st.booleans())
+    def start(self, job, owner, fingerprint, lease, age=None, *, returns=False):
         job, owner = job or self.before.job or "job-3", owner or self.before.owner or "owner-1"
-        reply = self.both("start", owner, job, fingerprint, lease, age=age)
+        reply = self.both("start", owner, job, fingerprint, lease, age=age, returns=returns)
         if reply.outcome is not Start.GRANTED:
             return
         assert self.before.present, "started without a record"
@@ -133,9 +135,9 @@ class Actors(RuleBasedStateMachine):
             assert reply.record.fence > self.before.fence
 
     @precondition(lambda self: self.before.flight == "queued")
-    @rule(owner=OWNERS, lease=LEASES)
-    def start_what_is_queued(self, owner, lease):
-        self.start(None, owner, self.before.fingerprint, lease)
+    @rule(owner=OWNERS, lease=LEASES, returns=st.booleans())
+    def start_what_is_queued(self, owner, lease, returns):
+        self.start(None, owner, self.before.fingerprint, lease, returns=returns)
 
     @known
     @rule(owner=OWNERS, lease=LEASES)

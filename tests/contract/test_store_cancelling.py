@@ -1,7 +1,10 @@
 import pytest
 
-from askonce.record import REASON_KEPT_FOR, Status
+from askonce.cancel import cancel_keys, cancel_run
+from askonce.record import CANCEL_LOOKS, REASON_KEPT_FOR, Status
 from askonce.store import Admission, Cancellation, Start, Write
+from askonce.tally import Counter
+from tests.deadlines import stretched
 
 # One suite for every store: a queued job is ended unpaid.
 
@@ -151,3 +154,87 @@ def test_next_job_of_a_key_is_shared_by_no_earlier_run(scene):
     scene.admit("job-3", run="day")
 
     assert Cancellation.CANCELLED is scene.cancel("day")
+
+
+RUN = {"run": "night", "task": "orders"}
+
+
+@pytest.fixture
+def fleet(scene):
+    """Admit one job for each number, spread over all buckets."""
+
+    def admit(number, **more):
+        found = scene.at(f"{number % 256:02x}{number:062x}")
+        found.admit(f"job-{number}", **{**RUN, **more})
+        return found
+
+    return admit
+
+
+def test_cancelled_run_takes_its_own_queued_jobs_and_no_others(scene, fleet):
+    own = [fleet(number) for number in range(300)]
+    shared = [fleet(number) for number in range(300, 320)]
+    for number, each in enumerate(shared, 300):
+        each.admit(f"other-{number}", run="day", task="orders")
+    running = [fleet(number) for number in range(320, 330)]
+    for number, each in enumerate(running, 320):
+        each.start(job=f"job-{number}")
+    others = [fleet(400, run="day"), fleet(401, run=""), fleet(402, run="night shift")]
+    fleet(403, run="day").admit("late", **RUN)
+
+    counts = cancel_run(scene.store, "night")
+
+    assert {Cancellation.CANCELLED: 300, Cancellation.SHARED: 20, Cancellation.RUNNING: 10} == counts
+    assert {"cancelled"} == {each.read().failure.kind for each in own}
+    assert [None] * 33 == [each.read().failure for each in (*shared, *running, *others)]
+    assert {Cancellation.SHARED: 20, Cancellation.RUNNING: 10} == cancel_run(scene.store, "night")
+
+
+def test_whole_bucket_is_walked_in_bounded_steps(scene):
+    jobs = [scene.at(f"0a{number:062x}") for number in range(5 * CANCEL_LOOKS)]
+    for number, each in enumerate(jobs):
+        each.admit(f"job-{number}", run="night" if number % 5 else "day")
+
+    counts = cancel_run(scene.store, "night")
+
+    assert {Cancellation.CANCELLED: 4 * CANCEL_LOOKS} == counts
+    assert CANCEL_LOOKS == sum(each.read().flight == "queued" for each in jobs)
+
+
+def test_cancelled_run_wakes_its_waiters(scene, fleet):
+    job = fleet(0)
+    with scene.store.subscribe([job.key]) as subscription:
+        subscription.wait(0.05)
+        cancel_run(scene.store, "night")
+        woken = subscription.wait(stretched(5))
+
+    assert {job.key} == woken
+
+
+def test_cancelled_run_is_counted(scene, fleet):
+    fleet(0)
+    fleet(1)
+    cancel_run(scene.store, "night")
+
+    assert 2 == scene.store.tally.totals()[Counter("orders", "", "", "cancelled")]
+
+
+def test_run_without_a_name_is_no_run(scene, fleet):
+    fleet(0, run="")
+
+    with pytest.raises(ValueError, match="a run has a name"):
+        cancel_run(scene.store, "")
+
+
+def test_keys_are_cancelled_each_by_its_own_state(scene, fleet):
+    queued, running, shared = fleet(0), fleet(1), fleet(2)
+    running.start(job="job-1")
+    shared.admit("other", run="day", task="orders")
+    keys = [queued.key, running.key, shared.key, "ff" * 32]
+
+    of_run = dict(cancel_keys(scene.store, keys, "night"))
+    of_any = dict(cancel_keys(scene.store, keys))
+
+    expected = [Cancellation.CANCELLED, Cancellation.RUNNING, Cancellation.SHARED, Cancellation.ABSENT]
+    assert dict(zip(keys, expected, strict=True)) == of_run
+    assert {**of_run, shared.key: Cancellation.CANCELLED} == of_any

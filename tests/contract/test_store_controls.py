@@ -1,14 +1,17 @@
 import pytest
 
 from askonce.controls import NOTE_KEPT, Mark, Pause
+from askonce.job import Routing
 from askonce.record import PAUSE_REST, Status
-from askonce.store import Admission, Start, Write
+from askonce.store import Admission, Delivered, Start, Write
 
 # One suite for every store: pauses hold jobs back, marks make answers old.
 
 JOB = {"task": "orders", "tenant": "acme", "run": "night", "model": "small", "version": "2"}
+JOB |= {"routing": Routing("slow", 3)}
+QUEUES = [Pause("all"), Pause("queue", "slow")]
 HOLD = [
-    Pause("all"),
+    *QUEUES,
     Pause("task", "orders"),
     Pause("tenant", "acme"),
     Pause("run", "night"),
@@ -20,6 +23,7 @@ OTHERS = [
     Pause("run", "day"),
     Pause("model", "large"),
     Pause("tenant", "orders"),
+    Pause("queue", "fast"),
 ]
 
 
@@ -141,7 +145,7 @@ def test_pauses_are_listed_with_their_notes(scene):
     ended = [scene.store.controls.resume(pause) for pause in (*HOLD, *HOLD)]
 
     assert {pause: f"{pause.scope}: é" for pause in HOLD} == listed
-    assert [True] * 5 + [False] * 5 == ended
+    assert [True] * len(HOLD) + [False] * len(HOLD) == ended
     assert {} == scene.store.controls.pauses()
 
 
@@ -235,3 +239,63 @@ def test_second_mark_makes_later_answers_old(scene):
     scene.store.controls.mark(MARKS[0])
 
     assert scene.read().value is None
+
+
+@pytest.mark.parametrize("pause", QUEUES, ids=str)
+def test_message_of_a_paused_queue_goes_back_and_is_the_only_one(scene, pause):
+    scene.admit(**JOB, queue_deadline=60.0)
+    scene.clock.advance(30)
+    scene.store.controls.pause(pause, "invoice")
+
+    reply = scene.start(returns=True)
+    during = []
+    for _ in range(8):
+        scene.clock.advance(3600)
+        during += scene.reap(delivered=[Delivered("slow", 3, sent_at=1)])
+    scene.store.controls.resume(pause)
+    after = scene.reap(delivered=[])
+    granted = scene.start("owner-2", returns=True)
+
+    assert (Start.RETURNED, "invoice", "queued", 0) == (
+        reply.outcome,
+        reply.record.paused,
+        reply.record.flight,
+        reply.record.attempts,
+    )
+    assert ([], []) == (during, after)
+    assert (Start.GRANTED, 1) == (granted.outcome, granted.record.attempts)
+
+
+@pytest.mark.parametrize("pause", [pause for pause in HOLD if pause not in QUEUES], ids=str)
+def test_message_of_a_queue_that_is_not_paused_is_not_given_back(scene, pause):
+    scene.admit(**JOB)
+    scene.store.controls.pause(pause, "invoice")
+
+    assert Start.PAUSED is scene.start(returns=True).outcome
+
+
+def test_message_that_is_lost_on_its_way_back_is_sent_again_after_the_pause(scene):
+    scene.admit(**JOB)
+    scene.store.controls.pause(QUEUES[1], "")
+    scene.start(returns=True)
+    scene.store.controls.resume(QUEUES[1])
+    scene.clock.advance(61)
+
+    assert ["job-1"] == [each.job.id for each in scene.reap(delivered=[Delivered("slow", seconds=0.0)])]
+
+
+@pytest.mark.parametrize("pause", QUEUES, ids=str)
+def test_queue_that_is_paused_for_long_gets_no_second_message(scene, pause):
+    scene.admit(**JOB, queue_deadline=60.0)
+    scene.store.controls.pause(pause, "")
+    found = []
+    for _ in range(16):
+        scene.clock.advance(1800)
+        found += scene.reap(delivered=[])
+    scene.store.controls.resume(pause)
+    for _ in range(3):
+        scene.clock.advance(60)
+        found += scene.reap(delivered=[])
+
+    assert [] == found
+    assert Start.GRANTED is scene.start().outcome

@@ -84,12 +84,12 @@ class Failing:
         return method if name != self._verb else self._failing(method)
 
     def _failing(self, method):
-        def call(*args):
+        def call(*args, **options):
             self.calls += 1
             if self.left > 0:
                 self.left -= 1
                 raise self._error
-            return method(*args)
+            return method(*args, **options)
 
         return call
 

@@ -1,9 +1,9 @@
 """Reads inputs as a run does: the check first, then the rows."""
 
 import pytest
+from tasks.rows import Row
 
 from producer.inputs import InputInvalid, Reading, open_inputs
-from tasks.rows import Row
 
 
 def rows_of(*names, **reading):

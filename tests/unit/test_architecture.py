@@ -144,9 +144,9 @@ def test_producer_loads_no_task_body():
 
 def test_every_verb_of_the_store_is_one_script():
     members = {name for name in vars(Store) if not name.startswith("_")}
-    ports = {"letters", "announcements", "boards", "controls", "tally", "pusher"}
+    ports = {"letters", "announcements", "boards", "controls", "tally", "runs", "pusher"}
     # ``admit_many`` is the script of ``admit``, many times.
-    verbs = members - ports - {"subscribe", "check", "report_to", "admit_many"}
+    verbs = members - ports - {"subscribe", "check", "report_to", "admit_many", "cancel_many"}
     shared = {"clock", "record", "tally", "ends", "pauses", "reply", "attach", "message", "many"}
 
     assert sorted(verbs) == sorted((*VERBS, "admit"))

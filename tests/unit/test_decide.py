@@ -224,6 +224,13 @@ STARTS = {
         Wait,
         {"rest": PAUSE_REST, "paused": "maintenance"},
     ),
+    "waiting in a paused queue": (
+        lambda scene, **_: (scene.ask(), scene.store.controls.pause(Pause("all"), "maintenance")),
+        Start.RETURNED,
+        ("job.skipped", {"outcome": "paused"}),
+        Wait,
+        {"rest": 0.0, "paused": "maintenance", "returns": True},
+    ),
     "ended long ago": (
         lambda scene, **_: (scene.ask(), scene.clock.advance(700_000)),
         Start.ENDED,
@@ -247,19 +254,19 @@ class Starting:
     def __init__(self, store):
         self._store, self.admitted = store, []
 
-    def start(self, job, lease, *kept):
-        self.reply = self._store.start(job, lease, *kept)
+    def start(self, job, lease, *kept, **how):
+        self.reply = self._store.start(job, lease, *kept, **how)
         return self.reply
 
     def admit(self, claim):
         self.admitted.append(claim.job)
 
 
-def started(scene, **changes):
+def started(scene, *, returns=False, **changes):
     """Start the scene's first message; the decision, and the outcome that the store replied."""
     job, store = scene.sender.sent[0].job._replace(**changes), Starting(scene.store)
     lease = Lease(job.key, new_owner("worker"), scene.spec.lease)
-    decision = start(store, scene.spec, job, lease, scene.heard.append)
+    decision = start(store, scene.spec, job, lease, scene.heard.append, returns=returns)
     assert store.admitted == ([job] if store.reply.outcome is Start.ABSENT else [])
     return decision, store.reply.outcome
 
@@ -270,7 +277,7 @@ def test_start_leads_to_its_decision_and_event(scene, raising, running, record):
     arrange(scene, raising=raising, running=running)
     before = len(scene.heard)
 
-    decision, replied = started(scene)
+    decision, replied = started(scene, returns=outcome is Start.RETURNED)
 
     assert replied is outcome
     assert (type(decision), fields_of(decision, fields)) == (kind, fields)

@@ -18,8 +18,8 @@ class StandsStill:
         scene.store.start = self.start
         scene.executor = replace(scene.executor, clock=lambda: self.now)
 
-    def start(self, job, lease, *kept):
-        reply = self._start(job, lease, *kept)
+    def start(self, job, lease, *kept, **how):
+        reply = self._start(job, lease, *kept, **how)
         self.now += self._seconds
         self._scene.clock.advance(self._seconds)
         return reply
@@ -48,8 +48,8 @@ def test_process_that_stood_still_leaves_a_job_taken_over_alone(scene):
     scene.ask()
     still = StandsStill(scene, scene.spec.lease)
 
-    def overtaken(job, lease, *kept):
-        reply = still.start(job, lease, *kept)
+    def overtaken(job, lease, *kept, **how):
+        reply = still.start(job, lease, *kept, **how)
         scene.store.start = still._start
         scene.work(lambda: "newer")
         return reply
@@ -73,9 +73,9 @@ def test_inline_caller_that_stood_still_calls_under_a_new_lease(scene):
         calls.append(1)
         return scene.answer
 
-    def start_again(job, lease, *kept):
+    def start_again(job, lease, *kept, **how):
         scene.store.start = still._start
-        return still.start(job, lease, *kept)
+        return still.start(job, lease, *kept, **how)
 
     scene.store.start = start_again
 

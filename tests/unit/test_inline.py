@@ -226,7 +226,7 @@ def test_call_under_its_own_failed_job_is_made_again(scene, raising):
 
 def test_call_whose_run_has_nothing_to_do_does_not_spin(scene):
     counted = scene.fail_on("admit", times=0)
-    scene.store.start = lambda *_: Reply(Start.SUPERSEDED, Snapshot())
+    scene.store.start = lambda *_, **__: Reply(Start.SUPERSEDED, Snapshot())
 
     with pytest.raises(ResultTimeout):
         scene.call(never, timeout=0.3)

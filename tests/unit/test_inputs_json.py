@@ -6,12 +6,12 @@ from itertools import count
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tasks.rows import BadRow, Row
 
 from producer.inputs import InputInvalid, Reading, array, open_inputs
 from producer.inputs.array import Array
 from producer.inputs.lines import Lines
 from tasks import rows
-from tasks.rows import BadRow, Row
 from tests.unit.given_inputs import payloads_of, refusal_of, rows_of
 
 MARKER = "hunter2-of-ana-souza"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from askonce.controls import NOTE_KEPT, Mark, Pause
+from askonce.controls import NOTE_KEPT, QUEUE_SCOPES, Mark, Pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,9 +51,12 @@ class MemoryControls:
         record.mark = max(self._marks.get(mark, 0) for mark in marks)
         pauses = (
             Pause("all"),
+            Pause("queue", of.routing.queue),
             Pause("task", of.task),
             Pause("tenant", of.tenant),
             Pause("run", of.run),
             Pause("model", of.model),
         )
-        record.paused = next((self._pauses[pause] for pause in pauses if pause in self._pauses), None)
+        holds = next((pause for pause in pauses if pause in self._pauses), None)
+        record.paused = None if holds is None else self._pauses[holds]
+        record.queue_paused = holds is not None and holds.scope in QUEUE_SCOPES

@@ -105,6 +105,7 @@ class MemoryRecord:
     #: An answer of a lower fence is as good as none; set by each verb that looks at the controls.
     mark: int = 0
     paused: str | None = None
+    queue_paused: bool = False
     #: Owners whose writes were counted, and that this record forgets.
     forgotten: list[Owner] = field(default_factory=list)
 
@@ -226,6 +227,14 @@ class MemoryRecord:
         """Put the job back until its pause ends."""
         self._put_back(self._put_aside(now), now + PAUSE_REST)
 
+    def leave_queued(self, now: float) -> None:
+        """Leave the job to its message, which goes back to its paused queue."""
+        self.flight, self.sent_at, self.not_before = "queued", now, 0.0
+        self.handed_out_until, self.resender = 0.0, JobId("")
+        if self.parked:
+            self.parked = self._put_aside(now)
+        self._set_deadline(now)
+
     def _put_back(self, parked: MemoryParked, until: float) -> None:
         self.leave()
         self.flight, self.parked = "queued", parked
@@ -331,6 +340,10 @@ class MemoryRecord:
         """Wait for the message that was sent again."""
         self.resent, self.sent_at = self.resent + 1, sent_at
         self.handed_out_until, self.resender = 0.0, JobId("")
+        self._set_deadline(now)
+
+    def _set_deadline(self, now: float) -> None:
+        """Give the job's message its time; the more often it was sent, the more."""
         self.deadline = now + self.queue_deadline * 2 ** min(self.resent, MAX_DOUBLINGS)
         if self.expires_at is not None:
             self.deadline = min(self.deadline, self.expires_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import count
 from threading import Condition
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +12,7 @@ from askonce.adapters.memory.record import MemoryRecord
 from askonce.adapters.memory.shown import dead_job
 from askonce.adapters.memory.tally import MemoryTally
 from askonce.record import MAX_RESENDS, PAUSE_REST, PROGRESS_SLACK, TOMBSTONE_KEPT
-from askonce.store import ANY_PRIORITY, Write
+from askonce.store import ANY_PRIORITY, Cancellation, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -173,6 +174,42 @@ class Records:
         record.end_unrun(kind, self.now())
         self.commit(key, record, self.now() + TOMBSTONE_KEPT)
         self.wake(key)
+
+    def hold_back(self, key: Key, record: MemoryRecord, *, returns: bool) -> bool:
+        """Leave a paused job to its message and return True where that goes back to its queue.
+
+        Any other job is put back.
+        """
+        now, returned = self.now(), returns and record.queue_paused
+        if returned:
+            record.leave_queued(now)
+        else:
+            record.park_paused(now)
+        self.commit(key, record)
+        record.look_after_the_pause(now)
+        return returned
+
+    def cancel(self, key: Key, run: str | None) -> Cancellation:
+        """End a queued job unpaid; with *run*, only if no other run shares it."""
+        record = self.load(key)
+        if record is None:
+            return Cancellation.ABSENT
+        if record.flight == "idle":
+            failed = record.failed_at(self.now())
+            cancelled = failed is not None and failed.kind == "cancelled"
+            return Cancellation.CANCELLED if cancelled else Cancellation.IDLE
+        if run is not None and (record.run != run or record.shared):
+            return Cancellation.SHARED
+        if record.flight == "running":
+            return Cancellation.RUNNING
+        self.end_unrun(key, record, "cancelled")
+        return Cancellation.CANCELLED
+
+    def cancel_run(self, run: str, bucket: int) -> Counter[Cancellation]:
+        """End the queued jobs of *run* in *bucket* that no other run shares; count all of its jobs there."""
+        found = [(key, self.load(key)) for key in list(self.by_key) if key.startswith(f"{bucket:02x}")]
+        own = [key for key, each in found if each and each.flight != "idle" and each.run == run]
+        return Counter(self.cancel(key, run) for key in own)
 
     def invalidate(self, key: Key, record: MemoryRecord) -> None:
         """Forget all but the fence."""

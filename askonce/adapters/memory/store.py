@@ -16,6 +16,7 @@ from askonce.adapters.memory.boards import MemoryBoards
 from askonce.adapters.memory.letters import MemoryLetters
 from askonce.adapters.memory.record import MemoryRecord, MemoryValue
 from askonce.adapters.memory.records import Records
+from askonce.adapters.memory.runs import MemoryRuns
 from askonce.adapters.memory.shown import disclosed, snapshot
 from askonce.adapters.memory.subscription import MemorySubscription
 from askonce.job import JobId
@@ -25,6 +26,7 @@ from askonce.store import (
     Admission,
     Budget,
     Cancellation,
+    Cancelled,
     Lost,
     Parking,
     Reply,
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from askonce.errors import JobError, RecordDamaged
     from askonce.events import Listener
     from askonce.job import Job, Key
-    from askonce.store import Claim, Delivered, Failing, Lease, Resent
+    from askonce.store import Claim, Delivered, Failing, Lease, Place, Resent
     from askonce.tally import Book
 
 
@@ -58,6 +60,7 @@ class MemoryStore:
         self.controls, self.tally = records.controls, records.tally
         self.announcements = MemoryAnnouncements(records.changed, records.now)
         self.boards = MemoryBoards(records.changed, records.now)
+        self.runs = MemoryRuns(records.changed, records.now)
 
     def report_to(self, listen: Listener) -> None:
         """Report nothing: memory is never down."""
@@ -139,7 +142,9 @@ class MemoryStore:
         self._records.commit(job.key, record)
         return (Admission.RESEND if resend or lost else Admission.ATTACHED), ignored
 
-    def start(self, job: Job, lease: Lease, kept: float = TOMBSTONE_KEPT) -> Reply[Start]:
+    def start(
+        self, job: Job, lease: Lease, kept: float = TOMBSTONE_KEPT, *, returns: bool = False
+    ) -> Reply[Start]:
         """Grant *lease* if *job* is the one admitted."""
         _require_lease(lease)
         with self._changed:
@@ -150,37 +155,37 @@ class MemoryStore:
                 return Reply(Start.ENDED if ended else Start.ABSENT, Snapshot())
             if record.fingerprint != job.fingerprint:
                 return Reply(Start.CONFLICT if record.job == job.id else Start.SUPERSEDED, Snapshot())
-            outcome = self._start(record, job, lease)
+            outcome = self._start(record, job, lease, returns=returns)
             now, granted = self._records.now(), outcome is Start.GRANTED
             return Reply(outcome, disclosed(record, now, granted=granted))
 
-    def _start(self, record: MemoryRecord, job: Job, lease: Lease) -> Start:
+    def _start(self, record: MemoryRecord, job: Job, lease: Lease, *, returns: bool) -> Start:
         now = self._records.now()
         if record.job != job.id:
             return Start.DONE if record.fresh(now) else Start.SUPERSEDED
         if record.flight == "running":
             if record.owner == lease.owner:
                 return Start.GRANTED
-            return Start.BUSY if now < record.deadline else self._grant(record, lease)
+            return Start.BUSY if now < record.deadline else self._grant(record, lease, returns=returns)
         if record.flight == "queued":
-            return self._start_queued(record, lease)
+            return self._start_queued(record, lease, returns=returns)
         failed = record.failed_at(now)
         if failed and (failed.kind, failed.reason) == ("quarantined", "undeliverable"):
             record.forget_failure()
-            return self._grant(record, lease)
+            return self._grant(record, lease, returns=returns)
         if record.failure_answers(now):
             return Start.NEGATIVE
         return Start.DONE if record.value_at(now) else Start.SUPERSEDED
 
-    def _start_queued(self, record: MemoryRecord, lease: Lease) -> Start:
+    def _start_queued(self, record: MemoryRecord, lease: Lease, *, returns: bool) -> Start:
         if record.is_expired(self._records.now()):
             self._records.end_unrun(lease.key, record, "expired")
             return Start.NEGATIVE
         if self._records.now() < record.not_before:
             return Start.BACKOFF if record.paused is None else Start.PAUSED
-        return self._grant(record, lease)
+        return self._grant(record, lease, returns=returns)
 
-    def _grant(self, record: MemoryRecord, lease: Lease) -> Start:
+    def _grant(self, record: MemoryRecord, lease: Lease, *, returns: bool) -> Start:
         self._records.doubt(record)
         if record.attempts >= record.max_attempts:
             self._records.quarantine(lease.key, record, "attempts_spent")
@@ -188,10 +193,8 @@ class MemoryStore:
         if record.paused is not None:
             if record.flight == "running":
                 record.note("worker_lost")
-            record.park_paused(self._records.now())
-            self._records.commit(lease.key, record)
-            record.look_after_the_pause(self._records.now())
-            return Start.PAUSED
+            returned = self._records.hold_back(lease.key, record, returns=returns)
+            return Start.RETURNED if returned else Start.PAUSED
         record.grant(lease.owner, self._records.clock(), self._records.now(), lease.seconds)
         self._records.commit(lease.key, record)
         return Start.GRANTED
@@ -301,19 +304,16 @@ class MemoryStore:
     def cancel(self, key: Key, run: str | None = None) -> Cancellation:
         """End a queued job unpaid."""
         with self._changed:
-            record = self._records.load(key)
-            if record is None:
-                return Cancellation.ABSENT
-            if record.flight == "idle":
-                failed = record.failed_at(self._records.now())
-                cancelled = failed is not None and failed.kind == "cancelled"
-                return Cancellation.CANCELLED if cancelled else Cancellation.IDLE
-            if run is not None and (record.run != run or record.shared):
-                return Cancellation.SHARED
-            if record.flight == "running":
-                return Cancellation.RUNNING
-            self._records.end_unrun(key, record, "cancelled")
-            return Cancellation.CANCELLED
+            return self._records.cancel(key, run)
+
+    def cancel_many(self, keys: Sequence[Key], run: str | None = None) -> list[Cancellation]:
+        """Do the same for each of *keys*."""
+        return [self.cancel(key, run) for key in keys]
+
+    def cancel_run(self, run: str, places: Sequence[Place]) -> list[Cancelled]:
+        """End the queued jobs of *run* that no other run shares."""
+        with self._changed:
+            return [Cancelled(self._records.cancel_run(run, place.bucket), None) for place in places]
 
     def invalidate(self, key: Key) -> Write:
         """Forget answer, failure and flight."""

@@ -34,12 +34,28 @@ VERBS = (
     "fail",
     "park",
     "cancel",
+    "cancel_run",
     "invalidate",
     "reap",
     "resent",
 )
 #: The scripts of the dead letters, the controls, the counters, the workers' announcements and the boards.
-OTHERS = ("dead", "show", "control", "book", "fold", "today", "announce", "workers", "exchange", "propose")
+OTHERS = (
+    "dead",
+    "show",
+    "control",
+    "book",
+    "fold",
+    "today",
+    "announce",
+    "workers",
+    "exchange",
+    "propose",
+    "hold",
+    "release",
+    "ask_to_stop",
+    "runs",
+)
 #: No caller waits for these, so they run even while callers are kept off a server that is down. They keep
 #: leases and paid answers, and the first of them that gets a reply lets the callers in again.
 _ALWAYS = frozenset({"renew", "complete", "fail", "park", "reap", "resent", "book"})

@@ -30,7 +30,16 @@ _SECONDS = (
     "PAUSE_LOOK",
     "DAMAGED_REST",
 )
-_NUMBERS = ("LAYOUT", "MAX_RESENDS", "MAX_DOUBLINGS", "LOOKS", "MAX_COUNTERS", "HISTORY_KEPT", "REASON_KEPT")
+_NUMBERS = (
+    "LAYOUT",
+    "MAX_RESENDS",
+    "MAX_DOUBLINGS",
+    "LOOKS",
+    "CANCEL_LOOKS",
+    "MAX_COUNTERS",
+    "HISTORY_KEPT",
+    "REASON_KEPT",
+)
 _VALUES: dict[str, int] = {name: int(getattr(record, name) * 1000) for name in _SECONDS}
 _VALUES |= {name: getattr(record, name) for name in _NUMBERS}
 _CONSTANT = re.compile(rf"\b(?:{'|'.join(_VALUES)})\b")

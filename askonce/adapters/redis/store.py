@@ -17,6 +17,7 @@ from askonce.adapters.redis.letters import RedisLetters
 from askonce.adapters.redis.link import Link, ServerLink
 from askonce.adapters.redis.pusher import RedisPusher
 from askonce.adapters.redis.reply import read, to_full_snapshot, to_lost
+from askonce.adapters.redis.runs import RedisRuns
 from askonce.adapters.redis.scripts import Scripts
 from askonce.adapters.redis.servers import connect, place_of
 from askonce.adapters.redis.subscription import listening
@@ -25,19 +26,20 @@ from askonce.checks import Finding
 from askonce.errors import JobError, StoreUnavailable
 from askonce.job import Key
 from askonce.record import TOMBSTONE_KEPT
-from askonce.store import DEFAULT_BUDGET, Budget, Cancellation, Parking, Reply, Start, Write
+from askonce.store import DEFAULT_BUDGET, Budget, Cancellation, Cancelled, Parking, Reply, Start, Write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from askonce.adapters.redis.scripts import Call
     from askonce.adapters.redis.subscription import RedisSubscription
     from askonce.answer import Encoded, Ttl
     from askonce.errors import RecordDamaged
     from askonce.events import Listener
     from askonce.job import Job
     from askonce.record import Snapshot
-    from askonce.store import Admission, Claim, Delivered, Failing, Lease, Lost, Resent
+    from askonce.store import Admission, Claim, Delivered, Failing, Lease, Lost, Place, Resent
     from askonce.tally import Book
 
 #: Short enough that a hanging server costs a caller less than a second, the one replay included. redis-py's
@@ -49,6 +51,8 @@ CLIENT_OPTIONS["max_connections"] = 1000
 _STARTS = {outcome.value.encode(): outcome for outcome in Start}
 _WRITES = {outcome.value.encode(): outcome for outcome in Write}
 _PARKINGS = {outcome.value.encode(): outcome for outcome in Parking}
+#: In the order of ``cancel_run.lua``.
+_COUNTED = Cancellation.CANCELLED, Cancellation.RUNNING, Cancellation.SHARED, Cancellation.UNREADABLE
 _CANCELLATIONS = {outcome.value.encode(): outcome for outcome in Cancellation}
 
 
@@ -77,6 +81,7 @@ class RedisStore:
         self.tally = RedisTally(self._scripts)
         self.announcements = RedisAnnouncements(self._scripts)
         self.boards = RedisBoards(self._scripts)
+        self.runs = RedisRuns(self._scripts)
 
     @classmethod
     def from_url(
@@ -128,12 +133,13 @@ class RedisStore:
         found = zip(claims, replies, strict=True)
         return [to_admission_or_error(claim.job.key, reply) for claim, reply in found]
 
-    def start(self, job: Job, lease: Lease, kept: float = TOMBSTONE_KEPT) -> Reply[Start]:
+    def start(
+        self, job: Job, lease: Lease, kept: float = TOMBSTONE_KEPT, *, returns: bool = False
+    ) -> Reply[Start]:
         """Grant *lease* if *job* is the one admitted."""
         times = milliseconds(lease.seconds), job.admitted_at, milliseconds(kept)
-        outcome, record = read(
-            job.key, self._scripts.run("start", job.key, job.id, lease.owner, job.fingerprint, *times)
-        )
+        terms = job.id, lease.owner, job.fingerprint, *times, int(returns)
+        outcome, record = read(job.key, self._scripts.run("start", job.key, *terms))
         return Reply(_STARTS[outcome], record)
 
     def renew(self, leases: Sequence[Lease]) -> list[Write]:
@@ -178,6 +184,22 @@ class RedisStore:
     def cancel(self, key: Key, run: str | None = None) -> Cancellation:
         """End a queued job unpaid."""
         return _CANCELLATIONS[self._scripts.run("cancel", key, run or "", int(run is None))]
+
+    def cancel_many(self, keys: Sequence[Key], run: str | None = None) -> list[Cancellation]:
+        """Do the same for each of *keys*."""
+        replies = self._scripts.run_on_each("cancel", [(key, (run or "", int(run is None))) for key in keys])
+        return [
+            Cancellation.UNREADABLE if isinstance(reply, JobError) else _CANCELLATIONS[reply]
+            for reply in replies
+        ]
+
+    def cancel_run(self, run: str, places: Sequence[Place]) -> list[Cancelled]:
+        """End some queued jobs of *run* that no other run shares."""
+        calls: list[Call] = [
+            ((self._scripts.bucket_key(place.bucket, "idx"),), (run, place.cursor)) for place in places
+        ]
+        replies = self._scripts.run_all("cancel_run", calls)
+        return [_cancelled(place, *reply) for place, reply in zip(places, replies, strict=True)]
 
     def invalidate(self, key: Key) -> Write:
         """Forget answer, failure and flight."""
@@ -244,6 +266,12 @@ class RedisStore:
             text = f"does not let this user run scripts on {prefix}...}} ({error.reason})"
             cure = "allow its user EVAL, EVALSHA and the commands in them, on these keys and channels"
             yield Finding(severity="error", subject="store", name="scripts", text=text, cure=cure)
+
+
+def _cancelled(place: Place, cursor: bytes, *counts: int) -> Cancelled:
+    """Read the reply of ``cancel_run.lua``."""
+    left = place._replace(cursor=int(cursor)) if cursor != b"0" else None
+    return Cancelled(dict(zip(_COUNTED, counts, strict=True)), left)
 
 
 def _entry(book: Book | None) -> str:

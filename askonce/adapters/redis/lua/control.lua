@@ -4,7 +4,7 @@
 if ARGV[2] == '' then
   local ended = redis.call('HDEL', SLOT .. 'ctl', ARGV[1])
   -- The jobs that it put aside are looked at now.
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], NOW + PAUSE_REST, '+inf')) do
+  for _, member in ipairs(redis.call('ZRANGE', KEYS[1], NOW + PAUSE_REST, '+inf', 'BYSCORE')) do
     redis.call('ZADD', KEYS[1], NOW, member)
   end
   return ended

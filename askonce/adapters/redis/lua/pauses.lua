@@ -4,16 +4,16 @@
 -- Set the record's mark, and return the note of the pause that holds for the job, or nil.
 local function control(r, task, tail, run)
   if redis.call('EXISTS', SLOT .. 'ctl') == 0 then return nil end
-  local tenant, model, version = brought(tail)
+  local tenant, model, version, queue = brought(tail)
   run = run or redis.call('HGET', r.key, 'run') or ''
   local marks = redis.call('HMGET', SLOT .. 'ctl', 'mark\ntask\n' .. task, 'mark\ntenant\n' .. tenant,
     'mark\nversion\n' .. task .. '\n' .. version)
   for i = 1, 3 do r.mark = math.max(r.mark, tonumber(marks[i] or 0)) end
-  local pauses = redis.call('HMGET', SLOT .. 'ctl', 'pause\nall', 'pause\ntask\n' .. task, 'pause\ntenant\n' .. tenant,
-    'pause\nrun\n' .. run, 'pause\nmodel\n' .. model)
-  for i = 1, 5 do
+  local pauses = redis.call('HMGET', SLOT .. 'ctl', 'pause\nall', 'pause\nqueue\n' .. queue, 'pause\ntask\n' .. task,
+    'pause\ntenant\n' .. tenant, 'pause\nrun\n' .. run, 'pause\nmodel\n' .. model)
+  for i = 1, 6 do
     if pauses[i] then
-      r.paused = pauses[i]
+      r.paused, r.queue_paused = pauses[i], i <= 2
       return r.paused
     end
   end
@@ -46,6 +46,14 @@ end
 local function look_at_paused(r)
   local xe = asked(r).xe
   return NOW + (xe > 0 and math.max((xe - NOW) / 8, PAUSE_REST) or PAUSE_LOOK)
+end
+
+-- Leave a job whose queue is paused to its message, which goes back to that queue: it is out from now on.
+local function leave_queued(r)
+  if r.pk ~= '' then put_aside(r) end
+  set(r, {fl = 'queued', at = NOW, dl = deadline(r, r.rep)})
+  drop(r, 'nx', 'ho', 'rt')
+  r.look = look_at_paused(r)
 end
 
 local function park_paused(r)

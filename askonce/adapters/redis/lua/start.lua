@@ -1,7 +1,7 @@
 -- start: lease the key to one owner, if its job is the one admitted.
 -- KEYS record, index   ARGV job, owner, fingerprint, lease, admitted at (0: unknown), for how long at least a record
---                           lasts from the end of its job on
--- returns reply(granted | done | busy | backoff | paused | superseded | negative | conflict | absent | ended)
+--                           lasts from the end of its job on, whether its message can go back to its queue (0, 1)
+-- returns reply(granted | done | busy | backoff | paused | returned | superseded | negative | conflict | absent | ended)
 local job, owner, lease = ARGV[1], ARGV[2], tonumber(ARGV[4])
 if lease <= 0 then error('ASKONCE_LEASE') end
 local r = load(KEYS[1])
@@ -17,9 +17,10 @@ local function grant()
   if r.att >= asked(r).ma then return end_as('attempts_spent') end
   if r.fl == 'running' then note(r, 'worker_lost') end
   if r.paused then
-    park_paused(r)
+    local returns = r.queue_paused and ARGV[7] == '1'
+    if returns then leave_queued(r) else park_paused(r) end
     commit(r, KEYS[2])
-    return reply('paused', r)
+    return reply(returns and 'returned' or 'paused', r)
   end
   drop(r, 'rep', 'rt', 'nx', 'at', 'ho')
   if is_put_aside(r) then drop(r, 'pk') end
