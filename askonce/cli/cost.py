@@ -135,16 +135,9 @@ def _dollars(micro_usd: int, *, known: bool) -> str:
 
 def _notes(total: Line) -> list[str]:
     """Return what the numbers do not show by themselves."""
-    notes = []
-    if not total.is_priced:
-        notes.append(
-            f"{total.counted['unpriced']} calls have no known price: what was paid is at least the sum"
-        )
-    if total.counted["in_doubt"]:
-        notes.append(f"{total.counted['in_doubt']} calls are in doubt: whether they were paid is unknown")
-    if not total.is_avoided_known:
-        notes.append(
-            f"{total.counted['avoided_unknown']} hits have answers of unknown cost:"
-            " what was avoided is at least the sum"
-        )
-    return notes
+    words = {
+        "unpriced": "calls without a known price: what was paid is at least the sum",
+        "in_doubt": "calls in doubt: whether they were paid is unknown",
+        "avoided_unknown": "hits on answers of unknown cost: what was avoided is at least the sum",
+    }
+    return [f"{text} ({total.counted[what]})" for what, text in words.items() if total.counted[what]]

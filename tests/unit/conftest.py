@@ -2,9 +2,13 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event as Signal
 from threading import Thread, current_thread
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from askonce.adapters.memory import MemoryStore
+from askonce.cli.site import Mount, mount
+from askonce.cli.verbs import VERBS
 from askonce.decide import admit
 from askonce.enqueue import Producer
 from askonce.errors import SendFailed, StoreUnavailable
@@ -279,3 +283,16 @@ def started(monkeypatch):
 @pytest.fixture
 def processes(started, heard):
     return Processes(heard)
+
+
+@pytest.fixture
+def run_verb():
+    """Run a verb of the command line on a site, in this process; it must not raise."""
+
+    def run(site, *arguments):
+        by = Mount(open=lambda: site, examine=lambda call: [])
+        begin = click.pass_context(lambda context: mount(context, by))
+        cli = click.Group("cli", commands=VERBS, callback=begin)
+        return CliRunner().invoke(cli, arguments, catch_exceptions=False)
+
+    return run
