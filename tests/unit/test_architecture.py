@@ -112,6 +112,13 @@ def test_engine_knows_no_vendor():
     assert loaded("import askonce.adapters.memory", vendors) == []
 
 
+def test_verbs_in_the_command_line_of_celery_load_only_click():
+    servers = ["celery", "kombu", "redis", "openai", "pydantic", "httpx2", "rich", "genai_prices"]
+
+    # Celery loads them at each start of a worker.
+    assert ["click"] == loaded("import askonce.cli.plugin", ["click", *servers])
+
+
 def test_help_of_the_command_line_loads_only_click():
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "producer", "--help"],
