@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import orjson
 
+from askonce.cli.moments import moment
 from askonce.errors import JobError, SendFailed, StoreUnavailable
 from askonce.letters import DeadJob
 from askonce.line import one_line
@@ -78,7 +78,7 @@ class QuarantinedJob:
     @property
     def line(self) -> str:
         """The job in one line; the key is cut."""
-        return _line(_day(self.found.since), self.id[:16], "job", self.found.job.task, self.found.reason)
+        return _line(moment(self.found.since), self.id[:16], "job", self.found.job.task, self.found.reason)
 
     @property
     def cure(self) -> str:
@@ -104,8 +104,8 @@ class QuarantinedJob:
             "cost_usd": self.found.spend.cost_usd,
             "usage": dict(self.found.spend.usage),
             "history": list(self.found.history),
-            "since": _day(self.found.since),
-            "until": _day(self.found.until),
+            "since": moment(self.found.since),
+            "until": moment(self.found.until),
             **({"payload": _readable(job.payload)} if payload else {}),
         }
 
@@ -197,7 +197,7 @@ class UnusableMessage:
 
     @property
     def _since(self) -> str:
-        return _day(int(self.id.partition("-")[0]) / 1000)
+        return moment(int(self.id.partition("-")[0]) / 1000)
 
 
 class DeadLetters:
@@ -264,7 +264,3 @@ def _readable(body: bytes) -> object:
         return json.loads(body)
     except ValueError:
         return body.decode(errors="replace")
-
-
-def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from askonce.cli.exits import Exit, unavailable
+from askonce.cli.signed import signed
 from askonce.cli.site import open_site, require_task
 
 if TYPE_CHECKING:
@@ -41,8 +40,9 @@ def _choosing(command: _CommandT) -> _CommandT:
 def pause(note: str, **named: Any) -> None:  # noqa: ANN401  # click's
     """Start no job of these any more; calls under way end. It holds until it is resumed."""
     from askonce.cli.pauses import line_of
+    from askonce.controls import NOTE_KEPT
 
-    chosen, whole = _chosen(named), _signed(note)
+    chosen, whole = _chosen(named), signed(note, NOTE_KEPT)
     with unavailable():
         site = open_site()
         if chosen.scope == "task":
@@ -102,26 +102,6 @@ def _chosen(named: dict[str, Any]) -> Pause:
     if "\n" in name:
         raise click.UsageError(f"--{scope}: is more than one line")
     return Pause(scope, name)
-
-
-def _signed(note: str) -> str:
-    """Return *note* with who says it."""
-    from askonce.controls import NOTE_KEPT
-
-    signed = ": ".join(filter(None, (f"{_user()}@{socket.gethostname()}", note)))
-    if len(signed) > NOTE_KEPT:
-        raise click.UsageError(f"--note: is {len(signed) - NOTE_KEPT} characters too long")
-    return signed
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # A container may run under a number that nobody named.
-        return str(os.getuid())
 
 
 def _doubt(chosen: Pause, site: Site) -> str | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from askonce.cli.exits import Exit, unavailable
+from askonce.cli.keys import is_key
 from askonce.cli.site import open_site
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 @click.argument("key")
 def result(key: str) -> None:
     """Print the answer stored under KEY as JSON."""
-    _require_key(key)
+    if not is_key(key):
+        raise click.UsageError("KEY must be 64 hexadecimal digits")
     from askonce.answer import to_result
     from askonce.job import Key
     from askonce.record import Status
@@ -47,8 +49,3 @@ def _why(site: Site, record: Snapshot, key: str) -> str:
     kind, reason, cost = record.failure.kind, record.failure.reason, record.failure.spend.cost_usd
     paid = f"cost_usd={'unknown' if cost is None else dollars(cost)} attempts={record.attempts}"
     return one_line(": ".join(filter(None, (words, reason, paid, site.cure_of(reason, kind=kind, key=key)))))
-
-
-def _require_key(key: str) -> None:
-    if len(key) != 64 or not set(key) <= set("0123456789abcdef"):  # noqa: PLR2004  # hex of SHA-256
-        raise click.UsageError("KEY must be 64 hexadecimal digits")

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from askonce.cli.cancel import cancel
 from askonce.cli.cost import cost
 from askonce.cli.dead import dead
 from askonce.cli.doctor import doctor
 from askonce.cli.explain import explain
 from askonce.cli.pause import pause, pauses, resume
 from askonce.cli.result import result
+from askonce.cli.runs import runs
 
 if TYPE_CHECKING:
     import click
 
-VERBS: Final[tuple[click.Command, ...]] = (result, explain, doctor, cost, dead, pause, resume, pauses)
+VERBS: Final[tuple[click.Command, ...]] = (
+    result,
+    explain,
+    doctor,
+    cost,
+    runs,
+    cancel,
+    pause,
+    resume,
+    pauses,
+    dead,
+)

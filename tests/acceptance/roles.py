@@ -142,6 +142,8 @@ class Work:
         self.produce("pause", "--task", "orders.enrich")
         assert "warning: pause" in self.produce("doctor")
         self.produce("resume", "--task", "orders.enrich")
+        self.produce("cancel", "no-such-run", code=1)
+        self.produce("runs", "list")
         for span in ((), ("--since", "2d")):
             assert "orders.enrich" in self.produce("cost", *span)
 
