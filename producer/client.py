@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from askonce.adapters.celery.dead_messages import send_again
 from askonce.adapters.celery.one_step import new_producer
 from askonce.adapters.celery.sender import CelerySender
-from askonce.errors import LayoutNewer, PayloadInvalid, RecordDamaged
 from askonce.listening import Listening, listening
 from askonce.log import log_event
 from settings.servers import new_app, new_store
@@ -45,14 +44,8 @@ class Client:
     def enqueue_many(
         self, task: str, payloads: Sequence[Mapping[str, object]], *, jobs: Sequence[str], **options: object
     ) -> list[Outcome | JobError]:
-        """Enqueue *payloads* in one round trip; see ``Producer.enqueue_many``."""
-        found: list[Outcome | JobError] = []
-        for payload, job in zip(payloads, jobs, strict=True):
-            try:
-                found.append(self.enqueue(task, payload, job=job, **options))
-            except (PayloadInvalid, LayoutNewer, RecordDamaged) as error:
-                found.append(error)
-        return found
+        """Enqueue *payloads* for *task*; options, outcomes and errors as ``Producer.enqueue_many``."""
+        return self.producer.enqueue_many(self.specs[task], payloads, jobs=jobs, **options)  # type: ignore[arg-type]  # passed on
 
     def listening(self, task: str) -> Listening:
         """Return whether a living worker would run the next job of *task*; one round trip.

@@ -8,7 +8,7 @@ from hashlib import sha256
 from threading import Event as Signal
 from typing import TYPE_CHECKING, Final
 
-from askonce.errors import JobError, SendFailed, StoreUnavailable
+from askonce.errors import JobError, StoreUnavailable
 from askonce.outcomes import Negative
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Asker:
         """Return what became of each row; *failed_jobs* failed just now, and are not asked for again.
 
         Raises:
-            StoreUnavailable, SendFailed: to ask for all of them again under the same run is safe.
+            StoreUnavailable: to ask for all of them again under the same run is safe.
         """
         outcomes = self._enqueue(rows)
         again = [n for n, outcome in enumerate(outcomes) if self._is_history(outcome, failed_jobs)]
@@ -77,7 +77,7 @@ class Asker:
         while True:
             try:
                 return self.client.enqueue_many(self.task, payloads, jobs=jobs, **options)
-            except (StoreUnavailable, SendFailed) as trouble:
+            except StoreUnavailable as trouble:
                 if self.clock() >= until:
                     raise
                 self.on_trouble(trouble)

@@ -183,7 +183,12 @@ def _ended(error: JobError) -> tuple[str, dict[str, object]]:
             waited = {"state": error.state, "waited_seconds": error.waited_seconds}
             return "timeout", {"kind": "timeout", **waited}
         case Superseded():
-            return "superseded", {"kind": "superseded", "reason": "a newer payload took the key over"}
+            later = {} if error.by is None else {"by_row": error.by}
+            return "superseded", {
+                "kind": "superseded",
+                "reason": "a newer payload took the key over",
+                **later,
+            }
         case AnswerUnreadable():
             return "unreadable", {"kind": "unreadable", "reason": error.reason}
         case LayoutNewer() | RecordDamaged():

@@ -14,7 +14,7 @@ from itertools import islice
 from threading import Event as Signal
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from askonce.errors import JobError, JobFailed, ResultTimeout, SendFailed, StoreUnavailable
+from askonce.errors import JobError, JobFailed, ResultTimeout, StoreUnavailable, Superseded
 from askonce.follow import Follower
 from askonce.handle import Handle
 from askonce.outcomes import Admitted, Attached
@@ -106,7 +106,7 @@ class Run:
         """Enqueue *rows*, and give the sink a report of each; return why the run stopped early.
 
         Raises:
-            StoreUnavailable, SendFailed: after the reports of all rows that were enqueued before.
+            StoreUnavailable: after the reports of all rows that were enqueued before.
         """
         self._failures = Failures(self.max_failures)
         with Follower[Handle](self.store, self.clock) as self._follower:
@@ -158,13 +158,13 @@ class Run:
                 self._end(invalid(row))
         try:
             outcomes = self.asker.ask(rows, self._failed_jobs)
-        except (StoreUnavailable, SendFailed) as trouble:
+        except StoreUnavailable as trouble:
             for row in rows:
                 self._end(unavailable(self._new_report(row), trouble))
             self._give_up(trouble)
             raise
         for row, outcome in zip(rows, outcomes, strict=True):
-            self._begin(_Asked(self._new_report(row), self.asker.job_of(row), began), outcome)
+            self._begin(_Asked(self._new_report(row), self.asker.job_of(row), began), _by_row(outcome, rows))
         if any(isinstance(outcome, Admitted | Attached) for outcome in outcomes):
             self.on_jobs()
 
@@ -278,6 +278,13 @@ class Run:
         for asked in self._asked.values():
             self._end(unavailable(asked.report, trouble))
         self._asked.clear()
+
+
+def _by_row(outcome: Outcome | JobError, rows: Sequence[Row]) -> Outcome | JobError:
+    """Return *outcome*; where a later row of its group took its key, that is named by its number."""
+    if isinstance(outcome, Superseded) and outcome.by is not None:
+        return Superseded(outcome.data, by=rows[outcome.by].number)
+    return outcome
 
 
 class _Pushable:

@@ -72,7 +72,7 @@ class Start:
         Raises:
             InputInvalid: an input cannot be read.
             RunTaken, RunDiffers, JournalInvalid, OutputFailed: the run cannot begin, or not go on.
-            StoreUnavailable, SendFailed: a server did not answer; the same command goes on.
+            StoreUnavailable: the store did not answer; the same command goes on.
         """
         with _of_output(self.wanted), ExitStack() as stack:
             return self._go(stack)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from askonce.answer import Answer
-from askonce.errors import LayoutNewer, Permanent, RecordDamaged, SendFailed, StoreUnavailable, Transient
+from askonce.errors import LayoutNewer, Permanent, RecordDamaged, StoreUnavailable, Transient
 from askonce.rows import BadRow, Row
 from askonce.spec import RetryPolicy
 from producer.client import Client
@@ -220,16 +220,14 @@ def test_corrected_row_supersedes_the_one_before_it(scene, submit):
     reports = submit([FOUR[0], corrected], body=lambda: scene.answer, waits=True)
 
     assert [r.status for r in reports] == ["superseded", "done"]
+    assert reports[0].error["by_row"] == 2
 
 
-@pytest.mark.parametrize("trouble", [SendFailed, StoreUnavailable])
-def test_trouble_is_raised_after_the_reports_of_its_rows(scene, submit, trouble):
-    scene.sender.refuses = trouble is SendFailed
-    if trouble is StoreUnavailable:
-        scene.fail_on("admit")
+def test_trouble_is_raised_after_the_reports_of_its_rows(scene, submit):
+    scene.fail_on("admit_many")
     bad = BadRow(number=1, field="n", reason="given twice")
 
-    with pytest.raises(trouble):
+    with pytest.raises(StoreUnavailable):
         submit([bad, FOUR[0], FOUR[1]])
 
     assert [(r.row, r.status) for r in submit.reports] == [
@@ -239,9 +237,17 @@ def test_trouble_is_raised_after_the_reports_of_its_rows(scene, submit, trouble)
     ]
 
 
+def test_row_whose_message_is_refused_is_asked_for_again_by_the_same_command(scene, submit):
+    scene.sender.refuses = True
+
+    [report] = submit(FOUR[:1], waits=True)
+
+    assert (report.status, report.is_open) == ("unavailable", True)
+
+
 def test_store_that_comes_back_in_time_is_waited_for(scene, submit, monkeypatch):
     monkeypatch.setattr(ask, "REST", 0.001)
-    scene.fail_on("admit", times=3)
+    scene.fail_on("admit_many", times=3)
 
     reports = submit(FOUR, patience=60.0)
 
@@ -449,7 +455,8 @@ def test_row_whose_record_becomes_unreadable_while_it_waits_costs_no_other_row(e
 
 @pytest.mark.parametrize("error", UNREADABLE, ids=repr)
 def test_row_whose_record_is_unreadable_costs_no_other_row(scene, submit, error):
-    scene.fail_on("admit", times=1, error=error)
+    admit_many = scene.store.admit_many
+    scene.store.admit_many = lambda claims: [error, *admit_many(claims[1:])]
 
     reports = submit(FOUR[:2])
 
