@@ -149,6 +149,12 @@ def test_producer_loads_no_task_body():
     assert loaded(code, ["openai", "httpx2", *WORKERS_ONLY]) == []
 
 
+def test_inputs_are_read_without_broker_store_or_models():
+    names = ["celery", "kombu", "redis", "openai", "pydantic", "httpx2", "click", "rich"]
+
+    assert loaded("import producer.inputs", names) == []
+
+
 def test_every_verb_of_the_store_is_one_script():
     members = {name for name in vars(Store) if not name.startswith("_")}
     ports = {"letters", "announcements", "boards", "controls", "tally", "runs", "pusher"}

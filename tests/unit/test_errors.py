@@ -1,4 +1,5 @@
 import copy
+import json
 import pickle
 
 import pytest
@@ -21,6 +22,7 @@ from askonce.errors import (
 
 EVERY = [
     PayloadInvalid(field="items[3].price", reason="NaN and infinity are not JSON"),
+    PayloadInvalid.of({"order_id": "Field required", "day": "must be text"}),
     Transient("http_503", retry_after=2.5, maybe_billed=True),
     Transient("http_503"),
     Permanent("http_404", usage={"input_tokens": 3}),
@@ -64,6 +66,18 @@ def test_error_that_a_stranger_names_is_one_line():
 
     assert str(error).endswith("field=x?2026-01-01 forged?[2J?2J reason=is missing")
     assert str(error).isprintable()
+
+
+def test_payload_error_has_the_reason_of_each_field():
+    reasons = {"order_id": "Field required", "day": "must be text"}
+    error = PayloadInvalid.of(reasons)
+
+    assert reasons == error.reasons
+    assert ("order_id", "Field required") == (error.field, error.reason)
+    assert "day" in str(error)
+    # A result backend keeps the data as JSON.
+    assert reasons == PayloadInvalid(json.loads(json.dumps(error.data))).reasons
+    assert {"price": "is missing"} == PayloadInvalid(field="price", reason="is missing").reasons
 
 
 def test_error_without_data_is_its_situation():

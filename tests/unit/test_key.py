@@ -5,7 +5,7 @@ import orjson
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from askonce.errors import PayloadInvalid
 from askonce.fields import as_id
@@ -205,6 +205,26 @@ def test_pydantic_model_can_be_the_input():
     with pytest.raises(PayloadInvalid, match="field=order_id reason=string_type") as caught:
         identify(spec, {"order_id": [MARKER]})
     assert caught.value.__suppress_context__
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    order_id: str
+    day: str
+
+
+def test_every_field_that_a_pydantic_model_refuses_is_named():
+    spec = JobSpec(name="t", input=Strict.model_validate)
+
+    with pytest.raises(PayloadInvalid) as caught:
+        identify(spec, {"day": 7, "note": MARKER})
+
+    assert {"order_id": "missing", "day": "string_type", "note": "extra_forbidden"} == caught.value.reasons
+    assert MARKER not in str(caught.value)
+    with pytest.raises(PayloadInvalid) as caught:
+        identify(spec, dict.fromkeys(map(str, range(999))))
+    assert 20 == len(caught.value.reasons)
 
 
 MISTAKES = {

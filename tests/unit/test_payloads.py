@@ -63,6 +63,22 @@ def test_missing_field_is_named(model, payload, name):
     assert (caught.value.field, caught.value.reason) == (name, "Field required")
 
 
+def test_all_fields_that_are_missing_or_wrong_are_named_at_once():
+    with pytest.raises(PayloadInvalid) as caught:
+        input_of(MeetingPayload)({"meeting_id": "  ", "meet_date": 7})
+
+    assert {
+        "meeting_id": "must not be blank",
+        "transcript": "Field required",
+        "meet_date": "must be text",
+    } == caught.value.reasons
+
+
+def test_spec_says_which_fields_every_row_must_have():
+    assert ("order_id", "cliente_id") == SPECS["orders.enrich"].input.required
+    assert ("meeting_id", "transcript") == SPECS["meetings.full"].input.required
+
+
 @pytest.mark.parametrize("value", ["", "   ", None, 1.5, True, ["a"], {"a": 1}], ids=repr)
 @pytest.mark.parametrize(("model", "payload", "name"), MISSING)
 def test_value_of_a_wrong_type_is_refused_by_its_fields_name(model, payload, name, value):

@@ -43,7 +43,7 @@ def orders(tmp_path):
     path = tmp_path / "orders.jsonl"
     path.write_text(
         '{"order_id": "A", "cliente_id": 1}\n'
-        f'{{"order_id": "B", "note": "{MARKER}"}}\n'
+        f'{{"note": "{MARKER}"}}\n'
         f"{MARKER}\n"
         '{"order_id": "A", "cliente_id": 1, "total": 5}\n'
         '{"order_id": "C", "cliente_id": 2}\n'
@@ -59,7 +59,7 @@ def test_bad_order_is_refused_by_row_and_field_and_the_rest_is_enqueued(orders, 
     assert {"admitted": 2, "attached": 1, "invalid": 2} == counts
     assert 2 == len(enqueue.sent)
     assert [
-        "orders.refused row=2 invalid: cliente_id Field required",
+        "orders.refused row=2 invalid: order_id Field required; cliente_id Field required",
         "orders.refused row=3 invalid:  not JSON: Expecting value at column 1",
         "orders.reprocessed rows=5 admitted=2 attached=1 invalid=2",
     ] == caplog.messages

@@ -1,4 +1,5 @@
 import io
+import json
 from time import process_time
 
 import pytest
@@ -120,3 +121,43 @@ def test_reason_never_quotes_the_line(junk, cut):
     row = parse_row(1, line)
 
     assert MARKER not in repr(row) if isinstance(row, BadRow) else True
+
+
+BLANK = st.sampled_from(["", "", " ", "\t", "\r", "\n"])
+NAMES = st.sampled_from(["a", "b", "c:", '":', " :", "\xe3"])
+NUMBERS = st.sampled_from(["0", "-0", "-0.0", "1e400", "9" * 30, str(2**64), "1.5", "9.3e18", "NaN"])
+
+
+def objects(values):
+    """Objects as text, with blanks anywhere and names that may be there twice."""
+    fields = st.tuples(NAMES.map(json.dumps), BLANK, st.just(":"), BLANK, values).map("".join)
+    return st.lists(fields, max_size=20).map(lambda all_: f"{{{','.join(all_)}}}")
+
+
+TEXTS = objects(
+    st.recursive(
+        NUMBERS | NAMES.map(json.dumps),
+        lambda inner: objects(inner) | st.lists(inner, max_size=3).map(lambda all_: f"[{','.join(all_)}]"),
+        max_leaves=9,
+    )
+)
+
+
+@given(TEXTS)
+def test_line_is_read_as_the_strict_parser_reads_it(text):
+    try:
+        strict = json.loads(text, object_pairs_hook=rows._object)
+    except rows._DuplicateField:
+        strict = None
+
+    found = parse_row(1, text.encode())
+
+    # The text shows more than the value: 0 equals -0.0, and no NaN equals another.
+    assert repr(strict) == repr(found.payload if isinstance(found, Row) else None)
+
+
+@pytest.mark.parametrize(
+    "row", [{"a": 1, "b": {"c": [{"d": 1.5}]}}, {f"n{n}": "at 09:30" for n in range(20)}]
+)
+def test_usual_line_is_parsed_fast(row):
+    assert row == rows._parsed_fast(json.dumps(row).encode())
