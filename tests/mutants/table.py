@@ -4,6 +4,7 @@ from tests.mutants.answers import OF_ANSWERS
 from tests.mutants.calls import OF_CALLS
 from tests.mutants.decisions import OF_DECISIONS
 from tests.mutants.edges import OF_EDGES
+from tests.mutants.inputs import OF_INPUTS
 from tests.mutants.judged import OF_JUDGED
 from tests.mutants.meetings import OF_MEETINGS
 from tests.mutants.mutant import Mutant
@@ -110,4 +111,5 @@ MUTANTS = (
     *OF_PACE,
     *OF_PARKING,
     *OF_JUDGED,
+    *OF_INPUTS,
 )

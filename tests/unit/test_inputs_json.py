@@ -59,6 +59,12 @@ def test_array_in_pieces_of_any_size_is_what_json_reads(values, size, escaped, i
     assert json.loads(text) == [row.payload for row in found]
 
 
+def test_number_that_comes_in_pieces_is_one_element():
+    found = Array(name="rows.json", columns={}).rows(Dripping(b'[{"n":1}, 12345]', 1), count(1))
+
+    assert [Row, BadRow] == [type(row) for row in found]
+
+
 @given(st.lists(OBJECTS, max_size=4), st.integers(1, 40), st.sampled_from(["", " ", "\n"]))
 def test_values_one_after_the_other_are_rows(values, size, between):
     text = between.join(json.dumps(value, indent=2) for value in values)

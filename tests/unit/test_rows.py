@@ -143,6 +143,15 @@ TEXTS = objects(
 )
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\t", "\r"])
+def test_field_given_twice_among_many_is_found_behind_any_blank(blank):
+    many = ",".join(f'"n{n}":1' for n in range(20))
+
+    row = parse_row(1, f'{{{many},"n7"{blank}:2}}'.encode())
+
+    assert BadRow(number=1, field="n7", reason="given twice") == row
+
+
 @given(TEXTS)
 def test_line_is_read_as_the_strict_parser_reads_it(text):
     try:
