@@ -28,7 +28,7 @@ _GZIP = b"\x1f\x8b"
 #: The first bytes of files that are often taken for rows, and what to do with them.
 _FOREIGN = (
     (b"%PDF-", "a PDF: export its content as CSV, JSON lines or text"),
-    (b"PK\x03\x04", "a zip archive or an Excel workbook: unpack it, or save the sheet as CSV"),
+    (b"PK\x03\x04", "a zip archive, or an Excel or Word file: unpack it, or save it as CSV or as text"),
     (b"\xd0\xcf\x11\xe0", "an old Excel or Word file: save it as CSV or as text"),
     (b"PAR1", "a Parquet file: export it as CSV or JSON lines"),
     (b"ARROW1", "an Arrow file: export it as CSV or JSON lines"),

@@ -92,6 +92,7 @@ def source_of(name: str) -> Source:
         return Source(_STDIN_NAME, None, None)
     path = Path(name)
     try:
+        name.encode()  # rows and messages carry it
         status = path.stat()
     except (OSError, ValueError) as exc:
         raise unreadable(name, exc) from None
@@ -100,6 +101,6 @@ def source_of(name: str) -> Source:
 
 def unreadable(name: str, trouble: OSError | ValueError) -> InputInvalid:
     """Return the line for a file of which the system says *trouble*."""
-    # A name with a zero byte is a ValueError.
-    said = trouble.strerror if isinstance(trouble, OSError) else None
-    return InputInvalid(name, f"cannot be read: {(said or 'not the name of a file').lower()}")
+    if isinstance(trouble, ValueError):
+        return InputInvalid(name, "cannot be read: its name is not UTF-8, or has a zero byte")
+    return InputInvalid(name, f"cannot be read: {(trouble.strerror or type(trouble).__name__).lower()}")

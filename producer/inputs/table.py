@@ -80,10 +80,9 @@ class Table:
             if not any(cells) and width:
                 continue
             if len(cells) != (width or len(cells)):
+                shown = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
                 cut = ": is the file cut off?" if text.ended_in_a_line else ""
-                raise InputInvalid(
-                    self.name, f"{len(cells)} cells, but the header has {width}{cut}", text.began
-                )
+                raise InputInvalid(self.name, f"{shown}, but the header has {width}{cut}", text.began)
             if not width and text.began == 1 and _is_sep(cells, self.delimiter):
                 continue
             width = width or len(cells)

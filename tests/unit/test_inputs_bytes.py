@@ -79,7 +79,10 @@ def test_encoding_that_does_not_fit_is_told(file):
     ("content", "what"),
     [
         (b"%PDF-1.7\n%\xe2\xe3", "is a PDF: export its content as CSV, JSON lines or text"),
-        (b"PK\x03\x04\x14\0", "is a zip archive or an Excel workbook: unpack it, or save the sheet as CSV"),
+        (
+            b"PK\x03\x04\x14\0",
+            "is a zip archive, or an Excel or Word file: unpack it, or save it as CSV or as text",
+        ),
         (b"PAR1\x15\x04", "is a Parquet file: export it as CSV or JSON lines"),
         (b"\x28\xb5\x2f\xfd\x04", "is packed with zstd: unpack it, or pack it with gzip"),
         (b"{\\rtf1\\ansi}", "is an RTF document: save it as plain text"),
@@ -145,7 +148,7 @@ def test_ragged_table_of_stdin_is_refused_at_its_row(stdin):
     rows = open_inputs(["-"]).rows()
 
     assert {"a": "1", "b": "2"} == next(rows).payload
-    with pytest.raises(InputInvalid, match=r"^stdin:3: 1 cells, but the header has 2$"):
+    with pytest.raises(InputInvalid, match=r"^stdin:3: 1 cell, but the header has 2$"):
         next(rows)
 
 

@@ -54,7 +54,10 @@ def test_name_of_nothing_is_one_line(tmp_path):
         tmp_path / "nothing.jsonl"
     )
     assert "*.csv: matches no file" == refusal_of(tmp_path / "*.csv")
-    assert "a\0b: cannot be read: not the name of a file".replace("\0", "?") == refusal_of(tmp_path / "a\0b")
+    for name in ("a\0b", os.fsdecode(b"a\xff.csv")):
+        assert refusal_of(tmp_path / name).endswith(
+            "cannot be read: its name is not UTF-8, or has a zero byte"
+        )
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")

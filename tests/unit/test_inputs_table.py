@@ -102,9 +102,9 @@ def test_empty_table_has_no_rows(file):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("a,b\n1,2\n3\n4,5\n", "rows.csv:3: 1 cells, but the header has 2"),
+        ("a,b\n1,2\n3\n4,5\n", "rows.csv:3: 1 cell, but the header has 2"),
         ("a,b\n1,2,3\n", "rows.csv:2: 3 cells, but the header has 2"),
-        ("a,b\n1,2\n3", "rows.csv:3: 1 cells, but the header has 2: is the file cut off?"),
+        ("a,b\n1,2\n3", "rows.csv:3: 1 cell, but the header has 2: is the file cut off?"),
         ('a,b\n1,2\n3,"4', "rows.csv:3: the file ends inside a quoted cell of this row"),
         (
             'a,b\n1,"2"x\n',
