@@ -63,7 +63,7 @@ class Progress:
         self._counts: Counts | None = None
         self._waits: tuple[str, float] | None = None
         self._drawn: Moment | None = None
-        self._is_gone = False
+        self._is_gone = self._is_finished = False
 
     def __enter__(self) -> Self:
         return self
@@ -101,11 +101,13 @@ class Progress:
 
     def finish(self, lines: Sequence[str] = ()) -> None:
         """Show the end and the *lines* of a summary; what follows is plain. A second call does nothing."""
-        if self._ended.is_set():
-            return
         self._ended.set()
         if self._thread is not None:
+            # A Ctrl-C may end this wait; the second call erases the drawing then.
             self._thread.join()
+        if self._is_finished:
+            return
+        self._is_finished = True
         moment = self._moment() if self._thread is not None else None
         self._show(lambda: self._view.finish(moment, lines))
 
@@ -124,7 +126,7 @@ class Progress:
 
     def _is_due(self, moment: Moment) -> bool:
         drawn = self._drawn
-        if drawn is None or (drawn.wait is None) != (moment.wait is None) or drawn.counts != moment.counts:
+        if drawn is None or drawn.counts != moment.counts or _why(drawn) != _why(moment):
             return True
         return moment.seconds - drawn.seconds >= self._view.unchanged
 
@@ -152,3 +154,7 @@ class Progress:
             except (OSError, ValueError):
                 # A full disk, or a terminal or a file that was closed: the run goes on.
                 self._is_gone = True
+
+
+def _why(moment: Moment) -> str | None:
+    return None if moment.wait is None else moment.wait.why

@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 AWAY = "tests/unit/test_away.py::"
 CURES = "tests/unit/test_shown_cures.py::"
 LISTED = "tests/unit/test_listed_models.py::"
+PROGRESS = "tests/unit/test_progress.py::"
 TRIAL = "tests/integration/test_model_trial.py::"
 OF_TRIAL = "tasks/providers/openai/trial.py"
 
@@ -107,5 +108,47 @@ OF_SHOWN = (
         "*([_CALL] if call else [])",
         "_CALL",
         "tests/acceptance/test_doctor.py::test_doctor_calls_the_model_only_where_it_is_told_to",
+    ),
+    Mutant(
+        "a display that fails ends the run",
+        "producer/progress/reporter.py",
+        "except (OSError, ValueError):",
+        "except KeyError:",
+        f"{PROGRESS}test_full_disk_does_not_end_the_run",
+    ),
+    Mutant(
+        "a run that waits has an end in sight",
+        "producer/progress/reporter.py",
+        "rate if waits is None else None",
+        "rate",
+        f"{PROGRESS}test_wait_is_shown_with_its_time_and_without_an_end",
+    ),
+    Mutant(
+        "a call of unknown price is free",
+        "producer/progress/counts.py",
+        "calls if micro_usd is None else 0",
+        "0",
+        f"{PROGRESS}test_unknown_money_is_counted_and_is_not_zero",
+    ),
+    Mutant(
+        "each reason of a service is kept",
+        "producer/progress/counts.py",
+        "len(self.by_reason) < _REASONS",
+        "True",
+        f"{PROGRESS}test_memory_of_reasons_is_bounded",
+    ),
+    Mutant(
+        "the rate is since the start",
+        "producer/progress/rate.py",
+        "now - samples[1][0] >= _WINDOW",
+        "False",
+        "tests/unit/test_progress_rate.py::test_rate_is_of_the_last_minute",
+    ),
+    Mutant(
+        "two sandboxes share a folder",
+        "sandbox/folder.py",
+        "    except BlockingIOError:\n        lock.seek(0)\n",
+        "    except TimeoutError:\n        lock.seek(0)\n",
+        "tests/unit/test_sandbox_folder.py::test_second_sandbox_is_refused_and_told_who_runs",
     ),
 )

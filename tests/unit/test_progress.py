@@ -126,6 +126,33 @@ def test_end_is_shown_once(view):
     assert (3, ["3 rows"]) == (moment.counts.rows, lines)
 
 
+def test_end_is_shown_after_a_first_try_was_interrupted(view, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    progress = Progress(view)
+    progress.start("t", [])
+    thread = progress._thread
+    with monkeypatch.context() as patch:
+        patch.setattr(thread, "join", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            progress.finish(["1 row"])
+    progress.finish()
+
+    assert 1 == len(view.ended)
+    assert not thread.is_alive()
+
+
+def test_unchanged_run_is_drawn_at_once_when_it_waits_for_something_else(view):
+    progress = Progress(view, clock=lambda: 0.0)
+    progress.update(Counts())
+    for why in ("a pause", "a pause", "the provider"):
+        progress.wait(why)
+        progress._draw()
+
+    assert ["a pause", "the provider"] == [moment.wait.why for moment in view.moments]
+
+
 def test_full_disk_does_not_end_the_run():
     with new_progress(Gone(), shown="json") as progress:
         progress.start("t", [])
