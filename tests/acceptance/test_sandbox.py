@@ -38,7 +38,8 @@ def start_up(short_folder, eventually):
             process = subprocess.Popen(
                 [sys.executable, "-m", "sandbox", "up", "--folder", f"{short_folder}/data"],
                 cwd=ROOT,
-                env={**os.environ, "TMPDIR": short_folder},
+                # It flushes what it says by itself.
+                env={**os.environ, "TMPDIR": short_folder, "PYTHONUNBUFFERED": ""},
                 stdout=out,
                 stderr=out,
             )
@@ -107,10 +108,12 @@ def test_up_goes_on_with_the_data_of_the_last_one(start_up, short_folder):
     paid = ledger.read(Path(short_folder) / "data/ledger").customers.answered
 
     start_up()
+    logged = (Path(short_folder) / "data/worker.log").read_text()
     again = submit_orders(said.read_text())
     refused = run_up(short_folder, "--fresh")
 
     assert first.startswith(f"data and logs are in {Path(short_folder).resolve()}/data\nstarting Valkey\n")
+    assert 2 == logged.count("ready.")
     assert exports(first) == exports(said.read_text())
     assert {"call", "cache"} >= {report["source"] for report in asked}
     assert {"cache"} == {report["source"] for report in again}
