@@ -43,6 +43,13 @@ class _Call(NamedTuple):
     tenant: str
     run: str
     options: Options
+    #: The option that chose the id of a new job; empty where the id is drawn.
+    chose_id: str = ""
+
+    def ignored_by(self, decision: Run | Wait, claim: Claim) -> tuple[str, ...]:
+        """Return the options that the job in flight did not take, as the caller named them."""
+        ignored = as_passed(decision.ignored, self.options)
+        return (*ignored, self.chose_id) if self.chose_id and decision.job != claim.job.id else ignored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +81,10 @@ class Producer:
         job_id = options.get("job")
         if job_id is not None:
             id_of("job", job_id)
-        call = self._call(spec, options)
+        call = self._call(spec, options, "" if job_id is None else "job")
         claim, join = self._claim(spec, payload, call, job_id), join_to(spec, payload)
         try:
-            return self._enqueue(claim, join, options)
+            return self._enqueue(claim, join, call)
         except StoreUnavailable as down:
             return self._enqueue_without_store(spec, claim, join, down)
 
@@ -106,7 +113,7 @@ class Producer:
         """
         if "job" in options:
             raise OptionInvalid(option="job", reason="is the id of one job: pass jobs")
-        call, payloads = self._call(spec, options), list(payloads)
+        call, payloads = self._call(spec, options, "" if jobs is None else "jobs"), list(payloads)
         rows, found = self._rows(spec, payloads, ids_of(jobs, len(payloads)), call)
         kept, replaced = latest(rows) if spec.on_mismatch == "replace" else (rows, [])
         for part in parts(kept):
@@ -114,10 +121,10 @@ class Producer:
         found.update(superseded(replaced, found))
         return [found[position] for position in range(len(payloads))]
 
-    def _call(self, spec: JobSpec, options: Options) -> _Call:
+    def _call(self, spec: JobSpec, options: Options, chose_id: str) -> _Call:
         terms = terms_of(spec, options, self.sender.more_urgent, self.clock())
         tenant, run = name_of("tenant", options.get("tenant", "")), name_of("run", options.get("run", ""))
-        return _Call(terms, routing_of(options), tenant, run, options)
+        return _Call(terms, routing_of(options), tenant, run, options, chose_id)
 
     def _claim(self, spec: JobSpec, payload: Mapping[str, object], call: _Call, job_id: str | None) -> Claim:
         job = identify(spec, payload, call.tenant, job_id, run=call.run, routing=call.routing)
@@ -160,7 +167,7 @@ class Producer:
             if isinstance(decision, JobError):
                 yield row.position, decision
             else:
-                sent = self._outcome(row.claim, decision, row.join, call.options)
+                sent = self._outcome(row.claim, decision, row.join, call)
                 yield row.position, failed.get(row.position, sent)
 
     def _decide_of_many(self, row: Row, reply: Reply[Admission] | JobError) -> Decision | JobError:
@@ -192,24 +199,24 @@ class Producer:
         self._count_resent(again)
         return failed
 
-    def _enqueue(self, claim: Claim, join: Join, options: Options) -> Outcome:
+    def _enqueue(self, claim: Claim, join: Join, call: _Call | None) -> Outcome:
         decision = self._decide(claim, join)
         if isinstance(decision, Run) and (message := _message_of(claim.job, decision)):
             self._send(message)
             if not decision.new:
                 self._count_resent([message])
-        return self._outcome(claim, decision, join, options)
+        return self._outcome(claim, decision, join, call)
 
     def _decide(self, claim: Claim, join: Join, reply: Reply[Admission] | None = None) -> Decision:
         store_admit = (self.publish or self.store).admit
         return joined(admit(store_admit, claim, Policy.LEAVE, self.listen, reply=reply), join)
 
-    def _outcome(self, claim: Claim, decision: Decision, join: Join, options: Options) -> Outcome:
+    def _outcome(self, claim: Claim, decision: Decision, join: Join, call: _Call | None) -> Outcome:
         match decision:
             case Serve(result=result):
                 return Hit(key=claim.job.key, job=result.job, answer=result)
             case Run() | Wait():
-                return self._under_way(claim, decision, join, options)
+                return self._under_way(claim, decision, join, call)
             case Refuse():
                 return refused(claim.job.key, decision)
         assert_never(decision)
@@ -251,16 +258,14 @@ class Producer:
         with suppress(StoreUnavailable):
             self.store.resent([Resent(job.key, job.id, sent_at) for job, _, sent_at in messages])
 
-    def _under_way(self, claim: Claim, decision: Run | Wait, join: Join, options: Options) -> Outcome:
+    def _under_way(self, claim: Claim, decision: Run | Wait, join: Join, call: _Call | None) -> Outcome:
         key, job, stale = claim.job.key, decision.job, decision.stale
         if isinstance(decision, Run) and decision.new:
             return Admitted(key=key, job=job, handle=self._handle(claim, job, join), stale=stale)
         if claim.terms.reject:
             return Duplicate(key=key, job=job)
-        ignored = as_passed(decision.ignored, options)
-        if options.get("job") not in (None, job):
-            ignored = (*ignored, "job")
         handle = self._handle(claim, job, join)
+        ignored = call.ignored_by(decision, claim) if call else ()
         return Attached(key=key, job=job, handle=handle, stale=stale, ignored=ignored)
 
     def _handle(self, claim: Claim, job: JobId, join: Join) -> Handle:
@@ -272,7 +277,7 @@ class Producer:
         The answer is as the record keeps it: the caller's handle joins it.
         """
         terms = claim.terms._replace(force=False, reject=False)
-        outcome = self._enqueue(Claim(claim.job.under(new_job_id()), terms), as_it_is, {})
+        outcome = self._enqueue(Claim(claim.job.under(new_job_id()), terms), as_it_is, None)
         match outcome:
             case Admitted() | Attached():
                 return outcome.handle

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from askonce.answer import Encoded, Meta, Ttl
 from askonce.job import Job
 from askonce.spend import Spend
-from askonce.store import Budget, Claim, Delivered, Failing, Lease, Resent, Terms
+from askonce.store import Budget, Claim, Delivered, Failing, Lease, Push, Resent, Terms
 
 BUCKET = 10
 KEY = "0a" + "0" * 62
@@ -37,6 +37,10 @@ class KeyUnderTest:
 
     def admit(self, job="job-1", fingerprint="fp-1", **more):
         return self.store.admit(self.claim(job, fingerprint, **more))
+
+    def push_many(self, claims):
+        """Admit *claims* and push their messages."""
+        return self.store.pusher.admit_and_push_many([Push(claim, "queue", b"\x015") for claim in claims])
 
     def lease(self, owner="owner-1", seconds=30.0):
         """Return a lease that was never granted, or one that was: a store compares the owner alone."""

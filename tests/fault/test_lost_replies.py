@@ -11,7 +11,7 @@ from redis.retry import Retry
 from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.scripts import sources
 from askonce.answer import Encoded
-from askonce.store import Failing, Resent
+from askonce.store import Failing, Push, Resent
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
 from tests.jobs import DELIVERED, TTL, new_claim, new_lease
@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links
 
 KEY = "0a" + "0" * 62
 CLAIM, LEASE = new_claim(KEY, task="orders"), new_lease(KEY)
+OTHER = new_claim("0b" + "0" * 62, "job-2", task="orders")
 
 
 @dataclass
@@ -39,13 +40,21 @@ def publish(store):
     return store.pusher.admit_and_push(CLAIM, "queue", "tag", b"message")
 
 
+def publish_many(store):
+    return store.pusher.admit_and_push_many(
+        [Push(CLAIM, "queue", b"message"), Push(OTHER, "queue", b"other")]
+    )
+
+
 def start(store):
     return store.start(CLAIM.job, LEASE)
 
 
 VERBS = {
     "admit": Verb((), admit),
+    "admit_many": Verb((), lambda store: store.admit_many([CLAIM, OTHER])),
     "publish": Verb((), publish),
+    "publish_many": Verb((), publish_many),
     "start": Verb((admit,), start),
     "renew": Verb((admit, start), lambda store: store.renew([new_lease(KEY, seconds=60.0)])),
     "checkpoint": Verb((admit, start), lambda store: store.checkpoint(LEASE, "resp-1")),

@@ -3,7 +3,7 @@ from contextlib import closing
 import pytest
 
 from askonce.adapters.redis import RedisStore
-from askonce.adapters.redis.store import _terms
+from askonce.adapters.redis.claims import arguments
 from askonce.errors import LayoutNewer, RecordDamaged, StoreUnavailable
 from askonce.job import JobId
 from askonce.store import Failing, Lost, Resent, Write
@@ -133,6 +133,6 @@ def test_full_server_is_no_damaged_record(store, client):
         with pytest.raises(StoreUnavailable, match="reason=oom"):
             store.admit(new_claim(WELL))
         with pytest.raises(StoreUnavailable, match="reason=oom"):
-            store._scripts.run_on_each("admit", [(WELL, _terms(new_claim(WELL)))])
+            store._scripts.run_on_each("admit", [(WELL, arguments(new_claim(WELL)))])
     finally:
         client.config_set("maxmemory", "0")

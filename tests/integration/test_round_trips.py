@@ -109,6 +109,31 @@ def test_kept_answer_costs_its_waiter_one_script(commands, idle, number):
     assert commands(lambda: asked.result(stretched(5))) == ["read"]
 
 
+@pytest.mark.parametrize("what", ["new", "duplicates"])
+def test_group_of_500_costs_one_write(commands, idle, number, writes, what):
+    payloads = [{"n": number, "more": more} for more in range(500)]
+    if what == "duplicates":
+        idle.add.enqueue_many(payloads)
+    # A server's monitor must not be slower than the caller's patience.
+    writes.clear()
+
+    seen = commands(lambda: idle.add.enqueue_many(payloads))
+
+    assert seen == ["publish_many"] * 10
+    assert writes[0] == 1
+
+
+def test_group_on_another_broker_costs_one_write_and_its_pushes(commands, idle, number, writes):
+    producer = replace(idle.once.producer, publish=None)
+    producer.enqueue(idle.add.job_spec, {"n": -number})
+    writes.clear()
+
+    seen = commands(lambda: producer.enqueue_many(idle.add.job_spec, [{"n": number + n} for n in range(5)]))
+
+    assert seen == ["admit"] * 5 + ["LPUSH"] * 5
+    assert writes[0] == 1
+
+
 def test_many_records_are_read_in_one_write(commands, store, writes):
     writes.clear()
     found = []

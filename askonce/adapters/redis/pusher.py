@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 from secrets import token_hex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from askonce.adapters.redis.claims import arguments, to_admission, to_admission_or_error
 from askonce.errors import JobError, LayoutNewer, RecordDamaged
@@ -13,6 +13,8 @@ from askonce.store import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from redis.exceptions import RedisError
 
     from askonce.adapters.redis.scripts import Call, Scripts
     from askonce.store import Address, Admission, Push, Reply
@@ -41,7 +43,7 @@ class RedisPusher:
         found: list[Reply[Admission] | JobError] = []
         for script, reply in zip(scripts, replies, strict=True):
             if isinstance(reply, JobError):
-                found += map(self._push_alone, script)
+                found += self._push_one_by_one(script, reply)
             else:
                 jobs = zip(script, reply, strict=True)
                 found += [to_admission_or_error(push.claim.job.key, each, pushes=True) for push, each in jobs]
@@ -57,8 +59,19 @@ class RedisPusher:
             args += (job.id, job.fingerprint, job.payload)
         return tuple(keys), tuple(args)
 
+    def _push_one_by_one(self, script: list[Push], failed: JobError) -> list[Reply[Admission] | JobError]:
+        """Publish the jobs of a script that *failed*; one that it admitted is pushed no more.
+
+        Raises:
+            StoreUnavailable: it failed on the queue: a list that is none is no fault of a record.
+        """
+        records = self._scripts.run_on_each("read", [(push.claim.job.key, ()) for push in script])
+        if not any(isinstance(record, JobError) for record in records):
+            cause = cast("RedisError", failed.__cause__)
+            raise self._scripts.unavailable("publish", script[0].queue, cause) from cause
+        return list(map(self._push_alone, script))
+
     def _push_alone(self, push: Push) -> Reply[Admission] | JobError:
-        """Publish a job whose script failed on one of its records; a claim that was admitted is repeated."""
         try:
             return self.admit_and_push(push.claim, push.queue, token_hex(16), push.template)
         except (LayoutNewer, RecordDamaged) as error:

@@ -144,6 +144,7 @@ class Scripts:
         for i, reply in enumerate(replies):
             if isinstance(reply, RedisError):
                 replies[i] = error = self._to_error(verb, calls[i][0][0], reply)
+                error.__cause__ = reply
                 if not isinstance(error, LayoutNewer | RecordDamaged):
                     # A cluster may have lost some of its nodes.
                     raise error from reply
