@@ -1,15 +1,21 @@
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from pydantic import SecretStr
 
+from askonce.cli.plugin import askonce
+from askonce.cli.verbs import VERBS
 from askonce.key import identify
 from settings.environment import Settings
 
 ROOT = Path(__file__).parents[2]
 TABLES = (ROOT / "docs/configuration.md").read_text()
+COMMANDS = (ROOT / "docs/commands.md").read_text()
+MOUNTED = "celery -A shop askonce "
 ROWS = re.findall(r"^\| `([A-Z_]+)` \|([^|]*)\|", TABLES, re.MULTILINE)
 FIELDS = {(field.alias or name).upper(): field for name, field in Settings.model_fields.items()}
 
@@ -44,3 +50,22 @@ def test_task_of_ones_own_in_the_page_works_as_described():
 
     assert b'{"invoice_id":"7","text":"a\\nb"}' == job.payload
     assert {**row, "paid": True} == spec.present(row, {"paid": True})
+
+
+def test_every_verb_is_in_the_page_of_commands():
+    told = set(re.findall(r"`(\w+)", "".join(re.findall(r"^\| (`.*?) \|", COMMANDS, re.MULTILINE))))
+
+    assert {verb.name for verb in VERBS} <= told
+
+
+@pytest.mark.parametrize("page", ["commands", "own-app"])
+def test_every_example_of_a_command_can_be_meant(page):
+    text = (ROOT / f"docs/{page}.md").read_text()
+    examples = [line for line in text.splitlines() if line.startswith(MOUNTED)]
+
+    assert examples
+    for example in examples:
+        words = shlex.split(example.removeprefix(MOUNTED))
+        verb = askonce.commands[words[0]]
+        # Refuses what the verb does not have.
+        assert isinstance(verb.make_context(words[0], words[1:]), click.Context)
