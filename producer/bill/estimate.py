@@ -7,9 +7,9 @@ Input: a token for each four bytes, and between 5.5 and 2 bytes, which holds for
 in use. Output, with its reasoning: the average of the history, between 1/1.7 and 1.7 times that. So high is
 less than three times low.
 
-The history knows no sizes but its average input. So output is taken to grow with the square root of the
-input. Rows up to three times as long as the history's then stay within low and high, whether their answers
-are as long as before or grow in proportion.
+The history knows no sizes but its average input. So output is taken to grow with the cube root of the input.
+Rows twice as long as the history's then stay within low and high, whether their answers are as long as before
+or grow in proportion.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _GUESS: Final = Range(low=100.0, expected=1000.0, high=8000.0)
 #: How far the average of a run is from the history's at most, from ENOUGH calls on; and after one call only.
 _SPREAD, _SPREAD_OF_ONE = 1.7, 6.0
 #: The input of a run may be so many times as long as the history's, or as short, before that counts no more.
-_MOST_GROWTH: Final = 9.0
+_MOST_LONGER: Final = 8.0
 #: Calls that are made again after a failure, beside those of the history.
 _MORE: Final = 1.1
 #: What the history paid, as a share of the list price of its tokens: more is another price list.
@@ -118,7 +118,7 @@ def _output_of_one(read: float, asked: float, history: History) -> Range:
     growth = 1.0
     if history.input_tokens:
         longer = (read / asked) / (history.input_tokens / history.calls)
-        growth = min(max(longer, 1 / _MOST_GROWTH), _MOST_GROWTH) ** 0.5
+        growth = min(max(longer, 1 / _MOST_LONGER), _MOST_LONGER) ** (1 / 3)
     average = history.output_tokens / history.calls * growth
     known = min(history.calls / ENOUGH, 1.0)
     spread = _SPREAD_OF_ONE + (_SPREAD - _SPREAD_OF_ONE) * known
