@@ -95,6 +95,7 @@ class Machine:
             "OPENAI_BASE_URL": f"{self.outside.url}/v1",
             "LLM_API": "responses",
             "LLM_PRICES": json.dumps({openai_wire.MODEL: dict(openai_wire.PRICE)}),
+            "LLM_MAX_OUTPUT_TOKENS": "8192",
             "OPENAI_API_KEY": "sk-sandbox",
             **self._extra,
         }

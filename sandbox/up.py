@@ -94,7 +94,8 @@ def _start_flower(machine: Machine, port: int) -> str:
 
 
 def _print_addresses(machine: Machine, flower: str) -> None:
-    outside = ("CUSTOMER_API_URL", "OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL")
+    model = ("OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL", "LLM_PRICES", "LLM_MAX_OUTPUT_TOKENS")
+    outside = ("CUSTOMER_API_URL", *model)
     names = ("REDIS_URL", "CELERY_BROKER_URL", *outside)
     print(f"\nFlower        {flower}")
     print(f"stand-ins     {machine.outside.url}")
