@@ -47,9 +47,10 @@ class WorstCase:
         return Worst(made, self._cost(calls), calls.own)
 
     def _cost(self, calls: Calls) -> int | None:
-        joined = len(calls.questions) * (self.output or 0) * _READ_AGAIN + calls.joining
-        sent = (*calls.questions, *(joined for _ in range(calls.joins)))
-        costs = [self._of_one(each) for each in sent]
+        costs = [self._of_one(each) for each in calls.questions]
+        if calls.joins:
+            joined = self._of_one(len(calls.questions) * (self.output or 0) * _READ_AGAIN + calls.joining)
+            costs.append(None if joined is None else calls.joins * joined)
         known = [cost for cost in costs if cost is not None]
         return calls.paid * sum(known) if len(known) == len(costs) else None
 

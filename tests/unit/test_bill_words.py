@@ -1,0 +1,68 @@
+"""What a person reads of a bill."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from producer.bill.budget import Budget
+from producer.bill.estimate import Estimate, Range
+from producer.bill.words import lines_of, paid_of, stopped_by
+from producer.bill.worst import Worst
+
+ESTIMATE = Estimate(
+    rows=1200,
+    calls=Range(1200, 1204, 1325),
+    input_tokens=Range(900_000, 1_200_000, 2_400_000),
+    output_tokens=Range(10, 20, 34),
+    cost_usd=Range(0.12, 0.18, 0.33),
+    basis="from 1,204 calls of this task and model",
+)
+
+
+def test_lines_of_a_dry_run_have_low_expected_and_high():
+    assert lines_of(ESTIMATE) == [
+        "calls: 1,204 (1,200 to 1,325)",
+        "input tokens: 1,200,000 (900,000 to 2,400,000)",
+        "output tokens: 20 (10 to 34)",
+        "cost: 0.18 dollars (0.12 to 0.33)",
+        "basis: from 1,204 calls of this task and model",
+    ]
+
+
+def test_unknown_cost_is_called_unknown():
+    unknown = replace(ESTIMATE, input_tokens=None, output_tokens=None, cost_usd=None)
+
+    assert lines_of(unknown)[1] == "cost: unknown"
+    assert paid_of(None, None) == "paid: unknown; estimated: unknown"
+
+
+def test_last_line_compares_paid_and_estimated():
+    line = paid_of(ESTIMATE.cost_usd, 0.21)
+
+    assert line == "paid: 0.21 dollars; estimated: 0.18 dollars (0.12 to 0.33)"
+
+
+@pytest.mark.parametrize(
+    ("paid", "line"),
+    [
+        (900_000, "0.9 dollars are spent; 0.1 are less than the next row can cost"),
+        (None, "1 dollars are spent, of which 1 are in doubt; 0 are less than the next row can cost"),
+    ],
+)
+def test_budget_at_its_end_shows_what_is_spent_and_in_doubt(paid, line):
+    worst, budget = Worst(6, 1_000_000), Budget(max_cost=Decimal(1))
+    budget.admit(worst)
+    budget.settle(worst, paid, 1)
+
+    assert stopped_by(budget) == line
+
+
+def test_budget_of_calls_shows_what_is_made_and_left():
+    worst, budget = Worst(6, None), Budget(max_calls=2000)
+    budget.admit(worst)
+    budget.settle(worst, None, 4)
+
+    assert stopped_by(budget) == "4 calls are made; 1,996 are left"
