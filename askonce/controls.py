@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Scope = Literal["all", "queue", "task", "tenant", "run", "model"]
 #: Their pauses stop whole queues: no worker takes messages from them, and those keep their order.
@@ -57,3 +57,9 @@ class Controls(Protocol):
 
     def pauses(self) -> Mapping[Pause, str]:
         """Return the pauses that hold, with their notes."""
+
+
+def note_of_queue(pauses: Mapping[Pause, str], names: Iterable[str]) -> str | None:
+    """Return the note of the pause that stops a queue with these *names*; None where none does."""
+    stopping = (Pause("all"), *(Pause("queue", name) for name in names))
+    return next((pauses[pause] for pause in stopping if pause in pauses), None)

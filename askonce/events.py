@@ -139,6 +139,10 @@ class EventType(Enum):
     REAPER_FAILED = _Kind("reaper.failed", WARNING, {"reason": str})
     #: The worker's announcement was not stored; emitted once until one is stored again.
     WORKER_UNANNOUNCED = _Kind("worker.unannounced", WARNING, {"reason": str})
+    #: A pause holds for this queue of the worker, which takes no messages from it until the pause ends.
+    WORKER_PAUSED = _Kind("worker.paused", WARNING, {"queues": str, "note": str})
+    #: The pause is over: the worker takes messages from these queues again.
+    WORKER_RESUMED = _Kind("worker.resumed", INFO, {"queues": str})
     #: A provider accepts no call: all processes leave it alone, and one call at a time looks if it is back.
     #: Emitted once for all of them, by the process that found it.
     PROVIDER_AWAY = _Kind(

@@ -126,6 +126,7 @@ class Shop:
             # Celery ends an embedded worker as on a cold shutdown, which leaves its threads to the process.
             self.once.process().reaper.stop()
             self.once.process().announcer.stop()
+            self.once.process().pause_watch.stop()
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ from contextlib import suppress
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tasks.rows import BadRow, Row
 
 from producer.inputs import InputInvalid, Reading, open_inputs
-from tasks.rows import BadRow, Row
 
 #: What readers stumble over, to be put together in any way.
 PIECES = [

@@ -44,6 +44,8 @@ def describe(worker: Any) -> Announcement | None:
     if consumer is None:
         return None
     taken = [queue.name for queue in consumer.queues if consumer.consuming_from(queue)]
+    # A paused queue has a worker: it goes on when its pause ends.
+    taken += worker.app.askonce.paused_queues.held
     specs = _specs_of(worker.app)
     return Announcement(
         # Two workers may have one name.

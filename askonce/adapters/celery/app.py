@@ -20,6 +20,7 @@ from askonce.adapters.celery.deliveries import Deliveries, DeliveriesStep
 from askonce.adapters.celery.letters import LettersStep
 from askonce.adapters.celery.one_message import BY_ITEM, OneMessage, carry_own_options
 from askonce.adapters.celery.one_step import new_producer
+from askonce.adapters.celery.paused_queues import PauseAtStartStep, PausedQueues, PauseStep
 from askonce.adapters.celery.sender import CelerySender
 from askonce.adapters.celery.shape import BUILT_IN
 from askonce.adapters.celery.startup import CheckLaterStep, CheckStep, StartUp
@@ -32,6 +33,7 @@ from askonce.lease import LeaseRenewer
 from askonce.listening import Listening, listening
 from askonce.log import log_event
 from askonce.message import Message
+from askonce.pause_watch import PauseWatch
 from askonce.reaper import INTERVAL, Reaper
 from askonce.runner import Runner
 from askonce.store_down.cache import LocalCache
@@ -67,6 +69,7 @@ class Process:
     producer: Producer
     reaper: Reaper
     announcer: Announcer
+    pause_watch: PauseWatch
 
 
 def _check(once: AskOnce) -> list[Finding]:
@@ -112,6 +115,8 @@ class AskOnce:
         self.reap_interval, self._local_cache = reap_interval, local_cache
         #: What the consumer of this process has received, where it is a worker's main process.
         self.deliveries = Deliveries(app)
+        #: The queues that this process leaves alone, where it is a worker's main process.
+        self.paused_queues = PausedQueues(app)
         self.start_up = StartUp(lambda: check(self) if check else [])
         self._check = check or _check
         #: The way to this app's workers.
@@ -127,8 +132,10 @@ class AskOnce:
         app.on_after_finalize.connect(_adapt_canvas, weak=False)
         if cast("Any", app).finalized:
             _adapt_canvas(app)
-        app.steps["worker"].update((CheckStep, ReaperStep, AnnounceStep))
-        app.steps["consumer"].update((CheckLaterStep, LettersStep, DeliveriesStep, _WATCHED))
+        app.steps["worker"].update((CheckStep, ReaperStep, PauseStep, AnnounceStep))
+        app.steps["consumer"].update(
+            (CheckLaterStep, LettersStep, DeliveriesStep, PauseAtStartStep, _WATCHED)
+        )
 
     @property
     def producer(self) -> Producer:
@@ -197,6 +204,7 @@ class AskOnce:
             producer=new_producer(self.app, store, self.sender, self.listen),
             reaper=reaper,
             announcer=Announcer(store.announcements, listen=self.listen),
+            pause_watch=PauseWatch(store.controls, listen=self.listen),
         )
 
     def _route(self, job: Job, row: Mapping[str, object] | None) -> Routing:

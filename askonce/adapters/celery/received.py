@@ -128,7 +128,7 @@ class Received:
             # Callers with different rows share this message's id.
             job = job.under(JobId(str(request.id)))
             return self._call_inline(job, None, admitted=True, eager=request.is_eager)
-        delivery = Delivery(spec=self._task.job_spec, job=job)
+        delivery = Delivery(spec=self._task.job_spec, job=job, returns=self._returns(request))
         return verdict(self._task.askonce.process().runner.run(delivery, self._body(job)))
 
     def _admit_and_run(self, request: Context, options: Options, args: Any, kwargs: Any) -> object:
@@ -142,7 +142,8 @@ class Received:
         if self._is_waited_for(request):
             return self._call_inline(job, row, options, eager=request.is_eager)
         terms = self._terms(options, job)
-        delivery = Delivery(spec=self._task.job_spec, job=job, terms=terms)
+        returns = self._returns(request)
+        delivery = Delivery(spec=self._task.job_spec, job=job, terms=terms, returns=returns)
         return verdict(self._task.askonce.process().runner.admit_and_run(delivery, self._body(job)))
 
     def _identify(self, row: Mapping[str, object], options: Options, job_id: str) -> Job:
@@ -242,6 +243,10 @@ class Received:
 
     def _body(self, job: Job) -> Callable[[], object]:
         return lambda: run_body(self._task, orjson.loads(job.payload))
+
+    def _returns(self, request: Context) -> bool:
+        """Return whether the message of *request* can go back to its queue: it is not acknowledged yet."""
+        return bool(self._task.acks_late) and not request.is_eager
 
     def _is_waited_for(self, request: Context) -> bool:
         if request.is_eager:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]  # not in the stubs
 from celery.worker.request import Request
+from celery.worker.state import task_ready
+
+from askonce.adapters.celery.paused_queues import Returned
 
 #: What our sender shows of a payload.
 _KEY = re.compile(r"\{'key': '[0-9a-f]{16}'\}")
@@ -24,6 +28,18 @@ class HiddenRequest(Request):
         is_ours = isinstance(shown, str) and _KEY.fullmatch(shown)
         hidden = {"argsrepr": "()", "kwargsrepr": shown if is_ours else "{}"}
         super().__init__(message, headers={**given, **hidden}, **options)
+
+    def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
+        """Put the message of a paused queue back in front of it; any other end is Celery's."""
+        raised = exc_info.exception
+        if isinstance(raised, ExceptionWithTraceback):
+            raised = raised.exc
+        if not isinstance(raised, Returned) or self.acknowledged:
+            return super().on_failure(exc_info, *args, **options)
+        task_ready(self)
+        self.acknowledged = True
+        self._app.askonce.paused_queues.give_back(self)  # type: ignore[attr-defined]  # not in the stubs
+        return None
 
     def info(self, safe: bool = False) -> Any:  # noqa: FBT001, FBT002  # Celery's signature
         """Return what ``celery inspect`` shows: never the arguments."""

@@ -9,6 +9,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from celery.utils.saferepr import _literal  # type: ignore[attr-defined]  # not in the stubs
 
 from askonce.adapters.celery.control_flow import IGNORED, REJECTED
+from askonce.adapters.celery.paused_queues import Returned
 from askonce.decide import Refuse, Wait, Why
 from askonce.execution import Computed, Deferred, Execution, Failed, Reused, Skipped
 from askonce.log import dollars
@@ -70,6 +71,8 @@ def verdict(executed: Execution) -> Verdict:
 
 def _skipped(because: Wait | Refuse, key: str) -> Verdict:
     match because:
+        case Wait(returns=True):
+            raise Returned
         case Wait():
             raise Ignore
         case Refuse(why=why):

@@ -21,6 +21,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from askonce.adapters.kombu.delivery_lease import DeliveryLease
 from askonce.adapters.kombu.envelope import is_envelope, is_message
+from askonce.adapters.kombu.put_first import put_first
 from askonce.adapters.redis.link import ServerLink
 from askonce.errors import JobError
 
@@ -210,7 +211,19 @@ class Transport(redis.Transport):
         properties = message["properties"]
         # The queue that it came from, whatever it names; and a tag that no other delivery has.
         properties["delivery_info"]["queue"], properties["delivery_tag"] = queue, str(uuid4())
+        callbacks: Any = self._callbacks
+        if queue and queue not in callbacks:
+            # It was on its way when its queue was cancelled.
+            self._put_back(message)
+            return
         super()._deliver(message, queue)
+
+    def _put_back(self, message: Any) -> None:  # noqa: ANN401  # as _deliver's
+        channels: Any = self.channels
+        channel = next(channel for channel in channels if channel)
+        inbound: Any = channel.Message(message, channel=channel)
+        channel.qos.append(inbound, inbound.delivery_tag)
+        put_first(inbound)
 
 
 class SSLTransport(Transport):

@@ -1,0 +1,199 @@
+import pytest
+
+from askonce.controls import Pause
+from askonce.record import BUCKETS
+from sandbox.valkey import Valkey
+from tests.brokers import RabbitQueue
+from tests.deadlines import stretched
+from tests.fault.queue_stage import Stage
+
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("has brokers of its own")]
+
+JOBS = 30
+QUEUE = Pause("queue", "slow")
+SCOPES = pytest.mark.parametrize("pause", [QUEUE, Pause("all")], ids=str)
+
+
+class PausedStage(Stage):
+    """The same, with its pauses and the length of its queue."""
+
+    queue = None
+
+    @property
+    def controls(self):
+        return self.app.once.process().store.controls
+
+    def waiting(self):
+        return self.queue.waiting("slow") if self.queue else self.client.llen("slow")
+
+    def enqueue(self, jobs=JOBS):
+        return [self.app.call.enqueue({"n": n}).handle for n in range(jobs)]
+
+    def calls(self):
+        return [int(n) for n in self.client.lrange("called", 0, -1)]
+
+    def wait_for_log(self, number, text):
+        self.eventually(lambda: text in self.log_of(number), 30)
+
+    def records(self, handles):
+        return self.app.once.process().store.read([handle.key for handle in handles])
+
+
+@pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+def stage(request, tmp_path, eventually, kill_group):
+    url = queue = None
+    if request.param == "rabbitmq":
+        broker = request.getfixturevalue("rabbitmq")
+        host = broker.new_host()
+        url, queue = broker.url_of(host), RabbitQueue(broker.port, host)
+    with Valkey(tcp=True) as server:
+        stage = PausedStage(server, url, tmp_path, eventually)
+        stage.queue = queue
+        yield stage
+        for worker in stage.workers:
+            if worker.poll() is None:
+                kill_group(worker)
+        stage.close()
+
+
+@pytest.fixture
+def redis_stage(tmp_path, eventually, kill_group):
+    with Valkey(tcp=True) as server:
+        stage = PausedStage(server, None, tmp_path, eventually)
+        yield stage
+        for worker in stage.workers:
+            if worker.poll() is None:
+                kill_group(worker)
+        stage.close()
+
+
+@SCOPES
+def test_paused_queue_keeps_its_messages_and_their_order(stage, pause):
+    stage.start_worker("other")
+    handles = stage.enqueue()
+    stage.start_worker("slow")
+    stage.eventually(lambda: len(stage.calls()) >= 3, 30)
+
+    stage.controls.pause(pause, "ana: invoice")
+    begun = len(stage.calls())
+    stage.wait_for_log(1, "worker.paused queues=slow")
+    # What was taken is answered, or is back.
+    stage.eventually(lambda: stage.waiting() + len(stage.calls()) == JOBS, 30)
+    held = [record.paused for record in stage.records(handles) if record.flight == "queued"]
+    kept = stage.waiting()
+    stage.start_worker("slow")
+    stage.wait_for_log(2, "worker.paused queues=slow")
+
+    assert len(stage.calls()) <= begun + 1
+    assert kept == stage.waiting()
+    assert ["ana: invoice"] * kept == held
+
+    stage.controls.resume(pause)
+    answers = [handle.result(stretched(60)) for handle in handles]
+
+    assert list(range(JOBS)) == [answer.value for answer in answers]
+    assert {1} == {answer.attempts for answer in answers}
+    assert list(range(JOBS)) == sorted(stage.calls())
+    stage.eventually(lambda: stage.waiting() == 0, 30)
+
+
+def sent(stage):
+    """Return how many messages were put into queues."""
+    return stage.client.info("commandstats")["cmdstat_lpush"]["calls"]
+
+
+def test_queue_that_is_paused_again_and_again_is_worked_off_in_its_order(redis_stage):
+    stage = redis_stage
+    handles = stage.enqueue()
+    stage.start_worker("slow")
+    for times in range(1, 5):
+        stage.eventually(lambda: len(stage.calls()) >= 3 * times, 30)  # noqa: B023  # called at once
+        stage.controls.pause(QUEUE, "ana")
+        stage.eventually(lambda: stage.log_of(0).count("worker.paused") == times, 30)  # noqa: B023  # the same
+        stage.controls.resume(QUEUE)
+
+    answers = [handle.result(stretched(60)) for handle in handles]
+
+    assert {1} == {answer.attempts for answer in answers}
+    assert list(range(JOBS)) == stage.calls()
+    assert JOBS == sent(stage)
+
+
+def look_times(stage):
+    """Return when reapers look at the jobs in flight, in milliseconds."""
+    indexes = [f"{{askonce:queues:b{bucket:02x}}}:idx" for bucket in range(BUCKETS)]
+    return [time for name in indexes for _, time in stage.client.zrange(name, 0, -1, withscores=True)]
+
+
+@SCOPES
+def test_paused_queue_gets_no_second_message_however_long_it_is_paused(redis_stage, pause):
+    stage = redis_stage
+    stage.controls.pause(pause, "ana")
+    handles = stage.enqueue()
+    stage.start_worker("slow", slots=4)
+    far = stage.client.time()[0] * 1000 + 3_600_000
+    # All deadlines are over then, and reapers have put the jobs aside.
+    stage.eventually(lambda: all(time > far for time in look_times(stage)), 30)
+    during = stage.waiting(), stage.calls()
+
+    stage.controls.resume(pause)
+    answers = [handle.result(stretched(60)) for handle in handles]
+
+    assert (JOBS, []) == during
+    assert {1} == {answer.attempts for answer in answers}
+    assert (list(range(JOBS)), JOBS) == (sorted(stage.calls()), sent(stage))
+
+
+def test_resume_takes_up_only_queues_that_the_pause_stopped(redis_stage):
+    stage = redis_stage
+    stage.start_worker("slow", "other")
+    stage.app.app.control.cancel_consumer("other", reply=True, timeout=stretched(10), limit=1)
+    stage.wait_for_log(0, "Canceling queue other")
+    stage.controls.pause(Pause("all"), "")
+    stage.wait_for_log(0, "worker.paused queues=slow")
+    stage.app.app.control.add_consumer("other", reply=True, timeout=stretched(10), limit=1)
+    stage.wait_for_log(0, "worker.paused queues=other")
+    stage.app.app.control.cancel_consumer("other", reply=True, timeout=stretched(10), limit=1)
+    stage.eventually(lambda: stage.log_of(0).count("Canceling queue other") == 3, 30)
+
+    stage.controls.resume(Pause("all"))
+    [handle] = stage.enqueue(1)
+
+    assert 0 == handle.result(stretched(30)).value
+    assert "worker.resumed queues=slow\n" in stage.log_of(0)
+
+
+def test_pause_outlives_a_lost_connection_to_the_broker(redis_stage):
+    stage = redis_stage
+    stage.start_worker("slow")
+    stage.controls.pause(QUEUE, "")
+    stage.wait_for_log(0, "worker.paused queues=slow")
+    stage.client.client_kill_filter(_type="normal", skipme=True)
+    stage.wait_for_log(0, "Connected to")
+    stage.eventually(lambda: stage.log_of(0).count("Connected to") == 2, 30)
+    [handle] = stage.enqueue(1)
+    stage.start_worker("slow")
+    stage.wait_for_log(1, "worker.paused queues=slow")
+
+    assert (1, []) == (stage.waiting(), stage.calls())
+    stage.controls.resume(QUEUE)
+    assert 0 == handle.result(stretched(30)).value
+
+
+@pytest.mark.parametrize("pool", [pytest.param("prefork", marks=pytest.mark.long), "solo", "gevent"])
+def test_every_pool_leaves_a_paused_queue_alone(redis_stage, pool):
+    if pool == "gevent":
+        pytest.importorskip("gevent")
+    stage = redis_stage
+    handles = stage.enqueue(20)
+    stage.start_worker("slow", pool=pool, slots=1 if pool == "solo" else 2)
+    stage.eventually(lambda: len(stage.calls()) >= 3, 30)
+    stage.controls.pause(QUEUE, "")
+    begun = len(stage.calls())
+    stage.wait_for_log(0, "worker.paused queues=slow")
+    stage.eventually(lambda: stage.waiting() + len(stage.calls()) == 20, 30)
+
+    assert len(stage.calls()) <= begun + 2
+    stage.controls.resume(QUEUE)
+    assert {1} == {handle.result(stretched(60)).attempts for handle in handles}
+    assert (list(range(20)), 20) == (sorted(stage.calls()), sent(stage))
