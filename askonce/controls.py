@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 Scope = Literal["all", "queue", "task", "tenant", "run", "model"]
 #: Their pauses stop whole queues: no worker takes messages from them, and those keep their order.
 QUEUE_SCOPES: tuple[Scope, ...] = ("all", "queue")
+#: Characters of a name that is paused.
+NAME_KEPT = 1_000
 #: Characters of a note.
 NOTE_KEPT = 200
 
@@ -44,10 +46,14 @@ class Mark(NamedTuple):
 
 
 class Controls(Protocol):
-    """The controls of one store; each call is one round trip to each of its servers."""
+    """The controls of one store. A pause or a mark is set in a few round trips, and may be set again."""
 
     def pause(self, pause: Pause, note: str) -> None:
-        """Start no job of *pause* any more; *note* says who wants that and why."""
+        """Start no job of *pause* any more; *note* says who wants that and why.
+
+        Raises:
+            ValueError: *pause* names nothing, or what no job can have.
+        """
 
     def resume(self, pause: Pause) -> bool:
         """End *pause*; return whether there was one."""
@@ -56,7 +62,16 @@ class Controls(Protocol):
         """Make every answer of *mark* old whose run began before now."""
 
     def pauses(self) -> Mapping[Pause, str]:
-        """Return the pauses that hold, with their notes."""
+        """Return the pauses that hold, with their notes; one round trip."""
+
+
+def require_pause(pause: Pause) -> None:
+    """Raise ValueError where *pause* names nothing, or what no job can have."""
+    if pause.scope == "all":
+        if pause.name:
+            raise ValueError("a pause of all has no name")
+    elif not 0 < len(pause.name) <= NAME_KEPT or not pause.name.isprintable():
+        raise ValueError(f"a pause names a {pause.scope}: 1 to {NAME_KEPT} printable characters")
 
 
 def note_of_queue(pauses: Mapping[Pause, str], names: Iterable[str]) -> str | None:

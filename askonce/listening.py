@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, assert_never
 
 from askonce.checks import Finding
+from askonce.controls import Pause
+from askonce.line import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from askonce.announcements import Announcement
     from askonce.spec import JobSpec
+    from askonce.store import Store
 
 _START = "start one"
+_RESUME = "end the pause when its reason is gone"
 _SAME = "start workers with the same settings"
 
 
@@ -31,6 +36,8 @@ class Workers(Enum):
     NO_TASK = "no_task"
     #: Workers take its queue and have the task, but only in other versions.
     OTHER_VERSION = "other_version"
+    #: A pause holds its jobs back, whichever workers there are.
+    PAUSED = "paused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +56,8 @@ class Listening:
     slots: int = 0
     #: Other versions that workers of its queue have, each with its model.
     others: tuple[tuple[str, str], ...] = ()
+    #: The note of the pause that holds its jobs back.
+    paused: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -75,6 +84,8 @@ class Listening:
                 return (
                     f"the workers of {where} have version {theirs} of {self.task}, this producer has {ours}"
                 )
+            case Workers.PAUSED:
+                return f"{self.task} is paused: {self.paused}"
         assert_never(self.workers)
 
     def finding(self) -> Finding:
@@ -86,16 +97,24 @@ class Listening:
                 cure = _START
             case Workers.SOME_RUN | Workers.NO_TASK | Workers.OTHER_VERSION:
                 cure = _SAME
+            case Workers.PAUSED:
+                cure = _RESUME
             case _:
                 assert_never(self.workers)
         name = self.workers.value
         return Finding(severity="warning", subject="workers", name=name, text=self.text, cure=cure)
 
 
-def listening(spec: JobSpec, queue: str | None, workers: Iterable[Announcement]) -> Listening:
+def listening(
+    spec: JobSpec,
+    queue: str | None,
+    workers: Iterable[Announcement],
+    pauses: Mapping[Pause, str] = MappingProxyType({}),
+) -> Listening:
     """Decide for *spec*, whose messages go to *queue*, which of the living *workers* would run its next job.
 
-    A worker that could not announce all its tasks and queues counts as one that runs it.
+    Of the *pauses* that hold, those of a tenant or of a run are not looked at: its next job may be of any. A
+    worker that could not announce all its tasks and queues counts as one that runs it.
     """
     there = [each for each in workers if queue is None or queue in each.queues or not each.whole]
     able = [each for each in there if _runs(spec, each)]
@@ -104,8 +123,11 @@ def listening(spec: JobSpec, queue: str | None, workers: Iterable[Announcement])
         for each in there
         if spec.name in each.tasks and not _runs(spec, each)
     }
+    holding = Pause("all"), Pause("queue", queue or ""), Pause("task", spec.name), Pause("model", spec.model)
+    paused = next((pauses[pause] for pause in holding if pause in pauses), None)
+    judged = _judge(there, able, known=bool(others))
     return Listening(
-        workers=_judge(there, able, known=bool(others)),
+        workers=judged if paused is None else Workers.PAUSED,
         task=spec.name,
         queue=queue,
         version=spec.version,
@@ -113,20 +135,45 @@ def listening(spec: JobSpec, queue: str | None, workers: Iterable[Announcement])
         count=len(able),
         slots=sum(each.slots for each in able),
         others=tuple(sorted(others)),
+        paused=paused,
     )
 
 
 def check_workers(
-    specs: Iterable[JobSpec], queue_of: Callable[[str], str | None], workers: Sequence[Announcement]
+    specs: Iterable[JobSpec],
+    queue_of: Callable[[str], str | None],
+    workers: Sequence[Announcement],
+    pauses: Mapping[Pause, str] = MappingProxyType({}),
 ) -> list[Finding]:
-    """Return which of *specs* have no worker, or one line if all have."""
-    heard = [listening(spec, queue_of(spec.name), workers) for spec in specs]
+    """Return which of *specs* have no worker or are paused, or one line if all are run."""
+    heard = [listening(spec, queue_of(spec.name), workers, pauses) for spec in specs]
     wrong = [each.finding() for each in heard if each.workers is not Workers.RUN]
     if wrong:
         return list(dict.fromkeys(wrong))
     slots = sum(each.slots for each in workers)
     text = f"{_counted(len(workers))} with {slots} slots; every task of this producer has one"
     return [Finding(severity="ok", subject="workers", name=Workers.RUN.value, text=text)]
+
+
+def check_pauses(store: Store) -> list[Finding]:
+    """Return each pause that holds, or one line if there is none.
+
+    Raises:
+        StoreUnavailable: the store did not answer.
+    """
+    pauses = store.controls.pauses()
+    if not pauses:
+        return [Finding(severity="ok", subject="pauses", name="none", text="none")]
+    return [
+        Finding(
+            severity="warning",
+            subject="pauses",
+            name=pause.scope,
+            text=f"{' '.join(filter(None, pause))} is paused: {one_line(note)}",
+            cure=_RESUME,
+        )
+        for pause, note in sorted(pauses.items())
+    ]
 
 
 def _runs(spec: JobSpec, worker: Announcement) -> bool:

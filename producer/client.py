@@ -48,12 +48,13 @@ class Client:
         return self.producer.enqueue_many(self.specs[task], payloads, jobs=jobs, **options)  # type: ignore[arg-type]  # passed on
 
     def listening(self, task: str) -> Listening:
-        """Return whether a living worker would run the next job of *task*; one round trip.
+        """Return whether a living worker would run the next job of *task*; two round trips.
 
         Raises:
             StoreUnavailable: the store did not answer.
         """
-        return listening(self.specs[task], self.queue_of(task), self.store.announcements.workers())
+        workers, pauses = self.store.announcements.workers(), self.store.controls.pauses()
+        return listening(self.specs[task], self.queue_of(task), workers, pauses)
 
     def cure_of(self, reason: str, *, kind: str = "", key: str = "ID") -> str:
         """Return what a person can do about a failure, as ``tasks.reasons`` has it."""

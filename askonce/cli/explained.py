@@ -109,11 +109,11 @@ def _waits(site: Site, record: Snapshot, heard: Callable[[], Listening]) -> str 
     """Return why a queued job does not run yet; None for a job that is not queued."""
     if record.flight != "queued":
         return None
+    if record.paused is not None:
+        return f"paused: {record.paused}"
     listening = heard()
     if not listening.ok:
         return listening.text
-    if record.paused is not None:
-        return f"paused: {record.paused}"
     if record.wait > 0:
         if record.parked is None:
             return f"it rests for {record.wait:.1f} s, after a failure"

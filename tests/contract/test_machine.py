@@ -70,7 +70,13 @@ BROUGHT = st.one_of(
     ),
 )
 PAUSES = st.sampled_from(
-    [Pause("all"), Pause("task", "orders"), Pause("run", "night"), Pause("tenant", "x"), Pause("queue", "")]
+    [
+        Pause("all"),
+        Pause("task", "orders"),
+        Pause("run", "night"),
+        Pause("tenant", "x"),
+        Pause("queue", "slow"),
+    ]
 )
 BOOK = Book("orders", "", "", (("calls", 1), ("micro_usd", 7)))
 

@@ -1,6 +1,6 @@
 import pytest
 
-from askonce.controls import NOTE_KEPT, Mark, Pause
+from askonce.controls import NAME_KEPT, NOTE_KEPT, Mark, Pause
 from askonce.job import Routing
 from askonce.record import PAUSE_REST, Status
 from askonce.store import Admission, Delivered, Start, Write
@@ -163,6 +163,23 @@ def test_job_under_two_pauses_waits_for_both(scene):
     scene.store.controls.resume(Pause("all"))
 
     assert (Start.PAUSED, "invoice") == (scene.start().outcome, scene.read().paused)
+
+
+@pytest.mark.parametrize(
+    ("pause", "why"),
+    [
+        (Pause("all", "x"), "a pause of all has no name"),
+        (Pause("queue"), "a pause names a queue: 1 to"),
+        (Pause("run", "a\nb"), "a pause names a run: 1 to"),
+        (Pause("tenant", "x" * (NAME_KEPT + 1)), "a pause names a tenant: 1 to"),
+    ],
+    ids=str,
+)
+def test_pause_that_no_job_can_have_is_refused(scene, pause, why):
+    with pytest.raises(ValueError, match=why):
+        scene.store.controls.pause(pause, "")
+
+    assert {} == scene.store.controls.pauses()
 
 
 MARKS = [Mark("task", "orders"), Mark("tenant", "acme"), Mark("version", "orders", "2")]

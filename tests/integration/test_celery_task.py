@@ -243,7 +243,7 @@ def test_job_of_an_inline_call_that_never_started_is_sent(plain, number, monkeyp
     away = StoreUnavailable(verb="start", reason="TimeoutError")
     spec, payload = replace(plain.add.job_spec, queue_deadline=0.2), {"n": number, "more": 1}
 
-    def fail(*_):
+    def fail(*_, **__):
         raise away
 
     monkeypatch.setattr(type(plain.store), "start", fail)

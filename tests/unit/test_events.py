@@ -74,6 +74,7 @@ WARNINGS = {
     "job.unkept",
     "job.degraded",
     "store.down",
+    "worker.paused",
     "worker.unannounced",
     "store.refused",
     "record.damaged",

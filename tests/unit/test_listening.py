@@ -3,8 +3,10 @@ from dataclasses import replace
 import pytest
 
 from askonce import Workers
+from askonce.adapters.memory import MemoryStore
 from askonce.announcements import Announcement
-from askonce.listening import check_workers, listening
+from askonce.controls import Pause
+from askonce.listening import check_pauses, check_workers, listening
 from askonce.spec import JobSpec
 
 SPEC = JobSpec(name="meetings", version="b2", model="big")
@@ -87,3 +89,44 @@ def test_check_is_one_line_for_each_thing_that_is_wrong():
     ]
     [sound] = check(replace(TAKES, tasks={**TAKES.tasks, "rates": "1"}))
     assert "ok: workers: 1 worker with 8 slots; every task of this producer has one" == sound
+
+
+@pytest.mark.parametrize(
+    "pause",
+    [Pause("all"), Pause("queue", "fast"), Pause("task", "meetings"), Pause("model", "big")],
+    ids=str,
+)
+def test_paused_task_is_said_to_be_paused_whatever_workers_there_are(pause):
+    pauses = {Pause("tenant", "acme"): "", Pause("queue", "slow"): "", pause: "ana: invoice"}
+
+    for workers in ([], [TAKES], [OLD]):
+        heard = listening(SPEC, "fast", workers, pauses)
+
+        assert (Workers.PAUSED, False) == (heard.workers, heard.ok)
+        assert "meetings is paused: ana: invoice" == heard.text
+        assert "warning" == heard.finding().severity
+
+
+def test_pause_of_others_changes_nothing():
+    pauses = {Pause("queue", "slow"): "", Pause("task", "orders"): "", Pause("run", "night"): ""}
+
+    assert Workers.RUN is listening(SPEC, "fast", [TAKES], pauses).workers
+    assert (
+        Workers.RUN is listening(replace(SPEC, model=""), "fast", [CUT], {Pause("model", "big"): ""}).workers
+    )
+
+
+def test_each_pause_that_holds_is_a_finding(clock):
+    store = MemoryStore(clock)
+    before = [str(found) for found in check_pauses(store)]
+    store.controls.pause(Pause("queue", "slow"), "ana: too\x1bdear")
+    store.controls.pause(Pause("all"), "")
+
+    found = [str(each) for each in check_pauses(store)]
+
+    cure = "end the pause when its reason is gone"
+    assert ["ok: pauses: none"] == before
+    assert [
+        f"warning: pauses: all is paused: paused; {cure}",
+        f"warning: pauses: queue slow is paused: ana: too?dear; {cure}",
+    ] == found

@@ -150,7 +150,7 @@ class AskOnce:
         return replace(producer, sender=OneMessage(self.app, self.sender, published), publish=None)
 
     def listening(self, task: str | Task[..., Any]) -> Listening:
-        """Return whether a living worker would run the next job of *task*, or its name; one round trip.
+        """Return whether a living worker would run the next job of *task*, or its name; two round trips.
 
         Raises:
             StoreUnavailable: the store did not answer.
@@ -160,7 +160,9 @@ class AskOnce:
         spec: JobSpec | None = getattr(self.app.tasks.get(name), "job_spec", None)
         if spec is None:
             raise ValueError(f"{name} is no idempotent task of this app")
-        return listening(spec, self.sender.queue_of(name), self.process().store.announcements.workers())
+        store = self.process().store
+        workers, pauses = store.announcements.workers(), store.controls.pauses()
+        return listening(spec, self.sender.queue_of(name), workers, pauses)
 
     def examine(self) -> list[Finding]:
         """Return what a worker's check finds now; the check of any app where *check* is None."""

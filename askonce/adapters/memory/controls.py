@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from askonce.controls import NOTE_KEPT, QUEUE_SCOPES, Mark, Pause
+from askonce.controls import NOTE_KEPT, QUEUE_SCOPES, Mark, Pause, require_pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +25,7 @@ class MemoryControls:
 
     def pause(self, pause: Pause, note: str) -> None:
         """Start no job of *pause* any more."""
+        require_pause(pause)
         with self._changed:
             self._pauses[pause] = note[:NOTE_KEPT] or "paused"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from askonce.adapters.redis.reply import pairs_of
-from askonce.controls import NOTE_KEPT, Pause
+from askonce.controls import NOTE_KEPT, Pause, require_pause
 from askonce.record import BUCKETS
 
 if TYPE_CHECKING:
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from askonce.adapters.redis.scripts import Call, Scripts
     from askonce.controls import Mark, Scope
+
+#: Buckets in one round trip: the end of a pause touches each job that it put aside, and a server does them one
+#: after another before it serves anyone else.
+_AT_ONCE = 32
 
 
 class RedisControls:
@@ -24,6 +28,7 @@ class RedisControls:
 
     def pause(self, pause: Pause, note: str) -> None:
         """Start no job of *pause* any more."""
+        require_pause(pause)
         self._set(pause.field, note[:NOTE_KEPT] or "paused")
 
     def resume(self, pause: Pause) -> bool:
@@ -41,9 +46,12 @@ class RedisControls:
         return {_to_pause(name): note for name, note in found.items() if name.startswith("pause\n")}
 
     def _set(self, field: str, value: str) -> bool:
-        buckets = (self._scripts.bucket_key(bucket, "idx") for bucket in range(BUCKETS))
-        calls: list[Call] = [((index,), (field, value)) for index in buckets]
-        return any(self._scripts.run_all("control", calls))
+        indexes = [self._scripts.bucket_key(bucket, "idx") for bucket in range(BUCKETS)]
+        calls: list[Call] = [((index,), (field, value)) for index in indexes]
+        changed: list[int] = []
+        for first in range(0, BUCKETS, _AT_ONCE):
+            changed += self._scripts.run_all("control", calls[first : first + _AT_ONCE])
+        return any(changed)
 
 
 def _to_pause(field: str) -> Pause:
