@@ -83,7 +83,7 @@ CURES: Final[Mapping[str, str]] = MappingProxyType(
 _ASK_AGAIN: Final[Mapping[str, str]] = MappingProxyType(
     {
         "quarantined": "Then: python -m producer dead replay {key}",
-        "permanent": "Then: python -m producer submit TASK FILE --force",
+        "permanent": "Then: python -m producer submit TASK FILE --retry-failed",
         "configuration": "Then: python -m producer submit TASK FILE",
         "transient": "Then: python -m producer submit TASK FILE",
     }

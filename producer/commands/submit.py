@@ -92,6 +92,18 @@ _OF_RUN = (
         "--max-failures", type=_Failures(), help="Stop when more rows fail; 5% after 100 by default."
     ),
 )
+_OF_BILL = (
+    click.option("--dry-run", is_flag=True, help="Say what would be called and cost; call nothing."),
+    click.option("--pilot", type=_COUNT, help="Call N rows, show what the others will cost, and ask."),
+    click.option("--max-cost", type=_Dollars(), help="Dollars; no call is made that could pass them."),
+    click.option("--max-calls", type=_COUNT, help="Paid calls; none is made that could pass them."),
+    click.option(
+        "--confirm-above",
+        type=_Dollars(),
+        help="On a terminal, show the estimate and ask where it is above; 10 by default.",
+    ),
+    click.option("-y", "--yes", is_flag=True, help="Go on without a question."),
+)
 _OF_OUTPUT = (
     click.option(
         "-o", "--out", type=click.Path(path_type=Path), help="A .jsonl or .csv file, - for stdout; waits."
@@ -120,14 +132,13 @@ def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @click.command(epilog=_EPILOG)
 @click.argument("task")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@_with(*_OF_INPUTS, *_OF_ROWS, *_OF_RUN, *_OF_OUTPUT)
+@_with(*_OF_INPUTS, *_OF_ROWS, *_OF_RUN, *_OF_BILL, *_OF_OUTPUT)
 def submit(**words: Any) -> None:  # noqa: ANN401  # the fields of Wanted
     """Submit the rows of each INPUT to TASK.
 
     An INPUT is a file of JSON lines, a JSON array or a CSV, also with gzip, a folder of transcripts, a
     glob, or - for stdin.
     """
-    from producer.progress.reporter import new_progress
     from producer.run.wanted import Wanted, WantedImpossible
 
     wanted = Wanted(**words)
@@ -135,41 +146,33 @@ def submit(**words: Any) -> None:  # noqa: ANN401  # the fields of Wanted
         wanted.require_possible()
     except WantedImpossible as exc:
         raise click.UsageError(str(exc)) from None
-    shared = sys.stdout.isatty() and (wanted.wait or wanted.as_json)
-    with new_progress(sys.stderr, shown=wanted.shown, quiet=wanted.quiet, shared=shared) as progress:
-        progress.start(wanted.task, wanted.inputs)
-        code = _submit(wanted, progress)
+    code = _submit(wanted)
     sys.exit(code)
 
 
-def _submit(wanted: Wanted, progress: Progress) -> Exit:
+def _submit(wanted: Wanted) -> Exit:
     """Start the run, and say in one line why it cannot begin or go on."""
-    from producer.console import open_client
-    from producer.inputs.inputs import open_inputs
-    from producer.inputs.reading import InputInvalid, Reading, columns_of
-    from producer.run.errors import JournalInvalid, OutputFailed, RunDiffers, RunTaken
-    from producer.run.start import Start
+    from producer.progress.reporter import new_progress
 
-    try:
-        reading = Reading(
-            format=wanted.format,
-            columns=columns_of(wanted.columns),
-            delimiter=wanted.delimiter,
-            encoding=wanted.encoding,
-        )
-        inputs = open_inputs(wanted.inputs, reading)
-        client = open_client(wanted.task)
-        with unavailable():
-            return Start(wanted=wanted, client=client, inputs=inputs, progress=progress).go()
-    except (InputInvalid, RunDiffers, JournalInvalid) as exc:
-        return _refused(progress, exc, Exit.USAGE)
-    except OutputFailed as exc:
-        return _refused(progress, exc, Exit.OUTPUT)
-    except RunTaken as exc:
-        return _refused(progress, exc, Exit.TIMED_OUT)
+    shared = sys.stdout.isatty() and (wanted.wait or wanted.as_json)
+    with new_progress(sys.stderr, shown=wanted.shown, quiet=wanted.quiet, shared=shared) as progress:
+        progress.start(wanted.task, wanted.inputs)
+        # The first line is out: what follows loads Celery.
+        from producer.inputs import InputInvalid
+        from producer.run.billed import Billed
+        from producer.run.errors import JournalInvalid, LimitImpossible, OutputFailed, RunDiffers, RunTaken
+
+        try:
+            with unavailable():
+                return Billed(wanted, progress).go()
+        except (InputInvalid, RunDiffers, JournalInvalid, LimitImpossible) as exc:
+            return _refused(progress, exc, Exit.USAGE)
+        except OutputFailed as exc:
+            return _refused(progress, exc, Exit.OUTPUT)
+        except RunTaken as exc:
+            return _refused(progress, exc, Exit.TIMED_OUT)
 
 
 def _refused(progress: Progress, why: Exception, code: Exit) -> Exit:
-    progress.finish()
-    click.echo(str(why), err=True)
+    progress.error(str(why))
     return code

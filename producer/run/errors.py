@@ -32,3 +32,10 @@ class OutputFailed(JobError):
 
     file: str
     reason: str
+
+
+class LimitImpossible(JobError):
+    """The limit cannot be held."""
+
+    option: str
+    reason: str

@@ -11,12 +11,13 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final
 
 from askonce.cli.exits import Exit
 from askonce.controls import Pause
 from askonce.errors import StoreUnavailable
+from producer.bill.words import paid_of
 from producer.progress.counts import Counts
 from producer.progress.failures import FailureLines
 from producer.progress.summary import summary
@@ -32,13 +33,15 @@ from producer.run.sinks import Direct, Kept
 from producer.run.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from askonce.rows import BadRow, Row
+    from producer.bill.estimate import Estimate
     from producer.client import Client
     from producer.inputs.inputs import Inputs
     from producer.progress.reporter import Progress
     from producer.run.limits import Budget
+    from producer.run.report import Report
     from producer.run.run import Sink
     from producer.run.wanted import Wanted
 
@@ -63,6 +66,11 @@ class Start:
     inputs: Inputs
     progress: Progress
     budget: Budget = field(default_factory=NoBudget)
+    #: The last row to ask for; None asks for all.
+    last_row: int | None = None
+    on_report: Callable[[Report], object] = lambda _report: None
+    #: What the run was estimated to cost, where somebody looked.
+    estimate: Estimate | None = None
     counts: Counts = field(default_factory=Counts)
     _failures: FailureLines = field(init=False)
 
@@ -87,15 +95,15 @@ class Start:
         self.progress.update(self.counts)
         try:
             with self._watch(round_), _signals(run):
-                stop = run.execute(self._rows())
-            if stop is None and isinstance(output, Files):
+                stop = run.execute(self.rows())
+            if stop is None and self.last_row is None and isinstance(output, Files):
                 output.finish()
                 if not counted.open:
                     journal.end()
         finally:
             self.counts.queued = run.under_way
             self._failures.finish(self._place_of_failures())
-            told = _how_to_go_on(run, counted, kept=isinstance(output, Files))
+            told = [*self._bill(), *_how_to_go_on(run, counted, kept=isinstance(output, Files))]
             self.progress.finish([*summary(self.counts, time.monotonic() - began), *told])
         return self._exit(stop, counted)
 
@@ -107,8 +115,12 @@ class Start:
         chosen = wanted.limit if wanted.sample is None else wanted.sample
         return total if total is None or chosen is None else min(total, chosen)
 
-    def _rows(self) -> Iterator[Row | BadRow]:
+    def rows(self) -> Iterator[Row | BadRow]:
+        """Return the rows that the caller wants."""
         wanted, rows = self.wanted, self.inputs.rows()
+        if self.last_row is not None:
+            last = self.last_row
+            rows = takewhile(lambda row: row.number <= last, rows)
         if wanted.limit is not None:
             return islice(rows, wanted.limit)
         if wanted.sample is None:
@@ -183,6 +195,7 @@ class Start:
             budget=self.budget,
             max_failures=wanted.max_failures or (_MAX_FAILURES if wanted.waits else MaxFailures()),
             on_jobs=cache(self._warn_of_workers),
+            on_report=self.on_report,
         )
 
     def _ahead(self) -> int:
@@ -223,6 +236,13 @@ class Start:
     def _place_of_failures(self) -> str:
         file = self.wanted.file
         return str(beside(file, "errors.jsonl")) if file is not None else "--json"
+
+    def _bill(self) -> list[str]:
+        """Return what was paid beside what was estimated."""
+        if self.estimate is None or self.estimate.cost_usd is None:
+            return []
+        paid = None if self.counts.unpriced else self.counts.cost_micro_usd / 1_000_000
+        return [paid_of(self.estimate.cost_usd, paid)]
 
     def _exit(self, stop: Stop | None, counted: Counted) -> Exit:
         if stop is not None:

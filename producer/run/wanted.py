@@ -86,16 +86,21 @@ class Wanted:
             for name in _OF_ANSWERS:
                 if getattr(self, name) not in (None, False):
                     raise WantedImpossible(f"{_spelt(name)} is for a run that waits: add --wait or --out")
-        if self.file is not None and self.as_json:
-            raise WantedImpossible(
-                "--json writes rows to stdout, and --out FILE into the file: pass one of them"
-            )
-        if self.refresh and self.max_age is not None:
-            raise WantedImpossible("--refresh makes each answer anew: --max-age adds nothing to it")
-        if self.refresh and self.retry_failed:
-            raise WantedImpossible("--refresh asks for all rows again: --retry-failed adds nothing to it")
-        if self.limit is not None and self.sample is not None:
-            raise WantedImpossible("--limit takes the first rows and --sample any: pass one of them")
+        for excluded, why in self._exclusions():
+            if excluded:
+                raise WantedImpossible(why)
+
+    def _exclusions(self) -> tuple[tuple[bool, str], ...]:
+        refresh, piloted = self.refresh, self.pilot is not None
+        to_file, limited = self.file is not None, self.limit is not None
+        return (
+            (to_file and self.as_json, "--json is for stdout, and --out FILE for a file: pass one of them"),
+            (piloted and not to_file, "--pilot keeps its rows in the output: add --out FILE"),
+            (piloted and self.dry_run, "--dry-run calls nothing, and --pilot calls rows: pass one of them"),
+            (refresh and self.max_age is not None, "--refresh makes each answer anew: drop --max-age"),
+            (refresh and self.retry_failed, "--refresh asks for all rows again: drop --retry-failed"),
+            (limited and self.sample is not None, "--limit takes the first rows and --sample any: pass one"),
+        )
 
 
 def _spelt(name: str) -> str:

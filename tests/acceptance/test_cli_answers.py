@@ -170,7 +170,7 @@ def test_force_calls_again_although_the_answer_is_fresh(machine, submit, new_mee
     first = submit(machine, "meetings.extract", [meeting], "--wait").report
     before = machine.ledger.openai.calls
 
-    again = submit(machine, "meetings.extract", [meeting], "--wait", "--force").report
+    again = submit(machine, "meetings.extract", [meeting], "--wait", "--refresh").report
 
     assert ("admitted", "call") == (again["asked"], again["source"])
     assert first["key"] == again["key"]

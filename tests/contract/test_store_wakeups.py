@@ -67,6 +67,7 @@ def test_subscriber_hears_of_keys_that_it_adds(scene, eventually):
     neighbour.run()
     with scene.store.subscribe([scene.key]) as subscription:
         subscription.add([scene.key, neighbour.key])
+        subscription.wait(0.05)
         neighbour.complete()
 
         assert eventually(lambda: neighbour.key in subscription.wait(0.5))

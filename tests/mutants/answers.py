@@ -104,9 +104,9 @@ OF_ANSWERS = (
     ),
     Mutant(
         "a row does not tell what it cost",
-        "producer/batch.py",
-        "    report.age = answer.age\n    _cost(report, answer, answer.attempts)\n",
-        "    report.age, report.attempts = answer.age, answer.attempts\n",
-        "tests/unit/test_batch_cost.py::test_row_reports_what_its_answer_cost",
+        "producer/run/report.py",
+        "    _cost(report, spend if here else NOTHING)\n",
+        "    _cost(report, NOTHING)\n",
+        "tests/unit/test_run_cost.py::test_row_reports_what_its_answer_cost",
     ),
 )

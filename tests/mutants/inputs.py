@@ -15,21 +15,21 @@ OF_TABLE = "producer/inputs/table.py"
 OF_INPUTS = (
     Mutant(
         "the fast parser is always believed",
-        "tasks/rows.py",
+        "askonce/rows.py",
         """line.count(b":") == names or (""",
         """True or (""",
         f"{ROWS}test_bad_line_is_named_and_the_rest_is_read[given twice]",
     ),
     Mutant(
         "names behind which a blank stands are not counted",
-        "tasks/rows.py",
+        "askonce/rows.py",
         """(b'":', b" :", b"\\t:", b"\\r:", b"\\n:")""",
         """(b'":',)""",
         f"{ROWS}test_field_given_twice_among_many_is_found_behind_any_blank",
     ),
     Mutant(
         "a number beyond 64 bits becomes a fraction",
-        "tasks/rows.py",
+        "askonce/rows.py",
         "            return -1\n",
         "            continue\n",
         f"{ROWS}test_line_is_read_as_the_strict_parser_reads_it",

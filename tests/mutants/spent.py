@@ -83,8 +83,8 @@ OF_SPENT = (
     ),
     Mutant(
         "a failed row does not tell what it cost",
-        "producer/batch.py",
-        "            _cost(report, outcome.failure.spend, outcome.attempts)\n",
+        "producer/run/report.py",
+        "            _pay(report, failure.spend, outcome.attempts, here=outcome.job == own_job)\n",
         "            report.attempts = outcome.attempts\n",
         f"{COSTS}test_row_and_commands_tell_what_a_failed_job_cost",
     ),

@@ -1,8 +1,8 @@
 """Reads inputs as a run does: the check first, then the rows."""
 
 import pytest
-from tasks.rows import Row
 
+from askonce.rows import Row
 from producer.inputs import InputInvalid, Reading, open_inputs
 
 

@@ -144,7 +144,7 @@ def test_first_line_of_a_run_loads_neither_engine_nor_rich():
 
 
 def test_producer_loads_no_task_body():
-    code = "import producer.client, producer.batch, askonce.cli.explained, producer.__main__"
+    code = "import producer.client, producer.run.start, askonce.cli.explained, producer.__main__"
 
     assert loaded(code, ["openai", "httpx2", *WORKERS_ONLY]) == []
 

@@ -1,10 +1,11 @@
 import pytest
 
 from askonce.adapters.memory import MemoryStore
+from askonce.controls import Pause
 from askonce.errors import StoreUnavailable
 from askonce.pace.away import Away, away
 from askonce.pace.state import Rest, State
-from producer.waiting import Waiting
+from producer.run.watch import Watch
 from settings.environment import Settings
 from tasks.catalog import catalog
 from tasks.providers.openai.pace import subject_of
@@ -15,8 +16,13 @@ SUBJECT = "llm.test gpt-6-luna"
 
 
 @pytest.fixture
-def boards():
-    return MemoryStore().boards
+def store():
+    return MemoryStore()
+
+
+@pytest.fixture
+def boards(store):
+    return store.boards
 
 
 @pytest.fixture
@@ -73,59 +79,109 @@ def test_board_that_holds_something_else_stops_nothing(boards, put):
     assert 1 == len(away(boards, NOW))
 
 
+class Shown:
+    """What a person sees of a run that waits."""
+
+    def __init__(self):
+        self.notes, self.waits = [], None
+
+    def note(self, line):
+        self.notes.append(line)
+
+    def wait(self, why, seconds):
+        self.waits = why, seconds
+
+    def go_on(self):
+        self.waits = None
+
+
 @pytest.fixture
-def told():
-    return []
+def shown():
+    return Shown()
 
 
-def test_person_is_told_once_for_each_provider_and_reason(boards, put, told):
-    waiting = Waiting(boards, "gpt-6-luna", told.append)
+def watch(store, shown, *pauses, model="gpt-6-luna"):
+    return Watch(store, frozenset(pauses), model, shown)
+
+
+def test_person_is_told_once_for_each_provider_and_reason(store, put, shown):
+    watched = watch(store, shown)
     put("a")
     put("b")
-    waiting.look(NOW)
-    waiting.look(NOW + 2)
+    watched.look(NOW)
+    watched.look(NOW + 2)
     put("b", reason="no_credit")
-    waiting.look(NOW + 4)
+    watched.look(NOW + 4)
 
     first = f"waiting for {SUBJECT}: invalid_key, since 12 s: {cure_of('invalid_key')}"
-    assert [first, f"waiting for {SUBJECT}: no_credit, since 16 s: {cure_of('no_credit')}"] == told
+    second = f"waiting for {SUBJECT}: no_credit, since 16 s: {cure_of('no_credit')}"
+    assert [first, second] == shown.notes
 
 
-def test_person_is_not_told_of_another_model(boards, put, told):
+def test_wait_is_shown_until_the_provider_is_back(store, boards, put, shown):
+    watched = watch(store, shown)
+    put()
+    watched.look(NOW)
+    assert (f"{SUBJECT}: invalid_key", 12.0) == shown.waits
+
+    boards.propose("a", 1, State(subject=SUBJECT, limit=4.0, at=NOW).encode())
+    watched.look(NOW + 1)
+
+    assert shown.waits is None
+
+
+def test_person_is_not_told_of_another_model(store, put, shown):
     put(subject="llm.test gpt-6-sol")
 
-    Waiting(boards, "gpt-6-luna", told.append).look(NOW)
+    watch(store, shown).look(NOW)
 
-    assert [] == told
+    assert [] == shown.notes
 
 
-def test_what_stands_on_a_board_stays_one_line(boards, put, told):
+def test_what_stands_on_a_board_stays_one_line(store, put, shown):
     put(subject="a\nb gpt-6-luna", reason="x\x1b[2J")
 
-    Waiting(boards, "gpt-6-luna", told.append).look(NOW)
+    watch(store, shown).look(NOW)
 
-    assert ["waiting for a?b gpt-6-luna: x?[2J, since 12 s"] == told
-
-
-class DownBoards:
-    def states(self):
-        raise StoreUnavailable(verb="exchange", reason="timeout")
+    assert ["waiting for a?b gpt-6-luna: x?[2J, since 12 s"] == shown.notes
 
 
-def test_store_that_is_down_is_no_word_of_the_provider(told):
-    Waiting(DownBoards(), "gpt-6-luna", told.append).look(NOW)
+def test_person_is_told_of_the_pauses_that_concern_the_run(store, shown):
+    store.controls.pause(Pause("tenant", "shop"), "ann: too dear")
+    store.controls.pause(Pause("task", "other"), "bob: broken")
 
-    assert [] == told
+    watched = watch(store, shown, Pause("tenant", "shop"), Pause("task", "mine"), model="")
+    watched.look(NOW)
+    store.controls.resume(Pause("tenant", "shop"))
+
+    assert ["waiting for a pause of tenant shop: ann: too dear"] == shown.notes
+    assert ("a pause of tenant shop", 0.0) == shown.waits
+    watched.look(NOW + 1)
+    assert shown.waits is None
 
 
-class UntouchedBoards:
-    def states(self):
-        raise AssertionError
+class Down:
+    """A store that does not answer."""
+
+    class controls:  # noqa: N801  # as the store has it
+        @staticmethod
+        def pauses():
+            raise StoreUnavailable(verb="read", reason="timeout")
 
 
-def test_task_without_a_model_reads_no_board(told):
-    with Waiting(UntouchedBoards(), "", told.append) as waiting:
-        assert waiting._thread is None
+def test_store_that_is_down_is_no_word_of_the_provider(shown):
+    watch(Down(), shown).look(NOW)
+
+    assert [] == shown.notes
+
+
+def test_task_without_a_model_reads_no_board(store, put, shown):
+    put(subject=f"{SUBJECT} ")
+    store.boards = None
+
+    watch(store, shown, model="").look(NOW)
+
+    assert [] == shown.notes
 
 
 def test_subject_ends_with_the_model_of_its_tasks():

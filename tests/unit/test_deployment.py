@@ -25,7 +25,7 @@ class Absent:
             raise ModuleNotFoundError(name, name=name)
 
 sys.meta_path.insert(0, Absent())
-import worker.app, producer.batch, askonce.cli.explained, producer.__main__
+import worker.app, producer.run.start, askonce.cli.explained, producer.__main__
 import celery.bin.beat, flower.command, openai
 worker.app.app.finalize()
 worker.app.app.connection_for_write("redis://127.0.0.1").transport_cls

@@ -4,8 +4,8 @@ from contextlib import suppress
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tasks.rows import BadRow, Row
 
+from askonce.rows import BadRow, Row
 from producer.inputs import InputInvalid, Reading, open_inputs
 
 #: What readers stumble over, to be put together in any way.

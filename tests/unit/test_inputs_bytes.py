@@ -6,8 +6,8 @@ from threading import Thread
 from types import SimpleNamespace
 
 import pytest
-from tasks.rows import BadRow
 
+from askonce.rows import BadRow
 from producer.inputs import InputInvalid, Reading, open_inputs
 from tests.deadlines import stretched
 from tests.unit.given_inputs import payloads_of, refusal_of, rows_of

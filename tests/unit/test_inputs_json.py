@@ -6,8 +6,8 @@ from itertools import count
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tasks.rows import BadRow, Row
 
+from askonce.rows import BadRow, Row
 from producer.inputs import InputInvalid, Reading, array, open_inputs
 from producer.inputs.array import Array
 from producer.inputs.lines import Lines

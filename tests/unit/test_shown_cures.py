@@ -16,10 +16,11 @@ from askonce.record import PAUSE_REST
 from askonce.rows import Row
 from askonce.spec import RetryPolicy
 from askonce.store import Lease, Start
-from producer.batch import Batch, Report
 from producer.client import Client
-from producer.commands.submit import _words
+from producer.run.counted import _words
+from producer.run.report import Report
 from tasks.reasons import CURES, cure_of
+from tests.unit import starts
 
 OPEN = "timeout@open:64"
 PAID = "cost_usd=0 attempts=1"
@@ -64,7 +65,7 @@ def test_result_of_a_failed_job_says_what_to_change(scene, client, given_up):
 
     assert f"context_length_exceeded: {PAID}: {CURES['context_length_exceeded']} Then: " in line
     assert "LLM_MAX_INPUT_CHARS" in line
-    assert line.endswith("python -m producer submit TASK FILE --force")
+    assert line.endswith("python -m producer submit TASK FILE --retry-failed")
 
 
 def test_result_of_a_job_under_way_says_no_more(scene, client):
@@ -74,7 +75,7 @@ def test_result_of_a_job_under_way_says_no_more(scene, client):
 
 
 def submitted(scene, client):
-    [report] = Batch(client=client, task=scene.spec.name).run([Row(number=1, payload=scene.question)])
+    [report] = starts.Start(scene)([scene.question])
     return report
 
 

@@ -1,0 +1,200 @@
+"""Starts a run whose bill is known before, asked about, and held."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from askonce.cli.exits import Exit
+from producer.inputs import InputInvalid, Reading, columns_of, open_inputs
+from producer.run.errors import LimitImpossible
+from producer.run.limits import NoBudget
+from producer.run.start import Start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from producer.bill.meter import Meter
+    from producer.client import Client
+    from producer.inputs import Inputs
+    from producer.progress.reporter import Progress
+    from producer.run.forecast import Forecast
+    from producer.run.limits import Budget
+    from producer.run.report import Report
+    from producer.run.wanted import Wanted
+
+#: Dollars above which a person at a terminal is asked.
+_CONFIRM_ABOVE: Final = 10.0
+
+
+class Billed:
+    """One ``submit``."""
+
+    def __init__(self, wanted: Wanted, progress: Progress) -> None:
+        """Do what is *wanted*."""
+        self._wanted, self._progress = wanted, progress
+
+    def go(self) -> Exit:
+        """Look at the bill where somebody wants to know it, and start the run; errors as ``Start.go``.
+
+        Raises:
+            LimitImpossible: names the option.
+        """
+        budget = self._budget()
+        forecast = self._forecast() if self._is_asked_about else None
+        if forecast is not None and (self._wanted.dry_run or not self._is_agreed(forecast)):
+            return self._end_with(forecast)
+        if self._wanted.pilot is not None:
+            assert forecast is not None
+            code = self._pilot(forecast, budget)
+            if code is not None:
+                return code
+        return self._start(budget, forecast).go()
+
+    @cached_property
+    def client(self) -> Client:
+        """The client of the configured servers."""
+        from producer.console import open_client
+
+        return open_client(self._wanted.task)
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """The rows."""
+        wanted, spec = self._wanted, self.client.specs[self._wanted.task]
+        reading = Reading(
+            format=wanted.format,
+            columns=columns_of(wanted.columns),
+            delimiter=wanted.delimiter,
+            encoding=wanted.encoding,
+            required=getattr(spec.input, "required", ()),
+        )
+        found = open_inputs(wanted.inputs, reading)
+        if not found.replayable and (wanted.sample or wanted.pilot or wanted.dry_run):
+            raise InputInvalid(
+                found.names[0], "can be read only once: --sample, --pilot and --dry-run need files"
+            )
+        return found
+
+    @cached_property
+    def meter(self) -> Meter:
+        """What measures rows, by the history in the store."""
+        from producer.bill.meter import Meter
+        from settings.environment import load_or_exit
+
+        return Meter(self._wanted.task, load_or_exit(), self.client.store.tally.totals())
+
+    def _budget(self) -> Budget:
+        wanted = self._wanted
+        if wanted.max_cost is None and wanted.max_calls is None:
+            return NoBudget()
+        from producer.bill.budget import Budget as Lines
+        from producer.run.purse import Purse
+
+        if wanted.max_cost is not None and (why := self.meter.why_unbounded()):
+            raise LimitImpossible(option="--max-cost", reason=why)
+        try:
+            lines = Lines(max_cost=wanted.max_cost, max_calls=wanted.max_calls)
+        except ValueError as exc:
+            raise LimitImpossible(option="--max-cost", reason=str(exc)) from None
+        return Purse(lines, self.meter, self.client.specs[wanted.task])
+
+    @property
+    def _is_asked_about(self) -> bool:
+        wanted = self._wanted
+        if wanted.dry_run or wanted.pilot is not None:
+            return True
+        # A person at a terminal; a task without a model has no price to ask about.
+        asks = self.inputs.replayable and not wanted.yes and _is_at_terminal()
+        return asks and bool(self.client.specs[wanted.task].model)
+
+    def _forecast(self) -> Forecast:
+        from producer.run.forecast import Forecast
+
+        wanted = self._wanted
+        forecast = Forecast(
+            spec=self.client.specs[wanted.task],
+            store=self.client.store,
+            meter=self.meter,
+            tenant=wanted.tenant,
+            refresh=wanted.refresh,
+            pilot=wanted.pilot or 0,
+        )
+        forecast.look(self._start(NoBudget()).rows())
+        return forecast
+
+    def _is_agreed(self, forecast: Forecast) -> bool:
+        """Return whether the run goes on: a person is asked where it costs much."""
+        cost, most = forecast.estimate.cost_usd, self._wanted.confirm_above
+        above = _CONFIRM_ABOVE if most is None else float(most)
+        if self._wanted.yes or self._wanted.pilot or cost is None or cost.high <= above:
+            return True
+        for line in forecast.lines:
+            self._progress.note(line)
+        return _is_at_terminal() and click.confirm("Go on?", err=True)
+
+    def _end_with(self, forecast: Forecast) -> Exit:
+        """Show the forecast; the run was only to be looked at, or was not agreed to."""
+        if not self._wanted.dry_run:
+            return Exit.LIMIT
+        if self._wanted.as_json:
+            click.echo(json.dumps(forecast.to_dict()))
+        self._progress.finish([] if self._wanted.as_json else forecast.lines)
+        return Exit.OK if not forecast.invalid else Exit.FAILED
+
+    def _pilot(self, forecast: Forecast, budget: Budget) -> Exit | None:
+        """Call the first rows, show what the others will cost, and ask; return None where the run goes on."""
+        from producer.bill.pilot import Pilot
+        from producer.bill.words import cost_of
+        from producer.progress.reporter import new_progress
+
+        pilot = Pilot()
+
+        def add(report: Report) -> None:
+            if report.calls:
+                pilot.add(report.cost_usd, forecast.first.get(report.row, 0))
+
+        if not forecast.first:
+            return None
+        code = self._start(budget, last_row=max(forecast.first), on_report=add).go()
+        if code not in (Exit.OK, Exit.FAILED):
+            return code
+        self._progress = new_progress(sys.stderr, shown=self._wanted.shown, quiet=self._wanted.quiet)
+        rest = forecast.to_call - len(forecast.first)
+        cost = pilot.interval95(rest, forecast.size - sum(forecast.first.values()))
+        self._progress.note(
+            f"pilot: {len(forecast.first):,} rows were called; the other {rest:,} will cost {cost_of(cost)}"
+        )
+        if not rest or self._wanted.yes:
+            return None
+        if _is_at_terminal() and click.confirm("Go on?", err=True):
+            return None
+        self._progress.note("stopped after the pilot: the same command with --yes, without --pilot, goes on")
+        return Exit.LIMIT
+
+    def _start(
+        self,
+        budget: Budget,
+        forecast: Forecast | None = None,
+        *,
+        last_row: int | None = None,
+        on_report: Callable[[Report], object] = lambda _report: None,
+    ) -> Start:
+        return Start(
+            wanted=self._wanted,
+            client=self.client,
+            inputs=self.inputs,
+            progress=self._progress,
+            budget=budget,
+            last_row=last_row,
+            on_report=on_report,
+            estimate=forecast.estimate if forecast else None,
+        )
+
+
+def _is_at_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()

@@ -1,0 +1,140 @@
+"""Looks at every row before a run: what is answered, what is to be called, and what that will cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from askonce.errors import JobError, PayloadInvalid
+from askonce.key import identify
+from askonce.record import Status
+from askonce.rows import BadRow
+from producer.bill.words import lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from askonce.job import Job
+    from askonce.record import Snapshot
+    from askonce.rows import Row
+    from askonce.spec import JobSpec
+    from askonce.store import Store
+    from producer.bill.estimate import Estimate
+    from producer.bill.meter import Meter
+
+#: Records that are read in one round trip.
+_GROUP: Final = 500
+#: States in which a key has an answer or a kept failure.
+_ANSWERED: Final = frozenset({Status.DONE, Status.FAILED, Status.QUARANTINED})
+
+
+@dataclass(slots=True, kw_only=True)
+class Forecast:
+    """What a run would do; nothing is enqueued for it."""
+
+    spec: JobSpec
+    store: Store
+    meter: Meter
+    tenant: str = ""
+    #: Whether answers that are there count.
+    refresh: bool = False
+    rows: int = 0
+    invalid: int = 0
+    distinct: int = 0
+    answered: int = 0
+    in_flight: int = 0
+    to_call: int = 0
+    #: Bytes of all rows that are to be called, as a pilot compares them; and of the first of them, by row.
+    size: int = 0
+    pilot: int = 0
+    first: dict[int, int] = field(default_factory=dict)
+    _keys: set[int] = field(default_factory=set)
+
+    def look(self, rows: Iterable[Row | BadRow]) -> None:
+        """Look at each of *rows*.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+        jobs = self._distinct(rows)
+        while group := list(islice(jobs, _GROUP)):
+            records = self.store.read([job.key for _, job in group])
+            for (row, job), record in zip(group, records, strict=True):
+                self._add(row, job, record)
+
+    @property
+    def estimate(self) -> Estimate:
+        """What the rows that are to be called will use and cost."""
+        return self.meter.estimate()
+
+    @property
+    def lines(self) -> list[str]:
+        """The forecast in words."""
+        counts = (
+            (self.invalid, "invalid"),
+            (self.distinct, "distinct"),
+            (self.answered, "already answered"),
+            (self.in_flight, "in flight"),
+            (self.to_call, "to be called"),
+        )
+        return [
+            f"{self.rows:,} rows: {', '.join(f'{number:,} {name}' for number, name in counts)}",
+            *lines_of(self.estimate),
+        ]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the forecast for programs."""
+        estimate = self.estimate
+        ranges: Mapping[str, object] = {
+            name: None if (value := getattr(estimate, name)) is None else value._asdict()
+            for name in ("calls", "input_tokens", "output_tokens", "cost_usd")
+        }
+        counts = {
+            name: getattr(self, name)
+            for name in ("rows", "invalid", "distinct", "answered", "in_flight", "to_call")
+        }
+        return {**counts, **ranges, "basis": estimate.basis}
+
+    def _distinct(self, rows: Iterable[Row | BadRow]) -> Iterator[tuple[int, Job]]:
+        """Yield the first row of each key, with its job."""
+        for row in rows:
+            self.rows += 1
+            job = None if isinstance(row, BadRow) else self._identify(row)
+            if job is None:
+                self.invalid += 1
+                continue
+            # Half of the digest tells a billion keys apart, in a quarter of the memory.
+            short = int(job.key[:16], 16)
+            if short not in self._keys:
+                self._keys.add(short)
+                self.distinct += 1
+                yield row.number, job
+
+    def _identify(self, row: Row) -> Job | None:
+        try:
+            return identify(self.spec, row.payload, self.tenant)
+        except PayloadInvalid:
+            return None
+
+    def _add(self, row: int, job: Job, record: Snapshot) -> None:
+        if not self.refresh and self._is_answered(job, record):
+            self.answered += 1
+        elif record.error is None and record.flight != "idle" and record.fingerprint == job.fingerprint:
+            self.in_flight += 1
+        else:
+            payload = orjson.loads(job.payload)
+            size = self.meter.size(payload)
+            self.to_call += 1
+            self.size += size
+            self.meter.add(payload)
+            if len(self.first) < self.pilot:
+                self.first[row] = size
+
+    def _is_answered(self, job: Job, record: Snapshot) -> bool:
+        if isinstance(record.error, JobError) or record.fingerprint not in ("", job.fingerprint):
+            return False
+        fresh = record.value is not None and record.value.fresh
+        return fresh or (record.flight == "idle" and record.status in _ANSWERED)
