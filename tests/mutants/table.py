@@ -1,6 +1,7 @@
 """Guards of the code, each with what it looks like when broken and a test that notices."""
 
 from tests.mutants.answers import OF_ANSWERS
+from tests.mutants.bill import OF_BILLS
 from tests.mutants.calls import OF_CALLS
 from tests.mutants.decisions import OF_DECISIONS
 from tests.mutants.edges import OF_EDGES
@@ -108,6 +109,7 @@ MUTANTS = (
     *OF_MEETINGS,
     *OF_SHOWN,
     *OF_SPENT,
+    *OF_BILLS,
     *OF_PACE,
     *OF_PARKING,
     *OF_JUDGED,

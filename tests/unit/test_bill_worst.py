@@ -169,6 +169,7 @@ def test_context_bounds_what_no_limit_does():
             f"no limit of the output tokens of {MODEL} is known: {SET_IT}",
         ),
     ],
+    ids=["a limit", "the context", "no price", "no limit"],
 )
 def test_missing_bound_is_said_with_the_way_out(more, line):
     meter = Meter("meetings.full", settings(**more))
