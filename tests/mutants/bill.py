@@ -78,7 +78,7 @@ OF_BILLS = (
         "tasks/prices.py",
         "for tier in _tiers(model)\n",
         "for tier in (_PLAIN,)\n",
-        f"{PRICES}test_no_tier_and_no_kind_of_input_costs_more_than_the_most[cached_tokens-priority-1000]",
+        f"{PRICES}test_no_tier_and_no_kind_of_input_costs_more_than_the_most[cache_write_tokens-priority-1000]",
     ),
     Mutant(
         "an answer that was cut at the limit is paid again",
