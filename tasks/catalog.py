@@ -189,5 +189,5 @@ def catalog(settings: Settings) -> dict[str, JobSpec]:
 
 def calls_of(task: str, settings: Settings) -> Callable[[Mapping[str, object]], Calls]:
     """Return the function that returns what a job of *task* asks of its service, by the job's payload."""
-    found, specs = next(each for each in TASKS if each.name == task), catalog(settings)
+    found, specs = {each.name: each for each in TASKS}[task], catalog(settings)
     return lambda payload: found.calls(payload, specs, settings)

@@ -54,17 +54,24 @@ class Prices:
 
         In the dearest tier, and with its input as dear as input can be: written to the service's cache.
         """
-        if self._asked in self._own:
-            # The model that answers may have a price of its own, under a longer name.
-            prices = [price for name, price in self._own.items() if name.startswith(self._asked)]
-            return max(_most_by_own(price, read, written) for price in prices)
-        return _most_listed(self._asked, _coarse(read), _coarse(written)) if self._is_listed else None
+        # The model that answers may have a price of its own, under a longer name.
+        prices = [price for name, price in self._own.items() if name.startswith(self._asked)]
+        bounds = [_most_by_own(price, read, written) for price in prices]
+        if self._asked not in self._own:
+            listed = self._most_listed(read, written)
+            if listed is None:
+                return None
+            bounds.append(listed)
+        return max(bounds)
 
     @property
     def context_window(self) -> int | None:
         """The most tokens of the model, input and output together, where OpenAI's list has it."""
         listed = _listed(self._asked) if self._is_listed else None
         return listed.context_window if listed else None
+
+    def _most_listed(self, read: int, written: int) -> int | None:
+        return _most_listed(self._asked, _coarse(read), _coarse(written)) if self._is_listed else None
 
 
 def _own_price(price: ModelPrice, usage: Mapping[str, int], tier: object) -> float | None:

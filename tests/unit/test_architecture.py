@@ -155,6 +155,19 @@ def test_inputs_are_read_without_broker_store_or_models():
     assert loaded("import producer.inputs", names) == []
 
 
+def test_bill_by_own_prices_loads_no_client_and_no_price_list():
+    code = (
+        "from settings.environment import Settings; from settings.prices import ModelPrice; "
+        "from producer.bill import budget, pilot, words; from producer.bill.meter import Meter; "
+        "price = {'gpt-6-luna': ModelPrice(input=1, output=4)}; row = {'transcript': 'Ana: Yes.'}; "
+        "own = {'openai_base_url': 'http://127.0.0.1:1/v1', 'llm_max_output_tokens': 9}; "
+        "meter = Meter('meetings.full', Settings(_env_file=None, llm_prices=price, **own)); "
+        "meter.add(row); assert meter.estimate().cost_usd and meter.worst_case(row).micro_usd"
+    )
+
+    assert loaded(code, ["genai_prices", "openai", "httpx2", "celery", *WORKERS_ONLY]) == []
+
+
 def test_every_verb_of_the_store_is_one_script():
     members = {name for name in vars(Store) if not name.startswith("_")}
     ports = {"letters", "announcements", "boards", "controls", "tally", "runs", "pusher"}

@@ -97,6 +97,13 @@ def test_most_counts_the_longer_name_under_which_the_service_answers():
     assert prices.most(10, 0) == 50
 
 
+def test_most_of_a_listed_model_counts_the_longer_name_with_a_price_of_its_own():
+    own = {f"{LISTED}-2026-11-01": ModelPrice(input=7, output=1)}
+    prices = Prices(Settings(_env_file=None, openai_model=LISTED, llm_prices=own))
+
+    assert prices.most(1000, 0) == 7000
+
+
 @pytest.mark.parametrize(("url", "model"), [(OPENAI, "unknown"), (OWN, LISTED)])
 def test_most_of_a_model_without_a_price_is_unknown(url, model):
     prices = Prices(Settings(_env_file=None, openai_base_url=url, openai_model=model))
