@@ -66,7 +66,8 @@ class Budget:
     def settle(self, worst: Worst, paid_micro_usd: int | None, calls: int | None) -> None:
         """End a job that was admitted: it cost so much, and made so many *calls*; None is unknown.
 
-        A row that was answered without a call, or shares the job of another run, paid 0 and made none.
+        A row that was answered without a call, or shares the job of another run, paid 0 and made none. What
+        an earlier process of the same run paid is settled against ``Worst(0, 0)``.
         """
         made = calls if worst.counted or calls == 0 else None
         if self.cost is not None:

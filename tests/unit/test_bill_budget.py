@@ -82,6 +82,15 @@ def test_more_than_the_worst_case_is_counted_and_never_hidden():
     assert not budget.admit(Worst(0, 0))
 
 
+def test_earlier_part_of_a_run_counts_when_the_run_goes_on():
+    budget = Budget(max_cost=Decimal("0.0015"), max_calls=20)
+
+    budget.settle(Worst(0, 0), 600, 3)
+
+    assert (budget.cost.left, budget.calls.left) == (900, 17)
+    assert budget.is_exhausted_for(LARGE)
+
+
 def test_no_limit_admits_everything():
     budget = Budget()
 
