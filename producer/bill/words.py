@@ -9,6 +9,7 @@ from askonce.log import dollars
 if TYPE_CHECKING:
     from producer.bill.budget import Budget
     from producer.bill.estimate import Estimate, Range
+    from producer.bill.worst import Worst
 
 _UNKNOWN = "unknown"
 
@@ -37,17 +38,22 @@ def paid_of(estimated: Range | None, paid_usd: float | None) -> str:
     return f"paid: {paid}; estimated: {cost_of(estimated)}"
 
 
-def stopped_by(budget: Budget) -> str:
-    """Return why no more rows are sent, for a *budget* that is exhausted: what is spent, and what remains."""
+def stopped_by(budget: Budget, worst: Worst) -> str:
+    """Return why the next row is not sent, whose job can cost *worst*: what is spent, left and needed."""
     parts = []
     if budget.cost is not None:
-        spent, left = dollars(budget.cost.spent / 1_000_000), dollars(budget.cost.left / 1_000_000)
-        doubt = budget.cost.in_doubt / 1_000_000
-        maybe = f", of which {dollars(doubt)} are in doubt" if doubt else ""
-        parts.append(f"{spent} dollars are spent{maybe}; {left} are less than the next row can cost")
+        line, needed = budget.cost, _UNKNOWN if worst.micro_usd is None else _dollars(worst.micro_usd)
+        doubt = f" ({_dollars(line.in_doubt)} in doubt)" if line.in_doubt else ""
+        spent = f"{_dollars(line.spent)} dollars are spent{doubt}"
+        parts.append(f"{spent}, {_dollars(line.left)} are left; the next row can cost {needed}")
     if budget.calls is not None:
-        parts.append(f"{budget.calls.spent:,} calls are made; {budget.calls.left:,} are left")
-    return " and ".join(parts)
+        made, left = budget.calls.spent, budget.calls.left
+        parts.append(f"{made:,} calls are made, {left:,} are left; the next row can make {worst.calls}")
+    return ". ".join(parts)
+
+
+def _dollars(micros: int) -> str:
+    return dollars(micros / 1_000_000)
 
 
 def _counts(many: Range) -> str:

@@ -48,21 +48,27 @@ def test_last_line_compares_paid_and_estimated():
 @pytest.mark.parametrize(
     ("paid", "line"),
     [
-        (900_000, "0.9 dollars are spent; 0.1 are less than the next row can cost"),
-        (None, "1 dollars are spent, of which 1 are in doubt; 0 are less than the next row can cost"),
+        (900_000, "0.9 dollars are spent, 0.1 are left; the next row can cost 1"),
+        (None, "1 dollars are spent (1 in doubt), 0 are left; the next row can cost 1"),
     ],
 )
-def test_budget_at_its_end_shows_what_is_spent_and_in_doubt(paid, line):
+def test_budget_at_its_end_shows_what_is_spent_left_and_needed(paid, line):
     worst, budget = Worst(6, 1_000_000), Budget(max_cost=Decimal(1))
     budget.admit(worst)
     budget.settle(worst, paid, 1)
 
-    assert stopped_by(budget) == line
+    assert stopped_by(budget, worst) == line
 
 
-def test_budget_of_calls_shows_what_is_made_and_left():
+def test_budget_that_is_below_one_row_says_what_the_row_can_cost():
+    line = stopped_by(Budget(max_cost=Decimal("0.01")), Worst(6, 132_096))
+
+    assert line == "0 dollars are spent, 0.01 are left; the next row can cost 0.132096"
+
+
+def test_budget_of_calls_shows_what_is_made_left_and_needed():
     worst, budget = Worst(6, None), Budget(max_calls=2000)
     budget.admit(worst)
-    budget.settle(worst, None, 4)
+    budget.settle(worst, None, 1996)
 
-    assert stopped_by(budget) == "4 calls are made; 1,996 are left"
+    assert stopped_by(budget, worst) == "1,996 calls are made, 4 are left; the next row can make 6"
