@@ -22,7 +22,7 @@ from askonce.outcomes import Admitted, Attached, Duplicate, Hit, joined, refused
 from askonce.store import Claim, Resent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from askonce.answer import Result
     from askonce.decide import Decision
@@ -152,51 +152,50 @@ class Producer:
                 rows.append(Row(position, claim, join_to(spec, payload)))
         return rows, errors
 
-    def _enqueue_part(
-        self, spec: JobSpec, part: list[Row], call: _Call
-    ) -> Iterator[tuple[int, Outcome | JobError]]:
+    def _enqueue_part(self, spec: JobSpec, part: list[Row], call: _Call) -> dict[int, Outcome | JobError]:
+        """Return the outcomes of the rows of one round trip, by their positions."""
+        found: dict[int, Outcome | JobError] = {}
+        due: list[tuple[int, Message, bool]] = []
+        lost: StoreUnavailable | None = None
         try:
             replies = (self.publish or self.store).admit_many([row.claim for row in part])
+            for row, reply in zip(part, replies, strict=True):
+                found[row.position] = self._settle(row, reply, call, due)
         except StoreUnavailable as down:
-            for row in part:
-                yield row.position, self._enqueue_without_store(spec, row.claim, row.join, down)
-            return
-        decisions = list(map(self._decide_of_many, part, replies))
-        failed = self._dispatch_many(part, decisions)
-        for row, decision in zip(part, decisions, strict=True):
-            if isinstance(decision, JobError):
-                yield row.position, decision
-            else:
-                sent = self._outcome(row.claim, decision, row.join, call)
-                yield row.position, failed.get(row.position, sent)
+            lost = down
+        found.update(self._dispatch_many(due))
+        if lost is not None:
+            for row in part[len(found) :]:
+                found[row.position] = self._enqueue_without_store(spec, row.claim, row.join, lost)
+        return found
 
-    def _decide_of_many(self, row: Row, reply: Reply[Admission] | JobError) -> Decision | JobError:
+    def _settle(
+        self, row: Row, reply: Reply[Admission] | JobError, call: _Call, due: list[tuple[int, Message, bool]]
+    ) -> Outcome | JobError:
+        """Return the outcome of one row of many; a message that is the caller's becomes *due*."""
         if isinstance(reply, JobError):
             return reply
         try:
-            return self._decide(row.claim, row.join, reply)
+            decision = self._decide(row.claim, row.join, reply)
+            if isinstance(decision, Run) and (message := _message_of(row.claim.job, decision)):
+                due.append((row.position, message, decision.new))
+            return self._outcome(row.claim, decision, row.join, call)
         except JobError as error:
             return error
 
-    def _dispatch_many(self, part: list[Row], decisions: list[Decision | JobError]) -> dict[int, SendFailed]:
-        """Send the messages that are the caller's; return the errors by the positions of their payloads."""
-        due = [
-            (row.position, message, decision.new)
-            for row, decision in zip(part, decisions, strict=True)
-            if isinstance(decision, Run) and (message := _message_of(row.claim.job, decision))
-        ]
-        if not due:
-            return {}
-        failed, again = {}, []
-        for (position, message, new), error in zip(
-            due, self.sender.send_many([message for _, message, _ in due]), strict=True
-        ):
+    def _dispatch_many(self, due: list[tuple[int, Message, bool]]) -> dict[int, SendFailed]:
+        """Send messages; return the errors by the positions of their rows."""
+        failed: dict[int, SendFailed] = {}
+        again: list[Message] = []
+        errors = self.sender.send_many([message for _, message, _ in due]) if due else []
+        for (position, message, new), error in zip(due, errors, strict=True):
             if error is not None:
                 emit(self.listen, EventType.JOB_SEND_FAILED, message.job)
                 failed[position] = error
             elif not new:
                 again.append(message)
-        self._count_resent(again)
+        if again:
+            self._count_resent(again)
         return failed
 
     def _enqueue(self, claim: Claim, join: Join, call: _Call | None) -> Outcome:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from askonce.errors import SendFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from askonce.errors import JobError
     from askonce.job import Job, Routing
@@ -64,7 +64,7 @@ class Admitter(Protocol):
     def admit(self, claim: Claim) -> Reply[Admission]:
         """As the store's verb."""
 
-    def admit_many(self, claims: Sequence[Claim]) -> list[Reply[Admission] | JobError]:
+    def admit_many(self, claims: Sequence[Claim]) -> Iterable[Reply[Admission] | JobError]:
         """As the store's verb."""
 
 

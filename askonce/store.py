@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, Self, 
 from askonce.record import TOMBSTONE_KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from askonce.announcements import Announcements
@@ -297,11 +297,8 @@ class Pusher(Protocol):
     def admit_and_push(self, claim: Claim, queue: str, tag: str, template: bytes) -> Reply[Admission]:
         """Admit *claim*; if it is new, push *template*, filled, into the list *queue*."""
 
-    def admit_and_push_many(self, pushes: Sequence[Push]) -> list[Reply[Admission] | JobError]:
-        """Do the same for each of *pushes* in their order, each atomic; one round trip for all.
-
-        A record that cannot be used costs no other one its reply: its error is in that place.
-        """
+    def admit_and_push_many(self, pushes: Sequence[Push]) -> Iterable[Reply[Admission] | JobError]:
+        """Do the same for each of *pushes*; see ``Store.admit_many``."""
 
 
 class Store(Protocol):
@@ -347,10 +344,11 @@ class Store(Protocol):
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""
 
-    def admit_many(self, claims: Sequence[Claim]) -> list[Reply[Admission] | JobError]:
+    def admit_many(self, claims: Sequence[Claim]) -> Iterable[Reply[Admission] | JobError]:
         """Admit each of *claims* in their order, each atomic; one round trip for all.
 
-        A record that cannot be used costs no other one its reply: its error is in that place.
+        The replies may come while the store works on the others. A record that cannot be used costs no other
+        one its reply: its error is in that place.
         """
 
     def start(

@@ -41,9 +41,8 @@ def publish(store):
 
 
 def publish_many(store):
-    return store.pusher.admit_and_push_many(
-        [Push(CLAIM, "queue", b"message"), Push(OTHER, "queue", b"other")]
-    )
+    pushes = [Push(CLAIM, "queue", b"message"), Push(OTHER, "queue", b"other")]
+    return list(store.pusher.admit_and_push_many(pushes))
 
 
 def start(store):

@@ -29,7 +29,7 @@ from askonce.message import Message
 from askonce.store import Address, Push
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from celery import Celery
 
@@ -126,7 +126,7 @@ class OneStep:
             return self._store.admit(claim)
         return self._pusher.admit_and_push(claim, template.queue, token_hex(16), template.text)
 
-    def admit_many(self, claims: Sequence[Claim]) -> list[Reply[Admission] | JobError]:
+    def admit_many(self, claims: Sequence[Claim]) -> Iterable[Reply[Admission] | JobError]:
         """Do the same for each of *claims*; all in one step, or none.
 
         Raises:

@@ -22,7 +22,7 @@ from askonce.adapters.redis.refusals import code_of
 from askonce.events import Listener, ignore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from redis import Redis
 
@@ -92,6 +92,10 @@ class ClusterLink:
         if replies and all(_is_lost(reply) for reply in replies):
             raise replies[0]
         return replies
+
+    def ask_each(self, *commands: tuple[Any, ...]) -> Iterator[Any]:
+        """Yield what ``ask`` returns: the nodes are queried at the same time."""
+        yield from self.ask(*commands)
 
     def client_of(self, key: str) -> Redis:
         """Return the client of the node that has *key*.

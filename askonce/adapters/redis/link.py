@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from itertools import chain
 from threading import Semaphore
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -31,6 +32,8 @@ else:
     _pack = hiredis.pack_command
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from redis import Redis
 
     from askonce.events import Listener
@@ -75,6 +78,15 @@ class Link(Protocol):
 
         With *always* they are sent although the breaker is open. A lost or late connection is replaced once
         and the commands are sent again, so a script with the same token may run twice.
+
+        Raises:
+            redis.exceptions.RedisError: no server answered.
+        """
+
+    def ask_each(self, *commands: tuple[Any, ...]) -> Iterator[Any]:
+        """Send *commands* and yield their replies as they come: the caller works while the server does.
+
+        After a lost connection all are sent again, as by ``ask``.
 
         Raises:
             redis.exceptions.RedisError: no server answered.
@@ -152,15 +164,37 @@ class ServerLink:
             # A server that was left is another one now, where a failover is over.
             return self.exchange_once(*commands)
 
+    def ask_each(self, *commands: tuple[Any, ...]) -> Iterator[Any]:
+        """Send *commands* in one write and yield their replies as they come; see ``Link.ask_each``."""
+        self._renew_after_fork()
+        seen = 0
+        try:
+            if not self.breaker.errors:
+                replies = self._replies(commands)
+                # Its turn ends with the first reply: the caller may call the store before the last one.
+                with self._turns:
+                    first = next(replies)
+                for reply in chain((first,), replies):
+                    seen += 1
+                    yield reply
+        except (RedisTimeoutError, RedisConnectionError):
+            pass  # none of those that are left was seen
+        if seen < len(commands):
+            yield from self.ask(*commands)[seen:]
+
     def exchange_once(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send *commands* once: it costs the socket's timeout at most."""
+        return list(self._replies(commands))
+
+    def _replies(self, commands: tuple[tuple[Any, ...], ...]) -> Iterator[Any]:
         connection, moves = self._take(), self.moves
         try:
             if not connection.is_connected:
                 # Not left to the sending: that would not query the sentinels for the primary.
                 connection.connect()
             connection.send_packed_command(_packed(connection, commands), check_health=False)
-            return [_reply(connection) for _ in commands]
+            for _ in commands:
+                yield _reply(connection)
         except BaseException as error:
             # The replies that are still to be read on it belong to no command; it connects again at its
             # next use.

@@ -36,18 +36,16 @@ class RedisPusher:
         reply = self._scripts.run("publish", key, *arguments(claim), key, tag, template, queue=queue)
         return to_admission(key, reply, pushes=True)
 
-    def admit_and_push_many(self, pushes: Sequence[Push]) -> list[Reply[Admission] | JobError]:
+    def admit_and_push_many(self, pushes: Sequence[Push]) -> Iterator[Reply[Admission] | JobError]:
         """Do the same for each of *pushes*, one after the other in one round trip."""
         scripts = list(_by_script(pushes))
-        replies = self._scripts.run_each("publish_many", [self._call(script) for script in scripts])
-        found: list[Reply[Admission] | JobError] = []
+        replies = self._scripts.run_as_they_come("publish_many", list(map(self._call, scripts)))
         for script, reply in zip(scripts, replies, strict=True):
             if isinstance(reply, JobError):
-                found += self._push_one_by_one(script, reply)
-            else:
-                jobs = zip(script, reply, strict=True)
-                found += [to_admission_or_error(push.claim.job.key, each, pushes=True) for push, each in jobs]
-        return found
+                yield from self._push_one_by_one(script, reply)
+                continue
+            for push, each in zip(script, reply, strict=True):
+                yield to_admission_or_error(push.claim.job.key, each, pushes=True)
 
     def _call(self, script: list[Push]) -> Call:
         (claim, queue, template), *_ = script

@@ -21,7 +21,7 @@ from askonce.job import Key
 from askonce.record import BUCKETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from askonce.adapters.redis.link import Link
 
@@ -141,14 +141,37 @@ class Scripts:
             again = self.send(verb, *(commands[i] for i in others)) if others else []
             for i, reply in zip(others, again, strict=True):
                 replies[i] = reply
-        for i, reply in enumerate(replies):
-            if isinstance(reply, RedisError):
-                replies[i] = error = self._to_error(verb, calls[i][0][0], reply)
-                error.__cause__ = reply
-                if not isinstance(error, LayoutNewer | RecordDamaged):
-                    # A cluster may have lost some of its nodes.
-                    raise error from reply
-        return replies
+        return [self._checked(verb, call, reply) for call, reply in zip(calls, replies, strict=True)]
+
+    def _checked(self, verb: str, call: Call, reply: Any) -> Any:  # noqa: ANN401  # as the script returns
+        """Return *reply*, or the error that concerns one record.
+
+        Raises:
+            StoreUnavailable: the server refused. A cluster may have lost some of its nodes.
+        """
+        if not isinstance(reply, RedisError):
+            return reply
+        error = self._to_error(verb, call[0][0], reply)
+        error.__cause__ = reply
+        if not isinstance(error, LayoutNewer | RecordDamaged):
+            raise error
+        return error
+
+    def run_as_they_come(self, verb: str, calls: Sequence[Call]) -> Iterator[Any]:
+        """Yield what ``run_each`` returns, as the replies come."""
+        if not calls:
+            return
+        commands = [("EVALSHA", self._shas[verb], len(keys), *keys, *args) for keys, args in calls]
+        seen = 0
+        try:
+            for reply in self.link.ask_each(*commands):
+                if isinstance(reply, NoScriptError):
+                    break
+                yield self._checked(verb, calls[seen], reply)
+                seen += 1
+        except RedisError as exc:
+            raise self.unavailable(verb, first_key(commands[0]), exc) from exc
+        yield from self.run_each(verb, calls[seen:])
 
     def run_all(self, verb: str, calls: Sequence[Call]) -> list[Any]:
         """Run one script many times in one round trip, all or nothing.
