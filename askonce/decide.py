@@ -357,7 +357,7 @@ def _report_admission(  # noqa: C901  # one arm for each member
     listen: Listener, reply: Reply[Admission], decision: Decision, job: Job
 ) -> None:
     record = reply.record
-    about = Subject(job.task, job.key, record.job)
+    about = job if record.job == job.id else Subject(job.task, job.key, record.job)
     match reply.outcome:
         case Admission.ATTACHED if isinstance(decision, Wait) and decision.ignored:
             emit(listen, EventType.JOB_ATTACHED, about, ignored=",".join(decision.ignored))

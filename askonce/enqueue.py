@@ -128,7 +128,7 @@ class Producer:
 
     def _claim(self, spec: JobSpec, payload: Mapping[str, object], call: _Call, job_id: str | None) -> Claim:
         job = identify(spec, payload, call.tenant, job_id, run=call.run, routing=call.routing)
-        return Claim(job._replace(routing=self.sender.route(job, payload, call.options)), call.terms)
+        return Claim(job.sent_by(self.sender.route(job, payload, call.options)), call.terms)
 
     def _rows(
         self,
@@ -268,7 +268,8 @@ class Producer:
         return Attached(key=key, job=job, handle=handle, stale=stale, ignored=ignored)
 
     def _handle(self, claim: Claim, job: JobId, join: Join) -> Handle:
-        return Handle(self.store, claim.job.under(job), partial(self._enqueue_again, claim), join)
+        followed = claim.job if job == claim.job.id else claim.job.under(job)
+        return Handle(self.store, followed, partial(self._enqueue_again, claim), join)
 
     def _enqueue_again(self, claim: Claim) -> Handle | Result:
         """Enqueue the same payload as a new job: the record of the first one is gone.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from askonce.errors import OptionInvalid, Superseded
+from askonce.job import new_job_ids
 from askonce.options import id_of
 
 if TYPE_CHECKING:
@@ -27,14 +28,14 @@ class Row(NamedTuple):
     join: Join
 
 
-def ids_of(jobs: Sequence[str] | None, count: int) -> Sequence[str | None]:
-    """Return the id of each new job; None where it is to be drawn.
+def ids_of(jobs: Sequence[str] | None, count: int) -> Sequence[str]:
+    """Return the id of each new job, drawn at random where there are no *jobs*.
 
     Raises:
         OptionInvalid: *jobs* are not *count* ids.
     """
     if jobs is None:
-        return [None] * count
+        return new_job_ids(count)
     if isinstance(jobs, str) or len(jobs) != count:
         raise OptionInvalid(option="jobs", reason=f"must be one id for each of {count} payloads")
     return [id_of("jobs", each) for each in jobs]

@@ -16,11 +16,19 @@ JobId = NewType("JobId", str)
 Fingerprint = NewType("Fingerprint", str)
 #: The token of one run. It authorises writes, so only ``read`` returns it.
 Owner = NewType("Owner", str)
+#: Random bytes of a job's id.
+_ID_BYTES = 16
 
 
 def new_job_id() -> JobId:
     """Draw the id of a new job."""
-    return JobId(token_hex(16))
+    return JobId(token_hex(_ID_BYTES))
+
+
+def new_job_ids(count: int) -> list[JobId]:
+    """Draw the ids of *count* new jobs at once: most of a drawing is the call of the system."""
+    drawn = token_hex(_ID_BYTES * count)
+    return [JobId(drawn[at : at + 2 * _ID_BYTES]) for at in range(0, len(drawn), 2 * _ID_BYTES)]
 
 
 def new_owner(holder: str) -> Owner:
@@ -80,3 +88,7 @@ class Job(NamedTuple):
     def under(self, job_id: JobId) -> Self:
         """Return the same job under *job_id*."""
         return self._replace(id=job_id)
+
+    def sent_by(self, routing: Routing) -> Self:
+        """Return the same job with this *routing*; ``_replace`` would take twice as long."""
+        return type(self)(*self[:9], routing, self.admitted_at)

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [part ...]``: enqueue, worker, slow, provider, read, startup, reaper, memory.
+"""``python -m benchmarks [part ...]``: enqueue, bulk, worker, slow, provider, read, startup, reaper, memory.
 
 Without a name, all of them.
 
@@ -18,6 +18,7 @@ from sandbox.valkey import Valkey
 #: Each part, and the option that it takes.
 PARTS = {
     "enqueue": "rounds",
+    "bulk": "rounds",
     "worker": "rounds",
     "slow": "rounds",
     "provider": "rows",

@@ -12,10 +12,11 @@ from celery import Celery
 from askonce import JobSpec
 from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.redis import RedisStore
+from askonce.fields import as_id
 from askonce.pace import Pace, Provider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 URL = os.environ.get("BENCH_URL", "redis://127.0.0.1:6379/0")
 NAMESPACE = "bench"
@@ -59,6 +60,15 @@ def plain_call(**_payload: Any) -> None:
 
 @app.task(name="once.noop", base=IdempotentTask, spec=JobSpec(key_fields=("order_id",)))
 def once_noop(**_payload: Any) -> dict[str, str]:
+    return VALUE
+
+
+def _checked(row: Mapping[str, object]) -> dict[str, object]:
+    return {**row, "order_id": as_id(row.get("order_id"), "order_id")}
+
+
+@app.task(name="once.checked", base=IdempotentTask, spec=JobSpec(input=_checked, key_fields=("order_id",)))
+def once_checked(**_payload: Any) -> dict[str, str]:
     return VALUE
 
 

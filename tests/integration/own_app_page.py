@@ -14,6 +14,7 @@ from threading import Event
 from uuid import UUID
 
 import metrics
+import nightly
 import pytest
 import shop
 import web
@@ -36,6 +37,7 @@ from askonce import (
     Postponed,
     RecordAbsent,
     RetryPolicy,
+    Superseded,
 )
 from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.memory import MemoryStore
@@ -151,6 +153,21 @@ def impatient(enqueue):
             self.key, self.result = outcome.key, lambda timeout: outcome.result(timeout / 1000)
 
     return lambda payload: Impatient(enqueue(payload))
+
+
+def test_group_has_an_outcome_in_each_place():
+    rows = [
+        {"invoice_id": 20, "text": "a"},
+        {"text": "b"},
+        {"invoice_id": "20", "text": "a"},
+        {"invoice_id": 21},
+    ]
+
+    outcomes, refused = nightly.enqueue_all([*rows, {"invoice_id": 21, "text": "a b c"}])
+
+    assert [Admitted, PayloadInvalid, Attached, Superseded, Admitted] == [type(each) for each in outcomes]
+    assert ([1, 3], 4) == (list(refused), refused[3].by)
+    assert [1, 1, 3] == [outcomes[place].result(SECONDS).value["words"] for place in (0, 2, 4)]
 
 
 def test_delay_waits_for_the_answer_without_a_backend():

@@ -147,6 +147,55 @@ def test_error_reply_leaves_the_connection_usable(store, client):
     assert before == store._link.ask(("CLIENT", "ID"))
 
 
+def test_replies_come_one_by_one_in_order(store):
+    link = store._scripts.link
+    link.ask(("SET", "text", "a"))
+
+    replies = link.ask_each(("GET", "text"), ("HSET", "text", "a", "b"), ("STRLEN", "text"))
+
+    assert [b"a", True, 1] == [isinstance(each, Exception) or each for each in replies]
+    assert [] == list(link.ask_each())
+
+
+def test_replies_that_were_not_read_belong_to_no_later_command(store):
+    link = store._scripts.link
+    link.ask(("SET", "text", "a"))
+
+    replies = link.ask_each(("GET", "text"), *[("STRLEN", "text")] * 10)
+    assert b"a" == next(replies)
+    replies.close()
+
+    assert [b"a"] == link.ask(("GET", "text"))
+
+
+def test_caller_may_use_the_store_between_two_replies(store):
+    link = store._scripts.link
+
+    assert [[b"x"]] * 40 == [link.ask(("ECHO", "x")) for _ in link.ask_each(*[("ECHO", "y")] * 40)]
+
+
+def test_connection_that_is_lost_between_two_replies_is_replaced(own_server, own_store):
+    link = own_store._scripts.link
+    with Redis.from_url(own_server.url) as other:
+        large = b"x" * (4 << 20)
+        other.set("large", large)
+        replies = link.ask_each(*[("GET", "large")] * 8)
+        first = next(replies)
+        other.client_kill_filter(_type="normal", skipme=True)
+
+        assert [large] * 8 == [first, *replies]
+
+
+def test_open_breaker_keeps_a_group_off_the_server(own_server, own_store):
+    own_server.stop()
+    for _ in range(breaker._ERRORS):
+        with pytest.raises(StoreUnavailable):
+            own_store.read(KEYS[:1])
+
+    with pytest.raises(StoreUnavailable, match="breaker_open"):
+        list(own_store._scripts.run_as_they_come("publish_many", [(("q", KEYS[0]), ())]))
+
+
 def test_threads_never_get_each_others_replies(store):
     for key in KEYS:
         store.admit(claim(key))

@@ -137,8 +137,8 @@ OF_DECISIONS = (
     Mutant(
         "all threads of a process ask its server at once",
         "askonce/adapters/redis/link.py",
-        "with self._turns:",
-        "if True:",
+        "with self._turns:\n            # Asked in its turn",
+        "if True:\n            # Asked in its turn",
         "tests/unit/test_link_turns.py::test_few_round_trips_are_under_way_at_once",
     ),
     Mutant(

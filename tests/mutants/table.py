@@ -5,6 +5,7 @@ from tests.mutants.bill import OF_BILLS
 from tests.mutants.calls import OF_CALLS
 from tests.mutants.decisions import OF_DECISIONS
 from tests.mutants.edges import OF_EDGES
+from tests.mutants.groups import OF_GROUPS
 from tests.mutants.inputs import OF_INPUTS
 from tests.mutants.judged import OF_JUDGED
 from tests.mutants.meetings import OF_MEETINGS
@@ -114,4 +115,5 @@ MUTANTS = (
     *OF_PARKING,
     *OF_JUDGED,
     *OF_INPUTS,
+    *OF_GROUPS,
 )

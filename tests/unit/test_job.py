@@ -1,4 +1,4 @@
-from askonce.job import JobId, new_job_id, new_owner
+from askonce.job import JobId, Routing, new_job_id, new_job_ids, new_owner
 from askonce.key import identify
 from askonce.spec import JobSpec
 
@@ -26,3 +26,17 @@ def test_job_under_another_id_is_the_same_work():
 
     assert (other.id, job.id) == ("two", "one")
     assert other.under(JobId("one")) == job
+
+
+def test_many_ids_are_drawn_at_once_and_differ():
+    ids = new_job_ids(1000)
+
+    assert 1000 == len(set(ids))
+    assert {len(new_job_id())} == {len(drawn) for drawn in ids}
+    assert [] == new_job_ids(0)
+
+
+def test_job_with_another_routing_is_the_same_otherwise():
+    job = identify(SPEC, {"n": 1}, "acme", "one", run="night")._replace(admitted_at=7)
+
+    assert job.sent_by(Routing("orders", 3)) == job._replace(routing=Routing("orders", 3))

@@ -169,7 +169,7 @@ class ServerLink:
         self._renew_after_fork()
         seen = 0
         try:
-            if not self.breaker.errors:
+            if commands and not self.breaker.errors:
                 replies = self._replies(commands)
                 # Its turn ends with the first reply: the caller may call the store before the last one.
                 with self._turns:

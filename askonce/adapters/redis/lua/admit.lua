@@ -80,10 +80,12 @@ end
 local due = NOW + countdown
 local over = due + ARGV[5]
 if expires > 0 then over = math.min(over, NOW + expires) end
-clear_failure(r)
-if completed_by ~= '' then note_booked(completed_by) end
-drop(r, 'own', 'att', 'rep', 'rt', 'nx', 'at', 'ho', 'pk', 'ref')
-if r.present then remove(r, 'sh', 'run', 'sp') end
+if r.present then -- a new record has nothing to forget
+  clear_failure(r)
+  if completed_by ~= '' then note_booked(completed_by) end
+  drop(r, 'own', 'att', 'rep', 'rt', 'nx', 'at', 'ho', 'pk', 'ref')
+  remove(r, 'sh', 'run', 'sp')
+end
 set(r, {task = task, fp = fingerprint, fl = 'queued', job = job, dl = countdown > 0 and due or over, env = ARGV[4]})
 write_ask(r, ARGV[6], ARGV[5], NOW, expires > 0 and NOW + expires or 0, tail)
 if run ~= '' then set(r, {run = run}) end
