@@ -13,6 +13,7 @@ from askonce.follow import POLL, Follower
 from askonce.freshness import last_good_answer
 from askonce.job import Fingerprint, Job, JobId
 from askonce.join import as_it_is
+from askonce.record import PAUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -175,4 +176,5 @@ def as_completed(
 
 
 def _timed_out(handle: Handle, record: Snapshot, waited: float) -> ResultTimeout:
-    return ResultTimeout(key=handle.key, state=record.status.value, waited_seconds=round(waited, 3))
+    state = PAUSED if record.flight == "queued" and record.paused is not None else record.status.value
+    return ResultTimeout(key=handle.key, state=state, waited_seconds=round(waited, 3))

@@ -19,7 +19,7 @@ from askonce.events import ignore
 from askonce.execution import Computed, Deferred, Delivery, Failed, Reused, Skipped
 from askonce.freshness import lets_stale_through
 from askonce.join import join_to
-from askonce.record import Status
+from askonce.record import PAUSED, Status
 from askonce.store import Terms
 
 if TYPE_CHECKING:
@@ -220,10 +220,15 @@ def _require_patience(decision: Decision, longest_rest: float) -> None:
     """End a call whose job rests, without an answer that may be served meanwhile, for too long.
 
     Raises:
-        Resting: it rests for more than *longest_rest* seconds.
+        Resting: it rests for more than *longest_rest* seconds, or a pause holds it back.
     """
-    if isinstance(decision, Wait) and decision.stale is None and decision.rest > longest_rest:
+    if not isinstance(decision, Wait) or decision.stale is not None:
+        return
+    if decision.rest > longest_rest:
         raise Resting(decision.rest)
+    if decision.paused is not None and not decision.running and longest_rest < inf:
+        # How long a pause lasts is known to nobody.
+        raise Resting(longest_rest)
 
 
 def _answer_of(decision: Decision, key: Key) -> Result | None:
@@ -252,6 +257,8 @@ def _state_of(decision: Decision) -> str:
     match decision:
         case Wait(running=True):
             return Status.RUNNING.value
+        case Wait(paused=str()):
+            return PAUSED
         case Wait() | Run():
             return Status.QUEUED.value
         case Serve() | Refuse():

@@ -74,6 +74,10 @@ HISTORY_KEPT, REASON_KEPT = 8, 40
 DAMAGED_REST = 60.0
 
 
+#: What a caller who waited in vain for a queued job is told of it, where a pause holds it back.
+PAUSED = "paused"
+
+
 class Status(Enum):
     """The state of a key, as people see it."""
 

@@ -6,6 +6,7 @@ import pytest
 
 from askonce import follow
 from askonce.adapters.memory import MemoryStore
+from askonce.controls import Pause
 from askonce.errors import JobFailed, Permanent, ResultTimeout, StoreUnavailable, Superseded, Transient
 from askonce.handle import Handle
 from askonce.record import Status
@@ -258,3 +259,16 @@ def test_waiter_gets_an_error_when_admit_is_not_answered(scene):
 
     with pytest.raises(StoreUnavailable):
         asked.result(0)
+
+
+def test_waiter_of_a_paused_job_is_told_that_it_is_paused(scene):
+    asked = scene.ask()
+    scene.store.controls.pause(Pause("all"), "invoice")
+
+    with pytest.raises(ResultTimeout) as caught:
+        asked.result(0)
+    scene.store.controls.resume(Pause("all"))
+    with pytest.raises(ResultTimeout) as after:
+        asked.result(0)
+
+    assert ("paused", "queued") == (caught.value.state, after.value.state)

@@ -4,6 +4,7 @@ from threading import Barrier, current_thread
 import pytest
 
 from askonce.answer import Answer
+from askonce.controls import Pause
 from askonce.errors import (
     Configuration,
     FingerprintMismatch,
@@ -327,3 +328,23 @@ def test_caller_that_wants_no_stale_answer_is_told_why_there_is_none(scene, runn
 
 def failed():
     raise Transient("http_503")
+
+
+def test_call_of_a_paused_task_does_not_hold_its_slot(scene):
+    scene.store.controls.pause(Pause("all"), "invoice")
+    job = identify(scene.spec, scene.question)
+
+    with pytest.raises(Resting) as caught:
+        scene.caller.call(scene.spec, job, never, timeout=5.0, longest_rest=1.5)
+
+    assert 1.5 == caught.value.after
+    assert 0 == scene.read(job.key).attempts
+
+
+def test_call_of_a_paused_task_that_waits_is_told_of_the_pause(scene):
+    scene.store.controls.pause(Pause("all"), "invoice")
+
+    with pytest.raises(ResultTimeout) as caught:
+        scene.call(never, timeout=0.3)
+
+    assert "paused" == caught.value.state

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from askonce.adapters.redis.scripts import Call, Scripts
     from askonce.controls import Mark, Scope
 
-#: Buckets in one round trip: the end of a pause touches each job that it put aside, and a server does them
-#: one after another before it serves anyone else.
+#: Buckets in one round trip: the end of a pause touches each job that it put aside, and a server does all of
+#: a round trip before it serves anyone else.
 _AT_ONCE = 32
 
 
