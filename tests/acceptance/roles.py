@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from socket import SO_REUSEADDR, SOL_SOCKET, create_connection, socket
 from tempfile import TemporaryFile
 from urllib.request import urlopen
@@ -13,10 +14,13 @@ from celery import Celery
 from redis import Redis
 
 from askonce.adapters.redis.checks import check_server
+from askonce.cancel import cancel_run
+from askonce.controls import Pause
 from sandbox.machine import ROOT, stop
 from sandbox.valkey import free_port
 from tests import preloaded
 from tests.deadlines import stretched
+from tests.records import open_records
 from tests.servers.proxy import Proxy
 
 QUEUE = "{jobs}:askonce"
@@ -120,6 +124,7 @@ class Work:
         self.bury()
         self.refuse_letters()
         self.restore()
+        self.stop_in_time()
         self.watch()
         self.measure()
         stop(self.worker)
@@ -179,6 +184,20 @@ class Work:
         operator.hset("{jobs}:unacked", "lost", json.dumps([message, "", "askonce"]))
         operator.zadd("{jobs}:unacked_index", {"lost": 1})
         self.await_letters(1)
+
+    def stop_in_time(self):
+        """Pause and cancel jobs, and hold a run, as producers do."""
+        pause = Pause("queue", "askonce")
+        with closing(open_records(self.site.url("producer"), "jobs")) as store:
+            store.controls.pause(pause, "acl")
+            self.eventually(store.controls.pauses, 60)
+            self.produce("submit", "orders.enrich", self.rows({"order_id": "P", "cliente_id": 4}))
+            cancel_run(store, "night")
+            store.controls.resume(pause)
+            store.runs.hold("night", "acl:1", 15.0, "orders.enrich", {})
+            store.runs.ask_to_stop("night", "acl")
+            store.runs.release("night", "acl:1", "cancelled", {})
+            assert ["night"] == [each.name for each in store.runs.list()]
 
     def leave_counters(self):
         """Leave the counters of a day long ago, which a worker folds."""
