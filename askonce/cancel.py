@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from askonce.store import Store
 
 #: Buckets in one round trip, and keys: a server does one after another before it serves anyone else.
-_BUCKETS_AT_ONCE, _KEYS_AT_ONCE = 8, 500
+_BUCKETS_AT_ONCE, _KEYS_AT_ONCE = 4, 500
 
 
 def cancel_run(store: Store, run: str) -> Counter[Cancellation]:

@@ -62,6 +62,8 @@ PROGRESS_SLACK = 1.0
 LOOK_REST = 600.0
 #: Looks of one script; most of them find a job that waits in its queue.
 LOOKS = 100
+#: Jobs that a pause put aside, and that one script takes up again.
+RESUMED_LOOKS = 200
 #: Jobs in flight that one script looks at for those of a run.
 CANCEL_LOOKS = 100
 #: Seconds: a paused job may try to start again after the first, and is put aside by reapers for the second.

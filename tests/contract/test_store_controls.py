@@ -2,7 +2,7 @@ import pytest
 
 from askonce.controls import NAME_KEPT, NOTE_KEPT, Mark, Pause
 from askonce.job import Routing
-from askonce.record import PAUSE_REST, Status
+from askonce.record import PAUSE_REST, RESUMED_LOOKS, Status
 from askonce.store import Admission, Delivered, Start, Write
 
 # One suite for every store: pauses hold jobs back, marks make answers old.
@@ -163,6 +163,23 @@ def test_job_under_two_pauses_waits_for_both(scene):
     scene.store.controls.resume(Pause("all"))
 
     assert (Start.PAUSED, "invoice") == (scene.start().outcome, scene.read().paused)
+
+
+def test_every_job_that_a_pause_put_aside_is_taken_up_again(scene):
+    scene.store.controls.pause(Pause("all"), "")
+    jobs = [scene.at(f"0a{number:062x}") for number in range(2 * RESUMED_LOOKS + 1)]
+    for number, each in enumerate(jobs):
+        each.admit(f"job-{number}")
+        each.start(job=f"job-{number}")
+
+    resumed = scene.store.controls.resume(Pause("all"))
+    scene.clock.advance(PAUSE_REST)
+    found = []
+    while lost := scene.reap(jobs=1000):
+        found += lost
+
+    assert resumed
+    assert {each.key for each in jobs} == {each.job.key for each in found}
 
 
 @pytest.mark.parametrize(

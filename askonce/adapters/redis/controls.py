@@ -48,10 +48,14 @@ class RedisControls:
     def _set(self, field: str, value: str) -> bool:
         indexes = [self._scripts.bucket_key(bucket, "idx") for bucket in range(BUCKETS)]
         calls: list[Call] = [((index,), (field, value)) for index in indexes]
-        changed: list[int] = []
+        changed = False
         for first in range(0, BUCKETS, _AT_ONCE):
-            changed += self._scripts.run_all("control", calls[first : first + _AT_ONCE])
-        return any(changed)
+            left = calls[first : first + _AT_ONCE]
+            while left:
+                replies = self._scripts.run_all("control", left)
+                changed = changed or any(reply[0] for reply in replies)
+                left = [call for call, reply in zip(left, replies, strict=True) if reply[1]]
+        return changed
 
 
 def _to_pause(field: str) -> Pause:

@@ -36,6 +36,7 @@ _NUMBERS = (
     "MAX_DOUBLINGS",
     "LOOKS",
     "CANCEL_LOOKS",
+    "RESUMED_LOOKS",
     "MAX_COUNTERS",
     "HISTORY_KEPT",
     "REASON_KEPT",
