@@ -300,6 +300,20 @@ def test_message_of_a_paused_queue_goes_back_and_is_the_only_one(scene, pause):
     assert (Start.GRANTED, 1) == (granted.outcome, granted.record.attempts)
 
 
+def test_message_that_went_back_is_not_lost_by_what_was_delivered_before(scene):
+    scene.admit(**JOB, queue_deadline=60.0)
+    scene.clock.advance(30)
+    scene.deliver("slow", 3)
+    scene.store.controls.pause(QUEUES[1], "")
+    scene.clock.advance(1)
+    scene.start(returns=True)
+    scene.store.controls.resume(QUEUES[1])
+    scene.clock.advance(3600)
+
+    assert [] == scene.reap(delivered=[])
+    assert not scene.read().lost
+
+
 @pytest.mark.parametrize("pause", [pause for pause in HOLD if pause not in QUEUES], ids=str)
 def test_message_of_a_queue_that_is_not_paused_is_not_given_back(scene, pause):
     scene.admit(**JOB)

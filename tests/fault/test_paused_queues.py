@@ -1,5 +1,8 @@
+from collections import Counter
+
 import pytest
 
+from askonce import Workers
 from askonce.controls import Pause
 from askonce.record import BUCKETS
 from sandbox.valkey import Valkey
@@ -142,6 +145,21 @@ def test_paused_queue_gets_no_second_message_however_long_it_is_paused(redis_sta
     assert (JOBS, []) == during
     assert {1} == {answer.attempts for answer in answers}
     assert (list(range(JOBS)), JOBS) == (sorted(stage.calls()), sent(stage))
+
+
+def test_worker_that_starts_takes_nothing_of_a_paused_queue(redis_stage):
+    stage = redis_stage
+    stage.controls.pause(QUEUE, "ana")
+    [handle] = stage.enqueue(1)
+    stage.start_worker("slow", "other")
+    # The pause is known before it is ready.
+    log = stage.log_of(0)
+
+    assert log.index("worker.paused queues=slow") < log.index(" ready.")
+    assert Counter() == stage.received()
+    assert Workers.PAUSED is stage.app.once.listening("call").workers
+    stage.controls.resume(QUEUE)
+    assert 0 == handle.result(stretched(30)).value
 
 
 def test_resume_takes_up_only_queues_that_the_pause_stopped(redis_stage):

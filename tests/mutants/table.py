@@ -16,6 +16,7 @@ from tests.mutants.refusals import OF_REFUSALS
 from tests.mutants.scripts import OF_SCRIPTS, RECOVERY, WRITES, of_script
 from tests.mutants.shown import OF_SHOWN
 from tests.mutants.spent import OF_SPENT
+from tests.mutants.stopping import OF_STOPPING
 
 MEMORY_RECORD = "askonce/adapters/memory/record.py"
 
@@ -111,6 +112,7 @@ MUTANTS = (
     *OF_SHOWN,
     *OF_SPENT,
     *OF_BILLS,
+    *OF_STOPPING,
     *OF_PACE,
     *OF_PARKING,
     *OF_JUDGED,

@@ -1,0 +1,83 @@
+"""Guards of pauses, of cancelled runs and of run records."""
+
+from tests.mutants.mutant import Mutant
+from tests.mutants.scripts import of_script
+
+CONTROLS = "tests/contract/test_store_controls.py::"
+CANCELLING = "tests/contract/test_store_cancelling.py::"
+OF_TASK = "[Pause(scope='task', name='orders')]"
+RUNS = "tests/contract/test_runs.py::"
+QUEUES = "tests/fault/test_paused_queues.py::"
+
+OF_STOPPING = (
+    of_script(
+        "a message that goes back counts as sent long ago",
+        "pauses",
+        "set(r, {fl = 'queued', at = NOW, dl = deadline(r, r.rep)})",
+        "set(r, {fl = 'queued', dl = deadline(r, r.rep)})",
+        f"{CONTROLS}test_message_that_went_back_is_not_lost_by_what_was_delivered_before",
+    ),
+    of_script(
+        "any pause gives messages back",
+        "start",
+        "local returns = r.queue_paused and ARGV[7] == '1'",
+        "local returns = ARGV[7] == '1'",
+        f"{CONTROLS}test_message_of_a_queue_that_is_not_paused_is_not_given_back{OF_TASK}",
+    ),
+    of_script(
+        "the end of a pause forgets most of its jobs",
+        "control",
+        "#aside == RESUMED_LOOKS and 1 or 0",
+        "0",
+        f"{CONTROLS}test_every_job_that_a_pause_put_aside_is_taken_up_again",
+    ),
+    of_script(
+        "a cancelled run takes what others share",
+        "cancel_run",
+        "if is_shared then",
+        "if false then",
+        f"{CANCELLING}test_cancelled_run_takes_its_own_queued_jobs_and_no_others",
+    ),
+    of_script(
+        "a cancelled run takes any run's jobs",
+        "cancel_run",
+        "if of[1] == run and",
+        "if of[1] and",
+        f"{CANCELLING}test_cancelled_run_takes_its_own_queued_jobs_and_no_others",
+    ),
+    of_script(
+        "two producers have one run",
+        "hold",
+        "if left > 0 and holder ~= ARGV[2] then",
+        "if false then",
+        f"{RUNS}test_second_producer_of_a_run_is_told_who_has_it",
+    ),
+    of_script(
+        "a producer that lost its run ends it",
+        "release",
+        "if redis.call('HGET', key, 'holder') ~= ARGV[2] then return 0 end",
+        "",
+        f"{RUNS}test_run_of_a_dead_producer_is_free_exactly_at_its_time",
+    ),
+    Mutant(
+        "a message of a paused queue goes behind all others",
+        "askonce/adapters/kombu/put_first.py",
+        "if restore is None:",
+        "if True:",
+        f"{QUEUES}test_queue_that_is_paused_again_and_again_is_worked_off_in_its_order",
+    ),
+    Mutant(
+        "a worker that starts does not look for pauses",
+        "askonce/adapters/celery/paused_queues.py",
+        "pauses = once.process().pause_watch.look()",
+        "pauses = None",
+        f"{QUEUES}test_worker_that_starts_takes_nothing_of_a_paused_queue",
+    ),
+    Mutant(
+        "the end of a pause takes up what an operator cancelled",
+        "askonce/adapters/celery/paused_queues.py",
+        "            self._held.pop(queue, None)\n",
+        "",
+        f"{QUEUES}test_resume_takes_up_only_queues_that_the_pause_stopped",
+    ),
+)
