@@ -6,6 +6,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
+from askonce.adapters.kombu.put_first import put_first
 from askonce.adapters.kombu.redis import Transport
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
@@ -129,6 +130,47 @@ def test_message_goes_back_to_the_queue_that_it_came_from(connect, broker, prefi
     message.requeue()
 
     assert 1 == broker.llen(f"{prefix}jobs")
+    assert {} == state(broker)
+
+
+def numbers(broker, prefix):
+    """Return the numbers of the messages that wait, the next one first."""
+    return [json.loads(item)["headers"]["n"] for item in reversed(broker.lrange(f"{prefix}jobs", 0, -1))]
+
+
+@pytest.mark.parametrize("transport", ["redis", Transport], ids=["kombu's", "ours"])
+def test_message_that_is_put_first_is_the_next_one_again(connect, broker, prefix, transport):
+    connection = connect(transport)
+    producer = connection.Producer(connection.channel())
+    for n in range(4):
+        producer.publish({}, routing_key="jobs", headers={"n": n}, declare=[QUEUE])
+    first, second = take(connection, 2)
+
+    put_first(second)
+    put_first(first)
+
+    assert [0, 1, 2, 3] == numbers(broker, prefix)
+    assert {} == state(broker)
+    assert first.acknowledged
+
+
+def test_message_on_its_way_to_a_cancelled_queue_stays_the_first(connect, broker, prefix):
+    connection = connect(Transport)
+    channel, other = connection.channel(), Queue("others")
+    consumer = connection.Consumer([QUEUE, other], channel=channel, callbacks=[pytest.fail])
+    with consumer, pytest.raises(TimeoutError):
+        connection.drain_events(timeout=0.1)
+    # The command that waits for a message names both queues still.
+    with connection.Consumer([other], channel=channel, callbacks=[pytest.fail]):
+        producer = connect(Transport).Producer()
+        for n in range(3):
+            producer.publish({}, routing_key="jobs", headers={"n": n})
+        # It comes, and goes back.
+        connection.drain_events(timeout=stretched(10))
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=0.1)
+
+    assert [0, 1, 2] == numbers(broker, prefix)
     assert {} == state(broker)
 
 
