@@ -78,3 +78,18 @@ def note_of_queue(pauses: Mapping[Pause, str], names: Iterable[str]) -> str | No
     """Return the note of the pause that stops a queue with these *names*; None where none does."""
     stopping = (Pause("all"), *(Pause("queue", name) for name in names))
     return next((pauses[pause] for pause in stopping if pause in pauses), None)
+
+
+def note_of_job(
+    pauses: Mapping[Pause, str], *, queue: str, task: str, tenant: str = "", run: str = "", model: str = ""
+) -> str | None:
+    """Return the note of the pause that holds back such a job; None where none does."""
+    holding = (
+        Pause("all"),
+        Pause("queue", queue),
+        Pause("task", task),
+        Pause("tenant", tenant),
+        Pause("run", run),
+        Pause("model", model),
+    )
+    return next((pauses[pause] for pause in holding if pause in pauses), None)

@@ -8,13 +8,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, assert_never
 
 from askonce.checks import Finding
-from askonce.controls import Pause
+from askonce.controls import note_of_job
 from askonce.line import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from askonce.announcements import Announcement
+    from askonce.controls import Pause
     from askonce.spec import JobSpec
     from askonce.store import Store
 
@@ -110,11 +111,14 @@ def listening(
     queue: str | None,
     workers: Iterable[Announcement],
     pauses: Mapping[Pause, str] = MappingProxyType({}),
+    *,
+    tenant: str = "",
+    run: str = "",
 ) -> Listening:
     """Decide for *spec*, whose messages go to *queue*, which of the living *workers* would run its next job.
 
-    Of the *pauses* that hold, those of a tenant or of a run are not looked at: its next job may be of any. A
-    worker that could not announce all its tasks and queues counts as one that runs it.
+    Of the *pauses* that hold, those of a tenant or of a run count where that of the job is known. A worker that
+    could not announce all its tasks and queues counts as one that runs it.
     """
     there = [each for each in workers if queue is None or queue in each.queues or not each.whole]
     able = [each for each in there if _runs(spec, each)]
@@ -123,8 +127,7 @@ def listening(
         for each in there
         if spec.name in each.tasks and not _runs(spec, each)
     }
-    holding = Pause("all"), Pause("queue", queue or ""), Pause("task", spec.name), Pause("model", spec.model)
-    paused = next((pauses[pause] for pause in holding if pause in pauses), None)
+    paused = note_of_job(pauses, queue=queue or "", task=spec.name, tenant=tenant, run=run, model=spec.model)
     judged = _judge(there, able, known=bool(others))
     return Listening(
         workers=judged if paused is None else Workers.PAUSED,

@@ -157,6 +157,8 @@ def test_worker_that_starts_takes_nothing_of_a_paused_queue(redis_stage):
 
     assert log.index("worker.paused queues=slow") < log.index(" ready.")
     assert Counter() == stage.received()
+    [announced] = stage.eventually(stage.app.once.process().store.announcements.workers)
+    assert ("other", "slow") == announced.queues
     assert Workers.PAUSED is stage.app.once.listening("call").workers
     stage.controls.resume(QUEUE)
     assert 0 == handle.result(stretched(30)).value
@@ -215,3 +217,22 @@ def test_every_pool_leaves_a_paused_queue_alone(redis_stage, pool):
     stage.controls.resume(QUEUE)
     assert {1} == {handle.result(stretched(60)).attempts for handle in handles}
     assert (list(range(20)), 20) == (sorted(stage.calls()), sent(stage))
+
+
+@pytest.mark.long
+def test_many_workers_give_back_what_they_hold_in_order(redis_stage):
+    stage, jobs, slots = redis_stage, 600, 8
+    handles = stage.enqueue(jobs)
+    for _ in range(2):
+        stage.start_worker("slow", slots=slots)
+    for done in (100, 300):
+        stage.eventually(lambda: len(stage.calls()) >= done, 60)  # noqa: B023  # called at once
+        stage.controls.pause(QUEUE, "ana")
+        stage.eventually(lambda: stage.waiting() + len(stage.calls()) == jobs, 30)
+        stage.controls.resume(QUEUE)
+
+    answers = [handle.result(stretched(90)) for handle in handles]
+
+    assert {1} == {answer.attempts for answer in answers}
+    assert (jobs, jobs) == (len(stage.calls()), sent(stage))
+    assert max(abs(n - place) for place, n in enumerate(stage.calls())) <= 4 * slots

@@ -67,6 +67,14 @@ OF_STOPPING = (
         f"{QUEUES}test_queue_that_is_paused_again_and_again_is_worked_off_in_its_order",
     ),
     Mutant(
+        "a message on its way to a cancelled queue goes behind all others",
+        "askonce/adapters/kombu/redis.py",
+        "if queue and queue not in callbacks:",
+        "if False:",
+        "tests/integration/test_kombu_redis.py::"
+        "test_message_on_its_way_to_a_cancelled_queue_stays_the_first[shop:]",
+    ),
+    Mutant(
         "a worker that starts does not look for pauses",
         "askonce/adapters/celery/paused_queues.py",
         "pauses = once.process().pause_watch.look()",

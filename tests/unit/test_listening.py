@@ -130,3 +130,12 @@ def test_each_pause_that_holds_is_a_finding(clock):
         f"warning: pauses: all is paused: paused; {cure}",
         f"warning: pauses: queue slow is paused: ana: too?dear; {cure}",
     ] == found
+
+
+@pytest.mark.parametrize("pause", [Pause("tenant", "acme"), Pause("run", "night")], ids=str)
+def test_pause_of_a_tenant_or_a_run_is_told_to_who_names_it(pause):
+    def judged(**known):
+        return listening(SPEC, "fast", [TAKES], {pause: "ana"}, **known).workers
+
+    assert [Workers.RUN, Workers.RUN] == [judged(), judged(tenant="other", run="day")]
+    assert Workers.PAUSED is judged(tenant="acme", run="night")

@@ -38,6 +38,7 @@ class HiddenRequest(Request):
             return super().on_failure(exc_info, *args, **options)
         task_ready(self)
         self.acknowledged = True
+        self.send_event("task-rejected", requeue=True)
         self._app.askonce.paused_queues.give_back(self)  # type: ignore[attr-defined]  # not in the stubs
         return None
 
