@@ -117,8 +117,8 @@ def listening(
 ) -> Listening:
     """Decide for *spec*, whose messages go to *queue*, which of the living *workers* would run its next job.
 
-    Of the *pauses* that hold, those of a tenant or of a run count where that of the job is known. A worker that
-    could not announce all its tasks and queues counts as one that runs it.
+    Of the *pauses* that hold, those of a tenant or of a run count where that of the job is known. A worker
+    that could not announce all its tasks and queues counts as one that runs it.
     """
     there = [each for each in workers if queue is None or queue in each.queues or not each.whole]
     able = [each for each in there if _runs(spec, each)]

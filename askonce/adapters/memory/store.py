@@ -14,6 +14,7 @@ from askonce.adapters.memory.announcements import MemoryAnnouncements
 from askonce.adapters.memory.attach import attach
 from askonce.adapters.memory.boards import MemoryBoards
 from askonce.adapters.memory.letters import MemoryLetters
+from askonce.adapters.memory.reap import reap
 from askonce.adapters.memory.record import MemoryRecord, MemoryValue
 from askonce.adapters.memory.records import Records
 from askonce.adapters.memory.runs import MemoryRuns
@@ -332,26 +333,7 @@ class MemoryStore:
             for each in delivered:
                 self._records.note_delivered(each)
             looked_at = buckets if budget.jobs else ()
-            return [lost for bucket in looked_at for lost in self._reap(bucket % BUCKETS, budget)]
-
-    def _reap(self, bucket: int, budget: Budget) -> Iterator[Lost]:
-        now, (jobs, size), count = self._records.now(), budget, 0
-        for key, record in self._records.due(bucket):
-            if not self._records.is_due(key, record):
-                continue
-            if count >= jobs or (count and len(record.payload) > size):
-                return
-            size -= len(record.payload)
-            if record.flight == "running":
-                self._records.doubt(record)
-                record.requeue(now)
-            if record.is_expired(now):
-                self._records.end_unrun(key, record, "expired")
-                continue
-            count += 1
-            record.hand_out(now)
-            self._records.commit(key, record)
-            yield Lost(record.as_job(key), record.resent, int(now * 1000), record.parked is not None)
+            return [lost for bucket in looked_at for lost in reap(self._records, bucket % BUCKETS, budget)]
 
     def resent(self, sent: Sequence[Resent]) -> list[Write]:
         """Count messages that were sent again."""
