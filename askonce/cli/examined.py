@@ -6,9 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from askonce.checks import Finding
-from askonce.cli.pauses import line_of, option_of
 from askonce.errors import StoreUnavailable
-from askonce.listening import check_workers
+from askonce.listening import check_pauses, check_workers
 from askonce.pace.away import away
 
 if TYPE_CHECKING:
@@ -27,24 +26,11 @@ def examine_work(
     """Return which of *specs* have no worker, which pauses hold, which providers accept no call."""
     try:
         workers = check_workers(specs, queue_of, store.announcements.workers())
-        return [*workers, *_check_pauses(store), *_check_providers(store, cure_of)]
+        return [*workers, *check_pauses(store), *_check_providers(store, cure_of)]
     except StoreUnavailable as error:
         text = f"are not known: the store did not list them ({error.reason})"
         cure = "see what the store needs"
         return [Finding(severity="warning", subject="workers", name="unknown", text=text, cure=cure)]
-
-
-def _check_pauses(store: Store) -> list[Finding]:
-    return [
-        Finding(
-            severity="warning",
-            subject="pause",
-            name=pause.scope,
-            text=f"holds {line_of(pause, note)}",
-            cure=f"end it: resume {option_of(pause)}",
-        )
-        for pause, note in sorted(store.controls.pauses().items())
-    ]
 
 
 def _check_providers(store: Store, cure_of: Callable[[str], str]) -> list[Finding]:

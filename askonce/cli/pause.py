@@ -89,7 +89,7 @@ def pauses(*, as_json: bool) -> None:
 
 def _chosen(named: dict[str, Any]) -> Pause:
     """Return the pause that the options name: exactly one, because two would hold back either."""
-    from askonce.controls import Pause
+    from askonce.controls import Pause, require_pause
 
     given: list[Scope] = [scope for scope, name in named.items() if name not in (None, False)]  # type: ignore[misc]  # the options are the scopes
     if len(given) != 1:
@@ -97,11 +97,12 @@ def _chosen(named: dict[str, Any]) -> Pause:
         raise click.UsageError(f"name exactly one of {options}")
     [scope] = given
     name = "" if scope == "all" else str(named[scope])
-    if scope != "all" and not name:
-        raise click.UsageError(f"--{scope}: is empty")
-    if "\n" in name:
-        raise click.UsageError(f"--{scope}: is more than one line")
-    return Pause(scope, name)
+    chosen = Pause(scope, name)
+    try:
+        require_pause(chosen)
+    except ValueError as error:
+        raise click.UsageError(f"--{scope}: {error}") from None
+    return chosen
 
 
 def _doubt(chosen: Pause, site: Site) -> str | None:

@@ -145,7 +145,7 @@ class Work:
 
     def hold(self):
         self.produce("pause", "--task", "orders.enrich")
-        assert "warning: pause" in self.produce("doctor")
+        assert "warning: pauses: " in self.produce("doctor")
         self.produce("resume", "--task", "orders.enrich")
         self.produce("cancel", "no-such-run", code=1)
         self.produce("runs", "list")

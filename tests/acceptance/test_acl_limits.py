@@ -123,6 +123,22 @@ def test_worker_shares_a_board_and_a_producer_reads_its_state(server, connect):
         producer.exchange("service", "c", b"note", 2.5)
 
 
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda store: store.tally.totals(),
+        lambda store: store.tally.of_days(range(3)),
+        lambda store: store.controls.pauses(),
+    ],
+    ids=["totals", "days", "pauses"],
+)
+def test_store_whose_user_may_not_read_it_is_unavailable_and_says_why(connect, read):
+    with pytest.raises(StoreUnavailable) as caught:
+        read(RedisStore(connect("metrics"), namespace="jobs"))
+
+    assert "noperm" == caught.value.reason
+
+
 @pytest.mark.parametrize("role", ["producer", "worker", "flower"])
 def test_script_of_a_role_stops_the_server_until_it_is_killed(connect, eventually, role):
     stuck, operator = connect(role), connect("operator")

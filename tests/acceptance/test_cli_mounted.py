@@ -116,7 +116,7 @@ def test_paused_task_waits_says_why_and_goes_on(shop, askonce, eventually):
     assert (0, 0) == (paused.code, resumed.code)
     assert explained["waits"].startswith("paused: ")
     assert explained["waits"].endswith(": the invoice")
-    assert (0, 1) == (doctor.code, doctor.out.count("warning: pause: holds task rates.fetch: "))
+    assert (0, 1) == (doctor.code, doctor.out.count("warning: pauses: task rates.fetch is paused: "))
 
 
 def test_shell_completes_verbs_and_their_options(shop):

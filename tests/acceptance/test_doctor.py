@@ -100,7 +100,7 @@ def test_doctor_gives_programs_one_object_for_each_finding(doctor, admin):
     assert {"ok", "warning", "error"} == {found["severity"] for found in told.reports}
     errors = [found for found in told.reports if found["severity"] == "error"]
     assert [("store", "eviction"), ("broker", "eviction")] == [(f["subject"], f["name"]) for f in errors]
-    subjects = ["store", "broker", "times", "workers", "model", "customers"]
+    subjects = ["store", "broker", "times", "workers", "pauses", "model", "customers"]
     assert subjects == list(dict.fromkeys(found["subject"] for found in told.reports))
 
 

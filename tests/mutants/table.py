@@ -3,6 +3,7 @@
 from tests.mutants.answers import OF_ANSWERS
 from tests.mutants.bill import OF_BILLS
 from tests.mutants.calls import OF_CALLS
+from tests.mutants.commands import OF_COMMANDS
 from tests.mutants.decisions import OF_DECISIONS
 from tests.mutants.edges import OF_EDGES
 from tests.mutants.groups import OF_GROUPS
@@ -110,6 +111,7 @@ MUTANTS = (
     *OF_REFUSALS,
     *OF_MEETINGS,
     *OF_SHOWN,
+    *OF_COMMANDS,
     *OF_SPENT,
     *OF_BILLS,
     *OF_STOPPING,

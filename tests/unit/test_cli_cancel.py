@@ -47,10 +47,17 @@ def test_producer_of_the_run_is_asked_to_stop_before_its_jobs_end(scene, verb, a
     monkeypatch.setattr("socket.gethostname", lambda: "laptop")
     scene.store.runs.hold("monday", "host:1", 60.0, "rates.fetch", {})
     ask(1, run="monday")
+    wishes, end = [], scene.store.cancel_run
+
+    def cancel_run(*arguments):
+        wishes.append(scene.store.runs.get("monday").stop)
+        return end(*arguments)
+
+    monkeypatch.setattr(scene.store, "cancel_run", cancel_run)
 
     told = verb("cancel", "monday", "--note", "wrong file", "--json")
 
-    assert "ana@laptop: wrong file" == scene.store.runs.get("monday").stop
+    assert {"ana@laptop: wrong file"} == set(wishes)
     shown = json.loads(told.stdout)
     assert ("monday", 1, True) == (shown["what"], shown["cancelled"], shown["producer_asked_to_stop"])
 
@@ -130,6 +137,13 @@ def test_file_with_a_line_that_is_no_row_of_a_run_ends_nothing(scene, verb, ask,
     assert (2, ["queued"]) == (told.exit_code, flights(scene, [key]))
     assert f"{name}:" in told.stderr
     assert key not in told.stderr
+
+
+def test_long_file_whose_last_line_is_no_key_ends_nothing(scene, verb, ask, tmp_path):
+    [key] = ask(1, run="monday")
+    (tmp_path / "keys").write_text("\n".join([key, *[KEY] * 2000, "monday"]))
+
+    assert (2, ["queued"]) == (verb("cancel", tmp_path / "keys").exit_code, flights(scene, [key]))
 
 
 def test_file_that_is_no_text_ends_nothing(scene, verb, ask, tmp_path):

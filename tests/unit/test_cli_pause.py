@@ -117,11 +117,10 @@ def test_note_that_would_be_cut_is_refused(scene, verb):
     assert "--note: is 12 characters too long" in told.stderr
 
 
-def test_doctor_names_each_pause_and_how_to_end_it(scene):
+def test_doctor_names_each_pause_and_its_note(scene):
     scene.store.controls.pause(Pause("task", "rates.fetch"), "ana@laptop: full")
 
     found = examine_work([], scene.store, lambda task: None, lambda reason: "")
 
-    [line] = [str(each) for each in found if each.subject == "pause"]
-    assert line.startswith("warning: pause: holds task rates.fetch: ana@laptop: full; ")
-    assert line.endswith("resume --task rates.fetch")
+    [line] = [str(each) for each in found if each.subject == "pauses"]
+    assert line.startswith("warning: pauses: task rates.fetch is paused: ana@laptop: full; ")

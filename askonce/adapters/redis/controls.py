@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from askonce.adapters.redis.reply import pairs_of
 from askonce.controls import NOTE_KEPT, Pause, require_pause
 from askonce.record import BUCKETS
 
@@ -41,8 +40,8 @@ class RedisControls:
 
     def pauses(self) -> Mapping[Pause, str]:
         """Return the pauses that hold, with their notes."""
-        [reply] = self._scripts.send("read", ("HGETALL", self._scripts.bucket_key(0, "ctl")))
-        found = {name.decode(): note.decode(errors="replace") for name, note in pairs_of(reply)}
+        [kept] = self._scripts.hashes([self._scripts.bucket_key(0, "ctl")])
+        found = {name.decode(): note.decode(errors="replace") for name, note in kept.items()}
         return {_to_pause(name): note for name, note in found.items() if name.startswith("pause\n")}
 
     def _set(self, field: str, value: str) -> bool:

@@ -14,6 +14,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from askonce.adapters.redis.link import BreakerOpen, first_key
 from askonce.adapters.redis.refusals import damage_of
+from askonce.adapters.redis.reply import pairs_of
 from askonce.adapters.redis.servers import reason_of
 from askonce.adapters.redis.sources import sources as joined
 from askonce.errors import JobError, LayoutNewer, RecordDamaged, StoreUnavailable
@@ -196,6 +197,18 @@ class Scripts:
             return self.link.ask(*commands, always=verb in _ALWAYS)
         except RedisError as exc:
             raise self.unavailable(verb, first_key(commands[0]), exc) from exc
+
+    def hashes(self, names: Sequence[str]) -> list[dict[bytes, bytes]]:
+        """Return the whole hashes of these *names*, in one round trip.
+
+        Raises:
+            StoreUnavailable: a server did not answer, or its user may not read them.
+        """
+        replies = self.send("read", *(("HGETALL", name) for name in names)) if names else []
+        for name, reply in zip(names, replies, strict=True):
+            if isinstance(reply, RedisError):
+                raise self.unavailable("read", name, reply) from reply
+        return [dict(pairs_of(reply)) for reply in replies]
 
     def unavailable(self, verb: str, name: str, error: RedisError) -> StoreUnavailable:
         """Return the error for a server that did not do *verb*: the one that has the key of this *name*."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter as Sums
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from redis.exceptions import RedisError
-
-from askonce.adapters.redis.reply import pairs_of
 from askonce.record import BUCKETS
 from askonce.tally import DAYS_KEPT, Counter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from askonce.adapters.redis.scripts import Call, Scripts
     from askonce.job import Key, Owner
@@ -73,28 +70,17 @@ class RedisTally:
         self._scripts.send("reap", ("HDEL", self._scripts.bucket_key(bucket, "tally"), *fields))
 
     def _folded(self, *names: str) -> list[dict[Counter, int]]:
-        return [_to_counters(reply) for reply in self._read([f"{self._scripts.tally_key}{n}" for n in names])]
+        found = self._scripts.hashes([f"{self._scripts.tally_key}{name}" for name in names])
+        return [_to_counters(counted) for counted in found]
 
     def _in_buckets(self) -> Iterator[tuple[int, int, Counter, int]]:
         names = [self._scripts.bucket_key(bucket, "tally") for bucket in range(BUCKETS)]
-        for bucket, reply in enumerate(self._read(names)):
-            for field, amount in pairs_of(reply):
+        for bucket, counted in enumerate(self._scripts.hashes(names)):
+            for field, amount in counted.items():
                 day, *counter = field.decode().split("\n")
                 yield bucket, int(day), Counter(*counter), int(amount)
 
-    def _read(self, names: Sequence[str]) -> list[Any]:
-        """Return the hashes of these *names*, in one round trip.
 
-        Raises:
-            StoreUnavailable: a server did not answer, or its user may not read them.
-        """
-        replies = self._scripts.send("read", *(("HGETALL", name) for name in names)) if names else []
-        for name, reply in zip(names, replies, strict=True):
-            if isinstance(reply, RedisError):
-                raise self._scripts.unavailable("read", name, reply) from reply
-        return replies
-
-
-def _to_counters(reply: list[bytes]) -> dict[Counter, int]:
-    found = ((field.decode().split("\n"), int(amount)) for field, amount in pairs_of(reply))
+def _to_counters(counted: Mapping[bytes, bytes]) -> dict[Counter, int]:
+    found = ((field.decode().split("\n"), int(amount)) for field, amount in counted.items())
     return {Counter(*names): amount for names, amount in found if len(names) == len(Counter._fields)}
