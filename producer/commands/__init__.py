@@ -1,1 +1,1 @@
-"""The command line, one file for each verb. Each file loads the servers' clients only when its verb runs."""
+"""The commands of this application beside the verbs that every application has."""
