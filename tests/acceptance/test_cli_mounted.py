@@ -119,6 +119,21 @@ def test_paused_task_waits_says_why_and_goes_on(shop, askonce, eventually):
     assert (0, 1) == (doctor.code, doctor.out.count("warning: pauses: task rates.fetch is paused: "))
 
 
+def test_jobs_of_a_run_are_cancelled_by_its_name(shop, askonce):
+    ask = "import shop; [shop.fetch.enqueue({'currency': c}, run='monday') for c in ('USD', 'GBP')]"
+    askonce("pause", "--task", "rates.fetch")
+    shop.run("-c", ask)
+
+    told = askonce("cancel", "monday")
+    askonce("resume", "--task", "rates.fetch")
+
+    assert (0, "monday: 2 cancelled\n") == (told.code, told.out)
+    explained = askonce("explain", "rates.fetch", '{"currency": "USD"}').report
+    assert (None, None, True) == tuple(
+        explained[name] for name in ("answer_age_seconds", "waits", "would_call")
+    )
+
+
 def test_shell_completes_verbs_and_their_options(shop):
     code = "import sys; sys.argv = ['celery']; from celery.__main__ import main; main()"
     words = {"COMP_WORDS": "celery -A shop askonce cost --by ", "COMP_CWORD": "6"}
