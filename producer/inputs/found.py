@@ -54,7 +54,7 @@ def form_of(name: str, head: bytes, reading: Reading) -> Form:
         InputInvalid: it is not what its name says, or an option does not apply to it.
     """
     told = format_of(name, reading)
-    found = told or _seen(name, head)
+    found = told or _seen(name, head, reading.separator)
     if reading.format is None and found in ("csv", "transcripts") and _is_object(head):
         raise InputInvalid(name, f"is JSON lines, not {found}: pass --format jsonl")
     if reading.separator is not None and found != "csv":
@@ -70,12 +70,15 @@ def form_of(name: str, head: bytes, reading: Reading) -> Form:
     assert_never(found)
 
 
-def _seen(name: str, head: bytes) -> Format:
-    """Return the format of what begins with *head*."""
-    if head.lstrip()[:1] in (b"{", b"[", b""):
+def _seen(name: str, head: bytes, separator: str | None) -> Format:
+    """Return the format of what begins with *head*; a *separator* that is given is of a table."""
+    first = head.lstrip()[:1]
+    if first in (b"{", b"["):
         return "json"
-    if delimiter_of(head, name):
+    if separator or (first and delimiter_of(head, name)):
         return "csv"
+    if not first:
+        return "json"  # without any row
     raise InputInvalid(name, "has no format that shows: pass --format jsonl, json, csv or transcripts")
 
 

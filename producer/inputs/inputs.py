@@ -93,7 +93,7 @@ class Inputs:
                 source.unless_changed()
                 # A transcript's name is its id.
                 row = id_of(source.name) if self._is_transcript(source) else ""
-                whole.update(row.encode(errors="surrogateescape") + b"\0" + content.digest())
+                whole.update(row.encode() + b"\0" + content.digest())
             self._checked = whole.hexdigest(), rows
         return self._checked
 

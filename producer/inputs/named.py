@@ -36,9 +36,8 @@ def sources_of(names: Sequence[str], told: Format | None) -> list[Source]:
             identity = source.stamp[:2] if source.stamp else source.path
             sources.setdefault(identity, source)
     found = list(sources.values())
-    _refuse_twins(
-        source.name for source in found if told in (None, "transcripts") and is_transcript(source.name)
-    )
+    if told in (None, "transcripts"):
+        _refuse_twins(source.name for source in found if told or is_transcript(source.name))
     return found
 
 

@@ -71,7 +71,7 @@ class Source:
             InputChanged: it is not the file that was found.
         """
         if self.path is None:
-            yield buffered(Joined(cast("io.BufferedReader", sys.stdin.buffer), heard=heard))
+            yield buffered(Joined(_stdin(), heard=heard))
             return
         self.unless_changed()
         with ExitStack() as stack:
@@ -80,6 +80,12 @@ class Source:
             except OSError as exc:
                 raise unreadable(self.name, exc) from None
             yield buffered(Joined(file, heard=heard))
+
+
+def _stdin() -> io.BufferedReader:
+    if sys.stdin is None:  # closed by the caller's shell
+        raise InputInvalid(_STDIN_NAME, "is closed")
+    return cast("io.BufferedReader", sys.stdin.buffer)
 
 
 def source_of(name: str) -> Source:

@@ -143,6 +143,20 @@ def test_stdin_can_be_read_once_and_has_no_digest(stdin):
         list(inputs.rows())
 
 
+def test_stdin_that_is_closed_is_one_line(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+
+    with pytest.raises(InputInvalid, match=r"^stdin: is closed$"):
+        list(open_inputs(["-"]).rows())
+
+
+def test_delimiter_says_that_stdin_is_a_table(stdin):
+    stdin(b"id\n1\n")
+    assert [{"id": "1"}] == payloads_of("-", delimiter=";")
+    stdin(b"")
+    assert [] == payloads_of("-", delimiter=";")
+
+
 def test_ragged_table_of_stdin_is_refused_at_its_row(stdin):
     stdin(b"a,b\n1,2\n3\n")
     rows = open_inputs(["-"]).rows()

@@ -111,6 +111,15 @@ def test_two_transcripts_of_one_id_are_told_by_both_names(folder):
     assert line.endswith("mtg-9.txt: rename one of them")
 
 
+def test_ids_are_compared_of_files_that_the_format_makes_transcripts(tmp_path):
+    for name in ("a.log", "a.out"):
+        (tmp_path / name).write_text("Ana: oi")
+
+    assert "would have the same id as" in refusal_of(
+        tmp_path / "a.log", tmp_path / "a.out", format="transcripts"
+    )
+
+
 def test_map_renames_the_fields_of_a_transcript(folder):
     assert [{"doc": "mtg-9", "text": "Ana: oi\n"}] == payloads_of(
         folder / "mtg-9.txt",
