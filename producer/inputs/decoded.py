@@ -134,9 +134,9 @@ def _refuse_binary(head: bytes, name: str) -> None:
     raise InputInvalid(name, "is binary: it has zero bytes, and text in UTF-8 has none")
 
 
-def _agree(told: str, found: str) -> bool:
-    """Return whether a file with the mark of *found* may be called *told*: UTF-16 names either order."""
-    name = codecs.lookup(told).name
+def _agree(given: str, found: str) -> bool:
+    """Return whether a file with the mark of *found* may be called *given*: UTF-16 names either order."""
+    name = codecs.lookup(given).name
     return name in {found, found.removesuffix("-le").removesuffix("-be"), f"{found}-sig"}
 
 

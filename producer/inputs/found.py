@@ -38,7 +38,7 @@ class Form(Protocol):
 
 
 def format_of(name: str, reading: Reading) -> Format | None:
-    """Return the format that the caller or the *name* of a file tells."""
+    """Return the format that the caller or the *name* of a file says."""
     if reading.format is not None:
         return reading.format
     if is_transcript(name):
@@ -53,8 +53,7 @@ def form_of(name: str, head: bytes, reading: Reading) -> Form:
     Raises:
         InputInvalid: it is not what its name says, or an option does not apply to it.
     """
-    told = format_of(name, reading)
-    found = told or _seen(name, head, reading.separator)
+    found = format_of(name, reading) or _seen(name, head, reading.separator)
     if reading.format is None and found in ("csv", "transcripts") and _is_object(head):
         raise InputInvalid(name, f"is JSON lines, not {found}: pass --format jsonl")
     if reading.separator is not None and found != "csv":

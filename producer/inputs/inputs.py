@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from producer.inputs.found import Form
     from producer.inputs.source import Source
 
-#: Nothing is told: all is found out.
+#: Nothing is given: everything is found.
 AS_FOUND = Reading()
 
 
@@ -59,7 +59,7 @@ class Inputs:
         self._spent = not self.replayable
         numbers = count(1)
         for source in self._sources:
-            with _told(source), source.opened() as raw:
+            with _as_one_line(source), source.opened() as raw:
                 form, stream = self._form(source, raw)
                 yield from form.rows(stream, numbers)
             source.unless_changed()
@@ -85,7 +85,7 @@ class Inputs:
             whole, rows = sha256(_words_of(self._reading)), 0
             for source in self._sources:
                 content = sha256()
-                with _told(source), source.opened(content.update) as raw:
+                with _as_one_line(source), source.opened(content.update) as raw:
                     form, stream = self._form(source, raw)
                     rows += form.check(stream)
                     while raw.read1():  # bytes behind what the form needs
@@ -112,8 +112,8 @@ class Inputs:
 
 
 @contextmanager
-def _told(source: Source) -> Iterator[None]:
-    """Raise what goes wrong with *source* as one line; that it was changed, where it was."""
+def _as_one_line(source: Source) -> Iterator[None]:
+    """Turn an error of reading *source* into InputInvalid; into InputChanged where it was changed."""
     try:
         yield
     except InputChanged:

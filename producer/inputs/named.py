@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 _DIGITS = re.compile(r"(\d+)")
 
 
-def sources_of(names: Sequence[str], told: Format | None) -> list[Source]:
+def sources_of(names: Sequence[str], given: Format | None) -> list[Source]:
     """Return each input that *names* name, in their order; a file that is named twice is one input.
 
-    *told* is the format that the caller names.
+    *given* is the format that the caller names.
 
     Raises:
         InputInvalid: a name names nothing, or two transcripts have one id.
     """
     sources: dict[object, Source] = {}
     for name in names:
-        for each in _paths_of(name, told):
+        for each in _paths_of(name, given):
             source = source_of(each)
             # Two names of one file are one input: its rows would be asked for twice.
             identity = source.stamp[:2] if source.stamp else source.path
             sources.setdefault(identity, source)
     found = list(sources.values())
-    if told in (None, "transcripts"):
-        _refuse_twins(source.name for source in found if told or is_transcript(source.name))
+    if given in (None, "transcripts"):
+        _refuse_twins(source.name for source in found if given or is_transcript(source.name))
     return found
 
 
-def _paths_of(name: str, told: Format | None) -> Iterator[str]:
+def _paths_of(name: str, given: Format | None) -> Iterator[str]:
     if name != STDIN and has_magic(name) and not Path(name).exists():
         deep = "**" in name  # it matches every folder on the way
         matches = sorted(glob(name, recursive=deep), key=natural)  # noqa: PTH207  # may be absolute
@@ -52,13 +52,13 @@ def _paths_of(name: str, told: Format | None) -> Iterator[str]:
         matches = [name]
     for match in matches:
         if match != STDIN and Path(match).is_dir():
-            yield from _transcripts_of(match, told)
+            yield from _transcripts_of(match, given)
         else:
             yield match
 
 
-def _transcripts_of(folder: str, told: Format | None) -> list[str]:
-    if told not in (None, "transcripts"):
+def _transcripts_of(folder: str, given: Format | None) -> list[str]:
+    if given not in (None, "transcripts"):
         raise InputInvalid(folder, f"is a folder: name its files, such as '{Path(folder) / '*'}'")
     try:
         found = [

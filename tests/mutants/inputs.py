@@ -88,7 +88,7 @@ OF_INPUTS = (
         OF_DECODED,
         "        _refuse_binary(head, name)\n",
         "",
-        f"{BYTES}test_utf_16_without_a_mark_is_told_in_one_line",
+        f"{BYTES}test_utf_16_without_a_mark_is_one_line",
     ),
     Mutant(
         "a row of a pipe waits for a full buffer",
@@ -109,14 +109,14 @@ OF_INPUTS = (
         "producer/inputs/named.py",
         "        if first is not name:\n",
         "        if False:\n",
-        f"{TRANSCRIPTS}test_two_transcripts_of_one_id_are_told_by_both_names",
+        f"{TRANSCRIPTS}test_two_transcripts_of_one_id_are_reported_by_both_names",
     ),
     Mutant(
         "a file may change while it is read",
         "producer/inputs/inputs.py",
         "                yield from form.rows(stream, numbers)\n            source.unless_changed()\n",
         "                yield from form.rows(stream, numbers)\n",
-        f"{WHOLE}test_file_that_changes_is_told_before_and_after_its_rows[append]",
+        f"{WHOLE}test_file_that_changes_is_reported_before_and_after_its_rows[append]",
     ),
     Mutant(
         "the digest forgets the names of transcripts",

@@ -55,7 +55,7 @@ def test_json_lines_may_have_another_encoding(file):
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows"])
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_utf_16_without_a_mark_is_told_in_one_line(file, encoding, name):
+def test_utf_16_without_a_mark_is_one_line(file, encoding, name):
     line = refusal_of(file(TABLE.encode(encoding), name))
 
     assert (
@@ -63,13 +63,13 @@ def test_utf_16_without_a_mark_is_told_in_one_line(file, encoding, name):
     )
 
 
-def test_mark_of_another_encoding_than_the_named_one_is_told(file):
+def test_mark_of_another_encoding_than_the_named_one_is_reported(file):
     line = refusal_of(file(TABLE.encode("utf-16")), encoding="cp1252")
 
     assert "rows.csv: has the byte order mark of UTF-16-LE: leave --encoding out" == line
 
 
-def test_encoding_that_does_not_fit_is_told(file):
+def test_encoding_that_does_not_fit_is_reported(file):
     assert "rows.csv: is not ascii: pass another --encoding" == refusal_of(
         file(TABLE.encode()), encoding="ascii"
     )

@@ -70,7 +70,7 @@ def test_delimiter_is_found_by_the_rows_where_the_header_leaves_it_open(file):
     assert [{"name, first": "Ana", "age": "7"}] == payloads_of(file("name, first;age\nAna;7\n"))
 
 
-def test_delimiter_that_stays_open_is_told_and_may_be_named(file):
+def test_delimiter_that_stays_open_is_reported_and_may_be_named(file):
     path = file("a,b;c\n")
 
     assert "rows.csv: its cells may be separated by , or ;: pass --delimiter" == refusal_of(path)

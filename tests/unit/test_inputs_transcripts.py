@@ -102,7 +102,7 @@ def test_single_transcripts_are_rows_beside_other_inputs(folder, tmp_path):
     ]
 
 
-def test_two_transcripts_of_one_id_are_told_by_both_names(folder):
+def test_two_transcripts_of_one_id_are_reported_by_both_names(folder):
     (folder / "mtg-9.vtt").write_text(TEAMS)
 
     line = refusal_of(folder)

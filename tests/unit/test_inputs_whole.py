@@ -68,7 +68,7 @@ def touch(path):
 
 
 @pytest.mark.parametrize("change", [edit, append, replace, touch], ids=lambda change: change.__name__)
-def test_file_that_changes_is_told_before_and_after_its_rows(orders, change):
+def test_file_that_changes_is_reported_before_and_after_its_rows(orders, change):
     inputs = open_inputs([str(orders)])
     under_way = inputs.rows()
     next(under_way)
@@ -81,7 +81,7 @@ def test_file_that_changes_is_told_before_and_after_its_rows(orders, change):
             list(rows)
 
 
-def test_file_that_vanishes_is_told(orders):
+def test_file_that_vanishes_is_reported(orders):
     inputs = open_inputs([str(orders)])
     assert inputs.changed() is None
     under_way = inputs.rows()
