@@ -13,27 +13,23 @@ module but the stores names those members. The events of a decision are emitted 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, assert_never
 
 from askonce.answer import to_result
-from askonce.bill import to_error
-from askonce.errors import AnswerUnreadable, FingerprintMismatch, StoreUnavailable, Superseded
+from askonce.decision import Decision, Refuse, Run, Serve, Wait, Why
+from askonce.errors import AnswerUnreadable, StoreUnavailable
 from askonce.events import EventType, Listener, Subject, emit, ignore
 from askonce.freshness import fallback_of, kept_answer, last_good_answer
 from askonce.job import JobId, new_job_id
 from askonce.record import TOMBSTONE_KEPT, Snapshot
-from askonce.spend import Spend
 from askonce.store import Admission, Claim, Start, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from askonce.answer import Result
-    from askonce.errors import JobError
     from askonce.job import Job, Key
-    from askonce.record import Failure
     from askonce.spec import JobSpec
     from askonce.store import Lease, Reply, Store
 
@@ -45,113 +41,6 @@ class Policy(Enum):
     LEAVE = "leave"
     #: Run it here and now: an inline call, or a message that something else sent.
     RUN = "run"
-
-
-class Why(Enum):
-    """Why a caller gets no answer and makes no call."""
-
-    #: A kept failure answers.
-    FAILED = "negative"
-    #: The key rests after a failure.
-    RESTS = "backoff"
-    #: The key belongs to another payload.
-    CONFLICT = "conflict"
-    #: Another job has the key now.
-    SUPERSEDED = "superseded"
-    #: The record was lost again at once.
-    GONE = "absent"
-    #: A fresh answer is there, and this process cannot read it.
-    UNREADABLE = "unreadable"
-    #: The store does not answer, and the task does not allow the call without it.
-    STORE_DOWN = "store_down"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Serve:
-    """Return this answer; make no call."""
-
-    result: Result
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
-    """An equal job is in flight: wait for its answer."""
-
-    job: JobId
-    running: bool = False
-    #: Seconds until its next attempt; 0 while it is queued or running.
-    rest: float = 0.0
-    #: The note of the pause that holds it back.
-    paused: str | None = None
-    #: Its queue is paused: the message of this delivery goes back there.
-    returns: bool = False
-    #: The last good answer, too old to be a hit.
-    stale: Result | None = None
-    #: Options of this caller that the job does not take.
-    ignored: tuple[str, ...] = ()
-
-    @property
-    def word(self) -> str:
-        """Why a message for this job has nothing to do."""
-        if self.paused is not None:
-            return "paused"
-        return "backoff" if self.rest > 0 else "busy"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """The job is the caller's: send its message, or make the call."""
-
-    job: JobId
-    record: Snapshot
-    #: False: an earlier caller admitted the job, and no worker holds it any more.
-    new: bool = True
-    #: The store sent the message already.
-    sent: bool = False
-    #: Seconds until the job is due: the reaper sends its message then.
-    rest: float = 0.0
-    stale: Result | None = None
-    #: Options of this caller that the job does not take.
-    ignored: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refuse:
-    """No answer and no call."""
-
-    why: Why
-    job: JobId = JobId("")
-    failure: Failure | None = None
-    attempts: int = 0
-    #: Seconds until a call may be made again.
-    rest: float = 0.0
-    #: The last good answer, where the failure lets it through.
-    stale: Result | None = None
-    error: AnswerUnreadable | StoreUnavailable | None = None
-
-    @property
-    def word(self) -> str:
-        """Why a message for this job has nothing to do."""
-        return self.why.value
-
-    def to_error(self, key: Key) -> JobError:
-        """Return the error of a caller who waits for an answer."""
-        if self.error is not None:
-            return self.error
-        match self.why:
-            case Why.CONFLICT:
-                return FingerprintMismatch(key=key)
-            case Why.SUPERSEDED | Why.GONE:
-                return Superseded(key=key, job=self.job)
-            case Why.FAILED | Why.RESTS | Why.UNREADABLE | Why.STORE_DOWN:
-                kind = self.failure.kind if self.failure else "transient"
-                reason = self.failure.reason if self.failure else self.why.value
-                spend = self.failure.spend if self.failure else Spend()
-                return to_error(key, self.job, kind, reason, attempts=self.attempts, spend=spend)
-        assert_never(self.why)
-
-
-Decision = Serve | Wait | Run | Refuse
 
 
 def admit(

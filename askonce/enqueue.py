@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Unpack, assert_never
 
-from askonce.decide import Policy, Refuse, Run, Serve, Wait, admit, enqueue_without_store
+from askonce.decide import Policy, admit, enqueue_without_store
+from askonce.decision import Refuse, Run, Serve, Wait
 from askonce.errors import JobError, OptionInvalid, PayloadInvalid, SendFailed, StoreUnavailable
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.group import Row, ids_of, latest, parts, superseded
@@ -16,16 +17,17 @@ from askonce.handle import Handle
 from askonce.job import new_job_id
 from askonce.join import as_it_is, join_to
 from askonce.key import identify
+from askonce.lost import Resent
 from askonce.message import Message
 from askonce.options import as_passed, id_of, name_of, routing_of, terms_of
 from askonce.outcomes import Admitted, Attached, Duplicate, Hit, joined, refused
-from askonce.store import Claim, Resent
+from askonce.store import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from askonce.answer import Result
-    from askonce.decide import Decision
+    from askonce.decision import Decision
     from askonce.job import Job, JobId, Routing
     from askonce.join import Join
     from askonce.message import Admitter, Sender

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, assert_never
 from askonce import bill
 from askonce.answer import Codec, Result, Ttl
 from askonce.attempt import Attempt, Unstorable, costs_of, make
-from askonce.decide import Refuse, Run, Serve, Wait, Why, start
+from askonce.decide import start
+from askonce.decision import Refuse, Run, Serve, Wait, Why
 from askonce.errors import CallFailed, Configuration, JobError, Postponed, Transient
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped

@@ -11,7 +11,7 @@ from askonce.store import Claim, Terms
 
 if TYPE_CHECKING:
     from askonce.answer import Result
-    from askonce.decide import Refuse, Wait
+    from askonce.decision import Refuse, Wait
     from askonce.errors import JobFailed
     from askonce.job import Job, JobId, Key
     from askonce.record import Failure, FailureOrFallback

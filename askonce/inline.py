@@ -13,7 +13,8 @@ from math import inf
 from threading import Event as Signal
 from typing import TYPE_CHECKING, assert_never
 
-from askonce.decide import Policy, Refuse, Run, Serve, Wait, Why, admit, end_of
+from askonce.decide import Policy, admit, end_of
+from askonce.decision import Refuse, Run, Serve, Wait, Why
 from askonce.errors import FingerprintMismatch, JobFailed, ResultTimeout
 from askonce.events import ignore
 from askonce.execution import Computed, Deferred, Delivery, Failed, Reused, Skipped
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from askonce.answer import Result
-    from askonce.decide import Decision
+    from askonce.decision import Decision
     from askonce.execution import Execution
     from askonce.job import Job, JobId, Key, Routing
     from askonce.runner import Runner

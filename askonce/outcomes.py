@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from askonce.bill import to_error
-from askonce.decide import Refuse, Run, Serve, Wait, Why
+from askonce.decision import Refuse, Run, Serve, Wait, Why
 from askonce.errors import AnswerUnreadable, FingerprintMismatch
 from askonce.job import JobId
 from askonce.spend import Spend
 
 if TYPE_CHECKING:
     from askonce.answer import Result
-    from askonce.decide import Decision
+    from askonce.decision import Decision
     from askonce.errors import JobFailed
     from askonce.handle import Handle
     from askonce.job import Key

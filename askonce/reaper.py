@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING
 
 from askonce.background import is_alive, start_thread
 from askonce.events import EventType, Listener, Subject, emit, ignore
+from askonce.lost import Budget, Lost, Resent
 from askonce.record import BUCKETS
-from askonce.store import Budget, Lost, Resent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from threading import Thread
 
-    from askonce.store import Delivered, Store
+    from askonce.lost import Delivered
+    from askonce.store import Store
 
 #: Seconds in which every bucket is looked at once.
 INTERVAL = 5.0

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
-from askonce.decide import Policy, Refuse, Run, Serve, Wait, Why, admit
+from askonce.decide import Policy, admit
+from askonce.decision import Refuse, Run, Serve, Wait, Why
 from askonce.errors import StoreUnavailable
 from askonce.execution import Computed, Failed, Reused, Skipped
 

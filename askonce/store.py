@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 
+from askonce.lost import DEFAULT_BUDGET
 from askonce.record import TOMBSTONE_KEPT
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from askonce.controls import Controls
     from askonce.errors import JobError, RecordDamaged
     from askonce.events import Listener
-    from askonce.job import Job, JobId, Key, Owner
+    from askonce.job import Job, Key, Owner
     from askonce.letters import Letters
+    from askonce.lost import Budget, Delivered, Lost, Resent
     from askonce.record import Snapshot
     from askonce.runs import Runs
     from askonce.spec import JobSpec
@@ -159,61 +161,6 @@ class Lease(NamedTuple):
     key: Key
     owner: Owner
     seconds: float
-
-
-class Lost(NamedTuple):
-    """A job that no worker holds any more; its message must be sent again.
-
-    It is handed out for a short while, and counts as resent once ``resent`` was called.
-    """
-
-    job: Job
-    resent: int
-    #: The time that its message carries; milliseconds by the store's clock.
-    sent_at: int
-    #: Whether it was put back unpaid, and its rest is over.
-    parked: bool = False
-
-
-class Resent(NamedTuple):
-    """A message that was sent again."""
-
-    key: Key
-    job: JobId
-    #: The time that it carries.
-    sent_at: int
-
-
-#: Stands for all priorities of a queue.
-ANY_PRIORITY: Literal["*"] = "*"
-
-
-class Delivered(NamedTuple):
-    """How far a queue has delivered its messages of one priority.
-
-    Either all up to a message's time (*sent_at*, milliseconds by the store's clock), or all up to *seconds*
-    ago.
-    """
-
-    queue: str
-    priority: int | Literal["*"] = ANY_PRIORITY
-    sent_at: int = 0
-    seconds: float | None = None
-
-    def aged(self, seconds: float) -> Self:
-        """Return the same, *seconds* later."""
-        return self if self.seconds is None else self._replace(seconds=self.seconds + seconds)
-
-
-class Budget(NamedTuple):
-    """How much one look of ``reap`` at one bucket returns at most; one job always fits, unless none may."""
-
-    jobs: int = 25
-    #: Bytes of payloads.
-    size: int = 1 << 20
-
-
-DEFAULT_BUDGET = Budget()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

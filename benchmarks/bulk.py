@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import orjson
 from redis import Redis
-from tasks.rows import Row, read_rows
 
 from askonce.adapters.redis.link import ServerLink
 from askonce.errors import PayloadInvalid
+from askonce.rows import Row, read_rows
 from benchmarks.apps import URL, app, once_checked, once_noop, payload, plain
 from benchmarks.measure import interleaved, per_second, ratio
 

@@ -18,10 +18,11 @@ from askonce.adapters.redis.link import ServerLink
 from askonce.answer import Encoded, Ttl
 from askonce.enqueue import Producer
 from askonce.job import Job, Owner, Routing
+from askonce.lost import Delivered, Lost
 from askonce.message import Message, send_each
 from askonce.reaper import Reaper
 from askonce.record import BUCKETS
-from askonce.store import Delivered, Lease, Lost, Start
+from askonce.store import Lease, Start
 from benchmarks.apps import URL, once, once_noop, payload
 from benchmarks.measure import percentile
 from benchmarks.pings import Pings

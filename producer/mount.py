@@ -5,10 +5,15 @@ from __future__ import annotations
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
+import click
+
 from askonce.cli.site import Mount
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from askonce.checks import Finding
+    from askonce.rows import BadRow, Row
     from producer.client import Client
 
 _LIST = "tasks.providers.openai.listed:look_up"
@@ -43,4 +48,14 @@ def _examine(call: bool) -> list[Finding]:  # noqa: FBT001  # Mount's form
     return [*servers, *work, *check_outside(settings), *model]
 
 
-MOUNT = Mount(open=connect_or_exit, examine=_examine)
+def _read(name: str) -> Iterator[Row | BadRow]:
+    """Yield the rows of any input that ``submit`` takes; end with a usage error for one that is none."""
+    from producer.inputs import InputInvalid, open_inputs
+
+    try:
+        yield from open_inputs([name]).rows()
+    except InputInvalid as exc:
+        raise click.UsageError(str(exc)) from None
+
+
+MOUNT = Mount(open=connect_or_exit, examine=_examine, read=_read)

@@ -2,8 +2,9 @@
 
 from askonce.answer import Encoded, Ttl
 from askonce.job import Job
+from askonce.lost import Delivered
 from askonce.message import send_each
-from askonce.store import Claim, Delivered, Lease, Terms
+from askonce.store import Claim, Lease, Terms
 
 ANSWER = Encoded(b"j1", b"")
 TTL = Ttl(60.0, 600.0)

@@ -35,7 +35,7 @@ class Exit(IntEnum):
     TERMINATED = 143
 
 
-EPILOG = "Exit codes: 0 ok, 1 some rows failed, 2 usage, 69 unavailable, 75 timed out, 78 configuration."
+EPILOG = "Exit codes: 0 ok, 1 failed, 2 usage, 69 unavailable, 75 timed out, 78 configuration."
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from functools import cache
 import click
 
 from askonce.cli.exits import Exit, unavailable
-from askonce.cli.site import open_site
+from askonce.cli.site import mounted, open_site
 
 
 @click.command()
@@ -19,11 +19,11 @@ from askonce.cli.site import open_site
 def explain(task: str, what: str, tenant: str) -> None:
     """Show the key, the job and its holder for each payload, and whether a call would be made."""
     site = open_site(task)
-    from askonce.cli.explained import explain_row, rows_of
+    from askonce.cli.explained import explain_row, read_file, rows_of
 
     failed, heard = False, cache(lambda: site.listening(task))
     with unavailable():
-        for row in rows_of(what):
+        for row in rows_of(what, mounted().read or read_file):
             explained = explain_row(site, task, row, tenant, heard)
             failed |= "error" in explained
             click.echo(json.dumps(explained, ensure_ascii=False))

@@ -26,16 +26,20 @@ if TYPE_CHECKING:
 _SHOWN_BYTES = 2000
 
 
-def rows_of(what: str) -> Iterator[Row | BadRow]:
-    """Yield the payloads of *what*: a JSON object, or the name of a file with JSON lines."""
-    if what.lstrip().startswith("{"):
-        yield parse_row(1, what.encode(errors="surrogateescape"))
-        return
+def read_file(name: str) -> Iterator[Row | BadRow]:
+    """Yield the rows of a file with JSON lines."""
     try:
-        with Path(what).open("rb") as stream:
+        with Path(name).open("rb") as stream:
             yield from read_rows(stream)
     except OSError as exc:
-        raise click.UsageError(f"{what}: {exc.strerror}") from None
+        raise click.UsageError(f"{name}: {exc.strerror}") from None
+
+
+def rows_of(what: str, read: Callable[[str], Iterator[Row | BadRow]] = read_file) -> Iterator[Row | BadRow]:
+    """Yield the payloads of *what*: a JSON object, or what *read* finds under this name."""
+    if what.lstrip().startswith("{"):
+        return iter([parse_row(1, what.encode(errors="surrogateescape"))])
+    return read(what)
 
 
 def explain_row(

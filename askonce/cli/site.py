@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from askonce.checks import Finding
     from askonce.letters import DeadMessage
     from askonce.listening import Listening
     from askonce.outcomes import Outcome
+    from askonce.rows import BadRow, Row
     from askonce.spec import JobSpec
     from askonce.store import Store
 
@@ -56,6 +57,8 @@ class Mount(NamedTuple):
     open: Callable[[], Site]
     #: Returns what the doctor shows, whatever server is down; True also calls the paid service.
     examine: Callable[[bool], list[Finding]]
+    #: Yields the rows that a name stands for; None reads files with JSON lines.
+    read: Callable[[str], Iterator[Row | BadRow]] | None = None
 
 
 def mount(context: click.Context, by: Mount) -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, assert_never
 
 from askonce.answer import Codec, Encoded, Meta, StoredValue, Ttl, to_result
 from askonce.attempt import Attempt, costs_of, make
-from askonce.decide import Refuse, Run, Serve, run_without_store, start
+from askonce.decide import run_without_store, start
+from askonce.decision import Refuse, Run, Serve
 from askonce.errors import CallFailed, StoreUnavailable, ValueInvalid
 from askonce.events import EventType, Listener, emit, ignore
 from askonce.execution import Computed, Failed, Reused

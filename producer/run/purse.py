@@ -26,6 +26,7 @@ class Purse:
         """Reserve from *budget* what *meter* finds that a row of *spec* can cost."""
         self._budget, self._meter, self._spec = budget, meter, spec
         self._reserved: dict[int, Worst] = {}
+        self._refused: Worst | None = None
 
     def reserve(self, row: int, payload: Mapping[str, object]) -> bool:
         """Put aside the most that *row* can cost; return False where that could pass a limit."""
@@ -36,6 +37,7 @@ class Purse:
             return True
         worst = self._meter.worst_case(used)
         if not self._budget.admit(worst):
+            self._refused = worst
             return False
         self._reserved[row] = worst
         return True
@@ -51,4 +53,5 @@ class Purse:
     @property
     def why(self) -> str:
         """Why no more rows are sent."""
-        return stopped_by(self._budget)
+        assert self._refused is not None
+        return stopped_by(self._budget, self._refused)

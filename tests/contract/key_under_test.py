@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from askonce.answer import Encoded, Meta, Ttl
 from askonce.job import Job
+from askonce.lost import Budget, Delivered, Resent
 from askonce.spend import Spend
-from askonce.store import Budget, Claim, Delivered, Failing, Lease, Push, Resent, Terms
+from askonce.store import Claim, Failing, Lease, Push, Terms
 
 BUCKET = 10
 KEY = "0a" + "0" * 62

@@ -2,7 +2,8 @@ import pytest
 
 from askonce import JobSpec, decide
 from askonce.answer import Meta
-from askonce.decide import Policy, Refuse, Run, Serve, Wait, Why
+from askonce.decide import Policy
+from askonce.decision import Refuse, Run, Serve, Wait, Why
 from askonce.record import Status
 
 # One suite for every store: what a caller does with the store's reply.

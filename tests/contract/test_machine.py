@@ -20,9 +20,10 @@ from askonce.adapters.redis.sources import with_numbers
 from askonce.answer import Meta
 from askonce.controls import Mark, Pause
 from askonce.job import Routing
+from askonce.lost import Resent
 from askonce.record import Snapshot
 from askonce.spend import Spend
-from askonce.store import Admission, Parking, Resent, Start, Write
+from askonce.store import Admission, Parking, Start, Write
 from askonce.tally import Book
 from tests.contract.key_under_test import KEY, KeyUnderTest
 from tests.mutants.scripts import OF_SCRIPTS

@@ -2,8 +2,9 @@ import pytest
 
 from askonce.controls import NAME_KEPT, NOTE_KEPT, Mark, Pause
 from askonce.job import Routing
+from askonce.lost import Delivered
 from askonce.record import PAUSE_REST, RESUMED_LOOKS, Status
-from askonce.store import Admission, Delivered, Start, Write
+from askonce.store import Admission, Start, Write
 
 # One suite for every store: pauses hold jobs back, marks make answers old.
 

@@ -1,7 +1,8 @@
 import pytest
 
 from askonce.controls import Pause
-from askonce.store import Admission, Delivered, Start
+from askonce.lost import Delivered
+from askonce.store import Admission, Start
 
 # One suite for every store: a job that is queued for longer than its callers wait ends without an answer.
 

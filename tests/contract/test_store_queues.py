@@ -2,8 +2,9 @@ import pytest
 
 from askonce.controls import Pause
 from askonce.job import Routing
+from askonce.lost import Delivered, Resent
 from askonce.record import HANDED_OUT, LOOKS, MAX_RESENDS, Status
-from askonce.store import Admission, Delivered, Resent, Start, Write
+from askonce.store import Admission, Start, Write
 
 # One suite for every store: which job of a queue is lost, and who sends its message again.
 

@@ -1,7 +1,8 @@
 import pytest
 
+from askonce.lost import Delivered
 from askonce.record import MAX_RESENDS, Snapshot, Status
-from askonce.store import Admission, Cancellation, Delivered, Start, Write
+from askonce.store import Admission, Cancellation, Start, Write
 
 # One suite for every store: lost messages, dead workers, and the reaper.
 

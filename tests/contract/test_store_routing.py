@@ -1,7 +1,8 @@
 import pytest
 
 from askonce.job import Routing
-from askonce.store import Admission, Cancellation, Resent, Start
+from askonce.lost import Resent
+from askonce.store import Admission, Cancellation, Start
 
 # One suite for every store: what an admission brings, and what a second caller's options change.
 

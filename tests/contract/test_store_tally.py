@@ -1,7 +1,7 @@
 import pytest
 
+from askonce.lost import Resent
 from askonce.record import MAX_COUNTERS
-from askonce.store import Resent
 from askonce.tally import Book, Counter
 
 # One suite for every store: what is counted, and that it is counted once.

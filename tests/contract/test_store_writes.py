@@ -2,8 +2,9 @@ from operator import methodcaller
 
 import pytest
 
+from askonce.lost import Resent
 from askonce.record import Snapshot, Status
-from askonce.store import Admission, Parking, Resent, Start, Write
+from askonce.store import Admission, Parking, Start, Write
 
 # One suite for every store: what the owner of a lease alone may write.
 

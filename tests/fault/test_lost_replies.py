@@ -11,7 +11,8 @@ from redis.retry import Retry
 from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.scripts import sources
 from askonce.answer import Encoded
-from askonce.store import Failing, Push, Resent
+from askonce.lost import Resent
+from askonce.store import Failing, Push
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
 from tests.jobs import DELIVERED, TTL, new_claim, new_lease

@@ -6,7 +6,8 @@ from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.claims import arguments
 from askonce.errors import LayoutNewer, RecordDamaged, StoreUnavailable
 from askonce.job import JobId
-from askonce.store import Failing, Lost, Resent, Write
+from askonce.lost import Lost, Resent
+from askonce.store import Failing, Write
 from tests.jobs import ANSWER, DELIVERED, TTL, new_claim, new_job, new_lease
 
 pytestmark = pytest.mark.integration

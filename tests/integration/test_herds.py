@@ -12,11 +12,11 @@ from askonce.enqueue import Producer
 from askonce.execute import Executor
 from askonce.execution import Computed, Delivery
 from askonce.lease import LeaseRenewer
+from askonce.lost import Delivered
 from askonce.message import Message
 from askonce.reaper import Reaper
 from askonce.record import BUCKETS, Status
 from askonce.spec import JobSpec
-from askonce.store import Delivered
 from tests.deadlines import stretched
 from tests.jobs import DELIVERED, OneQueue
 

@@ -5,7 +5,8 @@ import pytest
 from askonce import decide
 from askonce.adapters.memory import MemoryStore
 from askonce.background import start_thread
-from askonce.decide import Policy, Run
+from askonce.decide import Policy
+from askonce.decision import Run
 from askonce.events import EventType
 from askonce.job import Job
 from askonce.store import Claim, Terms

@@ -5,8 +5,9 @@ from redis import Redis
 
 from askonce.adapters.redis import RedisStore
 from askonce.errors import LayoutNewer, StoreUnavailable
+from askonce.lost import Budget, Resent
 from askonce.record import LAYOUT
-from askonce.store import Admission, Budget, Failing, Parking, Resent
+from askonce.store import Admission, Failing, Parking
 from tests.jobs import ANSWER, DELIVERED, TTL, new_claim, new_job, new_lease
 
 pytestmark = pytest.mark.integration

@@ -6,8 +6,8 @@ import pytest
 from askonce.adapters.memory import MemoryStore
 from askonce.adapters.memory import store as memory_store
 from askonce.controls import Pause
+from askonce.lost import ANY_PRIORITY, Resent
 from askonce.record import PROGRESS_SLACK, TOMBSTONE_KEPT
-from askonce.store import ANY_PRIORITY, Resent
 from tests.contract.key_under_test import KEY, KeyUnderTest
 from tests.model import verbs
 from tests.model.verbs import Answer, Failure, Limits, Record

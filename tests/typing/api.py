@@ -49,7 +49,7 @@ from askonce.adapters.redis import RedisStore
 from askonce.announcements import Announcement
 from askonce.answer import Encoded, Source, Ttl
 from askonce.board import Seen
-from askonce.decide import Decision, Refuse, Run, Serve, Wait, Why
+from askonce.decision import Decision, Refuse, Run, Serve, Wait, Why
 from askonce.execute import Executor
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
 from askonce.fields import as_id, as_lines, as_time

@@ -17,10 +17,11 @@ from askonce.execution import Delivery
 from askonce.inline import Caller
 from askonce.key import identify
 from askonce.lease import LeaseRenewer
+from askonce.lost import Budget
 from askonce.record import BUCKETS
 from askonce.runner import Runner
 from askonce.spec import JobSpec, RetryPolicy
-from askonce.store import Budget, Claim, Terms
+from askonce.store import Claim, Terms
 from askonce.store_down.cache import LocalCache
 from askonce.store_down.calls import LocalCalls
 from askonce.store_down.spill import Spill

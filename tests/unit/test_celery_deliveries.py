@@ -5,7 +5,7 @@ from celery import Celery
 from kombu import Queue
 
 from askonce.adapters.celery.deliveries import _KEPT, Deliveries
-from askonce.store import Delivered
+from askonce.lost import Delivered
 
 
 class Worker:

@@ -4,17 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from askonce.controls import Pause
-from askonce.decide import (
-    Policy,
-    Refuse,
-    Run,
-    Serve,
-    Wait,
-    Why,
-    enqueue_without_store,
-    run_without_store,
-    start,
-)
+from askonce.decide import Policy, enqueue_without_store, run_without_store, start
+from askonce.decision import Refuse, Run, Serve, Wait, Why
 from askonce.errors import (
     FingerprintMismatch,
     JobFailed,
@@ -25,9 +16,10 @@ from askonce.errors import (
 )
 from askonce.job import Routing, new_job_id, new_owner
 from askonce.key import identify
+from askonce.lost import Budget
 from askonce.record import BUCKETS, PAUSE_REST
 from askonce.spec import RetryPolicy
-from askonce.store import Admission, Budget, Claim, Lease, Start, Terms
+from askonce.store import Admission, Claim, Lease, Start, Terms
 from tests.jobs import DELIVERED
 
 CORRECTED = {"currency": "BRL", "day": "2026-11-21"}

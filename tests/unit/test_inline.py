@@ -18,9 +18,10 @@ from askonce.execution import Reused
 from askonce.inline import Resting
 from askonce.job import Routing
 from askonce.key import identify
+from askonce.lost import Delivered, Lost
 from askonce.record import BUCKETS, Snapshot
 from askonce.spec import RetryPolicy
-from askonce.store import Delivered, Lost, Reply, Start
+from askonce.store import Reply, Start
 
 CORRECTED = {"currency": "BRL", "day": "2026-11-21"}
 

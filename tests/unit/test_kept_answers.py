@@ -6,7 +6,8 @@ import pytest
 
 from askonce import answer
 from askonce.answer import Codec, Encoded
-from askonce.decide import Policy, Refuse, Run, Why
+from askonce.decide import Policy
+from askonce.decision import Refuse, Run, Why
 from askonce.errors import AnswerUnreadable, Configuration, JobFailed, Permanent, Transient
 from askonce.execution import Computed, Reused, Skipped
 from askonce.outcomes import Admitted, Unreadable

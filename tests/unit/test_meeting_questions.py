@@ -9,9 +9,9 @@ import celeryconfig
 from askonce.errors import Cancelled, Configuration, PayloadInvalid, Permanent, Postponed, Transient
 from askonce.execution import Computed, Deferred, Delivery, Failed, Reused
 from askonce.key import identify
+from askonce.lost import Budget
 from askonce.record import BUCKETS
 from askonce.spec import RetryPolicy
-from askonce.store import Budget
 from settings.environment import Settings
 from tasks.meetings import body as meetings
 from tasks.meetings.questions import part

@@ -6,9 +6,10 @@ import pytest
 from askonce import reaper as reaper_module
 from askonce.errors import RecordDamaged, SendFailed, StoreUnavailable, Transient
 from askonce.job import Job
+from askonce.lost import DEFAULT_BUDGET, Delivered, Lost, Resent
 from askonce.reaper import _SLACK, _SLICES, Reaper
 from askonce.record import BUCKETS
-from askonce.store import DEFAULT_BUDGET, Delivered, Lost, Resent, Write
+from askonce.store import Write
 from tests.jobs import DELIVERED
 
 EVERYWHERE = range(BUCKETS)

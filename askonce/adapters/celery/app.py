@@ -49,8 +49,9 @@ if TYPE_CHECKING:
     from askonce.enqueue import Producer
     from askonce.events import Listener
     from askonce.job import Job, Routing
+    from askonce.lost import Lost
     from askonce.spec import JobSpec
-    from askonce.store import Lost, Store
+    from askonce.store import Store
 
 #: By its name: a producer does not load it.
 _WATCHED = "askonce.adapters.celery.watched:WatchedStep"

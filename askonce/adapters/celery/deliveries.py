@@ -17,8 +17,8 @@ from celery.worker import state
 from askonce.adapters.celery.header import HEADER
 from askonce.adapters.celery.patience import bounded
 from askonce.adapters.celery.routing_key import routing_key_of
+from askonce.lost import ANY_PRIORITY, Delivered
 from askonce.options import PRIORITY_MAX
-from askonce.store import ANY_PRIORITY, Delivered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,7 @@ from celery.utils.saferepr import _literal  # type: ignore[attr-defined]  # not 
 
 from askonce.adapters.celery.control_flow import IGNORED, REJECTED
 from askonce.adapters.celery.paused_queues import Returned
-from askonce.decide import Refuse, Wait, Why
+from askonce.decision import Refuse, Wait, Why
 from askonce.execution import Computed, Deferred, Execution, Failed, Reused, Skipped
 from askonce.log import dollars
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from askonce.lost import Lost
 from askonce.record import MAX_RESENDS
-from askonce.store import Lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from askonce.adapters.memory.record import MemoryRecord
     from askonce.adapters.memory.records import Records
     from askonce.job import Key
-    from askonce.store import Budget
+    from askonce.lost import Budget
 
 
 def reap(records: Records, bucket: int, budget: Budget) -> Iterator[Lost]:

@@ -11,16 +11,18 @@ from askonce.adapters.memory.controls import MemoryControls
 from askonce.adapters.memory.record import MemoryRecord
 from askonce.adapters.memory.shown import dead_job
 from askonce.adapters.memory.tally import MemoryTally
-from askonce.record import MAX_RESENDS, PAUSE_REST, PROGRESS_SLACK, TOMBSTONE_KEPT
-from askonce.store import ANY_PRIORITY, Cancellation, Write
+from askonce.lost import ANY_PRIORITY
+from askonce.record import PAUSE_REST, PROGRESS_SLACK, TOMBSTONE_KEPT
+from askonce.store import Cancellation, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from askonce.job import Key
     from askonce.letters import DeadJob
+    from askonce.lost import Delivered
     from askonce.record import Flight
-    from askonce.store import Delivered, Lease
+    from askonce.store import Lease
     from askonce.tally import Book
 
 
@@ -88,28 +90,6 @@ class Records:
         flying = [(key, record) for key, record in found if record is not None and record.flight != "idle"]
         due = [(key, record) for key, record in flying if record.look_at <= self.now()]
         return sorted(due, key=lambda one: (one[1].look_at, one[0]))
-
-    def is_due(self, key: Key, record: MemoryRecord) -> bool:
-        """Return whether the job is to be handed out; end it where it is over."""
-        now = self.now()
-        if record.is_expired(now):
-            self.end_unrun(key, record, "expired")
-        elif now < record.due_at:
-            record.looked_again = None
-        elif record.flight == "queued" and record.paused is not None:
-            record.await_the_pause(now)
-            self.commit(key, record)
-            record.look_after_the_pause(now)
-        elif not self.is_lost(record):
-            record.look_later(now)
-        elif record.flight == "running" and record.attempts >= record.max_attempts:
-            self.doubt(record)
-            self.quarantine(key, record, "attempts_spent")
-        elif record.resent >= MAX_RESENDS:
-            self.quarantine(key, record, "undeliverable")
-        else:
-            return True
-        return False
 
     def held(self, lease: Lease, *flights: Flight) -> MemoryRecord | Write:
         """Return the record if the lease's owner has it in one of *flights*, else why not."""

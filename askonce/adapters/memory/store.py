@@ -21,19 +21,9 @@ from askonce.adapters.memory.runs import MemoryRuns
 from askonce.adapters.memory.shown import disclosed, snapshot
 from askonce.adapters.memory.subscription import MemorySubscription
 from askonce.job import JobId
+from askonce.lost import DEFAULT_BUDGET, Budget, Lost
 from askonce.record import BUCKETS, MAX_RESENDS, TOMBSTONE_KEPT, WAITERS_KEPT, Snapshot
-from askonce.store import (
-    DEFAULT_BUDGET,
-    Admission,
-    Budget,
-    Cancellation,
-    Cancelled,
-    Lost,
-    Parking,
-    Reply,
-    Start,
-    Write,
-)
+from askonce.store import Admission, Cancellation, Cancelled, Parking, Reply, Start, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +33,8 @@ if TYPE_CHECKING:
     from askonce.errors import JobError, RecordDamaged
     from askonce.events import Listener
     from askonce.job import Job, Key
-    from askonce.store import Claim, Delivered, Failing, Lease, Place, Resent
+    from askonce.lost import Delivered, Resent
+    from askonce.store import Claim, Failing, Lease, Place
     from askonce.tally import Book
 
 

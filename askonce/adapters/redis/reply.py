@@ -14,8 +14,8 @@ from askonce.answer import Meta, StoredValue
 from askonce.errors import JobError, LayoutNewer, RecordDamaged
 from askonce.job import Fingerprint, Job, JobId, Key, Owner, Routing
 from askonce.letters import DeadJob
+from askonce.lost import Lost
 from askonce.record import Failure, Parked, Snapshot
-from askonce.store import Lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -25,8 +25,9 @@ from askonce.adapters.redis.tally import RedisTally
 from askonce.checks import Finding
 from askonce.errors import JobError, StoreUnavailable
 from askonce.job import Key
+from askonce.lost import DEFAULT_BUDGET, Budget
 from askonce.record import TOMBSTONE_KEPT
-from askonce.store import DEFAULT_BUDGET, Budget, Cancellation, Cancelled, Parking, Reply, Start, Write
+from askonce.store import Cancellation, Cancelled, Parking, Reply, Start, Write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     from askonce.errors import RecordDamaged
     from askonce.events import Listener
     from askonce.job import Job
+    from askonce.lost import Delivered, Lost, Resent
     from askonce.record import Snapshot
-    from askonce.store import Admission, Claim, Delivered, Failing, Lease, Lost, Place, Resent
+    from askonce.store import Admission, Claim, Failing, Lease, Place
     from askonce.tally import Book
 
 #: Short enough that a hanging server costs a caller less than a second, the one replay included. redis-py's

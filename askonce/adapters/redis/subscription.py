@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from askonce.adapters.redis.link import Link
 
+#: Channels that are left in one step.
+_LEFT_AT_ONCE = 1000
 #: The channel of no key.
 _NO_KEY = Key("")
 
@@ -51,6 +53,8 @@ class RedisSubscription:
         self._first = next(iter(self._channels)).decode()
         self._pubsub: PubSub | None = None
         self._moves = 0
+        #: Channels that are heard although nobody follows them any more.
+        self._left: set[bytes] = set()
 
     def open(self) -> None:
         """Subscribe.
@@ -70,6 +74,7 @@ class RedisSubscription:
         """Listen to the channels of *keys* too."""
         added = {channel: key for key in keys if (channel := self._channel_of(key)) not in self._channels}
         self._channels.update(added)
+        self._left.difference_update(added)
         with self.unavailable():
             if self._pubsub is None:
                 self.open()
@@ -78,8 +83,13 @@ class RedisSubscription:
 
     def leave(self, keys: Sequence[Key]) -> None:
         """Listen to the channels of *keys* no more."""
-        left = [channel for key in keys if self._channels.pop(channel := self._channel_of(key), None)]
-        if left and self._pubsub is not None:
+        for key in keys:
+            channel = self._channel_of(key)
+            if self._channels.pop(channel, None):
+                self._left.add(channel)
+        # Few cost the server nothing, and a user of a server may lack the right to do it.
+        if len(self._left) >= _LEFT_AT_ONCE and self._pubsub is not None:
+            left, self._left = self._left, set()
             with self.unavailable():
                 self._pubsub.unsubscribe(*left)  # type: ignore[no-untyped-call]  # redis-py
 
