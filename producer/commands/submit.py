@@ -162,15 +162,15 @@ def _submit(wanted: Wanted) -> Exit:
         from producer.run.billed import Billed
         from producer.run.errors import JournalInvalid, LimitImpossible, OutputFailed, RunDiffers, RunTaken
 
-        try:
-            with unavailable():
+        with unavailable():
+            try:
                 return Billed(wanted, progress).go()
-        except (InputInvalid, RunDiffers, JournalInvalid, LimitImpossible) as exc:
-            return _refused(progress, exc, Exit.USAGE)
-        except OutputFailed as exc:
-            return _refused(progress, exc, Exit.OUTPUT)
-        except RunTaken as exc:
-            return _refused(progress, exc, Exit.TIMED_OUT)
+            except (InputInvalid, RunDiffers, JournalInvalid, LimitImpossible) as exc:
+                return _refused(progress, exc, Exit.USAGE)
+            except OutputFailed as exc:
+                return _refused(progress, exc, Exit.OUTPUT)
+            except RunTaken as exc:
+                return _refused(progress, exc, Exit.TIMED_OUT)
 
 
 def _refused(progress: Progress, why: Exception, code: Exit) -> Exit:

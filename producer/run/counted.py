@@ -46,7 +46,7 @@ class Counted:
             self._counts.pay(Spend(cost_usd=report.cost_usd).micro_usd, report.calls)
         if report.source in ("cache", "call") and report.calls == 0:
             self._counts.avoid(Spend(cost_usd=report.avoided_usd).micro_usd)
-        if report.error is not None:
+        if report.error is not None and report.status != "cancelled":
             # The names of fields are the row's own.
             self._failures.add(one_line(f"{report.place or f'row {report.row}'}: {_words(report)}"))
 

@@ -82,6 +82,9 @@ class Failures:
 class Budget(Protocol):
     """What a run may cost."""
 
+    def begin(self, micro_usd: int, calls: int) -> None:
+        """Count what earlier starts of the run paid."""
+
     def reserve(self, row: int, payload: Mapping[str, object]) -> bool:
         """Put aside the most that *row* can cost; return False where that could pass a limit."""
 
@@ -97,6 +100,9 @@ class NoBudget:
     """No limit."""
 
     why = ""
+
+    def begin(self, micro_usd: int, calls: int) -> None:
+        """Do nothing."""
 
     def reserve(self, row: int, payload: Mapping[str, object]) -> bool:  # noqa: ARG002  # as Budget
         """Return True."""

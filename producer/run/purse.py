@@ -8,6 +8,7 @@ from askonce.errors import PayloadInvalid
 from askonce.key import normal_form
 from askonce.spend import Spend
 from producer.bill.words import stopped_by
+from producer.bill.worst import Worst
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from askonce.spec import JobSpec
     from producer.bill.budget import Budget
     from producer.bill.meter import Meter
-    from producer.bill.worst import Worst
     from producer.run.report import Report
 
 
@@ -27,6 +27,10 @@ class Purse:
         self._budget, self._meter, self._spec = budget, meter, spec
         self._reserved: dict[int, Worst] = {}
         self._refused: Worst | None = None
+
+    def begin(self, micro_usd: int, calls: int) -> None:
+        """Count what earlier starts of the run paid."""
+        self._budget.settle(Worst(0, 0), micro_usd, calls)
 
     def reserve(self, row: int, payload: Mapping[str, object]) -> bool:
         """Put aside the most that *row* can cost; return False where that could pass a limit."""

@@ -14,6 +14,7 @@ from itertools import islice
 from threading import Event as Signal
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from askonce.cancel import cancel_keys
 from askonce.errors import JobError, JobFailed, ResultTimeout, StoreUnavailable, Superseded
 from askonce.follow import Follower
 from askonce.handle import Handle
@@ -268,8 +269,9 @@ class Run:
 
     def _cancel_queued(self) -> None:
         """End the jobs that no other run shares unpaid, and take the ends of the calls under way."""
-        found = {handle: self.store.cancel(handle.key, self.name) for handle in self._asked}
-        ends = [handle for handle, what in found.items() if what is not Cancellation.SHARED]
+        handles = list(self._asked)
+        found = [what for _, what in cancel_keys(self.store, [each.key for each in handles], self.name)]
+        ends = [each for each, what in zip(handles, found, strict=True) if what is not Cancellation.SHARED]
         until = self.clock() + _GRACE
         while any(handle in self._asked for handle in ends) and self.clock() < until:
             self._take_ended(TICK)

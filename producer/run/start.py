@@ -10,7 +10,7 @@ import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,7 @@ from askonce.cli.exits import Exit
 from askonce.controls import Pause
 from askonce.errors import StoreUnavailable
 from producer.bill.words import paid_of
+from producer.progress.amounts import dollars
 from producer.progress.counts import Counts
 from producer.progress.failures import FailureLines
 from producer.progress.summary import summary
@@ -25,8 +26,9 @@ from producer.run.ask import Asker
 from producer.run.begin import go_on, holder, name_of, new_uid, open_journal
 from producer.run.counted import Counted
 from producer.run.errors import OutputFailed
+from producer.run.hold import Hold
 from producer.run.journal import Journal, Round
-from producer.run.limits import INTERRUPTED, MaxFailures, NoBudget, Stop
+from producer.run.limits import INTERRUPTED, LIMIT_REACHED, MaxFailures, NoBudget, Stop
 from producer.run.output import Files, JsonLines, Results, Stream, beside
 from producer.run.run import Run
 from producer.run.sinks import Direct, Kept
@@ -73,6 +75,8 @@ class Start:
     estimate: Estimate | None = None
     counts: Counts = field(default_factory=Counts)
     _failures: FailureLines = field(init=False)
+    #: By earlier starts of the run, in millionths of a dollar.
+    _paid_before: int = field(default=0, init=False)
 
     def go(self) -> Exit:
         """Ask for every row that has no end yet, and return how the run ended.
@@ -86,15 +90,17 @@ class Start:
             return self._go(stack)
 
     def _go(self, stack: ExitStack) -> Exit:
-        began = time.monotonic()
+        began, wanted = time.monotonic(), self.wanted
         self.counts.total = self._total()
         self._failures = FailureLines(self.progress.error, None if self.wanted.as_json else 20)
         round_, sink, output, journal = self._open(stack)
         counted = Counted(sink, self.counts, self._failures)
         run = self._new_run(round_, counted)
         self.progress.update(self.counts)
+        hold, stop = Hold(self.client.store.runs, round_.name, wanted.task, self.counts), None
+        self._claim(hold)
         try:
-            with self._watch(round_), _signals(run):
+            with self._watch(round_, partial(_renew, hold, run)), _signals(run):
                 stop = run.execute(self.rows())
             if stop is None and self.last_row is None and isinstance(output, Files):
                 output.finish()
@@ -102,6 +108,7 @@ class Start:
                     journal.end()
         finally:
             self.counts.queued = run.under_way
+            hold.release("done" if stop is None and not run.under_way else "stopped")
             self._failures.finish(self._place_of_failures())
             told = [*self._bill(), *_how_to_go_on(run, counted, kept=isinstance(output, Files))]
             self.progress.finish([*summary(self.counts, time.monotonic() - began), *told])
@@ -137,6 +144,8 @@ class Start:
         if wanted.file is not None:
             journal = stack.enter_context(open_journal(wanted.file))
             past, round_ = go_on(journal, fresh, beside(wanted.file, "journal"))
+            self.budget.begin(past.micro_usd, past.calls)
+            self._paid_before = past.micro_usd
             files = stack.enter_context(Files(wanted.file))
             again = past.began_at if round_.retry_failed else 0
             return round_, Kept(journal, files, past.lines, asked_again_before=again), files, journal
@@ -148,10 +157,14 @@ class Start:
         return fresh, Direct(stream, results_only=not wanted.writes_rows), stream, journal
 
     def _round(self) -> Round:
-        wanted, now = self.wanted, time.time()
+        wanted, now, uid = self.wanted, time.time(), new_uid()
+        name = wanted.run or name_of(wanted.task, wanted.tenant, self.inputs.names)
+        if wanted.run is None and wanted.file is None:
+            # Nothing is kept that another start could go on with: each one is a run of its own.
+            name = f"{name}-{uid[:6]}"
         return Round(
-            name=wanted.run or name_of(wanted.task, wanted.tenant, self.inputs.names),
-            uid=new_uid(),
+            name=name,
+            uid=uid,
             task=wanted.task,
             version=self.client.specs[wanted.task].version,
             tenant=wanted.tenant,
@@ -218,7 +231,15 @@ class Start:
         if not heard.ok:
             self.progress.note(str(heard.finding()))
 
-    def _watch(self, round_: Round) -> Watch:
+    def _claim(self, hold: Hold) -> None:
+        """Take the run in the store; one without an output has no other producer to fear."""
+        try:
+            hold.claim()
+        except StoreUnavailable:
+            if self.wanted.file is not None:
+                raise
+
+    def _watch(self, round_: Round, renew: Callable[[], object]) -> Watch:
         wanted, queue = self.wanted, self.client.queue_of(self.wanted.task)
         model = self.client.specs[wanted.task].model
         named = {
@@ -229,7 +250,8 @@ class Start:
             "queue": queue or "",
         }
         pauses = {Pause(scope, name) for scope, name in named.items() if name}  # type: ignore[arg-type]  # scopes
-        return Watch(self.client.store, frozenset({Pause("all"), *pauses}), model, self.progress)
+        concerns = frozenset({Pause("all"), *pauses})
+        return Watch(self.client.store, concerns, model, self.progress, renew)
 
     # How it ended.
 
@@ -238,11 +260,13 @@ class Start:
         return str(beside(file, "errors.jsonl")) if file is not None else "--json"
 
     def _bill(self) -> list[str]:
-        """Return what was paid beside what was estimated."""
-        if self.estimate is None or self.estimate.cost_usd is None:
-            return []
-        paid = None if self.counts.unpriced else self.counts.cost_micro_usd / 1_000_000
-        return [paid_of(self.estimate.cost_usd, paid)]
+        """Return what was paid, beside what was estimated, and with what earlier starts paid."""
+        lines, paid = [], self.counts.cost_micro_usd
+        if self._paid_before:
+            lines.append(f"cost with earlier starts: {dollars(self._paid_before + paid)}")
+        if self.estimate is not None and self.estimate.cost_usd is not None:
+            lines.append(paid_of(self.estimate.cost_usd, None if self.counts.unpriced else paid / 1_000_000))
+        return lines
 
     def _exit(self, stop: Stop | None, counted: Counted) -> Exit:
         if stop is not None:
@@ -268,6 +292,13 @@ def _how_to_go_on(run: Run, counted: Counted, *, kept: bool) -> list[str]:
         again = "the same command goes on and asks again for nothing that is answered"
         lines.append(again if kept else "answers are kept in the store: the same command gets them")
     return lines
+
+
+def _renew(hold: Hold, run: Run) -> None:
+    """Keep the run, and stop it where somebody asks for that."""
+    why = hold.renew()
+    if why and run.stop is None:
+        run.stop = Stop(f"by request: {why}", LIMIT_REACHED, cancels=True)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from askonce.pace.away import away
 from tasks.reasons import cure_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from askonce.controls import Pause
     from askonce.store import Store
@@ -27,9 +27,20 @@ _LOOK_EVERY: Final = 2.0
 class Watch:
     """Tells of each reason once, and shows the present one; a context manager."""
 
-    def __init__(self, store: Store, concerns: frozenset[Pause], model: str, progress: Progress) -> None:
-        """Look at *store* for what holds back calls to *model*, and for the pauses that concern this run."""
+    def __init__(
+        self,
+        store: Store,
+        concerns: frozenset[Pause],
+        model: str,
+        progress: Progress,
+        renew: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Look at *store* for what holds back calls to *model*, and for the pauses that concern this run.
+
+        *renew* is called before each look: it keeps what this producer holds.
+        """
         self._store, self._concerns, self._model, self._progress = store, concerns, model, progress
+        self._renew = renew
         self._told: set[str] = set()
         self._ended = Signal()
 
@@ -46,6 +57,7 @@ class Watch:
     def look(self, now: float) -> None:
         """Tell of what is new at *now*, seconds since 1970."""
         try:
+            self._renew()
             found = [*self._pauses(), *self._away(now)]
         except StoreUnavailable:
             # The run itself reports that.

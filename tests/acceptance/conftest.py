@@ -38,7 +38,15 @@ class Told:
 
     @property
     def complaints(self):
-        return self.err.splitlines()
+        """What it wrote to stderr for people, without how far it was."""
+        return [line for line in map(_line_of, self.err.splitlines()) if line is not None]
+
+
+def _line_of(line):
+    """Return what a line of stderr says to people; None where it is for programs only."""
+    if not line.startswith('{"event": '):
+        return line
+    return json.loads(line).get("line")
 
 
 class Running:

@@ -1,0 +1,90 @@
+"""Holds the name of a run in the store while a producer works on it, and says there how far it is."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Final
+
+from askonce.errors import StoreUnavailable
+from producer.run.begin import holder
+from producer.run.errors import RunTaken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from askonce.runs import Fact, Runs, RunState
+    from producer.progress.counts import Counts
+
+#: Seconds for which a hold lasts: a producer that is killed leaves its run after this time.
+_TTL: Final = 15.0
+
+
+class Hold:
+    """One producer's hold on a run."""
+
+    def __init__(self, runs: Runs, name: str, task: str, counts: Counts) -> None:
+        """Describe the run by its *counts*."""
+        self._runs, self._name, self._task, self._counts = runs, name, task, counts
+        self._holder = holder()
+
+    def claim(self) -> None:
+        """Take the run.
+
+        Raises:
+            RunTaken: another producer works on it.
+            StoreUnavailable: nobody can say who has it.
+        """
+        found = self._runs.hold(self._name, self._holder, _TTL, self._task, self._facts())
+        if not found.taken and _is_gone(found.holder):
+            # A producer that was killed on this machine: nobody waits for its hold to end.
+            self._runs.release(self._name, found.holder, "stopped", {})
+            found = self._runs.hold(self._name, self._holder, _TTL, self._task, self._facts())
+        if not found.taken:
+            raise RunTaken(run=self._name, holder=found.holder)
+
+    def renew(self) -> str:
+        """Keep the run; return why somebody asks it to stop, empty where nobody does."""
+        found = self._runs.hold(self._name, self._holder, _TTL, self._task, self._facts())
+        # A hold that ended while the store was away may be another producer's now.
+        return found.stop if found.taken else f"{found.holder} works on this run now"
+
+    def release(self, state: RunState) -> None:
+        """Leave the run, and say how it ended; the record is for those who watch."""
+        try:
+            self._runs.release(self._name, self._holder, state, self._facts())
+        except StoreUnavailable:
+            # The hold ends by itself.
+            return
+
+    def _facts(self) -> Mapping[str, Fact]:
+        counts = self._counts.copy()
+        reasons = {f"failed:{name[:60]}": number for name, number in counts.by_reason.most_common(10)}
+        statuses = dict(sorted(counts.by_status.items()))
+        return {
+            "rows": counts.rows,
+            **({} if counts.total is None else {"total": counts.total}),
+            "answered_before": counts.skipped,
+            **statuses,
+            "calls": counts.calls,
+            "cost_usd": counts.cost_micro_usd / 1_000_000,
+            "unpriced_calls": counts.unpriced,
+            "avoided_usd": counts.avoided_micro_usd / 1_000_000,
+            "avoided_unknown": counts.avoided_unknown,
+            **reasons,
+        }
+
+
+def _is_gone(other: str) -> bool:
+    """Return whether *other* was a process of this machine that has ended."""
+    host, _, pid = other.rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        # It is there, and another user's.
+        return False
+    return False
