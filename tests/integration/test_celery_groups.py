@@ -120,6 +120,15 @@ def test_group_sends_one_message_for_equal_payloads(scene):
     assert 2 == len(scene.take())
 
 
+def test_group_with_its_ids_again_sends_nothing(scene):
+    first = scene.ask([{"key": 1}, {"key": 2}], jobs=["a", "b"])
+    again = scene.ask([{"key": 1}, {"key": 2}], jobs=["a", "b"])
+
+    assert [Admitted] * 2 == kinds(again)
+    assert [each.job for each in first] == [each.job for each in again]
+    assert ["a", "b"] == [message["headers"]["id"] for message in scene.take()]
+
+
 def test_group_sends_the_last_content_of_a_key_only(scene):
     outcomes = scene.ask([{"key": 1, "day": day} for day in range(3)])
 

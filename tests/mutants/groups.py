@@ -29,10 +29,10 @@ OF_GROUPS = (
         f"{GROUPS}test_refused_conflict_keeps_the_first_of_a_group",
     ),
     Mutant(
-        "an invalid payload ends its group",
+        "an invalid payload of a group has no field",
         "askonce/enqueue.py",
-        "            except PayloadInvalid as invalid:\n                errors[position] = invalid\n",
-        "            except PayloadInvalid:\n                raise\n",
+        "                errors[position] = invalid\n",
+        '                errors[position] = PayloadInvalid(field="", reason=invalid.reason)\n',
         f"{GROUPS}test_invalid_payload_costs_no_other_one_its_outcome",
     ),
     Mutant(
@@ -40,7 +40,7 @@ OF_GROUPS = (
         "askonce/group.py",
         "isinstance(jobs, str) or len(jobs) != count",
         "False",
-        f"{GROUPS}test_ids_that_do_not_fit_are_refused[jobs2]",
+        f"{GROUPS}test_ids_that_do_not_fit_are_refused[ab]",
     ),
     Mutant(
         "a group is one round trip, however large",
@@ -96,7 +96,7 @@ OF_GROUPS = (
         "askonce/adapters/redis/lua/publish_many.lua",
         "if admitted[1][1] == 'admitted' and not repeated then",
         "if admitted[1][1] == 'admitted' then",
-        f"{APP}test_new_jobs_around_a_damaged_record_are_sent_once",
+        f"{APP}test_group_with_its_ids_again_sends_nothing",
     ),
     Mutant(
         "all messages of a script have one tag",
