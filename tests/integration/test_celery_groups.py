@@ -248,6 +248,18 @@ def test_group_on_a_broker_that_is_away_is_recorded(tcp_server, scene):
     app.close()
 
 
+def test_group_whose_broker_closed_the_connection_is_sent(scene):
+    payloads = [{"key": number} for number in range(3)]
+    scene.two_steps.enqueue_many(scene.spec, payloads)
+    scene.take()
+    scene.client.client_kill_filter(_type="normal", skipme=True)
+
+    outcomes = scene.two_steps.enqueue_many(scene.spec, [{"key": number} for number in range(3, 6)])
+
+    assert [Admitted] * 3 == kinds(outcomes)
+    assert [each.job for each in outcomes] == [message["headers"]["id"] for message in scene.take()]
+
+
 def test_task_enqueues_a_group_and_its_worker_answers_it(plain, number):
     outcomes = plain.add.enqueue_many(
         [{"n": number}, {"n": number, "wrong": 1}, {"n": number, "more": 5}, {"n": number}]

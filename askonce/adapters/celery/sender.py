@@ -19,7 +19,7 @@ from celery.app.amqp import task_message
 from celery.app.routes import Router
 from celery.exceptions import QueueNotFound
 from celery.utils.nodenames import anon_nodename
-from kombu.exceptions import LimitExceeded, OperationalError
+from kombu.exceptions import KombuError, LimitExceeded, OperationalError
 from kombu.pools import ProducerPool
 
 from askonce.adapters.celery.header import HEADER, identity
@@ -113,7 +113,25 @@ class CelerySender:
 
         After an error the others are not tried: each would wait for the same broker.
         """
-        return send_each(self.send, messages)
+        if self._app.conf.task_always_eager or not self._publish_together(messages):
+            return send_each(self.send, messages)
+        return [None] * len(messages)
+
+    def _publish_together(self, messages: Sequence[Message]) -> bool:
+        """Publish *messages* in one write where the transport can; return whether the broker accepted all.
+
+        Of others some may be out. Sent once more, each is a copy, which costs no call.
+        """
+        try:
+            with self._producer() as producer:
+                if not producer.supports_batch_publish:
+                    return False
+                with producer.batch():
+                    for message in messages:
+                        self.publish(producer, message)
+        except (KombuError, RuntimeError):  # the latter from a batch whose connection was replaced
+            return False
+        return True
 
     def _run_here(self, message: Message) -> None:
         job = message.job

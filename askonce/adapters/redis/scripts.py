@@ -7,6 +7,7 @@ record, the index of its bucket and its wake-up channel into one slot of a clust
 from __future__ import annotations
 
 import re
+from collections import deque
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
@@ -165,8 +166,11 @@ class Scripts:
         commands = [("EVALSHA", self._shas[verb], len(keys), *keys, *args) for keys, args in calls]
         seen = 0
         try:
-            for reply in self.link.ask_each(*commands):
+            replies = self.link.ask_each(*commands)
+            for reply in replies:
                 if isinstance(reply, NoScriptError):
+                    # Its connection is closed if it has replies that were not read.
+                    deque(replies, maxlen=0)
                     break
                 yield self._checked(verb, calls[seen], reply)
                 seen += 1
