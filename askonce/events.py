@@ -205,7 +205,7 @@ def emit(listen: Listener, kind: EventType, about: Job | Subject = Subject(), /,
     if listen is ignore:
         return
     try:
-        listen(Event(type=kind, task=about.task, key=about.key, job=about.id, data=data))
+        listen(Event(kind, about.task, about.key, about.id, data))
     except Exception as error:  # noqa: BLE001  # as the docstring promises
         _log_once(kind, error)
 
