@@ -1,16 +1,16 @@
 -- The message of a task has places to fill: a control character, which JSON has nowhere, and a digit. Cut it there:
--- texts and digits by turns. A pattern would look at each of its characters.
+-- texts and places by turns, and the digit of each place. A pattern would look at each of its characters.
 local function cut(template)
-  local parts, from = {}, 1
+  local parts, places, from, n = {}, {}, 1, 1
   local at = string.find(template, '\1', from, true)
   while at do
-    parts[#parts + 1] = string.sub(template, from, at - 1)
-    parts[#parts + 1] = string.sub(template, at + 1, at + 1)
-    from = at + 2
+    parts[n], parts[n + 1] = string.sub(template, from, at - 1), ''
+    places[n + 1] = string.sub(template, at + 1, at + 1)
+    from, n = at + 2, n + 2
     at = string.find(template, '\1', from, true)
   end
-  parts[#parts + 1] = string.sub(template, from)
-  return parts
+  parts[n] = string.sub(template, from)
+  return parts, places
 end
 
 local function quoted(text) return string.sub(cjson.encode(text), 2, -2) end
@@ -21,12 +21,9 @@ local function shared_values()
   return {['0'] = quoted(ARGV[14]), ['7'] = quoted(version), ['8'] = quoted(tenant), ['9'] = string.format('%d', NOW)}
 end
 
-local function push(queue, parts, values, key, tag)
+local function push(queue, parts, places, values, key, tag)
   values['1'], values['2'], values['3'] = quoted(ARGV[4]), key, string.sub(key, 1, 16)
   values['4'], values['5'], values['6'] = ARGV[2], quoted(ARGV[1]), tag
-  local filled = {}
-  for i = 1, #parts, 2 do
-    filled[i], filled[i + 1] = parts[i], values[parts[i + 1]]
-  end
-  redis.call('LPUSH', queue, table.concat(filled))
+  for i = 2, #parts, 2 do parts[i] = values[places[i]] end
+  redis.call('LPUSH', queue, table.concat(parts))
 end

@@ -10,6 +10,7 @@
 -- * resend: the job keeps its own id, which this message does not have, so the caller sends that message.
 local admitted, repeated = admit()
 if admitted[1][1] == 'admitted' and not repeated then
-  push(KEYS[3], cut(ARGV[18]), shared_values(), ARGV[16], ARGV[17])
+  local parts, places = cut(ARGV[18])
+  push(KEYS[3], parts, places, shared_values(), ARGV[16], ARGV[17])
 end
 return admitted

@@ -7,7 +7,8 @@
 --
 -- KEYS and ARGV are those of one job here, as publish has them: many.lua has hidden the others.
 -- An error ends the script. The jobs before it have their messages, and the same claims again change nothing.
-local parts, values, replies = cut(ALL_ARGV[16]), shared_values(), {}
+local parts, places = cut(ALL_ARGV[16])
+local values, replies = shared_values(), {}
 for i = 2, #ALL_KEYS do
   local record, job = ALL_KEYS[i], 12 + 3 * i
   SLOT = slot_of(record)
@@ -15,7 +16,7 @@ for i = 2, #ALL_KEYS do
   ARGV[1], ARGV[2], ARGV[4] = ALL_ARGV[job], ALL_ARGV[job + 1], ALL_ARGV[job + 2]
   local admitted, repeated = admit()
   if admitted[1][1] == 'admitted' and not repeated then
-    push(ALL_KEYS[1], parts, values, string.sub(record, -64), ALL_ARGV[17] .. i)
+    push(ALL_KEYS[1], parts, places, values, string.sub(record, -64), ALL_ARGV[17] .. i)
   end
   replies[i - 1] = admitted
 end

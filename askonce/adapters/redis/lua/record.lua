@@ -60,10 +60,12 @@ local function brought(tail)
 end
 
 local function set(r, changes)
+  local dirty = r.dirty
+  local n = #dirty
   for name, value in pairs(changes) do
     r[name] = value
-    r.dirty[#r.dirty + 1] = name
-    r.dirty[#r.dirty + 1] = value
+    dirty[n + 1], dirty[n + 2] = name, value
+    n = n + 2
   end
 end
 
