@@ -18,7 +18,7 @@ from askonce.job import new_job_id
 from askonce.join import as_it_is, join_to
 from askonce.key import identify
 from askonce.lost import Resent
-from askonce.message import Message
+from askonce.message import Message, SendsMany, message_of, send_each
 from askonce.options import as_passed, id_of, name_of, routing_of, terms_of
 from askonce.outcomes import Admitted, Attached, Duplicate, Hit, joined, refused
 from askonce.store import Claim
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from askonce.answer import Result
     from askonce.decision import Decision
-    from askonce.job import Job, JobId, Routing
+    from askonce.job import JobId, Routing
     from askonce.join import Join
     from askonce.message import Admitter, Sender
     from askonce.options import Options
@@ -136,7 +136,7 @@ class Producer:
         self,
         spec: JobSpec,
         payloads: Sequence[Mapping[str, object] | PayloadInvalid],
-        ids: Sequence[str | None],
+        ids: Sequence[str],
         call: _Call,
     ) -> tuple[list[Row], dict[int, Outcome | JobError]]:
         """Return the payloads that can be admitted, and by their positions the errors of the others."""
@@ -179,7 +179,7 @@ class Producer:
             return reply
         try:
             decision = self._decide(row.claim, row.join, reply)
-            if isinstance(decision, Run) and (message := _message_of(row.claim.job, decision)):
+            if isinstance(decision, Run) and (message := message_of(row.claim.job, decision)):
                 due.append((row.position, message, decision.new))
             return self._outcome(row.claim, decision, row.join, call)
         except JobError as error:
@@ -189,8 +189,7 @@ class Producer:
         """Send messages; return the errors by the positions of their rows."""
         failed: dict[int, SendFailed] = {}
         again: list[Message] = []
-        errors = self.sender.send_many([message for _, message, _ in due]) if due else []
-        for (position, message, new), error in zip(due, errors, strict=True):
+        for (position, message, new), error in zip(due, self._send_many(due), strict=True):
             if error is not None:
                 emit(self.listen, EventType.JOB_SEND_FAILED, message.job)
                 failed[position] = error
@@ -200,9 +199,15 @@ class Producer:
             self._count_resent(again)
         return failed
 
+    def _send_many(self, due: list[tuple[int, Message, bool]]) -> list[SendFailed | None]:
+        messages = [message for _, message, _ in due]
+        if messages and isinstance(self.sender, SendsMany):
+            return self.sender.send_many(messages)
+        return send_each(self.sender.send, messages)
+
     def _enqueue(self, claim: Claim, join: Join, call: _Call | None) -> Outcome:
         decision = self._decide(claim, join)
-        if isinstance(decision, Run) and (message := _message_of(claim.job, decision)):
+        if isinstance(decision, Run) and (message := message_of(claim.job, decision)):
             self._send(message)
             if not decision.new:
                 self._count_resent([message])
@@ -285,18 +290,3 @@ class Producer:
                 return outcome.handle
             case _:
                 return outcome.result(0)
-
-
-def _message_of(job: Job, decision: Run) -> Message | None:
-    """Return the message of a job that is the caller's; None if it was sent, or the job is not due yet."""
-    record = decision.record
-    if decision.sent or decision.rest > 0:
-        return None
-    job = job.under(decision.job)
-    if decision.new:
-        return Message(job._replace(admitted_at=record.now), sent_at=record.now)
-    # The messages of one job all go where its first one went.
-    first = job._replace(
-        routing=record.routing or job.routing, run=record.run, admitted_at=record.admitted_at
-    )
-    return Message(first, sent_at=record.now)

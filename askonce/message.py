@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 from askonce.errors import SendFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from askonce.decide import Run
     from askonce.errors import JobError
     from askonce.job import Job, Routing
     from askonce.options import Options
@@ -51,6 +52,11 @@ class Sender(Protocol):
             SendFailed: the broker did not accept it, or its reply was lost.
         """
 
+
+@runtime_checkable
+class SendsMany(Protocol):
+    """A sender that may send faster what it sends together; others send each message."""
+
     def send_many(self, messages: Sequence[Message]) -> list[SendFailed | None]:
         """Give each of *messages* to the broker; return an error in the place of one that it did not accept.
 
@@ -68,8 +74,23 @@ class Admitter(Protocol):
         """As the store's verb."""
 
 
+def message_of(job: Job, decision: Run) -> Message | None:
+    """Return the message of a job that is the caller's; None if it was sent, or the job is not due yet."""
+    record = decision.record
+    if decision.sent or decision.rest > 0:
+        return None
+    job = job.under(decision.job)
+    if decision.new:
+        return Message(job._replace(admitted_at=record.now), sent_at=record.now)
+    # The messages of one job all go where its first one went.
+    first = job._replace(
+        routing=record.routing or job.routing, run=record.run, admitted_at=record.admitted_at
+    )
+    return Message(first, sent_at=record.now)
+
+
 def send_each(send: Callable[[Message], None], messages: Sequence[Message]) -> list[SendFailed | None]:
-    """Send *messages* one after the other, until *send* fails: what ``Sender.send_many`` promises."""
+    """Send *messages* one after the other, until *send* fails: what ``SendsMany`` promises."""
     sent: list[SendFailed | None] = []
     for message in messages:
         try:

@@ -19,7 +19,7 @@ from askonce.answer import Encoded, Ttl
 from askonce.enqueue import Producer
 from askonce.job import Job, Owner, Routing
 from askonce.lost import Delivered, Lost
-from askonce.message import Message, send_each
+from askonce.message import Message
 from askonce.reaper import Reaper
 from askonce.record import BUCKETS
 from askonce.store import Lease, Start
@@ -28,9 +28,6 @@ from benchmarks.measure import percentile
 from benchmarks.pings import Pings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from askonce.errors import SendFailed
     from benchmarks.measure import Table
 
 JOBS = 20_000
@@ -86,9 +83,6 @@ class Queue:
     def send(self, message: Message) -> None:
         self.waiting.append(message)
         self.sent += 1
-
-    def send_many(self, messages: Sequence[Message]) -> list[SendFailed | None]:
-        return send_each(self.send, messages)
 
     def send_again(self, lost: Lost) -> None:
         self.send(Message(lost.job, sent_at=lost.sent_at))

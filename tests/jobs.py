@@ -3,7 +3,6 @@
 from askonce.answer import Encoded, Ttl
 from askonce.job import Job
 from askonce.lost import Delivered
-from askonce.message import send_each
 from askonce.store import Claim, Lease, Terms
 
 ANSWER = Encoded(b"j1", b"")
@@ -19,9 +18,6 @@ class OneQueue:
 
     def route(self, job, _row, _options=None):
         return job.routing
-
-    def send_many(self, messages):
-        return send_each(self.send, messages)
 
 
 def new_job(key, job_id="job-1", *, task="t", payload=b"{}", fingerprint="fp-1"):

@@ -30,12 +30,14 @@ from askonce import (
     Message,
     Negative,
     Outcome,
+    PayloadInvalid,
     Producer,
     Result,
     RetryPolicy,
     Sender,
     Spend,
     Status,
+    Superseded,
     Transient,
     Unreadable,
     Workers,
@@ -128,6 +130,21 @@ def enqueue(store: Store) -> Outcome:
     producer = Producer(store=store, sender=Broker(), listen=listen)
     return producer.enqueue(
         SPEC, {"currency": "BRL"}, on_duplicate="reject", force=True, max_age=1.5, tenant="t", job="j"
+    )
+
+
+def enqueue_many(store: Store, task: IdempotentTask) -> list[Outcome | JobError]:
+    """Enqueue groups: errors of one payload are values, and may be passed in its place."""
+    payloads: list[Mapping[str, object] | PayloadInvalid] = [
+        {"currency": "BRL"},
+        PayloadInvalid(field="currency", reason="is missing"),
+    ]
+    found = task.enqueue_many(payloads, jobs=["a", "b"], tenant="t")
+    assert_type(found, list[Outcome | JobError])
+    if isinstance(found[0], Superseded):
+        assert_type(found[0].by, int | None)
+    return Producer(store=store, sender=Broker()).enqueue_many(
+        SPEC, ({"n": n} for n in range(3)), max_age=1.5
     )
 
 

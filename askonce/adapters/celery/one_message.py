@@ -14,10 +14,9 @@ from askonce.adapters.celery.header import HEADER, NO_REPR, with_own_options
 from askonce.adapters.celery.shape import BUILT_IN
 from askonce.adapters.celery.ways import require_own_message, require_usable
 from askonce.errors import OptionInvalid, SendFailed
-from askonce.message import send_each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from celery import Celery
 
@@ -71,10 +70,6 @@ class OneMessage:
                 self._sender.publish(opened, message, **self._options)
         except OperationalError as exc:
             raise SendFailed(key=message.job.key, job=message.job.id) from exc
-
-    def send_many(self, messages: Sequence[Message]) -> list[SendFailed | None]:
-        """Publish each of *messages*, as the sender does."""
-        return send_each(self.send, messages)
 
 
 def carry_own_options(app: Celery) -> None:
