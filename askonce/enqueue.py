@@ -110,8 +110,8 @@ class Producer:
 
         Raises:
             OptionInvalid: names the option; nothing was enqueued.
-            StoreUnavailable: some payloads may have been enqueued. The same call again makes no second job;
-                with the same *jobs* it returns the outcomes that were lost.
+            StoreUnavailable: some payloads may have been enqueued. The same call again finds their jobs or
+                answers; with the same *jobs*, those that are queued are Admitted again.
         """
         if "job" in options:
             raise OptionInvalid(option="job", reason="is the id of one job: pass jobs")
