@@ -139,7 +139,7 @@ def _way_of(op):
     """What a storm has to reach, beside the verbs that every job takes; None for all else."""
     if op.verb == "admit":
         return "one step" if op.args["pushed"] else "two steps"
-    rare = op.verb in ("park", "cancel") or op.outcome == "paused"
+    rare = op.verb in ("park", "cancel") or op.outcome in ("paused", "returned")
     return f"{op.verb} {op.outcome}" if rare and op.outcome else None
 
 

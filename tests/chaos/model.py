@@ -17,6 +17,7 @@ from tests.chaos.state import (
     PAUSE_REST,
     PERHAPS_ADMISSION,
     REASON_KEPT,
+    RETURNED,
     SLACK,
     Moment,
     State,
@@ -211,6 +212,8 @@ def _grant(m):
     gone = {"rests": False, "delayed": False, "resender": "", "sent_at": ADMISSION, "resends": 0}
     yield m.step("granted", m.after(a["lease"]), **new, **gone)
     yield m.step("paused", m.after(PAUSE_REST), **BACK)
+    # Its message goes back to its queue, and counts as sent now: as with an admission, by the store's clock.
+    yield m.step("returned", _deadline(m, s.resends), **RETURNED)
 
 
 def renew(m):
@@ -300,11 +303,13 @@ def resent(m):
 
 
 def _resent(m):
-    s = m.s
-    over = m.after(s.queue_deadline * 2 ** (s.resends + 1))
-    if s.may_expire:
-        over = tuple(map(min, over, m.b.expires))
-    return m.step("ok", over, resender="", sent_at=m.args["sent_at"], resends=s.resends + 1)
+    resends = m.s.resends + 1
+    return m.step("ok", _deadline(m, resends), resender="", sent_at=m.args["sent_at"], resends=resends)
+
+
+def _deadline(m, resends):
+    over = m.after(m.s.queue_deadline * 2**resends)
+    return tuple(map(min, over, m.b.expires)) if m.s.may_expire else over
 
 
 def invalidate(m):

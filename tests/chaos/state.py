@@ -138,3 +138,5 @@ BACK = {
     "sent_at": NOT_OUT,
     "resends": 0,
 }
+#: What a worker leaves to its message, which goes back to its queue.
+RETURNED = {"flight": "queued", "rests": False, "delayed": False, "resender": "", "sent_at": ADMISSION}

@@ -140,6 +140,11 @@ LEGAL = {
     ],
     "ended by the reaper when it expired": [admit(0, "j", expires=1.0), admit(2, "k")],
     "paused, and a message later": [A, start(1, "a", "paused"), start(3, "b", fence=FENCE, attempts=1)],
+    "back in its paused queue, and taken again at once": [
+        A,
+        start(1, "a", "returned"),
+        start(1.1, "b", fence=FENCE, attempts=1),
+    ],
     "delayed by its first caller": [
         admit(0, "j", countdown=2.0),
         start(1, "a", "backoff"),
