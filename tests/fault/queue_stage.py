@@ -28,10 +28,20 @@ class Stage:
 
         self.app = queue_app
 
-    def start_worker(self, *queues, pool="threads", slots=1):
+    def start_worker(self, *queues, pool="threads", slots=1, prefetch=1):
         number = len(self.workers)
         path = self.folder / f"worker-{number}.log"
-        options = "--without-mingle", "--without-gossip", "-P", pool, "-c", str(slots), "-Q", ",".join(queues)
+        options = (
+            "--without-mingle",
+            "--without-gossip",
+            "-P",
+            pool,
+            "-c",
+            str(slots),
+            f"--prefetch-multiplier={prefetch}",
+            "-Q",
+            ",".join(queues),
+        )
         command = (
             "-m",
             "celery",

@@ -219,6 +219,23 @@ def test_every_pool_leaves_a_paused_queue_alone(redis_stage, pool):
     assert (list(range(20)), 20) == (sorted(stage.calls()), sent(stage))
 
 
+@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.long)])
+def test_messages_that_wait_in_a_worker_go_back_in_order(redis_stage, pool):
+    stage = redis_stage
+    handles = stage.enqueue()
+    stage.start_worker("slow", pool=pool, prefetch=8)
+    for times in (1, 2):
+        stage.eventually(lambda: len(stage.calls()) >= 3 * times, 30)  # noqa: B023  # called at once
+        stage.controls.pause(QUEUE, "ana")
+        stage.eventually(lambda: stage.waiting() + len(stage.calls()) == JOBS, 30)
+        stage.controls.resume(QUEUE)
+
+    answers = [handle.result(stretched(60)) for handle in handles]
+
+    assert {1} == {answer.attempts for answer in answers}
+    assert (list(range(JOBS)), JOBS) == (stage.calls(), sent(stage))
+
+
 @pytest.mark.long
 def test_many_workers_give_back_what_they_hold_in_order(redis_stage):
     stage, jobs, slots = redis_stage, 600, 8

@@ -75,6 +75,13 @@ OF_STOPPING = (
         "test_message_on_its_way_to_a_cancelled_queue_stays_the_first[shop:]",
     ),
     Mutant(
+        "what waits in a worker goes back in the wrong order",
+        "askonce/adapters/celery/paused_queues.py",
+        "for message in reversed(returned):",
+        "for message in returned:",
+        f"{QUEUES}test_messages_that_wait_in_a_worker_go_back_in_order[threads]",
+    ),
+    Mutant(
         "a worker that starts does not look for pauses",
         "askonce/adapters/celery/paused_queues.py",
         "pauses = once.process().pause_watch.look()",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery.bootsteps import StartStopStep
 from celery.exceptions import Reject
+from celery.worker import state
 
 from askonce.adapters.celery.routing_key import routing_key_of
 from askonce.adapters.kombu.put_first import put_first
@@ -46,6 +47,8 @@ class PausedQueues:
         #: The queues that are left alone, each with the note of its pause.
         self._held: dict[str, str] = {}
         self._pauses: Mapping[Pause, str] = {}
+        #: Messages that go back.
+        self._returned: list[Any] = []
 
     @property
     def held(self) -> tuple[str, ...]:
@@ -67,6 +70,8 @@ class PausedQueues:
         consumer = self._consumer.task_consumer
         if consumer is None:
             return  # not connected: the pauses are applied before it consumes again
+        if self._returned:
+            self._consumer.call_soon(self._put_back)
         taken = {queue.name for queue in consumer.queues}
         paused, held = self._paused(pauses, consumer).keys(), set(self.held)
         if pauses != self._pauses or taken & paused or held - paused:
@@ -81,6 +86,8 @@ class PausedQueues:
         paused = self._paused(pauses, consumer)
         self._hold(consumer, paused)
         over = [name for name in self.held if name not in paused]
+        if over:
+            self._put_back_now()
         for name in over:
             # The connection may be lost here: what is held until it succeeds is tried again.
             self._add(name)
@@ -93,15 +100,32 @@ class PausedQueues:
         self._consumer.call_soon(self._give_back, request)
 
     def _give_back(self, request: Any) -> None:
-        consumer, where = self._consumer.task_consumer, request.delivery_info
+        consumer, came_by = self._consumer.task_consumer, _came_by(request)
         if consumer is not None:
-            came_by = {where.get("queue"), routing_key_of(where)}
-            queues = [queue.name for queue in consumer.queues if came_by & {*_names_of(queue)}]
+            queues = [queue.name for queue in consumer.queues if came_by & _names_of(queue)]
             # First: a message that goes back would be the next one that comes.
             self._hold(consumer, dict.fromkeys(queues, _UNKNOWN))
-        # Its channel may be closed: then the broker has put it back.
-        with suppress(Exception):
-            put_first(request._message)  # noqa: SLF001  # Celery shows it nowhere else
+        self._returned.append(request._message)  # noqa: SLF001  # Celery shows it nowhere else
+        self._put_back()
+
+    def _put_back(self) -> None:
+        """Put back what was returned, once no other message of a paused queue waits here for a slot."""
+        known = self._app.amqp.queues
+        held = {each for name in self.held if name in known for each in _names_of(known[name])}
+        try:
+            waiting = set(state.reserved_requests) - set(state.active_requests)
+        except RuntimeError:  # a set changed in another thread: the next look is early enough
+            return
+        if not any(_came_by(request) & held for request in waiting):
+            self._put_back_now()
+
+    def _put_back_now(self) -> None:
+        returned, self._returned = self._returned, []
+        # The last one first: what was the first of its queue is the first again.
+        for message in reversed(returned):
+            # Its channel may be closed: then the broker has put it back.
+            with suppress(Exception):
+                put_first(message)
 
     def _hold(self, consumer: Any, queues: Mapping[str, str]) -> None:
         taken = {queue.name for queue in consumer.queues}
@@ -166,6 +190,12 @@ class PauseAtStartStep(StartStopStep):
             once.paused_queues.apply(pauses)
 
 
-def _names_of(queue: Any) -> tuple[str, ...]:
+def _names_of(queue: Any) -> set[str]:
     """Return what records may call *queue*."""
-    return (str(queue.name), *([str(queue.routing_key)] if queue.routing_key else []))
+    return {str(name) for name in (queue.name, queue.routing_key) if name}
+
+
+def _came_by(request: Any) -> set[str]:
+    """Return what the queue of a message may be called."""
+    where = request.delivery_info
+    return {str(name) for name in (where.get("queue"), routing_key_of(where)) if name}
