@@ -28,6 +28,8 @@ app.conf.update(
     task_queues=[Queue("slow", routing_key="slow"), Queue("other", routing_key="other")],
     worker_prefetch_multiplier=1,
 )
+if BROKER.startswith("redis://"):
+    app.conf.broker_transport = "askonce.adapters.kombu.redis:Transport"
 once = AskOnce(app, store=lambda: RedisStore.from_url(URL, namespace="queues"), reap_interval=0.3, check=None)
 retry = RetryPolicy(max_attempts=3, base=0.05)
 client = Redis.from_url(URL)

@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -233,7 +234,9 @@ def test_messages_that_wait_in_a_worker_go_back_in_order(redis_stage, pool):
     answers = [handle.result(stretched(60)) for handle in handles]
 
     assert {1} == {answer.attempts for answer in answers}
-    assert (list(range(JOBS)), JOBS) == (stage.calls(), sent(stage))
+    assert (list(range(JOBS)), JOBS) == (sorted(stage.calls()), sent(stage))
+    # At each pause one message may be on its way: it comes back after the others, and is before them then.
+    assert sum(one > other for one, other in pairwise(stage.calls())) <= 2
 
 
 @pytest.mark.long
