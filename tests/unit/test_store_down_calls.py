@@ -138,9 +138,9 @@ class LosesReplies:
     def __init__(self, failing, verb):
         self.verb, real = verb, getattr(failing, verb)
 
-        def call(*args):
+        def call(*args, **options):
             delattr(failing, verb)
-            real(*args)
+            real(*args, **options)
             raise StoreUnavailable(verb=verb, reason="ConnectionError")
 
         setattr(failing, verb, call)
