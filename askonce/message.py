@@ -9,7 +9,7 @@ from askonce.errors import SendFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from askonce.decide import Run
+    from askonce.decision import Run
     from askonce.errors import JobError
     from askonce.job import Job, Routing
     from askonce.options import Options

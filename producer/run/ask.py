@@ -53,32 +53,38 @@ class Asker:
         Raises:
             StoreUnavailable: to ask for all of them again under the same run is safe.
         """
+        until = self.clock() + self.patience
+        while rows:
+            try:
+                return self._ask(rows, failed_jobs)
+            except StoreUnavailable as trouble:
+                if self.clock() >= until:
+                    raise
+                self.on_trouble(trouble)
+                Signal().wait(REST)
+        return []
+
+    def _ask(self, rows: Sequence[Row], failed_jobs: Collection[str]) -> list[Outcome | JobError]:
         outcomes = self._enqueue(rows)
-        again = [n for n, outcome in enumerate(outcomes) if self._is_history(outcome, failed_jobs)]
+        found = enumerate(zip(rows, outcomes, strict=True))
+        again = [n for n, (row, outcome) in found if self._is_history(row, outcome, failed_jobs)]
         if again:
             for n, outcome in zip(again, self._enqueue([rows[n] for n in again], force=True), strict=True):
                 outcomes[n] = outcome
         return outcomes
 
-    def _is_history(self, outcome: Outcome | JobError, failed_jobs: Collection[str]) -> bool:
+    def _is_history(self, row: Row, outcome: Outcome | JobError, failed_jobs: Collection[str]) -> bool:
         """Return whether *outcome* is a failure from before this run, which it asks for again."""
-        return self.retries_failures and isinstance(outcome, Negative) and outcome.job not in failed_jobs
+        if not self.retries_failures or not isinstance(outcome, Negative):
+            return False
+        # A start that was killed may have asked for this row again already.
+        return outcome.job != self.job_of(row) and outcome.job not in failed_jobs
 
     def _enqueue(self, rows: Sequence[Row], *, force: bool = False) -> list[Outcome | JobError]:
-        if not rows:
-            return []
         options = dict(self.options)
         if force:
             options["force"] = True
         elif self.not_before is not None:
             options["max_age"] = max(0.0, self.now() - self.not_before)
         payloads, jobs = [row.payload for row in rows], [self.job_of(row) for row in rows]
-        until = self.clock() + self.patience
-        while True:
-            try:
-                return self.client.enqueue_many(self.task, payloads, jobs=jobs, **options)
-            except StoreUnavailable as trouble:
-                if self.clock() >= until:
-                    raise
-                self.on_trouble(trouble)
-                Signal().wait(REST)
+        return self.client.enqueue_many(self.task, payloads, jobs=jobs, **options)

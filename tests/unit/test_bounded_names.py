@@ -11,6 +11,8 @@ from askonce.adapters.celery.one_step import OneStep
 from askonce.adapters.celery.sender import CelerySender
 from askonce.adapters.memory import MemoryStore
 from askonce.events import Event, EventType, emit
+from askonce.spec import JobSpec
+from askonce.store import Claim, Terms
 from tasks.catalog import TASKS
 from tests.jobs import new_job
 from worker.listeners import counts
@@ -73,7 +75,7 @@ def test_queue_that_an_exchange_chooses_is_not_known(app):
 def test_templates_of_so_many_tasks_are_kept(app, monkeypatch):
     publish = OneStep(app, store=MemoryStore(), pusher=None, sender=None)
     monkeypatch.setattr(publish, "_template", lambda task, _routing: task)
-    jobs = [new_job("0" * 64, task=name) for name in STRANGERS]
+    claims = [Claim(new_job("0" * 64, task=name), Terms.of(JobSpec())) for name in STRANGERS]
 
-    assert STRANGERS == [publish._template_of(job) for job in jobs]
+    assert STRANGERS == [publish._template_of(claim) for claim in claims]
     assert len(publish._templates) <= one_step._TEMPLATES_KEPT

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from askonce import rows
 from askonce.rows import BadRow, Row
 from producer.inputs import InputInvalid, Reading, array, open_inputs
 from producer.inputs.array import Array
 from producer.inputs.lines import Lines
-from tasks import rows
 from tests.unit.given_inputs import payloads_of, refusal_of, rows_of
 
 MARKER = "hunter2-of-ana-souza"

@@ -253,6 +253,17 @@ def test_kept_failure_is_asked_for_again_on_request_and_once(scene, submit, rais
     assert third.status == "negative"
 
 
+def test_failure_of_a_killed_start_is_not_asked_for_again(scene, submit, raising):
+    scene.answered(FOUR[0], raising(Permanent("http_404")))
+    submit.done = 1
+    submit(FOUR[:1], body=raising(Permanent("http_404")), waits=True, again=True)
+
+    [report] = submit(FOUR[:1], waits=True, again=True)
+
+    assert report.status == "negative"
+    assert len(scene.sender.sent) == 2
+
+
 def test_refresh_makes_each_answer_anew_once(scene, submit):
     scene.answered(FOUR[0])
     submit.done = 1

@@ -123,7 +123,7 @@ class CelerySender:
         Of others some may be out. Sent once more, each is a copy, which costs no call.
         """
         try:
-            with self._producer() as producer:
+            with self.producer() as producer:
                 if not producer.supports_batch_publish:
                     return False
                 with producer.batch():
