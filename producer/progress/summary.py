@@ -28,7 +28,7 @@ def summary(counts: Counts, seconds: float) -> list[str]:
 
 
 def _rows(counts: Counts) -> Iterator[str]:
-    ended = [f"{number:,} {status}" for status, number in counts.by_status.most_common()]
+    ended = [f"{number:,} {status}" for status, number in _by_number(counts.by_status)]
     before = [f"{counts.skipped:,} answered before"] if counts.skipped else []
     queued = [f"{counts.queued:,} still queued"] if counts.queued else []
     yield f"{amount(counts.rows, 'row')}: {', '.join([*ended, *before, *queued]) or 'none ended'}"
@@ -36,6 +36,11 @@ def _rows(counts: Counts) -> Iterator[str]:
         yield f"done: {', '.join(_sources(counts))}"
     if found := reasons(counts, most=10):
         yield f"without an answer: {', '.join(found)}"
+
+
+def _by_number(counted: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return the names and their numbers, the largest first; equal ones by their names."""
+    return sorted(counted.items(), key=lambda each: (-each[1], each[0]))
 
 
 def _sources(counts: Counts) -> Iterator[str]:

@@ -36,6 +36,8 @@ class Asker:
     retries_failures: bool = False
     #: Answers that are older do not count; seconds since 1970.
     not_before: float | None = None
+    #: Whether the run's name is only for those who watch: its caller chose none.
+    may_leave_run: bool = False
     #: Seconds for which a server that does not answer is tried again.
     patience: float = 0.0
     #: Called before each of these attempts.
@@ -59,7 +61,7 @@ class Asker:
                 return self._ask(rows, failed_jobs)
             except StoreUnavailable as trouble:
                 if self.clock() >= until:
-                    raise
+                    return self._ask_without_run(rows, trouble)
                 self.on_trouble(trouble)
                 Signal().wait(REST)
         return []
@@ -73,6 +75,21 @@ class Asker:
                 outcomes[n] = outcome
         return outcomes
 
+    def _ask_without_run(self, rows: Sequence[Row], trouble: StoreUnavailable) -> list[Outcome | JobError]:
+        """Ask for rows that a task lets out while the store is down; no such message can name its run.
+
+        Raises:
+            StoreUnavailable: the task does not, or the caller chose the run.
+        """
+        if not self.may_leave_run:
+            raise trouble
+        without = {name: value for name, value in self.options.items() if name != "run"}
+        try:
+            return self._enqueue(rows, options=without)
+        except StoreUnavailable:
+            # The first one says why.
+            raise trouble from None
+
     def _is_history(self, row: Row, outcome: Outcome | JobError, failed_jobs: Collection[str]) -> bool:
         """Return whether *outcome* is a failure from before this run, which it asks for again."""
         if not self.retries_failures or not isinstance(outcome, Negative):
@@ -80,8 +97,10 @@ class Asker:
         # A start that was killed may have asked for this row again already.
         return outcome.job != self.job_of(row) and outcome.job not in failed_jobs
 
-    def _enqueue(self, rows: Sequence[Row], *, force: bool = False) -> list[Outcome | JobError]:
-        options = dict(self.options)
+    def _enqueue(
+        self, rows: Sequence[Row], *, force: bool = False, options: Mapping[str, object] | None = None
+    ) -> list[Outcome | JobError]:
+        options = dict(self.options if options is None else options)
         if force:
             options["force"] = True
         elif self.not_before is not None:

@@ -223,4 +223,6 @@ def _cost(report: Report, spend: Spend | None) -> None:
 def id_of(payload: Mapping[str, object], key_fields: tuple[str, ...]) -> str:
     """Return the row's own id: the first of its key fields."""
     found = payload.get(key_fields[0]) if key_fields else None
-    return str(found) if isinstance(found, str | int) else ""
+    text = str(found) if isinstance(found, str | int) else ""
+    # Half of a character is no text that can be written; the row is refused for it.
+    return text.encode(errors="replace").decode()

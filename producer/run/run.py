@@ -198,19 +198,22 @@ class Run:
         try:
             ended = self._follower.ended(timeout)
         except StoreUnavailable as trouble:
-            self._wait_for_store(trouble)
+            self._wait_for_store(trouble, timeout)
         else:
             self._down_since = None
             self._settle(ended)
             self._time_out()
         self.sink.tick()
 
-    def _wait_for_store(self, trouble: StoreUnavailable) -> None:
+    def _wait_for_store(self, trouble: StoreUnavailable, timeout: float) -> None:
         """Rest: admitted jobs go on, and their ends are taken when the store is back.
 
         Raises:
             StoreUnavailable: it has been away for too long.
         """
+        if not self.waits and timeout <= 0:
+            # Only the bound is not known: rows may go out without the store.
+            return
         self._down_since = self.clock() if self._down_since is None else self._down_since
         patience = self.asker.patience if self.timeout is None else self.timeout
         if self.stop is not None or self.clock() - self._down_since >= patience:

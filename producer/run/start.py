@@ -111,7 +111,8 @@ class Start:
             hold.release("done" if stop is None and not run.under_way else "stopped")
             self._failures.finish(self._place_of_failures())
             told = [*self._bill(), *_how_to_go_on(run, counted, kept=isinstance(output, Files))]
-            self.progress.finish([*summary(self.counts, time.monotonic() - began), *told])
+            lines = [*summary(self.counts, time.monotonic() - began), *told] if self.counts.rows else []
+            self.progress.finish(lines)
         return self._exit(stop, counted)
 
     # What is read.
@@ -192,6 +193,7 @@ class Start:
             retries_failures=round_.retry_failed or round_.refresh,
             not_before=round_.not_before,
             patience=_PATIENCE if kept else 0.0,
+            may_leave_run=not kept and wanted.run is None,
             on_trouble=lambda trouble: self.progress.wait(str(trouble)),
         )
         default = None if kept else _TIMEOUT

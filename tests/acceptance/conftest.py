@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -35,6 +36,18 @@ class Told:
     def report(self):
         [report] = self.reports
         return report
+
+    @property
+    def total(self):
+        """The line that says what became of all rows."""
+        [total] = [line for line in self.complaints if re.match(r"[\d,]+ rows?: ", line)]
+        return total
+
+    @property
+    def problems(self):
+        """What it complained of before that line."""
+        lines = self.complaints
+        return lines[: lines.index(self.total)]
 
     @property
     def complaints(self):

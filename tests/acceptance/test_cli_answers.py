@@ -7,8 +7,8 @@ from tests.deadlines import stretched
 
 pytestmark = pytest.mark.acceptance
 
-COST = {"cost_usd", "usage", "attempts", "age"}
-FIELDS = {"degraded", "row", "status", "asked", "key", "job", "source", "result", "error"} | COST
+COST = {"cost_usd", "avoided_usd", "usage", "calls", "attempts", "seconds", "age"}
+FIELDS = {"degraded", "row", "id", "status", "asked", "key", "job", "source", "result", "error"} | COST
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_without_json_only_the_answers_are_printed(machine, producer, rows_file,
 
     assert 1 == told.code
     assert f"Cliente {order['cliente_id']}" == told.report["cliente_nome"]
-    assert "2 rows: 1 done, 1 invalid" == told.complaints[-1]
+    assert "2 rows: 1 done, 1 invalid" == told.total
 
 
 def test_explain_before_the_first_enqueue(explain, new_order):

@@ -59,10 +59,10 @@ def test_bad_row_is_named_and_the_others_are_answered(
     assert ["done", "invalid", "done"] == [report["status"] for report in told.reports]
     assert [1, 2, 3] == [report["row"] for report in told.reports]
     assert field == told.reports[1]["error"]["field"]
-    [complaint, total] = told.complaints
+    [complaint] = told.problems
     assert complaint.startswith(f"{path}:2: invalid {field}".rstrip())
     assert reason in complaint
-    assert "3 rows: 2 done, 1 invalid" == total
+    assert "3 rows: 2 done, 1 invalid" == told.total
     assert len(complaint) < 500
 
 
@@ -73,7 +73,8 @@ def test_name_of_a_field_stays_on_the_line_of_its_complaint(idle_machine, produc
     told = producer(idle_machine, "submit", "customers.lookup", path)
 
     assert 1 == told.code
-    assert [f"{path}:1: invalid a?b NaN and infinity are not JSON", "1 rows: 1 invalid"] == told.complaints
+    assert [f"{path}:1: invalid a?b NaN and infinity are not JSON"] == told.problems
+    assert "1 row: 1 invalid" == told.total
 
 
 def test_explain_names_a_bad_row_and_shows_the_others(machine, producer, rows_file, new_order):

@@ -11,10 +11,10 @@ def test_verbose_shows_each_event_on_stderr(idle_machine, producer, rows_file, n
 
     assert 0 == told.code
     assert "admitted" == told.report["status"]
-    [event, warning, summary] = told.complaints
+    [event, warning] = told.problems
     assert no_worker in warning
     assert f"INFO job.admitted task=orders.enrich key={told.report['key'][:16]} job=" in event
-    assert "1 rows: 1 admitted" == summary
+    assert "1 row: 1 admitted" == told.total
 
 
 def test_events_are_not_shown_without_verbose(idle_machine, producer, rows_file, new_order, no_worker):
@@ -23,7 +23,7 @@ def test_events_are_not_shown_without_verbose(idle_machine, producer, rows_file,
     told = producer(idle_machine, "submit", "orders.enrich", path)
 
     warning = f"warning: workers: {no_worker}; start one"
-    assert (0, [warning, "1 rows: 1 admitted"]) == (told.code, told.complaints)
+    assert (0, [warning], "1 row: 1 admitted") == (told.code, told.problems, told.total)
 
 
 def test_warning_is_not_shown_without_verbose(idle_machine, producer, rows_file, new_order):
@@ -32,5 +32,5 @@ def test_warning_is_not_shown_without_verbose(idle_machine, producer, rows_file,
     quiet = producer(idle_machine, "submit", "orders.enrich", path, REDIS_URL=away)
     loud = producer(idle_machine, "-v", "submit", "orders.enrich", path, REDIS_URL=away)
 
-    assert (0, ["1 rows: 1 admitted"]) == (quiet.code, quiet.complaints)
+    assert (0, [], "1 row: 1 admitted") == (quiet.code, quiet.problems, quiet.total)
     assert "WARNING job.degraded task=orders.enrich" in loud.err

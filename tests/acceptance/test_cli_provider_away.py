@@ -1,12 +1,15 @@
 """What people see while the model's service takes no call."""
 
+import json
+
 import pytest
 
 pytestmark = pytest.mark.acceptance
 
 
 def waits(text):
-    return [line for line in text.splitlines() if line.startswith("waiting for ")]
+    said = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return [each["line"] for each in said if each.get("line", "").startswith("waiting for ")]
 
 
 @pytest.fixture

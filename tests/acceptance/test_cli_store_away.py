@@ -64,13 +64,9 @@ def test_server_lost_within_a_batch_costs_no_row(idle_machine, submit, new_order
     own_server.unblock()
     again = submit(idle_machine, "orders.enrich", orders, REDIS_URL=url, CELERY_BROKER_URL=url)
 
-    assert (69, ["admitted", "admitted", "unavailable"]) == (
-        told.code,
-        [each["status"] for each in told.reports],
-    )
+    # One round trip for all of them: what became of any is unknown.
+    assert (69, ["unavailable"] * 5) == (told.code, [each["status"] for each in told.reports])
     assert f"server=127.0.0.1:{own_server.port}/0" in told.complaints[-1]
     assert "Traceback" not in told.err
-    assert (0, ["attached"] * 2 + ["admitted"] * 3) == (
-        again.code,
-        [each["status"] for each in again.reports],
-    )
+    assert (0, 5) == (again.code, len(again.reports))
+    assert {"attached", "admitted"} >= {each["status"] for each in again.reports}

@@ -66,10 +66,11 @@ def test_row_that_failed_tells_what_all_attempts_cost(machine, ask, submit, prod
     assert {"kind": "permanent", "reason": "malformed_answer", "attempts": 2} == row["error"]
     assert ("failed", 2, 3) == (row["status"], row["attempts"], machine.ledger.openai.calls)
     assert (tokens(row), row["cost_usd"]) == (usage, pytest.approx(cost))
-    assert ("negative", row["cost_usd"], row["usage"], 2) == (
+    assert ("negative", 0, {}, row["cost_usd"], 2) == (
         again["status"],
         again["cost_usd"],
         again["usage"],
+        again["avoided_usd"],
         again["attempts"],
     )
     assert f"malformed_answer: cost_usd={row['cost_usd']:.6f}".rstrip("0") in told.err

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+from secrets import token_hex
 
 import pytest
 
@@ -27,11 +28,15 @@ def out(tmp_path):
 
 
 @pytest.fixture
-def meetings(new_meeting, rows_file):
-    """Write so many meetings; return the file."""
+def meetings(rows_file):
+    """Write so many meetings that nobody asked for yet; return the file."""
+
+    def meeting(own):
+        said = f"Ana: We decided to ship version {own} on Friday.\nBruno: I will write the notes."
+        return {"meeting_id": own, "transcript": said}
 
     def write(count, copies=1):
-        rows = [new_meeting() for _ in range(count)]
+        rows = [meeting(token_hex(8)) for _ in range(count)]
         return rows_file(*(row for _ in range(copies) for row in rows))
 
     return write

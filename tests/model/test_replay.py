@@ -3,8 +3,7 @@ from collections import Counter
 
 import pytest
 
-from askonce.adapters.memory import MemoryStore
-from askonce.adapters.memory import store as memory_store
+from askonce.adapters.memory import MemoryStore, reap, store
 from askonce.controls import Pause
 from askonce.lost import ANY_PRIORITY, Resent
 from askonce.record import PROGRESS_SLACK, TOMBSTONE_KEPT
@@ -25,7 +24,8 @@ KINDS = ("transient", "transient", "permanent", "configuration", "fallback")
 
 @pytest.fixture(autouse=True)
 def few_resends(monkeypatch):
-    monkeypatch.setattr(memory_store, "MAX_RESENDS", RESENDS)
+    for module in (reap, store):
+        monkeypatch.setattr(module, "MAX_RESENDS", RESENDS)
 
 
 class Twins:
