@@ -268,7 +268,7 @@ class Producer:
         key, job, stale = claim.job.key, decision.job, decision.stale
         if isinstance(decision, Run) and decision.new:
             return Admitted(key=key, job=job, handle=self._handle(claim, job, join), stale=stale)
-        if claim.terms.reject:
+        if claim.terms.reject and decision.job != claim.job.id:
             return Duplicate(key=key, job=job)
         handle = self._handle(claim, job, join)
         ignored = call.ignored_by(decision, claim) if call else ()

@@ -144,6 +144,8 @@ def _would_call(spec: JobSpec, record: Snapshot, fingerprint: str) -> tuple[bool
     if record.value is not None and record.value.fresh:
         return False, "a fresh answer is there"
     if record.flight != "idle":
+        if record.paused is not None:
+            return False, "an equal job is in flight and paused; this one would attach to it"
         return _would_resend(spec, record)
     if record.status in (Status.FAILED, Status.QUARANTINED):
         return False, "a failure is kept for this payload"

@@ -48,7 +48,9 @@ def stopped_by(budget: Budget, worst: Worst) -> str:
         parts.append(f"{spent}, {_dollars(line.left)} are left; the next row can cost {needed}")
     if budget.calls is not None:
         made, left = budget.calls.spent, budget.calls.left
-        parts.append(f"{made:,} calls are made, {left:,} are left; the next row can make {worst.calls}")
+        parts.append(
+            f"{made:,} calls are or may be made, {left:,} are left; the next row can make {worst.calls}"
+        )
     return ". ".join(parts)
 
 

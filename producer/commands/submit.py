@@ -146,7 +146,11 @@ def submit(**words: Any) -> None:  # noqa: ANN401  # the fields of Wanted
         wanted.require_possible()
     except WantedImpossible as exc:
         raise click.UsageError(str(exc)) from None
-    code = _submit(wanted)
+    try:
+        code = _submit(wanted)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        code = Exit.INTERRUPTED
     sys.exit(code)
 
 

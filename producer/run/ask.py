@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import Event as Signal
@@ -40,6 +41,8 @@ class Asker:
     may_leave_run: bool = False
     #: Seconds for which a server that does not answer is tried again.
     patience: float = 0.0
+    #: Whether somebody ends the run meanwhile.
+    is_stopped: Callable[[], bool] = lambda: False
     #: Called before each of these attempts.
     on_trouble: Callable[[JobError], object] = lambda _error: None
     clock: Callable[[], float] = time.monotonic
@@ -59,11 +62,12 @@ class Asker:
         while rows:
             try:
                 return self._ask(rows, failed_jobs)
-            except StoreUnavailable as trouble:
-                if self.clock() >= until:
-                    return self._ask_without_run(rows, trouble)
-                self.on_trouble(trouble)
-                Signal().wait(REST)
+            except StoreUnavailable as error:
+                trouble = error
+            if self.clock() >= until or self.is_stopped():
+                return self._ask_without_run(rows, trouble)
+            self.on_trouble(trouble)
+            Signal().wait(REST)
         return []
 
     def _ask(self, rows: Sequence[Row], failed_jobs: Collection[str]) -> list[Outcome | JobError]:
@@ -84,11 +88,10 @@ class Asker:
         if not self.may_leave_run:
             raise trouble
         without = {name: value for name, value in self.options.items() if name != "run"}
-        try:
+        with suppress(StoreUnavailable):
             return self._enqueue(rows, options=without)
-        except StoreUnavailable:
-            # The first one says why.
-            raise trouble from None
+        # The first one says why.
+        raise trouble
 
     def _is_history(self, row: Row, outcome: Outcome | JobError, failed_jobs: Collection[str]) -> bool:
         """Return whether *outcome* is a failure from before this run, which it asks for again."""

@@ -41,6 +41,8 @@ class Past:
     micro_usd: int = 0
     unpriced: int = 0
     calls: int = 0
+    #: Jobs that failed in the last round: news, not history.
+    failed_jobs: set[str] = field(default_factory=set)
 
     def add(self, offset: int, found: Mapping[str, object]) -> None:
         """Take in one line of the journal."""
@@ -48,6 +50,8 @@ class Past:
             row = found["row"]
             assert isinstance(row, int)
             self.lines[row] = Line(offset, found.get("error") is not None, found.get("status") in OPEN)
+            if found.get("status") in ("failed", "negative"):
+                self.failed_jobs.add(str(found.get("job")))
             self._pay(found)
         elif "end" in found:
             self.has_ended = True
@@ -57,6 +61,7 @@ class Past:
     def begin(self, begun: Round, offset: int) -> None:
         """Take in the begin of a round."""
         self.round, self.began_at, self.has_ended = begun, offset, False
+        self.failed_jobs.clear()
         if begun.refresh:
             self.lines.forget_answers()
 
@@ -74,7 +79,8 @@ def name_of(task: str, tenant: str, inputs: tuple[str, ...]) -> str:
     """Return the name of a run whose caller gave it none: the same for the same words."""
     stem = "stdin" if inputs[0] == "-" else Path(inputs[0]).name.partition(".")[0]
     places = [task, tenant, *(str(Path(name).absolute()) for name in inputs)]
-    return f"{task}-{stem[:40]}-{sha256(chr(0).join(places).encode()).hexdigest()[:8]}"
+    stem = "".join(letter if letter.isprintable() else "?" for letter in stem[:40])
+    return f"{task}-{stem}-{sha256(chr(0).join(places).encode()).hexdigest()[:8]}"
 
 
 def holder() -> str:
@@ -134,3 +140,28 @@ def _require_same(kept: Round, wanted: Round, path: Path) -> None:
 def new_uid() -> str:
     """Draw the name of a run's jobs."""
     return token_hex(16)
+
+
+def require_usable(out: Path, inputs: tuple[str, ...]) -> None:
+    """Refuse an output that is an input, or no plain file: it would be replaced.
+
+    Raises:
+        OutputFailed: says which of its files, and why.
+    """
+    if not out.name:
+        raise OutputFailed(file=str(out), reason="is no name of a file")
+    if out.is_symlink() or (out.exists() and not out.is_file()):
+        raise OutputFailed(file=str(out), reason="is a folder, a link or a device: it must be a plain file")
+    known = {_place(Path(name)) for name in inputs}
+    for path in (out, *(beside(out, ending) for ending in ("part", "journal", "errors.jsonl"))):
+        if _place(path) in known:
+            raise OutputFailed(file=str(path), reason="is an input of the run")
+
+
+def _place(path: Path) -> object:
+    """Return what tells two files apart, whatever their names."""
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path.absolute())
+    return found.st_dev, found.st_ino

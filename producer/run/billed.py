@@ -53,6 +53,8 @@ class Billed:
             code = self._pilot(forecast, budget)
             if code is not None:
                 return code
+            # The pilot's rows are in the journal now.
+            budget = self._budget()
         return self._start(budget, forecast).go()
 
     @cached_property

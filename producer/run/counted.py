@@ -63,6 +63,9 @@ def _source_of(report: Report) -> str:
     """Return where an answer is from, as this row sees it."""
     if report.source == "call" and report.calls == 0 and report.asked == "attached":
         return "attached"
+    if report.source == "cache" and report.calls:
+        # An earlier start of this run asked for it, and was killed.
+        return "call"
     return report.source or ""
 
 

@@ -95,12 +95,15 @@ class Run:
     #: Called when the run has to wait for the store.
     on_trouble: Callable[[JobError], object] = lambda _error: None
     clock: Callable[[], float] = time.monotonic
+    #: Jobs of this round that failed: they are not asked for again.
+    failed_jobs: set[str] = field(default_factory=set)
+    #: Called with the number of rows that are under way.
+    on_under_way: Callable[[int], object] = lambda _count: None
     #: Why the run stops early; set by a signal too.
     stop: Stop | None = None
     _follower: Follower[Handle] = field(init=False)
     _asked: dict[Handle, _Asked] = field(default_factory=dict, init=False)
     _failures: Failures = field(init=False)
-    _failed_jobs: set[str] = field(default_factory=set, init=False)
     _down_since: float | None = field(default=None, init=False)
 
     def execute(self, rows: Iterable[Row | BadRow]) -> Stop | None:
@@ -116,6 +119,8 @@ class Run:
                     self._ask(group)
                     self._take_ended(0.0)
                 self._wait_for_all()
+            except _Stopped:
+                pass
             finally:
                 self.sink.sync()
         return self.stop
@@ -158,7 +163,7 @@ class Run:
             if isinstance(row, BadRow):
                 self._end(invalid(row))
         try:
-            outcomes = self.asker.ask(rows, self._failed_jobs)
+            outcomes = self.asker.ask(rows, self.failed_jobs)
         except StoreUnavailable as trouble:
             for row in rows:
                 self._end(unavailable(self._new_report(row), trouble))
@@ -203,6 +208,7 @@ class Run:
             self._down_since = None
             self._settle(ended)
             self._time_out()
+        self.on_under_way(len(self._asked))
         self.sink.tick()
 
     def _wait_for_store(self, trouble: StoreUnavailable, timeout: float) -> None:
@@ -216,7 +222,10 @@ class Run:
             return
         self._down_since = self.clock() if self._down_since is None else self._down_since
         patience = self.asker.patience if self.timeout is None else self.timeout
-        if self.stop is not None or self.clock() - self._down_since >= patience:
+        if self.stop is not None:
+            # The rows that are under way stay open: the same command finds them.
+            raise _Stopped
+        if self.clock() - self._down_since >= patience:
             self._give_up(trouble)
             raise trouble
         self.on_trouble(trouble)
@@ -228,7 +237,7 @@ class Run:
             if asked is None:
                 continue
             if isinstance(end, JobFailed):
-                self._failed_jobs.add(end.job)
+                self.failed_jobs.add(end.job)
             settle(asked.report, end, asked.own_job)
             asked.report.seconds = round(self.clock() - asked.began, 3)
             self._end(asked.report)
@@ -290,6 +299,10 @@ def _by_row(outcome: Outcome | JobError, rows: Sequence[Row]) -> Outcome | JobEr
     if isinstance(outcome, Superseded) and outcome.by is not None:
         return Superseded(outcome.data, by=rows[outcome.by].number)
     return outcome
+
+
+class _Stopped(Exception):
+    """The run is stopped while the store is away."""
 
 
 class _Pushable:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+import orjson
+
 from producer.run.journal import Line, Lines
 from producer.run.output import InOrder
 
@@ -47,6 +49,11 @@ class Kept:
             return None
         self._order.ended(row, line.offset, failed=line.failed)
         return line
+
+    def key_of(self, row: int) -> str | None:
+        """Return the key that *row* had at an earlier start; None where it had none."""
+        line = self._lines[row]
+        return None if line is None else orjson.loads(self._journal.line_at(line.offset)).get("key")
 
     def ended(self, report: Report) -> None:
         """Keep *report*."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import random
-import signal
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import islice, takewhile
@@ -16,19 +14,22 @@ from typing import TYPE_CHECKING, Final
 
 from askonce.cli.exits import Exit
 from askonce.controls import Pause
-from askonce.errors import StoreUnavailable
+from askonce.errors import PayloadInvalid, StoreUnavailable
+from askonce.key import identify
+from askonce.rows import Row
 from producer.bill.words import paid_of
+from producer.inputs import InputChanged
 from producer.progress.amounts import dollars
 from producer.progress.counts import Counts
 from producer.progress.failures import FailureLines
 from producer.progress.summary import summary
 from producer.run.ask import Asker
-from producer.run.begin import go_on, holder, name_of, new_uid, open_journal
+from producer.run.begin import go_on, holder, name_of, new_uid, open_journal, require_usable
 from producer.run.counted import Counted
-from producer.run.errors import OutputFailed
+from producer.run.ends import how_to_go_on, of_output, renew, signals
 from producer.run.hold import Hold
 from producer.run.journal import Journal, Round
-from producer.run.limits import INTERRUPTED, LIMIT_REACHED, MaxFailures, NoBudget, Stop
+from producer.run.limits import MaxFailures, NoBudget, Stop
 from producer.run.output import Files, JsonLines, Results, Stream, beside
 from producer.run.run import Run
 from producer.run.sinks import Direct, Kept
@@ -37,7 +38,8 @@ from producer.run.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from askonce.rows import BadRow, Row
+    from askonce.rows import BadRow
+    from askonce.runs import RunState
     from producer.bill.estimate import Estimate
     from producer.client import Client
     from producer.inputs.inputs import Inputs
@@ -77,6 +79,8 @@ class Start:
     _failures: FailureLines = field(init=False)
     #: By earlier starts of the run, in millionths of a dollar.
     _paid_before: int = field(default=0, init=False)
+    _failed_jobs: set[str] = field(default_factory=set, init=False)
+    _kept: Kept | None = field(default=None, init=False)
 
     def go(self) -> Exit:
         """Ask for every row that has no end yet, and return how the run ended.
@@ -86,31 +90,39 @@ class Start:
             RunTaken, RunDiffers, JournalInvalid, OutputFailed: the run cannot begin, or not go on.
             StoreUnavailable: the store did not answer; the same command goes on.
         """
-        with _of_output(self.wanted), ExitStack() as stack:
+        with of_output(self.wanted), ExitStack() as stack:
             return self._go(stack)
 
     def _go(self, stack: ExitStack) -> Exit:
         began, wanted = time.monotonic(), self.wanted
         self.counts.total = self._total()
+        if self.counts.total == 0:
+            # Nothing is begun.
+            self.progress.error(f"{self.inputs.names[0]}: empty: it has no rows")
+            return Exit.USAGE
         self._failures = FailureLines(self.progress.error, None if self.wanted.as_json else 20)
         round_, sink, output, journal = self._open(stack)
         counted = Counted(sink, self.counts, self._failures)
         run = self._new_run(round_, counted)
         self.progress.update(self.counts)
         hold, stop = Hold(self.client.store.runs, round_.name, wanted.task, self.counts), None
+        state: RunState = "stopped"
         self._claim(hold)
         try:
-            with self._watch(round_, partial(_renew, hold, run)), _signals(run):
+            with self._watch(round_, partial(renew, hold, run)), signals(run):
                 stop = run.execute(self.rows())
-            if stop is None and self.last_row is None and isinstance(output, Files):
+            if stop is None and self.last_row is None and self.counts.rows and isinstance(output, Files):
                 output.finish()
                 if not counted.open:
                     journal.end()
+                    state = "done"
+            elif stop is None and not run.under_way and not counted.open:
+                state = "done"
         finally:
             self.counts.queued = run.under_way
-            hold.release("done" if stop is None and not run.under_way else "stopped")
+            hold.release(state)
             self._failures.finish(self._place_of_failures())
-            told = [*self._bill(), *_how_to_go_on(run, counted, kept=isinstance(output, Files))]
+            told = [*self._bill(), *how_to_go_on(run, counted, kept=isinstance(output, Files))]
             lines = [*summary(self.counts, time.monotonic() - began), *told] if self.counts.rows else []
             self.progress.finish(lines)
         return self._exit(stop, counted)
@@ -125,7 +137,7 @@ class Start:
 
     def rows(self) -> Iterator[Row | BadRow]:
         """Return the rows that the caller wants."""
-        wanted, rows = self.wanted, self.inputs.rows()
+        wanted, rows = self.wanted, self._same_rows()
         if self.last_row is not None:
             last = self.last_row
             rows = takewhile(lambda row: row.number <= last, rows)
@@ -137,19 +149,36 @@ class Start:
         chosen = set(random.Random(_SEED).sample(range(1, total + 1), min(wanted.sample, total)))  # noqa: S311  # no secret
         return (row for row in rows if row.number in chosen)
 
+    def _same_rows(self) -> Iterator[Row | BadRow]:
+        """Yield the rows; what can be read only once has no digest, so each row is compared with its line.
+
+        Raises:
+            InputChanged: a row is another one than at the start of the run.
+        """
+        spec, kept = self.client.specs[self.wanted.task], None if self.inputs.replayable else self._kept
+        for row in self.inputs.rows():
+            if kept is not None and isinstance(row, Row) and (key := kept.key_of(row.number)):
+                with suppress(PayloadInvalid):
+                    if identify(spec, row.payload, self.wanted.tenant).key != key:
+                        reason = "is another row than when the run began: choose another --out"
+                        raise InputChanged(row.place or self.inputs.names[0], reason)
+            yield row
+
     # What is written.
 
     def _open(self, stack: ExitStack) -> tuple[Round, Sink, Files | Stream, Journal]:
         """Open the journal and the output of this run."""
         wanted, fresh = self.wanted, self._round()
         if wanted.file is not None:
+            require_usable(wanted.file, self.inputs.names)
             journal = stack.enter_context(open_journal(wanted.file))
             past, round_ = go_on(journal, fresh, beside(wanted.file, "journal"))
             self.budget.begin(past.micro_usd, past.calls)
-            self._paid_before = past.micro_usd
+            self._paid_before, self._failed_jobs = past.micro_usd, past.failed_jobs
             files = stack.enter_context(Files(wanted.file))
             again = past.began_at if round_.retry_failed else 0
-            return round_, Kept(journal, files, past.lines, asked_again_before=again), files, journal
+            self._kept = Kept(journal, files, past.lines, asked_again_before=again)
+            return round_, self._kept, files, journal
         stream = Stream(sys.stdout.buffer, JsonLines() if wanted.writes_rows else Results())
         # Rows end in any order: they are kept until those before them have ended.
         journal = stack.enter_context(Journal(tempfile.TemporaryFile("w+b")))  # noqa: SIM115  # the journal closes it
@@ -175,17 +204,22 @@ class Start:
             holder=holder(),
             refresh=wanted.refresh,
             retry_failed=wanted.retry_failed,
-            not_before=now if wanted.refresh else None,
+            not_before=self._not_before(now),
         )
+
+    def _not_before(self, now: float) -> float | None:
+        """Return since when answers count: the same for a start that goes on."""
+        if self.wanted.refresh:
+            return now
+        return None if self.wanted.max_age is None else now - self.wanted.max_age
 
     # What is asked.
 
     def _new_run(self, round_: Round, sink: Sink) -> Run:
         wanted, kept = self.wanted, self.wanted.file is not None
         options = {"tenant": wanted.tenant, "on_duplicate": wanted.on_duplicate, "run": round_.name}
-        if wanted.max_age is not None:
-            options["max_age"] = wanted.max_age  # type: ignore[assignment]  # a number
         asker = Asker(
+            is_stopped=lambda: run.stop is not None,
             client=self.client,
             task=wanted.task,
             uid=round_.uid,
@@ -197,7 +231,7 @@ class Start:
             on_trouble=lambda trouble: self.progress.wait(str(trouble)),
         )
         default = None if kept else _TIMEOUT
-        return Run(
+        run = Run(
             store=self.client.store,
             asker=asker,
             name=round_.name,
@@ -211,7 +245,13 @@ class Start:
             max_failures=wanted.max_failures or (_MAX_FAILURES if wanted.waits else MaxFailures()),
             on_jobs=cache(self._warn_of_workers),
             on_report=self.on_report,
+            failed_jobs=self._failed_jobs,
+            on_under_way=self._count_under_way,
         )
+        return run
+
+    def _count_under_way(self, count: int) -> None:
+        self.counts.queued = count
 
     def _ahead(self) -> int:
         """Return how many rows may be ahead of the workers."""
@@ -281,56 +321,3 @@ class Start:
         if self.counts.by_status["timeout"]:
             return Exit.TIMED_OUT
         return Exit.FAILED if counted.failed else Exit.OK
-
-
-def _how_to_go_on(run: Run, counted: Counted, *, kept: bool) -> list[str]:
-    """Return what a person does next; nothing where the run is complete."""
-    lines = [] if run.stop is None else [f"stopped: {run.stop.why}"]
-    if run.under_way:
-        lines.append(
-            f"{run.under_way:,} rows are with the workers; to end those that wait unpaid: cancel {run.name}"
-        )
-    if run.stop is not None or counted.open:
-        again = "the same command goes on and asks again for nothing that is answered"
-        lines.append(again if kept else "answers are kept in the store: the same command gets them")
-    return lines
-
-
-def _renew(hold: Hold, run: Run) -> None:
-    """Keep the run, and stop it where somebody asks for that."""
-    why = hold.renew()
-    if why and run.stop is None:
-        run.stop = Stop(f"by request: {why}", LIMIT_REACHED, cancels=True)
-
-
-@contextmanager
-def _signals(run: Run) -> Iterator[None]:
-    """Stop *run* at Ctrl-C or SIGTERM; a second one ends the process."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    kept = {number: signal.getsignal(number) for number in numbers}
-
-    def end(number: int, _frame: object) -> None:
-        run.stop = Stop("interrupted", INTERRUPTED if number == signal.SIGINT else 128 + number)
-        for each in numbers:
-            signal.signal(each, kept[each])
-
-    for number in numbers:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, kept[number])
-
-
-@contextmanager
-def _of_output(wanted: Wanted) -> Iterator[None]:
-    """Raise OutputFailed where the output cannot be written: inputs and servers have errors of their own."""
-    try:
-        yield
-    except OSError as exc:
-        if exc.errno == errno.EPIPE:
-            # Whoever reads stdout has enough.
-            raise
-        reason = exc.strerror or type(exc).__name__
-        raise OutputFailed(file=str(wanted.file or "stdout"), reason=reason) from None

@@ -86,9 +86,22 @@ class Wanted:
             for name in _OF_ANSWERS:
                 if getattr(self, name) not in (None, False):
                     raise WantedImpossible(f"{_spelt(name)} is for a run that waits: add --wait or --out")
+        if self.run is not None or self.tenant:
+            self._require_names()
         for excluded, why in self._exclusions():
             if excluded:
                 raise WantedImpossible(why)
+
+    def _require_names(self) -> None:
+        # Late: the first line of a run comes before the engine.
+        from askonce.errors import OptionInvalid
+        from askonce.options import name_of
+
+        for name in ("run", "tenant"):
+            try:
+                name_of(name, getattr(self, name) or "")
+            except OptionInvalid as exc:
+                raise WantedImpossible(f"--{name} {exc.reason}") from None
 
     def _exclusions(self) -> tuple[tuple[bool, str], ...]:
         refresh, piloted = self.refresh, self.pilot is not None

@@ -42,6 +42,8 @@ class Watch:
         self._store, self._concerns, self._model, self._progress = store, concerns, model, progress
         self._renew = renew
         self._told: set[str] = set()
+        #: When each pause was seen first.
+        self._since: dict[Pause, float] = {}
         self._ended = Signal()
 
     def __enter__(self) -> Self:
@@ -58,7 +60,7 @@ class Watch:
         """Tell of what is new at *now*, seconds since 1970."""
         try:
             self._renew()
-            found = [*self._pauses(), *self._away(now)]
+            found = [*self._pauses(now), *self._away(now)]
         except StoreUnavailable:
             # The run itself reports that.
             return
@@ -72,11 +74,12 @@ class Watch:
         else:
             self._progress.go_on()
 
-    def _pauses(self) -> Iterator[tuple[str, str, str, float]]:
+    def _pauses(self, now: float) -> Iterator[tuple[str, str, str, float]]:
         for pause, note in self._store.controls.pauses().items():
             if pause in self._concerns:
                 who = one_line(f"a pause of {pause.scope} {pause.name}".rstrip())
-                yield f"{pause} {note}", one_line(f"waiting for {who}: {note}"), who, 0.0
+                since = self._since.setdefault(pause, now)
+                yield f"{pause} {note}", one_line(f"waiting for {who}: {note}"), who, now - since
 
     def _away(self, now: float) -> Iterator[tuple[str, str, str, float]]:
         # A board's subject ends with its model: ``subject_of`` in tasks/providers/openai/pace.py. Without a

@@ -329,3 +329,50 @@ def test_pilot_without_a_terminal_stops_after_its_rows(machine, producer, meetin
     rest = producer(machine, *command, "--pilot", "8", "--yes")
     assert (0, 30) == (rest.code, len(lines(out)))
     assert (30, 0) == spent(machine, before)
+
+
+PIPED = """
+import subprocess, sys
+command = [sys.executable, "-m", "producer", "submit", "orders.enrich", "-", "--out", sys.argv[2]]
+sys.exit(subprocess.run(command, input=sys.argv[1].encode()).returncode)
+"""
+
+
+def test_other_rows_on_stdin_are_not_taken_for_those_of_before(machine, start, new_order, out):
+    def piped(order):
+        return start(machine, "-c", PIPED, json.dumps(order), str(out)).finish()
+
+    order = new_order()
+    assert 0 == piped(order).code
+    before = out.read_bytes()
+    same, other = piped(order), piped(new_order())
+
+    assert (0, 2) == (same.code, other.code)
+    assert "choose another --out" in other.complaints[-1]
+    assert before == out.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["rows", "folder", "link"])
+def test_output_that_would_replace_something_is_refused_before_a_call(
+    machine, producer, meetings, tmp_path, name
+):
+    file, before = meetings(1), machine.ledger.openai
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(file)
+    place = file if name == "rows" else tmp_path / name
+    content = file.read_bytes()
+
+    told = producer(machine, "submit", TASK, file, "--out", place)
+
+    assert 74 == told.code
+    assert (content, (0, 0)) == (file.read_bytes(), spent(machine, before))
+
+
+def test_empty_input_leaves_no_output(machine, producer, meetings, tmp_path, out):
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(b"")
+    told = producer(machine, "submit", TASK, file, "--out", out)
+    file.write_bytes(meetings(1).read_bytes())
+    again = producer(machine, "submit", TASK, file, "--out", out)
+
+    assert (2, 0) == (told.code, again.code), again.err

@@ -151,7 +151,10 @@ def place_of(client: Redis) -> str:
 def reason_of(error: Exception) -> str:
     """Return in one word why a server did not answer, or refused (``oom``); never the error's text."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen = set[int]()
+    # An error that is raised again may be in a circle of contexts.
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
         if isinstance(cause, SSLCertVerificationError):
             return "CertificateRefused"
         cause = cause.__cause__ or cause.__context__
