@@ -87,11 +87,10 @@ class RedisSubscription:
             channel = self._channel_of(key)
             if self._channels.pop(channel, None):
                 self._left.add(channel)
-        # Few cost the server nothing, and a user of a server may lack the right to do it.
-        if len(self._left) >= _LEFT_AT_ONCE and self._pubsub is not None:
-            left, self._left = self._left, set()
-            with self.unavailable():
-                self._pubsub.unsubscribe(*left)  # type: ignore[no-untyped-call]  # redis-py
+        # Few cost the server nothing. A new connection needs no right to unsubscribe.
+        if len(self._left) >= _LEFT_AT_ONCE:
+            self._left.clear()
+            self.close()
 
     def wait(self, timeout: float) -> frozenset[Key]:
         """Return the keys whose wake-up came within *timeout* seconds; those that came already at once."""
@@ -125,3 +124,4 @@ class RedisSubscription:
         """Subscribe no more."""
         if self._pubsub is not None:
             self._pubsub.close()
+            self._pubsub = None
