@@ -197,7 +197,7 @@ class Work:
             store.runs.hold("night", "acl:1", 15.0, "orders.enrich", {})
             store.runs.ask_to_stop("night", "acl")
             store.runs.release("night", "acl:1", "cancelled", {})
-            assert ["night"] == [each.name for each in store.runs.list()]
+            assert "night" in [each.name for each in store.runs.list()]
 
     def leave_counters(self):
         """Leave the counters of a day long ago, which a worker folds."""
