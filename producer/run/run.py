@@ -92,8 +92,6 @@ class Run:
     on_jobs: Callable[[], object] = lambda: None
     #: Called with each report, after the sink.
     on_report: Callable[[Report], object] = lambda _report: None
-    #: Called when the run has to wait for the store.
-    on_trouble: Callable[[JobError], object] = lambda _error: None
     clock: Callable[[], float] = time.monotonic
     #: Jobs of this round that failed: they are not asked for again.
     failed_jobs: set[str] = field(default_factory=set)
@@ -228,7 +226,7 @@ class Run:
         if self.clock() - self._down_since >= patience:
             self._give_up(trouble)
             raise trouble
-        self.on_trouble(trouble)
+        self.asker.on_trouble(trouble)
         Signal().wait(min(REST, patience))
 
     def _settle(self, ended: Iterable[tuple[Handle, Result | JobError]]) -> None:

@@ -243,7 +243,7 @@ class Start:
             strict=wanted.strict,
             budget=self.budget,
             max_failures=wanted.max_failures or (_MAX_FAILURES if wanted.waits else MaxFailures()),
-            on_jobs=cache(self._warn_of_workers),
+            on_jobs=cache(partial(self._warn_of_workers, round_.name)),
             on_report=self.on_report,
             failed_jobs=self._failed_jobs,
             on_under_way=self._count_under_way,
@@ -263,10 +263,10 @@ class Start:
         slots = sum(worker.slots for worker in workers if self.wanted.task in worker.tasks)
         return max(_AHEAD, _AHEAD_OF_A_SLOT * slots)
 
-    def _warn_of_workers(self) -> None:
+    def _warn_of_workers(self, run: str) -> None:
         """Say once if no living worker runs the jobs; they wait then."""
         try:
-            heard = self.client.listening(self.wanted.task)
+            heard = self.client.listening(self.wanted.task, tenant=self.wanted.tenant, run=run)
         except StoreUnavailable:
             # Whether the jobs themselves are in the store is what counts.
             return

@@ -7,9 +7,8 @@ from askonce.errors import LayoutNewer, Permanent, RecordDamaged, StoreUnavailab
 from askonce.rows import BadRow, Row
 from askonce.spec import RetryPolicy
 from producer.run import ask
-from producer.run.limits import LIMIT_REACHED, MaxFailures, Stop
 from producer.run.report import Report, settle
-from tests.unit.starts import Start, numbered
+from tests.unit.starts import Start
 
 FOUR = [{"currency": name, "day": "2026-11-20"} for name in ("BRL", "EUR", "BRL", "USD")]
 
@@ -291,90 +290,6 @@ def test_row_has_its_own_id(submit):
     reports = submit([FOUR[0], Row(number=2, payload=FOUR[1], id="meeting-7")])
 
     assert [r.id for r in reports] == ["BRL", "meeting-7"]
-
-
-def test_run_stops_when_too_many_rows_fail_and_what_is_queued_ends_unpaid(scene, submit, raising):
-    calls = []
-
-    def body():
-        calls.append(1)
-        raise Permanent("http_404")
-
-    rows = [Row(number=n, payload={"currency": f"C{n}"}) for n in range(1, 1001)]
-    run = submit.begin(body=body, waits=True, max_failures=MaxFailures(number=4), max_queued=2)
-
-    stop = run.execute(rows)
-
-    assert stop == Stop("5 rows failed, more than 4 (--max-failures)", LIMIT_REACHED, cancels=True)
-    assert 5 <= len(calls) <= 6
-
-
-def test_jobs_of_a_stopped_run_are_cancelled_unless_another_run_shares_them(scene, submit):
-    shared = {"currency": "shared"}
-    run = submit.begin(waits=True)
-    scene.producer.enqueue(scene.spec, shared, run="nightly")
-    run.on_jobs = lambda: (
-        scene.producer.enqueue(scene.spec, shared, run="another"),
-        setattr(run, "stop", Stop("enough", LIMIT_REACHED, cancels=True)),
-    )
-
-    run.execute([Row(number=1, payload=shared), Row(number=2, payload=FOUR[0])])
-
-    assert [(r.row, r.status, r.is_open) for r in submit.reports] == [(2, "cancelled", True)]
-    assert run.under_way == 1
-
-
-def test_what_has_ended_before_a_run_stops_is_not_dropped(scene, submit):
-    run = submit.begin(waits=True)
-
-    def end_and_stop():
-        scene.work(number=0)
-        run.stop = Stop("interrupted", 130)
-
-    run.on_jobs = end_and_stop
-    run.execute([Row(number=n, payload=row) for n, row in numbered(FOUR[:2])])
-
-    assert [(r.row, r.status) for r in submit.reports] == [(1, "done")]
-    assert run.under_way == 1
-
-
-class Purse:
-    """A budget for so many rows at once, and in all."""
-
-    why = "it is spent"
-
-    def __init__(self, at_once, in_all):
-        self.at_once, self.in_all, self.reserved, self.most = at_once, in_all, set(), 0
-
-    def reserve(self, row, _payload):
-        if len(self.reserved) >= min(self.at_once, self.in_all):
-            return False
-        self.reserved.add(row)
-        self.most = max(self.most, len(self.reserved))
-        return True
-
-    def settle(self, report):
-        if report.row in self.reserved:
-            self.reserved.remove(report.row)
-            self.in_all -= 1
-
-
-def test_rows_wait_until_a_budget_has_room_for_them(scene, submit):
-    purse = Purse(at_once=2, in_all=10**9)
-
-    reports = submit(FOUR, body=lambda: scene.answer, waits=True, budget=purse)
-
-    assert [r.status for r in reports] == ["done"] * 4
-    assert (purse.most, purse.reserved) == (2, set())
-
-
-def test_run_stops_when_its_budget_is_spent(scene, submit):
-    run = submit.begin(body=lambda: scene.answer, waits=True, budget=Purse(at_once=2, in_all=3))
-
-    stop = run.execute([Row(number=n, payload={"currency": f"C{n}"}) for n in range(1, 9)])
-
-    assert stop == Stop("it is spent", LIMIT_REACHED)
-    assert [r.row for r in submit.reports] == [1, 2, 3]
 
 
 UNREADABLE = [RecordDamaged(key="k", reason="wrong_type"), LayoutNewer(verb="admit", key="k")]
