@@ -156,9 +156,9 @@ def _differing(seen: Outcome) -> int:
 
 
 def _dollars(seen: Outcome) -> str:
-    """Return what the answers of known price cost to make, each once."""
-    costs = {str(each["key"]): each["cost_usd"] for each in seen.reports if each["cost_usd"] is not None}
-    return f"{sum(float(str(cost)) for cost in costs.values()):.6f}"
+    """Return what the answers of known price cost to make: each row has what it caused to be paid."""
+    costs = [each["cost_usd"] for each in seen.reports if each["cost_usd"] is not None]
+    return f"{sum(float(str(cost)) for cost in costs):.6f}"
 
 
 def _print_table(seen: Outcome) -> None:
