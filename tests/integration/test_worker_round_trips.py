@@ -46,12 +46,14 @@ def test_answered_job_costs_a_worker_one_script(commands, warm, number, eventual
 
 
 def test_foreign_message_of_an_answered_job_costs_one_script(commands, warm, number, eventually):
-    warm.add.enqueue({"n": number}).result(stretched(10))
+    asked = warm.add.enqueue({"n": number})
+    asked.result(stretched(10))
     eventually(warm.drained)
 
     def ask():
         warm.app.send_task("add", (number,))
-        eventually(warm.drained)
+        # A message that a worker has just taken is neither in the queue nor among the unacked ones.
+        eventually(lambda: "job.hit" in warm.names(asked.job) and warm.drained())
 
     verbs = ours(commands(ask))
 
