@@ -11,6 +11,7 @@ import click
 
 from askonce.cli.exits import Exit
 from producer.inputs import InputInvalid, Reading, columns_of, open_inputs
+from producer.run.chosen import chosen_rows
 from producer.run.errors import LimitImpossible
 from producer.run.limits import NoBudget
 from producer.run.start import Start
@@ -126,7 +127,7 @@ class Billed:
             refresh=wanted.refresh,
             pilot=wanted.pilot or 0,
         )
-        forecast.look(self._start(NoBudget()).rows())
+        forecast.look(chosen_rows(self.inputs, wanted))
         return forecast
 
     def _is_agreed(self, forecast: Forecast) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from producer.progress.failures import FailureLines
     from producer.run.journal import Line
     from producer.run.report import Report
-    from producer.run.run import Sink
+    from producer.run.sinks import Sink
 
 
 class Counted:

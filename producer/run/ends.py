@@ -1,22 +1,30 @@
-"""How a start of a run ends: by itself, by a signal, by request, or because nothing can be written."""
+"""What a start of a run says at its end, and its exit code."""
 
 from __future__ import annotations
 
-import errno
-import signal
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from producer.run.errors import OutputFailed
-from producer.run.limits import INTERRUPTED, LIMIT_REACHED, Stop
+from askonce.cli.exits import Exit
+from producer.bill.words import paid_of
+from producer.progress.amounts import dollars
+from producer.run.limits import LIMIT_REACHED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from producer.bill.estimate import Estimate
+    from producer.progress.counts import Counts
     from producer.run.counted import Counted
-    from producer.run.hold import Hold
+    from producer.run.limits import Stop
     from producer.run.run import Run
-    from producer.run.wanted import Wanted
+
+
+def bill(counts: Counts, paid_before: int, estimate: Estimate | None) -> list[str]:
+    """Return what was paid, beside what was estimated, and with what earlier starts paid."""
+    lines, paid = [], counts.cost_micro_usd
+    if paid_before:
+        lines.append(f"cost with earlier starts: {dollars(paid_before + paid)}")
+    if estimate is not None and estimate.cost_usd is not None:
+        lines.append(paid_of(estimate.cost_usd, None if counts.unpriced else paid / 1_000_000))
+    return lines
 
 
 def how_to_go_on(run: Run, counted: Counted, *, kept: bool) -> list[str]:
@@ -36,41 +44,12 @@ def how_to_go_on(run: Run, counted: Counted, *, kept: bool) -> list[str]:
     return lines
 
 
-def renew(hold: Hold, run: Run) -> None:
-    """Keep the run, and stop it where somebody asks for that."""
-    why = hold.renew()
-    if why and run.stop is None:
-        run.stop = Stop(f"by request: {why}", LIMIT_REACHED, cancels=True)
-
-
-@contextmanager
-def signals(run: Run) -> Iterator[None]:
-    """Stop *run* at Ctrl-C or SIGTERM; a second one ends the process."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    kept = {number: signal.getsignal(number) for number in numbers}
-
-    def end(number: int, _frame: object) -> None:
-        run.stop = Stop("interrupted", INTERRUPTED if number == signal.SIGINT else 128 + number)
-        for each in numbers:
-            signal.signal(each, kept[each])
-
-    for number in numbers:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, kept[number])
-
-
-@contextmanager
-def of_output(wanted: Wanted) -> Iterator[None]:
-    """Raise OutputFailed where the output cannot be written: inputs and servers have errors of their own."""
-    try:
-        yield
-    except OSError as exc:
-        if exc.errno == errno.EPIPE:
-            # Whoever reads stdout has enough.
-            raise
-        reason = exc.strerror or type(exc).__name__
-        raise OutputFailed(file=str(wanted.file or "stdout"), reason=reason) from None
+def exit_code(stop: Stop | None, counts: Counts, *, failed: bool) -> Exit:
+    """Return the exit code of a start that read rows; *failed* is whether some of them have no answer."""
+    if stop is not None:
+        return Exit(stop.exit_code)
+    if counts.by_status["unavailable"]:
+        return Exit.UNAVAILABLE
+    if counts.by_status["timeout"]:
+        return Exit.TIMED_OUT
+    return Exit.FAILED if failed else Exit.OK

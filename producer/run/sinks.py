@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import orjson
 
@@ -20,6 +20,22 @@ if TYPE_CHECKING:
 #: Seconds between two times at which the journal is brought to the disk: what a power cut may take. The
 #: answers are in the store all the same.
 _SYNC_EVERY: Final = 1.0
+
+
+class Sink(Protocol):
+    """Where the reports of a run go."""
+
+    def line_of(self, row: int) -> Line | None:
+        """Take in *row*, the next one of the input; return its line where an earlier start has its end."""
+
+    def ended(self, report: Report) -> None:
+        """Take the end of a row."""
+
+    def tick(self) -> None:
+        """Keep what was taken, once in a while."""
+
+    def sync(self) -> None:
+        """Keep all that was taken."""
 
 
 class Kept:

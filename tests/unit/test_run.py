@@ -192,7 +192,7 @@ def test_rows_ahead_of_the_workers_are_bounded(scene, submit):
     most = []
 
     def body():
-        most.append(len(submit.run._follower))
+        most.append(submit.run.under_way)
         return scene.answer
 
     reports = submit([{"currency": f"C{n}"} for n in range(20)], body=body, waits=True, max_queued=3)

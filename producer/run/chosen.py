@@ -1,0 +1,63 @@
+"""Which rows of the inputs a run asks for: the first ones, some drawn at random, or all."""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from itertools import islice, takewhile
+from typing import TYPE_CHECKING, Final
+
+from askonce.errors import PayloadInvalid
+from askonce.key import identify
+from askonce.rows import Row
+from producer.inputs import InputChanged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from askonce.rows import BadRow
+    from askonce.spec import JobSpec
+    from producer.inputs import Inputs
+    from producer.run.sinks import Kept
+    from producer.run.wanted import Wanted
+
+#: The same rows are drawn each time.
+_SEED: Final = 2026
+
+
+def number_of_rows(inputs: Inputs, wanted: Wanted) -> int | None:
+    """Return how many rows will be read; None where the inputs cannot be read twice."""
+    total = inputs.check()
+    chosen = wanted.limit if wanted.sample is None else wanted.sample
+    return total if total is None or chosen is None else min(total, chosen)
+
+
+def chosen_rows(inputs: Inputs, wanted: Wanted, last_row: int | None = None) -> Iterator[Row | BadRow]:
+    """Return the rows that the caller wants, up to *last_row*."""
+    rows = inputs.rows()
+    if last_row is not None:
+        rows = takewhile(lambda row: row.number <= last_row, rows)
+    if wanted.limit is not None:
+        return islice(rows, wanted.limit)
+    if wanted.sample is None:
+        return rows
+    total = inputs.check() or 0
+    chosen = set(random.Random(_SEED).sample(range(1, total + 1), min(wanted.sample, total)))  # noqa: S311  # no secret
+    return (row for row in rows if row.number in chosen)
+
+
+def unless_changed(
+    rows: Iterable[Row | BadRow], kept: Kept, spec: JobSpec, tenant: str
+) -> Iterator[Row | BadRow]:
+    """Yield *rows*: what can be read only once has no digest, so each row is compared with its kept line.
+
+    Raises:
+        InputChanged: a row is another one than at the start of the run.
+    """
+    for row in rows:
+        if isinstance(row, Row) and (key := kept.key_of(row.number)):
+            with suppress(PayloadInvalid):
+                if identify(spec, row.payload, tenant).key != key:
+                    reason = "is another row than when the run began: choose another --out"
+                    raise InputChanged(row.place or f"row {row.number}", reason)
+        yield row

@@ -1,0 +1,118 @@
+"""Opens what a run writes: its journal and its output, or stdout."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from producer.run.begin import go_on, holder, name_of, new_uid, open_journal, require_usable
+from producer.run.errors import OutputFailed
+from producer.run.journal import Journal, Round
+from producer.run.output import Files, JsonLines, Results, Stream, beside
+from producer.run.sinks import Direct, Kept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from producer.inputs import Inputs
+    from producer.run.sinks import Sink
+    from producer.run.wanted import Wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What one start of a run writes, and what earlier starts left there."""
+
+    round: Round
+    sink: Sink
+    journal: Journal
+    #: The files of the output; None where it is stdout.
+    files: Files | None = None
+    #: By earlier starts, in millionths of a dollar, and how many calls that were.
+    paid_before: int = 0
+    calls_before: int = 0
+    #: Jobs of this round that failed at an earlier start.
+    failed_jobs: set[str] = field(default_factory=set)
+
+    @property
+    def kept(self) -> Kept | None:
+        """The lines of earlier starts; None where there are none."""
+        return self.sink if isinstance(self.sink, Kept) and self.files is not None else None
+
+
+def open_output(stack: ExitStack, wanted: Wanted, fresh: Round, inputs: tuple[str, ...]) -> Opened:
+    """Open what the run writes; *fresh* is its round where there is no other to go on with."""
+    if wanted.file is not None:
+        return _open_file(stack, wanted.file, fresh, inputs)
+    stream = Stream(sys.stdout.buffer, JsonLines() if wanted.writes_rows else Results())
+    # Rows end in any order: they are kept until those before them have ended.
+    journal = stack.enter_context(Journal(tempfile.TemporaryFile("w+b")))  # noqa: SIM115  # the journal closes it
+    sink = Kept(journal, stream) if wanted.waits else Direct(stream, results_only=not wanted.writes_rows)
+    return Opened(round=fresh, sink=sink, journal=journal)
+
+
+def _open_file(stack: ExitStack, out: Path, fresh: Round, inputs: tuple[str, ...]) -> Opened:
+    require_usable(out, inputs)
+    journal = stack.enter_context(open_journal(out))
+    past, round_ = go_on(journal, fresh, beside(out, "journal"))
+    files = stack.enter_context(Files(out))
+    again = past.began_at if round_.retry_failed else 0
+    return Opened(
+        round=round_,
+        sink=Kept(journal, files, past.lines, asked_again_before=again),
+        journal=journal,
+        files=files,
+        paid_before=past.micro_usd,
+        calls_before=past.calls,
+        failed_jobs=past.failed_jobs,
+    )
+
+
+def new_round(wanted: Wanted, inputs: Inputs, version: str) -> Round:
+    """Return what a run asks for that begins now."""
+    now, uid = time.time(), new_uid()
+    name = wanted.run or name_of(wanted.task, wanted.tenant, inputs.names)
+    if wanted.run is None and wanted.file is None:
+        # Nothing is kept that another start could go on with: each one is a run of its own.
+        name = f"{name}-{uid[:6]}"
+    return Round(
+        name=name,
+        uid=uid,
+        task=wanted.task,
+        version=version,
+        tenant=wanted.tenant,
+        inputs=inputs.names,
+        digest=inputs.digest() if wanted.file is not None else "",
+        started=now,
+        holder=holder(),
+        refresh=wanted.refresh,
+        retry_failed=wanted.retry_failed,
+        not_before=_not_before(wanted, now),
+    )
+
+
+def _not_before(wanted: Wanted, now: float) -> float | None:
+    """Return since when answers count: the same for a start that goes on."""
+    if wanted.refresh:
+        return now
+    return None if wanted.max_age is None else now - wanted.max_age
+
+
+@contextmanager
+def of_output(wanted: Wanted) -> Iterator[None]:
+    """Raise OutputFailed where the output cannot be written: inputs and servers have errors of their own."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno == errno.EPIPE:
+            # Whoever reads stdout has enough.
+            raise
+        reason = exc.strerror or type(exc).__name__
+        raise OutputFailed(file=str(wanted.file or "stdout"), reason=reason) from None
