@@ -10,7 +10,7 @@ import orjson
 
 from askonce.canonical import to_json
 from askonce.errors import AnswerUnreadable, PayloadInvalid, ValueInvalid
-from askonce.spend import Spend, check
+from askonce.spend import Spend, of_fields, to_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,9 +47,14 @@ class Answer:
     cost_usd: float | Decimal | None = None
     #: The provider's counts, such as ``input_tokens``.
     usage: Mapping[str, int] = field(default_factory=dict)
-    #: What this run's own calls cost, where *cost_usd* and *usage* are what the answer cost as a whole: parts
-    #: of it may have come from other records, or from earlier attempts. Nothing is added then.
+    #: How many calls that were.
+    calls: int = 1
+    #: What this run's own calls cost, where the three above are what the answer cost as a whole: parts of it
+    #: may have come from other records, or from earlier attempts. Nothing is added then.
     paid: Spend | None = None
+    #: With *paid*: what of the whole this job caused to be paid, without parts that other jobs paid; None is
+    #: all of it.
+    caused: Spend | None = None
 
 
 class Encoded(NamedTuple):
@@ -92,14 +97,7 @@ class Meta:
         Raises:
             PayloadInvalid: a cost or a count has no JSON form; ``spend.check`` leaves none of them.
         """
-        fields = {
-            "source": self.source,
-            "attempts": self.attempts,
-            "cost_usd": self.spend.cost_usd,
-            "usage": dict(self.spend.usage),
-        }
-        if self.spend.calls != 1:
-            fields["calls"] = self.spend.calls
+        fields = {"source": self.source, "attempts": self.attempts, **to_fields(self.spend)}
         # A copy: what orjson returns keeps 4 KB, and an answer may have to wait for its store.
         return memoryview(to_json(fields)).tobytes()
 
@@ -115,11 +113,11 @@ class Meta:
         except orjson.JSONDecodeError:
             known = {}
         known = known if isinstance(known, dict) else {}
-        source, attempts, usage, cost = map(known.get, ("source", "attempts", "usage", "cost_usd"))
+        source, attempts = known.get("source"), known.get("attempts")
         return cls(
             source=cast("Source", source) if isinstance(source, str) else "call",
             attempts=attempts if isinstance(attempts, int) else 1,
-            spend=check(usage, cost, calls=known.get("calls", 1)).spend,
+            spend=of_fields(known),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sysconfig
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
@@ -52,6 +52,8 @@ class Attempt:
     run: str = ""
     #: What the earlier attempts of this job cost; its ``cost_usd`` is None where one of them is unknown.
     spent: Spend = NOTHING
+    #: The job in whose attempt this one runs, because that called inline; empty for a worker's own.
+    called_by: str = ""
 
 
 _current: ContextVar[Attempt] = ContextVar("askonce_attempt")
@@ -64,6 +66,12 @@ def current_attempt() -> Attempt:
         LookupError: it does not run in a task body.
     """
     return _current.get()
+
+
+def calling_job() -> str:
+    """Return the job in whose attempt this code runs; empty where it runs in none."""
+    outer = _current.get(None)
+    return outer.job if outer else ""
 
 
 class Made(NamedTuple):
@@ -98,7 +106,13 @@ def costs_of(error: CallFailed, attempt: Attempt) -> Costs:
     """Return what the job of *attempt*, which ended with *error*, cost, and what the attempt itself paid."""
     if isinstance(error, Unstorable):
         return error.costs
-    return costs(spend_of_failure(error), error.data.get("paid"), attempt.spent)
+    found = costs(spend_of_failure(error), error.data.get("paid"), attempt.spent, error.data.get("caused"))
+    return _by(attempt, found)
+
+
+def _by(attempt: Attempt, found: Costs) -> Costs:
+    """Return *found* with the job that called *attempt* inline: it caused what was paid."""
+    return found._replace(made=replace(found.made, by=attempt.called_by)) if attempt.called_by else found
 
 
 def make(
@@ -116,7 +130,8 @@ def make(
     """
     answer = run(body, attempt)
     made_at = clock()
-    cost = costs(check(answer.usage, answer.cost_usd), answer.paid, attempt.spent)
+    own = check(answer.usage, answer.cost_usd, calls=answer.calls)
+    cost = _by(attempt, costs(own, answer.paid, attempt.spent, answer.caused))
     try:
         data = codec.encode(answer.value, max_bytes)
         # The first caller gets what all later ones get: a dataclass as its fields, a tuple as a list.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from askonce import bill
 from askonce.answer import Codec, Result, Ttl
-from askonce.attempt import Attempt, Unstorable, costs_of, make
+from askonce.attempt import Attempt, Unstorable, calling_job, costs_of, make
 from askonce.decide import start
 from askonce.decision import Refuse, Run, Serve, Wait, Why
 from askonce.errors import CallFailed, Configuration, JobError, Postponed, Transient
@@ -125,6 +125,7 @@ class Executor:
             tenant=delivery.job.tenant,
             run=delivery.job.run,
             spent=granted.record.spent,
+            called_by=calling_job(),
         )
 
     def _checkpoint(self, lease: Lease, reference: str) -> None:
@@ -144,9 +145,8 @@ class Executor:
             case Parking.PARKED:
                 return self._parked(run, reason, after)
             case Parking.SPENT:
-                if why.ends_as == "configuration":
-                    return self._fail(run, Configuration(reason))
-                return self._fail(run, Transient(reason, retry_after=why.retry_after))
+                ends_as = Configuration if why.ends_as == "configuration" else Transient
+                return self._fail(run, ends_as(why.data))
             case Parking.FENCED | Parking.ABSENT:
                 emit(self.listen, EventType.JOB_SKIPPED, run.job, outcome=Why.SUPERSEDED.value)
                 return self._overtaken(run.job)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from operator import index
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
@@ -34,6 +34,24 @@ class Spend:
     calls: int = 1
     #: Calls beside these for which the provider may have charged although no reply came.
     in_doubt: int = 0
+    #: What of it the job itself caused to be paid, where other jobs may have paid the rest; None: all of it.
+    caused: Spend | None = None
+    #: The job that called inline, where the last of these calls was made in another job's attempt.
+    by: str = ""
+
+    @property
+    def own(self) -> Spend:
+        """What the job itself caused to be paid."""
+        return self if self.caused is None else self.caused
+
+    @property
+    def shared_usd(self) -> float | None:
+        """What other jobs paid of it, in US dollars; None is unknown."""
+        if self.calls == self.own.calls:
+            return 0.0
+        if self.cost_usd is None or self.own.cost_usd is None:
+            return None
+        return float(_EXACT.subtract(Decimal(repr(self.cost_usd)), Decimal(repr(self.own.cost_usd))))
 
     @property
     def micro_usd(self) -> int | None:
@@ -102,24 +120,35 @@ class Costs(NamedTuple):
     unknown: tuple[str, ...] = ()
 
 
-def costs(own: Checked, paid: object, earlier: Spend) -> Costs:
+def costs(own: Checked, paid: object, earlier: Spend, caused: object = None) -> Costs:
     """Return the costs at the end of an attempt that cost *own*, after attempts that cost *earlier*.
 
     *paid* is what its own calls cost, as ``Answer.paid``. With it, *own* is the whole of what the job cost:
-    parts of that are in other records, and earlier attempts of the job have read or made them too.
+    parts of that are in other records, and earlier attempts of the job have read or made them too. *caused*
+    is as ``Answer.caused``.
     """
     if paid is None:
         return Costs(total([earlier, own.spend]), own.spend, own.unknown)
-    if not isinstance(paid, Spend):
-        return Costs(own.spend, Spend(), (*own.unknown, "paid"))
+    spent, unknown = _check_again("paid", paid)
+    made, unknown = own.spend, (*own.unknown, *unknown)
+    if caused is not None:
+        share, more = _check_again("caused", caused)
+        made, unknown = replace(made, caused=share), (*unknown, *more)
+    return Costs(made, spent, unknown)
+
+
+def _check_again(name: str, found: object) -> Checked:
+    """Keep what can be kept of a spend that a body made itself."""
+    if not isinstance(found, Spend):
+        return Checked(Spend(), (name,))
     spend, unknown = check(
-        paid.usage,
-        paid.cost_usd,
-        maybe_billed=paid.maybe_billed,
-        calls=paid.calls,
-        in_doubt=paid.in_doubt,
+        found.usage,
+        found.cost_usd,
+        maybe_billed=found.maybe_billed,
+        calls=found.calls,
+        in_doubt=found.in_doubt,
     )
-    return Costs(own.spend, spend, (*own.unknown, *(f"paid.{name}" for name in unknown)))
+    return Checked(spend, tuple(f"{name}.{each}" for each in unknown))
 
 
 def spend_of_failure(error: CallFailed) -> Checked:
@@ -149,12 +178,37 @@ def total(spends: Iterable[Spend]) -> Spend:
     if not paid:
         return NOTHING
     costs = [spend.cost_usd for spend in paid]
+    is_shared = any(spend.caused is not None for spend in paid)
     common = [name for name in paid[0].usage if all(name in spend.usage for spend in paid)]
     return Spend(
         usage={name: sum(spend.usage[name] for spend in paid) for name in common},
         cost_usd=None if None in costs else _sum(cost for cost in costs if cost is not None),
         calls=sum(spend.calls for spend in paid),
+        caused=total(spend.own for spend in paid) if is_shared else None,
     )
+
+
+def to_fields(spend: Spend) -> dict[str, object]:
+    """Return the form in which a record keeps *spend*."""
+    fields: dict[str, object] = {"cost_usd": spend.cost_usd, "usage": dict(spend.usage)}
+    if spend.calls != 1:
+        fields["calls"] = spend.calls
+    if spend.caused is not None:
+        fields["caused"] = to_fields(spend.caused)
+    if spend.by:
+        fields["by"] = spend.by
+    return fields
+
+
+def of_fields(found: Mapping[str, object]) -> Spend:
+    """Read what ``to_fields`` returned; a field of another type is unknown."""
+    caused, by = found.get("caused"), found.get("by")
+    share = _of_counts(caused) if isinstance(caused, Mapping) else None
+    return replace(_of_counts(found), caused=share, by=by if isinstance(by, str) else "")
+
+
+def _of_counts(found: Mapping[str, object]) -> Spend:
+    return check(found.get("usage"), found.get("cost_usd"), calls=found.get("calls", 1)).spend
 
 
 def _without_doubt(spend: Spend) -> Spend:

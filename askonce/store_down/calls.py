@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, assert_never
 
 from askonce.answer import Codec, Encoded, Meta, StoredValue, Ttl, to_result
-from askonce.attempt import Attempt, costs_of, make
+from askonce.attempt import Attempt, calling_job, costs_of, make
 from askonce.decide import run_without_store, start
 from askonce.decision import Refuse, Run, Serve
 from askonce.errors import CallFailed, StoreUnavailable, ValueInvalid
@@ -276,6 +276,7 @@ def _attempt_without_record(delivery: Delivery) -> Attempt:
         checkpoint=lambda _reference: None,
         tenant=delivery.job.tenant,
         run=delivery.job.run,
+        called_by=calling_job(),
     )
 
 

@@ -44,7 +44,7 @@ class Counted:
         self._counts.end(report.status, source=_source_of(report), reason=report.reason)
         if report.calls:
             self._counts.pay(Spend(cost_usd=report.cost_usd).micro_usd, report.calls)
-        if report.source in ("cache", "call") and report.calls == 0:
+        if report.source in ("cache", "call") and (report.calls == 0 or report.avoided_usd):
             self._counts.avoid(Spend(cost_usd=report.avoided_usd).micro_usd)
         if report.error is not None and report.status != "cancelled":
             # The names of fields are the row's own.

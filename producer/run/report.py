@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 import orjson
 
+from askonce.bill import spend_of
 from askonce.errors import (
     AnswerUnreadable,
     JobError,
@@ -109,8 +110,7 @@ def settle(report: Report, answer: Result | JobError, own_job: str) -> None:
             # A person's word; a body that ends its own job gives a reason of its own.
             report.status = "cancelled" if answer.kind == answer.reason == "cancelled" else "failed"
             report.error = {"kind": answer.kind, "reason": answer.reason, "attempts": answer.attempts}
-            spend = Spend(usage=answer.usage, cost_usd=answer.cost_usd, calls=answer.calls)
-            _pay(report, spend, answer.attempts, here=_is_own(report, answer.job, own_job))
+            _pay(report, spend_of(answer), answer.attempts, here=_is_own(report, answer.job, own_job))
         case JobError():
             report.status, report.error = _ended(answer)
             # A job that goes on may be paid later.
@@ -209,9 +209,11 @@ def _refused(report: Report, reasons: Mapping[str, str]) -> Report:
 
 def _pay(report: Report, spend: Spend, attempts: int, *, here: bool) -> None:
     report.attempts = attempts
-    _cost(report, spend if here else NOTHING)
+    _cost(report, spend.own if here else NOTHING)
     if not here:
         report.avoided_usd = spend.cost_usd
+    elif spend.caused is not None:
+        report.avoided_usd = spend.shared_usd
 
 
 def _cost(report: Report, spend: Spend | None) -> None:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never, cast
 
 import orjson
@@ -28,6 +29,7 @@ from pydantic import BaseModel, ValidationError
 
 from askonce.answer import Answer
 from askonce.attempt import current_attempt
+from askonce.bill import spend_of
 from askonce.errors import (
     Cancelled,
     Configuration,
@@ -41,8 +43,9 @@ from askonce.errors import (
 )
 from askonce.fields import is_blank
 from askonce.inline import Resting
+from askonce.job import JobId
 from askonce.key import identify
-from askonce.spend import NOTHING, Spend, check, total
+from askonce.spend import NOTHING, Spend, total
 from askonce.store import Terms
 from tasks.meetings.parts import Reading, split
 from tasks.meetings.prompts import MeetingSummary, QuestionKind, prompt_of
@@ -91,7 +94,10 @@ class Questions:
         """Begin the attempt."""
         self._resources, self._clock, self._began = resources, clock, clock()
         self._own: Answer | None = None
-        self._parts: dict[Key, Result] = {}
+        #: What each part cost to make; what other jobs paid for it is not in ``caused``.
+        self._made: dict[Key, Spend] = {}
+        #: Whether this attempt brought the meeting on: else it would be put back for ever.
+        self._has_called = False
 
     def read(self, transcript: str, kind: QuestionKind, schema: type[M]) -> list[Reading[M]]:
         """Return the reading of each part of *transcript*.
@@ -127,42 +133,65 @@ class Questions:
         data = value.model_dump(mode="json")
         if self._own is not None:
             return replace(self._own, value=data)
-        cost = self._cost()
+        whole = self._cost()
         # The parts are jobs of their own, and book what they paid.
-        return Answer(value=data, cost_usd=cost.cost_usd, usage=cost.usage, paid=NOTHING)
+        return Answer(
+            value=data,
+            cost_usd=whole.cost_usd,
+            usage=whole.usage,
+            calls=whole.calls,
+            paid=NOTHING,
+            caused=whole.caused,
+        )
 
-    def _cost(self, *more: Spend) -> Spend:
-        return total([*(result.spend for result in self._parts.values()), *more])
+    def _cost(self) -> Spend:
+        # Two equal parts are one call: what it cost counts once.
+        return total(self._made.values())
 
     def _ask(self, kind: QuestionKind, text: str) -> object:
         self._own = part({"operation": kind, "text": text}, self._resources)
         return self._own.value
 
     def _call(self, kind: QuestionKind, text: str) -> object:
-        if self._has_called() and self._seconds_left() <= 0:
-            raise Postponed("more_parts", retry_after=_NEXT_PARTS)
+        if self._has_called and self._seconds_left() <= 0:
+            raise self._put_back("more_parts", _NEXT_PARTS)
         attempt = current_attempt()
         job = self._identify(kind, text, attempt)
         try:
             result = self._call_part(job, attempt)
         except JobFailed as failed:
-            raise as_whole(_end_of(failed, attempt), self._cost(_lost(failed)), paid=NOTHING) from None
+            self._count(attempt, job, failed.job, spend_of(failed))
+            raise as_whole(_end_of(failed, attempt), self._cost(), paid=NOTHING) from None
         except Resting as resting:
-            raise Postponed("waiting_for_part", retry_after=resting.after) from None
+            raise self._put_back("waiting_for_part", resting.after) from None
         except ResultTimeout:
-            raise Postponed("waiting_for_part", retry_after=_LOOK_AGAIN) from None
+            raise self._put_back("waiting_for_part", _LOOK_AGAIN) from None
         except StoreUnavailable:
-            raise Postponed("store_unavailable", retry_after=_LOOK_AGAIN) from None
-        # Two equal parts are one call: what it cost counts once.
-        self._parts.setdefault(job.key, result)
+            raise self._put_back("store_unavailable", _LOOK_AGAIN) from None
+        self._has_called |= result.source != "cache"
+        self._count(attempt, job, result.job, result.spend)
         return result.value
+
+    def _count(self, attempt: Attempt, part: Job, made_as: str, spend: Spend) -> None:
+        """Count once what *part* cost, which was made as the job *made_as*: by this meeting, or by others."""
+        # A worker that had the part's own message called for the meeting whose request made that job.
+        is_own = (spend.by or made_as) in (attempt.job, part.id)
+        self._made.setdefault(part.key, spend if is_own else replace(spend, caused=NOTHING))
+
+    def _put_back(self, reason: str, after: float) -> Postponed:
+        """Return why the meeting waits, with what it cost so far: it may have waited for too long."""
+        whole = self._cost()
+        cost = {"usage": dict(whole.usage), "cost_usd": whole.cost_usd, "calls": whole.calls}
+        return Postponed(reason, retry_after=after, **cost, paid=NOTHING, caused=whole.caused)
 
     def _identify(self, kind: QuestionKind, text: str, attempt: Attempt) -> Job:
         payload = {"operation": kind, "text": text}
         try:
-            return identify(self._resources.part, payload, attempt.tenant, run=attempt.run)
+            job = identify(self._resources.part, payload, attempt.tenant, run=attempt.run)
         except PayloadInvalid:
             raise as_whole(Permanent("too_large"), self._cost(), paid=NOTHING) from None
+        # The same id in each attempt: the meeting finds again which parts are there because of it.
+        return job.under(JobId(sha256(f"{attempt.job}:{job.key}".encode()).hexdigest()[:32]))
 
     def _call_part(self, job: Job, attempt: Attempt) -> Result:
         spec, resources = self._resources.part, self._resources
@@ -189,17 +218,8 @@ class Questions:
             return None
         return max(0.0, attempt.stale.age + (self._clock() - self._began) - _MOMENT)
 
-    def _has_called(self) -> bool:
-        """Return whether this attempt brought the meeting on: else it would be put back for ever."""
-        return any(result.source != "cache" for result in self._parts.values())
-
     def _seconds_left(self) -> float:
         return self._began + self._resources.slot_seconds - self._clock()
-
-
-def _lost(failed: JobFailed) -> Spend:
-    """Return what a part without an answer cost; nothing where all its calls were refused."""
-    return check(failed.usage, failed.cost_usd, calls=failed.calls).spend
 
 
 def _end_of(failed: JobFailed, attempt: Attempt) -> CallFailed:

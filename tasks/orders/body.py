@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from askonce.answer import Answer
-from askonce.spend import NOTHING
+from askonce.attempt import current_attempt
+from askonce.spend import NOTHING, total
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from askonce.answer import Result, Source
     from tasks.resources import Resources
 
 UNKNOWN = "Desconhecido"
@@ -20,15 +22,21 @@ def enrich(payload: Mapping[str, object], resources: Resources) -> Answer:
 
     Equal orders share this answer, and each caller's own row is joined to it. A fallback is marked in the
     answer and in its source, so that the record never keeps it as fresh. The look-up of the customer is a job
-    of its own, and counts what it paid.
+    of its own, and counts what it paid: this order caused that only where its own attempt called.
     """
-    found = resources.customers.get(cast("str", payload["cliente_id"]))
+    found, paid = resources.customers.get(cast("str", payload["cliente_id"]))
+    whole = total([current_attempt().spent, paid])
+    value, source = _enriched(found)
+    # It costs at least its customer's look-up, whoever paid for that: what that cost is unknown.
+    return Answer(value=value, source=source, calls=max(1, whole.calls), paid=NOTHING, caused=whole)
+
+
+def _enriched(found: Result | None) -> tuple[dict[str, object], Source]:
+    """Return the answer for an order whose customer is *found*, and its source."""
     if found is None:
-        return Answer(
-            value={"cliente_nome": UNKNOWN, "cliente_fonte": "default"}, source="default", paid=NOTHING
-        )
+        return {"cliente_nome": UNKNOWN, "cliente_fonte": "default"}, "default"
     customer = cast("dict[str, object]", found.value)
     known = {"cliente_nome": customer.get("cliente_nome", UNKNOWN), "cliente": customer}
     if found.source == "stale":
-        return Answer(value={**known, "cliente_fonte": "stale"}, source="stale", paid=NOTHING)
-    return Answer(value={**known, "cliente_fonte": "api"}, paid=NOTHING)
+        return {**known, "cliente_fonte": "stale"}, "stale"
+    return {**known, "cliente_fonte": "api"}, "call"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from askonce.errors import (
     AnswerUnreadable,
+    CallFailed,
     Configuration,
     JobFailed,
     LayoutNewer,
@@ -16,8 +17,12 @@ from askonce.errors import (
 )
 from askonce.inline import Resting
 from askonce.key import identify
+from askonce.spend import NOTHING, Spend, spend_of_failure, total
+from tasks.providers.failures import as_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from askonce.answer import Result
     from askonce.inline import Caller
     from askonce.spec import JobSpec
@@ -28,6 +33,14 @@ PATIENCE = 30.0
 #: Seconds between two attempts of one look-up. A service that asks for more is not waited for: an order has
 #: something in place of its customer.
 _LONGEST_REST = 1.0
+
+
+class Found(NamedTuple):
+    """A customer, fresh or last known, or None where there is neither; and what it cost to look."""
+
+    customer: Result | None
+    #: What the calls of this look-up cost. One that another caller made costs nothing here.
+    paid: Spend
 
 
 class Customers:
@@ -45,24 +58,27 @@ class Customers:
         """
         return self._http.fetch("customers", cliente_id)
 
-    def get(self, cliente_id: str | int) -> Result | None:
-        """Return the customer, fresh or last known, or None when there is neither.
+    def get(self, cliente_id: str | int) -> Found:
+        """Return the customer, and what this look-up paid.
 
         Raises:
             Configuration: the service refuses our credentials. An operator must know, so nothing replaces it.
             Transient: the store did not answer, so it is unknown whether the call was made.
         """
-        # 7 and "7" are one customer to the service: its path has no types.
-        name = str(cliente_id)
-        identity = identify(self._spec, {"cliente_id": name})
+        paid = list[Spend]()
         try:
-            return self._caller.call(
-                self._spec,
-                identity,
-                lambda: self.fetch(name),
-                timeout=PATIENCE,
-                longest_rest=_LONGEST_REST,
-            )
+            customer = self._look_up(str(cliente_id), paid)
+        except (Configuration, Transient) as failed:
+            # The look-up is a job of its own, and counts what it paid.
+            whole = total(paid)
+            raise as_whole(failed, whole, paid=NOTHING) from None
+        return Found(customer, total(paid))
+
+    def _look_up(self, name: str, paid: list[Spend]) -> Result | None:
+        # 7 and "7" are one customer to the service: its path has no types.
+        identity, body = identify(self._spec, {"cliente_id": name}), self._counted(name, paid)
+        try:
+            return self._caller.call(self._spec, identity, body, timeout=PATIENCE, longest_rest=_LONGEST_REST)
         except JobFailed as failed:
             if failed.kind == "configuration":
                 raise Configuration(failed.reason) from None
@@ -71,3 +87,17 @@ class Customers:
             return None
         except StoreUnavailable:
             raise Transient("store_unavailable") from None
+
+    def _counted(self, name: str, paid: list[Spend]) -> Callable[[], dict[str, object]]:
+        """Return the call for the customer *name*, which adds what it cost to *paid*."""
+
+        def fetch() -> dict[str, object]:
+            try:
+                customer = self.fetch(name)
+            except CallFailed as failed:
+                paid.append(spend_of_failure(failed).spend)
+                raise
+            paid.append(Spend())
+            return customer
+
+        return fetch

@@ -130,7 +130,7 @@ def with_spending(
 def as_whole(failed: CallFailed, whole: Spend, *, paid: Spend) -> CallFailed:
     """Return the same failure with what its job cost as a *whole*, and what this attempt *paid* of that."""
     found = with_spending(failed, usage=whole.usage, cost_usd=whole.cost_usd, calls=whole.calls, in_doubt=0)
-    found.data["paid"] = paid
+    found.data |= {"paid": paid, "caused": whole.caused}
     return found
 
 

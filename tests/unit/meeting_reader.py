@@ -85,8 +85,8 @@ class Reader:
     def ask(self, payload=MEETING, **options):
         return self.scene.ask(payload, **options)
 
-    def work(self, model, payload=MEETING):
-        """Run the meeting's message."""
+    def work(self, model, payload=MEETING, number=-1):
+        """Run the meeting's message: the last one that was sent, or the one of *number*."""
 
         def body():
             answer = self.read({"transcript": payload["transcript"]}, self.resources(model))
@@ -95,7 +95,7 @@ class Reader:
             self.scene.clock.advance(1)
             return answer
 
-        return self.scene.work(body)
+        return self.scene.work(body, number)
 
     def whole(self, model, payload=MEETING):
         """Ask and work in one go; the answer as the body returned it."""

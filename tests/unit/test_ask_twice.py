@@ -105,7 +105,7 @@ def test_answer_that_cannot_be_used_is_asked_for_a_second_time(api, reply, name)
     assert (answer.value, len(service.sent)) == ({"word": "fine"}, 2)
     assert answer.usage == {"input_tokens": 20, "output_tokens": 4}
     assert answer.cost_usd == pytest.approx(2 * PRICE)
-    assert (answer.paid.calls, answer.paid.usage) == (2, answer.usage)
+    assert (answer.calls, answer.paid.calls, answer.paid.usage) == (2, 2, answer.usage)
 
 
 @pytest.mark.parametrize(("api", "reply"), [("chat", chat), ("responses", responses)])

@@ -4,16 +4,18 @@ from types import SimpleNamespace
 import pytest
 
 from askonce.answer import Answer, Result
+from askonce.attempt import Attempt, run
 from askonce.errors import Configuration, Permanent, StoreUnavailable, Transient
 from askonce.spec import JobSpec, RetryPolicy
-from askonce.spend import Spend
+from askonce.spend import NOTHING, Spend
 from tasks.lookups.body import lookup
-from tasks.orders.body import UNKNOWN, enrich
-from tasks.providers.customers import Customers
+from tasks.orders import body as orders
+from tasks.orders.body import UNKNOWN
+from tasks.providers.customers import Customers, Found
 
 ORDER = {"order_id": "o-1", "cliente_id": 7, "total": 10.5}
-#: The look-up counts its own call.
-NOTHING = Spend(calls=0, cost_usd=0.0)
+#: A call of a service that names no price.
+CALL = Spend()
 ANA = {"cliente_id": "7", "cliente_nome": "Ana Souza"}
 
 
@@ -31,10 +33,10 @@ class Service:
 
 
 class Known:
-    """The resources of an order: one known customer, or none."""
+    """The resources of an order: one known customer, or none, and what the look-up paid."""
 
-    def __init__(self, value, source="call"):
-        self.customers = self
+    def __init__(self, value, source="call", paid=CALL):
+        self.customers, self._paid = self, paid
         self._found = value and Result(
             key="k",
             job="j",
@@ -48,7 +50,13 @@ class Known:
         )
 
     def get(self, _cliente_id):
-        return self._found
+        return Found(self._found, self._paid)
+
+
+def enrich(payload, resources, earlier=NOTHING):
+    """Run the body as an attempt, after earlier ones that cost so much."""
+    kept = {"key": "k", "job": "j", "fence": 1, "stale": None, "reference": "", "checkpoint": print}
+    return run(lambda: orders.enrich(payload, resources), Attempt(number=1, spent=earlier, **kept))
 
 
 @pytest.fixture
@@ -74,7 +82,7 @@ def test_known_customer_is_found_without_the_order(source):
     answer = enrich(ORDER, Known(ANA, source))
 
     value = {"cliente_nome": "Ana Souza", "cliente": ANA, "cliente_fonte": "api"}
-    assert answer == Answer(value=value, paid=NOTHING)
+    assert answer == Answer(value=value, paid=NOTHING, caused=CALL)
 
 
 def test_last_known_customer_is_marked_in_answer_and_source():
@@ -87,9 +95,8 @@ def test_last_known_customer_is_marked_in_answer_and_source():
 def test_unknown_customer_is_marked_as_unknown():
     answer = enrich(ORDER, Known(None))
 
-    assert answer == Answer(
-        value={"cliente_nome": "Desconhecido", "cliente_fonte": "default"}, source="default", paid=NOTHING
-    )
+    value = {"cliente_nome": "Desconhecido", "cliente_fonte": "default"}
+    assert answer == Answer(value=value, source="default", paid=NOTHING, caused=CALL)
 
 
 def test_customer_without_a_name_is_unknown_by_name_only():
@@ -114,12 +121,13 @@ def test_lookup_returns_what_the_service_knows(customers, service):
 def test_customer_is_looked_up_once_for_many_orders(customers, service):
     found = [customers.get(7) for _ in range(5)]
 
-    assert [each.value for each in found] == [ANA] * 5
+    assert [each.customer.value for each in found] == [ANA] * 5
     assert service.asked == [("customers", "7")]
+    assert [each.paid for each in found] == [CALL, *[NOTHING] * 4], "who called pays"
 
 
 def test_number_and_text_name_the_same_customer(customers, service):
-    assert customers.get(7).key == customers.get("7").key
+    assert customers.get(7).customer.key == customers.get("7").customer.key
     assert len(service.asked) == 1
 
 
@@ -135,7 +143,7 @@ def test_customer_is_looked_up_again_when_the_answer_is_old(scene, customers, se
 def test_customer_that_can_not_be_looked_up_is_none(customers, service, error):
     service.errors = [error]
 
-    assert customers.get(7) is None
+    assert customers.get(7).customer is None
 
 
 def test_last_known_customer_is_served_while_the_service_fails(scene, customers, service):
@@ -143,7 +151,7 @@ def test_last_known_customer_is_served_while_the_service_fails(scene, customers,
     scene.clock.advance(300)
     service.errors = [Transient("http_503")]
 
-    found = customers.get(7)
+    found = customers.get(7).customer
 
     assert (found.value, found.source) == (ANA, "stale")
 
@@ -152,7 +160,7 @@ def test_failing_service_is_left_alone_for_a_time(customers, service):
     service.errors = [Transient("http_503")]
     customers.get(7)
 
-    assert customers.get(7) is None
+    assert customers.get(7) == (None, NOTHING)
     assert len(service.asked) == 1
 
 
@@ -172,3 +180,39 @@ def test_silent_store_is_transient_and_makes_no_call(scene, customers, service):
 
     assert service.asked == []
     assert not isinstance(caught.value.__cause__, StoreUnavailable)
+
+
+def test_order_whose_customer_was_known_caused_no_call():
+    answer = enrich(ORDER, Known(ANA, paid=NOTHING))
+
+    assert (answer.calls, answer.cost_usd, answer.caused) == (1, None, NOTHING)
+
+
+def test_order_caused_the_calls_of_all_its_attempts():
+    answer = enrich(ORDER, Known(ANA), earlier=Spend(calls=2))
+
+    assert answer.caused == Spend(calls=3)
+
+
+@pytest.mark.parametrize(
+    ("error", "paid"),
+    [
+        (Transient("http_503"), NOTHING),
+        (Transient("timeout", maybe_billed=True), CALL),
+        (Permanent("malformed_answer", usage={}), CALL),
+    ],
+)
+def test_lookup_without_an_answer_costs_the_calls_that_may_be_paid(customers, service, error, paid):
+    service.errors = [error]
+
+    assert customers.get(7) == (None, paid)
+
+
+def test_order_that_fails_after_a_paid_lookup_says_what_it_cost(customers, service):
+    service.errors = [Configuration("no_credit", usage={"n": 1})]
+
+    with pytest.raises(Configuration) as caught:
+        customers.get(7)
+
+    data = caught.value.data
+    assert (data["calls"], data["cost_usd"], data["paid"]) == (1, None, NOTHING)

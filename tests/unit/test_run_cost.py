@@ -7,6 +7,7 @@ import pytest
 
 from askonce.answer import Answer
 from askonce.errors import JobFailed, Permanent
+from askonce.spend import Spend
 from producer.run.report import Report, settle
 
 COST = ("cost_usd", "usage", "attempts", "age")
@@ -25,6 +26,13 @@ def test_row_reports_what_its_answer_cost(scene):
 
     assert (report.cost_usd, report.usage, report.attempts) == (0.000213, {"input_tokens": 7}, 1)
     assert report.age >= 0
+
+
+def test_row_reports_all_calls_of_its_answer(scene):
+    both = Spend(usage={"n": 4}, cost_usd=0.5, calls=2)
+    answer = Answer(value=1, cost_usd=0.5, usage={"n": 4}, calls=2, paid=both)
+
+    assert settled(scene, lambda: answer).calls == 2
 
 
 def test_row_of_a_kept_answer_costs_nothing_and_reports_what_it_avoids(scene):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askonce.errors import Transient
-from askonce.spend import NOTHING, Checked, Spend, check, spend_of_failure
+from askonce.spend import NOTHING, Checked, Spend, check, costs, of_fields, spend_of_failure, to_fields, total
 
 MOST = 2**53 - 1
 
@@ -187,3 +187,48 @@ def test_failure_is_a_call_where_the_provider_replied(data, calls, in_doubt):
     spend, _ = spend_of_failure(Transient("http_503", **data))
 
     assert (spend.calls, spend.in_doubt) == (calls, in_doubt)
+
+
+PART = Spend(usage={"n": 3}, cost_usd=0.1, calls=2)
+WHOLE = Spend(usage={"n": 5}, cost_usd=0.3, calls=3, caused=PART)
+
+
+@pytest.mark.parametrize("spend", [NOTHING, Spend(), PART, WHOLE, Spend(cost_usd=0.5, by="job-1")])
+def test_record_keeps_all_of_a_spend(spend):
+    assert of_fields(to_fields(spend)) == spend
+
+
+def test_damaged_share_is_unknown_and_costs_nothing_else_its_place():
+    found = of_fields({**to_fields(WHOLE), "caused": {"cost_usd": "x"}, "by": 7})
+
+    assert (found.cost_usd, found.caused, found.by) == (0.3, Spend(), "")
+
+
+@pytest.mark.parametrize(
+    ("spend", "own", "shared"),
+    [
+        (WHOLE, PART, 0.2),
+        (PART, PART, 0.0),
+        (Spend(calls=1, caused=Spend()), Spend(), 0.0),
+        (Spend(calls=1, caused=NOTHING), NOTHING, None),
+        (Spend(calls=2, cost_usd=0.1, caused=Spend()), Spend(), None),
+    ],
+)
+def test_share_of_other_jobs_is_the_rest_of_the_whole(spend, own, shared):
+    assert (spend.own, spend.shared_usd) == (own, shared)
+
+
+def test_sum_keeps_apart_what_the_job_caused():
+    plain = Spend(usage={"n": 1}, cost_usd=0.2)
+
+    found = total([WHOLE, plain])
+
+    assert (found.cost_usd, found.calls) == (0.5, 4)
+    assert found.caused == Spend(usage={"n": 4}, cost_usd=0.3, calls=3)
+
+
+@pytest.mark.parametrize(("caused", "kept", "unknown"), [(PART, PART, ()), ("all", Spend(), ("caused",))])
+def test_share_that_a_body_names_is_checked(caused, kept, unknown):
+    found = costs(Checked(Spend(cost_usd=0.3)), NOTHING, NOTHING, caused)
+
+    assert (found.made.caused, found.paid, found.unknown) == (kept, NOTHING, unknown)

@@ -165,7 +165,7 @@ def _of_all_attempts(found: Answer | CallFailed, note: Note) -> Answer | CallFai
         return found
     own = found.paid or check(found.usage, found.cost_usd).spend
     whole = total([note.earlier, own])
-    return replace(found, usage=whole.usage, cost_usd=whole.cost_usd, paid=own)
+    return replace(found, usage=whole.usage, cost_usd=whole.cost_usd, calls=whole.calls, paid=own)
 
 
 def _in_this_attempt(
@@ -195,7 +195,7 @@ def _second(ask: Callable[[int | None], Answer], first: First) -> Answer:
     if isinstance(found, CallFailed):
         raise _end(found, first)
     both = total([first.spend, check(found.usage, found.cost_usd).spend])
-    return replace(found, usage=both.usage, cost_usd=both.cost_usd, paid=both)
+    return replace(found, usage=both.usage, cost_usd=both.cost_usd, calls=both.calls, paid=both)
 
 
 def _tried(ask: Callable[[], Answer]) -> Answer | CallFailed:
