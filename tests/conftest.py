@@ -15,11 +15,11 @@ from redis import Redis
 
 from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.servers import connect
-from askonce.adapters.redis.store import CLIENT_OPTIONS
 from askonce.record import BUCKETS
 from sandbox.valkey import Valkey
 from tests import deadlines
 from tests.brokers import RabbitQueue, RedisQueue
+from tests.records import patient_options
 from tests.servers.clusters import Cluster
 from tests.servers.rabbitmq import RabbitMQ, find_server
 
@@ -137,7 +137,7 @@ def new_cluster_store():
     """Make a store on a cluster, with a clock of its own as `clock`."""
 
     def make(cluster):
-        link = connect(cluster.url, CLIENT_OPTIONS)
+        link = connect(cluster.url, patient_options())
         store = RedisStore(link, namespace="test", clock=ClusterClock.lua)
         store.clock = ClusterClock(link, "test")
         return store

@@ -193,8 +193,9 @@ def new_scene(eventually, new_broker, queue_of):
     scenes = []
 
     def begin(records=None, messages=None, broker=None, outside=None, **environment):
-        env = {"JOB_LEASE": str(LEASE), "REAP_INTERVAL": str(REAP), "CUSTOMER_API_TIMEOUT": "60"}
-        env |= {"LLM_TIMEOUT": "60", **environment}
+        # A test holds calls while it breaks things, for as long as that takes on a busy machine.
+        env = {"LLM_TIMEOUT": "600", "CUSTOMER_API_TIMEOUT": "600"}
+        env |= {"JOB_LEASE": str(LEASE), "REAP_INTERVAL": str(REAP), **environment}
         machine = Machine(
             outside={"failure_rate": 0, **(outside or {})}, env=env, broker=broker or new_broker()
         ).__enter__()
