@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import stat
 import sys
 from contextlib import ExitStack, contextmanager
@@ -13,8 +15,6 @@ from producer.inputs.decoded import Joined, buffered
 from producer.inputs.reading import InputChanged, InputInvalid
 
 if TYPE_CHECKING:
-    import io
-    import os
     from collections.abc import Callable, Iterator
 
 #: The argument that stands for stdin, and its name in messages.
@@ -85,7 +85,12 @@ class Source:
 def _stdin() -> io.BufferedReader:
     if sys.stdin is None:  # closed by the caller's shell
         raise InputInvalid(_STDIN_NAME, "is closed")
-    return cast("io.BufferedReader", sys.stdin.buffer)
+    given = cast("io.BufferedReader", sys.stdin.buffer)
+    try:
+        # Its own buffer: a thread that waits in the process's one would hold up the end of the process.
+        return os.fdopen(given.fileno(), "rb", closefd=False)
+    except io.UnsupportedOperation:  # no file
+        return given
 
 
 def source_of(name: str) -> Source:

@@ -47,8 +47,8 @@ def chosen_rows(inputs: Inputs, wanted: Wanted, last_row: int | None = None) -> 
 
 
 def unless_changed(
-    rows: Iterable[Row | BadRow], kept: Kept, spec: JobSpec, tenant: str
-) -> Iterator[Row | BadRow]:
+    rows: Iterable[Row | BadRow | None], kept: Kept, spec: JobSpec, tenant: str
+) -> Iterator[Row | BadRow | None]:
     """Yield *rows*: what can be read only once has no digest, so each row is compared with its kept line.
 
     Raises:

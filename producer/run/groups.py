@@ -2,53 +2,48 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
-from askonce.rows import BadRow, Row
+from askonce.rows import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
+    from askonce.rows import BadRow
     from producer.run.limits import Budget
 
 
 class Groups:
     """The rows that are to be enqueued."""
 
-    def __init__(self, rows: Iterable[Row | BadRow], budget: Budget) -> None:
-        """Reserve from *budget* what each of *rows* can cost."""
-        self._rows, self._budget = _Pushable(rows), budget
+    def __init__(self, rows: Iterable[Row | BadRow | None], budget: Budget) -> None:
+        """Reserve from *budget* what each of *rows* can cost; None among them is a row that has not come."""
+        self._rows, self._budget = iter(rows), budget
+        #: The next row, where there was no room for it or it costs too much.
+        self._held: Row | BadRow | None = None
+        self.has_ended = False
+        #: Whether the last group ended because the next row could cost too much.
+        self.costs_too_much = False
 
     def next(self, room: int) -> list[Row | BadRow]:
-        """Return the next rows, *room* at most; none at the end, and while the next one costs too much."""
+        """Return the rows that are there, *room* at most and those that may be paid for."""
         group: list[Row | BadRow] = []
-        while len(group) < room and (row := next(self._rows, None)) is not None:
+        self.costs_too_much = False
+        if room <= 0:
+            # Also without room it is known whether this was the last row.
+            self._held = self._pull()
+        while len(group) < room and (row := self._pull()) is not None:
             if isinstance(row, Row) and not self._budget.reserve(row.number, row.payload):
-                self._rows.push(row)
+                self._held, self.costs_too_much = row, True
                 break
             group.append(row)
         return group
 
-    def is_empty(self) -> bool:
-        """Return whether no row is left; reads one to know that."""
-        row = next(self._rows, None)
-        if row is not None:
-            self._rows.push(row)
-        return row is None
-
-
-class _Pushable:
-    """Rows, of which one can be put back."""
-
-    def __init__(self, rows: Iterable[Row | BadRow]) -> None:
-        self._rows, self._pushed = iter(rows), deque[Row | BadRow]()
-
-    def __iter__(self) -> Iterator[Row | BadRow]:
-        return self
-
-    def __next__(self) -> Row | BadRow:
-        return self._pushed.popleft() if self._pushed else next(self._rows)
-
-    def push(self, row: Row | BadRow) -> None:
-        self._pushed.append(row)
+    def _pull(self) -> Row | BadRow | None:
+        row, self._held = self._held, None
+        if row is None and not self.has_ended:
+            try:
+                row = next(self._rows)
+            except StopIteration:
+                self.has_ended = True
+        return row

@@ -88,8 +88,10 @@ class Run:
             clock=self.clock,
         )
 
-    def execute(self, rows: Iterable[Row | BadRow]) -> Stop | None:
+    def execute(self, rows: Iterable[Row | BadRow | None]) -> Stop | None:
         """Enqueue *rows*, and give the sink a report of each; return why the run stopped early.
+
+        None among the rows is one that has not come: what was read before it is enqueued.
 
         Raises:
             StoreUnavailable: after the reports of all rows that were enqueued before.
@@ -113,18 +115,23 @@ class Run:
 
     # Rows in groups.
 
-    def _groups(self, rows: Iterable[Row | BadRow]) -> Iterator[list[Row | BadRow]]:
-        """Yield rows that have no end yet, as many at once as there is room for."""
-        groups = Groups((row for row in rows if self.sink.line_of(row.number) is None), self.budget)
+    def _groups(self, rows: Iterable[Row | BadRow | None]) -> Iterator[list[Row | BadRow]]:
+        """Yield rows that have no end yet, as many at once as have come and as there is room for."""
+        groups = Groups((row for row in rows if row is None or self._is_open(row)), self.budget)
         while self.stop is None:
-            if group := groups.next(self._room()):
+            room = self._room()
+            if group := groups.next(room):
                 yield group
-            elif groups.is_empty():
+            elif groups.has_ended:
                 return
-            elif self._following.jobs:
-                self._take_ended(TICK)
-            else:
+            elif groups.costs_too_much and not self._following.jobs:
                 self.stop = Stop(self.budget.why, LIMIT_REACHED)
+            else:
+                # Where a row has not come, it was waited for already.
+                self._take_ended(TICK if room <= 0 or groups.costs_too_much else 0.0)
+
+    def _is_open(self, row: Row | BadRow) -> bool:
+        return self.sink.line_of(row.number) is None
 
     def _room(self) -> int:
         return min(GROUP, self.max_queued - self._following.jobs) if self.max_queued else GROUP

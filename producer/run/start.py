@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from askonce.cli.exits import Exit
 from askonce.errors import StoreUnavailable
+from producer.inputs import as_they_come
 from producer.progress.counts import Counts
 from producer.progress.failures import FailureLines
 from producer.progress.summary import summary
@@ -99,11 +100,14 @@ class Start:
             self.progress.finish(lines)
         return self._exit(stop, counted)
 
-    def _rows(self, opened: Opened) -> Iterator[Row | BadRow]:
+    def _rows(self, opened: Opened) -> Iterator[Row | BadRow | None]:
         rows = chosen_rows(self.inputs, self.wanted, self.last_row)
-        if opened.kept is None or self.inputs.replayable:
+        if self.inputs.replayable:
             return rows
-        return unless_changed(rows, opened.kept, self.client.specs[self.wanted.task], self.wanted.tenant)
+        come = as_they_come(rows)
+        if opened.kept is None:
+            return come
+        return unless_changed(come, opened.kept, self.client.specs[self.wanted.task], self.wanted.tenant)
 
     def _new_run(self, opened: Opened, counted: Counted) -> Run:
         return new_run(

@@ -66,8 +66,8 @@ class Running:
     """A process that was started; `finish` gives what it said."""
 
     def __init__(self, arguments, environment, folder):
-        self._out, self._err = folder / "out", folder / "err"
-        with self._out.open("wb") as out, self._err.open("wb") as err:
+        self.out, self._err = folder / "out", folder / "err"
+        with self.out.open("wb") as out, self._err.open("wb") as err:
             if arguments[0] in ("-c", "-X"):  # about Python itself, so it has to be a new one
                 files = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err}
                 command = [sys.executable, *arguments]
@@ -81,7 +81,7 @@ class Running:
 
     def finish(self, seconds=PATIENCE):
         code = self.process.wait(timeout=stretched(seconds))
-        return Told(code=code, out=self._out.read_text("utf-8"), err=self._err.read_text("utf-8"))
+        return Told(code=code, out=self.out.read_text("utf-8"), err=self._err.read_text("utf-8"))
 
     def close(self):
         self.process.kill()

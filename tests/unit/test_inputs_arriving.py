@@ -1,0 +1,69 @@
+import os
+import threading
+
+import pytest
+
+from askonce.rows import Row
+from producer.inputs import InputInvalid, as_they_come, open_inputs
+from tests.deadlines import stretched
+
+
+def numbers(rows):
+    return [row.number for row in rows if row is not None]
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    """A named pipe: its path, and its end for the writer, which opens once it is read."""
+    path = tmp_path / "rows.jsonl"
+    os.mkfifo(path)
+    return path
+
+
+def test_row_that_has_come_does_not_wait_for_the_next_one(pipe):
+    rows = as_they_come(open_inputs([str(pipe)]).rows())
+    assert next(rows) is None  # nobody writes yet
+
+    with pipe.open("wb", buffering=0) as writer:
+        for number in (1, 2):
+            writer.write(b'{"n":1}\n')
+            assert number == next(row for row in rows if row is not None).number
+            assert next(rows) is None
+
+    assert [] == numbers(rows)
+
+
+def test_all_rows_come_in_their_order():
+    assert [*range(1, 2001)] == numbers(as_they_come(Row(number=n, payload={}) for n in range(1, 2001)))
+
+
+def test_error_comes_after_the_rows_before_it_are_handed_on():
+    def broken():
+        yield Row(number=1, payload={})
+        raise InputInvalid("stdin", "is broken", 2)
+
+    seen = []
+    with pytest.raises(InputInvalid, match=r"^stdin:2: is broken$"):
+        seen.extend(as_they_come(broken()))
+
+    # The None lets the run enqueue what it has.
+    assert (1, None) == (seen[0].number, seen[1])
+
+
+def test_rows_are_read_ahead_only_so_far():
+    read, left = [], threading.Event()
+
+    def endless():
+        try:
+            while True:
+                read.append(len(read) + 1)
+                yield Row(number=len(read), payload={})
+        finally:
+            left.set()
+
+    rows = as_they_come(endless())
+    seen = [next(rows), next(rows)]
+    rows.close()
+
+    assert left.wait(stretched(10))
+    assert len(read) <= 1002, seen
