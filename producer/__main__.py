@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from askonce.cli.events import show_events
-from askonce.cli.exits import EPILOG
+from askonce.cli.exits import EPILOG, CommandLine
 from askonce.cli.site import mount
 from askonce.cli.verbs import VERBS
 from producer.commands.submit import submit
 from producer.mount import MOUNT
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=CommandLine, epilog=EPILOG)
 @click.option("-v", "--verbose", is_flag=True, help="Show each event on stderr.")
 @click.version_option(package_name="askonce", prog_name="askonce")
 @click.pass_context

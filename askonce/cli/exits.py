@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from enum import IntEnum
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Exit(IntEnum):
-    """Exit codes; the three high ones are BSD's."""
+    """Exit codes; those from 69 to 78 are BSD's, those above 128 the shells'."""
 
     OK = 0
     #: Some rows failed, or there is no answer.
@@ -30,12 +31,40 @@ class Exit(IntEnum):
     #: An answer did not come in time, and the job goes on; or another process works on the run.
     TIMED_OUT = 75
     CONFIG = 78
-    #: By Ctrl-C and by SIGTERM, as shells have it.
+    #: By Ctrl-C.
     INTERRUPTED = 130
+    #: The program that reads stdout, such as ``head``, has closed it.
+    STDOUT_CLOSED = 141
+    #: By SIGTERM.
     TERMINATED = 143
 
 
-EPILOG = "Exit codes: 0 ok, 1 failed, 2 usage, 69 unavailable, 75 timed out, 78 configuration."
+EPILOG = (
+    "Exit codes: 0 ok, 1 failed, 2 usage, 69 unavailable, 75 timed out, 78 configuration, 130 interrupted,"
+    " 141 stdout closed."
+)
+
+
+class CommandLine(click.Group):
+    """A group of verbs that ends as shells expect it when a person or the reader of stdout has enough."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the verb of *ctx*; end with one line or none, never with a traceback."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("interrupted", err=True)
+            sys.exit(Exit.INTERRUPTED)
+        except BrokenPipeError:
+            discard_stdout()
+            sys.exit(Exit.STDOUT_CLOSED)
+
+
+def discard_stdout() -> None:
+    """Write to nowhere what is left for stdout: it is closed, and the end of the process flushes it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 @contextmanager

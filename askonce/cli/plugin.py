@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askonce.cli.events import show_events
-from askonce.cli.exits import EPILOG
+from askonce.cli.exits import EPILOG, CommandLine
 from askonce.cli.site import Mount, mount
 from askonce.cli.verbs import VERBS
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from askonce.cli.site import Site
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=CommandLine, epilog=EPILOG)
 @click.option("-v", "--verbose", is_flag=True, help="Show each event on stderr.")
 @click.version_option(package_name="askonce", prog_name="askonce")
 @click.pass_context

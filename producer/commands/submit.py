@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _EPILOG = (
     "Exit codes: 0 ok, 1 some rows failed, 2 usage or input, 3 stopped by a limit, 69 unavailable, 74 output,"
-    " 75 timed out or taken, 78 configuration, 130 interrupted."
+    " 75 timed out or taken, 78 configuration, 130 interrupted, 141 stdout closed."
 )
 
 
@@ -146,12 +146,7 @@ def submit(**words: Any) -> None:  # noqa: ANN401  # the fields of Wanted
         wanted.require_possible()
     except WantedImpossible as exc:
         raise click.UsageError(str(exc)) from None
-    try:
-        code = _submit(wanted)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
-        code = Exit.INTERRUPTED
-    sys.exit(code)
+    sys.exit(_submit(wanted))
 
 
 def _submit(wanted: Wanted) -> Exit:

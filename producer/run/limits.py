@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     from producer.run.report import Report
 
-#: Exit codes of a run that stops before its end: a limit, or Ctrl-C, as shells have it.
+#: Exit codes of a run that stops before its end: a limit, Ctrl-C, or a reader of stdout that has enough.
 LIMIT_REACHED: Final = 3
 INTERRUPTED: Final = 130
+STDOUT_CLOSED: Final = 141
 #: A share of failures says little before so many rows have ended.
 _SHARE_AFTER: Final = 100
 #: Statuses of rows whose call, or its record, is at fault. What is wrong with a row itself costs nothing.

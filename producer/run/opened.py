@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import tempfile
 import time
@@ -33,13 +32,17 @@ class Opened:
     round: Round
     sink: Sink
     journal: Journal
-    #: The files of the output; None where it is stdout.
-    files: Files | None = None
+    output: Files | Stream
     #: By earlier starts, in millionths of a dollar, and how many calls that were.
     paid_before: int = 0
     calls_before: int = 0
     #: Jobs of this round that failed at an earlier start.
     failed_jobs: set[str] = field(default_factory=set)
+
+    @property
+    def files(self) -> Files | None:
+        """The files of the output; None where it is stdout."""
+        return self.output if isinstance(self.output, Files) else None
 
     @property
     def kept(self) -> Kept | None:
@@ -55,7 +58,7 @@ def open_output(stack: ExitStack, wanted: Wanted, fresh: Round, inputs: tuple[st
     # Rows end in any order: they are kept until those before them have ended.
     journal = stack.enter_context(Journal(tempfile.TemporaryFile("w+b")))  # noqa: SIM115  # the journal closes it
     sink = Kept(journal, stream) if wanted.waits else Direct(stream, results_only=not wanted.writes_rows)
-    return Opened(round=fresh, sink=sink, journal=journal)
+    return Opened(round=fresh, sink=sink, journal=journal, output=stream)
 
 
 def _open_file(stack: ExitStack, out: Path, fresh: Round, inputs: tuple[str, ...]) -> Opened:
@@ -68,7 +71,7 @@ def _open_file(stack: ExitStack, out: Path, fresh: Round, inputs: tuple[str, ...
         round=round_,
         sink=Kept(journal, files, past.lines, asked_again_before=again),
         journal=journal,
-        files=files,
+        output=files,
         paid_before=past.micro_usd,
         calls_before=past.calls,
         failed_jobs=past.failed_jobs,
@@ -111,8 +114,5 @@ def of_output(wanted: Wanted) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        if exc.errno == errno.EPIPE:
-            # Whoever reads stdout has enough.
-            raise
         reason = exc.strerror or type(exc).__name__
         raise OutputFailed(file=str(wanted.file or "stdout"), reason=reason) from None

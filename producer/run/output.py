@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections import deque
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self
 
 import orjson
 
+from askonce.cli.exits import discard_stdout
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 #: The columns of a table; ``error`` is kind and reason in one text, ``tokens`` the counts as JSON.
@@ -173,11 +175,24 @@ class Stream:
     def __init__(self, stream: BinaryIO, format_: Format) -> None:
         """Write rows to *stream* as *format_* has them."""
         self._stream, self._format = stream, format_
+        #: Called when the program that reads stdout, such as ``head``, has closed it.
+        self.on_closed: Callable[[], object] = lambda: None
 
     def write(self, line: bytes, failed: bool) -> None:  # noqa: ARG002, FBT001  # called by InOrder only
         """Write one row."""
-        self._stream.write(self._format.row(line))
+        with self._while_open():
+            self._stream.write(self._format.row(line))
 
     def flush(self) -> None:
         """Let readers see all that is written."""
-        self._stream.flush()
+        with self._while_open():
+            self._stream.flush()
+
+    @contextmanager
+    def _while_open(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            # The rows of this group are taken in all the same: they are with the workers.
+            discard_stdout()
+            self.on_closed()

@@ -21,8 +21,8 @@ from producer.run.hold import Hold
 from producer.run.limits import NoBudget
 from producer.run.new_run import new_run, new_watch
 from producer.run.opened import new_round, of_output, open_output
-from producer.run.output import beside
-from producer.run.stops import renew, signals
+from producer.run.output import Stream, beside
+from producer.run.stops import end_unread, renew, signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,6 +79,8 @@ class Start:
         failures = FailureLines(self.progress.error, None if self.wanted.as_json else 20)
         counted = Counted(opened.sink, self.counts, failures)
         run = self._new_run(opened, counted)
+        if isinstance(opened.output, Stream):
+            opened.output.on_closed = partial(end_unread, run)
         self.progress.update(self.counts)
         hold, stop = Hold(self.client.store.runs, name, self.wanted.task, self.counts), None
         state: RunState = "stopped"

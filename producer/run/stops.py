@@ -1,4 +1,4 @@
-"""What stops a run from outside: a signal, or somebody who asks for that."""
+"""What stops a run from outside: a signal, a request, or the reader of stdout that has enough."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from producer.run.limits import INTERRUPTED, LIMIT_REACHED, Stop
+from producer.run.limits import INTERRUPTED, LIMIT_REACHED, STDOUT_CLOSED, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,12 @@ def renew(hold: Hold, run: Run) -> None:
     why = hold.renew()
     if why and run.stop is None:
         run.stop = Stop(f"by request: {why}", LIMIT_REACHED, cancels=True)
+
+
+def end_unread(run: Run) -> None:
+    """Stop *run*: nobody reads its rows any more."""
+    if run.stop is None:
+        run.stop = Stop("the program that reads stdout has closed it", STDOUT_CLOSED)
 
 
 @contextmanager

@@ -352,23 +352,6 @@ def test_other_rows_on_stdin_are_not_taken_for_those_of_before(machine, start, n
     assert before == out.read_bytes()
 
 
-def test_rows_of_a_pipe_are_enqueued_as_they_come_and_ctrl_c_ends_a_silent_one(
-    idle_machine, start, new_order, tmp_path, eventually
-):
-    pipe = tmp_path / "orders.jsonl"
-    os.mkfifo(pipe)
-    running = start(idle_machine, "-m", "producer", "submit", "orders.enrich", str(pipe), "--json")
-
-    with pipe.open("wb", buffering=0) as orders:
-        for number in (1, 2):
-            orders.write(json.dumps(new_order()).encode() + b"\n")
-            eventually(lambda number=number: number == len(lines(running.out)))
-        running.process.send_signal(signal.SIGINT)
-        told = running.finish()
-
-    assert (130, ["admitted"] * 2) == (told.code, [report["status"] for report in told.reports])
-
-
 @pytest.mark.parametrize("name", ["rows", "folder", "link"])
 def test_output_that_would_replace_something_is_refused_before_a_call(
     machine, producer, meetings, tmp_path, name

@@ -1,0 +1,54 @@
+"""The command line between other programs: rows come from a pipe, and ``head`` closes stdout."""
+
+import json
+import os
+import signal
+
+import pytest
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
+
+#: A program that reads one line of what the command line writes.
+HEAD = """
+import subprocess, sys
+command = [sys.executable, "-m", "producer", *sys.argv[1:]]
+with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    sys.stdout.buffer.write(process.stdout.readline())
+    process.stdout.close()
+sys.exit(process.returncode)
+"""
+
+
+def test_rows_of_a_pipe_are_enqueued_as_they_come_and_ctrl_c_ends_a_silent_one(
+    idle_machine, start, new_order, tmp_path, eventually
+):
+    pipe = tmp_path / "orders.jsonl"
+    os.mkfifo(pipe)
+    running = start(idle_machine, "-m", "producer", "submit", "orders.enrich", str(pipe), "--json")
+
+    with pipe.open("wb", buffering=0) as orders:
+        for number in (1, 2):
+            orders.write(json.dumps(new_order()).encode() + b"\n")
+            eventually(lambda number=number: number == running.out.read_bytes().count(b"\n"))
+        running.process.send_signal(signal.SIGINT)
+        told = running.finish()
+
+    assert (130, ["admitted"] * 2) == (told.code, [report["status"] for report in told.reports])
+
+
+def test_run_whose_stdout_is_closed_stops_with_141_and_says_why(idle_machine, start, rows_file):
+    file = rows_file(*({"order_id": f"PIPED-{n}", "cliente_id": n} for n in range(5001, 8001)))
+
+    told = start(idle_machine, "-c", HEAD, "submit", "orders.enrich", str(file), "--json").finish()
+
+    assert (141, "admitted") == (told.code, told.report["status"])
+    assert "stopped: the program that reads stdout has closed it" in told.complaints
+    assert "Traceback" not in told.err
+
+
+def test_verb_whose_stdout_is_closed_ends_with_141_and_without_a_word(idle_machine, start, rows_file):
+    file = rows_file(*({"order_id": f"PIPED-{n}", "cliente_id": n} for n in range(5001, 8001)))
+
+    told = start(idle_machine, "-c", HEAD, "explain", "orders.enrich", str(file)).finish()
+
+    assert (141, "", 1) == (told.code, told.err, told.report["row"])
