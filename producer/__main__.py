@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import click
 
+from askonce.cli.cancel import cancel
 from askonce.cli.events import show_events
 from askonce.cli.exits import EPILOG, CommandLine
+from askonce.cli.explain import explain
 from askonce.cli.site import mount
 from askonce.cli.verbs import VERBS
 from producer.commands.submit import submit
+from producer.input_options import reads_inputs
 from producer.mount import MOUNT
 
 
@@ -22,8 +25,9 @@ def cli(context: click.Context, *, verbose: bool) -> None:
     mount(context, MOUNT)
 
 
-for _command in (submit, *VERBS):
-    cli.add_command(_command)
+cli.add_command(submit)
+for _verb in VERBS:
+    cli.add_command(reads_inputs(_verb) if _verb in (cancel, explain) else _verb)
 
 
 if __name__ == "__main__":

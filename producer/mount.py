@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from askonce.checks import Finding
     from askonce.rows import BadRow, Row
+    from askonce.spec import JobSpec
     from producer.client import Client
 
 _LIST = "tasks.providers.openai.listed:look_up"
@@ -48,12 +49,15 @@ def _examine(call: bool) -> list[Finding]:  # noqa: FBT001  # Mount's form
     return [*servers, *work, *check_outside(settings), *model]
 
 
-def _read(name: str) -> Iterator[Row | BadRow]:
+def _read(name: str, spec: JobSpec) -> Iterator[Row | BadRow]:
     """Yield the rows of any input that ``submit`` takes; end with a usage error for one that is none."""
+    from producer.input_options import reading_for
     from producer.inputs import InputInvalid, open_inputs
 
     try:
-        yield from open_inputs([name]).rows()
+        found = open_inputs([name], reading_for(spec))
+        found.check()
+        yield from found.rows()
     except InputInvalid as exc:
         raise click.UsageError(str(exc)) from None
 

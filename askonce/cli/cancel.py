@@ -13,12 +13,15 @@ import click
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.keys import is_key, read_keys
 from askonce.cli.signed import signed
-from askonce.cli.site import open_site
+from askonce.cli.site import mounted, open_site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from askonce.cli.site import Site
     from askonce.job import Key
+    from askonce.rows import BadRow, Row
+    from askonce.spec import JobSpec
     from askonce.store import Cancellation, Store
 
 #: How people read what became of jobs, by the names of ``Cancellation``.
@@ -40,13 +43,16 @@ class _Ended(NamedTuple):
     known: bool = True
     #: Whether the producer of the run was told.
     told: bool = False
+    #: Rows that never were a job; None where no rows were read.
+    invalid: int | None = None
 
     def shown(self) -> dict[str, object]:
         """Return the same for programs."""
         from askonce.store import Cancellation
 
         counts = {each.value: self.counts[each] for each in Cancellation}
-        return {"what": self.what, **counts, "producer_asked_to_stop": self.told}
+        invalid = {} if self.invalid is None else {"invalid": self.invalid}
+        return {"what": self.what, **counts, **invalid, "producer_asked_to_stop": self.told}
 
     @property
     def line(self) -> str:
@@ -56,29 +62,36 @@ class _Ended(NamedTuple):
 
         counts = [f"{self.counts[each]} {_WORDS[each.value]}" for each in Cancellation if self.counts[each]]
         told = ["its producer is asked to stop"] if self.told else []
-        return one_line(f"{self.what}: {', '.join([*told, *counts]) or 'no job is in flight'}")
+        invalid = [f"{self.invalid} invalid: no job"] if self.invalid else []
+        return one_line(f"{self.what}: {', '.join([*told, *counts, *invalid]) or 'no job is in flight'}")
 
 
 @click.command()
 @click.argument("what", nargs=-1, required=True, metavar="RUN|FILE|KEY...")
 @click.option("--run", help="Of a FILE or KEY only jobs of this run that no other run asked for.")
+@click.option("--task", help="Each FILE has rows as they were submitted to this task, not what a run wrote.")
+@click.option("--tenant", default="", help="The tenant of these rows: part of the key.")
 @click.option("--note", default="", metavar="TEXT", help="Why; the producer of a RUN shows it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each on stdout.")
-def cancel(what: tuple[str, ...], *, run: str | None, note: str, as_json: bool) -> None:
-    """End the queued jobs of a RUN, of a FILE that a run wrote, or of a KEY. Calls under way end.
+def cancel(
+    what: tuple[str, ...], *, run: str | None, task: str | None, tenant: str, note: str, as_json: bool
+) -> None:
+    """End the queued jobs of a RUN, of a FILE, or of a KEY. Calls under way end.
 
-    Of a RUN, a job that another run asked for too is left to that one.
+    A FILE is one that a run wrote, or with --task one that was submitted. Of a RUN, a job that another run
+    asked for too is left to that one.
     """
     from askonce.runs import NAME_KEPT
 
     why, failed = signed(note, NAME_KEPT), False
-    for name in what:
+    _require_possible(run, task, tenant)
+    for name in () if task else what:
         _require(name, run)
     with unavailable():
-        store = open_site().store
+        site = open_site(task)
         for name in what:
-            ended = _end(store, name, run, why)
-            failed |= not ended.known
+            ended = _end_rows(site, name, run, task, tenant) if task else _end(site.store, name, run, why)
+            failed |= not ended.known or bool(ended.invalid)
             if not ended.known:
                 click.echo(f"{name}: is no run that is known, no file and no key", err=True)
             else:
@@ -86,12 +99,17 @@ def cancel(what: tuple[str, ...], *, run: str | None, note: str, as_json: bool) 
     sys.exit(Exit.FAILED if failed else Exit.OK)
 
 
+def _require_possible(run: str | None, task: str | None, tenant: str) -> None:
+    if run == "":
+        raise click.UsageError("--run: is empty")
+    if tenant and task is None:
+        raise click.UsageError("--tenant is for rows of a file: add --task, whose rows they are")
+
+
 def _require(name: str, run: str | None) -> None:
     """Refuse what names neither a key, nor a file, nor a run, before any job is ended."""
     from askonce.runs import require_name
 
-    if run == "":
-        raise click.UsageError("--run: is empty")
     if is_key(name):
         return
     if Path(name).is_file():
@@ -121,6 +139,37 @@ def _end(store: Store, name: str, run: str | None, why: str) -> _Ended:
     told = store.runs.ask_to_stop(name, why)
     counts = cancel_run(store, name)
     return _Ended(name, counts, known=told or bool(counts) or store.runs.get(name) is not None, told=told)
+
+
+def _end_rows(site: Site, name: str, run: str | None, task: str, tenant: str) -> _Ended:
+    """End the jobs of the rows that were submitted as *name*."""
+    from askonce.cli.explained import read_file
+
+    spec, invalid = site.specs[task], 0
+
+    def keys() -> Iterator[Key]:
+        nonlocal invalid
+        for row in (mounted().read or read_file)(name, spec):
+            key = _key_of(spec, row, tenant)
+            if key is None:
+                invalid += 1
+            else:
+                yield key
+
+    counts = _end_keys(site.store, keys(), run)
+    return _Ended(name, counts, invalid=invalid)
+
+
+def _key_of(spec: JobSpec, row: Row | BadRow, tenant: str) -> Key | None:
+    """Return the key of *row*; None for one that never was a job."""
+    from askonce.errors import PayloadInvalid
+    from askonce.key import identify
+    from askonce.rows import BadRow
+
+    try:
+        return None if isinstance(row, BadRow) else identify(spec, row.payload, tenant).key
+    except PayloadInvalid:
+        return None
 
 
 def _end_keys(store: Store, keys: Iterable[Key], run: str | None) -> Counter[Cancellation]:

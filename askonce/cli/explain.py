@@ -23,7 +23,7 @@ def explain(task: str, what: str, tenant: str) -> None:
 
     failed, heard = False, cache(lambda: site.listening(task))
     with unavailable():
-        for row in rows_of(what, mounted().read or read_file):
+        for row in rows_of(what, site.specs[task], mounted().read or read_file):
             explained = explain_row(site, task, row, tenant, heard)
             failed |= "error" in explained
             click.echo(json.dumps(explained, ensure_ascii=False))

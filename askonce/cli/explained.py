@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SHOWN_BYTES = 2000
 
 
-def read_file(name: str) -> Iterator[Row | BadRow]:
+def read_file(name: str, _spec: JobSpec | None = None) -> Iterator[Row | BadRow]:
     """Yield the rows of a file with JSON lines."""
     try:
         with Path(name).open("rb") as stream:
@@ -35,11 +35,18 @@ def read_file(name: str) -> Iterator[Row | BadRow]:
         raise click.UsageError(f"{name}: {exc.strerror}") from None
 
 
-def rows_of(what: str, read: Callable[[str], Iterator[Row | BadRow]] = read_file) -> Iterator[Row | BadRow]:
+def is_json(what: str) -> bool:
+    """Return whether *what* is an object itself, not the name of a file."""
+    return what.lstrip().startswith("{")
+
+
+def rows_of(
+    what: str, spec: JobSpec, read: Callable[[str, JobSpec], Iterator[Row | BadRow]] = read_file
+) -> Iterator[Row | BadRow]:
     """Yield the payloads of *what*: a JSON object, or what *read* finds under this name."""
-    if what.lstrip().startswith("{"):
+    if is_json(what):
         return iter([parse_row(1, what.encode(errors="surrogateescape"))])
-    return read(what)
+    return read(what, spec)
 
 
 def explain_row(

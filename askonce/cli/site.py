@@ -57,8 +57,8 @@ class Mount(NamedTuple):
     open: Callable[[], Site]
     #: Returns what the doctor shows, whatever server is down; True also calls the paid service.
     examine: Callable[[bool], list[Finding]]
-    #: Yields the rows that a name stands for; None reads files with JSON lines.
-    read: Callable[[str], Iterator[Row | BadRow]] | None = None
+    #: Yields the rows of a task that a name stands for; None reads files with JSON lines.
+    read: Callable[[str, JobSpec], Iterator[Row | BadRow]] | None = None
 
 
 def mount(context: click.Context, by: Mount) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askonce.cli.exits import Exit, unavailable
+from producer.input_options import OF_INPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,15 +56,7 @@ class _Failures(click.ParamType[object]):
 
 
 _COUNT = click.IntRange(min=1)
-_OF_INPUTS = (
-    click.option(
-        "--format", type=click.Choice(["jsonl", "json", "csv", "transcripts"]), help="Instead of finding it."
-    ),
-    click.option(
-        "--map", "columns", multiple=True, metavar="FIELD=COLUMN", help="A field's column; repeat it."
-    ),
-    click.option("--delimiter", help="Between the cells of a CSV; 'tab' is one."),
-    click.option("--encoding", help="Of the inputs, such as cp1252; UTF-8 by default."),
+_OF_CHOICE = (
     click.option("--limit", type=_COUNT, help="The first N rows only."),
     click.option("--sample", type=_COUNT, help="N rows drawn at random, the same ones each time."),
 )
@@ -132,7 +125,7 @@ def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @click.command(epilog=_EPILOG)
 @click.argument("task")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@_with(*_OF_INPUTS, *_OF_ROWS, *_OF_RUN, *_OF_BILL, *_OF_OUTPUT)
+@_with(*OF_INPUTS, *_OF_CHOICE, *_OF_ROWS, *_OF_RUN, *_OF_BILL, *_OF_OUTPUT)
 def submit(**words: Any) -> None:  # noqa: ANN401  # the fields of Wanted
     """Submit the rows of each INPUT to TASK.
 

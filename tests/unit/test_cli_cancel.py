@@ -117,6 +117,30 @@ def test_file_of_keys_or_of_rows_is_cancelled(scene, verb, ask, tmp_path, name):
     assert told.stdout.endswith(": 2 cancelled\n")
 
 
+def test_rows_that_were_submitted_are_cancelled_by_their_task(scene, verb, ask, tmp_path):
+    own, shared = ask(1, 2, run="monday")
+    ask(2, run="tuesday")
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"currency":"C1","day":"x"}\nno row\n{"currency":"C2","day":"x"}\n')
+
+    told = verb("cancel", file, "--task", scene.spec.name, "--run", "monday")
+
+    assert (1, ["idle", "queued"]) == (told.exit_code, flights(scene, [own, shared]))
+    words = "1 cancelled, 1 left to another run that asked for them too, 1 invalid: no job"
+    assert f"{file}: {words}\n" == told.stdout
+
+
+def test_tenant_is_part_of_the_key_of_a_submitted_row(scene, verb, tmp_path):
+    key = scene.producer.enqueue(scene.spec, {"currency": "C1", "day": "x"}, tenant="acme").key
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"currency":"C1","day":"x"}\n')
+
+    verb("cancel", file, "--task", scene.spec.name)
+    assert ["queued"] == flights(scene, [key])
+    verb("cancel", file, "--task", scene.spec.name, "--tenant", "acme")
+    assert ["idle"] == flights(scene, [key])
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -174,7 +198,16 @@ def test_run_that_is_over_is_known(scene, verb):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], [""], ["a\nb"], ["--run", "monday", "tuesday"], ["--run", "", KEY], ["--note", "x" * 200, KEY]],
+    [
+        [],
+        [""],
+        ["a\nb"],
+        ["--run", "monday", "tuesday"],
+        ["--run", "", KEY],
+        ["--task", "x", KEY],
+        ["--tenant", "x", KEY],
+        ["--note", "x" * 200, KEY],
+    ],
 )
 def test_what_cannot_be_meant_is_refused(verb, arguments):
     assert 2 == verb("cancel", *arguments).exit_code

@@ -207,17 +207,17 @@ def test_bad_payload_is_explained_as_bad(scene, explain):
     assert explain({"x": float("nan")})["error"]["field"] == "x"
 
 
-def test_payload_is_given_as_json_or_as_a_file(tmp_path):
+def test_payload_is_given_as_json_or_as_a_file(scene, tmp_path):
     (tmp_path / "rows").write_bytes(b'{"n":1}\n{"n":2}\n')
 
-    assert list(rows_of(' {"n":1}')) == [Row(number=1, payload={"n": 1})]
-    assert [row.payload for row in rows_of(str(tmp_path / "rows"))] == [{"n": 1}, {"n": 2}]
-    assert isinstance(next(iter(rows_of('{"n":'))), BadRow)
+    assert list(rows_of(' {"n":1}', scene.spec)) == [Row(number=1, payload={"n": 1})]
+    assert [row.payload for row in rows_of(str(tmp_path / "rows"), scene.spec)] == [{"n": 1}, {"n": 2}]
+    assert isinstance(next(iter(rows_of('{"n":', scene.spec))), BadRow)
 
 
-def test_file_that_is_not_there_is_a_usage_error(tmp_path):
+def test_file_that_is_not_there_is_a_usage_error(scene, tmp_path):
     with pytest.raises(click.UsageError, match="No such file"):
-        list(rows_of(str(tmp_path / "nowhere")))
+        list(rows_of(str(tmp_path / "nowhere"), scene.spec))
 
 
 def test_identity_is_shown_in_its_normal_form(scene, explain):
