@@ -18,7 +18,8 @@ from producer.inputs.transcripts import Transcript, id_of
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
 
     from askonce.rows import BadRow, Row
     from producer.inputs.found import Form
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
 AS_FOUND = Reading()
 
 
-def open_inputs(names: Sequence[str], reading: Reading = AS_FOUND) -> Inputs:
+def open_inputs(names: Sequence[str], reading: Reading = AS_FOUND, left_out: Collection[Path] = ()) -> Inputs:
     """Return the inputs that *names* name: files, folders of transcripts, globs, and ``-`` for stdin.
+
+    Folders and globs do not stand for the files of *left_out*.
 
     Raises:
         InputInvalid: a name names nothing. The content is read by ``check`` and ``rows``.
     """
-    return Inputs(sources_of(names, reading.format), reading)
+    return Inputs(sources_of(names, reading.format, left_out), reading)
 
 
 class Inputs:

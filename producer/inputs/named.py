@@ -12,7 +12,7 @@ from producer.inputs.source import STDIN, source_of, unreadable
 from producer.inputs.transcripts import id_of, is_transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from producer.inputs.reading import Format
     from producer.inputs.source import Source
@@ -20,25 +20,34 @@ if TYPE_CHECKING:
 _DIGITS = re.compile(r"(\d+)")
 
 
-def sources_of(names: Sequence[str], given: Format | None) -> list[Source]:
+def sources_of(names: Sequence[str], given: Format | None, left_out: Collection[Path] = ()) -> list[Source]:
     """Return each input that *names* name, in their order; a file that is named twice is one input.
 
-    *given* is the format that the caller names.
+    *given* is the format that the caller names. A folder or a glob does not stand for a file of *left_out*,
+    such as what an earlier run wrote there.
 
     Raises:
         InputInvalid: a name names nothing, or two transcripts have one id.
     """
     sources: dict[object, Source] = {}
+    own = {_identity_of(source_of(str(path))) for path in left_out if path.exists()}
     for name in names:
-        for each in _paths_of(name, given):
-            source = source_of(each)
+        found = [(each, source_of(each)) for each in _paths_of(name, given)]
+        kept = [source for each, source in found if each == name or _identity_of(source) not in own]
+        if not kept:
+            raise InputInvalid(name, "has no file but those of the output")
+        for source in kept:
             # Two names of one file are one input: its rows would be asked for twice.
-            identity = source.stamp[:2] if source.stamp else source.path
-            sources.setdefault(identity, source)
-    found = list(sources.values())
+            sources.setdefault(_identity_of(source), source)
+    inputs = list(sources.values())
     if given in (None, "transcripts"):
-        _refuse_twins(source.name for source in found if given or is_transcript(source.name))
-    return found
+        _refuse_twins(source.name for source in inputs if given or is_transcript(source.name))
+    return inputs
+
+
+def _identity_of(source: Source) -> object:
+    """Return what tells two inputs apart, whatever their names."""
+    return source.stamp[:2] if source.stamp else source.path
 
 
 def _paths_of(name: str, given: Format | None) -> Iterator[str]:

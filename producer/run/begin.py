@@ -8,6 +8,7 @@ OUT.journal   the truth of both: keep it, and the same command asks for nothing 
 from __future__ import annotations
 
 import os
+import re
 import socket
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -16,14 +17,17 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from askonce.spend import Spend
+from producer.inputs.source import STDIN
 from producer.run.errors import OutputFailed, RunDiffers
 from producer.run.journal import Journal, Line, Lines, Round
-from producer.run.output import beside
+from producer.run.output import beside, files_of
 from producer.run.report import OPEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: What a glob has for any characters.
+_MAGIC: Final = re.compile(r"[*?\[\]]")
 #: What a journal and the command that goes on with it have in common.
 _SAME: Final = ("name", "task", "version", "tenant", "inputs", "digest")
 
@@ -75,12 +79,20 @@ class Past:
             self.micro_usd += paid
 
 
-def name_of(task: str, tenant: str, inputs: tuple[str, ...]) -> str:
-    """Return the name of a run whose caller gave it none: the same for the same words."""
-    stem = "stdin" if inputs[0] == "-" else Path(inputs[0]).name.partition(".")[0]
-    places = [task, tenant, *(str(Path(name).absolute()) for name in inputs)]
-    stem = "".join(letter if letter.isprintable() else "?" for letter in stem[:40])
-    return f"{task}-{stem}-{sha256(chr(0).join(places).encode()).hexdigest()[:8]}"
+def name_of(task: str, tenant: str, typed: tuple[str, ...]) -> str:
+    """Return the name of a run whose caller *typed* none: the same for the same words."""
+    places = [task, tenant, *(str(Path(name).absolute()) for name in typed)]
+    stem = "".join(letter if letter.isprintable() else "?" for letter in _stem_of(typed[0])[:40])
+    digest = sha256(chr(0).join(places).encode(errors="surrogateescape")).hexdigest()
+    return f"{task}-{stem}-{digest[:8]}"
+
+
+def _stem_of(typed: str) -> str:
+    """Return what a person calls it: ``calls`` for ``calls/``, ``calls/*.vtt`` and ``calls.csv.gz``."""
+    if typed == STDIN:
+        return "stdin"
+    stems = (_MAGIC.sub("", part.partition(".")[0]) for part in reversed(Path(typed).absolute().parts))
+    return next((stem for each in stems if (stem := each.strip("-_ /"))), "rows")
 
 
 def holder() -> str:
@@ -153,9 +165,9 @@ def require_usable(out: Path, inputs: tuple[str, ...]) -> None:
     if out.is_symlink() or (out.exists() and not out.is_file()):
         raise OutputFailed(file=str(out), reason="is a folder, a link or a device: it must be a plain file")
     known = {_place(Path(name)) for name in inputs}
-    for path in (out, *(beside(out, ending) for ending in ("part", "journal", "errors.jsonl"))):
+    for path in files_of(out):
         if _place(path) in known:
-            raise OutputFailed(file=str(path), reason="is an input of the run")
+            raise OutputFailed(file=str(path), reason="is an input of the run (a quoted glob leaves it out)")
 
 
 def _place(path: Path) -> object:

@@ -14,6 +14,7 @@ from producer.inputs import InputInvalid, Reading, columns_of, open_inputs
 from producer.run.chosen import chosen_rows
 from producer.run.errors import LimitImpossible
 from producer.run.limits import NoBudget
+from producer.run.output import files_of
 from producer.run.start import Start
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Billed:
             encoding=wanted.encoding,
             required=getattr(spec.input, "required", ()),
         )
-        found = open_inputs(wanted.inputs, reading)
+        found = open_inputs(wanted.inputs, reading, files_of(wanted.file) if wanted.file else ())
         if not found.replayable and (wanted.sample or wanted.pilot or wanted.dry_run):
             raise InputInvalid(
                 found.names[0], "can be read only once: --sample, --pilot and --dry-run need files"

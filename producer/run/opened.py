@@ -81,7 +81,7 @@ def _open_file(stack: ExitStack, out: Path, fresh: Round, inputs: tuple[str, ...
 def new_round(wanted: Wanted, inputs: Inputs, version: str) -> Round:
     """Return what a run asks for that begins now."""
     now, uid = time.time(), new_uid()
-    name = wanted.run or name_of(wanted.task, wanted.tenant, inputs.names)
+    name = wanted.run or name_of(wanted.task, wanted.tenant, wanted.inputs)
     if wanted.run is None and wanted.file is None:
         # Nothing is kept that another start could go on with: each one is a run of its own.
         name = f"{name}-{uid[:6]}"

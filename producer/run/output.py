@@ -164,6 +164,11 @@ class Files:
         self._part.replace(self._out)
 
 
+def files_of(out: Path) -> tuple[Path, ...]:
+    """Return all files of the run that writes *out*."""
+    return out, *(beside(out, ending) for ending in ("part", "journal", "errors.jsonl"))
+
+
 def beside(out: Path, ending: str) -> Path:
     """Return the file of this *ending* beside *out*."""
     return out.with_name(f"{out.name}.{ending}")

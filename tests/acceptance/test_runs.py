@@ -368,6 +368,16 @@ def test_output_that_would_replace_something_is_refused_before_a_call(
     assert (content, (0, 0)) == (file.read_bytes(), spent(machine, before))
 
 
+def test_glob_that_matches_the_output_reads_the_same_inputs_again(machine, producer, meetings, tmp_path):
+    out, before = tmp_path / "all.jsonl", machine.ledger.openai
+    meetings(2)
+    command = ("submit", TASK, tmp_path / "*.jsonl", "--out", out)
+    first, again = producer(machine, *command), producer(machine, *command)
+
+    assert (0, 0, 2) == (first.code, again.code, len(lines(out))), again.err
+    assert (2, 0) == spent(machine, before)
+
+
 def test_empty_input_leaves_no_output(machine, producer, meetings, tmp_path, out):
     file = tmp_path / "rows.jsonl"
     file.write_bytes(b"")

@@ -107,3 +107,16 @@ def test_map_names_the_column_of_each_field():
 def test_map_of_another_form_is_refused(words):
     with pytest.raises(InputInvalid, match=r"^--map: "):
         columns_of(words)
+
+
+def test_glob_and_folder_leave_the_output_out_and_a_plain_name_does_not(parts):
+    out = parts / "part-2.jsonl"
+    left_out = [out, parts / "part-2.jsonl.part"]
+
+    def names(*typed):
+        return [os.path.basename(name) for name in open_inputs(typed, left_out=left_out).names]  # noqa: PTH119  # as typed
+
+    assert ["part-1.jsonl", "part-10.jsonl"] == names(str(parts / "*"))
+    assert ["part-2.jsonl"] == names(str(out))
+    with pytest.raises(InputInvalid, match=r"part-2\*: has no file but those of the output$"):
+        names(str(parts / "part-2*"))
