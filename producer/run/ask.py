@@ -9,7 +9,7 @@ from hashlib import sha256
 from threading import Event as Signal
 from typing import TYPE_CHECKING, Final
 
-from askonce.errors import JobError, StoreUnavailable
+from askonce.errors import JobError, SendFailed, StoreUnavailable
 from askonce.outcomes import Negative
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Asker:
     is_stopped: Callable[[], bool] = lambda: False
     #: Called before each of these attempts.
     on_trouble: Callable[[JobError], object] = lambda _error: None
+    #: Set when the broker has taken messages: one that is away at the start may have a wrong address.
+    has_sent: Signal = field(default_factory=Signal)
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
 
@@ -56,8 +58,12 @@ class Asker:
         """Return what became of each row; *failed_jobs* failed just now, and are not asked for again.
 
         Raises:
-            StoreUnavailable: to ask for all of them again under the same run is safe.
+            StoreUnavailable, SendFailed: to ask for all of them again under the same run is safe.
         """
+        outcomes = self._ask_patiently(rows, failed_jobs)
+        return self._send_again(rows, outcomes) if self.patience else outcomes
+
+    def _ask_patiently(self, rows: Sequence[Row], failed_jobs: Collection[str]) -> list[Outcome | JobError]:
         until = self.clock() + self.patience
         while rows:
             try:
@@ -69,6 +75,24 @@ class Asker:
             self.on_trouble(trouble)
             Signal().wait(REST)
         return []
+
+    def _send_again(
+        self, rows: Sequence[Row], outcomes: list[Outcome | JobError]
+    ) -> list[Outcome | JobError]:
+        """Ask again for rows whose messages the broker did not take, until it takes all of them."""
+        until = self.clock() + (self.patience if self.has_sent.is_set() else 0.0)
+        while refused := [n for n, outcome in enumerate(outcomes) if isinstance(outcome, SendFailed)]:
+            trouble = outcomes[refused[0]]
+            assert isinstance(trouble, SendFailed)
+            if self.clock() >= until or self.is_stopped():
+                raise trouble
+            self.on_trouble(trouble)
+            Signal().wait(REST)
+            again = self._ask_patiently([rows[n] for n in refused], ())
+            for n, outcome in zip(refused, again, strict=True):
+                outcomes[n] = outcome
+        self.has_sent.set()
+        return outcomes
 
     def _ask(self, rows: Sequence[Row], failed_jobs: Collection[str]) -> list[Outcome | JobError]:
         outcomes = self._enqueue(rows)

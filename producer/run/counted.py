@@ -50,6 +50,10 @@ class Counted:
             # The names of fields are the row's own.
             self._failures.add(one_line(f"{report.place or f'row {report.row}'}: {_words(report)}"))
 
+    def count_under_way(self, rows: int) -> None:
+        """Keep how many *rows* wait for the ends of their jobs."""
+        self._counts.queued = rows
+
     def tick(self) -> None:
         """Pass it on."""
         self._sink.tick()

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from producer.client import Client
-    from producer.progress.counts import Counts
     from producer.progress.reporter import Progress
+    from producer.run.counted import Counted
     from producer.run.journal import Round
     from producer.run.limits import Budget
     from producer.run.opened import Opened
     from producer.run.report import Report
-    from producer.run.sinks import Sink
+    from producer.run.trouble import Trouble
     from producer.run.wanted import Wanted
 
 #: Failures that stop a run whose caller sets no limit: a bad prompt must not burn a whole file.
@@ -40,10 +40,10 @@ def new_run(
     client: Client,
     opened: Opened,
     *,
-    sink: Sink,
+    sink: Counted,
     budget: Budget,
-    counts: Counts,
     progress: Progress,
+    trouble: Trouble,
     on_report: Callable[[Report], object],
 ) -> Run:
     """Return the run that asks for what is *wanted*."""
@@ -51,7 +51,7 @@ def new_run(
     default = None if wanted.file is not None else _TIMEOUT
     run = Run(
         store=client.store,
-        asker=_new_asker(wanted, client, round_, progress, lambda: run.stop is not None),
+        asker=_new_asker(wanted, client, round_, trouble, lambda: run.stop is not None),
         name=round_.name,
         sink=sink,
         key_fields=spec.key_fields,
@@ -64,13 +64,18 @@ def new_run(
         on_jobs=cache(partial(_warn_of_workers, wanted, client, round_.name, progress)),
         on_report=on_report,
         failed_jobs=opened.failed_jobs,
-        on_under_way=partial(setattr, counts, "queued"),
+        on_under_way=sink.count_under_way,
     )
     return run
 
 
+def patience_of(wanted: Wanted) -> float:
+    """Return for how many seconds a server that does not answer is waited for."""
+    return _PATIENCE if wanted.file is not None else 0.0
+
+
 def _new_asker(
-    wanted: Wanted, client: Client, round_: Round, progress: Progress, is_stopped: Callable[[], bool]
+    wanted: Wanted, client: Client, round_: Round, trouble: Trouble, is_stopped: Callable[[], bool]
 ) -> Asker:
     kept = wanted.file is not None
     return Asker(
@@ -81,9 +86,9 @@ def _new_asker(
         options={"tenant": wanted.tenant, "on_duplicate": wanted.on_duplicate, "run": round_.name},
         retries_failures=round_.retry_failed or round_.refresh,
         not_before=round_.not_before,
-        patience=_PATIENCE if kept else 0.0,
+        patience=patience_of(wanted),
         may_leave_run=not kept and wanted.run is None,
-        on_trouble=lambda trouble: progress.wait(str(trouble)),
+        on_trouble=trouble.tell,
     )
 
 
@@ -110,10 +115,17 @@ def _warn_of_workers(wanted: Wanted, client: Client, run: str, progress: Progres
 
 
 def new_watch(
-    wanted: Wanted, client: Client, run: str, progress: Progress, renew: Callable[[], object]
+    wanted: Wanted,
+    client: Client,
+    run: str,
+    *,
+    progress: Progress,
+    trouble: Trouble,
+    renew: Callable[[], object],
 ) -> Watch:
     """Return what says why the rows of *run* wait, and calls *renew* now and then."""
     model, queue = client.specs[wanted.task].model, client.queue_of(wanted.task)
     named = {"task": wanted.task, "tenant": wanted.tenant, "run": run, "model": model, "queue": queue or ""}
     pauses = {Pause(scope, name) for scope, name in named.items() if name}  # type: ignore[arg-type]  # scopes
-    return Watch(client.store, frozenset({Pause("all"), *pauses}), model, progress, renew)
+    concerns = frozenset({Pause("all"), *pauses})
+    return Watch(client.store, concerns, model, progress, trouble=lambda: trouble.lasts, renew=renew)

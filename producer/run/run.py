@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from askonce.cancel import cancel_keys
-from askonce.errors import JobError, StoreUnavailable, Superseded
+from askonce.errors import JobError, SendFailed, StoreUnavailable, Superseded
 from askonce.outcomes import Admitted, Attached
 from askonce.rows import BadRow, Row
 from askonce.store import Cancellation
@@ -94,7 +94,7 @@ class Run:
         None among the rows is one that has not come: what was read before it is enqueued.
 
         Raises:
-            StoreUnavailable: after the reports of all rows that were enqueued before.
+            StoreUnavailable, SendFailed: after the reports of all rows that were enqueued before.
         """
         with self._following:
             try:
@@ -143,9 +143,12 @@ class Run:
                 self._end(invalid(row))
         try:
             outcomes = self.asker.ask(rows, self.failed_jobs)
-        except StoreUnavailable as trouble:
+        except (StoreUnavailable, SendFailed) as trouble:
             for row in rows:
                 self._end(unavailable(self._new_report(row), trouble))
+            if self.stop is not None:
+                # Somebody who did not want to wait: rows under way stay open.
+                return
             self._following.give_up(trouble)
             raise
         for row, outcome in zip(rows, outcomes, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,10 +19,11 @@ from producer.run.counted import Counted
 from producer.run.ends import bill, exit_code, how_to_go_on
 from producer.run.hold import Hold
 from producer.run.limits import NoBudget
-from producer.run.new_run import new_run, new_watch
+from producer.run.new_run import new_run, new_watch, patience_of
 from producer.run.opened import new_round, of_output, open_output
 from producer.run.output import Stream, beside
 from producer.run.stops import end_unread, renew, signals
+from producer.run.trouble import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from producer.run.report import Report
     from producer.run.run import Run
     from producer.run.wanted import Wanted
+    from producer.run.watch import Watch
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,7 +64,7 @@ class Start:
         Raises:
             InputInvalid: an input cannot be read.
             RunTaken, RunDiffers, JournalInvalid, OutputFailed: the run cannot begin, or not go on.
-            StoreUnavailable: the store did not answer; the same command goes on.
+            StoreUnavailable, SendFailed: the store or the broker did not answer; the same command goes on.
         """
         with of_output(self.wanted), ExitStack() as stack:
             self.counts.total = number_of_rows(self.inputs, self.wanted)
@@ -78,17 +80,21 @@ class Start:
         self.budget.begin(opened.paid_before, opened.calls_before)
         failures = FailureLines(self.progress.error, None if self.wanted.as_json else 20)
         counted = Counted(opened.sink, self.counts, failures)
-        run = self._new_run(opened, counted)
+        trouble = Trouble(self.progress, patience_of(self.wanted))
+        run = self._new_run(opened, counted, trouble)
         if isinstance(opened.output, Stream):
             opened.output.on_closed = partial(end_unread, run)
         self.progress.update(self.counts)
-        hold, stop = Hold(self.client.store.runs, name, self.wanted.task, self.counts), None
+        hold = Hold(self.client.store.runs, name, self.wanted.task, self.counts)
         state: RunState = "stopped"
         self._claim(hold)
         try:
-            watch = new_watch(self.wanted, self.client, name, self.progress, partial(renew, hold, run))
-            with watch, signals(run):
-                stop = run.execute(self._rows(opened))
+            with self._new_watch(name, trouble, partial(renew, hold, run)), signals(run):
+                run.execute(self._rows(opened))
+            if self.counts.by_status["cancelled"]:
+                # All rows may have ended before the producer heard of the request.
+                with suppress(StoreUnavailable):
+                    renew(hold, run)
             state = self._finish(opened, run, counted)
         finally:
             self.counts.queued = run.under_way
@@ -100,7 +106,7 @@ class Start:
             ]
             lines = [*summary(self.counts, time.monotonic() - began), *told] if self.counts.rows else []
             self.progress.finish(lines)
-        return self._exit(stop, counted)
+        return self._exit(run.stop, counted)
 
     def _rows(self, opened: Opened) -> Iterator[Row | BadRow | None]:
         rows = chosen_rows(self.inputs, self.wanted, self.last_row)
@@ -111,15 +117,18 @@ class Start:
             return come
         return unless_changed(come, opened.kept, self.client.specs[self.wanted.task], self.wanted.tenant)
 
-    def _new_run(self, opened: Opened, counted: Counted) -> Run:
+    def _new_watch(self, name: str, trouble: Trouble, renew: Callable[[], object]) -> Watch:
+        return new_watch(self.wanted, self.client, name, progress=self.progress, trouble=trouble, renew=renew)
+
+    def _new_run(self, opened: Opened, counted: Counted, trouble: Trouble) -> Run:
         return new_run(
             self.wanted,
             self.client,
             opened,
             sink=counted,
             budget=self.budget,
-            counts=self.counts,
             progress=self.progress,
+            trouble=trouble,
             on_report=self.on_report,
         )
 

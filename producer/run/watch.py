@@ -33,14 +33,17 @@ class Watch:
         concerns: frozenset[Pause],
         model: str,
         progress: Progress,
+        *,
         renew: Callable[[], object] = lambda: None,
+        trouble: Callable[[], bool] = lambda: False,
     ) -> None:
         """Look at *store* for what holds back calls to *model*, and for the pauses that concern this run.
 
-        *renew* is called before each look: it keeps what this producer holds.
+        *renew* is called before each look: it keeps what this producer holds. *trouble* returns whether the
+        run itself shows what it waits for.
         """
         self._store, self._concerns, self._model, self._progress = store, concerns, model, progress
-        self._renew = renew
+        self._renew, self._trouble = renew, trouble
         self._told: set[str] = set()
         #: When each pause was seen first.
         self._since: dict[Pause, float] = {}
@@ -71,7 +74,7 @@ class Watch:
         if found:
             _, _, why, seconds = found[0]
             self._progress.wait(why, seconds)
-        else:
+        elif not self._trouble():
             self._progress.go_on()
 
     def _pauses(self, now: float) -> Iterator[tuple[str, str, str, float]]:
