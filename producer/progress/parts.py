@@ -92,10 +92,14 @@ def not_fine(counts: Counts) -> list[str]:
 
 
 def reasons(counts: Counts, most: int | None = _MOST_REASONS) -> list[str]:
-    """Return why rows have no answer, the most frequent reasons first, and how many others there are."""
-    named = counts.by_reason.most_common(most)
+    """Return why rows have no answer, the most frequent reasons first, and how many others there are.
+
+    What only repeats how the rows ended is left out: an invalid row is counted as invalid.
+    """
+    left = counts.by_reason - counts.by_status
+    named = left.most_common(most)
     parts = [printable(f"{number:,} {reason}") for reason, number in named]
-    others = counts.by_reason.total() - sum(number for _, number in named)
+    others = left.total() - sum(number for _, number in named)
     return [*parts, f"{others:,} others"] if others else parts
 
 

@@ -145,9 +145,9 @@ class Billed:
         """Show the forecast; the run was only to be looked at, or was not agreed to."""
         if not self._wanted.dry_run:
             return Exit.LIMIT
-        if self._wanted.as_json:
-            click.echo(json.dumps(forecast.to_dict()))
-        self._progress.finish([] if self._wanted.as_json else forecast.lines)
+        self._progress.finish()
+        for line in [json.dumps(forecast.to_dict())] if self._wanted.as_json else forecast.lines:
+            click.echo(line)
         return Exit.OK if not forecast.invalid else Exit.FAILED
 
     def _pilot(self, forecast: Forecast, budget: Budget) -> Exit | None:

@@ -250,6 +250,11 @@ def test_limit_in_dollars_is_not_passed_and_the_rest_is_paid_once(priced_machine
     machine, file = priced_machine, meetings(300)
     sums = producer(machine, "submit", TASK, file, "--dry-run", "--json").report
     assert (300, 300) == (sums["rows"], sums["to_call"])
+    words = producer(machine, "submit", TASK, file, "--dry-run", "--quiet")
+    assert ("", "300 rows: 0 invalid, 300 distinct, 0 already answered, 0 in flight, 300 to be called") == (
+        words.err,
+        words.out.splitlines()[0],
+    )
     command = ("submit", TASK, file, "--out", out)
 
     told = producer(machine, *command, "--max-cost", "0.12")

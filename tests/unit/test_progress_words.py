@@ -19,7 +19,7 @@ COUNTS = Counts(
     ended=3_000,
     by_status=Counter(done=2_950, failed=38, invalid=12),
     by_source=Counter(call=980, cache=1_900, attached=40, stale=20, default=10),
-    by_reason=Counter(rate_limited=30, timeout=8, missing=12),
+    by_reason=Counter(rate_limited=30, timeout=8, invalid=12),
     calls=1_020,
     cost_micro_usd=1_240_000,
     unpriced=3,
@@ -31,7 +31,7 @@ orders.enrich  -------------------------------                     62 %
 3,100 of 5,000 rows  100 answered before  1,000 queued  41.2 rows/s  46 s left  1 min 12 s so far
 1,020 calls: $1.24 and 3 calls of unknown price  1,940 calls avoided: $2.40
 38 failed  12 invalid
-30 rate_limited  12 missing  8 timeout
+30 rate_limited  8 timeout
 waiting for openai gpt-6-luna: overloaded, for 2 min 10 s
 """
 AT_80 = """\
@@ -40,7 +40,7 @@ orders.enrich  -------------------------------                     62 %
 1 min 12 s so far
 1,020 calls: $1.24 and 3 calls of unknown price  1,940 calls avoided: $2.40
 38 failed  12 invalid
-30 rate_limited  12 missing  8 timeout
+30 rate_limited  8 timeout
 waiting for openai gpt-6-luna: overloaded, for 2 min 10 s
 """
 AT_40 = """\
@@ -52,7 +52,7 @@ orders.enrich  -----------          62 %
 unknown price
 1,940 calls avoided: $2.40
 38 failed  12 invalid
-30 rate_limited  12 missing  8 timeout
+30 rate_limited  8 timeout
 waiting for openai gpt-6-luna:
 overloaded, for 2 min 10 s
 """
@@ -143,7 +143,7 @@ def test_text_says_all_in_one_line():
     assert (
         "3,100 of 5,000 rows, 100 answered before, 1,000 queued, 41.2 rows/s, 46 s left, 1 min 12 s so far, "
         "1,020 calls: $1.24 and 3 calls of unknown price, 1,940 calls avoided: $2.40, "
-        "38 failed, 12 invalid (30 rate_limited, 12 missing, 8 timeout), "
+        "38 failed, 12 invalid (30 rate_limited, 8 timeout), "
         "waiting for openai gpt-6-luna: overloaded, for 2 min 10 s\n"
     ) == stream.getvalue()
 
@@ -152,7 +152,7 @@ def test_summary_names_what_became_of_the_rows():
     assert [
         "4,100 rows: 2,950 done, 38 failed, 12 invalid, 100 answered before, 1,000 still queued",
         "done: 980 by a call, 1,900 from cache, 40 attached to a job under way, 20 stale, 10 fallback",
-        "without an answer: 30 rate_limited, 12 missing, 8 timeout",
+        "without an answer: 30 rate_limited, 8 timeout",
         "cost: $1.24 and 3 calls of unknown price for 1,020 calls",
         "cost avoided: $2.40",
         "time: 1 min 15 s, 40.0 rows/s",
