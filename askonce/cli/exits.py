@@ -53,7 +53,8 @@ class CommandLine(click.Group):
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
-            click.echo("interrupted", err=True)
+            # Behind the ^C of a terminal.
+            click.echo("\ninterrupted" if sys.stderr.isatty() else "interrupted", err=True)
             sys.exit(Exit.INTERRUPTED)
         except BrokenPipeError:
             discard_stdout()

@@ -31,7 +31,9 @@ def _rows(counts: Counts) -> Iterator[str]:
     ended = [f"{number:,} {status}" for status, number in _by_number(counts.by_status)]
     before = [f"{counts.skipped:,} answered before"] if counts.skipped else []
     queued = [f"{counts.queued:,} still queued"] if counts.queued else []
-    yield f"{amount(counts.rows, 'row')}: {', '.join([*ended, *before, *queued]) or 'none ended'}"
+    is_part = counts.total is not None and counts.rows < counts.total
+    rows = f"{counts.rows:,} of {counts.total:,} rows" if is_part else amount(counts.rows, "row")
+    yield f"{rows}: {', '.join([*ended, *before, *queued]) or 'none ended'}"
     if counts.by_source:
         yield f"done: {', '.join(_sources(counts))}"
     if found := reasons(counts, most=10):

@@ -144,6 +144,7 @@ class Billed:
     def _end_with(self, forecast: Forecast) -> Exit:
         """Show the forecast; the run was only to be looked at, or was not agreed to."""
         if not self._wanted.dry_run:
+            self._progress.note("nothing was enqueued: --yes goes on without the question")
             return Exit.LIMIT
         self._progress.finish()
         for line in [json.dumps(forecast.to_dict())] if self._wanted.as_json else forecast.lines:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from askonce.cli.exits import Exit
 from producer.bill.words import paid_of
-from producer.progress.amounts import dollars
+from producer.progress.amounts import amount, dollars
 from producer.run.limits import LIMIT_REACHED
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def bill(counts: Counts, paid_before: int, estimate: Estimate | None) -> list[st
     lines, paid = [], counts.cost_micro_usd
     if paid_before:
         lines.append(f"cost with earlier starts: {dollars(paid_before + paid)}")
-    if estimate is not None and estimate.cost_usd is not None:
+    if estimate is not None and estimate.rows and estimate.cost_usd is not None:
         lines.append(paid_of(estimate.cost_usd, None if counts.unpriced else paid / 1_000_000))
     return lines
 
@@ -32,7 +33,8 @@ def how_to_go_on(run: Run, counted: Counted, *, kept: bool) -> list[str]:
     lines = [] if run.stop is None else [f"stopped: {run.stop.why}"]
     if run.under_way:
         lines.append(
-            f"{run.under_way:,} rows are with the workers; to end those that wait unpaid: cancel {run.name}"
+            f"{amount(run.under_way, 'row is', 'rows are')} with the workers; to end those that wait unpaid:"
+            f" python -m producer cancel {quote(run.name)}"
         )
     if run.stop is not None or counted.open:
         again = "the same command goes on and asks again for nothing that is answered"

@@ -13,6 +13,7 @@ from askonce.key import identify
 from askonce.record import Status
 from askonce.rows import BadRow
 from producer.bill.words import lines_of
+from producer.progress.amounts import amount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -81,7 +82,7 @@ class Forecast:
             (self.to_call, "to be called"),
         )
         return [
-            f"{self.rows:,} rows: {', '.join(f'{number:,} {name}' for number, name in counts)}",
+            f"{amount(self.rows, 'row')}: {', '.join(f'{number:,} {name}' for number, name in counts)}",
             *lines_of(self.estimate),
         ]
 

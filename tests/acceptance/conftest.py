@@ -40,7 +40,7 @@ class Told:
     @property
     def total(self):
         """The line that says what became of all rows."""
-        [total] = [line for line in self.complaints if re.match(r"[\d,]+ rows?: ", line)]
+        [total] = [line for line in self.complaints if re.match(r"[\d,]+( of [\d,]+)? rows?: ", line)]
         return total
 
     @property

@@ -150,7 +150,7 @@ def test_text_says_all_in_one_line():
 
 def test_summary_names_what_became_of_the_rows():
     assert [
-        "4,100 rows: 2,950 done, 38 failed, 12 invalid, 100 answered before, 1,000 still queued",
+        "4,100 of 5,000 rows: 2,950 done, 38 failed, 12 invalid, 100 answered before, 1,000 still queued",
         "done: 980 by a call, 1,900 from cache, 40 attached to a job under way, 20 stale, 10 fallback",
         "without an answer: 30 rate_limited, 8 timeout",
         "cost: $1.24 and 3 calls of unknown price for 1,020 calls",
