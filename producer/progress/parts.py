@@ -21,7 +21,8 @@ _MOST_REASONS: Final = 5
 def first_line(task: str, inputs: Sequence[str]) -> str:
     """Return what a person reads before anything is loaded."""
     others = f" and {len(inputs) - 1:,} more" if len(inputs) > 1 else ""
-    return printable(f"{task}: reading {inputs[0]}{others}" if inputs else f"{task}: reading")
+    first = "stdin" if inputs and inputs[0] == "-" else "".join(inputs[:1])
+    return printable(f"{task}: reading {first}{others}".rstrip())
 
 
 def printable(line: str) -> str:

@@ -2,6 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
+ARRIVING = "tests/unit/test_inputs_arriving.py::"
 BYTES = "tests/unit/test_inputs_bytes.py::"
 JSON = "tests/unit/test_inputs_json.py::"
 NAMED = "tests/unit/test_inputs_named.py::"
@@ -13,6 +14,27 @@ OF_ARRAY, OF_DECODED = "producer/inputs/array.py", "producer/inputs/decoded.py"
 OF_TABLE = "producer/inputs/table.py"
 
 OF_INPUTS = (
+    Mutant(
+        "a pipe is read ahead without end",
+        "producer/inputs/arriving.py",
+        "len(self._come) < _MOST or self._is_left",
+        "True",
+        f"{ARRIVING}test_rows_are_read_ahead_only_so_far",
+    ),
+    Mutant(
+        "an error of a pipe comes before the rows that were read",
+        "producer/inputs/arriving.py",
+        "if come or not self._has_ended:",
+        "if not self._has_ended:",
+        f"{ARRIVING}test_error_comes_after_the_rows_before_it_are_handed_on",
+    ),
+    Mutant(
+        "a glob reads what the run itself wrote",
+        "producer/inputs/named.py",
+        "_identity_of(source) not in own",
+        "True",
+        f"{NAMED}test_glob_and_folder_leave_the_output_out_and_a_plain_name_does_not",
+    ),
     Mutant(
         "the fast parser is always believed",
         "askonce/rows.py",

@@ -7,6 +7,7 @@ from producer.progress.amounts import amount, dollars, duration, pace
 from producer.progress.counts import Counts
 from producer.progress.drawing import draw, open_live
 from producer.progress.lines import TextLines
+from producer.progress.parts import first_line
 from producer.progress.summary import summary
 from producer.progress.terminal import Terminal
 from producer.progress.view import Moment, Wait
@@ -207,3 +208,9 @@ def test_numbers_are_grouped_and_counted_in_words():
     assert ("0.0 rows/s", "6.0 rows/min", "41.2 rows/s", "1,234 rows/s") == tuple(
         map(pace, (0.0, 0.1, 41.24, 1234.5))
     )
+
+
+def test_first_line_names_what_is_read():
+    assert "t: reading stdin" == first_line("t", ["-"])
+    assert "t: reading a.csv and 2 more" == first_line("t", ["a.csv", "b.csv", "-"])
+    assert "t: reading" == first_line("t", [])
