@@ -42,6 +42,8 @@ class Following:
     #: Called while the store does not answer.
     on_trouble: Callable[[JobError], object]
     is_stopped: Callable[[], bool]
+    #: Called when the store has answered.
+    on_reached: Callable[[], object] = lambda: None
     #: Whether each row is waited for; otherwise jobs are only counted.
     waits: bool = True
     #: Seconds to wait for each row; None waits for as long as it takes.
@@ -111,6 +113,7 @@ class Following:
             self._wait_for_store(trouble, timeout)
         else:
             self._down_since = None
+            self.on_reached()
             self._settle(ended)
             self._time_out()
 

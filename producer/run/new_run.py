@@ -63,6 +63,7 @@ def new_run(
         max_failures=wanted.max_failures or (_MAX_FAILURES if wanted.waits else MaxFailures()),
         on_jobs=cache(partial(_warn_of_workers, wanted, client, round_.name, progress)),
         on_report=on_report,
+        on_reached=trouble.over,
         failed_jobs=opened.failed_jobs,
         on_under_way=sink.count_under_way,
     )

@@ -63,6 +63,8 @@ class Run:
     on_jobs: Callable[[], object] = lambda: None
     #: Called with each report, after the sink.
     on_report: Callable[[Report], object] = lambda _report: None
+    #: Called when the servers have answered.
+    on_reached: Callable[[], object] = lambda: None
     clock: Callable[[], float] = time.monotonic
     #: Jobs of this round that failed: they are not asked for again.
     failed_jobs: set[str] = field(default_factory=set)
@@ -81,6 +83,7 @@ class Run:
             on_end=self._end,
             on_trouble=self.asker.on_trouble,
             is_stopped=lambda: self.stop is not None,
+            on_reached=self.on_reached,
             waits=self.waits,
             timeout=self.timeout,
             patience=self.asker.patience,
@@ -151,6 +154,7 @@ class Run:
                 return
             self._following.give_up(trouble)
             raise
+        self.on_reached()
         for row, outcome in zip(rows, outcomes, strict=True):
             self._begin(Asked(self._new_report(row), self.asker.job_of(row), began), _by_row(outcome, rows))
         if any(isinstance(outcome, Admitted | Attached) for outcome in outcomes):

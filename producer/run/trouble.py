@@ -44,6 +44,12 @@ class Trouble:
         self._heard = now
         self._progress.wait(what, now - self._began)
 
+    def over(self) -> None:
+        """Show that the servers answer."""
+        if self.lasts:
+            self._heard = float("-inf")
+            self._progress.go_on()
+
 
 def _server_of(trouble: JobError) -> str:
     if isinstance(trouble, StoreUnavailable):

@@ -333,7 +333,11 @@ def test_broker_that_comes_back_in_time_is_waited_for_and_gets_each_message_once
     run.on_jobs = work
     rows = [Row(number=n, payload={"currency": f"C{n}"}) for n in range(1, 502)]
 
+    reached = []
+    run.on_reached = lambda: reached.append(len(troubles))
+
     assert run.execute(rows) is None
+    assert [0, 3] == sorted(set(reached))
     assert (["done"] * 501, 3) == ([r.status for r in submit.reports], len(troubles))
     assert len({message.job.key for message in scene.sender.sent}) == len(scene.sender.sent)
 

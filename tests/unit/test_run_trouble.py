@@ -14,6 +14,9 @@ class Shown:
     def wait(self, why, seconds):
         self.waits.append((why, seconds))
 
+    def go_on(self):
+        self.waits.append(None)
+
 
 def test_server_that_is_away_is_told_once_and_shown_for_as_long_as_it_is():
     shown, now = Shown(), [100.0]
@@ -29,6 +32,18 @@ def test_server_that_is_away_is_told_once_and_shown_for_as_long_as_it_is():
     ] == (shown.notes)
     assert [0.0, 4.0, 8.0] == [seconds for _, seconds in shown.waits]
     assert trouble.lasts
+
+
+def test_server_that_answers_again_is_shown_at_once():
+    shown = Shown()
+    trouble = Trouble(shown, 0.0, lambda: 100.0)
+    trouble.over()
+    assert [] == shown.waits
+
+    trouble.tell(SendFailed(key="k", job="j"))
+    trouble.over()
+
+    assert (None, False) == (shown.waits[-1], trouble.lasts)
 
 
 def test_server_that_is_away_again_is_told_again():
