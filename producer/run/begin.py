@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from askonce.spend import Spend
 from producer.inputs.source import STDIN
-from producer.run.errors import OutputFailed, RunDiffers
+from producer.run.errors import InputsDiffer, OutputFailed, RunDiffers
 from producer.run.journal import Journal, Line, Lines, Round
 from producer.run.output import beside, files_of
 from producer.run.report import OPEN
@@ -146,7 +146,8 @@ def _is_new(wanted: Round, last: Round, *, has_ended: bool) -> bool:
 def _require_same(kept: Round, wanted: Round, path: Path) -> None:
     for name in _SAME:
         if getattr(kept, name) != getattr(wanted, name):
-            raise RunDiffers(file=str(path), differs=name)
+            error = InputsDiffer if name in ("inputs", "digest") else RunDiffers
+            raise error(file=str(path), differs=name)
 
 
 def new_uid() -> str:

@@ -27,6 +27,10 @@ class RunDiffers(JobError):
     differs: str
 
 
+class InputsDiffer(RunDiffers):
+    """The inputs were changed since the run of this output began; choose another output."""
+
+
 class OutputFailed(JobError):
     """The output cannot be written; the rows that ended are kept in the journal."""
 
