@@ -25,8 +25,8 @@ class Calls:
     #: Whether the answers of the questions are then joined, by further questions to which the instructions
     #: and the schema add so many bytes; 0 where they are not.
     joining: int = 0
-    #: Whether the job itself makes these calls. Calls of other jobs may be there already, and are not in the
-    #: number of calls that the job's result has.
+    #: Whether the job itself makes these calls. Calls of other jobs may be there already, and may go on after
+    #: the job's end.
     own: bool = True
 
     @property

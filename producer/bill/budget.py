@@ -56,28 +56,32 @@ class Budget:
 
     def admit(self, worst: Worst) -> bool:
         """Reserve *worst* and return True; return False where a line could be passed, and reserve nothing."""
-        pairs = self._pairs(worst)
-        if any(needed is None or needed > line.left for line, needed in pairs):
+        if any(needed is None or needed > line.left for line, needed in self._pairs(worst)):
             return False
-        for line, needed in pairs:
-            line.reserved += needed or 0
+        self.reserve(worst)
         return True
+
+    def reserve(self, worst: Worst) -> None:
+        """Reserve *worst* for a job that an earlier process of the same run admitted."""
+        for line, needed in self._pairs(worst):
+            line.reserved += needed or 0
 
     def settle(self, worst: Worst, paid_micro_usd: int | None, calls: int | None) -> None:
         """End a job that was admitted: it cost so much, and made so many *calls*; None is unknown.
 
-        A row that was answered without a call, or shares the job of another run, paid 0 and made none. What
-        an earlier process of the same run paid is settled against ``Worst(0, 0)``.
+        A row that was answered without a call, or shares the job of another run, paid 0 and made none.
         """
-        made = calls if worst.counted or calls == 0 else None
         if self.cost is not None:
             self.cost.settle(worst.micro_usd or 0, paid_micro_usd)
         if self.calls is not None:
-            self.calls.settle(worst.calls, made)
+            self.calls.settle(worst.calls, calls)
 
-    def is_exhausted_for(self, worst: Worst) -> bool:
-        """Return whether *worst* cannot be admitted any more, also when all admitted jobs cost nothing."""
-        return any(needed is None or needed > line.limit - line.spent for line, needed in self._pairs(worst))
+    def is_too_small_for(self, worst: Worst) -> bool:
+        """Return whether *worst* could not be admitted as the first job of all."""
+        return any(
+            needed is not None and needed > line.limit and line.left == line.limit
+            for line, needed in self._pairs(worst)
+        )
 
     def _pairs(self, worst: Worst) -> list[tuple[Line, int | None]]:
         pairs = ((self.cost, worst.micro_usd), (self.calls, worst.calls))

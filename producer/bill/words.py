@@ -54,6 +54,16 @@ def stopped_by(budget: Budget, worst: Worst) -> str:
     return ". ".join(parts)
 
 
+def too_small(budget: Budget, row: int, worst: Worst) -> str:
+    """Return why *budget* sends nothing, and which limits would send *row*, whose job can cost *worst*."""
+    least = []
+    if budget.cost is not None and worst.micro_usd is not None:
+        least.append(f"--max-cost {_dollars(worst.micro_usd)}")
+    if budget.calls is not None:
+        least.append(f"--max-calls {worst.calls}")
+    return f"it sends not even one row: what row {row} can cost needs at least {' and '.join(least)}"
+
+
 def _dollars(micros: int) -> str:
     return dollars(micros / 1_000_000)
 

@@ -27,8 +27,8 @@ class Worst(NamedTuple):
 
     calls: int
     micro_usd: int | None
-    #: Whether the job's result says how many calls were made; else all of these count as made.
-    counted: bool = True
+    #: Whether the job makes these calls itself; others may go on after its end.
+    own: bool = True
 
 
 class WorstCase:

@@ -24,7 +24,7 @@ from producer.run.output import beside, files_of
 from producer.run.report import OPEN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 #: What a glob has for any characters.
 _MAGIC: Final = re.compile(r"[*?\[\]]")
@@ -41,10 +41,8 @@ class Past:
     began_at: int = 0
     has_ended: bool = False
     lines: Lines = field(default_factory=Lines)
-    #: What all rounds paid, in millionths of a dollar, and of how many rows the cost is unknown.
+    #: What all rounds paid, in millionths of a dollar, where that is known.
     micro_usd: int = 0
-    unpriced: int = 0
-    calls: int = 0
     #: Jobs that failed in the last round: news, not history.
     failed_jobs: set[str] = field(default_factory=set)
 
@@ -56,10 +54,11 @@ class Past:
             self.lines[row] = Line(offset, found.get("error") is not None, found.get("status") in OPEN)
             if found.get("status") in ("failed", "negative"):
                 self.failed_jobs.add(str(found.get("job")))
-            self._pay(found)
+            cost = found.get("cost_usd")
+            self.micro_usd += Spend(cost_usd=cost if isinstance(cost, int | float) else None).micro_usd or 0
         elif "end" in found:
             self.has_ended = True
-        elif (begun := Round.of(found["run"])) is not None:
+        elif (begun := Round.of(found.get("run"))) is not None:
             self.begin(begun, offset)
 
     def begin(self, begun: Round, offset: int) -> None:
@@ -68,15 +67,6 @@ class Past:
         self.failed_jobs.clear()
         if begun.refresh:
             self.lines.forget_answers()
-
-    def _pay(self, found: Mapping[str, object]) -> None:
-        calls, cost = found.get("calls"), found.get("cost_usd")
-        self.calls += calls if isinstance(calls, int) else 0
-        paid = Spend(cost_usd=cost if isinstance(cost, int | float) else None).micro_usd
-        if paid is None:
-            self.unpriced += 1
-        else:
-            self.micro_usd += paid
 
 
 def name_of(task: str, tenant: str, typed: tuple[str, ...]) -> str:
@@ -114,8 +104,15 @@ def open_journal(out: Path) -> Journal:
         raise OutputFailed(file=str(path), reason=exc.strerror or type(exc).__name__) from None
 
 
-def go_on(journal: Journal, wanted: Round, path: Path) -> tuple[Past, Round]:
+def go_on(
+    journal: Journal,
+    wanted: Round,
+    path: Path,
+    replay: Callable[[Mapping[str, object]], object] = lambda _line: None,
+) -> tuple[Past, Round]:
     """Read *journal*, and begin the round that *wanted* names unless the last one goes on.
+
+    *replay* gets each line, also the one that begins the round.
 
     Raises:
         RunDiffers: the journal is another run's.
@@ -124,6 +121,7 @@ def go_on(journal: Journal, wanted: Round, path: Path) -> tuple[Past, Round]:
     past = Past()
     for offset, found in journal.lines():
         past.add(offset, found)
+        replay(found)
     last = past.round
     if last is not None:
         _require_same(last, wanted, path)
@@ -133,6 +131,7 @@ def go_on(journal: Journal, wanted: Round, path: Path) -> tuple[Past, Round]:
         not_before = wanted.not_before or last.not_before
         wanted = replace(wanted, number=last.number + 1, not_before=not_before)
     past.begin(wanted, journal.size)
+    replay({"run": wanted})
     journal.begin(wanted)
     return past, wanted
 

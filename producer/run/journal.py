@@ -1,8 +1,9 @@
 """Keeps the report of each row on disk as the row ends: the truth of a run's output.
 
 A journal is a file of JSON lines that only grows. A line with ``run`` begins a round: a run that asks again
-for rows has several. One with ``end`` ends it. The others are reports; a later one of a row wins. A line that
-a killed process left half written is cut off. One process at a time has the file.
+for rows has several. One with ``end`` ends it. One with ``reserved`` says what rows can cost that are about
+to be sent, where the run has a budget. The others are reports; a later one of a row wins. A line that a
+killed process left half written is cut off. One process at a time has the file.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import orjson
 from producer.run.errors import JournalInvalid, RunTaken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from producer.run.report import Report
@@ -71,6 +72,15 @@ class Round:
             return cls(**known)
         except TypeError:
             return None
+
+
+class Reserve(NamedTuple):
+    """What one row can cost at most, as ``Worst`` has it."""
+
+    row: int
+    calls: int
+    micro_usd: int | None
+    own: bool
 
 
 class Line(NamedTuple):
@@ -174,24 +184,31 @@ class Journal:
         """Write *report*; return its offset. ``sync`` brings it to the disk."""
         return self._write(report.to_json())
 
+    def reserve(self, rows: Sequence[Reserve]) -> None:
+        """Write what *rows* can cost; a process that is killed from now on leaves it behind."""
+        self._write(orjson.dumps({"reserved": [list(row) for row in rows]}))
+        self._flush()
+
     def sync(self) -> None:
         """Bring all lines to the disk."""
         if self._unsynced:
-            self._stream.flush()
-            self._flushed = self.size
+            self._flush()
             os.fsync(self._stream.fileno())
             self._unsynced = False
 
     def line_at(self, offset: int) -> bytes:
         """Return the line at *offset*, without its end."""
         if offset >= self._flushed:
-            self._stream.flush()
-            self._flushed = self.size
+            self._flush()
         line = b""
         # Beside the stream: to move that would empty its buffer each time.
         while (part := os.pread(self._stream.fileno(), _READ, offset + len(line))) and b"\n" not in part:
             line += part
         return line + part.partition(b"\n")[0]
+
+    def _flush(self) -> None:
+        self._stream.flush()
+        self._flushed = self.size
 
     def _write(self, line: bytes) -> int:
         offset, self._unsynced = self.size, True
@@ -205,9 +222,21 @@ def _read_line(line: bytes, number: int, name: object) -> dict[str, object]:
         found = orjson.loads(line)
     except orjson.JSONDecodeError:
         found = None
-    if not isinstance(found, dict) or not (found.keys() & {"run", "end"} or type(found.get("row")) is int):
+    if not isinstance(found, dict) or not (
+        found.keys() & {"run", "end"} or type(found.get("row")) is int or _is_reserved(found.get("reserved"))
+    ):
         raise JournalInvalid(file=str(name), line=number)
     return found
+
+
+def _is_reserved(found: object) -> bool:
+    def is_reserve(each: object) -> bool:
+        match each:
+            case [int(), int(), int() | None, bool()]:
+                return True
+        return False
+
+    return isinstance(found, list) and all(map(is_reserve, found))
 
 
 def _holder_of(stream: BinaryIO) -> str:

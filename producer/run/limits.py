@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import TypeAlias
 
+    from askonce.rows import BadRow, Row
+    from producer.run.journal import Reserve
     from producer.run.report import Report
+
+    Keep: TypeAlias = Callable[[Sequence[Reserve]], object]
 
 #: Exit codes of a run that stops before its end: a limit, Ctrl-C, or a reader of stdout that has enough.
 LIMIT_REACHED: Final = 3
@@ -83,11 +88,21 @@ class Failures:
 class Budget(Protocol):
     """What a run may cost."""
 
-    def begin(self, micro_usd: int, calls: int) -> None:
-        """Count what earlier starts of the run paid."""
+    def replay(self, line: Mapping[str, object]) -> None:
+        """Take in one *line* of the run's journal: what earlier starts put aside and paid."""
+
+    def begin(self, rows: Iterable[Row | BadRow], has_end: Callable[[int], bool], keep: Keep) -> None:
+        """Begin a start of the run, of whose *rows* some have their end; *keep* what others can cost.
+
+        Raises:
+            LimitImpossible: a limit cannot be held, or sends no row.
+        """
 
     def reserve(self, row: int, payload: Mapping[str, object]) -> bool:
         """Put aside the most that *row* can cost; return False where that could pass a limit."""
+
+    def send(self) -> None:
+        """Keep what was put aside since the last time: those rows are sent now."""
 
     def settle(self, report: Report) -> None:
         """Take back what the row of *report* did not cost."""
@@ -102,12 +117,18 @@ class NoBudget:
 
     why = ""
 
-    def begin(self, micro_usd: int, calls: int) -> None:
+    def replay(self, line: Mapping[str, object]) -> None:
+        """Do nothing."""
+
+    def begin(self, rows: Iterable[Row | BadRow], has_end: Callable[[int], bool], keep: Keep) -> None:
         """Do nothing."""
 
     def reserve(self, row: int, payload: Mapping[str, object]) -> bool:  # noqa: ARG002  # as Budget
         """Return True."""
         return True
+
+    def send(self) -> None:
+        """Do nothing."""
 
     def settle(self, report: Report) -> None:
         """Do nothing."""

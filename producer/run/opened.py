@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from producer.inputs import Inputs
+    from producer.run.limits import Budget
     from producer.run.sinks import Sink
     from producer.run.wanted import Wanted
 
@@ -33,9 +34,8 @@ class Opened:
     sink: Sink
     journal: Journal
     output: Files | Stream
-    #: By earlier starts, in millionths of a dollar, and how many calls that were.
+    #: By earlier starts, in millionths of a dollar.
     paid_before: int = 0
-    calls_before: int = 0
     #: Jobs of this round that failed at an earlier start.
     failed_jobs: set[str] = field(default_factory=set)
 
@@ -50,10 +50,15 @@ class Opened:
         return self.sink if isinstance(self.sink, Kept) and self.files is not None else None
 
 
-def open_output(stack: ExitStack, wanted: Wanted, fresh: Round, inputs: tuple[str, ...]) -> Opened:
-    """Open what the run writes; *fresh* is its round where there is no other to go on with."""
+def open_output(
+    stack: ExitStack, wanted: Wanted, fresh: Round, inputs: tuple[str, ...], budget: Budget
+) -> Opened:
+    """Open what the run writes; *fresh* is its round where there is no other to go on with.
+
+    *budget* gets what earlier starts left.
+    """
     if wanted.file is not None:
-        return _open_file(stack, wanted.file, fresh, inputs)
+        return _open_file(stack, wanted.file, fresh, inputs, budget)
     stream = Stream(sys.stdout.buffer, JsonLines() if wanted.writes_rows else Results())
     # Rows end in any order: they are kept until those before them have ended.
     journal = stack.enter_context(Journal(tempfile.TemporaryFile("w+b")))  # noqa: SIM115  # the journal closes it
@@ -61,10 +66,10 @@ def open_output(stack: ExitStack, wanted: Wanted, fresh: Round, inputs: tuple[st
     return Opened(round=fresh, sink=sink, journal=journal, output=stream)
 
 
-def _open_file(stack: ExitStack, out: Path, fresh: Round, inputs: tuple[str, ...]) -> Opened:
+def _open_file(stack: ExitStack, out: Path, fresh: Round, inputs: tuple[str, ...], budget: Budget) -> Opened:
     require_usable(out, inputs)
     journal = stack.enter_context(open_journal(out))
-    past, round_ = go_on(journal, fresh, beside(out, "journal"))
+    past, round_ = go_on(journal, fresh, beside(out, "journal"), budget.replay)
     files = stack.enter_context(Files(out))
     again = past.began_at if round_.retry_failed else 0
     return Opened(
@@ -73,7 +78,6 @@ def _open_file(stack: ExitStack, out: Path, fresh: Round, inputs: tuple[str, ...
         journal=journal,
         output=files,
         paid_before=past.micro_usd,
-        calls_before=past.calls,
         failed_jobs=past.failed_jobs,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final, Self, assert_never
 
 import orjson
 
@@ -69,6 +69,12 @@ class Report:
     age: float | None = None
     #: Where the row is, for messages; no part of the line.
     place: str = ""
+
+    @classmethod
+    def of(cls, line: Mapping[str, object]) -> Self:
+        """Return the report of which *line* has the JSON, in a journal."""
+        known = {name: line[name] for name in FIELDS if name in line}
+        return cls(**{"status": "", **known})  # type: ignore[arg-type]  # as it was written
 
     @property
     def ok(self) -> bool:

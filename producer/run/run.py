@@ -144,6 +144,7 @@ class Run:
         for row in group:
             if isinstance(row, BadRow):
                 self._end(invalid(row))
+        self.budget.send()
         try:
             outcomes = self.asker.ask(rows, self.failed_jobs)
         except (StoreUnavailable, SendFailed) as trouble:

@@ -60,11 +60,19 @@ class Kept:
     def line_of(self, row: int) -> Line | None:
         """Take in *row*; return its line where the journal has its end."""
         self._order.read(row)
-        line = self._lines[row]
-        if line is None or line.open or (line.failed and line.offset < self._asked_again_before):
-            return None
-        self._order.ended(row, line.offset, failed=line.failed)
+        line = self._end_of(row)
+        if line is not None:
+            self._order.ended(row, line.offset, failed=line.failed)
         return line
+
+    def has_end(self, row: int) -> bool:
+        """Return whether an earlier start has the end of *row*."""
+        return self._end_of(row) is not None
+
+    def _end_of(self, row: int) -> Line | None:
+        line = self._lines[row]
+        is_asked_again = line is None or line.open or (line.failed and line.offset < self._asked_again_before)
+        return None if is_asked_again else line
 
     def key_of(self, row: int) -> str | None:
         """Return the key that *row* had at an earlier start; None where it had none."""

@@ -64,6 +64,7 @@ class Start:
         Raises:
             InputInvalid: an input cannot be read.
             RunTaken, RunDiffers, JournalInvalid, OutputFailed: the run cannot begin, or not go on.
+            LimitImpossible: a limit cannot be held, or sends no row.
             StoreUnavailable, SendFailed: the store or the broker did not answer; the same command goes on.
         """
         with of_output(self.wanted), ExitStack() as stack:
@@ -73,11 +74,11 @@ class Start:
                 return self._refuse_empty()
             version = self.client.specs[self.wanted.task].version
             fresh = new_round(self.wanted, self.inputs, version)
-            return self._go(open_output(stack, self.wanted, fresh, self.inputs.names))
+            return self._go(open_output(stack, self.wanted, fresh, self.inputs.names, self.budget))
 
     def _go(self, opened: Opened) -> Exit:
         began, name = time.monotonic(), opened.round.name
-        self.budget.begin(opened.paid_before, opened.calls_before)
+        self._begin_budget(opened)
         failures = FailureLines(self.progress.error, None if self.wanted.as_json else 20)
         counted = Counted(opened.sink, self.counts, failures)
         trouble = Trouble(self.progress, patience_of(self.wanted))
@@ -107,6 +108,12 @@ class Start:
             lines = [*summary(self.counts, time.monotonic() - began), *told] if self.counts.rows else []
             self.progress.finish(lines)
         return self._exit(run.stop, counted)
+
+    def _begin_budget(self, opened: Opened) -> None:
+        kept, inputs = opened.kept, self.inputs
+        # What can be read only once is read by the run alone.
+        rows = chosen_rows(inputs, self.wanted, self.last_row) if inputs.replayable else ()
+        self.budget.begin(rows, kept.has_end if kept else lambda _row: False, opened.journal.reserve)
 
     def _rows(self, opened: Opened) -> Iterator[Row | BadRow | None]:
         rows = chosen_rows(self.inputs, self.wanted, self.last_row)

@@ -24,7 +24,6 @@ def test_reserve_is_refunded_when_its_job_ends():
     assert budget.admit(LARGE)
     assert (budget.cost.reserved, budget.cost.left, budget.calls.left) == (1000, 500, 1)
     assert not budget.admit(LARGE)
-    assert not budget.is_exhausted_for(LARGE)
 
     budget.settle(LARGE, 100, 1)
     assert (budget.cost.spent, budget.cost.reserved, budget.calls.spent) == (100, 0, 1)
@@ -41,7 +40,6 @@ def test_refused_job_reserves_nothing_on_either_line():
     assert not budget.admit(LARGE)
 
     assert (budget.cost.reserved, budget.calls.reserved) == (0, 0)
-    assert budget.is_exhausted_for(LARGE)
 
 
 def test_unknown_cost_keeps_the_whole_reserve():
@@ -57,19 +55,7 @@ def test_job_of_unknown_price_is_never_admitted_within_dollars():
     unknown = Worst(2, None)
 
     assert not Budget(max_cost=Decimal(10**6)).admit(unknown)
-    assert Budget(max_cost=Decimal(10**6)).is_exhausted_for(unknown)
     assert Budget(max_calls=2).admit(unknown)
-
-
-@pytest.mark.parametrize(("calls", "spent"), [(1, 9), (None, 9), (0, 0)])
-def test_calls_of_other_jobs_count_as_made_unless_there_was_none(calls, spent):
-    hidden = Worst(9, None, counted=False)
-    budget = Budget(max_calls=20)
-    budget.admit(hidden)
-
-    budget.settle(hidden, None, calls)
-
-    assert budget.calls.spent == spent
 
 
 def test_more_than_the_worst_case_is_counted_and_never_hidden():
@@ -85,17 +71,38 @@ def test_more_than_the_worst_case_is_counted_and_never_hidden():
 def test_earlier_part_of_a_run_counts_when_the_run_goes_on():
     budget = Budget(max_cost=Decimal("0.0015"), max_calls=20)
 
-    budget.settle(Worst(0, 0), 600, 3)
+    budget.reserve(LARGE)
+    budget.settle(LARGE, 600, 3)
 
     assert (budget.cost.left, budget.calls.left) == (900, 17)
-    assert budget.is_exhausted_for(LARGE)
+    assert not budget.admit(LARGE)
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_too_small"),
+    [
+        ({"max_cost": Decimal("0.000999")}, True),
+        ({"max_cost": Decimal("0.001")}, False),
+        ({"max_calls": 5}, True),
+        ({"max_calls": 6, "max_cost": Decimal(1)}, False),
+        ({}, False),
+    ],
+)
+def test_limit_below_one_job_is_too_small(limits, is_too_small):
+    assert Budget(**limits).is_too_small_for(LARGE) is is_too_small
+
+
+def test_limit_of_which_a_part_is_spent_is_not_too_small():
+    budget = Budget(max_calls=7)
+    budget.settle(Worst(0, 0), 0, 2)
+
+    assert not budget.is_too_small_for(LARGE)
 
 
 def test_no_limit_admits_everything():
     budget = Budget()
 
     assert all(budget.admit(Worst(10**9, None)) for _ in range(3))
-    assert not budget.is_exhausted_for(Worst(1, 1))
 
 
 @pytest.mark.parametrize("dollars", ["0", "-1", "NaN", "Infinity", "0.0000009"])
@@ -174,10 +181,12 @@ def test_third_of_a_job_is_spent_to_nine_tenths_and_never_passed(seed):
     budget, waiting, running = Budget(max_cost=Decimal(limit) / 1_000_000), iter(jobs), []
     job, paid = next(waiting), 0
 
-    while not budget.is_exhausted_for(job[0]) or running:
+    while True:
         if len(running) < 200 and budget.admit(job[0]):
             running.append(job)
             job = next(waiting)
+        elif not running:
+            break
         else:
             worst, cost = running.pop(rng.randrange(len(running)))
             budget.settle(worst, cost, 1)

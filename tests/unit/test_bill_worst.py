@@ -133,8 +133,8 @@ def test_worst_case_is_reached_where_no_note_arrives():
 def test_parts_and_the_questions_that_join_them_are_bounded():
     one, split = worst(), worst(llm_max_input_chars=len(TEXT) // 3 + 60)
 
-    assert (one.calls, one.counted) == (6, True)
-    assert (split.calls, split.counted) == ((3 + 3) * 6, False)
+    assert (one.calls, one.own) == (6, True)
+    assert (split.calls, split.own) == ((3 + 3) * 6, False)
     assert split.micro_usd > one.micro_usd + 5 * 6 * LIMIT * 4
 
 

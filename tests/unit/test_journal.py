@@ -140,7 +140,7 @@ def test_what_all_rounds_paid_is_known_to_the_millionth(out):
     _, _, past = start(out, [1, 2], [reported(1, cost_usd=None, calls=1)], refresh=True, not_before=50.0)
     _, _, past = start(out, [1, 2], [])
 
-    assert (300_000, 1, 4) == (past.micro_usd, past.unpriced, past.calls)
+    assert 300_000 == past.micro_usd
 
 
 @pytest.mark.parametrize("differs", ["task", "version", "tenant", "inputs", "digest", "name"])

@@ -76,6 +76,9 @@ class Purse:
         self.most = max(self.most, len(self.reserved))
         return True
 
+    def send(self):
+        pass
+
     def settle(self, report):
         if report.row in self.reserved:
             self.reserved.remove(report.row)
