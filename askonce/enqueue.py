@@ -12,7 +12,7 @@ from askonce.decide import Policy, admit, enqueue_without_store
 from askonce.decision import Refuse, Run, Serve, Wait
 from askonce.errors import JobError, OptionInvalid, PayloadInvalid, SendFailed, StoreUnavailable
 from askonce.events import EventType, Listener, emit, ignore
-from askonce.group import Row, ids_of, latest, parts, superseded
+from askonce.group import Row, conflicting, ids_of, latest, parts, superseded
 from askonce.handle import Handle
 from askonce.job import new_job_id
 from askonce.join import as_it_is, join_to
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from askonce.answer import Result
     from askonce.decision import Decision
-    from askonce.job import JobId, Routing
+    from askonce.job import Fingerprint, JobId, Key, Routing
     from askonce.join import Join
     from askonce.message import Admitter, Sender
     from askonce.options import Options
@@ -96,6 +96,7 @@ class Producer:
         payloads: Iterable[Mapping[str, object] | PayloadInvalid],
         *,
         jobs: Sequence[str] | None = None,
+        under_way: Callable[[Key], Fingerprint | None] | None = None,
         **options: Unpack[Options],
     ) -> list[Outcome | JobError]:
         """Enqueue each of *payloads* as ``enqueue`` does; the outcomes are in their order.
@@ -106,7 +107,8 @@ class Producer:
         An error of one payload is returned in its place, and costs no other one its outcome: PayloadInvalid,
         SendFailed, or that its record cannot be used. A PayloadInvalid may stand in the place of a payload
         already. Of payloads that have one key and differ, the last is enqueued. The others are Superseded
-        ``by`` its position, unless the spec refuses conflicts.
+        ``by`` its position, unless the spec refuses conflicts. Where *under_way* returns the fingerprint of
+        another payload for a key, which the caller waits for, the payload is not enqueued: it is a Conflict.
 
         Raises:
             OptionInvalid: names the option; nothing was enqueued.
@@ -118,6 +120,8 @@ class Producer:
         call, payloads = self._call(spec, options, "" if jobs is None else "jobs"), list(payloads)
         rows, found = self._rows(spec, payloads, ids_of(jobs, len(payloads)), call)
         kept, replaced = latest(rows) if spec.on_mismatch == "replace" else (rows, [])
+        if under_way is not None:
+            kept = conflicting(kept, under_way, found)
         for part in parts(kept):
             found.update(self._enqueue_part(spec, part, call))
         found.update(superseded(replaced, found))

@@ -76,6 +76,11 @@ class Follower(Generic[_HandleT]):
         """Whether every job was under way when its record was read last, and its wake-up is heard."""
         return not self._new
 
+    def of(self, key: Key) -> _HandleT | None:
+        """Return a handle on the job that is under way for *key*; None where none is followed."""
+        handles = self._by_key.get(key)
+        return handles[0] if handles else None
+
     def add(self, handles: Iterable[_HandleT]) -> None:
         """Follow *handles* too."""
         for handle in handles:

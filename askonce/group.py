@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from askonce.errors import OptionInvalid, Superseded
 from askonce.job import new_job_ids
 from askonce.options import id_of
+from askonce.outcomes import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from askonce.errors import JobError
+    from askonce.job import Fingerprint, Key
     from askonce.join import Join
     from askonce.outcomes import Outcome
     from askonce.store import Claim
@@ -54,6 +56,20 @@ def latest(rows: list[Row]) -> tuple[list[Row], list[tuple[Row, int]]]:
         else:
             replaced.append((row, later.position))
     return kept, replaced
+
+
+def conflicting(
+    rows: list[Row], under_way: Callable[[Key], Fingerprint | None], found: dict[int, Outcome | JobError]
+) -> list[Row]:
+    """Return the rows to enqueue; those that would replace what is *under_way* are Conflicts in *found*."""
+    kept = []
+    for row in rows:
+        job = row.claim.job
+        if under_way(job.key) in (None, job.fingerprint):
+            kept.append(row)
+        else:
+            found[row.position] = Conflict(key=job.key)
+    return kept
 
 
 def superseded(

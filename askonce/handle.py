@@ -41,7 +41,9 @@ class Handle:
         """
         self.key: Key = job.key
         self.job: JobId = job.id
-        self._store, self._fingerprint, self._enqueue_again = store, job.fingerprint, enqueue_again
+        #: Of the payload; empty where only its key is known.
+        self.fingerprint = job.fingerprint
+        self._store, self._enqueue_again = store, enqueue_again
         self._task = job.task
         self._join = join
 
@@ -120,11 +122,11 @@ class Handle:
 
     def _check_is_followed(self, record: Snapshot) -> None:
         """Raise Superseded where the key has another payload now; a key alone follows any job."""
-        if not self._fingerprint:
+        if not self.fingerprint:
             if self._task and record.task != self._task:
                 raise RecordAbsent(key=self.key)
             self.job = record.job
-        elif record.fingerprint not in ("", self._fingerprint):
+        elif record.fingerprint not in ("", self.fingerprint):
             raise Superseded(key=self.key, job=self.job)
 
     def _was_answered(self, record: Snapshot) -> bool:

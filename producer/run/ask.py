@@ -15,6 +15,7 @@ from askonce.outcomes import Negative
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from askonce.job import Fingerprint, Key
     from askonce.outcomes import Outcome
     from askonce.rows import Row
     from producer.client import Client
@@ -47,6 +48,8 @@ class Asker:
     on_trouble: Callable[[JobError], object] = lambda _error: None
     #: Set when the broker has taken messages: one that is away at the start may have a wrong address.
     has_sent: Signal = field(default_factory=Signal)
+    #: The content that a row of the run has under way for a key: a row with another one is a Conflict.
+    under_way: Callable[[Key], Fingerprint | None] | None = None
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
 
@@ -133,4 +136,4 @@ class Asker:
         elif self.not_before is not None:
             options["max_age"] = max(0.0, self.now() - self.not_before)
         payloads, jobs = [row.payload for row in rows], [self.job_of(row) for row in rows]
-        return self.client.enqueue_many(self.task, payloads, jobs=jobs, **options)
+        return self.client.enqueue_many(self.task, payloads, jobs=jobs, under_way=self.under_way, **options)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from askonce.answer import Result
     from askonce.handle import Handle
+    from askonce.job import Fingerprint, Key
     from askonce.store import Store
 
 
@@ -89,6 +90,11 @@ class Following:
     def has_looked(self) -> bool:
         """Whether every job was under way when its record was read last."""
         return self._follower.has_looked
+
+    def content_of(self, key: Key) -> Fingerprint | None:
+        """Return the fingerprint of the payload that a row has under way for *key*; None where none has."""
+        followed = self._follower.of(key) if self.waits else None
+        return followed.fingerprint if followed else None
 
     def has_any(self, handles: Iterable[Handle]) -> bool:
         """Return whether a row of *handles* is under way."""

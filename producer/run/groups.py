@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from askonce.rows import Row
@@ -21,9 +22,15 @@ class Groups:
         self._rows, self._budget = iter(rows), budget
         #: The next row, where there was no room for it or it costs too much.
         self._held: Row | BadRow | None = None
+        #: Rows that come before all others.
+        self._again = deque[Row]()
         self.has_ended = False
         #: Whether the last group ended because the next row could cost too much.
         self.costs_too_much = False
+
+    def put_back(self, rows: Iterable[Row]) -> None:
+        """Return *rows* again with the next groups: they were not enqueued."""
+        self._again.extend(rows)
 
     def next(self, room: int) -> list[Row | BadRow]:
         """Return the rows that are there, *room* at most and those that may be paid for."""
@@ -41,6 +48,8 @@ class Groups:
 
     def _pull(self) -> Row | BadRow | None:
         row, self._held = self._held, None
+        if row is None and self._again:
+            return self._again.popleft()
         if row is None and not self.has_ended:
             try:
                 row = next(self._rows)

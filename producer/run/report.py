@@ -67,6 +67,8 @@ class Report:
     seconds: float | None = None
     #: Seconds since the answer was made.
     age: float | None = None
+    #: A later row of the input with other content under the same key: the store keeps the answer to that one.
+    later_row: int | None = None
     #: Where the row is, for messages; no part of the line.
     place: str = ""
 
@@ -119,6 +121,7 @@ def settle(report: Report, answer: Result | JobError, own_job: str) -> None:
             _pay(report, spend_of(answer), answer.attempts, here=_is_own(report, answer.job, own_job))
         case JobError():
             report.status, report.error = _ended(answer)
+            report.later_row = answer.by if isinstance(answer, Superseded) else None
             # A job that goes on may be paid later.
             _cost(report, None if report.asked == "admitted" else NOTHING)
         case _:
@@ -189,12 +192,7 @@ def _ended(error: JobError) -> tuple[str, dict[str, object]]:
             waited = {"state": error.state, "waited_seconds": error.waited_seconds}
             return "timeout", {"kind": "timeout", **waited}
         case Superseded():
-            later = {} if error.by is None else {"by_row": error.by}
-            return "superseded", {
-                "kind": "superseded",
-                "reason": "a newer payload took the key over",
-                **later,
-            }
+            return "superseded", {"kind": "superseded", "reason": "a newer payload took the key over"}
         case AnswerUnreadable():
             return "unreadable", {"kind": "unreadable", "reason": error.reason}
         case LayoutNewer() | RecordDamaged():

@@ -8,16 +8,17 @@ rows ──> groups ──> enqueue_many ──┬──> has its end already �
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from askonce.cancel import cancel_keys
 from askonce.errors import JobError, SendFailed, StoreUnavailable, Superseded
-from askonce.outcomes import Admitted, Attached
+from askonce.outcomes import Admitted, Attached, Conflict
 from askonce.rows import BadRow, Row
 from askonce.store import Cancellation
 from producer.run.following import Asked, Following, StoppedWhileAway
 from producer.run.groups import Groups
+from producer.run.held import Held
 from producer.run.limits import LIMIT_REACHED, Failures, MaxFailures, NoBudget, Stop
 from producer.run.report import Report, add_outcome, id_of, invalid, settle, unavailable
 
@@ -73,6 +74,7 @@ class Run:
     #: Why the run stops early; set by a signal too.
     stop: Stop | None = None
     _following: Following = field(init=False)
+    _held: Held = field(default_factory=Held, init=False)
     _failures: Failures = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,6 +92,7 @@ class Run:
             failed_jobs=self.failed_jobs,
             clock=self.clock,
         )
+        self.asker = replace(self.asker, under_way=self._following.content_of)
 
     def execute(self, rows: Iterable[Row | BadRow | None]) -> Stop | None:
         """Enqueue *rows*, and give the sink a report of each; return why the run stopped early.
@@ -122,22 +125,25 @@ class Run:
         """Yield rows that have no end yet, as many at once as have come and as there is room for."""
         groups = Groups((row for row in rows if row is None or self._is_open(row)), self.budget)
         while self.stop is None:
+            groups.put_back(self._held.freed(self._following.content_of))
             room = self._room()
             if group := groups.next(room):
                 yield group
-            elif groups.has_ended:
+            elif groups.has_ended and not self._held:
                 return
             elif groups.costs_too_much and not self._following.jobs:
                 self.stop = Stop(self.budget.why, LIMIT_REACHED)
             else:
                 # Where a row has not come, it was waited for already.
-                self._take_ended(TICK if room <= 0 or groups.costs_too_much else 0.0)
+                waits = room <= 0 or groups.costs_too_much or groups.has_ended
+                self._take_ended(TICK if waits else 0.0)
 
     def _is_open(self, row: Row | BadRow) -> bool:
         return self.sink.line_of(row.number) is None
 
     def _room(self) -> int:
-        return min(GROUP, self.max_queued - self._following.jobs) if self.max_queued else GROUP
+        ahead = self._following.jobs + len(self._held)
+        return min(GROUP, self.max_queued - ahead) if self.max_queued else GROUP
 
     def _ask(self, group: Sequence[Row | BadRow]) -> None:
         began, rows = self.clock(), [row for row in group if isinstance(row, Row)]
@@ -145,6 +151,18 @@ class Run:
             if isinstance(row, BadRow):
                 self._end(invalid(row))
         self.budget.send()
+        outcomes = self._outcomes(rows)
+        for row, outcome in zip(rows, outcomes, strict=bool(outcomes)):
+            if isinstance(outcome, Conflict) and self._following.content_of(outcome.key):
+                self._held.add(outcome.key, row)
+            else:
+                asked = Asked(self._new_report(row), self.asker.job_of(row), began)
+                self._begin(asked, _by_row(outcome, rows))
+        if any(isinstance(outcome, Admitted | Attached) for outcome in outcomes):
+            self.on_jobs()
+
+    def _outcomes(self, rows: Sequence[Row]) -> Sequence[Outcome | JobError]:
+        """Enqueue *rows*; return nothing where they have their end already, because the run stops."""
         try:
             outcomes = self.asker.ask(rows, self.failed_jobs)
         except (StoreUnavailable, SendFailed) as trouble:
@@ -152,14 +170,11 @@ class Run:
                 self._end(unavailable(self._new_report(row), trouble))
             if self.stop is not None:
                 # Somebody who did not want to wait: rows under way stay open.
-                return
+                return ()
             self._following.give_up(trouble)
             raise
         self.on_reached()
-        for row, outcome in zip(rows, outcomes, strict=True):
-            self._begin(Asked(self._new_report(row), self.asker.job_of(row), began), _by_row(outcome, rows))
-        if any(isinstance(outcome, Admitted | Attached) for outcome in outcomes):
-            self.on_jobs()
+        return outcomes
 
     def _new_report(self, row: Row) -> Report:
         own = row.id or id_of(row.payload, self.key_fields)
@@ -186,6 +201,7 @@ class Run:
         self.sink.tick()
 
     def _end(self, report: Report) -> None:
+        self._held.end(report)
         if self.strict and report.ok and report.source == "default":
             report.error = {
                 "kind": "fallback",

@@ -94,6 +94,19 @@ def test_of_other_content_under_one_key_the_last_is_called(scene, ask):
     assert b"2026-11-03" in scene.sender.sent[-1].job.payload
 
 
+def test_content_that_its_caller_waits_for_is_not_replaced(scene, ask):
+    [waited] = ask(versions(1))
+    keys = {waited.key: scene.sender.sent[0].job.fingerprint}
+    before = dict(scene.store.tally.totals())
+
+    outcomes = ask([*versions(2, 1, 3), *days(0)], under_way=keys.get)
+
+    assert [Superseded, Superseded, Conflict, Admitted] == kinds(outcomes)
+    assert waited.job == scene.read().job
+    assert not any(counter.what == "conflict" for counter in {**before, **scene.store.tally.totals()})
+    assert [Attached] == kinds(ask(versions(1), under_way=keys.get))
+
+
 def test_content_that_comes_back_is_the_last(scene, ask):
     outcomes = ask(versions(1, 2, 1))
 

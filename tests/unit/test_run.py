@@ -146,7 +146,7 @@ def test_corrected_row_supersedes_the_one_before_it(scene, submit):
     reports = submit([FOUR[0], corrected], body=lambda: scene.answer, waits=True)
 
     assert [r.status for r in reports] == ["superseded", "done"]
-    assert reports[0].error["by_row"] == 2
+    assert reports[0].later_row == 2
 
 
 def test_trouble_is_raised_after_the_reports_of_its_rows(scene, submit):
