@@ -26,6 +26,8 @@ from producer.run.report import OPEN
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from producer.run.wanted import Wanted
+
 #: What a glob has for any characters.
 _MAGIC: Final = re.compile(r"[*?\[\]]")
 #: What a journal and the command that goes on with it have in common.
@@ -125,7 +127,7 @@ def go_on(
     last = past.round
     if last is not None:
         _require_same(last, wanted, path)
-        if not _is_new(wanted, last, has_ended=past.has_ended):
+        if not is_new(wanted, last, has_ended=past.has_ended):
             return past, last
         # Answers that are too old for the last round are too old for this one.
         not_before = wanted.not_before or last.not_before
@@ -136,7 +138,7 @@ def go_on(
     return past, wanted
 
 
-def _is_new(wanted: Round, last: Round, *, has_ended: bool) -> bool:
+def is_new(wanted: Round | Wanted, last: Round, *, has_ended: bool) -> bool:
     """Return whether *wanted* asks again; the same words go on with a round that has not ended."""
     same = (wanted.refresh, wanted.retry_failed) == (last.refresh, last.retry_failed)
     return (wanted.refresh or wanted.retry_failed) and not (same and not has_ended)

@@ -20,12 +20,14 @@ from producer.run.start import Start
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from producer.bill.estimate import Range
     from producer.bill.meter import Meter
     from producer.client import Client
     from producer.inputs import Inputs
     from producer.progress.reporter import Progress
     from producer.run.forecast import Forecast
     from producer.run.limits import Budget
+    from producer.run.piloted import Piloted
     from producer.run.report import Report
     from producer.run.wanted import Wanted
 
@@ -50,14 +52,17 @@ class Billed:
         forecast = self._forecast() if self._is_asked_about else None
         if forecast is not None and (self._wanted.dry_run or not self._is_agreed(forecast)):
             return self._end_with(forecast)
-        if self._wanted.pilot is not None:
-            assert forecast is not None
-            code = self._pilot(forecast, budget)
+        cost = forecast.estimate.cost_usd if forecast is not None else None
+        if self._wanted.pilot is not None and forecast is not None:
+            from producer.run.piloted import Piloted
+
+            pilot = Piloted(forecast, self._called)
+            code = self._pilot(pilot, budget)
             if code is not None:
                 return code
             # The pilot's rows are in the journal now.
-            budget = self._budget()
-        return self._start(budget, forecast).go()
+            budget, cost = self._budget(), pilot.cost_of_rest or cost
+        return self._start(budget, estimated=cost).go()
 
     @cached_property
     def client(self) -> Client:
@@ -126,7 +131,8 @@ class Billed:
             meter=self.meter,
             tenant=wanted.tenant,
             refresh=wanted.refresh,
-            pilot=wanted.pilot or 0,
+            pilot=(wanted.pilot or 0) - len(self._called),
+            called=self._called,
         )
         forecast.look(chosen_rows(self.inputs, wanted))
         return forecast
@@ -151,30 +157,28 @@ class Billed:
             click.echo(line)
         return Exit.OK if not forecast.invalid else Exit.FAILED
 
-    def _pilot(self, forecast: Forecast, budget: Budget) -> Exit | None:
+    @cached_property
+    def _called(self) -> dict[int, float | None]:
+        """What the pilot's rows cost that earlier starts called."""
+        if self._wanted.pilot is None:
+            return {}
+        from producer.run.piloted import called_before
+
+        return called_before(self._wanted)
+
+    def _pilot(self, pilot: Piloted, budget: Budget) -> Exit | None:
         """Call the first rows, show what the others will cost, and ask; return None where the run goes on."""
-        from producer.bill.pilot import Pilot
-        from producer.bill.words import cost_of
         from producer.progress.reporter import new_progress
 
-        pilot = Pilot()
-
-        def add(report: Report) -> None:
-            if report.calls:
-                pilot.add(report.cost_usd, forecast.first.get(report.row, 0))
-
-        if not forecast.first:
+        if pilot.last_row is not None:
+            code = self._start(budget, last_row=pilot.last_row, on_report=pilot.add).go()
+            if code not in (Exit.OK, Exit.FAILED):
+                return code
+            self._progress = new_progress(sys.stderr, shown=self._wanted.shown, quiet=self._wanted.quiet)
+        if not pilot.rest:
             return None
-        code = self._start(budget, last_row=max(forecast.first), on_report=add).go()
-        if code not in (Exit.OK, Exit.FAILED):
-            return code
-        self._progress = new_progress(sys.stderr, shown=self._wanted.shown, quiet=self._wanted.quiet)
-        rest = forecast.to_call - len(forecast.first)
-        cost = pilot.interval95(rest, forecast.size - sum(forecast.first.values()))
-        self._progress.note(
-            f"pilot: {len(forecast.first):,} rows were called; the other {rest:,} will cost {cost_of(cost)}"
-        )
-        if not rest or self._wanted.yes:
+        self._progress.note(str(pilot))
+        if self._wanted.yes:
             return None
         if _is_at_terminal() and click.confirm("Go on?", err=True):
             return None
@@ -184,8 +188,8 @@ class Billed:
     def _start(
         self,
         budget: Budget,
-        forecast: Forecast | None = None,
         *,
+        estimated: Range | None = None,
         last_row: int | None = None,
         on_report: Callable[[Report], object] = lambda _report: None,
     ) -> Start:
@@ -197,7 +201,7 @@ class Billed:
             budget=budget,
             last_row=last_row,
             on_report=on_report,
-            estimate=forecast.estimate if forecast else None,
+            estimated=estimated,
         )
 
 

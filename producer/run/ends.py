@@ -11,20 +11,21 @@ from producer.progress.amounts import amount, dollars
 from producer.run.limits import LIMIT_REACHED
 
 if TYPE_CHECKING:
-    from producer.bill.estimate import Estimate
+    from producer.bill.estimate import Range
     from producer.progress.counts import Counts
     from producer.run.counted import Counted
     from producer.run.limits import Stop
     from producer.run.run import Run
 
 
-def bill(counts: Counts, paid_before: int, estimate: Estimate | None) -> list[str]:
+def bill(counts: Counts, paid_before: int, estimated: Range | None) -> list[str]:
     """Return what was paid, beside what was estimated, and with what earlier starts paid."""
     lines, paid = [], counts.cost_micro_usd
     if paid_before:
         lines.append(f"cost with earlier starts: {dollars(paid_before + paid)}")
-    if estimate is not None and estimate.rows and estimate.cost_usd is not None:
-        lines.append(paid_of(estimate.cost_usd, None if counts.unpriced else paid / 1_000_000))
+    # Where nothing was to be called there is nothing to compare.
+    if estimated is not None and estimated.high > 0:
+        lines.append(paid_of(estimated, None if counts.unpriced else paid / 1_000_000))
     return lines
 
 

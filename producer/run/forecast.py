@@ -16,7 +16,7 @@ from producer.bill.words import lines_of
 from producer.progress.amounts import amount
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from askonce.job import Job
     from askonce.record import Snapshot
@@ -52,6 +52,9 @@ class Forecast:
     size: int = 0
     pilot: int = 0
     first: dict[int, int] = field(default_factory=dict)
+    #: Rows that a pilot has called at an earlier start; their bytes are in the second one.
+    called: Collection[int] = ()
+    _sizes_of_called: dict[int, int] = field(default_factory=dict)
     _keys: set[int] = field(default_factory=set)
 
     def look(self, rows: Iterable[Row | BadRow]) -> None:
@@ -65,6 +68,10 @@ class Forecast:
             records = self.store.read([job.key for _, job in group])
             for (row, job), record in zip(group, records, strict=True):
                 self._add(row, job, record)
+
+    def size_of(self, row: int) -> int | None:
+        """Return the bytes of a row of the pilot; None for another one."""
+        return self.first.get(row, self._sizes_of_called.get(row))
 
     @property
     def estimate(self) -> Estimate:
@@ -121,6 +128,8 @@ class Forecast:
             return None
 
     def _add(self, row: int, job: Job, record: Snapshot) -> None:
+        if row in self.called:
+            self._sizes_of_called[row] = self.meter.size(job.payload)
         if not self.refresh and self._is_answered(job, record):
             self.answered += 1
         elif record.error is None and record.flight != "idle" and record.fingerprint == job.fingerprint:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from askonce.rows import BadRow, Row
     from askonce.runs import RunState
-    from producer.bill.estimate import Estimate
+    from producer.bill.estimate import Range
     from producer.client import Client
     from producer.inputs.inputs import Inputs
     from producer.progress.reporter import Progress
@@ -54,8 +54,8 @@ class Start:
     #: The last row to ask for; None asks for all.
     last_row: int | None = None
     on_report: Callable[[Report], object] = lambda _report: None
-    #: What the run was estimated to cost, where somebody looked.
-    estimate: Estimate | None = None
+    #: What this start was estimated to cost, where that was looked at.
+    estimated: Range | None = None
     counts: Counts = field(default_factory=Counts)
 
     def go(self) -> Exit:
@@ -102,7 +102,7 @@ class Start:
             hold.release(state)
             failures.finish(self._place_of_failures())
             told = [
-                *bill(self.counts, opened.paid_before, self.estimate),
+                *bill(self.counts, opened.paid_before, self.estimated),
                 *how_to_go_on(run, counted, kept=opened.files is not None),
             ]
             lines = [*summary(self.counts, time.monotonic() - began), *told] if self.counts.rows else []

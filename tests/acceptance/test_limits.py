@@ -117,3 +117,20 @@ def test_calls_under_way_at_a_kill_count_at_the_next_start(
     assert anew.code == 3, anew.err
     assert "18 calls are or may be made, 2 are left" in anew.err
     assert machine.ledger.customers.calls - before == 2
+
+
+def test_pilot_that_is_repeated_calls_no_further_rows(priced_machine, producer, rows_file, out):
+    machine, file = priced_machine, rows_file(*(meeting(token_hex(8), turns=4) for _ in range(30)))
+    command = ("submit", TASK, file, "--out", out, "--pilot", "8")
+
+    first, again = producer(machine, *command), producer(machine, *command)
+    called = machine.ledger.openai.answered
+    rest = producer(machine, *command, "--yes")
+
+    shown = [line for told in (first, again, rest) for line in told.complaints if line.startswith("pilot:")]
+    assert (first.code, again.code, called) == (3, 3, 8)
+    assert len(set(shown)) == 1, shown
+    cost = shown[0].partition("will cost ")[2]
+    assert rest.code == 0, rest.err
+    assert any(line.startswith("paid: ") and line.endswith(f"estimated: {cost}") for line in rest.complaints)
+    assert machine.ledger.openai.answered == 30

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from producer.bill.estimate import Estimate, Range
+from producer.bill.estimate import Range
 from producer.progress.counts import Counts
 from producer.run.ends import bill, how_to_go_on
 from producer.run.limits import INTERRUPTED, Stop
@@ -10,15 +10,9 @@ from producer.run.limits import INTERRUPTED, Stop
 NOTHING = Range(0.0, 0.0, 0.0)
 
 
-def estimated(rows, cost):
-    return Estimate(
-        rows=rows, calls=NOTHING, input_tokens=NOTHING, output_tokens=NOTHING, cost_usd=cost, basis="b"
-    )
-
-
 def test_what_was_paid_is_compared_where_something_was_to_be_called():
-    assert 1 == len(bill(Counts(cost_micro_usd=5), 0, estimated(2, Range(1.0, 2.0, 3.0))))
-    assert [] == bill(Counts(), 0, estimated(0, NOTHING))
+    assert 1 == len(bill(Counts(cost_micro_usd=5), 0, Range(1.0, 2.0, 3.0)))
+    assert [] == bill(Counts(), 0, NOTHING) == bill(Counts(), 0, None)
 
 
 def test_command_that_ends_what_waits_can_be_copied():
