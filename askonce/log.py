@@ -33,11 +33,11 @@ def _line(event: Event) -> str:
 def _shown(name: str, value: object) -> str:
     # Three digits are enough for seconds, and nothing for money: many a call costs less than that.
     if name == "cost_usd" and isinstance(value, int | float):
-        return dollars(value)
+        return digits_of(value)
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def dollars(cost: float) -> str:
+def digits_of(cost: float) -> str:
     """Return a cost in plain digits, ``0.000213``: six that count below a dollar, and millionths above it."""
     rounded = f"{cost:.6f}" if abs(cost) >= 1 else f"{Decimal(f'{cost:.6g}'):f}"
     return rounded.rstrip("0").rstrip(".") if "." in rounded else rounded

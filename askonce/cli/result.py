@@ -41,11 +41,11 @@ def result(key: str) -> None:
 def _why(site: Site, record: Snapshot, key: str) -> str:
     """Return why there is no answer, what that cost, and what a person can do about it."""
     from askonce.line import one_line
-    from askonce.log import dollars
+    from askonce.log import digits_of
 
     words = f"{key}: no answer, the job is {record.status.value}"
     if record.failure is None:
         return words
     kind, reason, cost = record.failure.kind, record.failure.reason, record.failure.spend.cost_usd
-    paid = f"cost_usd={'unknown' if cost is None else dollars(cost)} attempts={record.attempts}"
+    paid = f"cost_usd={'unknown' if cost is None else digits_of(cost)} attempts={record.attempts}"
     return one_line(": ".join(filter(None, (words, reason, paid, site.cure_of(reason, kind=kind, key=key)))))

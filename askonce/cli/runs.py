@@ -87,6 +87,6 @@ def _line(record: RunRecord) -> str:
 
 
 def _fact(what: str, value: float | str) -> str:
-    from askonce.log import dollars
+    from askonce.log import digits_of
 
-    return dollars(value) if what.endswith("_usd") and not isinstance(value, str) else str(value)
+    return digits_of(value) if what.endswith("_usd") and not isinstance(value, str) else str(value)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from askonce.log import dollars
+from askonce.log import digits_of
+from producer.progress.amounts import dollars
 
 if TYPE_CHECKING:
     from producer.bill.budget import Budget
     from producer.bill.estimate import Estimate, Range
     from producer.bill.worst import Worst
 
-_UNKNOWN = "unknown"
+_UNKNOWN: Final = "unknown"
+_MICROS: Final = 1_000_000
 
 
 def lines_of(estimate: Estimate) -> list[str]:
@@ -26,15 +28,16 @@ def lines_of(estimate: Estimate) -> list[str]:
 
 
 def cost_of(cost: Range | None) -> str:
-    """Return a cost that is not known yet, such as ``0.18 dollars (0.12 to 0.33)``; or ``unknown``."""
+    """Return a cost that is not known yet, such as ``$0.1800 ($0.1200 to $0.3300)``; or ``unknown``."""
     if cost is None:
         return _UNKNOWN
-    return f"{dollars(cost.expected)} dollars ({dollars(cost.low)} to {dollars(cost.high)})"
+    low, expected, high = (dollars(round(each * _MICROS)) for each in cost)
+    return f"{expected} ({low} to {high})"
 
 
 def paid_of(estimated: Range | None, paid_usd: float | None) -> str:
     """Return the last line of a run: what was paid, beside what was estimated."""
-    paid = _UNKNOWN if paid_usd is None else f"{dollars(paid_usd)} dollars"
+    paid = _UNKNOWN if paid_usd is None else dollars(round(paid_usd * _MICROS))
     return f"paid: {paid}; estimated: {cost_of(estimated)}"
 
 
@@ -42,10 +45,10 @@ def stopped_by(budget: Budget, worst: Worst) -> str:
     """Return why the next row is not sent, whose job can cost *worst*: what is spent, left and needed."""
     parts = []
     if budget.cost is not None:
-        line, needed = budget.cost, _UNKNOWN if worst.micro_usd is None else _dollars(worst.micro_usd)
-        doubt = f" ({_dollars(line.in_doubt)} in doubt)" if line.in_doubt else ""
-        spent = f"{_dollars(line.spent)} dollars are spent{doubt}"
-        parts.append(f"{spent}, {_dollars(line.left)} are left; the next row can cost {needed}")
+        line, needed = budget.cost, _UNKNOWN if worst.micro_usd is None else dollars(worst.micro_usd)
+        doubt = f" ({dollars(line.in_doubt)} in doubt)" if line.in_doubt else ""
+        spent = f"{dollars(line.spent)} is spent{doubt}"
+        parts.append(f"{spent}, {dollars(line.left)} is left; the next row can cost {needed}")
     if budget.calls is not None:
         made, left = budget.calls.spent, budget.calls.left
         parts.append(
@@ -58,14 +61,11 @@ def too_small(budget: Budget, row: int, worst: Worst) -> str:
     """Return why *budget* sends nothing, and which limits would send *row*, whose job can cost *worst*."""
     least = []
     if budget.cost is not None and worst.micro_usd is not None:
-        least.append(f"--max-cost {_dollars(worst.micro_usd)}")
+        # As it can be passed: not one digit is cut off.
+        least.append(f"--max-cost {digits_of(worst.micro_usd / _MICROS)}")
     if budget.calls is not None:
         least.append(f"--max-calls {worst.calls}")
     return f"it sends not even one row: what row {row} can cost needs at least {' and '.join(least)}"
-
-
-def _dollars(micros: int) -> str:
-    return dollars(micros / 1_000_000)
 
 
 def _counts(many: Range) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from askonce.rows import Row
     from askonce.spec import JobSpec
     from askonce.store import Store
-    from producer.bill.estimate import Estimate
+    from producer.bill.estimate import Estimate, Range
     from producer.bill.meter import Meter
 
 #: Records that are read in one round trip.
@@ -94,10 +94,10 @@ class Forecast:
         ]
 
     def to_dict(self) -> dict[str, object]:
-        """Return the forecast for programs."""
+        """Return the forecast for programs, with dollars to their millionths."""
         estimate = self.estimate
         ranges: Mapping[str, object] = {
-            name: None if (value := getattr(estimate, name)) is None else value._asdict()
+            name: None if (value := getattr(estimate, name)) is None else _rounded(value)
             for name in ("calls", "input_tokens", "output_tokens", "cost_usd")
         }
         counts = {
@@ -148,3 +148,7 @@ class Forecast:
             return False
         fresh = record.value is not None and record.value.fresh
         return fresh or (record.flight == "idle" and record.status in _ANSWERED)
+
+
+def _rounded(numbers: Range) -> dict[str, float]:
+    return {name: round(number, 6) for name, number in numbers._asdict().items()}

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-#: The columns of a table; ``error`` is kind and reason in one text, ``tokens`` the counts as JSON.
+#: The columns of a table, which has all that a line of JSON has: ``error`` is kind and reason in one text,
+#: ``tokens`` the counts of ``usage`` as JSON.
 COLUMNS: Final = (
     "row",
     "id",
@@ -25,10 +26,17 @@ COLUMNS: Final = (
     "result",
     "error",
     "cost_usd",
+    "calls",
     "tokens",
+    "avoided_usd",
     "attempts",
     "seconds",
+    "age",
     "key",
+    "job",
+    "asked",
+    "degraded",
+    "later_row",
 )
 
 

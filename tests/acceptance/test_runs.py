@@ -329,7 +329,7 @@ def test_pilot_without_a_terminal_stops_after_its_rows(machine, producer, meetin
     assert 3 == told.code, told.err
     assert (8, 0) == spent(machine, before)
     assert any(
-        line.startswith("pilot: 8 rows were called; the other 22 will cost 0.") for line in told.complaints
+        line.startswith("pilot: 8 rows were called; the other 22 will cost $0.") for line in told.complaints
     )
     rest = producer(machine, *command, "--pilot", "8", "--yes")
     assert (0, 30) == (rest.code, len(lines(out)))

@@ -9,7 +9,7 @@ import pytest
 
 from producer.bill.budget import Budget
 from producer.bill.estimate import Estimate, Range
-from producer.bill.words import lines_of, paid_of, stopped_by
+from producer.bill.words import lines_of, paid_of, stopped_by, too_small
 from producer.bill.worst import Worst
 
 ESTIMATE = Estimate(
@@ -27,7 +27,7 @@ def test_lines_of_a_dry_run_have_low_expected_and_high():
         "calls: 1,204 (1,200 to 1,325)",
         "input tokens: 1,200,000 (900,000 to 2,400,000)",
         "output tokens: 20 (10 to 34)",
-        "cost: 0.18 dollars (0.12 to 0.33)",
+        "cost: $0.1800 ($0.1200 to $0.3300)",
         "basis: from 1,204 calls of this task and model",
     ]
 
@@ -42,14 +42,14 @@ def test_unknown_cost_is_called_unknown():
 def test_last_line_compares_paid_and_estimated():
     line = paid_of(ESTIMATE.cost_usd, 0.21)
 
-    assert line == "paid: 0.21 dollars; estimated: 0.18 dollars (0.12 to 0.33)"
+    assert line == "paid: $0.2100; estimated: $0.1800 ($0.1200 to $0.3300)"
 
 
 @pytest.mark.parametrize(
     ("paid", "line"),
     [
-        (900_000, "0.9 dollars are spent, 0.1 are left; the next row can cost 1"),
-        (None, "1 dollars are spent (1 in doubt), 0 are left; the next row can cost 1"),
+        (900_000, "$0.9000 is spent, $0.1000 is left; the next row can cost $1.00"),
+        (None, "$1.00 is spent ($1.00 in doubt), $0.00 is left; the next row can cost $1.00"),
     ],
 )
 def test_budget_at_its_end_shows_what_is_spent_left_and_needed(paid, line):
@@ -63,7 +63,7 @@ def test_budget_at_its_end_shows_what_is_spent_left_and_needed(paid, line):
 def test_budget_that_is_below_one_row_says_what_the_row_can_cost():
     line = stopped_by(Budget(max_cost=Decimal("0.01")), Worst(6, 132_096))
 
-    assert line == "0 dollars are spent, 0.01 are left; the next row can cost 0.132096"
+    assert line == "$0.00 is spent, $0.0100 is left; the next row can cost $0.1321"
 
 
 def test_budget_of_calls_shows_what_is_made_left_and_needed():
@@ -72,3 +72,17 @@ def test_budget_of_calls_shows_what_is_made_left_and_needed():
     budget.settle(worst, None, 1996)
 
     assert stopped_by(budget, worst) == "1,996 calls are or may be made, 4 are left; the next row can make 6"
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"max_cost": Decimal("0.01")}, "--max-cost 0.132096"),
+        ({"max_calls": 5}, "--max-calls 6"),
+        ({"max_cost": Decimal("0.01"), "max_calls": 5}, "--max-cost 0.132096 and --max-calls 6"),
+    ],
+)
+def test_limit_that_sends_nothing_names_the_smallest_that_does_with_all_digits(limits, words):
+    line = too_small(Budget(**limits), 7, Worst(6, 132_096))
+
+    assert line == f"it sends not even one row: what row 7 can cost needs at least {words}"

@@ -12,7 +12,7 @@ from askonce.adapters.celery.control_flow import IGNORED, REJECTED
 from askonce.adapters.celery.paused_queues import Returned
 from askonce.decision import Refuse, Wait, Why
 from askonce.execution import Computed, Deferred, Execution, Failed, Reused, Skipped
-from askonce.log import dollars
+from askonce.log import digits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ class Verdict(_literal):  # type: ignore[misc]  # not in the stubs
         cls, outcome: str, key: str, cost_usd: float | None = None, result: Result | None = None
     ) -> Self:
         """Show how the job ended; a flat literal, so that Flower can search its fields."""
-        cost = None if cost_usd is None else dollars(cost_usd)
+        cost = None if cost_usd is None else digits_of(cost_usd)
         text = f"{{'outcome': '{outcome}', 'key': '{key[:16]}', 'cost_usd': {cost}}}"
         made: Self = super().__new__(cls, value=text, truncate=False, direction=-1)
         made.result = result

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from askonce.checks import Finding
 from askonce.errors import CallFailed, Configuration, Permanent, Transient
-from askonce.log import dollars
+from askonce.log import digits_of
 from settings.environment import is_openai
 from tasks.providers.openai.model import LanguageModel
 from tasks.providers.openai.reply import standing
@@ -150,4 +150,4 @@ def _other_form(settings: Settings) -> str:
 
 
 def _cost(cost: object) -> str:
-    return f"{dollars(cost)} dollars" if isinstance(cost, int | float) else "an unknown price (LLM_PRICES)"
+    return f"{digits_of(cost)} dollars" if isinstance(cost, int | float) else "an unknown price (LLM_PRICES)"

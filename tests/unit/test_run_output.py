@@ -1,0 +1,71 @@
+"""The output of a run: what a line of JSON has is in a table too."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from producer.bill.estimate import Estimate, Range
+from producer.run.forecast import Forecast
+from producer.run.output import COLUMNS, Table
+from producer.run.report import FIELDS, Report
+
+REPORT = Report(
+    row=7,
+    id="m-1",
+    status="done",
+    asked="admitted",
+    key="k",
+    job="j",
+    source="call",
+    result={"summary": "a, b"},
+    cost_usd=0.000213,
+    usage={"input_tokens": 10},
+    calls=2,
+    avoided_usd=0.5,
+    attempts=1,
+    seconds=0.25,
+    age=0.1,
+    later_row=9,
+)
+
+
+def read(report):
+    [row] = csv.DictReader(io.StringIO((Table().header() + Table().row(report.to_json())).decode()))
+    return row
+
+
+def test_table_has_a_column_for_each_field_of_a_line():
+    assert set(COLUMNS) == {*FIELDS, "tokens"} - {"usage"}
+
+
+@pytest.mark.parametrize("name", sorted(set(FIELDS) - {"usage", "result", "error", "degraded"}))
+def test_table_has_what_a_line_has(name):
+    assert read(REPORT)[name] == str(getattr(REPORT, name))
+
+
+def test_table_has_data_as_json_and_nothing_for_what_is_unknown():
+    row = read(REPORT)
+
+    assert (json.loads(row["result"]), json.loads(row["tokens"])) == (REPORT.result, REPORT.usage)
+    empty = read(Report(row=8, status="done", usage={}))
+    assert (empty["cost_usd"], empty["calls"], empty["avoided_usd"], empty["tokens"]) == ("", "", "", "")
+
+
+class Meter:
+    """An estimate with more digits than money has."""
+
+    def estimate(self):
+        cost = Range(0.1 / 3, 0.2 / 3, 1 / 3)
+        whole = Range(1, 2, 3)
+        return Estimate(
+            rows=1, calls=whole, input_tokens=None, output_tokens=whole, cost_usd=cost, basis="a guess"
+        )
+
+
+def test_forecast_for_programs_has_dollars_to_their_millionths():
+    found = Forecast(spec=None, store=None, meter=Meter()).to_dict()
+
+    assert found["cost_usd"] == {"low": 0.033333, "expected": 0.066667, "high": 0.333333}
+    assert (found["input_tokens"], found["calls"]) == (None, {"low": 1, "expected": 2, "high": 3})
