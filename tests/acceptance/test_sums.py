@@ -83,3 +83,20 @@ def test_orders_count_the_lookups_that_were_sent(machine, submitted, producer, n
     assert sum(row["calls"] for row in rows) == counted(machine, producer)["calls"] - at_first == sent
     assert sorted((row["calls"], row["cost_usd"]) for row in rows if row["calls"] == 0) == [(0, 0.0)] * 25
     assert [row["cost_usd"] for row in rows if row["calls"]] == [None] * 5, "its price is unknown"
+
+
+def test_row_whose_key_gets_other_content_keeps_its_answer_and_cost(new_machine, submitted, producer):
+    machine = new_machine(env={"OPENAI_MODEL": openai_wire.MODEL})
+    machine.start_worker("-P", "threads", "-c", "8")
+    machine.control(llm_latency=0.5)
+    first, other = ({"meeting_id": "a", "transcript": said("Ana", number)} for number in (1, 2))
+    between = [{"meeting_id": "b", "transcript": said("Ana", 3)}] * 500
+
+    rows = submitted(machine, TASK, [first, *between, other])
+
+    noted = machine.ledger.openai
+    paid = noted.input_tokens * PRICE["input"] + noted.output_tokens * PRICE["output"]
+    assert ({row["status"] for row in rows}, noted.answered, noted.surplus) == ({"done"}, 3, 0)
+    assert [rows[0]["later_row"], rows[-1]["later_row"]] in ([502, None], [None, None])
+    assert sum(row["cost_usd"] for row in rows) * 1e6 == pytest.approx(paid, abs=3)
+    assert counted(machine, producer)["known_micro_usd"] == pytest.approx(paid, abs=3)
