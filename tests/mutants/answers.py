@@ -105,7 +105,7 @@ OF_ANSWERS = (
     Mutant(
         "a row does not tell what it cost",
         "producer/run/report.py",
-        "    _cost(report, spend if here else NOTHING)\n",
+        "    _cost(report, spend.own if here else NOTHING)\n",
         "    _cost(report, NOTHING)\n",
         "tests/unit/test_run_cost.py::test_row_reports_what_its_answer_cost",
     ),

@@ -3,6 +3,8 @@
 from tests.mutants.mutant import Mutant
 
 BILL = "producer/bill/"
+PURSE = "producer/run/purse.py"
+STARTS = "tests/unit/test_purse.py::"
 BUDGET = "tests/unit/test_bill_budget.py::"
 ESTIMATE = "tests/unit/test_bill_estimate.py::"
 PILOT = "tests/unit/test_bill_pilot.py::"
@@ -32,11 +34,54 @@ OF_BILLS = (
         f"{BUDGET}test_job_of_unknown_price_is_never_admitted_within_dollars",
     ),
     Mutant(
-        "calls of other jobs are those of the row",
-        f"{BILL}budget.py",
-        "calls if worst.counted or calls == 0 else None",
-        "calls",
-        f"{BUDGET}test_calls_of_other_jobs_count_as_made_unless_there_was_none[1-9]",
+        "calls that may follow a row are given back",
+        PURSE,
+        "    return is_own and not is_answered\n",
+        "    return False\n",
+        f"{STARTS}test_row_without_an_answer_keeps_the_calls_that_may_follow_its_end[ended0-9]",
+    ),
+    Mutant(
+        "a start does not say what it sends can cost",
+        PURSE,
+        "            self._keep(self._new)\n",
+        "",
+        f"{STARTS}test_rows_of_a_killed_start_keep_what_they_can_cost",
+    ),
+    Mutant(
+        "a row that is sent again reserves twice",
+        PURSE,
+        "        if row in self._reserved:\n",
+        "        if False:\n",
+        f"{STARTS}test_row_that_is_sent_again_reserves_nothing_more",
+    ),
+    Mutant(
+        "a new round forgets what the last one left under way",
+        PURSE,
+        "        for worst in self._reserved.values():\n",
+        "        for worst in ():\n",
+        f"{STARTS}test_rows_that_a_new_round_asks_anew_count_as_paid",
+    ),
+    Mutant(
+        "a pilot is begun anew by each start",
+        "producer/run/piloted.py",
+        "for row, cost in called.items():",
+        "for row, cost in ():",
+        "tests/unit/test_piloted.py::test_pilot_that_called_enough_before_calls_nothing",
+    ),
+    Mutant(
+        "other content takes the key from a row under way",
+        "askonce/enqueue.py",
+        "        if under_way is not None:\n",
+        "        if False:\n",
+        "tests/unit/test_run_held.py"
+        "::test_earlier_row_keeps_its_answer_and_its_cost_and_names_the_later_one",
+    ),
+    Mutant(
+        "a row that is held back is ahead of nothing",
+        "producer/run/run.py",
+        "self._following.jobs + len(self._held)",
+        "self._following.jobs",
+        "tests/unit/test_run_held.py::test_row_that_is_held_back_when_the_run_stops_stays_open[2]",
     ),
     Mutant(
         "a row is paid once",

@@ -45,14 +45,14 @@ OF_MEETINGS = (
     Mutant(
         "a long transcript keeps its slot",
         QUESTIONS,
-        "if self._has_called() and self._seconds_left() <= 0:",
+        "if self._has_called and self._seconds_left() <= 0:",
         "if False:",
         f"{PARTS}test_meeting_that_took_long_gives_its_slot_back_between_parts",
     ),
     Mutant(
         "a long transcript is put back for ever",
         QUESTIONS,
-        "if self._has_called() and self._seconds_left() <= 0:",
+        "if self._has_called and self._seconds_left() <= 0:",
         "if self._seconds_left() <= 0:",
         f"{PARTS}test_kept_parts_do_not_use_up_the_time_of_a_meeting",
     ),
@@ -66,8 +66,8 @@ OF_MEETINGS = (
     Mutant(
         "a meeting books what its parts have booked",
         QUESTIONS,
-        "usage=cost.usage, paid=NOTHING)",
-        "usage=cost.usage)",
+        "            paid=NOTHING,\n            caused=whole.caused,\n",
+        "",
         "tests/unit/test_meetings.py::test_long_meeting_is_sent_in_parts_and_summarised_once",
     ),
     Mutant(

@@ -386,8 +386,8 @@ OF_PACE = (
     Mutant(
         "a misconfigured job is attempted again",
         "askonce/execute.py",
-        'if why.ends_as == "configuration":',
-        "if False:",
+        'Configuration if why.ends_as == "configuration" else Transient',
+        "Transient",
         "tests/unit/test_park_for.py::test_misconfigured_job_that_may_not_be_parked_ends[0.0]",
     ),
     of_script(

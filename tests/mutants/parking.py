@@ -38,8 +38,8 @@ OF_PARKING = (
     Mutant(
         "a wish is forgotten once the time to park is over",
         "askonce/execute.py",
-        "Transient(reason, retry_after=why.retry_after)",
-        "Transient(reason)",
+        "self._fail(run, ends_as(why.data))",
+        "self._fail(run, ends_as(reason))",
         f"{UNIT}test_attempt_after_the_time_to_park_rests_as_wished",
     ),
 )

@@ -7,6 +7,7 @@ STORE = "tests/contract/test_store_spent.py::"
 COSTS = "tests/unit/test_cost_of_attempts.py::"
 KEPT = "tests/unit/test_two_steps_twice.py::"
 MEETINGS = "tests/unit/test_meeting_costs.py::"
+QUESTIONS = "tasks/meetings/questions.py"
 TWICE = "tasks/providers/openai/twice.py"
 
 #: What all attempts cost, in an answer and in a failure.
@@ -104,9 +105,37 @@ OF_SPENT = (
     ),
     Mutant(
         "a failed meeting forgets its failed part",
-        "tasks/meetings/questions.py",
-        "self._cost(_lost(failed))",
-        "self._cost()",
+        QUESTIONS,
+        "            self._count(attempt, job, failed.job, spend_of(failed))\n",
+        "",
         f"{MEETINGS}test_failed_meeting_costs_what_its_parts_cost_also_the_failed_one",
+    ),
+    Mutant(
+        "each meeting pays for the parts that it shares",
+        QUESTIONS,
+        "spend if is_own else replace(spend, caused=NOTHING)",
+        "spend",
+        f"{MEETINGS}test_part_that_two_meetings_share_is_paid_by_the_one_that_called",
+    ),
+    Mutant(
+        "a part is paid by whose job it was first",
+        "askonce/attempt.py",
+        "found._replace(made=replace(found.made, by=attempt.called_by)) if attempt.called_by else found",
+        "found",
+        f"{MEETINGS}test_part_of_another_meeting_is_paid_by_the_one_that_calls_again",
+    ),
+    Mutant(
+        "a part that a worker ran by itself is nobody's",
+        QUESTIONS,
+        "in (attempt.job, part.id)",
+        "in (attempt.job,)",
+        f"{MEETINGS}test_part_that_a_worker_ran_by_itself_is_paid_by_the_meeting_that_waited",
+    ),
+    Mutant(
+        "an order costs a call whatever was sent",
+        "tasks/orders/body.py",
+        "paid=NOTHING, caused=whole)",
+        "paid=NOTHING)",
+        "tests/unit/test_orders.py::test_order_whose_customer_was_known_caused_no_call",
     ),
 )
