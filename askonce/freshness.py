@@ -6,10 +6,12 @@ it, and which failures let the last good answer through.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from askonce.answer import to_result
 from askonce.errors import AnswerUnreadable
+from askonce.spend import Spend
 
 if TYPE_CHECKING:
     from askonce.answer import Result
@@ -28,15 +30,23 @@ def kept_answer(key: Key, record: Snapshot) -> Result | AnswerUnreadable | None:
 
 
 def last_good_answer(key: Key, job: JobId, record: Snapshot) -> Result | None:
-    """Return the kept answer for a caller whose call failed, rests or is under way; None where it may not."""
-    kind = record.failure.kind if record.failure else None
-    if record.value is None or not lets_stale_through(kind):
+    """Return the kept answer for a caller whose call failed, rests or is under way; None where it may not.
+
+    An earlier job paid for the answer. After a failure its spend says what the job that failed caused.
+    """
+    failure = record.failure
+    if record.value is None or not lets_stale_through(failure.kind if failure else None):
         return None
     try:
-        return to_result(key, job, record.value, "stale")
+        kept = to_result(key, job, record.value, "stale")
     except AnswerUnreadable:
         # The caller is no worse off than without one.
         return None
+    if failure is None:
+        return kept
+    # A job that goes on may be paid later.
+    caused = failure.spend.own if record.flight == "idle" else Spend()
+    return replace(kept, spend=replace(kept.spend, caused=caused))
 
 
 def fallback_of(key: Key, job: JobId, failure: Failure) -> Result | None:

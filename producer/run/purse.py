@@ -99,7 +99,7 @@ class Purse:
         """Take back what the row of *report* did not cost."""
         worst = self._reserved.get(report.row)
         paid, calls = Spend(cost_usd=report.cost_usd).micro_usd, report.calls
-        if worst is not None and not worst.own and _may_go_on(report):
+        if worst is not None and _may_go_on(report, worst):
             paid = calls = None
         if report.is_open and (paid is None or calls is None):
             # The same command asks for the same job again.
@@ -158,8 +158,10 @@ class Purse:
             raise LimitImpossible(option=self._option, reason=reason)
 
 
-def _may_go_on(report: Report) -> bool:
-    """Return whether calls of other jobs that this row asked for may be made after its end."""
+def _may_go_on(report: Report, worst: Worst) -> bool:
+    """Return whether calls that this row asked for may be made after its end."""
+    if worst.own and report.source != "stale":
+        return False
     is_answered = report.status == "done" and report.source in ("call", "cache")
     is_own = report.asked == "admitted" or (report.asked == "attached" and report.calls != 0)
     return is_own and not is_answered

@@ -169,9 +169,12 @@ def add_answer(report: Report, answer: Result, status: str, own_job: str) -> Non
     """Complete *report* with *answer*."""
     report.status, report.source, report.job = status, answer.source, answer.job
     report.result, report.degraded, report.age = answer.value, answer.degraded, answer.age
-    here = _is_own(report, answer.job, own_job)
-    # A stale answer was paid for long ago; what the attempts after it cost is not in it.
-    _pay(report, Spend() if here and answer.source == "stale" else answer.spend, answer.attempts, here=here)
+    here, spend = _is_own(report, answer.job, own_job), answer.spend
+    is_old = here and answer.source == "stale"
+    # A stale answer was paid for long ago: this row's job caused what the attempts after it cost.
+    _pay(report, Spend() if is_old and spend.caused is None else spend, answer.attempts, here=here)
+    if is_old:
+        report.avoided_usd = None
 
 
 def unavailable(report: Report, trouble: JobError) -> Report:

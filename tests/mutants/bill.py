@@ -73,8 +73,7 @@ OF_BILLS = (
         "askonce/enqueue.py",
         "        if under_way is not None:\n",
         "        if False:\n",
-        "tests/unit/test_run_held.py"
-        "::test_earlier_row_keeps_its_answer_and_its_cost_and_names_the_later_one",
+        "tests/unit/test_run_held.py::test_earlier_row_keeps_its_answer_and_its_cost_and_names_the_later_one",
     ),
     Mutant(
         "a row that is held back is ahead of nothing",

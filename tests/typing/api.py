@@ -237,6 +237,8 @@ def read(result: Result) -> None:
     assert_type(result.cost_usd, float | None)
     assert_type(result.usage, Mapping[str, int])
     assert_type(result.spend.maybe_billed, bool)
+    assert_type(result.spend.own, Spend)
+    assert_type(result.spend.shared_usd, float | None)
     assert_type(result.stored_at, float)
     assert_type(result.to_dict(), dict[str, object])
 
@@ -266,7 +268,10 @@ def body() -> Answer:
     assert_type(attempt.fence, int)
     assert_type(attempt.stale, Result | None)
     attempt.checkpoint("resp_1")
-    return Answer(value={"rate": 5.25}, cost_usd=0.01, usage={"input_tokens": 1}, paid=Spend(cost_usd=0.0))
+    spent = Spend(cost_usd=0.0, calls=0)
+    return Answer(
+        value={"rate": 5.25}, cost_usd=0.01, usage={"input_tokens": 1}, calls=2, paid=spent, caused=spent
+    )
 
 
 def work(store: Store) -> Runner:

@@ -198,6 +198,12 @@ def test_row_without_an_answer_keeps_the_calls_that_may_follow_its_end(start, en
     assert (budget.calls.spent, budget.calls.reserved) == (spent, 0)
 
 
+def test_row_that_got_a_stale_answer_keeps_the_calls_of_its_job(start):
+    ended = [report(1, source="stale")]
+
+    assert start(sent=[1], ended=ended)[0].cost.spent == 1000
+
+
 def test_own_calls_of_a_failed_row_are_known(start):
     ended = [report(1, status="failed", source=None, calls=2)]
 

@@ -1,12 +1,13 @@
 """What a row reports beside its answer: the cost, the counts, the attempts, the age."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
 from askonce.answer import Answer
-from askonce.errors import JobFailed, Permanent
+from askonce.errors import JobFailed, Permanent, Transient
+from askonce.spec import RetryPolicy
 from askonce.spend import Spend
 from producer.run.report import Report, settle
 
@@ -15,7 +16,7 @@ COST = ("cost_usd", "usage", "attempts", "age")
 
 def settled(scene, body, *, again=False):
     """Settle a report with what one job came to."""
-    report = Report(row=1, status="admitted")
+    report = Report(row=1, status="admitted", asked="attached" if again else "admitted")
     asked = scene.answered(body=body)
     settle(report, scene.ask().answer if again else asked.result(0), "" if again else asked.job)
     return report
@@ -46,6 +47,46 @@ def test_cost_that_is_unknown_is_null_and_never_zero(scene):
     printed = json.loads(json.dumps(asdict(settled(scene, lambda: 1))))
 
     assert (printed["cost_usd"], printed["usage"]) == (None, {})
+
+
+MALFORMED = {"usage": {"n": 1}, "cost_usd": 0.125}
+
+
+@pytest.mark.parametrize(
+    ("error", "cost", "calls"),
+    [
+        (Transient("malformed_answer", **MALFORMED), 0.125, 1),
+        (Transient("http_503"), 0.0, 0),
+        (Transient("timeout", maybe_billed=True), None, 1),
+    ],
+)
+def test_row_of_a_stale_answer_costs_what_its_own_job_paid_after_it(scene, raising, error, cost, calls):
+    scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=1)))
+    scene.answered(body=lambda: Answer(value=1, cost_usd=0.5))
+    scene.clock.advance(60)
+
+    report = settled(scene, raising(error))
+
+    assert (report.source, report.result) == ("stale", 1)
+    assert (report.cost_usd, report.calls, report.avoided_usd) == (cost, calls, None)
+
+
+def test_row_of_a_stale_answer_has_no_known_cost_while_its_job_goes_on(scene, raising):
+    scene.answered(body=lambda: Answer(value=1, cost_usd=0.5))
+    scene.clock.advance(60)
+
+    report = settled(scene, raising(Transient("malformed_answer", **MALFORMED)))
+
+    assert (report.source, report.cost_usd) == ("stale", None)
+
+
+def test_row_of_a_stale_substitute_costs_what_its_job_paid(scene):
+    paid = Spend(calls=0, cost_usd=0.0)
+    substitute = Answer(value=1, source="stale", paid=paid, caused=paid)
+
+    report = settled(scene, lambda: substitute)
+
+    assert (report.source, report.cost_usd, report.calls) == ("stale", 0.0, 0)
 
 
 def test_row_without_an_answer_reports_none_of_them():
