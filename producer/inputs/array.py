@@ -6,7 +6,7 @@ import codecs
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from askonce.rows import MAX_LINE_BYTES, BadRow, Row
 from producer.inputs.doubt import unless_none
@@ -14,6 +14,7 @@ from producer.inputs.reading import InputInvalid, renamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from io import BufferedIOBase
 
 _CHUNK = 256 << 10
 _BLANKS = " \t\r\n"
@@ -98,7 +99,7 @@ class _Text:
     """The text of a stream, of which only the value that is being read is kept."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+        self._stream = cast("BufferedIOBase", stream)
         self._bytes = codecs.getincrementaldecoder("utf-8")()
         self._json = json.JSONDecoder(object_pairs_hook=self._object)
         self._text, self._at, self._ended = "", 0, False
@@ -138,8 +139,8 @@ class _Text:
                 if not self._more():
                     raise _CutOff from None
                 continue
-            # A number at the very end may have more digits.
-            if end < len(self._text) or not self._more():
+            # A number at the very end may have more digits; what has an end does not wait for the next one.
+            if end < len(self._text) or not isinstance(value, int | float) or not self._more():
                 self._at = end
                 return value
 
@@ -157,7 +158,9 @@ class _Text:
         kept = len(self._text) - self._at
         if kept > MAX_LINE_BYTES:
             raise _TooLong
-        chunk = self._stream.read(max(_CHUNK, kept))
+        # What has come to a pipe is enough, but for a long value.
+        read = self._stream.read1 if kept < _CHUNK else self._stream.read
+        chunk = read(max(_CHUNK, kept))
         self._ended = not chunk
         self._text = self._text[self._at :] + self._bytes.decode(chunk, self._ended)
         self._at = 0

@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from askonce.rows import Row
-from producer.inputs import InputInvalid, as_they_come, open_inputs
+from producer.inputs import InputInvalid, Reading, as_they_come, open_inputs
 from tests.deadlines import stretched
 
 
@@ -20,13 +20,24 @@ def pipe(tmp_path):
     return path
 
 
-def test_row_that_has_come_does_not_wait_for_the_next_one(pipe):
-    rows = as_they_come(open_inputs([str(pipe)]).rows())
+#: The text of a row where it ends, and what comes before the first one.
+FORMS = {
+    "jsonl": (b"", b'{"n":1}\n'),
+    "csv": (b"n,m\n", b"1,2\n"),
+    "json": (b"", b'{\n "n":1\n}'),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_row_that_has_come_does_not_wait_for_the_next_one(pipe, form):
+    rows = as_they_come(open_inputs([str(pipe)], Reading(format=form)).rows())
     assert next(rows) is None  # nobody writes yet
+    header, row = FORMS[form]
 
     with pipe.open("wb", buffering=0) as writer:
+        writer.write(header)
         for number in (1, 2):
-            writer.write(b'{"n":1}\n')
+            writer.write(row)
             assert number == next(row for row in rows if row is not None).number
             assert next(rows) is None
 

@@ -37,6 +37,8 @@ class Dripping(BytesIO):
     def read(self, size=-1):
         return super().read(min(size, self._size))
 
+    read1 = read
+
 
 @pytest.fixture
 def file(tmp_path):
