@@ -1,7 +1,7 @@
 import json
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from hashlib import sha1
 from itertools import count, takewhile
@@ -23,6 +23,7 @@ from askonce.spec import JobSpec, RetryPolicy
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
 from tests.integration.embedded import embedded_worker
+from tests.integration.two_producers import TwoProducers
 from tests.servers.clusters import Cluster
 
 _numbers = count(1)
@@ -146,6 +147,18 @@ def own_cluster():
 def new_shop(tcp_server):
     """Make a Celery app of this name on the server."""
     return lambda name, **conf: Shop(tcp_server, name, **conf)
+
+
+@pytest.fixture
+def new_scene(tcp_server):
+    """Make a producer in one step and one in two, on the emptied server."""
+    with ExitStack() as stack:
+        yield lambda **conf: stack.enter_context(closing(TwoProducers(tcp_server.url, **conf)))
+
+
+@pytest.fixture
+def scene(new_scene):
+    return new_scene()
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,10 @@
 """Groups of payloads through a Celery app, where one server has records and messages."""
 
-import base64
-import json
 from contextlib import closing
 from dataclasses import replace
 
 import pytest
 from celery import Celery, signals
-from redis import Redis
 
 from askonce.adapters.celery.one_step import new_producer
 from askonce.adapters.celery.sender import CelerySender
@@ -23,7 +20,7 @@ from askonce.errors import (
 from askonce.outcomes import Admitted, Attached, Conflict
 from askonce.spec import JobSpec
 from tests.deadlines import stretched
-from tests.integration.test_celery_one_step import PAYLOADS
+from tests.integration.two_producers import PAYLOADS, comparable
 
 pytestmark = pytest.mark.integration
 
@@ -32,66 +29,10 @@ def kinds(outcomes):
     return [type(outcome) for outcome in outcomes]
 
 
-class Publishing:
-    """A producer in one step and one in two, on one empty server."""
-
-    def __init__(self, url, **conf):
-        self.app = Celery("groups", broker=url, set_as_current=False)
-        self.app.conf.update({"task_default_queue": "jobs", "task_ignore_result": True, **conf})
-        self.client = Redis.from_url(url)
-        self.client.flushall()
-        self.store = RedisStore.from_url(url, namespace="test")
-        self.one_step = new_producer(self.app, self.store, CelerySender(self.app))
-        self.two_steps = replace(self.one_step, publish=None)
-        self.spec = JobSpec(name="rates.fetch", key_fields=("key",))
-
-    def close(self):
-        self.store.close()
-        self.client.close()
-        self.app.close()
-
-    def ask(self, payloads, **options):
-        return self.one_step.enqueue_many(self.spec, payloads, **options)
-
-    def take(self, queue="jobs"):
-        """Take the messages off a queue, the oldest first."""
-        return [json.loads(raw) for raw in self.client.rpop(queue, 1000) or []]
-
-    def damage(self, key, how):
-        name = self.store._scripts.record_keys(key)[0]
-        if how == "type":
-            self.client.delete(name)
-            self.client.set(name, "no record")
-        else:
-            self.client.hset(name, "lv", 99)
-
-
 @pytest.fixture
-def new_scene(tcp_server):
-    scenes = []
-
-    def make(**conf):
-        scenes.append(Publishing(tcp_server.url, **conf))
-        return scenes[-1]
-
-    yield make
-    for scene in scenes:
-        scene.close()
-
-
-@pytest.fixture
-def scene(new_scene):
-    return new_scene()
-
-
-def comparable(message):
-    """A message without what differs by itself."""
-    properties, identity = message["properties"], message["headers"]["headers"]["askonce"]
-    assert properties.pop("delivery_tag")
-    assert identity.pop("admitted_at") == identity.pop("sent_at") > 0
-    plain = properties.pop("body_encoding") == "utf-8"
-    message["body"] = message["body"].encode() if plain else base64.b64decode(message["body"])
-    return message
+def scene(scene):
+    scene.spec = JobSpec(name="rates.fetch", key_fields=("key",))
+    return scene
 
 
 def test_messages_of_a_group_are_those_that_kombu_would_send(scene):

@@ -1,4 +1,3 @@
-import base64
 import json
 from dataclasses import replace
 
@@ -16,86 +15,11 @@ from askonce.outcomes import Admitted, Attached, Hit
 from askonce.spec import JobSpec
 from askonce.store import Claim, Terms
 from sandbox.valkey import Valkey
+from tests.integration.two_producers import PAYLOADS, comparable
 from tests.jobs import ANSWER, TTL, new_claim, new_job, new_lease
 from tests.servers.proxy import Proxy
 
 pytestmark = pytest.mark.integration
-
-PAYLOADS = [
-    {"currency": "BRL"},
-    {"note": 'é "quoted" %s %(key)b \\ \n \U0001f600', "n": [1, 2.5, None, True]},
-    {"a": "a" * 64, "b": "b" * 32, "e": "e" * 16, "f": "f" * 36},
-    {"d": "d" * 36, "f": "f" * 36, "places": "\x011 \x012 %1 %%", "sep": "/\u2028\x7f"},
-    {"long": "x" * 50_000},
-]
-
-
-class TwoProducers:
-    """A producer that does both in one step, and one that takes two; the same otherwise."""
-
-    def __init__(self, url, **conf):
-        self.app = Celery("publishing", broker=url, set_as_current=False)
-        self.app.conf.update({"task_default_queue": "jobs", "task_ignore_result": True, **conf})
-        self.client = Redis.from_url(url)
-        self.client.flushall()
-        self.store = RedisStore.from_url(url, namespace="test")
-        self.one_step = new_producer(self.app, self.store, CelerySender(self.app))
-        self.two_steps = replace(self.one_step, publish=None)
-        self.spec = JobSpec(name="rates.fetch")
-
-    def close(self):
-        self.store.close()
-        self.client.close()
-        self.app.close()
-
-    def messages(self):
-        """Take all messages off the server: (list, message) each."""
-        lists = [key for key in self.client.scan_iter() if self.client.type(key) == b"list"]
-        return [(key.decode(), json.loads(raw)) for key in lists for raw in self.client.lpop(key, 100)]
-
-    def sent(self, producer, payload, **options):
-        """The one message that a question sends; nothing is known of it before or after."""
-        self.messages()
-        for key in self.client.scan_iter("{askonce:*"):
-            self.client.delete(key)
-        asked = producer.enqueue(self.spec, payload, **options)
-        assert isinstance(asked, Admitted)
-        [(queue, message)] = self.messages()
-        return queue, message
-
-    def template(self):
-        [template] = self.one_step.publish._templates.values()
-        return template
-
-
-@pytest.fixture
-def new_scene(tcp_server):
-    scenes = []
-
-    def make(**conf):
-        scenes.append(TwoProducers(tcp_server.url, **conf))
-        return scenes[-1]
-
-    yield make
-    for scene in scenes:
-        scene.close()
-
-
-@pytest.fixture
-def scene(new_scene):
-    return new_scene()
-
-
-def comparable(sent):
-    """The message without what differs by itself: its tag, and whether its body is wrapped."""
-    queue, message = sent
-    properties = message["properties"]
-    assert properties.pop("delivery_tag")
-    plain = properties.pop("body_encoding") == "utf-8"
-    identity = message["headers"]["headers"]["askonce"]
-    assert identity.pop("admitted_at") == identity.pop("sent_at") > 0
-    message["body"] = message["body"].encode() if plain else base64.b64decode(message["body"])
-    return queue, message
 
 
 @pytest.mark.parametrize(
@@ -113,12 +37,13 @@ def comparable(sent):
 def test_message_is_the_one_that_kombu_would_send(new_scene, conf, payload):
     scene = new_scene(**conf)
 
-    theirs = comparable(scene.sent(scene.two_steps, payload, job="0c0c0c0c-0000-4000-8000-000000000000"))
-    ours = comparable(scene.sent(scene.one_step, payload, job="0c0c0c0c-0000-4000-8000-000000000000"))
+    job = "0c0c0c0c-0000-4000-8000-000000000000"
+    to, theirs = scene.sent(scene.two_steps, payload, job=job)
+    queue, ours = scene.sent(scene.one_step, payload, job=job)
 
-    assert ours == theirs
+    assert (to, comparable(theirs)) == (queue, comparable(ours))
     assert scene.template() is not None
-    assert json.loads(ours[1]["body"])[1] == payload
+    assert json.loads(ours["body"])[1] == payload
 
 
 def test_every_message_has_its_own_tag(scene):
@@ -168,7 +93,7 @@ def test_other_payload_under_the_same_id_sends_its_message(scene):
         )
         assert (type(asked), asked.job) == (Admitted, "mine")
 
-    bodies = [comparable(sent)[1]["body"] for sent in scene.messages()]
+    bodies = [comparable(message)["body"] for message in scene.take()]
 
     assert [1, 2] == sorted(json.loads(body)[1]["day"] for body in bodies)
 
@@ -227,11 +152,11 @@ def test_lost_message_is_sent_again_under_the_id_of_its_job(scene, eventually):
 def test_message_that_is_more_than_a_list_s_item_takes_two_steps(new_scene, conf):
     scene = new_scene(**conf)
 
-    _, ours = comparable(scene.sent(scene.one_step, PAYLOADS[0], job="j"))
-    _, theirs = comparable(scene.sent(scene.two_steps, PAYLOADS[0], job="j"))
+    _, ours = scene.sent(scene.one_step, PAYLOADS[0], job="j")
+    _, theirs = scene.sent(scene.two_steps, PAYLOADS[0], job="j")
 
     assert scene.template() is None
-    assert ours == theirs
+    assert comparable(ours) == comparable(theirs)
 
 
 @pytest.mark.parametrize("signal", [signals.before_task_publish, signals.after_task_publish])
