@@ -1,16 +1,12 @@
 """The bill of the real meetings: estimated from the counters of the store, and compared with the ledger."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from producer.bill.meter import Meter
 from sandbox.outside import openai_wire
-from settings.environment import Settings
-from settings.prices import ModelPrice
+from tests.acceptance.test_real_data import MEETINGS
 from tests.deadlines import stretched
-from tests.records import open_records
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
@@ -42,33 +38,32 @@ def ledger_usd(machine):
 
 @pytest.mark.long
 def test_cost_of_real_meetings_is_within_low_and_high_of_20_seeds(busy_machine, producer, meetings):
-    machine, rows = busy_machine, [json.loads(line) for line in meetings.read_text("utf-8").splitlines()]
-    store = open_records(machine.valkey.url, "jobs")
-    prices = {MODEL: ModelPrice(input=PRICE["input"], output=PRICE["output"])}
-    own = {"openai_base_url": f"{machine.outside.url}/v1", "llm_prices": prices}
-    settings = Settings(_env_file=None, openai_model=MODEL, llm_max_output_tokens=LIMIT, **own)
+    machine, patience = busy_machine, ("--wait", "--timeout", stretched(60))
+
+    def forecast(tenant):
+        told = producer(machine, "submit", TASK, meetings, "--tenant", tenant, "--dry-run", "--json")
+        assert told.code == 0, told.err
+        return told.report
 
     def run(tenant):
-        """Submit all meetings of a tenant; return the estimate before, and what they cost."""
-        meter, before = Meter(TASK, settings, store.tally.totals()), ledger_usd(machine)
-        for row in rows:
-            meter.add(row)
-        told = producer(
-            machine, "submit", TASK, meetings, "--tenant", tenant, "--wait", "--timeout", stretched(60)
-        )
+        """Submit all meetings of a tenant; return what they cost."""
+        before = ledger_usd(machine)
+        told = producer(machine, "submit", TASK, meetings, "--tenant", tenant, *patience)
         assert told.code == 0, told.err
-        return meter.estimate(), ledger_usd(machine) - before
+        return ledger_usd(machine) - before
 
-    first, paid = run("first")
-    assert "a guess" in first.basis
-    assert first.cost_usd.low <= paid <= first.cost_usd.high
+    first = forecast("first")
+    assert "a guess" in first["basis"]
+    assert first["cost_usd"]["low"] <= run("first") <= first["cost_usd"]["high"]
     for number in range(TENANTS):
         run(f"history-{number}")
+    assert machine.ledger.openai.answered >= 100
     for seed in range(20):
         machine.control(seed=seed)
-        estimate, paid = run(f"seed-{seed}")
-        cost = estimate.cost_usd
-        assert cost.low <= paid <= cost.high, seed
-        assert cost.high <= 3 * cost.low
-    assert run("seed-0")[1] == 0
-    store.close()
+        told, paid = forecast(f"seed-{seed}"), run(f"seed-{seed}")
+        cost = told["cost_usd"]
+        assert (MEETINGS, 0) == (told["to_call"], told["answered"])
+        assert cost["low"] <= paid <= cost["high"] <= 3 * cost["low"], seed
+    again = forecast("seed-0")
+    assert (0, MEETINGS, 0) == (again["to_call"], again["answered"], again["cost_usd"]["high"])
+    assert run("seed-0") == 0

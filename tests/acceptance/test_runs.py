@@ -13,13 +13,12 @@ import pytest
 
 from sandbox.machine import ROOT
 from sandbox.outside import openai_wire
+from tests.acceptance.outputs import cost_of, ends, lines, told_of
 from tests.deadlines import stretched
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
 TASK = "meetings.extract"
-#: What a start that was killed and begun again must not change.
-SAME = ("row", "id", "status", "result")
 
 
 @pytest.fixture
@@ -40,21 +39,6 @@ def meetings(rows_file):
         return rows_file(*(row for _ in range(copies) for row in rows))
 
     return write
-
-
-def lines(path):
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
-def ends(out):
-    """The rows whose ends the journal has."""
-    journal = out.with_name(out.name + ".journal")
-    text = journal.read_bytes() if journal.exists() else b""
-    return sum(line.startswith(b'{"row"') and line.endswith(b"\n") for line in text.splitlines(keepends=True))
-
-
-def told_of(out):
-    return [{name: line[name] for name in SAME} for line in lines(out)]
 
 
 def spent(machine, since):
@@ -113,7 +97,7 @@ def test_killed_producer_goes_on_and_nothing_is_paid_twice(machine, start, produ
     tokens = now.input_tokens - before.input_tokens, now.output_tokens - before.output_tokens
     price = json.loads(machine.env["LLM_PRICES"]).popitem()[1]
     cost = (tokens[0] * price["input"] + tokens[1] * price["output"]) / 1e6
-    assert cost == pytest.approx(sum(line["cost_usd"] for line in lines(out)), abs=1e-6)
+    assert cost == pytest.approx(cost_of(out), abs=1e-6)
     whole = out.with_name("whole.jsonl")
     producer(machine, "submit", TASK, file, "--out", whole)
     assert told_of(whole) == told_of(out)
@@ -307,7 +291,7 @@ def test_run_is_shown_to_those_who_watch(machine, producer, meetings, out):
 
     assert ("done", TASK) == (shown["state"], shown["task"])
     assert (3, 3, 3) == tuple(shown["facts"][what] for what in ("rows", "done", "calls"))
-    assert shown["facts"]["cost_usd"] == pytest.approx(sum(line["cost_usd"] for line in lines(out)), abs=1e-6)
+    assert shown["facts"]["cost_usd"] == pytest.approx(cost_of(out), abs=1e-6)
 
 
 def test_refresh_makes_each_answer_anew_once(machine, producer, meetings, out):

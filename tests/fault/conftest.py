@@ -15,8 +15,9 @@ from sandbox.demo import children_of
 from sandbox.machine import ROOT
 from sandbox.valkey import Valkey
 from tests import preloaded
-from tests.brokers import RedisQueue
+from tests.brokers import RabbitQueue, RedisQueue
 from tests.deadlines import stretched
+from tests.fault.queue_stage import Stage
 from tests.preloaded import Machine
 from tests.records import open_records
 from tests.servers.proxy import Proxy
@@ -276,6 +277,37 @@ def stopped():
             os.kill(pid, signal.SIGCONT)
 
     return stop
+
+
+@pytest.fixture
+def new_stage(tmp_path, eventually):
+    """Start a store and workers of `queue_app`, with a broker of its own if one is given."""
+    with ExitStack() as stack:
+
+        def begin(broker_url=None, queue=None):
+            server = stack.enter_context(Valkey(tcp=True))
+            stage = Stage(server, broker_url, tmp_path, eventually, queue)
+            stack.callback(stage.close)
+            stack.callback(lambda: [kill_with_children(worker) for worker in stage.workers])
+            return stage
+
+        yield begin
+
+
+@pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+def stage(request, new_stage):
+    """One of each broker."""
+    if request.param == "redis":
+        return new_stage()
+    broker = request.getfixturevalue("rabbitmq")
+    host = broker.new_host()
+    return new_stage(broker.url_of(host), RabbitQueue(broker.port, host))
+
+
+@pytest.fixture
+def redis_stage(new_stage):
+    """One whose messages are on the server of the records."""
+    return new_stage()
 
 
 def kill_with_children(worker):

@@ -14,14 +14,20 @@ HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 
 
 class Stage:
-    """A store, a broker, and workers."""
+    """A store, a broker, and workers; *queue* looks into a broker of another kind."""
 
-    def __init__(self, server, broker_url, folder, eventually):
+    def __init__(self, server, broker_url, folder, eventually, queue=None):
         self.folder, self.eventually, self.workers = folder, eventually, []
-        urls = {"QUEUE_STORE_URL": server.url, "QUEUE_BROKER_URL": broker_url or server.url}
-        self.env = {**os.environ, **urls, "PYTHONPATH": f"{HERE}:{ROOT}"}
+        self._queue = queue
+        settings = {
+            "QUEUE_STORE_URL": preloaded.patient(server.url),
+            "QUEUE_BROKER_URL": broker_url or server.url,
+            # A message that is on its way for a second is not lost on a busy machine.
+            "QUEUE_DEADLINE": str(stretched(1.0)),
+        }
+        self.env = {**os.environ, **settings, "PYTHONPATH": f"{HERE}:{ROOT}"}
         self.client = Redis.from_url(server.url, decode_responses=True)
-        os.environ.update(urls)
+        os.environ.update(settings)
         sys.path.insert(0, str(HERE))
         sys.modules.pop("queue_app", None)
         import queue_app
@@ -64,8 +70,33 @@ class Stage:
         """Return what the worker of this number has logged."""
         return (self.folder / f"worker-{number}.log").read_text()
 
+    def wait_for_log(self, number, text):
+        self.eventually(lambda: text in self.log_of(number), 30)
+
+    @property
+    def store(self):
+        return self.app.once.process().store
+
+    @property
+    def controls(self):
+        return self.store.controls
+
+    def enqueue(self, jobs):
+        return [self.app.call.enqueue({"n": n}).handle for n in range(jobs)]
+
+    def records(self, handles):
+        return self.store.read([handle.key for handle in handles])
+
+    def waiting(self):
+        """Return how many messages no worker has taken."""
+        return self._queue.waiting("slow") if self._queue else self.client.llen("slow")
+
+    def calls(self):
+        """Return the numbers that were called, in order."""
+        return [int(n) for n in self.client.lrange("called", 0, -1)]
+
     def called(self):
-        return Counter(map(int, self.client.lrange("called", 0, -1)))
+        return Counter(self.calls())
 
     def received(self):
         return Counter(self.client.lrange("received", 0, -1))
@@ -75,6 +106,6 @@ class Stage:
 
     def close(self):
         self.app.app.close()
-        self.app.once.process().store.close()
+        self.store.close()
         self.app.client.close()
         self.client.close()

@@ -2,39 +2,11 @@ import pytest
 
 from askonce.cli.letters import DeadLetters
 from producer.client import Client
-from sandbox.valkey import Valkey
 from tests.deadlines import stretched
-from tests.fault.queue_stage import Stage
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("has brokers of its own")]
 
 JOBS = 100
-
-
-@pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
-def stage(request, tmp_path, eventually, kill_group):
-    broker_url = None
-    if request.param == "rabbitmq":
-        server = request.getfixturevalue("rabbitmq")
-        broker_url = server.url_of(server.new_host())
-    with Valkey(tcp=True) as server:
-        stage = Stage(server, broker_url, tmp_path, eventually)
-        yield stage
-        for worker in stage.workers:
-            if worker.poll() is None:
-                kill_group(worker)
-        stage.close()
-
-
-@pytest.fixture
-def redis_stage(tmp_path, eventually, kill_group):
-    with Valkey(tcp=True) as server:
-        stage = Stage(server, None, tmp_path, eventually)
-        yield stage
-        for worker in stage.workers:
-            if worker.poll() is None:
-                kill_group(worker)
-        stage.close()
 
 
 def options(n):
@@ -59,8 +31,8 @@ def test_hundred_jobs_through_one_slot_are_a_hundred_messages(stage):
 def test_message_lost_in_a_long_queue_is_found_after_those_before_it(redis_stage):
     stage, jobs = redis_stage, 60
     stage.start_worker("other")
-    handles = [stage.app.call.enqueue({"n": n}).handle for n in range(jobs)]
-    assert jobs == stage.client.llen("slow")
+    handles = stage.enqueue(jobs)
+    assert jobs == stage.waiting()
     # The oldest message is the last of the list.
     lost = stage.client.lindex("slow", -20)
     assert 1 == stage.client.lrem("slow", 1, lost)
@@ -71,7 +43,7 @@ def test_message_lost_in_a_long_queue_is_found_after_those_before_it(redis_stage
     assert list(range(jobs)) == answers
     assert dict.fromkeys(range(jobs), 1) == stage.called()
     assert jobs == stage.received().total()
-    assert 19 < [int(n) for n in stage.client.lrange("called", 0, -1)].index(19)
+    assert 19 < stage.calls().index(19)
 
 
 def test_every_message_of_a_job_goes_where_the_first_one_went(stage, kill_group):
@@ -81,11 +53,10 @@ def test_every_message_of_a_job_goes_where_the_first_one_went(stage, kill_group)
     stage.app.routed.enqueue({"n": 1}, **routing)
     first.wait(stretched(60))
     stage.start_worker("slow")
-    store = stage.app.once.process().store
-    stage.eventually(store.letters.dead_jobs, 60)
+    stage.eventually(stage.store.letters.dead_jobs, 60)
 
     specs = {"routed": stage.app.routed.job_spec}
-    client = Client(specs=specs, store=store, producer=stage.app.once.producer)
+    client = Client(specs=specs, store=stage.store, producer=stage.app.once.producer)
     [letter] = DeadLetters(client).matching(task=None, reason=None)
     done = letter.replay()
 

@@ -6,10 +6,7 @@ import pytest
 from askonce import Workers
 from askonce.controls import Pause
 from askonce.record import BUCKETS
-from sandbox.valkey import Valkey
-from tests.brokers import RabbitQueue
 from tests.deadlines import stretched
-from tests.fault.queue_stage import Stage
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("has brokers of its own")]
 
@@ -18,63 +15,10 @@ QUEUE = Pause("queue", "slow")
 SCOPES = pytest.mark.parametrize("pause", [QUEUE, Pause("all")], ids=str)
 
 
-class PausedStage(Stage):
-    """The same, with its pauses and the length of its queue."""
-
-    queue = None
-
-    @property
-    def controls(self):
-        return self.app.once.process().store.controls
-
-    def waiting(self):
-        return self.queue.waiting("slow") if self.queue else self.client.llen("slow")
-
-    def enqueue(self, jobs=JOBS):
-        return [self.app.call.enqueue({"n": n}).handle for n in range(jobs)]
-
-    def calls(self):
-        return [int(n) for n in self.client.lrange("called", 0, -1)]
-
-    def wait_for_log(self, number, text):
-        self.eventually(lambda: text in self.log_of(number), 30)
-
-    def records(self, handles):
-        return self.app.once.process().store.read([handle.key for handle in handles])
-
-
-@pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
-def stage(request, tmp_path, eventually, kill_group):
-    url = queue = None
-    if request.param == "rabbitmq":
-        broker = request.getfixturevalue("rabbitmq")
-        host = broker.new_host()
-        url, queue = broker.url_of(host), RabbitQueue(broker.port, host)
-    with Valkey(tcp=True) as server:
-        stage = PausedStage(server, url, tmp_path, eventually)
-        stage.queue = queue
-        yield stage
-        for worker in stage.workers:
-            if worker.poll() is None:
-                kill_group(worker)
-        stage.close()
-
-
-@pytest.fixture
-def redis_stage(tmp_path, eventually, kill_group):
-    with Valkey(tcp=True) as server:
-        stage = PausedStage(server, None, tmp_path, eventually)
-        yield stage
-        for worker in stage.workers:
-            if worker.poll() is None:
-                kill_group(worker)
-        stage.close()
-
-
 @SCOPES
 def test_paused_queue_keeps_its_messages_and_their_order(stage, pause):
     stage.start_worker("other")
-    handles = stage.enqueue()
+    handles = stage.enqueue(JOBS)
     stage.start_worker("slow")
     stage.eventually(lambda: len(stage.calls()) >= 3, 30)
 
@@ -108,7 +52,7 @@ def sent(stage):
 
 def test_queue_that_is_paused_again_and_again_is_worked_off_in_its_order(redis_stage):
     stage = redis_stage
-    handles = stage.enqueue()
+    handles = stage.enqueue(JOBS)
     stage.start_worker("slow")
     for times in range(1, 5):
         stage.eventually(lambda: len(stage.calls()) >= 3 * times, 30)  # noqa: B023  # called at once
@@ -133,7 +77,7 @@ def look_times(stage):
 def test_paused_queue_gets_no_second_message_however_long_it_is_paused(redis_stage, pause):
     stage = redis_stage
     stage.controls.pause(pause, "ana")
-    handles = stage.enqueue()
+    handles = stage.enqueue(JOBS)
     stage.start_worker("slow", slots=4)
     far = stage.client.time()[0] * 1000 + 3_600_000
     # All deadlines are over then, and reapers have put the jobs aside.
@@ -158,7 +102,7 @@ def test_worker_that_starts_takes_nothing_of_a_paused_queue(redis_stage):
 
     assert log.index("worker.paused queues=slow") < log.index(" ready.")
     assert Counter() == stage.received()
-    [announced] = stage.eventually(stage.app.once.process().store.announcements.workers)
+    [announced] = stage.eventually(stage.store.announcements.workers)
     assert ("other", "slow") == announced.queues
     assert Workers.PAUSED is stage.app.once.listening("call").workers
     stage.controls.resume(QUEUE)
@@ -223,7 +167,7 @@ def test_every_pool_leaves_a_paused_queue_alone(redis_stage, pool):
 @pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.long)])
 def test_messages_that_wait_in_a_worker_go_back_in_order(redis_stage, pool):
     stage = redis_stage
-    handles = stage.enqueue()
+    handles = stage.enqueue(JOBS)
     stage.start_worker("slow", pool=pool, prefetch=8)
     for times in (1, 2):
         stage.eventually(lambda: len(stage.calls()) >= 3 * times, 30)  # noqa: B023  # called at once
