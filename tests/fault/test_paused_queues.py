@@ -179,6 +179,8 @@ def test_messages_that_wait_in_a_worker_go_back_in_order(redis_stage, pool):
 
     assert {1} == {answer.attempts for answer in answers}
     assert (list(range(JOBS)), JOBS) == (sorted(stage.calls()), sent(stage))
+    assert "reject requeue=True: paused" in stage.log_of(0)
+    assert "Traceback" not in stage.log_of(0)
     # At each pause one message may be on its way: it comes back after the others, and is before them then.
     assert sum(one > other for one, other in pairwise(stage.calls())) <= 2
 

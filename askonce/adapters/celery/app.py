@@ -20,7 +20,7 @@ from askonce.adapters.celery.deliveries import Deliveries, DeliveriesStep
 from askonce.adapters.celery.letters import LettersStep
 from askonce.adapters.celery.one_message import BY_ITEM, OneMessage, carry_own_options
 from askonce.adapters.celery.one_step import new_producer
-from askonce.adapters.celery.paused_queues import PauseAtStartStep, PausedQueues, PauseStep
+from askonce.adapters.celery.paused_queues import PauseAtStartStep, PausedQueues, PauseStep, log_no_traceback
 from askonce.adapters.celery.sender import CelerySender
 from askonce.adapters.celery.shape import BUILT_IN
 from askonce.adapters.celery.startup import CheckLaterStep, CheckStep, StartUp
@@ -118,6 +118,7 @@ class AskOnce:
         self.deliveries = Deliveries(app)
         #: The queues that this process leaves alone, where it is a worker's main process.
         self.paused_queues = PausedQueues(app)
+        log_no_traceback()
         self.start_up = StartUp(lambda: check(self) if check else [])
         self._check = check or _check
         #: The way to this app's workers.

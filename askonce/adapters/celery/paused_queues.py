@@ -6,6 +6,7 @@ connection to the broker was lost. A queue that an operator cancelled (``cancel_
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,24 @@ class Returned(Reject):
 
     def __init__(self, reason: str = "paused", requeue: bool = True) -> None:  # noqa: FBT001, FBT002  # Celery's signature
         super().__init__(reason, requeue)
+
+
+class _NoTracebacks(logging.Filter):
+    """Celery logs a traceback for each message that goes back; a pause is no error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep the line, without the traceback."""
+        if record.exc_info and isinstance(record.exc_info[1], Returned):
+            record.exc_info = record.exc_text = None
+        return True
+
+
+_NO_TRACEBACKS = _NoTracebacks()
+
+
+def log_no_traceback() -> None:
+    """Leave tracebacks of messages that go back out of the log of this process and its children."""
+    logging.getLogger("celery.app.trace").addFilter(_NO_TRACEBACKS)
 
 
 class PausedQueues:
