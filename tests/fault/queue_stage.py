@@ -7,6 +7,7 @@ from pathlib import Path
 
 from redis import Redis
 
+from sandbox.machine import wait_for
 from tests import preloaded
 from tests.deadlines import stretched
 
@@ -63,7 +64,7 @@ class Stage:
         with path.open("wb") as log:
             worker = preloaded.start(command, self.env, cwd=self.folder, stdout=log, stderr=log)
         self.workers.append(worker)
-        self.eventually(lambda: b" ready." in path.read_bytes(), 60)
+        wait_for(lambda: b" ready." in path.read_bytes(), worker, path, stretched(60))
         return worker
 
     def log_of(self, number):
