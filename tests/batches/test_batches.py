@@ -30,7 +30,7 @@ def test_producers_of_the_same_rows_pay_for_each_distinct_row_once(over):
 
 
 def test_long_queue_that_is_paused_is_one_message_for_each_job():
-    done = run("paused", "--jobs", 1000, "--hours", 0.1)
+    done = run("paused", "--jobs", 500, "--hours", 0.05)
 
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "1.00 messages a job" in done.stdout

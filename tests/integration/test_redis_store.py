@@ -4,6 +4,7 @@ import pytest
 from redis import Redis
 
 from askonce.adapters.redis import RedisStore
+from askonce.controls import Pause
 from askonce.errors import LayoutNewer, StoreUnavailable
 from askonce.lost import Budget, Resent
 from askonce.record import LAYOUT
@@ -206,3 +207,23 @@ def test_process_out_of_connections_does_not_trip_the_breaker(store_url):
             client.connection_pool.reset()
 
             assert not store.read([KEY])[0].present
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_pause_holds_for_those_who_look_until_no_job_is_held_back(shifted_store, monkeypatch, verb):
+    controls, pause = shifted_store.controls, Pause("queue", "slow")
+    if verb == "resume":
+        controls.pause(pause, "ana")
+    run, done = controls._scripts.run_all, []
+
+    def run_once(*arguments):
+        if done:
+            raise StoreUnavailable(verb="control", reason="TimeoutError")
+        done.append(arguments)
+        return run(*arguments)
+
+    monkeypatch.setattr(controls._scripts, "run_all", run_once)
+    with pytest.raises(StoreUnavailable):
+        controls.pause(pause, "ana") if verb == "pause" else controls.resume(pause)
+
+    assert {pause: "ana"} == controls.pauses()

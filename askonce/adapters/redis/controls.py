@@ -45,7 +45,10 @@ class RedisControls:
         return {_to_pause(name): note for name, note in found.items() if name.startswith("pause\n")}
 
     def _set(self, field: str, value: str) -> bool:
-        indexes = [self._scripts.bucket_key(bucket, "idx") for bucket in range(BUCKETS)]
+        # Workers read the pauses of the first bucket. It is paused first and resumed last, so that no worker
+        # takes messages of jobs that may not start yet.
+        buckets = range(BUCKETS) if value else reversed(range(BUCKETS))
+        indexes = [self._scripts.bucket_key(bucket, "idx") for bucket in buckets]
         calls: list[Call] = [((index,), (field, value)) for index in indexes]
         changed = False
         for first in range(0, BUCKETS, _AT_ONCE):
