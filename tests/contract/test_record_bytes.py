@@ -2,6 +2,7 @@ import pytest
 
 from askonce import bill
 from askonce.answer import Meta
+from askonce.controls import Mark
 from askonce.job import Routing
 from askonce.spend import Spend
 from tests.contract.key_under_test import KEY, KeyUnderTest
@@ -110,6 +111,22 @@ def test_record_and_index_have_the_pinned_bytes(scene, client, act, record, inde
     assert record == client.hgetall(RECORD)
     assert index == client.zrange(INDEX, 0, -1, withscores=True)
     assert int(record[b"xp"]) == client.pexpiretime(RECORD)
+
+
+@pytest.mark.parametrize("expires", [None, 30.0, 3600.0])
+@pytest.mark.parametrize("brought", [{}, BROUGHT], ids=["nothing", "everything"])
+def test_new_record_is_the_same_in_a_bucket_with_marks(scene, client, brought, expires):
+    def admitted():
+        reply = scene.admit(expires=expires, **brought)
+        index = client.zrange(INDEX, 0, -1, withscores=True)
+        record, until = client.hgetall(RECORD), client.pexpiretime(RECORD)
+        client.delete(RECORD, INDEX)
+        return reply, index, record, until
+
+    without = admitted()
+    scene.store.controls.mark(Mark("task", "others"))
+
+    assert without == admitted()
 
 
 def test_pinned_bytes_are_read_as_a_record(scene, client):

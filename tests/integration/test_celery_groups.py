@@ -107,6 +107,8 @@ def test_new_jobs_around_a_damaged_record_are_sent_once(scene):
 
     assert [Admitted, RecordDamaged, Admitted] == kinds(outcomes)
     assert [outcomes[0].job, outcomes[2].job] == [message["headers"]["id"] for message in scene.take()]
+    counted = {counter.what: amount for counter, amount in scene.store.tally.totals().items()}
+    assert {"admitted": 3} == counted
 
 
 def test_queue_that_is_no_list_is_an_error_of_the_group(scene):

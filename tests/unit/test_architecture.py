@@ -173,10 +173,10 @@ def test_every_verb_of_the_store_is_one_script():
     ports = {"letters", "announcements", "boards", "controls", "tally", "runs", "pusher"}
     # ``admit_many`` is the script of ``admit``, many times.
     verbs = members - ports - {"subscribe", "check", "report_to", "admit_many", "cancel_many"}
-    shared = {"clock", "record", "tally", "ends", "pauses", "reply", "attach", "message", "many"}
+    shared = {"clock", "record", "tally", "ends", "pauses", "reply", "attach", "message", "many", "counts"}
 
     assert sorted(verbs) == sorted((*VERBS, "admit"))
-    parts = {"publish", "publish_many", "duplicate"}  # around admit, and before it
+    parts = {"publish", "publish_many", "duplicate", "new"}  # around admit, and before it
     assert {path.stem for path in LUA.iterdir()} == verbs | shared | parts | {*OTHERS}
 
 

@@ -132,6 +132,7 @@ def _lua_part(part: Any) -> str:  # noqa: ANN401  # a NamedTuple class has no co
 
 
 _ABSENT = Snapshot()
+_NO_PARTS: tuple[list[Any], ...] = ([], [], [])
 
 
 class Brought(NamedTuple):
@@ -183,13 +184,14 @@ def read(key: Key, reply: list[Any]) -> tuple[bytes, Snapshot]:
 def _read(reply: list[Any]) -> tuple[bytes, Snapshot]:
     """Return the outcome, and the record as the script left it; absent where the script disclosed nothing.
 
-    *reply* comes from ``lua/reply.lua``: the flight, then value, failure and more, each empty where there is
-    none; or the outcome alone.
+    *reply* comes from ``lua/reply.lua``: the flight alone, or with value, failure and more, each empty where
+    there is none; or the outcome alone.
     """
-    if len(reply) == 1:
-        return reply[0], _ABSENT
-    flight_part, value, failure, more = reply
+    flight_part, *others = reply
+    if isinstance(flight_part, bytes):
+        return flight_part, _ABSENT
     flight = _FlightPart._make(flight_part)
+    value, failure, more = others or _NO_PARTS
     seen = Snapshot(
         present=True,
         now=flight.now,

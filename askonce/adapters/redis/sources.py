@@ -1,7 +1,8 @@
 """Joins the texts of the scripts. A server runs a script's whole text at each call, also what the call skips.
 
 So a script gets those definitions only that it names: each one costs a tenth of a microsecond. Those of
-``duplicate.lua`` come first, and the others after it: most calls end there. Constants become numbers.
+``duplicate.lua`` and ``new.lua`` come first, and the others after them, because most calls end there.
+Constants become numbers.
 """
 
 from __future__ import annotations
@@ -54,14 +55,14 @@ def sources(verbs: tuple[str, ...], clock: str | None = None) -> dict[str, str]:
     """Return the texts of *verbs* and of the admissions; *clock* replaces the server's clock in tests."""
     own = (clock or _text("clock")) + "".join(map(_text, ("record", "tally", "ends", "pauses")))
     shared = _Shared(own + with_numbers(lua_parts()) + "".join(map(_text, ("reply", "attach", "message"))))
-    duplicate, admit, publish, publish_many = map(_text, ("duplicate", "admit", "publish", "publish_many"))
+    first, admit, publish = _text("duplicate") + _text("new"), _text("admit"), _text("publish")
     texts = {verb: shared.before(_text(verb)) for verb in verbs}
-    texts["admit"] = shared.before(duplicate, admit)
-    outside = shared.before(duplicate + publish).removesuffix(duplicate + publish)
-    inside = shared.before(duplicate + publish, admit).removeprefix(outside + duplicate + publish)
-    texts["publish"] = f"{outside}local function admit()\n{duplicate}{inside}end\n{publish}"
-    around = f"local function admit()\n{duplicate}{admit}end\n{publish_many}"
-    # Of many jobs most need all of it.
+    texts["admit"] = shared.before(first, admit)
+    outside = shared.before(first + publish).removesuffix(first + publish)
+    inside = shared.before(first + publish, admit).removeprefix(outside + first + publish)
+    texts["publish"] = f"{outside}local function admit()\n{first}{inside}end\n{publish}"
+    around = f"{_text('counts')}local function admit()\n{first}{admit}end\n{_text('publish_many')}"
+    # Many jobs pay for it once.
     texts["publish_many"] = f"{_text('many')}{shared.needed_by(around)}{around}"
     return texts
 

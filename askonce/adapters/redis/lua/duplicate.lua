@@ -13,5 +13,5 @@ if fp == fingerprint and fl ~= 'idle' and in_flight ~= job and rt ~= job and not
     and redis.call('EXISTS', SLOT .. 'ctl') == 0 then
   count(name, 'attached', 1)
   return {flight_part('attached', {fl = fl, job = in_flight, fen = tonumber(fen or 0), dl = dl,
-    att = tonumber(att or 0), rep = tonumber(rep or 0), nx = 0, ref = ref or ''}), EMPTY, EMPTY, EMPTY}
+    att = tonumber(att or 0), rep = tonumber(rep or 0), nx = 0, ref = ref or ''})}
 end

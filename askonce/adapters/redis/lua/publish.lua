@@ -11,6 +11,6 @@
 local admitted, repeated = admit()
 if admitted[1][1] == 'admitted' and not repeated then
   local parts, places = cut(ARGV[18])
-  push(KEYS[3], parts, places, shared_values(), ARGV[16], ARGV[17])
+  redis.call('LPUSH', KEYS[3], filled(parts, places, shared_values(), ARGV[16], ARGV[17]))
 end
 return admitted

@@ -6,18 +6,27 @@
 -- returns a list of replies of admit
 --
 -- KEYS and ARGV are those of one job here, as publish has them: many.lua has hidden the others.
--- An error ends the script. The jobs before it have their messages, and the same claims again change nothing.
 local parts, places = cut(ALL_ARGV[16])
-local values, replies = shared_values(), {}
-for i = 2, #ALL_KEYS do
-  local record, job = ALL_KEYS[i], 12 + 3 * i
-  SLOT = slot_of(record)
-  KEYS[1], KEYS[2] = record, SLOT .. 'idx'
-  ARGV[1], ARGV[2], ARGV[4] = ALL_ARGV[job], ALL_ARGV[job + 1], ALL_ARGV[job + 2]
-  local admitted, repeated = admit()
-  if admitted[1][1] == 'admitted' and not repeated then
-    push(ALL_KEYS[1], parts, places, values, string.sub(record, -64), ALL_ARGV[17] .. i)
+local values, replies, messages = shared_values(), {}, {}
+local function admit_all()
+  for i = 2, #ALL_KEYS do
+    local record, job = ALL_KEYS[i], 12 + 3 * i
+    SLOT = slot_of(record)
+    KEYS[1], KEYS[2] = record, SLOT .. 'idx'
+    ARGV[1], ARGV[2], ARGV[4] = ALL_ARGV[job], ALL_ARGV[job + 1], ALL_ARGV[job + 2]
+    local admitted, repeated = admit()
+    if admitted[1][1] == 'admitted' and not repeated then
+      messages[#messages + 1] = filled(parts, places, values, string.sub(record, -64), ALL_ARGV[17] .. i)
+    end
+    replies[i - 1] = admitted
   end
-  replies[i - 1] = admitted
 end
+-- An error ends the script. The jobs before it get their messages all the same, and the same claims again change
+-- nothing.
+local ok, failed = pcall(admit_all)
+if #messages > 0 then redis.call('LPUSH', ALL_KEYS[1], unpack(messages)) end
+for of, amounts in pairs(counted) do
+  for what, amount in pairs(amounts) do add('pcall', of, what, amount) end
+end
+if not ok then error(failed, 0) end
 return replies

@@ -69,9 +69,11 @@ local function set(r, changes)
   end
 end
 
+local function ask_text(ma, qd, ad, xe, tail) return string.format('%d\n%d\n%d\n%d\n', ma, qd, ad, xe) .. tail end
+
 local function write_ask(r, ma, qd, ad, xe, tail)
   r.asked = {ma = tonumber(ma), qd = tonumber(qd), ad = tonumber(ad), xe = tonumber(xe), tail = tail}
-  set(r, {ask = string.format('%d\n%d\n%d\n%d\n', ma, qd, ad, xe) .. tail})
+  set(r, {ask = ask_text(ma, qd, ad, xe, tail)})
 end
 
 -- Put fields back to their defaults, which are not stored.

@@ -1,5 +1,6 @@
 -- The reply of the verbs that return the record: {flight, value, failure, more}, in the parts of `reply.py`. A part is
--- empty where there is none: most replies have a flight only. A bare reply holds the outcome only.
+-- empty where there is none, and {flight} alone is short for one without the others. A bare reply holds the outcome
+-- only.
 -- No reply holds the owner: its token authorises writes.
 local EMPTY = {}
 
