@@ -1,10 +1,12 @@
-"""What a caller does: serve an answer, wait for a job, run it, or refuse."""
+"""What a caller does: serve an answer, wait for a job, run it, or refuse.
+
+Each row of a group makes one: a NamedTuple is made in a third of the time of a frozen dataclass.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from askonce.bill import to_error
 from askonce.errors import AnswerUnreadable, FingerprintMismatch, StoreUnavailable, Superseded
@@ -37,15 +39,13 @@ class Why(Enum):
     STORE_DOWN = "store_down"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Serve:
+class Serve(NamedTuple):
     """Return this answer; make no call."""
 
     result: Result
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
+class Wait(NamedTuple):
     """An equal job is in flight: wait for its answer."""
 
     job: JobId
@@ -69,8 +69,7 @@ class Wait:
         return "backoff" if self.rest > 0 else "busy"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(NamedTuple):
     """The job is the caller's: send its message, or make the call."""
 
     job: JobId
@@ -86,8 +85,7 @@ class Run:
     ignored: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refuse:
+class Refuse(NamedTuple):
     """No answer and no call."""
 
     why: Why

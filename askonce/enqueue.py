@@ -279,8 +279,7 @@ class Producer:
         return Attached(key=key, job=job, handle=handle, stale=stale, ignored=ignored)
 
     def _handle(self, claim: Claim, job: JobId, join: Join) -> Handle:
-        followed = claim.job if job == claim.job.id else claim.job.under(job)
-        return Handle(self.store, followed, partial(self._enqueue_again, claim), join)
+        return Handle(self.store, claim.job, partial(self._enqueue_again, claim), join, job)
 
     def _enqueue_again(self, claim: Claim) -> Handle | Result:
         """Enqueue the same payload as a new job: the record of the first one is gone.

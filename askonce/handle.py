@@ -34,13 +34,15 @@ class Handle:
         job: Job,
         enqueue_again: Callable[[], Handle | Result],
         join: Join = as_it_is,
+        job_id: JobId | None = None,
     ) -> None:
         """Follow *job*; *enqueue_again* admits the same payload once more when the record is gone.
 
         *join* joins the answer to this caller's own row; without it the answer is as the record keeps it.
+        *job_id* is the id of an equal job that is in flight.
         """
         self.key: Key = job.key
-        self.job: JobId = job.id
+        self.job: JobId = job_id or job.id
         #: Of the payload; empty where only its key is known.
         self.fingerprint = job.fingerprint
         self._store, self._enqueue_again = store, enqueue_again

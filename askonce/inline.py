@@ -179,7 +179,7 @@ class Caller:
 
     def _with_its_stale(self, decision: Decision) -> Decision:
         """Return *decision*, without a stale answer that this caller does not want."""
-        return decision if self.serve_stale or isinstance(decision, Serve) else replace(decision, stale=None)
+        return decision if self.serve_stale or isinstance(decision, Serve) else decision._replace(stale=None)
 
     def _run(self, delivery: Delivery, decision: Run, body: Callable[[], object]) -> Execution | None:
         """Run the job here; None when the call should look at the record again."""

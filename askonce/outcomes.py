@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from askonce.bill import to_error
@@ -155,7 +155,7 @@ def joined(decision: Decision, join: Join) -> Decision:
             except AnswerUnreadable as error:
                 return Refuse(why=Why.UNREADABLE, job=result.job, error=error)
         case Wait(stale=stale) | Run(stale=stale) | Refuse(stale=stale):
-            return decision if stale is None else replace(decision, stale=_joined_stale(stale, join))
+            return decision if stale is None else decision._replace(stale=_joined_stale(stale, join))
     assert_never(decision)
 
 
