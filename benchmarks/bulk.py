@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from hashlib import sha256
-from io import BytesIO
-from itertools import count, islice
+from itertools import count
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -13,13 +15,16 @@ import orjson
 from redis import Redis
 
 from askonce.adapters.redis.link import ServerLink
-from askonce.errors import PayloadInvalid
-from askonce.rows import Row, read_rows
-from benchmarks.apps import URL, app, once_checked, once_noop, payload, plain
+from benchmarks.apps import URL, app, once, once_checked, once_noop, payload, plain
 from benchmarks.measure import interleaved, per_second, ratio
+from producer.client import Client
+from producer.inputs import open_inputs
+from producer.progress.reporter import new_progress
+from producer.run.start import Start
+from producer.run.wanted import Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from benchmarks.measure import Table
 
@@ -27,6 +32,8 @@ ROUNDS = 7
 #: Payloads of one group, and groups of one figure.
 GROUP, GROUPS = 500, 2
 CALLS = 200
+#: Rows of a file.
+ROWS = 3000
 #: The least that a store could do: one script for each job keeps its payload and sends its message.
 _BARE = """if redis.call('HSETNX', KEYS[1], 'job', ARGV[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'payload', ARGV[2])
@@ -78,21 +85,24 @@ def _of_groups(enqueue: Callable[[], object]) -> float:
 
 
 def _of_file(same: dict[str, object]) -> float:
-    """Return rows a second of a file whose rows are new: read, checked, identified, recorded and sent."""
-    file = BytesIO(b"".join(orjson.dumps(_new(same)) + b"\n" for _ in range(GROUP * GROUPS)))
-    began = perf_counter()
-    rows = _payloads(file)
-    while group := list(islice(rows, GROUP)):
-        once_checked.enqueue_many(group)
-    return GROUP * GROUPS / (perf_counter() - began)
+    """Return rows a second of a file whose rows are new, as ``producer submit`` enqueues them.
 
-
-def _payloads(file: BytesIO) -> Iterator[dict[str, object] | PayloadInvalid]:
-    for row in read_rows(file):
-        if isinstance(row, Row):
-            yield dict(row.payload)
-        else:
-            yield PayloadInvalid(field=row.field, reason=row.reason)
+    The file is read, checked, counted and digested; its rows are parsed, validated, identified, recorded and
+    sent, and the run is held and reported to the store. Only the start of a process is left out.
+    """
+    spec = once_checked.job_spec
+    client = Client(specs={spec.name: spec}, store=once.process().store, producer=once.producer)
+    with TemporaryDirectory() as folder, new_progress(sys.stderr, quiet=True) as progress:
+        file = Path(folder) / "rows.jsonl"
+        file.write_bytes(b"".join(orjson.dumps(_new(same)) + b"\n" for _ in range(ROWS)))
+        wanted = Wanted(task=spec.name, inputs=(str(file),), max_queued=0)
+        began = perf_counter()
+        start = Start(wanted=wanted, client=client, inputs=open_inputs(wanted.inputs), progress=progress)
+        code = start.go()
+        seconds = perf_counter() - began
+    if code != 0:
+        raise RuntimeError(f"the run ended with {code!r}")
+    return ROWS / seconds
 
 
 class _Bare:
