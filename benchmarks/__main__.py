@@ -1,4 +1,5 @@
-"""``python -m benchmarks [part ...]``: enqueue, bulk, worker, slow, provider, read, startup, reaper, memory.
+"""``python -m benchmarks [part ...]``: enqueue, bulk, worker, slow, provider, read, startup, reaper, memory,
+million.
 
 Without a name, all of them.
 
@@ -26,6 +27,7 @@ PARTS = {
     "startup": "rounds",
     "reaper": "jobs",
     "memory": "jobs",
+    "million": "rows",
 }
 
 
@@ -35,7 +37,11 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--rounds", type=int, help="number of interleaved rounds; the result is their median")
     parser.add_argument("--jobs", type=int, help="number of jobs in the long queue, and of records in memory")
-    parser.add_argument("--rows", type=int, help="number of rows for the provider with a limit: 200 or 2000")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        help="number of rows of a part that submits a file: 200 or 2000 for provider, any for million",
+    )
     options = parser.parse_args()
     # No append-only file: it would measure the disk, and its rewrites come at random times.
     with Valkey(tcp=True, options="appendonly no") as valkey:
