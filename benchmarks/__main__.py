@@ -1,5 +1,5 @@
 """``python -m benchmarks [part ...]``: enqueue, bulk, worker, slow, provider, read, startup, reaper, memory,
-million.
+million, batch.
 
 Without a name, all of them.
 
@@ -28,6 +28,7 @@ PARTS = {
     "reaper": "jobs",
     "memory": "jobs",
     "million": "rows",
+    "batch": "rows",
 }
 
 

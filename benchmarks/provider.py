@@ -40,7 +40,7 @@ def _measure(
     with Machine(env={"JOB_LEASE": "5"}) as machine:
         behaviour = {"llm_requests_per_second": _RATE, "llm_latency": 0.3, "llm_rate_headers": False}
         machine.control(**behaviour, **settings)
-        file = _meetings(machine.folder / "rows.jsonl", rows)
+        file = meetings(machine.folder / "rows.jsonl", rows)
         for number in range(workers):
             machine.start_worker("-c", str(_SLOTS // workers), name=f"worker{number}")
         began = time.perf_counter()
@@ -60,7 +60,7 @@ def _measure(
     table.at_least("  rows that were answered", answered / rows, 1.0, f"{answered}")
 
 
-def _meetings(file: Path, rows: int) -> Path:
+def meetings(file: Path, rows: int) -> Path:
     lines = (
         {"meeting_id": f"m{number}", "transcript": f"Ann: this is point {number}.\nBob: agreed."}
         for number in range(rows)
