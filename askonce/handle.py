@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 class Handle:
     """One caller's hold on a job, its own or an equal one."""
 
+    # A run may have one for each of its rows.
+    __slots__ = ("_enqueue_again", "_fingerprint", "_join", "_store", "_task", "job", "key")
+
     def __init__(
         self,
         store: Store,

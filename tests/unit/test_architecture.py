@@ -173,7 +173,19 @@ def test_every_verb_of_the_store_is_one_script():
     ports = {"letters", "announcements", "boards", "controls", "tally", "runs", "pusher"}
     # ``admit_many`` is the script of ``admit``, many times.
     verbs = members - ports - {"subscribe", "check", "report_to", "admit_many", "cancel_many"}
-    shared = {"clock", "record", "tally", "ends", "pauses", "reply", "attach", "message", "many", "counts"}
+    shared = {
+        "clock",
+        "record",
+        "tally",
+        "ends",
+        "pauses",
+        "reply",
+        "attach",
+        "message",
+        "many",
+        "counts",
+        "terms",
+    }
 
     assert sorted(verbs) == sorted((*VERBS, "admit"))
     parts = {"publish", "publish_many", "duplicate", "new"}  # around admit, and before it

@@ -14,7 +14,7 @@ import os
 from collections import deque
 from itertools import chain
 from threading import Semaphore
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MaxConnectionsError, ReadOnlyError, RedisError, ResponseError
@@ -32,7 +32,7 @@ else:
     _pack = hiredis.pack_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from redis import Redis
 
@@ -45,8 +45,6 @@ _KEY = 3
 #: Round trips of one process at once. Of a thousand threads that end together each would open a connection,
 #: and each that waits for the interpreter's lock wakes up 200 times a second: that took eight seconds.
 _AT_ONCE: Final = 16
-#: Bytes that are worth a write of their own.
-_PIECE: Final = 32 << 10
 
 
 class BreakerOpen(RedisConnectionError):
@@ -273,25 +271,12 @@ def first_key(command: tuple[Any, ...]) -> str:
     return str(command[_KEY if command[0].startswith("EVAL") else 1])
 
 
-def _packed(connection: Connection, commands: tuple[tuple[Any, ...], ...]) -> Iterable[bytes]:
-    """Return what is written for *commands*, piece by piece: the server works on what it has already."""
+def _packed(connection: Connection, commands: tuple[tuple[Any, ...], ...]) -> list[bytes]:
     if _pack is None:
-        return cast("list[bytes]", connection.pack_commands(commands))
-    packed = map(_pack, commands)
-    return packed if len(commands) == 1 else _pieces(packed)
-
-
-def _pieces(packed: Iterable[bytes]) -> Iterator[bytes]:
-    """Join small commands: each write costs the kernel as much as the copy of many."""
-    piece, size = [], 0
-    for command in packed:
-        piece.append(command)
-        size += len(command)
-        if size >= _PIECE:
-            yield b"".join(piece)
-            piece, size = [], 0
-    if piece:
-        yield b"".join(piece)
+        return list(connection.pack_commands(commands))
+    if len(commands) == 1:
+        return [_pack(commands[0])]
+    return [b"".join(map(_pack, commands))]
 
 
 def _reply(connection: Connection) -> Any:  # noqa: ANN401  # whatever a script returns

@@ -55,13 +55,15 @@ def sources(verbs: tuple[str, ...], clock: str | None = None) -> dict[str, str]:
     """Return the texts of *verbs* and of the admissions; *clock* replaces the server's clock in tests."""
     own = (clock or _text("clock")) + "".join(map(_text, ("record", "tally", "ends", "pauses")))
     shared = _Shared(own + with_numbers(lua_parts()) + "".join(map(_text, ("reply", "attach", "message"))))
-    first, admit, publish = _text("duplicate") + _text("new"), _text("admit"), _text("publish")
+    terms, first = _text("terms"), _text("duplicate") + _text("new")
+    admit, publish = _text("admit"), _text("publish")
     texts = {verb: shared.before(_text(verb)) for verb in verbs}
-    texts["admit"] = shared.before(first, admit)
-    outside = shared.before(first + publish).removesuffix(first + publish)
-    inside = shared.before(first + publish, admit).removeprefix(outside + first + publish)
-    texts["publish"] = f"{outside}local function admit()\n{first}{inside}end\n{publish}"
-    around = f"{_text('counts')}local function admit()\n{first}{admit}end\n{_text('publish_many')}"
+    texts["admit"] = shared.before(terms + first, admit)
+    before = terms + first + publish
+    outside = shared.before(before).removesuffix(before)
+    inside = shared.before(before, admit).removeprefix(outside + before)
+    texts["publish"] = f"{outside}{terms}local function admit()\n{first}{inside}end\n{publish}"
+    around = f"{_text('counts')}{terms}local function admit()\n{first}{admit}end\n{_text('publish_many')}"
     # Many jobs pay for it once.
     texts["publish_many"] = f"{_text('many')}{shared.needed_by(around)}{around}"
     return texts

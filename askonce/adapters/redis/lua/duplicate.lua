@@ -1,10 +1,6 @@
 -- duplicate: the first part of admit, and all of it for its most frequent caller: an equal job is in flight, with
 -- neither answer nor failure kept. Its reply needs half of the record's fields, and half of the time.
-local job, fingerprint, task, tail, chosen, run = ARGV[1], ARGV[2], ARGV[3], ARGV[12], ARGV[13], ARGV[14]
-local force, max_age, expires, countdown = ARGV[8] == '1', tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
-local tenant, model = brought(tail)
-local name = task .. '\n' .. tenant .. '\n' .. model
-
+local job, fingerprint = ARGV[1], ARGV[2]
 local lv, fp, fl, in_flight, dl, att, fen, rep, rt, nx, ref, hx, ex, pk, own_run, shared, ask = unpack(redis.call('HMGET', KEYS[1],
   'lv', 'fp', 'fl', 'job', 'dl', 'att', 'fen', 'rep', 'rt', 'nx', 'ref', 'hx', 'ex', 'pk', 'run', 'sh', 'ask'))
 if fp == fingerprint and fl ~= 'idle' and in_flight ~= job and rt ~= job and not hx and not ex and not nx and not pk

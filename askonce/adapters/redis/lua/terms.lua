@@ -1,0 +1,6 @@
+-- terms: what all jobs of one caller have in common. It is read once for a group.
+local task, tail, chosen, run = ARGV[3], ARGV[12], ARGV[13], ARGV[14]
+local force, max_age, expires, countdown = ARGV[8] == '1', tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local tenant, model = brought(tail)
+local name = task .. '\n' .. tenant .. '\n' .. model
+
