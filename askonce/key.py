@@ -54,17 +54,19 @@ def identify(
     # equal to the object that key fields make.
     material = b'"%b"' % fingerprint.encode() if identity is None else identity
     key = sha256(b"%b,%b]" % (_prefix(tenant, spec.name, spec.version), material)).hexdigest()
+    # By position: each row of a group makes one, and names take twice as long.
     return Job(
-        key=Key(key),
-        id=JobId(job_id or token_hex(16)),
-        fingerprint=Fingerprint(fingerprint),
-        task=spec.name,
-        payload=canonical,
-        version=spec.version,
-        tenant=tenant,
-        model=spec.model,
-        run=run,
-        routing=routing,
+        Key(key),
+        JobId(job_id or token_hex(16)),
+        Fingerprint(fingerprint),
+        spec.name,
+        # A copy of its own size: orjson leaves 4 KiB to each text, and a caller may wait for many jobs.
+        b"%b" % canonical,
+        spec.version,
+        tenant,
+        spec.model,
+        run,
+        routing,
     )
 
 

@@ -133,6 +133,8 @@ _CALLED = {"limits": ("time_limit", "soft_time_limit"), "countdown": ("countdown
 
 def as_passed(ignored: tuple[str, ...], options: Options) -> tuple[str, ...]:
     """Return what a store *ignored* under the names by which the caller passed it."""
+    if not ignored:  # most callers pass nothing that can be
+        return ()
     names = (name for word in ignored for name in _CALLED.get(word, (word,)))
     return tuple(name for name in names if options.get(name) is not None)
 

@@ -1,3 +1,4 @@
+import tracemalloc
 import unicodedata
 from dataclasses import replace
 
@@ -252,3 +253,14 @@ def test_payload_that_changes_afterwards_leaves_its_identity():
 
     assert b'{"items":[1,2]}' == job.payload
     assert job == identified({"items": [1, 2]})
+
+
+def test_job_keeps_no_more_memory_than_its_payload_needs():
+    tracemalloc.start()
+    try:
+        jobs = [identify(SPEC, {"number": number}) for number in range(200)]
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert kept / len(jobs) < 1000
