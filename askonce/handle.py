@@ -29,7 +29,7 @@ class Handle:
     """One caller's hold on a job, its own or an equal one."""
 
     # A run may have one for each of its rows.
-    __slots__ = ("_enqueue_again", "_fingerprint", "_join", "_store", "_task", "job", "key")
+    __slots__ = ("_enqueue_again", "_join", "_store", "_task", "fingerprint", "job", "key")
 
     def __init__(
         self,

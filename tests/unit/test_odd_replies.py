@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from askonce.adapters.memory import MemoryStore
 from askonce.answer import Answer
+from askonce.attempt import Attempt, run
 from askonce.errors import CallFailed, Configuration, Permanent, Postponed, RecordDamaged, Transient
 from askonce.inline import Resting
 from askonce.spec import JobSpec
@@ -156,7 +157,8 @@ def test_order_does_not_wait_for_its_customer_nor_fail_with_it(error):
     class Resources:
         customers = Customers(caller, None, JobSpec())
 
-    answer = enrich({"cliente_id": "7"}, Resources())
+    attempt = Attempt(key="k", job="j", number=1, fence=1, stale=None, reference="", checkpoint=print)
+    answer = run(lambda: enrich({"cliente_id": "7"}, Resources()), attempt)
 
     assert ({"cliente_nome": UNKNOWN, "cliente_fonte": "default"}, "default") == (answer.value, answer.source)
     assert caller.longest_rest <= 1.0
