@@ -54,7 +54,7 @@ def prove(folder, options):
 
 
 def _prove(stage, options):
-    jobs, seen = options.jobs, Seen()
+    jobs, seen, hour = options.jobs, Seen(), DEADLINES_OF_AN_HOUR * stage.app.DEADLINE
     _enqueue(stage, jobs)
     stage.start_worker("slow")
     eventually(lambda: stage.client.llen("called") >= BEFORE, 60)
@@ -64,7 +64,7 @@ def _prove(stage, options):
     kept, queue = _counts(stage), _digest(stage)
     # One that starts during the pause takes nothing either.
     stage.start_worker("slow")
-    counts = _look(stage, options.hours * DEADLINES_OF_AN_HOUR * stage.app.DEADLINE)
+    counts = _look(stage, options.hours * hour)
     seen.expect("messages that wait, calls and messages taken, during the pause", {kept}, counts)
     seen.expect("the queue after the pause", queue, _digest(stage))
     stop(stage.workers.pop())
@@ -79,7 +79,8 @@ def _prove(stage, options):
     seen.expect("calls, in their order", list(range(jobs)), stage.calls())
     seen.expect("jobs and messages", (jobs, jobs), (len(received), messages))
     seen.say(
-        f"{jobs:,} jobs, paused for {options.hours:g} hours: {messages / jobs:.2f} messages a job;"
+        f"{jobs:,} jobs, paused for {options.hours:g} hours of {hour:.0f} s:"
+        f" {messages / jobs:.2f} messages a job;"
         f" first call {first:.1f} s after the resume, all after {seconds:.0f} s"
     )
     return seen
