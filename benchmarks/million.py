@@ -51,11 +51,9 @@ def run(table: Table, *, rows: int = ROWS) -> None:
     table.line("rows a second", f"{rows / last.seconds:,.0f}/s", f"{last.seconds:.0f} s")
     table.within("most memory", most / 1e6, _MOST, "MB")
     table.at_most("  beside that after a tenth of the rows", most / after_a_tenth, _MOST_GROWTH)
-    first, full = under_way[0], under_way[-1]
-    each = (full.memory - first.memory) / max(full.under_way - first.under_way, 1)
-    table.line(
-        f"waiting for {full.under_way:,} rows", f"{full.memory / 1e6:.0f} MB", f"{each:,.0f} bytes a row"
-    )
+    each = (under_way.memory - after_a_tenth) / under_way.under_way
+    figure = f"{under_way.memory / 1e6:.0f} MB"
+    table.line(f"waiting for {under_way.under_way:,} rows (-o OUT)", figure, f"{each:,.0f} bytes a row")
 
 
 def _file(file: Path, rows: int) -> Path:
@@ -68,10 +66,10 @@ def _file(file: Path, rows: int) -> Path:
     return file
 
 
-def _under_way(file: Path, rows: int, out: Path) -> list[_Moment]:
-    """Return what a run that waits has in memory, until all of its *rows* are under way."""
+def _under_way(file: Path, rows: int, out: Path) -> _Moment:
+    """Return what a run that waits has in memory when all of its *rows* are under way."""
     moments = _submit(file, "--limit", str(rows), "-o", str(out), stop_at=rows)
-    return [each for each in moments if each.under_way]
+    return max(moments, key=lambda moment: moment.under_way)
 
 
 def _submit(file: Path, *options: str, stop_at: int | None = None) -> Iterator[_Moment]:
