@@ -59,7 +59,7 @@ OF_INPUTS = (
     Mutant(
         "a number at the end of a chunk is taken as whole",
         OF_ARRAY,
-        "if end < len(self._text) or not self._more():",
+        "if end < len(self._text) or not isinstance(value, int | float) or not self._more():",
         "if True:",
         f"{JSON}test_number_that_comes_in_pieces_is_one_element",
     ),

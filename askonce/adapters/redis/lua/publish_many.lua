@@ -25,7 +25,7 @@ end
 -- nothing.
 local ok, failed = pcall(admit_all)
 if #messages > 0 then redis.call('LPUSH', ALL_KEYS[1], unpack(messages)) end
-for of, amounts in pairs(counted) do
+for of, amounts in pairs(sums) do
   for what, amount in pairs(amounts) do add('pcall', of, what, amount) end
 end
 if not ok then error(failed, 0) end
