@@ -136,8 +136,8 @@ OF_GROUPS = (
     Mutant(
         "a script that ends with an error forgets its counts",
         "askonce/adapters/redis/lua/publish_many.lua",
-        "for of, amounts in pairs(counted) do",
-        "for of, amounts in pairs(ok and counted or {}) do",
+        "for of, amounts in pairs(sums) do",
+        "for of, amounts in pairs(ok and sums or {}) do",
         f"{APP}test_new_jobs_around_a_damaged_record_are_sent_once",
     ),
     Mutant(
