@@ -21,7 +21,7 @@ from producer.inputs.source import STDIN
 from producer.run.errors import InputsDiffer, OutputFailed, RunDiffers
 from producer.run.journal import Journal, Line, Lines, Round
 from producer.run.output import beside, files_of
-from producer.run.report import OPEN
+from producer.run.report import OPEN, SUPERSEDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,8 +53,9 @@ class Past:
         if "row" in found:
             row = found["row"]
             assert isinstance(row, int)
-            self.lines[row] = Line(offset, found.get("error") is not None, found.get("status") in OPEN)
-            if found.get("status") in ("failed", "negative"):
+            failed, status = found.get("error") is not None, found.get("status")
+            self.lines[row] = Line(offset, failed, status in OPEN, status == SUPERSEDED)
+            if status in ("failed", "negative"):
                 self.failed_jobs.add(str(found.get("job")))
             cost = found.get("cost_usd")
             self.micro_usd += Spend(cost_usd=cost if isinstance(cost, int | float) else None).micro_usd or 0

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _NONE: Final = -1
 #: Bytes that are read at once.
 _READ: Final = 16 << 10
-#: Bits of an offset: whether the row has no answer, and whether it has to be asked for again.
-_FAILED, _OPEN = 1, 2
+#: Bits beside an offset, as ``Line`` has them; how many they are.
+_FAILED, _OPEN, _SUPERSEDED, _BITS = 1, 2, 4, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,8 @@ class Line(NamedTuple):
     failed: bool
     #: The row has neither an answer nor a failure of its own: it is asked for again.
     open: bool
+    #: Another row or run has its key with other content: asked for again, it would take the key back.
+    superseded: bool = False
 
 
 @dataclass(slots=True)
@@ -103,14 +105,15 @@ class Lines:
         if row >= len(self._places) or self._places[row] == _NONE:
             return None
         place = self._places[row]
-        return Line(place >> 2, bool(place & _FAILED), bool(place & _OPEN))
+        return Line(place >> _BITS, bool(place & _FAILED), bool(place & _OPEN), bool(place & _SUPERSEDED))
 
     def __setitem__(self, row: int, line: Line) -> None:
         """Remember the line of *row* in place of its last one."""
         missing = row + 1 - len(self._places)
         if missing > 0:
             self._places.extend([_NONE] * missing)
-        self._places[row] = line.offset << 2 | line.failed * _FAILED | line.open * _OPEN
+        bits = line.failed * _FAILED | line.open * _OPEN | line.superseded * _SUPERSEDED
+        self._places[row] = line.offset << _BITS | bits
 
     def forget_answers(self) -> None:
         """Forget every line: all rows are asked for again."""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Statuses that the same command asks for again: the row has neither an answer nor a failure of its own.
 OPEN: Final = frozenset({"cancelled", "timeout", "unavailable"})
+#: The status of a row whose key got other content.
+SUPERSEDED: Final = "superseded"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -195,7 +197,7 @@ def _ended(error: JobError) -> tuple[str, dict[str, object]]:
             waited = {"state": error.state, "waited_seconds": error.waited_seconds}
             return "timeout", {"kind": "timeout", **waited}
         case Superseded():
-            return "superseded", {"kind": "superseded", "reason": "a newer payload took the key over"}
+            return SUPERSEDED, {"kind": "superseded", "reason": "a newer payload took the key over"}
         case AnswerUnreadable():
             return "unreadable", {"kind": "unreadable", "reason": error.reason}
         case LayoutNewer() | RecordDamaged():

@@ -9,6 +9,7 @@ import orjson
 
 from producer.run.journal import Line, Lines
 from producer.run.output import InOrder
+from producer.run.report import SUPERSEDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,8 +72,10 @@ class Kept:
 
     def _end_of(self, row: int) -> Line | None:
         line = self._lines[row]
-        is_asked_again = line is None or line.open or (line.failed and line.offset < self._asked_again_before)
-        return None if is_asked_again else line
+        if line is None or line.open:
+            return None
+        is_retried = line.failed and not line.superseded and line.offset < self._asked_again_before
+        return None if is_retried else line
 
     def key_of(self, row: int) -> str | None:
         """Return the key that *row* had at an earlier start; None where it had none."""
@@ -82,7 +85,7 @@ class Kept:
     def ended(self, report: Report) -> None:
         """Keep *report*."""
         offset = self._journal.add(report)
-        self._lines[report.row] = Line(offset, not report.ok, report.is_open)
+        self._lines[report.row] = Line(offset, not report.ok, report.is_open, report.status == SUPERSEDED)
         self._order.ended(report.row, offset, failed=not report.ok)
 
     def tick(self) -> None:

@@ -112,6 +112,14 @@ def test_failed_rows_are_asked_for_again_once_a_round(out):
     assert ("u2", 2) == (past.round.uid, past.round.number)
 
 
+def test_row_whose_key_has_other_content_is_no_failed_one(out):
+    start(out, [1, 2], [reported(1, "superseded", {"kind": "superseded"}), reported(2)])
+
+    asked, _, _ = start(out, [1, 2], [], retry_failed=True, uid="u2")
+
+    assert [] == asked
+
+
 def test_refresh_asks_for_all_rows_again_and_goes_on_where_it_was_killed(out):
     start(out, [1, 2], [reported(1), reported(2)])
 
