@@ -16,8 +16,9 @@ from askonce.cli.site import open_site
 if TYPE_CHECKING:
     from askonce.runs import RunRecord
 
-#: Runs that a list shows without --all.
+#: Runs that a list shows without --all, and the facts of each, as ``submit`` names them.
 PAGE = 100
+_LISTED = ("rows", "total", "done", "failed", "calls", "cost_usd")
 
 
 @click.group()
@@ -81,8 +82,10 @@ def _line(record: RunRecord) -> str:
     from askonce.cli.moments import moment
     from askonce.line import one_line
 
-    facts = " ".join(f"{what}={_fact(what, value)}" for what, value in record.facts.items())
-    words = (moment(record.updated), record.name, record.task, _state(record), record.holder, facts)
+    # ``show`` has the others: a terminal's line is short.
+    facts = [f"{what}={_fact(what, record.facts[what])}" for what in _LISTED if record.facts.get(what)]
+    holder = record.holder if record.alive else ""
+    words = (moment(record.updated), _state(record), record.name, record.task, holder, " ".join(facts))
     return one_line("  ".join(filter(None, words)))
 
 

@@ -30,7 +30,7 @@ def test_run_is_listed_with_its_counts_in_one_line(verb, hold):
 
     [line] = verb("list").stdout.splitlines()
 
-    words = ["monday", "rates.fetch", "running", "host:1", "rows=100 done=60 cost_usd=0.000213 note=a?[2J"]
+    words = ["running", "monday", "rates.fetch", "host:1", "rows=100 done=60 cost_usd=0.000213"]
     assert words == line.split("  ")[1:]
 
 
