@@ -13,9 +13,11 @@ from tests.deadlines import stretched
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
 
-#: A session gets the terminal that it opens first, and with it the Ctrl-C.
+#: A session gets the terminal that it opens first, and with it the Ctrl-C; tests that a shell runs in the
+#: background ignore that, and so would their children.
 AT_TERMINAL = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.close(os.open(os.ttyname(0), os.O_RDWR))
 os.execv(sys.executable, [sys.executable, "-m", "producer", *sys.argv[1:]])
 """
