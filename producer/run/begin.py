@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+from array import array
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -43,6 +44,9 @@ class Past:
     began_at: int = 0
     has_ended: bool = False
     lines: Lines = field(default_factory=Lines)
+    #: The group of the last round in which each row was sent, by its number; 0 where it was not.
+    sent: array[int] = field(default_factory=lambda: array("i"))
+    groups: int = 0
     #: What all rounds paid, in millionths of a dollar, where that is known.
     micro_usd: int = 0
     #: Jobs that failed in the last round: news, not history.
@@ -59,15 +63,27 @@ class Past:
                 self.failed_jobs.add(str(found.get("job")))
             cost = found.get("cost_usd")
             self.micro_usd += Spend(cost_usd=cost if isinstance(cost, int | float) else None).micro_usd or 0
+        elif "sent" in found:
+            self._add_group(found["sent"])
         elif "end" in found:
             self.has_ended = True
         elif (begun := Round.of(found.get("run"))) is not None:
             self.begin(begun, offset)
 
+    def _add_group(self, rows: object) -> None:
+        assert isinstance(rows, list)
+        self.groups += 1
+        missing = max(rows, default=0) + 1 - len(self.sent)
+        self.sent.frombytes(bytes(max(0, missing) * self.sent.itemsize))
+        for row in rows:
+            self.sent[row] = self.groups
+
     def begin(self, begun: Round, offset: int) -> None:
         """Take in the begin of a round."""
         self.round, self.began_at, self.has_ended = begun, offset, False
         self.failed_jobs.clear()
+        # Other jobs: nothing of this round is with the workers.
+        del self.sent[:]
         if begun.refresh:
             self.lines.forget_answers()
 

@@ -9,6 +9,8 @@ from askonce.spend import Spend
 from tasks.reasons import cure_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from producer.progress.counts import Counts
     from producer.progress.failures import FailureLines
     from producer.run.journal import Line
@@ -35,6 +37,14 @@ class Counted:
             self._counts.skipped += 1
             self.failed += line.failed
         return line
+
+    def group_of(self, row: int) -> int:
+        """Pass it on."""
+        return self._sink.group_of(row)
+
+    def send(self, rows: Sequence[int]) -> None:
+        """Pass it on."""
+        self._sink.send(rows)
 
     def ended(self, report: Report) -> None:
         """Count the end of a row."""

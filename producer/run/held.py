@@ -6,6 +6,7 @@ only the last content of a key is enqueued.
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from askonce.job import Key
@@ -23,8 +24,6 @@ class Held:
     def __init__(self) -> None:
         """Hold no row."""
         self._rows: dict[Key, list[Row]] = {}
-        #: Keys of which a row has ended.
-        self._ended: set[Key] = set()
 
     def __len__(self) -> int:
         """Return how many rows are held."""
@@ -39,10 +38,15 @@ class Held:
         key = Key(report.key or "")
         if key in self._rows:
             report.later_row = self._rows[key][0].number
-            self._ended.add(key)
 
     def freed(self, is_under_way: Callable[[Key], object]) -> list[Row]:
-        """Return the rows that wait for nothing any more."""
-        free = [key for key in self._ended if not is_under_way(key)]
-        self._ended.clear()
-        return [row for key in free for row in self._rows.pop(key)]
+        """Return the rows that wait for nothing any more; other content of their keys waits for them."""
+        free = [key for key in self._rows if not is_under_way(key)]
+        return [row for key in free for row in self._pop(key)]
+
+    def _pop(self, key: Key) -> list[Row]:
+        rows = self._rows.pop(key)
+        alike = list(takewhile(lambda row: row.payload == rows[0].payload, rows))
+        if others := rows[len(alike) :]:
+            self._rows[key] = others
+        return alike

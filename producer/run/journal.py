@@ -1,9 +1,10 @@
 """Keeps the report of each row on disk as the row ends: the truth of a run's output.
 
 A journal is a file of JSON lines that only grows. A line with ``run`` begins a round: a run that asks again
-for rows has several. One with ``end`` ends it. One with ``reserved`` says what rows can cost that are about
-to be sent, where the run has a budget. The others are reports; a later one of a row wins. A line that a
-killed process left half written is cut off. One process at a time has the file.
+for rows has several. One with ``end`` ends it. One with ``sent`` names the rows of a group that is about to
+be sent, and one with ``reserved`` says before it what they can cost, where the run has a budget. The others
+are reports; a later one of a row wins. A line that a killed process left half written is cut off. One process
+at a time has the file.
 """
 
 from __future__ import annotations
@@ -188,8 +189,12 @@ class Journal:
         return self._write(report.to_json())
 
     def reserve(self, rows: Sequence[Reserve]) -> None:
-        """Write what *rows* can cost; a process that is killed from now on leaves it behind."""
+        """Write what *rows* can cost; ``send`` lets a process that is killed leave it behind."""
         self._write(orjson.dumps({"reserved": [list(row) for row in rows]}))
+
+    def send(self, rows: Sequence[int]) -> None:
+        """Write that *rows* are sent as one group; a process that is killed later leaves that behind."""
+        self._write(orjson.dumps({"sent": rows}))
         self._flush()
 
     def sync(self) -> None:
@@ -226,10 +231,17 @@ def _read_line(line: bytes, number: int, name: object) -> dict[str, object]:
     except orjson.JSONDecodeError:
         found = None
     if not isinstance(found, dict) or not (
-        found.keys() & {"run", "end"} or type(found.get("row")) is int or _is_reserved(found.get("reserved"))
+        found.keys() & {"run", "end"}
+        or type(found.get("row")) is int
+        or _is_reserved(found.get("reserved"))
+        or _are_rows(found.get("sent"))
     ):
         raise JournalInvalid(file=str(name), line=number)
     return found
+
+
+def _are_rows(found: object) -> bool:
+    return isinstance(found, list) and all(type(row) is int and row >= 0 for row in found)
 
 
 def _is_reserved(found: object) -> bool:

@@ -74,7 +74,7 @@ def _open_file(stack: ExitStack, out: Path, fresh: Round, inputs: tuple[str, ...
     again = past.began_at if round_.retry_failed else 0
     return Opened(
         round=round_,
-        sink=Kept(journal, files, past.lines, asked_again_before=again),
+        sink=Kept(journal, files, past.lines, past.sent, asked_again_before=again),
         journal=journal,
         output=files,
         paid_before=past.micro_usd,

@@ -125,7 +125,7 @@ def settle(report: Report, answer: Result | JobError, own_job: str) -> None:
             report.status, report.error = _ended(answer)
             report.later_row = answer.by if isinstance(answer, Superseded) else None
             # A job that goes on may be paid later.
-            _cost(report, None if report.asked == "admitted" else NOTHING)
+            _cost(report, None if _is_own(report, report.job, own_job) else NOTHING)
         case _:
             add_answer(report, answer, "done", own_job)
 

@@ -123,9 +123,11 @@ class Run:
 
     def _groups(self, rows: Iterable[Row | BadRow | None]) -> Iterator[list[Row | BadRow]]:
         """Yield rows that have no end yet, as many at once as have come and as there is room for."""
-        groups = Groups((row for row in rows if row is None or self._is_open(row)), self.budget)
+        still_open = (row for row in rows if row is None or self._is_open(row))
+        groups = Groups(still_open, self.budget, self.sink.group_of)
         while self.stop is None:
-            groups.put_back(self._held.freed(self._following.content_of))
+            if not groups.has_put_back:
+                groups.put_back(self._held.freed(self._following.content_of))
             room = self._room()
             if group := groups.next(room):
                 yield group
@@ -147,10 +149,11 @@ class Run:
 
     def _ask(self, group: Sequence[Row | BadRow]) -> None:
         began, rows = self.clock(), [row for row in group if isinstance(row, Row)]
+        self.budget.send()
+        self.sink.send([row.number for row in group])
         for row in group:
             if isinstance(row, BadRow):
                 self._end(invalid(row))
-        self.budget.send()
         outcomes = self._outcomes(rows)
         for row, outcome in zip(rows, outcomes, strict=bool(outcomes)):
             if isinstance(outcome, Conflict) and self._following.content_of(outcome.key):
@@ -228,7 +231,10 @@ class Run:
     def _cancel_queued(self) -> None:
         """End the jobs that no other run shares unpaid, and take the ends of the calls under way."""
         handles = self._following.handles
-        found = [what for _, what in cancel_keys(self.store, [each.key for each in handles], self.name)]
+        try:
+            found = [what for _, what in cancel_keys(self.store, [each.key for each in handles], self.name)]
+        except StoreUnavailable:
+            raise StoppedWhileAway from None
         ends = [each for each, what in zip(handles, found, strict=True) if what is not Cancellation.SHARED]
         until = self.clock() + _GRACE
         while self._following.has_any(ends) and self.clock() < until:

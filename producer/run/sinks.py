@@ -12,7 +12,7 @@ from producer.run.output import InOrder
 from producer.run.report import SUPERSEDED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from producer.run.journal import Journal
     from producer.run.output import Files, Stream
@@ -28,6 +28,12 @@ class Sink(Protocol):
 
     def line_of(self, row: int) -> Line | None:
         """Take in *row*, the next one of the input; return its line where an earlier start has its end."""
+
+    def group_of(self, row: int) -> int:
+        """Return which group an earlier start sent *row* in; 0 where none did."""
+
+    def send(self, rows: Sequence[int]) -> None:
+        """Take in that *rows* are sent now, as one group."""
 
     def ended(self, report: Report) -> None:
         """Take the end of a row."""
@@ -47,13 +53,17 @@ class Kept:
         journal: Journal,
         output: Files | Stream,
         lines: Lines | None = None,
+        sent: Sequence[int] = (),
         *,
         asked_again_before: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Go on where *lines* end; rows whose failure is before this offset are asked for again."""
+        """Go on where *lines* end; rows whose failure is before this offset are asked for again.
+
+        *sent* has the group of each row, by its number.
+        """
         self._journal, self._output = journal, output
-        self._lines = Lines() if lines is None else lines
+        self._lines, self._sent = Lines() if lines is None else lines, sent
         self._asked_again_before, self._clock = asked_again_before, clock
         self._order = InOrder(journal.line_at, output.write)
         self._synced_at = clock()
@@ -81,6 +91,14 @@ class Kept:
         """Return the key that *row* had at an earlier start; None where it had none."""
         line = self._lines[row]
         return None if line is None else orjson.loads(self._journal.line_at(line.offset)).get("key")
+
+    def group_of(self, row: int) -> int:
+        """Return which group an earlier start sent *row* in; 0 where none did."""
+        return self._sent[row] if row < len(self._sent) else 0
+
+    def send(self, rows: Sequence[int]) -> None:
+        """Keep that *rows* are sent now, as one group, and the ends of rows before them."""
+        self._journal.send(rows)
 
     def ended(self, report: Report) -> None:
         """Keep *report*."""
@@ -110,6 +128,13 @@ class Direct:
     def line_of(self, row: int) -> Line | None:  # noqa: ARG002  # as Sink
         """Return None: nothing is kept."""
         return None
+
+    def group_of(self, row: int) -> int:  # noqa: ARG002  # as Sink
+        """Return 0: nothing is kept."""
+        return 0
+
+    def send(self, rows: Sequence[int]) -> None:
+        """Do nothing."""
 
     def ended(self, report: Report) -> None:
         """Write *report*."""

@@ -58,8 +58,8 @@ class Customers:
         """
         return self._http.fetch("customers", cliente_id)
 
-    def get(self, cliente_id: str | int) -> Found:
-        """Return the customer, and what this look-up paid.
+    def get(self, cliente_id: str | int, earlier: Spend = NOTHING) -> Found:
+        """Return the customer, and what the caller's job paid: *earlier*, and for this look-up.
 
         Raises:
             Configuration: the service refuses our credentials. An operator must know, so nothing replaces it.
@@ -70,9 +70,9 @@ class Customers:
             customer = self._look_up(str(cliente_id), paid)
         except (Configuration, Transient) as failed:
             # The look-up is a job of its own, and counts what it paid.
-            whole = total(paid)
+            whole = total([earlier, *paid])
             raise as_whole(failed, whole, paid=NOTHING) from None
-        return Found(customer, total(paid))
+        return Found(customer, total([earlier, *paid]))
 
     def _look_up(self, name: str, paid: list[Spend]) -> Result | None:
         # 7 and "7" are one customer to the service: its path has no types.

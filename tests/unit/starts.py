@@ -10,11 +10,18 @@ from producer.run.run import Run
 class Reports(list):
     """A sink that keeps the reports in the order of their ends."""
 
-    def __init__(self, answered=()):
-        self._answered = answered
+    def __init__(self, answered=(), sent=None):
+        """*sent* has the group of each row that an earlier start sent."""
+        self._answered, self._sent, self.groups = answered, sent or {}, []
 
     def line_of(self, row):
         return Line(0, failed=False, open=False) if row in self._answered else None
+
+    def group_of(self, row):
+        return self._sent.get(row, 0)
+
+    def send(self, rows):
+        self.groups.append(list(rows))
 
     def ended(self, report):
         self.append(report)
@@ -41,7 +48,7 @@ class Start:
 
     def begin(self, *, body=None, waits=False, uid="run-1", again=False, options=None, store=None, **words):
         scene = self.scene
-        self.reports = Reports(words.pop("answered", ()))
+        self.reports = Reports(words.pop("answered", ()), words.pop("sent", None))
         asker = Asker(
             client=client_of(scene),
             task=scene.spec.name,

@@ -11,6 +11,7 @@ import pytest
 from producer.run.begin import go_on, name_of, open_journal
 from producer.run.errors import JournalInvalid, OutputFailed, RunDiffers, RunTaken
 from producer.run.journal import Journal, Round
+from producer.run.output import beside
 from producer.run.report import Report
 from producer.run.sinks import Kept
 
@@ -57,6 +58,37 @@ def start(out, rows, ends, **words):
             kept.ended(report)
         kept.sync()
     return asked, written, past
+
+
+def test_what_ended_before_a_group_is_sent_is_on_the_disk_with_the_group(out):
+    with open_journal(out) as journal:
+        _, round_ = go_on(journal, wanted(), out)
+        kept = Kept(journal, Written())
+        kept.ended(reported(1))
+        kept.send([2, 3])
+        # A killed process leaves no more than that.
+        left = beside(out, "journal").read_bytes()
+        kept.send([5])
+    out_again = out.with_name("again.jsonl")
+    beside(out_again, "journal").write_bytes(left)
+
+    with open_journal(out_again) as journal:
+        past, again = go_on(journal, wanted(), out)
+        kept = Kept(journal, Written(), past.lines, past.sent)
+
+        assert round_ == again
+        assert [False, True, True] == [kept.line_of(row) is None for row in (1, 2, 3)]
+        assert [0, 1, 1, 0, 0] == [kept.group_of(row) for row in (1, 2, 3, 4, 5)]
+
+
+def test_groups_of_an_earlier_round_are_forgotten(out):
+    with open_journal(out) as journal:
+        go_on(journal, wanted(), out)
+        journal.send([1, 2])
+
+    _, _, past = start(out, [1, 2], [], refresh=True, uid="u2")
+
+    assert 0 == len(past.sent)
 
 
 def test_run_goes_on_where_it_was_killed(out):

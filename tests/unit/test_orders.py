@@ -7,7 +7,7 @@ from askonce.answer import Answer, Result
 from askonce.attempt import Attempt, run
 from askonce.errors import Configuration, Permanent, StoreUnavailable, Transient
 from askonce.spec import JobSpec, RetryPolicy
-from askonce.spend import NOTHING, Spend
+from askonce.spend import NOTHING, Spend, total
 from tasks.lookups.body import lookup
 from tasks.orders import body as orders
 from tasks.orders.body import UNKNOWN
@@ -49,8 +49,8 @@ class Known:
             stored_at=0.0,
         )
 
-    def get(self, _cliente_id):
-        return Found(self._found, self._paid)
+    def get(self, _cliente_id, earlier):
+        return Found(self._found, total([earlier, self._paid]))
 
 
 def enrich(payload, resources, earlier=NOTHING):
@@ -216,3 +216,12 @@ def test_order_that_fails_after_a_paid_lookup_says_what_it_cost(customers, servi
 
     data = caught.value.data
     assert (data["calls"], data["cost_usd"], data["paid"]) == (1, None, NOTHING)
+
+
+def test_order_that_fails_says_also_what_its_earlier_attempts_cost(customers, service):
+    service.errors = [Configuration("no_credit", usage={"n": 1})]
+
+    with pytest.raises(Configuration) as caught:
+        customers.get(7, Spend(calls=2, usage={"n": 5}))
+
+    assert (3, {"n": 6}) == (caught.value.data["calls"], caught.value.data["usage"])

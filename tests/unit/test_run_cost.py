@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from askonce.answer import Answer
-from askonce.errors import JobFailed, Permanent, Transient
+from askonce.errors import JobFailed, Permanent, ResultTimeout, Transient
 from askonce.spec import RetryPolicy
 from askonce.spend import Spend
 from producer.run.report import Report, settle
@@ -102,3 +102,14 @@ def test_failed_row_reports_its_attempts(attempts):
     settle(report, JobFailed(key="k", job="j", kind=Permanent.kind, reason="refused", attempts=attempts), "j")
 
     assert (report.attempts, report.cost_usd, report.usage) == (attempts, None, {})
+
+
+@pytest.mark.parametrize(
+    ("job", "cost", "calls"), [("own", None, None), ("another", 0.0, 0)], ids=["own", "another's"]
+)
+def test_row_of_a_start_that_goes_on_may_still_pay_for_a_job_of_its_own(job, cost, calls):
+    report = Report(row=1, status="attached", asked="attached", job=job)
+
+    settle(report, ResultTimeout(key="k", state="running", waited_seconds=1.0), "own")
+
+    assert (report.cost_usd, report.calls) == (cost, calls)

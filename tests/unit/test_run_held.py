@@ -1,12 +1,17 @@
 """Other content under one key, in a later group: the earlier row keeps its answer, and what it paid."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from askonce.answer import Answer
 from askonce.rows import Row
+from producer.bill.budget import Budget
+from producer.bill.worst import Worst
 from producer.run import run as runs
 from producer.run.held import Held
-from producer.run.limits import INTERRUPTED, Stop
+from producer.run.limits import INTERRUPTED, LIMIT_REACHED, Stop
+from producer.run.purse import Purse
 from producer.run.report import Report
 from tests.unit.starts import Start
 
@@ -102,3 +107,27 @@ def test_run_that_does_not_wait_replaces_at_once(scene, submit, max_queued):
 
     assert [r.status for r in reports] == ["admitted", "admitted"]
     assert len(scene.sender.sent) == 2
+
+
+def test_rows_that_a_killed_start_sent_apart_are_sent_apart_again(scene):
+    start, body = Start(scene), paid([0.25, 0.5])
+    run = start.begin(waits=True, on_under_way=lambda _: setattr(run, "stop", Stop("killed", INTERRUPTED)))
+    run.execute([Row(number=1, payload=FIRST)])
+    start.work(body)
+
+    reports = start([FIRST, OTHER], body=body, waits=True, sent={1: 1})
+
+    # The first one was paid for: the later one does not replace it, although both are open now.
+    assert told_of(reports) == [(1, "done", 0.25, None), (2, "done", 0.5, None)]
+    assert start.reports.groups == [[1], [2]]
+
+
+def test_row_whose_money_is_put_aside_comes_before_one_that_costs_too_much(scene, submit):
+    budget = Budget(max_calls=2)
+    purse = Purse(budget, SimpleNamespace(worst_case=lambda _: Worst(1, 1)), scene.spec)
+    purse.begin((), lambda _: False, list)
+
+    reports = submit([FIRST, OTHER, {"currency": "EUR"}], paid([0.25, 0.5]), budget=purse)
+
+    assert [(1, "done"), (2, "done")] == [(report.row, report.status) for report in reports]
+    assert (LIMIT_REACHED, 2) == (submit.start.run.stop.exit_code, budget.calls.spent)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from askonce.errors import Permanent
+from askonce.errors import Permanent, StoreUnavailable
 from askonce.rows import Row
+from producer.run import run as runs
 from producer.run.limits import LIMIT_REACHED, MaxFailures, Stop
 from tests.unit.starts import Start, numbered
 
@@ -45,6 +46,18 @@ def test_jobs_of_a_stopped_run_are_cancelled_unless_another_run_shares_them(scen
 
     assert [(r.row, r.status, r.is_open) for r in submit.reports] == [(2, "cancelled", True)]
     assert run.under_way == 1
+
+
+def test_run_that_stops_while_the_store_is_away_says_why_it_stopped(submit, monkeypatch):
+    def away(*_):
+        raise StoreUnavailable(verb="cancel", reason="TimeoutError")
+
+    monkeypatch.setattr(runs, "cancel_keys", away)
+    enough = Stop("enough", LIMIT_REACHED, cancels=True)
+    run = submit.begin(waits=True, on_under_way=lambda _: setattr(run, "stop", enough))
+
+    assert enough == run.execute([Row(number=1, payload=FOUR[0])])
+    assert 1 == run.under_way
 
 
 def test_what_has_ended_before_a_run_stops_is_not_dropped(scene, submit):
