@@ -3,6 +3,7 @@
 import pytest
 
 from tests.acceptance.crowds import POOLS, SLOTS, assert_all_answered, meetings
+from tests.deadlines import stretched
 
 pytestmark = pytest.mark.acceptance
 
@@ -34,7 +35,8 @@ def limited(new_machine):
 def assert_few_refused(machine, count):
     calls = machine.ledger.openai
     assert count == len(calls.by_content)
-    assert calls.refused <= 0.15 * calls.calls, (calls.calls, calls.refused)
+    # A worker of a busy machine hears later of a refusal: more calls are under way by then.
+    assert calls.refused <= min(0.5, stretched(0.15)) * calls.calls, (calls.calls, calls.refused)
 
 
 @pytest.mark.parametrize("telling", ["nothing", pytest.param("headers and a wish", marks=pytest.mark.long)])
