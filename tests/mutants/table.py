@@ -14,6 +14,7 @@ from tests.mutants.mutant import Mutant
 from tests.mutants.pace import OF_PACE
 from tests.mutants.parking import OF_PARKING
 from tests.mutants.refusals import OF_REFUSALS
+from tests.mutants.resumed import OF_RESUMED
 from tests.mutants.scripts import OF_SCRIPTS, RECOVERY, WRITES, of_script
 from tests.mutants.shown import OF_SHOWN
 from tests.mutants.spent import OF_SPENT
@@ -112,6 +113,7 @@ MUTANTS = (
     *OF_MEETINGS,
     *OF_SHOWN,
     *OF_COMMANDS,
+    *OF_RESUMED,
     *OF_SPENT,
     *OF_BILLS,
     *OF_STOPPING,

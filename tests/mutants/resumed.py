@@ -1,0 +1,51 @@
+"""Guards of a run that goes on after a kill, each with a test that notices."""
+
+from tests.mutants.mutant import Mutant
+
+#: What a start takes over from the one before it.
+OF_RESUMED = (
+    Mutant(
+        "rows that a killed start sent apart share a group",
+        "producer/run/groups.py",
+        "if group and self._group_of(row.number) != self._group_of(group[0].number):",
+        "if False:",
+        "tests/unit/test_run_held.py::test_rows_that_a_killed_start_sent_apart_are_sent_apart_again",
+    ),
+    Mutant(
+        "the group of a killed start is cut where there is no room",
+        "producer/run/groups.py",
+        "(len(group) < room or self._was_sent(group))",
+        "len(group) < room",
+        "tests/unit/test_run_groups.py::"
+        "test_group_of_a_killed_start_is_one_group_again_whatever_room_there_is",
+    ),
+    Mutant(
+        "ends wait in a buffer while the next group is sent",
+        "producer/run/journal.py",
+        '{"sent": rows}))\n        self._flush()',
+        '{"sent": rows}))',
+        "tests/unit/test_journal.py::test_what_ended_before_a_group_is_sent_is_on_the_disk_with_the_group",
+    ),
+    Mutant(
+        "a row whose key has other content takes it back",
+        "producer/run/sinks.py",
+        "line.failed and not line.superseded and",
+        "line.failed and",
+        "tests/unit/test_journal.py::test_row_whose_key_has_other_content_is_no_failed_one",
+    ),
+    Mutant(
+        "a job of an earlier start is another's once the row waits for it",
+        "producer/run/report.py",
+        "None if _is_own(report, report.job, own_job) else NOTHING",
+        'None if report.asked == "admitted" else NOTHING',
+        "tests/unit/test_run_cost.py::"
+        "test_row_of_a_start_that_goes_on_may_still_pay_for_a_job_of_its_own[own]",
+    ),
+    Mutant(
+        "a failed order forgets what its earlier attempts cost",
+        "tasks/providers/customers.py",
+        "whole = total([earlier, *paid])",
+        "whole = total(paid)",
+        "tests/unit/test_orders.py::test_order_that_fails_says_also_what_its_earlier_attempts_cost",
+    ),
+)
