@@ -155,11 +155,14 @@ def test_unchanged_run_is_drawn_at_once_when_it_waits_for_something_else(view):
 
 def test_full_disk_does_not_end_the_run():
     with new_progress(Gone(), shown="json") as progress:
-        progress.start("t", [])
-        progress.update(Counts())
-        progress.note("a")
-        progress.error("b")
-        progress.finish(["c"])
+        try:
+            progress.start("t", [])
+            progress.update(Counts())
+            progress.note("a")
+            progress.error("b")
+            progress.finish(["c"])
+        except OSError as full:
+            pytest.fail(f"the run ends: {full}")
 
 
 def test_closed_stderr_does_not_end_the_run():
