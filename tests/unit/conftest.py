@@ -25,6 +25,7 @@ from askonce.store import Claim, Terms
 from askonce.store_down.cache import LocalCache
 from askonce.store_down.calls import LocalCalls
 from askonce.store_down.spill import Spill
+from tests.deadlines import stretched
 from tests.jobs import DELIVERED, OneQueue
 from tests.unit.gated import Processes
 
@@ -233,12 +234,12 @@ class Running:
 
         def body():
             self.began.set()
-            assert self._go.wait(10), "never let go"
+            assert self._go.wait(stretched(10)), "never let go"
             return ANSWER
 
         self._thread = Thread(target=lambda: setattr(self, "outcome", run(body)), daemon=True)
         self._thread.start()
-        assert self.began.wait(10), "the body never began"
+        assert self.began.wait(stretched(10)), "the body never began"
 
     def finish(self):
         self._go.set()
