@@ -135,7 +135,7 @@ class Following:
             # Only the bound is not known: rows may go out without the store.
             return
         self._down_since = self.clock() if self._down_since is None else self._down_since
-        patience = max(self.patience, self.timeout or 0.0)
+        patience = self.patience or self.timeout or 0.0
         if self.is_stopped():
             # The rows that are under way stay open: the same command finds them.
             raise StoppedWhileAway
