@@ -146,13 +146,24 @@ def check_histories(by_key):
 
 
 def repeated_admissions(by_key):
-    """When the store may have got one admission twice, by key and job."""
+    """When the store may have admitted one job twice, by key and job.
+
+    A link sends an admission again that had no reply. And where its sender had no reply at all, the message
+    asks the worker to admit the job: each copy does, and after the time of the answer anew.
+    """
     repeated = {}
     for key, ops in by_key.items():
-        for op in ops:
-            if op.verb == "admit" and op.id.endswith(".1"):
+        unheard = set()
+        for op in (op for op in ops if op.verb == "admit"):
+            job = op.args["job"]
+            if op.id.endswith(".1"):
+                unheard.add(job)
                 times = op.invoked, op.invoked + LATEST
-                repeated.setdefault((key, op.args["job"]), []).append(times)
+            elif job in unheard and op.outcome == "admitted":
+                times = op.invoked, op.returned
+            else:
+                continue
+            repeated.setdefault((key, job), []).append(times)
     return repeated
 
 

@@ -57,6 +57,28 @@ def test_call_of_a_job_admitted_twice_is_explained():
     assert not unexplained
 
 
+def test_call_of_a_message_that_nobody_had_admitted_and_that_came_twice_is_explained():
+    sent = {"job": "j"}
+    # The sender had no reply; a worker admits the message, and much later its copy.
+    unheard = [Op("a.1", "admit", sent, -9.0), Op("a.2", "admit", sent, -9.0)]
+    copies = [Op("b", "admit", sent, 0.8, 0.9, "admitted"), Op("c", "admit", sent, 4.0, 4.1, "admitted")]
+
+    reasons, unexplained = explained(repeated_admissions({"k": unheard + copies}))
+
+    assert {"admitted twice": 1} == reasons
+    assert not unexplained
+
+
+def test_call_of_a_job_whose_sender_had_a_reply_is_not_explained_by_a_worker_that_admits_it():
+    sent = {"job": "j"}
+    ops = [Op("b", "admit", sent, 0.8, 0.9, "admitted"), Op("c", "admit", sent, 4.0, 4.1, "admitted")]
+
+    reasons, unexplained = explained(repeated_admissions({"k": ops}))
+
+    assert {"nothing": 1} == reasons
+    assert 1 == len(unexplained)
+
+
 def test_call_of_a_job_admitted_once_is_not_explained():
     reasons, unexplained = explained({})
 
