@@ -63,13 +63,13 @@ def _command(machine: Machine, arguments: list[str]) -> _Figure:
     """Run this Python with *arguments* to its end."""
     before, began = machine.ledger.openai.calls, time.perf_counter()
     environment = {**machine.env, "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(arguments[:3])} ended with {process.returncode}")
+    memory = machine.folder / "memory"
+    measured = ["-S", "-m", "benchmarks.peak", str(memory), sys.executable, *arguments]
+    ended = subprocess.run([sys.executable, *measured], cwd=ROOT, env=environment, check=False).returncode
+    if ended:
+        raise RuntimeError(f"{' '.join(arguments[:3])} ended with {ended}")
     calls = machine.ledger.openai.calls - before
-    return _Figure(time.perf_counter() - began, calls, usage.ru_maxrss * 1024)
+    return _Figure(time.perf_counter() - began, calls, int(memory.read_text()))
 
 
 def _most_memory(pid: int) -> int:
