@@ -90,6 +90,7 @@ def test_answer_of_the_apps_own_task_is_explained_counted_and_printed(shop, asko
     assert "unknown" in askonce("cost").out
 
 
+@pytest.mark.long
 def test_message_of_a_stranger_is_listed_sent_again_and_discarded(shop, askonce, eventually):
     with Celery(broker=shop.url, set_as_current=False) as stranger:
         stranger.send_task("no.such.task")
@@ -105,6 +106,7 @@ def test_message_of_a_stranger_is_listed_sent_again_and_discarded(shop, askonce,
     assert "0 dead letters\n" == askonce("dead", "list").err
 
 
+@pytest.mark.long
 def test_paused_task_waits_says_why_and_goes_on(shop, askonce, eventually):
     ask = "import shop; print(shop.fetch.enqueue({'currency': 'CHF'}).key)"
     paused = askonce("pause", "--task", "rates.fetch", "--note", "the invoice")
@@ -121,6 +123,7 @@ def test_paused_task_waits_says_why_and_goes_on(shop, askonce, eventually):
     assert (0, 1) == (doctor.code, doctor.out.count("warning: pauses: task rates.fetch is paused: "))
 
 
+@pytest.mark.long
 def test_jobs_of_a_run_are_cancelled_by_its_name(shop, askonce):
     ask = "import shop; [shop.fetch.enqueue({'currency': c}, run='monday') for c in ('USD', 'GBP')]"
     askonce("pause", "--task", "rates.fetch")

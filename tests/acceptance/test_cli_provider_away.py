@@ -23,6 +23,7 @@ def subject(machine):
     return f"{machine.outside.url.removeprefix('http://')} gpt-6-luna"
 
 
+@pytest.mark.long
 def test_person_who_waits_is_told_once_why_and_gets_the_answers(
     own_machine, begin_submit, producer, new_meeting, eventually
 ):

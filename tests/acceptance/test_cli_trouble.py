@@ -20,7 +20,7 @@ def silent_server():
         yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
 
 
-@pytest.fixture(params=["refused", "silent"])
+@pytest.fixture(params=["refused", pytest.param("silent", marks=pytest.mark.long)])
 def dead_url(request):
     return NOBODY if request.param == "refused" else request.getfixturevalue("silent_server")
 

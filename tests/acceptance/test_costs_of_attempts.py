@@ -57,6 +57,7 @@ def test_row_that_is_done_tells_what_all_attempts_cost(machine, ask):
     assert row["age"] >= 0
 
 
+@pytest.mark.long
 def test_row_that_failed_tells_what_all_attempts_cost(machine, ask, submit, producer):
     row, meeting = ask(UNUSABLE, REFUSED, UNUSABLE)
     again = submit(machine, "meetings.extract", [meeting], "--wait").report

@@ -104,6 +104,7 @@ def test_refused_model_call_is_tried_again_and_answered(machine, begin_submit, n
     assert 1 <= after.refused - before.refused <= 2
 
 
+@pytest.mark.long
 def test_model_that_refuses_for_long_uses_no_attempt(machine, begin_submit, new_meeting, eventually):
     before = machine.ledger.openai
     machine.control(llm_failure_rate=1.0)

@@ -75,6 +75,7 @@ def test_limit_of_a_third_is_spent_to_nine_tenths_and_never_passed(priced_machin
     assert counted(machine, producer) == pytest.approx(noted(machine), abs=1e-3)
 
 
+@pytest.mark.long
 def test_limit_that_sends_no_row_names_the_smallest_that_does(priced_machine, producer, rows_file, out):
     command = ("submit", TASK, rows_file(meeting("a", turns=1)), "--out", out, "--max-cost")
 
@@ -119,6 +120,7 @@ def test_calls_under_way_at_a_kill_count_at_the_next_start(
     assert machine.ledger.customers.calls - before == 2
 
 
+@pytest.mark.long
 def test_pilot_that_is_repeated_calls_no_further_rows(priced_machine, producer, rows_file, out):
     machine, file = priced_machine, rows_file(*(meeting(token_hex(8), turns=4) for _ in range(30)))
     command = ("submit", TASK, file, "--out", out, "--pilot", "8")

@@ -90,6 +90,7 @@ def test_rows_are_answered_although_connections_are_reset(working, begin_submit,
     assert machine.ledger.openai.refused <= most
 
 
+@pytest.mark.long
 def test_row_that_is_refused_alone_ends_after_its_attempts(working, submit):
     machine = working("threads", answers=ANSWERS, script={"ODD": ["503_bare", "*"]})
     [odd] = meetings(1, "ODD")

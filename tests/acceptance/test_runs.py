@@ -294,6 +294,7 @@ def test_run_is_shown_to_those_who_watch(machine, producer, meetings, out):
     assert shown["facts"]["cost_usd"] == pytest.approx(cost_of(out), abs=1e-6)
 
 
+@pytest.mark.long
 def test_refresh_makes_each_answer_anew_once(machine, producer, meetings, out):
     file, before = meetings(3, copies=2), machine.ledger.openai
     producer(machine, "submit", TASK, file, "--out", out)
@@ -327,6 +328,7 @@ sys.exit(subprocess.run(command, input=sys.argv[1].encode()).returncode)
 """
 
 
+@pytest.mark.long
 def test_other_rows_on_stdin_are_not_taken_for_those_of_before(machine, start, new_order, out):
     def piped(order):
         return start(machine, "-c", PIPED, json.dumps(order), str(out)).finish()

@@ -140,6 +140,7 @@ def test_worker_outlives_any_link(canvas_stage, changed):
     canvas_stage.end(*(item_of(each, task) for each in changed for task in CALLING), calling=True)
 
 
+@pytest.mark.long
 @settings(phases=(Phase.explicit, Phase.generate), max_examples=20)
 @given(changed=st.lists(changes(), min_size=1, max_size=4))
 def test_tasks_of_celery_outlive_any_value(canvas_stage, changed):

@@ -25,6 +25,7 @@ def test_call_goes_on_and_is_made_once_when_every_link_breaks(new_linked_scene, 
     assert [1, 1] == [scene.record(key).attempts for key in running]
 
 
+@pytest.mark.long
 def test_answer_that_waited_for_its_link_is_fenced(new_linked_scene):
     scene = new_linked_scene()
     scene.machine.start_worker("-P", "threads", "-c", "2", name="silenced")

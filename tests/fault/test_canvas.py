@@ -117,6 +117,7 @@ def test_chord_of_a_hundred_parts_outlives_a_killed_worker(stage, kill_group, po
     assert sum(lost.values()) == 4
 
 
+@pytest.mark.long
 def test_parts_of_a_killed_child_complete(stage, kill):
     stage.start_worker(*POOLS["prefork"])
     with stage.held():
@@ -177,6 +178,7 @@ def test_job_whose_task_was_revoked_is_still_answered_for_others(stage, terminat
     assert counted(stage.begun())[1] == 1 + terminate
 
 
+@pytest.mark.long
 def test_worker_that_lives_keeps_its_delivery_past_the_timeout(stage):
     for _ in range(2):
         stage.start_worker(*POOLS["threads"])

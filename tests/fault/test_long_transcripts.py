@@ -110,6 +110,7 @@ def test_two_meetings_with_one_transcript_share_its_parts(new_scene):
     assert 3 == first.meta.spend.own.calls + second.meta.spend.own.calls
 
 
+@pytest.mark.long
 def test_part_of_a_killed_worker_is_asked_again_and_the_others_are_not(scene, kill):
     meeting, latency = long_meeting(next(_numbers)), stretched(2)
     scene.machine.control(hold=True, llm_latency=latency)
@@ -145,6 +146,7 @@ def reference_of_part(scene):
     return str(found)
 
 
+@pytest.mark.long
 def test_long_transcript_outlasts_the_time_of_one_attempt(new_scene):
     scene = new_scene(LLM_MAX_INPUT_CHARS=str(PART), LLM_TIMEOUT="2")
     scene.machine.start_worker("-P", "prefork", "-c", "1", "--loglevel", "DEBUG")

@@ -154,6 +154,7 @@ def test_job_of_which_a_reply_is_lost_is_one_call(scene, verb):
     assert not re.findall("job.(?:fenced|skipped|reused)", scene.log())
 
 
+@pytest.mark.long
 def test_job_whose_reaper_got_no_reply_is_one_call(new_linked_scene):
     scene = new_linked_scene(together=True, JOB_QUEUE_DEADLINE="1")
     [key] = scene.submit("meetings.extract", scene.meetings(1))

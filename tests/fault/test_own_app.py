@@ -144,6 +144,7 @@ def test_example_of_the_readme_prints_what_the_readme_says(shop):
     assert ["Admitted 5.42\n", "Hit 5.42\n"] == printed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pool", POOLS)
 def test_body_of_an_own_chord_outlives_a_killed_worker(shop, kill_group, pool):
     doomed, _ = shop.start_worker(pool)

@@ -157,6 +157,7 @@ def refused(answer):
     return answer["asked"], answer["reason"]
 
 
+@pytest.mark.long
 def test_outage_longer_than_the_leases_adds_no_call(new_linked_scene):
     scene = new_linked_scene(REAP_INTERVAL="5")
     scene.machine.start_worker("-P", "threads", "-c", "16")

@@ -7,6 +7,7 @@ from tests.deadlines import stretched
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 def test_stall_of_the_server_within_the_lease_adds_no_call(new_linked_scene, stopped, pool):
     scene = new_linked_scene(together=True, JOB_LEASE="30")

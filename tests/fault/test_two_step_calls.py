@@ -56,6 +56,7 @@ def test_next_worker_reads_a_response_that_was_made_meanwhile(scene, kill):
     assert "" == scene.record(keys[0]).checkpoint
 
 
+@pytest.mark.long
 def test_job_that_kills_its_process_twice_is_paid_once(new_scene, kill):
     scene = new_scene(JOB_LEASE="1", LLM_BACKGROUND="true")
     scene.machine.start_worker(*POOLS["prefork"])

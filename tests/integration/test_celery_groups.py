@@ -178,6 +178,7 @@ def test_receiver_of_celerys_signals_hears_of_each_row(scene):
     assert 3 == len(scene.take())
 
 
+@pytest.mark.long
 def test_group_on_a_broker_that_is_away_is_recorded(tcp_server, scene):
     app = Celery("away", broker="redis://127.0.0.1:1/0", set_as_current=False)
     app.conf.update(task_default_queue="jobs", task_publish_retry=False)

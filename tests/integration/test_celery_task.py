@@ -287,6 +287,7 @@ def test_options_of_enqueue_go_through_apply_async(plain, number):
     assert plain.add.enqueue({"n": number}, max_age=0.0).result(stretched(10)).job != first.job
 
 
+@pytest.mark.long
 def test_message_goes_back_for_as_long_as_the_store_is_silent(plain, number, monkeypatch, eventually, ended):
     silent = []
 

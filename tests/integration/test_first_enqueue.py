@@ -142,6 +142,7 @@ def test_send_to_a_broker_that_is_dead_fails_in_time(new_app, dead_url):
     assert isinstance(error, SendFailed)
 
 
+@pytest.mark.long
 def test_send_on_a_link_that_hangs_fails_in_time(new_app, tcp_server):
     with Proxy(tcp_server.port) as proxy:
         sender = CelerySender(new_app(f"redis://127.0.0.1:{proxy.port}/0").app)
