@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from functools import partial
 
 import httpx2
 import openai
@@ -43,7 +44,9 @@ class Scene:
             max_retries=0,
             http_client=openai.DefaultHttpx2Client(transport=httpx2.MockTransport(self.reply)),
         )
-        self.pace = ModelPace(settings, MemoryStore().boards)
+        # Time stands still: a stop ends after seconds, and a busy machine may take as long for one call.
+        still = partial(float, 1000)
+        self.pace = ModelPace(settings, MemoryStore(still).boards, clock=still)
         self.model = LanguageModel(settings, client=client, pace=self.pace)
 
     def reply(self, _request):

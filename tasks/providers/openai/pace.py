@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -37,13 +38,14 @@ class ModelPace:
         boards: Boards,
         *,
         listen: Listener = ignore,
+        clock: Callable[[], float] = time.monotonic,
         is_ending: Callable[[], bool] = lambda: False,
     ) -> None:
         """Share the boards of the service, model and account that *settings* name.
 
         Once *is_ending*, no call waits for its turn any more.
         """
-        self._new_pace = partial(Pace, boards, listen=listen, is_ending=is_ending)
+        self._new_pace = partial(Pace, boards, listen=listen, clock=clock, is_ending=is_ending)
         self._board, self._subject = _account(settings), subject_of(settings)
         most = settings.llm_max_requests_per_minute
         first = _FIRST_OF_OPENAI if is_openai(settings.openai_base_url) else _FIRST
