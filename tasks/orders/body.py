@@ -24,7 +24,8 @@ def enrich(payload: Mapping[str, object], resources: Resources) -> Answer:
     answer and in its source, so that the record never keeps it as fresh. The look-up of the customer is a job
     of its own, and counts what it paid: this order caused that only where its own attempt called.
     """
-    found, whole = resources.customers.get(cast("str", payload["cliente_id"]), current_attempt().spent)
+    attempt = current_attempt()
+    found, whole = resources.customers.get(cast("str", payload["cliente_id"]), attempt.tenant, attempt.spent)
     value, source = _enriched(found)
     # It costs at least its customer's look-up, whoever paid for that: what that cost is unknown.
     return Answer(value=value, source=source, calls=max(1, whole.calls), paid=NOTHING, caused=whole)

@@ -58,8 +58,10 @@ class Customers:
         """
         return self._http.fetch("customers", cliente_id)
 
-    def get(self, cliente_id: str | int, earlier: Spend = NOTHING) -> Found:
+    def get(self, cliente_id: str | int, tenant: str = "", earlier: Spend = NOTHING) -> Found:
         """Return the customer, and what the caller's job paid: *earlier*, and for this look-up.
+
+        *tenant* is the caller's: another one's look-up of the same customer is another job.
 
         Raises:
             Configuration: the service refuses our credentials. An operator must know, so nothing replaces it.
@@ -67,16 +69,16 @@ class Customers:
         """
         paid = list[Spend]()
         try:
-            customer = self._look_up(str(cliente_id), paid)
+            customer = self._look_up(str(cliente_id), tenant, paid)
         except (Configuration, Transient) as failed:
             # The look-up is a job of its own, and counts what it paid.
             whole = total([earlier, *paid])
             raise as_whole(failed, whole, paid=NOTHING) from None
         return Found(customer, total([earlier, *paid]))
 
-    def _look_up(self, name: str, paid: list[Spend]) -> Result | None:
+    def _look_up(self, name: str, tenant: str, paid: list[Spend]) -> Result | None:
         # 7 and "7" are one customer to the service: its path has no types.
-        identity, body = identify(self._spec, {"cliente_id": name}), self._counted(name, paid)
+        identity, body = identify(self._spec, {"cliente_id": name}, tenant), self._counted(name, paid)
         try:
             return self._caller.call(self._spec, identity, body, timeout=PATIENCE, longest_rest=_LONGEST_REST)
         except JobFailed as failed:

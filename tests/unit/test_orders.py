@@ -49,14 +49,16 @@ class Known:
             stored_at=0.0,
         )
 
-    def get(self, _cliente_id, earlier):
+    def get(self, _cliente_id, tenant, earlier):
+        self.tenant = tenant
         return Found(self._found, total([earlier, self._paid]))
 
 
-def enrich(payload, resources, earlier=NOTHING):
+def enrich(payload, resources, earlier=NOTHING, tenant=""):
     """Run the body as an attempt, after earlier ones that cost so much."""
     kept = {"key": "k", "job": "j", "fence": 1, "stale": None, "reference": "", "checkpoint": print}
-    return run(lambda: orders.enrich(payload, resources), Attempt(number=1, spent=earlier, **kept))
+    attempt = Attempt(number=1, spent=earlier, tenant=tenant, **kept)
+    return run(lambda: orders.enrich(payload, resources), attempt)
 
 
 @pytest.fixture
@@ -111,6 +113,21 @@ def test_order_itself_is_left_alone():
     enrich(order, Known(ANA))
 
     assert order == ORDER
+
+
+def test_order_of_a_tenant_looks_its_own_customer_up():
+    known = Known(ANA)
+
+    enrich(ORDER, known, tenant="acme")
+
+    assert "acme" == known.tenant
+
+
+def test_tenants_share_no_look_up(customers, service):
+    found = [customers.get(7, tenant) for tenant in ("", "acme", "acme")]
+
+    assert [("customers", "7")] * 2 == service.asked
+    assert 2 == len({each.customer.key for each in found})
 
 
 def test_lookup_returns_what_the_service_knows(customers, service):
@@ -222,6 +239,6 @@ def test_order_that_fails_says_also_what_its_earlier_attempts_cost(customers, se
     service.errors = [Configuration("no_credit", usage={"n": 1})]
 
     with pytest.raises(Configuration) as caught:
-        customers.get(7, Spend(calls=2, usage={"n": 5}))
+        customers.get(7, earlier=Spend(calls=2, usage={"n": 5}))
 
     assert (3, {"n": 6}) == (caught.value.data["calls"], caught.value.data["usage"])
