@@ -66,8 +66,9 @@ class PausedQueues:
         #: The queues that are left alone, each with the note of its pause.
         self._held: dict[str, str] = {}
         self._pauses: Mapping[Pause, str] = {}
-        #: Messages that go back.
+        #: Messages that go back, and how many they were at the last look.
         self._returned: list[Any] = []
+        self._known = 0
 
     @property
     def held(self) -> tuple[str, ...]:
@@ -125,10 +126,16 @@ class PausedQueues:
             # First: a message that goes back would be the next one that comes.
             self._hold(consumer, dict.fromkeys(queues, _UNKNOWN))
         self._returned.append(request._message)  # noqa: SLF001  # Celery shows it nowhere else
-        self._put_back()
 
     def _put_back(self) -> None:
-        """Put back what was returned, once no other message of a paused queue waits here for a slot."""
+        """Put back what was returned, once no other message may follow that was behind it.
+
+        None of a paused queue waits here for a slot, and none was returned since the last look: a pool may
+        have one that does not know yet whether it may start.
+        """
+        if self._known != len(self._returned):
+            self._known = len(self._returned)
+            return
         known = self._app.amqp.queues
         held = {each for name in self.held if name in known for each in _names_of(known[name])}
         try:
@@ -139,7 +146,7 @@ class PausedQueues:
             self._put_back_now()
 
     def _put_back_now(self) -> None:
-        returned, self._returned = self._returned, []
+        returned, self._returned, self._known = self._returned, [], 0
         # The last one first: what was the first of its queue is the first again.
         for message in reversed(returned):
             # Its channel may be closed: then the broker has put it back.
