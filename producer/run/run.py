@@ -131,7 +131,7 @@ class Run:
             room = self._room()
             if group := groups.next(room):
                 yield group
-            elif groups.has_ended and not self._held:
+            elif groups.has_ended and not groups.has_put_back and not self._held:
                 return
             elif groups.costs_too_much and not self._following.jobs:
                 self.stop = Stop(self.budget.why, LIMIT_REACHED)
@@ -230,14 +230,15 @@ class Run:
 
     def _cancel_queued(self) -> None:
         """End the jobs that no other run shares unpaid, and take the ends of the calls under way."""
-        handles = self._following.handles
+        handles, stop = self._following.handles, self.stop
         try:
             found = [what for _, what in cancel_keys(self.store, [each.key for each in handles], self.name)]
         except StoreUnavailable:
             raise StoppedWhileAway from None
         ends = [each for each, what in zip(handles, found, strict=True) if what is not Cancellation.SHARED]
         until = self.clock() + _GRACE
-        while self._following.has_any(ends) and self.clock() < until:
+        # A signal ends the wait.
+        while self.stop is stop and self._following.has_any(ends) and self.clock() < until:
             self._take_ended(TICK)
 
 

@@ -35,7 +35,8 @@ def signals(run: Run) -> Iterator[None]:
     kept = {number: signal.getsignal(number) for number in numbers}
 
     def end(number: int, _frame: object) -> None:
-        run.stop = Stop("interrupted", INTERRUPTED if number == signal.SIGINT else 128 + number)
+        why = "interrupted" if run.stop is None else f"{run.stop.why}; then interrupted"
+        run.stop = Stop(why, INTERRUPTED if number == signal.SIGINT else 128 + number)
         for each in numbers:
             signal.signal(each, kept[each])
 

@@ -122,6 +122,28 @@ def test_rows_that_a_killed_start_sent_apart_are_sent_apart_again(scene):
     assert start.reports.groups == [[1], [2]]
 
 
+def test_row_that_was_held_back_waits_for_room_also_when_all_others_are_read(scene):
+    start, body = Start(scene), paid([0.25, 0.125, 0.125, 0.5])
+    rows = [FIRST, OTHER, {"currency": "EUR"}, {"currency": "USD"}]
+    # The last group of a killed start needs no room: more rows than wanted are ahead of the workers then.
+    run = start.begin(waits=True, max_queued=2, sent={1: 1, 2: 2, 3: 2, 4: 2})
+    looked = []
+
+    def look(_count):
+        looked.append(1)
+        if len(looked) == 4:
+            scene.work(body, 0)
+        elif len(looked) > 6:
+            start.done = max(start.done, 1)
+            start.work(body)
+
+    run.on_under_way = look
+    stop = run.execute([Row(number=n, payload=each) for n, each in enumerate(rows, start=1)])
+
+    assert stop is None
+    assert [1, 2, 3, 4] == sorted(report.row for report in start.reports)
+
+
 def test_row_whose_money_is_put_aside_comes_before_one_that_costs_too_much(scene, submit):
     budget = Budget(max_calls=2)
     purse = Purse(budget, SimpleNamespace(worst_case=lambda _: Worst(1, 1)), scene.spec)

@@ -1,11 +1,14 @@
 """When a run stops before its end, and what becomes of its rows."""
 
+import time
+
 import pytest
 
 from askonce.errors import Permanent, StoreUnavailable
 from askonce.rows import Row
+from askonce.store import Cancellation
 from producer.run import run as runs
-from producer.run.limits import LIMIT_REACHED, MaxFailures, Stop
+from producer.run.limits import INTERRUPTED, LIMIT_REACHED, MaxFailures, Stop
 from tests.unit.starts import Start, numbered
 
 FOUR = [{"currency": name, "day": "2026-11-20"} for name in ("BRL", "EUR", "BRL", "USD")]
@@ -72,6 +75,26 @@ def test_what_has_ended_before_a_run_stops_is_not_dropped(scene, submit):
 
     assert [(r.row, r.status) for r in submit.reports] == [(1, "done")]
     assert run.under_way == 1
+
+
+def test_signal_ends_the_wait_for_calls_that_a_limit_leaves_under_way(submit, monkeypatch):
+    def all_run(_store, keys, _run):
+        run.on_under_way = interrupt
+        return [(key, Cancellation.RUNNING) for key in keys]
+
+    def interrupt(_count):
+        run.stop = Stop("enough; then interrupted", INTERRUPTED)
+
+    monkeypatch.setattr(runs, "cancel_keys", all_run)
+    monkeypatch.setattr(runs, "_GRACE", 5.0)
+    run = submit.begin(waits=True)
+    run.on_jobs = lambda: setattr(run, "stop", Stop("enough", LIMIT_REACHED, cancels=True))
+
+    began = time.monotonic()
+    stop = run.execute([Row(number=1, payload=FOUR[0])])
+
+    assert (INTERRUPTED, 1) == (stop.exit_code, run.under_way)
+    assert time.monotonic() - began < 4.0
 
 
 class Purse:
