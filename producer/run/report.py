@@ -16,6 +16,7 @@ from askonce.errors import (
     PayloadInvalid,
     RecordDamaged,
     ResultTimeout,
+    SendFailed,
     Superseded,
 )
 from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative, Unreadable
@@ -121,6 +122,9 @@ def settle(report: Report, answer: Result | JobError, own_job: str) -> None:
             report.status = "cancelled" if answer.kind == answer.reason == "cancelled" else "failed"
             report.error = {"kind": answer.kind, "reason": answer.reason, "attempts": answer.attempts}
             _pay(report, spend_of(answer), answer.attempts, here=_is_own(report, answer.job, own_job))
+        case SendFailed():
+            # Its job is recorded, and paid for when its message comes later: the cost is unknown.
+            report.status, report.error = _ended(answer)
         case JobError():
             report.status, report.error = _ended(answer)
             report.later_row = answer.by if isinstance(answer, Superseded) else None

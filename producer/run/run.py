@@ -76,6 +76,8 @@ class Run:
     _following: Following = field(init=False)
     _held: Held = field(default_factory=Held, init=False)
     _failures: Failures = field(init=False)
+    #: The last row whose message the broker refused.
+    _refused: SendFailed | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Count no failure yet, and follow nothing."""
@@ -134,6 +136,9 @@ class Run:
             elif groups.has_ended and not groups.has_put_back and not self._held:
                 return
             elif groups.costs_too_much and not self._following.jobs:
+                if self._refused is not None:
+                    # Its job keeps what it can cost.
+                    raise self._refused
                 self.stop = Stop(self.budget.why, LIMIT_REACHED)
             else:
                 # Where a row has not come, it was waited for already.
@@ -187,6 +192,8 @@ class Run:
 
     def _begin(self, asked: Asked, outcome: Outcome | JobError) -> None:
         report = asked.report
+        if isinstance(outcome, SendFailed):
+            self._refused = outcome
         if isinstance(outcome, JobError):
             settle(report, outcome, asked.own_job)
         else:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from askonce.errors import SendFailed
 from askonce.rows import BadRow, Row
 from askonce.spec import JobSpec
 from producer.bill.budget import Budget
@@ -13,7 +14,7 @@ from producer.run.begin import go_on, open_journal
 from producer.run.errors import JournalInvalid, LimitImpossible
 from producer.run.journal import Round
 from producer.run.purse import Purse
-from producer.run.report import Report
+from producer.run.report import Report, settle
 
 WORST = Worst(6, 1000)
 SPEC = JobSpec(name="rates.fetch")
@@ -99,6 +100,15 @@ def test_row_that_is_asked_for_again_is_counted_once(start, status):
     budget, _ = start(sent=[1], ended=[report(1)])
 
     assert (budget.cost.spent, budget.cost.reserved) == (100, 0)
+
+
+def test_row_whose_message_was_refused_keeps_its_reserve(start):
+    refused = report(1, cost=None, calls=None, status="", asked=None, source=None)
+    settle(refused, SendFailed(key="k", job="j"), "j")
+
+    budget, _ = start(sent=[1], ended=[refused])
+
+    assert (budget.cost.spent, budget.cost.reserved) == (0, 1000)
 
 
 def test_rows_that_a_new_round_asks_anew_count_as_paid(start):

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from askonce.answer import Answer
-from askonce.errors import JobFailed, Permanent, ResultTimeout, Transient
+from askonce.errors import JobFailed, Permanent, ResultTimeout, SendFailed, Transient
 from askonce.spec import RetryPolicy
 from askonce.spend import Spend
 from producer.run.report import Report, settle
@@ -113,3 +113,11 @@ def test_row_of_a_start_that_goes_on_may_still_pay_for_a_job_of_its_own(job, cos
     settle(report, ResultTimeout(key="k", state="running", waited_seconds=1.0), "own")
 
     assert (report.cost_usd, report.calls) == (cost, calls)
+
+
+def test_row_whose_message_was_refused_may_be_paid_for_later():
+    report = Report(row=1, status="")
+
+    settle(report, SendFailed(key="k", job="own"), "own")
+
+    assert ("unavailable", None, None) == (report.status, report.cost_usd, report.calls)

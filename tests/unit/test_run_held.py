@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from askonce.answer import Answer
+from askonce.errors import SendFailed
 from askonce.rows import Row
 from producer.bill.budget import Budget
 from producer.bill.worst import Worst
@@ -153,3 +154,16 @@ def test_row_whose_money_is_put_aside_comes_before_one_that_costs_too_much(scene
 
     assert [(1, "done"), (2, "done")] == [(report.row, report.status) for report in reports]
     assert (LIMIT_REACHED, 2) == (submit.start.run.stop.exit_code, budget.calls.spent)
+
+
+def test_run_whose_messages_are_refused_says_that_and_not_that_its_budget_is_spent(scene, submit):
+    budget = Budget(max_calls=1)
+    purse = Purse(budget, SimpleNamespace(worst_case=lambda _: Worst(1, 1)), scene.spec)
+    purse.begin((), lambda _: False, list)
+    scene.sender.refuses = True
+
+    with pytest.raises(SendFailed):
+        submit([FIRST, {"currency": "EUR"}], paid([]), budget=purse)
+
+    assert ["unavailable"] == [report.status for report in submit.start.reports]
+    assert (0, 1) == (budget.calls.spent, budget.calls.reserved)
