@@ -114,14 +114,13 @@ class Following:
             StoppedWhileAway: the rows that are under way stay open.
         """
         try:
-            ended = self._follower.ended(timeout)
+            self._settle(self._follower.ended(timeout))
+            self._time_out()
         except StoreUnavailable as trouble:
             self._wait_for_store(trouble, timeout)
         else:
             self._down_since = None
             self.on_reached()
-            self._settle(ended)
-            self._time_out()
 
     def give_up(self, trouble: JobError) -> None:
         """End every row, because a server does not answer."""

@@ -6,7 +6,7 @@ from askonce.answer import Answer
 from askonce.errors import LayoutNewer, Permanent, RecordDamaged, SendFailed, StoreUnavailable, Transient
 from askonce.rows import BadRow, Row
 from askonce.spec import RetryPolicy
-from producer.run import ask
+from producer.run import ask, following
 from producer.run.limits import Stop
 from producer.run.report import Report, settle
 from tests.unit.starts import Start
@@ -187,6 +187,24 @@ def test_waiting_rows_are_reported_before_trouble_is_raised(scene, submit):
         submit(FOUR[:2], waits=True, timeout=0.01, store=store)
 
     assert [r.status for r in submit.reports] == ["unavailable"] * 2
+
+
+def test_store_that_is_away_when_rows_time_out_is_waited_for(scene, submit, monkeypatch):
+    monkeypatch.setattr(following, "REST", 0.001)
+    read, asked = scene.store.read, []
+
+    def read_or_not(keys):
+        asked.append(keys)
+        # Two look at the job, before and after its wake-up is heard; the third says in which state it is.
+        if len(asked) == 3:
+            raise StoreUnavailable(verb="read", reason="TimeoutError")
+        return read(keys)
+
+    monkeypatch.setattr(scene.store, "read", read_or_not)
+
+    [report] = submit(FOUR[:1], waits=True, timeout=0.0, patience=60.0)
+
+    assert (report.status, report.error["state"]) == ("timeout", "queued")
 
 
 def test_rows_ahead_of_the_workers_are_bounded(scene, submit):
