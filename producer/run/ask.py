@@ -32,6 +32,8 @@ class Asker:
     task: str
     #: Names this run's jobs.
     uid: str
+    #: Names those of rows that an earlier round left under way.
+    uids: Mapping[int, str] = field(default_factory=dict)
     #: Options of ``enqueue`` for every row.
     options: Mapping[str, object] = field(default_factory=dict)
     #: Whether kept failures are asked for again.
@@ -55,7 +57,8 @@ class Asker:
 
     def job_of(self, row: Row) -> str:
         """Return the id under which *row* asks: the same one each time, so that nothing is paid twice."""
-        return sha256(f"{self.uid}:{row.number}".encode()).hexdigest()[:32]
+        uid = self.uids.get(row.number, self.uid)
+        return sha256(f"{uid}:{row.number}".encode()).hexdigest()[:32]
 
     def ask(self, rows: Sequence[Row], failed_jobs: Collection[str] = ()) -> list[Outcome | JobError]:
         """Return what became of each row; *failed_jobs* failed just now, and are not asked for again.

@@ -11,7 +11,7 @@ import os
 import re
 import socket
 from array import array
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -47,6 +47,8 @@ class Past:
     #: The group of the last round in which each row was sent, by its number; 0 where it was not.
     sent: array[int] = field(default_factory=lambda: array("i"))
     groups: int = 0
+    #: Rows that an earlier round left under way, with its ``uid``: they are asked for under that again.
+    uids: dict[int, str] = field(default_factory=dict)
     #: What all rounds paid, in millionths of a dollar, where that is known.
     micro_usd: int = 0
     #: Jobs that failed in the last round: news, not history.
@@ -67,6 +69,7 @@ class Past:
             self._add_group(found["sent"])
         elif "end" in found:
             self.has_ended = True
+            self.lines.restore()
         elif (begun := Round.of(found.get("run"))) is not None:
             self.begin(begun, offset)
 
@@ -80,12 +83,27 @@ class Past:
 
     def begin(self, begun: Round, offset: int) -> None:
         """Take in the begin of a round."""
+        self._leave(begun)
         self.round, self.began_at, self.has_ended = begun, offset, False
         self.failed_jobs.clear()
-        # Other jobs: nothing of this round is with the workers.
+        # Other groups: of what the last round left under way, each row is asked for by itself.
         del self.sent[:]
         if begun.refresh:
-            self.lines.forget_answers()
+            self.lines.forget_answers(begun.limit)
+
+    def _leave(self, begun: Round) -> None:
+        """Keep the ids of jobs that the last round leaves under way; a refresh has none but new ones."""
+        for row in [row for row in self.uids if begun.refresh or not self._is_under_way(row)]:
+            del self.uids[row]
+        if self.round is None or begun.refresh:
+            return
+        for row, group in enumerate(self.sent):
+            if group and self._is_under_way(row):
+                self.uids.setdefault(row, self.round.uid)
+
+    def _is_under_way(self, row: int) -> bool:
+        line = self.lines[row]
+        return line is None or line.open or line.offset < self.began_at
 
 
 def name_of(task: str, tenant: str, typed: tuple[str, ...]) -> str:
@@ -146,19 +164,30 @@ def go_on(
         _require_same(last, wanted, path)
         if not is_new(wanted, last, has_ended=past.has_ended):
             return past, last
-        # Answers that are too old for the last round are too old for this one.
-        not_before = wanted.not_before or last.not_before
-        wanted = replace(wanted, number=last.number + 1, not_before=not_before)
+        # Answers that are too old for the last round are too old for its failures.
+        kept = last.not_before if wanted.retry_failed else None
+        wanted = replace(wanted, number=last.number + 1, not_before=wanted.not_before or kept)
     past.begin(wanted, journal.size)
-    replay({"run": wanted})
+    replay({"run": asdict(wanted)})
     journal.begin(wanted)
     return past, wanted
 
 
 def is_new(wanted: Round | Wanted, last: Round, *, has_ended: bool) -> bool:
-    """Return whether *wanted* asks again; the same words go on with a round that has not ended."""
+    """Return whether *wanted* begins a round: it asks again, or the last one did, and has ended.
+
+    The same words go on with a round that has not ended, and so do those that ask nothing again.
+    """
     same = (wanted.refresh, wanted.retry_failed) == (last.refresh, last.retry_failed)
-    return (wanted.refresh or wanted.retry_failed) and not (same and not has_ended)
+    asks_again = wanted.refresh or wanted.retry_failed
+    return (asks_again or not same) if has_ended else (asks_again and not same)
+
+
+def is_whole(wanted: Wanted, round_: Round) -> bool:
+    """Return whether *round_* has ended once all rows that are *wanted* have their end."""
+    if wanted.sample is not None:
+        return wanted.sample == round_.sample
+    return wanted.limit is None or (round_.limit is not None and wanted.limit >= round_.limit)
 
 
 def _require_same(kept: Round, wanted: Round, path: Path) -> None:

@@ -57,6 +57,9 @@ class Round:
     retry_failed: bool = False
     #: Answers that are older do not count; seconds since 1970.
     not_before: float | None = None
+    #: Of which rows that is meant: the first ones, or some drawn at random; None is all.
+    limit: int | None = None
+    sample: int | None = None
 
     def to_json(self) -> bytes:
         """Return its line."""
@@ -100,6 +103,8 @@ class Lines:
     """Where the last line of each row is: eight bytes a row."""
 
     _places: array[int] = field(default_factory=lambda: array("q"))
+    #: Those that were forgotten.
+    _before: array[int] = field(default_factory=lambda: array("q"))
 
     def __getitem__(self, row: int) -> Line | None:
         """Return the line of *row*."""
@@ -110,15 +115,29 @@ class Lines:
 
     def __setitem__(self, row: int, line: Line) -> None:
         """Remember the line of *row* in place of its last one."""
-        missing = row + 1 - len(self._places)
-        if missing > 0:
-            self._places.extend([_NONE] * missing)
+        self._make_room(row + 1)
         bits = line.failed * _FAILED | line.open * _OPEN | line.superseded * _SUPERSEDED
         self._places[row] = line.offset << _BITS | bits
 
-    def forget_answers(self) -> None:
-        """Forget every line: all rows are asked for again."""
-        del self._places[:]
+    def forget_answers(self, first: int | None = None) -> None:
+        """Forget every line, or those of the *first* rows only: they are asked for again."""
+        self.restore()
+        count = len(self._places) if first is None else min(first + 1, len(self._places))
+        self._before = self._places[:count]
+        self._places[:count] = array("q", [_NONE]) * count
+
+    def restore(self) -> None:
+        """Know again the forgotten lines of rows that nobody asked for again: only some were wanted."""
+        self._make_room(len(self._before))
+        for row, place in enumerate(self._before):
+            if self._places[row] == _NONE:
+                self._places[row] = place
+        del self._before[:]
+
+    def _make_room(self, rows: int) -> None:
+        missing = rows - len(self._places)
+        if missing > 0:
+            self._places.extend([_NONE] * missing)
 
 
 class Journal:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from producer.client import Client
     from producer.progress.reporter import Progress
     from producer.run.counted import Counted
-    from producer.run.journal import Round
     from producer.run.limits import Budget
     from producer.run.opened import Opened
     from producer.run.report import Report
@@ -51,7 +50,7 @@ def new_run(
     default = None if wanted.file is not None else _TIMEOUT
     run = Run(
         store=client.store,
-        asker=_new_asker(wanted, client, round_, trouble, lambda: run.stop is not None),
+        asker=_new_asker(wanted, client, opened, trouble, lambda: run.stop is not None),
         name=round_.name,
         sink=sink,
         key_fields=spec.key_fields,
@@ -76,14 +75,15 @@ def patience_of(wanted: Wanted) -> float:
 
 
 def _new_asker(
-    wanted: Wanted, client: Client, round_: Round, trouble: Trouble, is_stopped: Callable[[], bool]
+    wanted: Wanted, client: Client, opened: Opened, trouble: Trouble, is_stopped: Callable[[], bool]
 ) -> Asker:
-    kept = wanted.file is not None
+    kept, round_ = wanted.file is not None, opened.round
     return Asker(
         is_stopped=is_stopped,
         client=client,
         task=wanted.task,
         uid=round_.uid,
+        uids=opened.uids,
         options={"tenant": wanted.tenant, "on_duplicate": wanted.on_duplicate, "run": round_.name},
         retries_failures=round_.retry_failed or round_.refresh,
         not_before=round_.not_before,

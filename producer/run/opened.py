@@ -38,6 +38,8 @@ class Opened:
     paid_before: int = 0
     #: Jobs of this round that failed at an earlier start.
     failed_jobs: set[str] = field(default_factory=set)
+    #: Rows that an earlier round left under way, with its ``uid``.
+    uids: dict[int, str] = field(default_factory=dict)
 
     @property
     def files(self) -> Files | None:
@@ -79,6 +81,7 @@ def _open_file(stack: ExitStack, out: Path, fresh: Round, inputs: tuple[str, ...
         output=files,
         paid_before=past.micro_usd,
         failed_jobs=past.failed_jobs,
+        uids=past.uids,
     )
 
 
@@ -102,6 +105,8 @@ def new_round(wanted: Wanted, inputs: Inputs, version: str) -> Round:
         refresh=wanted.refresh,
         retry_failed=wanted.retry_failed,
         not_before=_not_before(wanted, now),
+        limit=wanted.limit,
+        sample=wanted.sample,
     )
 
 

@@ -17,7 +17,7 @@ from askonce.spend import Spend
 from producer.bill.words import stopped_by, too_small
 from producer.bill.worst import Worst
 from producer.run.errors import LimitImpossible
-from producer.run.journal import Reserve
+from producer.run.journal import Reserve, Round
 from producer.run.report import Report
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Purse:
         """Take in one *line* of the run's journal: what earlier starts put aside and paid."""
         if "row" in line:
             self.settle(Report.of(line))
-        elif "run" in line:
+        elif (begun := Round.of(line.get("run"))) is not None and begun.refresh:
             self._forget()
         for row, *worst in line.get("reserved", ()):  # type: ignore[attr-defined]  # ``journal.py`` checked it
             self._reserve(row, Worst(*worst))
@@ -125,7 +125,7 @@ class Purse:
         self._budget.reserve(worst)
 
     def _forget(self) -> None:
-        """Count rows of an earlier round as paid that it left under way: this round's are other jobs."""
+        """Count rows of an earlier round as paid that it left under way: a refresh has other jobs."""
         for worst in self._reserved.values():
             self._budget.settle(worst, None, None)
         self._reserved.clear()

@@ -14,6 +14,7 @@ from producer.inputs import as_they_come
 from producer.progress.counts import Counts
 from producer.progress.failures import FailureLines
 from producer.progress.summary import summary
+from producer.run.begin import is_whole
 from producer.run.chosen import chosen_rows, number_of_rows, unless_changed
 from producer.run.counted import Counted
 from producer.run.ends import bill, exit_code, how_to_go_on
@@ -156,7 +157,8 @@ class Start:
         opened.files.finish()
         if counted.open:
             return "stopped"
-        opened.journal.end()
+        if is_whole(self.wanted, opened.round):
+            opened.journal.end()
         return "done"
 
     def _place_of_failures(self) -> str:

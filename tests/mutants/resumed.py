@@ -42,6 +42,29 @@ OF_RESUMED = (
         "test_row_of_a_start_that_goes_on_may_still_pay_for_a_job_of_its_own[own]",
     ),
     Mutant(
+        "a refresh of some rows forgets the answers of all others",
+        "producer/run/begin.py",
+        "            self.lines.restore()\n",
+        "",
+        "tests/unit/test_journal.py::test_refresh_of_some_rows_leaves_their_answers_to_the_others",
+    ),
+    Mutant(
+        "rows under way get other jobs when failures are asked for again",
+        "producer/run/begin.py",
+        "if group and self._is_under_way(row):",
+        "if False:",
+        "tests/unit/test_journal.py::"
+        "test_rows_that_a_round_left_under_way_keep_their_jobs_while_failures_are_asked_for_again",
+    ),
+    Mutant(
+        "a row that was held back is left out at the end",
+        "producer/run/run.py",
+        "groups.has_ended and not groups.has_put_back and not",
+        "groups.has_ended and not",
+        "tests/unit/test_run_held.py::"
+        "test_row_that_was_held_back_waits_for_room_also_when_all_others_are_read",
+    ),
+    Mutant(
         "a failed order forgets what its earlier attempts cost",
         "tasks/providers/customers.py",
         "whole = total([earlier, *paid])",

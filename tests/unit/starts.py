@@ -53,6 +53,7 @@ class Start:
             client=client_of(scene),
             task=scene.spec.name,
             uid=uid,
+            uids=words.pop("uids", {}),
             options={"run": "nightly", **(options or {})},
             retries_failures=again,
             not_before=words.pop("not_before", None),

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from producer.run.begin import go_on, name_of, open_journal
+from producer.run.begin import go_on, is_whole, name_of, open_journal
 from producer.run.errors import JournalInvalid, OutputFailed, RunDiffers, RunTaken
 from producer.run.journal import Journal, Round
 from producer.run.output import beside
 from producer.run.report import Report
 from producer.run.sinks import Kept
+from producer.run.wanted import Wanted
 
 ROUND = Round(name="nightly", uid="u1", task="rates.fetch", version="1", started=7.0, holder="host:1")
 
@@ -163,11 +164,95 @@ def test_refresh_asks_for_all_rows_again_and_goes_on_where_it_was_killed(out):
     assert (50.0, "u2") == (past.round.not_before, past.round.uid)
 
 
-def test_round_that_ended_is_followed_by_a_new_one(out):
-    start(out, [1], [reported(1)], refresh=True, not_before=50.0)
+def end(out):
     with open_journal(out) as journal:
         go_on(journal, wanted(), out)
         journal.end()
+
+
+def test_refresh_of_some_rows_leaves_their_answers_to_the_others(out):
+    start(out, [1, 2, 3], [reported(1), reported(2), reported(3)])
+    start(out, [1], [reported(1)], refresh=True, not_before=50.0, uid="u2", sample=1)
+    end(out)
+
+    asked, written, past = start(out, [1, 2, 3, 4], [])
+
+    assert ([4], [1, 2, 3]) == (asked, written.rows)
+    # Who asks for nothing anew takes any answer.
+    assert (None, False) == (past.round.not_before, past.round.refresh)
+
+
+def test_refresh_that_is_interrupted_leaves_no_answer_to_the_others(out):
+    start(out, [1, 2, 3], [reported(1), reported(2), reported(3)])
+    start(out, [1, 2, 3], [reported(1)], refresh=True, not_before=50.0, uid="u2")
+
+    asked, _, past = start(out, [1, 2, 3], [])
+
+    assert ([2, 3], 50.0) == (asked, past.round.not_before)
+
+
+def test_refresh_of_the_first_rows_that_is_interrupted_asks_for_no_other_one(out):
+    start(out, [1, 2, 3], [reported(1), reported(2), reported(3)])
+    start(out, [1, 2], [reported(1)], refresh=True, not_before=50.0, uid="u2", limit=2)
+
+    asked, _, past = start(out, [1, 2, 3], [])
+
+    assert ([2], 50.0) == (asked, past.round.not_before)
+
+
+@pytest.mark.parametrize(
+    ("began", "wants", "whole"),
+    [
+        ({}, {}, True),
+        ({}, {"limit": 5}, False),
+        ({}, {"sample": 5}, False),
+        ({"limit": 5}, {}, True),
+        ({"limit": 5}, {"limit": 5}, True),
+        ({"limit": 5}, {"limit": 4}, False),
+        ({"sample": 5}, {"sample": 5}, True),
+        ({"sample": 5}, {"limit": 5}, False),
+    ],
+)
+def test_round_ends_with_all_the_rows_that_it_was_begun_for(out, began, wants, whole):
+    words = Wanted(task="rates.fetch", inputs=("rows.jsonl",), out=out, **wants)
+
+    assert whole == is_whole(words, wanted(**began))
+
+
+def leave(out, rows, ends, **words):
+    """Send *rows* as one group, and be killed after *ends*."""
+    with open_journal(out) as journal:
+        past, _ = go_on(journal, wanted(**words), out)
+        journal.send(rows)
+        for report in ends:
+            journal.add(report)
+    return past.uids
+
+
+def test_rows_that_a_round_left_under_way_keep_their_jobs_while_failures_are_asked_for_again(out):
+    error = {"kind": "permanent"}
+    leave(out, [1, 2, 3, 4], [reported(1), reported(2, "failed", error), reported(3, "timeout", error)])
+
+    first = leave(out, [2, 3, 4], [], retry_failed=True, uid="u2")
+    again = leave(out, [2, 3, 4], [reported(2, "failed", error)], retry_failed=True, uid="u3")
+    end(out)
+    later = leave(out, [2, 3, 4], [], retry_failed=True, uid="u4")
+
+    assert [{3: "u1", 4: "u1"}] * 3 == [first, again, later]
+    assert {} == leave(out, [], [], refresh=True, uid="u5")
+
+
+def test_row_whose_failure_was_asked_for_again_keeps_the_job_of_that_round(out):
+    leave(out, [1], [reported(1, "failed", {"kind": "permanent"})])
+    leave(out, [1], [], retry_failed=True, uid="u2")
+    end(out)
+
+    assert {1: "u2"} == leave(out, [1], [], retry_failed=True, uid="u3")
+
+
+def test_round_that_ended_is_followed_by_a_new_one(out):
+    start(out, [1], [reported(1)], refresh=True, not_before=50.0)
+    end(out)
 
     asked, _, past = start(out, [1], [], refresh=True, not_before=90.0, uid="u2")
 

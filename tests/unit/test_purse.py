@@ -1,6 +1,6 @@
 """The budget of a run over its starts: whatever they were killed in, it holds, and nothing of it is lost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import pytest
@@ -118,6 +118,14 @@ def test_rows_that_a_new_round_asks_anew_count_as_paid(start):
     budget, _ = start(round_=again)
 
     assert (budget.cost.spent, budget.cost.in_doubt, budget.cost.reserved) == (1100, 1000, 0)
+
+
+def test_rows_that_are_under_way_keep_their_reserve_while_failures_are_asked_for_again(start):
+    start(sent=[1, 2], ended=[report(1)])
+
+    budget, _ = start(sent=[2], ended=[report(2)], round_=replace(ROUND, retry_failed=True, uid="2"))
+
+    assert (budget.cost.spent, budget.cost.in_doubt, budget.cost.reserved) == (200, 0, 0)
 
 
 def test_start_without_a_limit_leaves_its_known_costs(start):

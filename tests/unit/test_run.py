@@ -252,6 +252,15 @@ def test_row_that_is_asked_for_again_is_the_same_job_and_its_cost_this_rows(scen
     assert len(scene.sender.sent) == 1
 
 
+def test_row_that_an_earlier_round_left_under_way_is_its_job_and_this_rows_cost(submit):
+    submit(FOUR[:1])
+    submit.work(lambda: Answer(value=1, cost_usd=0.25))
+
+    [mine] = submit(FOUR[:1], waits=True, uid="run-2", uids={1: "run-1"})
+
+    assert (mine.cost_usd, mine.avoided_usd) == (0.25, None)
+
+
 def test_equal_rows_cost_once(scene, submit):
     reports = submit(FOUR, body=lambda: Answer(value=1, cost_usd=0.25), waits=True)
 
