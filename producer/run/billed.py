@@ -131,6 +131,8 @@ class Billed:
             meter=self.meter,
             tenant=wanted.tenant,
             refresh=wanted.refresh,
+            retry_failed=wanted.retry_failed,
+            max_age=wanted.max_age,
             pilot=(wanted.pilot or 0) - len(self._called),
             called=self._called,
         )

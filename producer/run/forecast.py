@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 #: Records that are read in one round trip.
 _GROUP: Final = 500
-#: States in which a key has an answer or a kept failure.
-_ANSWERED: Final = frozenset({Status.DONE, Status.FAILED, Status.QUARANTINED})
+#: States in which a key has a kept failure.
+_FAILED: Final = frozenset({Status.FAILED, Status.QUARANTINED})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,8 +40,11 @@ class Forecast:
     store: Store
     meter: Meter
     tenant: str = ""
-    #: Whether answers that are there count.
+    #: Whether each answer is made anew, and each failure.
     refresh: bool = False
+    retry_failed: bool = False
+    #: Seconds; an older answer is made anew too.
+    max_age: float | None = None
     rows: int = 0
     invalid: int = 0
     distinct: int = 0
@@ -146,8 +149,10 @@ class Forecast:
     def _is_answered(self, job: Job, record: Snapshot) -> bool:
         if isinstance(record.error, JobError) or record.fingerprint not in ("", job.fingerprint):
             return False
-        fresh = record.value is not None and record.value.fresh
-        return fresh or (record.flight == "idle" and record.status in _ANSWERED)
+        value = record.value
+        if value is not None and value.fresh and (self.max_age is None or value.age <= self.max_age):
+            return True
+        return record.status in _FAILED and not self.retry_failed
 
 
 def _rounded(numbers: Range) -> dict[str, float]:
