@@ -35,6 +35,24 @@ _MAGIC: Final = re.compile(r"[*?\[\]]")
 _SAME: Final = ("name", "task", "version", "tenant", "inputs", "digest")
 
 
+@dataclass(slots=True)
+class Paid:
+    """What calls cost together, in millionths of a dollar; those of unknown price are counted beside it."""
+
+    micro_usd: int = 0
+    calls: int = 0
+    unpriced: int = 0
+
+    def add(self, line: Mapping[str, object]) -> None:
+        """Add what the *line* of a row has."""
+        cost, calls = line.get("cost_usd"), line.get("calls")
+        known = Spend(cost_usd=cost if isinstance(cost, int | float) else None).micro_usd
+        made = calls if isinstance(calls, int) else 0
+        self.micro_usd += known or 0
+        self.calls += made
+        self.unpriced += made if known is None else 0
+
+
 @dataclass(slots=True, kw_only=True)
 class Past:
     """What earlier starts of a run came to."""
@@ -49,8 +67,8 @@ class Past:
     groups: int = 0
     #: Rows that an earlier round left under way, with its ``uid``: they are asked for under that again.
     uids: dict[int, str] = field(default_factory=dict)
-    #: What all rounds paid, in millionths of a dollar, where that is known.
-    micro_usd: int = 0
+    #: What all rounds paid.
+    paid: Paid = field(default_factory=Paid)
     #: Jobs that failed in the last round: news, not history.
     failed_jobs: set[str] = field(default_factory=set)
 
@@ -63,8 +81,7 @@ class Past:
             self.lines[row] = Line(offset, failed, status in OPEN, status == SUPERSEDED)
             if status in ("failed", "negative"):
                 self.failed_jobs.add(str(found.get("job")))
-            cost = found.get("cost_usd")
-            self.micro_usd += Spend(cost_usd=cost if isinstance(cost, int | float) else None).micro_usd or 0
+            self.paid.add(found)
         elif "sent" in found:
             self._add_group(found["sent"])
         elif "end" in found:

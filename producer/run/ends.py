@@ -7,22 +7,27 @@ from typing import TYPE_CHECKING
 
 from askonce.cli.exits import Exit
 from producer.bill.words import paid_of
-from producer.progress.amounts import amount, dollars
+from producer.progress.amounts import amount
+from producer.progress.parts import cost_of
 from producer.run.limits import LIMIT_REACHED
 
 if TYPE_CHECKING:
     from producer.bill.estimate import Range
     from producer.progress.counts import Counts
+    from producer.run.begin import Paid
     from producer.run.counted import Counted
     from producer.run.limits import Stop
     from producer.run.run import Run
 
 
-def bill(counts: Counts, paid_before: int, estimated: Range | None) -> list[str]:
-    """Return what was paid, beside what was estimated, and with what earlier starts paid."""
+def bill(counts: Counts, before: Paid, estimated: Range | None) -> list[str]:
+    """Return what was paid, beside what was estimated, and with what earlier starts paid *before*."""
     lines, paid = [], counts.cost_micro_usd
-    if paid_before:
-        lines.append(f"cost with earlier starts: {dollars(paid_before + paid)}")
+    if before.calls:
+        all_starts = counts.copy()
+        all_starts.pay(before.micro_usd, before.calls - before.unpriced)
+        all_starts.pay(None, before.unpriced)
+        lines.append(f"cost with earlier starts: {cost_of(all_starts)}")
     # Where nothing was to be called there is nothing to compare.
     if estimated is not None and estimated.high > 0:
         lines.append(paid_of(estimated, None if counts.unpriced else paid / 1_000_000))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from producer.run.begin import go_on, holder, name_of, new_uid, open_journal, require_usable
+from producer.run.begin import Paid, go_on, holder, name_of, new_uid, open_journal, require_usable
 from producer.run.errors import OutputFailed
 from producer.run.journal import Journal, Round
 from producer.run.output import Files, JsonLines, Results, Stream, beside
@@ -34,8 +34,8 @@ class Opened:
     sink: Sink
     journal: Journal
     output: Files | Stream
-    #: By earlier starts, in millionths of a dollar.
-    paid_before: int = 0
+    #: By earlier starts.
+    before: Paid = field(default_factory=Paid)
     #: Jobs of this round that failed at an earlier start.
     failed_jobs: set[str] = field(default_factory=set)
     #: Rows that an earlier round left under way, with its ``uid``.
@@ -79,7 +79,7 @@ def _open_file(stack: ExitStack, out: Path, fresh: Round, inputs: tuple[str, ...
         sink=Kept(journal, files, past.lines, past.sent, asked_again_before=again),
         journal=journal,
         output=files,
-        paid_before=past.micro_usd,
+        before=past.paid,
         failed_jobs=past.failed_jobs,
         uids=past.uids,
     )

@@ -103,7 +103,7 @@ class Start:
             hold.release(state)
             failures.finish(self._place_of_failures())
             told = [
-                *bill(self.counts, opened.paid_before, self.estimated),
+                *bill(self.counts, opened.before, self.estimated),
                 *how_to_go_on(run, counted, kept=opened.files is not None),
             ]
             lines = [*summary(self.counts, time.monotonic() - began), *told] if self.counts.rows else []
@@ -152,7 +152,10 @@ class Start:
         """Give a complete output its name; return what is said of the run to those who watch."""
         if run.stop is not None:
             return "stopped"
-        if opened.files is None or self.last_row is not None or not self.counts.rows:
+        if self.last_row is not None:
+            # The rows of a pilot only.
+            return "stopped"
+        if opened.files is None or not self.counts.rows:
             return "stopped" if run.under_way or counted.open else "done"
         opened.files.finish()
         if counted.open:

@@ -305,13 +305,25 @@ def test_refresh_makes_each_answer_anew_once(machine, producer, meetings, out):
     assert 6 == machine.ledger.openai.answered - before.answered
 
 
+def test_refresh_of_one_row_pays_for_no_other_one(machine, producer, meetings, out):
+    file, before = meetings(3), machine.ledger.openai
+    producer(machine, "submit", TASK, file, "--out", out)
+    producer(machine, "submit", TASK, file, "--out", out, "--refresh", "--limit", "1")
+
+    told = producer(machine, "submit", TASK, file, "--out", out)
+
+    assert (0, 3) == (told.code, len(lines(out)))
+    assert 4 == machine.ledger.openai.answered - before.answered
+
+
 def test_pilot_without_a_terminal_stops_after_its_rows(machine, producer, meetings, out):
-    file, before = meetings(30), machine.ledger.openai
-    command = ("submit", TASK, file, "--out", out)
+    file, before, name = meetings(30), machine.ledger.openai, f"run-{out.parent.name}"
+    command = ("submit", TASK, file, "--out", out, "--run", name)
 
     told = producer(machine, *command, "--pilot", "8")
 
     assert 3 == told.code, told.err
+    assert "stopped" == producer(machine, "runs", "show", name, "--json").report["state"]
     assert (8, 0) == spent(machine, before)
     assert any(
         line.startswith("pilot: 8 rows were called; the other 22 will cost $0.") for line in told.complaints

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.run.begin import go_on, is_whole, name_of, open_journal
+from producer.run.begin import Paid, go_on, is_whole, name_of, open_journal
 from producer.run.errors import JournalInvalid, OutputFailed, RunDiffers, RunTaken
 from producer.run.journal import Journal, Round
 from producer.run.output import beside
@@ -265,7 +265,7 @@ def test_what_all_rounds_paid_is_known_to_the_millionth(out):
     _, _, past = start(out, [1, 2], [reported(1, cost_usd=None, calls=1)], refresh=True, not_before=50.0)
     _, _, past = start(out, [1, 2], [])
 
-    assert 300_000 == past.micro_usd
+    assert Paid(micro_usd=300_000, calls=4, unpriced=1) == past.paid
 
 
 @pytest.mark.parametrize("differs", ["task", "version", "tenant", "inputs", "digest", "name"])
