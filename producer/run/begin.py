@@ -57,6 +57,8 @@ class Paid:
 class Past:
     """What earlier starts of a run came to."""
 
+    #: Whether a fallback is a failure.
+    strict: bool = False
     #: The last round, where it began, and whether it has ended; None for a new run.
     round: Round | None = None
     began_at: int = 0
@@ -77,7 +79,8 @@ class Past:
         if "row" in found:
             row = found["row"]
             assert isinstance(row, int)
-            failed, status = found.get("error") is not None, found.get("status")
+            status, is_fallback = found.get("status"), found.get("source") == "default"
+            failed = found.get("error") is not None or (self.strict and is_fallback)
             self.lines[row] = Line(offset, failed, status in OPEN, status == SUPERSEDED)
             if status in ("failed", "negative"):
                 self.failed_jobs.add(str(found.get("job")))
@@ -163,16 +166,18 @@ def go_on(
     wanted: Round,
     path: Path,
     replay: Callable[[Mapping[str, object]], object] = lambda _line: None,
+    *,
+    strict: bool = False,
 ) -> tuple[Past, Round]:
     """Read *journal*, and begin the round that *wanted* names unless the last one goes on.
 
-    *replay* gets each line, also the one that begins the round.
+    *replay* gets each line, also the one that begins the round. *strict*: a fallback is a failure.
 
     Raises:
         RunDiffers: the journal is another run's.
         JournalInvalid: something else wrote to it.
     """
-    past = Past()
+    past = Past(strict=strict)
     for offset, found in journal.lines():
         past.add(offset, found)
         replay(found)
@@ -180,6 +185,9 @@ def go_on(
     if last is not None:
         _require_same(last, wanted, path)
         if not is_new(wanted, last, has_ended=past.has_ended):
+            if wanted.not_before is not None and not wanted.refresh and last.not_before is None:
+                # Its answers may be of any age.
+                raise RunDiffers(file=str(path), differs="max_age")
             return past, last
         # Answers that are too old for the last round are too old for its failures.
         kept = last.not_before if wanted.retry_failed else None

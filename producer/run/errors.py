@@ -23,7 +23,7 @@ class RunDiffers(JobError):
     """The journal belongs to another run; choose another output or another name for this one."""
 
     file: str
-    #: What differs: ``task``, ``version``, ``tenant`` or ``inputs``.
+    #: What differs: ``task``, ``version``, ``tenant``, ``inputs`` or ``max_age``, ...
     differs: str
 
 

@@ -60,7 +60,7 @@ def open_output(
     *budget* gets what earlier starts left.
     """
     if wanted.file is not None:
-        return _open_file(stack, wanted.file, fresh, inputs, budget)
+        return _open_file(stack, wanted.file, fresh, inputs, budget, strict=wanted.strict)
     stream = Stream(sys.stdout.buffer, JsonLines() if wanted.writes_rows else Results())
     # Rows end in any order: they are kept until those before them have ended.
     journal = stack.enter_context(Journal(tempfile.TemporaryFile("w+b")))  # noqa: SIM115  # the journal closes it
@@ -68,10 +68,12 @@ def open_output(
     return Opened(round=fresh, sink=sink, journal=journal, output=stream)
 
 
-def _open_file(stack: ExitStack, out: Path, fresh: Round, inputs: tuple[str, ...], budget: Budget) -> Opened:
+def _open_file(
+    stack: ExitStack, out: Path, fresh: Round, inputs: tuple[str, ...], budget: Budget, *, strict: bool
+) -> Opened:
     require_usable(out, inputs)
     journal = stack.enter_context(open_journal(out))
-    past, round_ = go_on(journal, fresh, beside(out, "journal"), budget.replay)
+    past, round_ = go_on(journal, fresh, beside(out, "journal"), budget.replay, strict=strict)
     files = stack.enter_context(Files(out))
     again = past.began_at if round_.retry_failed else 0
     return Opened(

@@ -280,6 +280,24 @@ def test_journal_of_another_run_is_left_alone(out, differs):
     assert before == out.with_name("out.jsonl.journal").read_bytes()
 
 
+def test_age_of_answers_that_the_run_began_without_is_refused(out):
+    start(out, [1], [reported(1)])
+
+    with pytest.raises(RunDiffers) as refused:
+        start(out, [1], [], not_before=50.0)
+
+    assert "max_age" == refused.value.differs
+
+
+def test_fallback_of_an_earlier_start_is_a_failure_on_request(out):
+    start(out, [1, 2], [reported(1, source="default"), reported(2, source="call")])
+
+    with open_journal(out) as journal:
+        past, _ = go_on(journal, wanted(), out, strict=True)
+
+        assert [True, False] == [past.lines[row].failed for row in (1, 2)]
+
+
 @pytest.mark.parametrize("line", [b"[]\n", b"{}\n", b"text\n", b'{"row":"1"}\n', b"\0\n"])
 def test_journal_that_something_else_wrote_to_is_refused(out, line):
     start(out, [1], [reported(1)])
