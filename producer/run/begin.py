@@ -188,6 +188,7 @@ def go_on(
             if wanted.not_before is not None and not wanted.refresh and last.not_before is None:
                 # Its answers may be of any age.
                 raise RunDiffers(file=str(path), differs="max_age")
+            journal.go_on(wanted.holder)
             return past, last
         # Answers that are too old for the last round are too old for its failures.
         kept = last.not_before if wanted.retry_failed else None

@@ -1,10 +1,10 @@
 """Keeps the report of each row on disk as the row ends: the truth of a run's output.
 
 A journal is a file of JSON lines that only grows. A line with ``run`` begins a round: a run that asks again
-for rows has several. One with ``end`` ends it. One with ``sent`` names the rows of a group that is about to
-be sent, and one with ``reserved`` says before it what they can cost, where the run has a budget. The others
-are reports; a later one of a row wins. A line that a killed process left half written is cut off. One process
-at a time has the file.
+for rows has several. One with ``holder`` says who goes on with it, and one with ``end`` ends it. One with
+``sent`` names the rows of a group that is about to be sent, and one with ``reserved`` says before it what
+they can cost, where the run has a budget. The others are reports; a later one of a row wins. A line that a
+killed process left half written is cut off. One process at a time has the file.
 """
 
 from __future__ import annotations
@@ -149,6 +149,8 @@ class Journal:
         #: Bytes written so far.
         self.size = self._flushed = 0
         self._unsynced = False
+        #: Which start this is, until it is written.
+        self._first = b""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -194,9 +196,19 @@ class Journal:
         self._flushed = self.size
 
     def begin(self, round_: Round) -> None:
-        """Begin a round; it is on the disk when this returns."""
-        self._write(round_.to_json())
-        self.sync()
+        """Let this start begin a round. A start that is refused before ``start`` leaves nothing behind."""
+        self._first = round_.to_json()
+
+    def go_on(self, holder: str) -> None:
+        """Let this start go on with the last round; *holder* is who does."""
+        self._first = orjson.dumps({"holder": holder})
+
+    def start(self) -> None:
+        """Write which start this is, before all else; it is on the disk when this returns."""
+        if self._first:
+            line, self._first = self._first, b""
+            self._write(line)
+            self.sync()
 
     def end(self) -> None:
         """End the round: every row has its end."""
@@ -238,6 +250,7 @@ class Journal:
         self._flushed = self.size
 
     def _write(self, line: bytes) -> int:
+        self.start()
         offset, self._unsynced = self.size, True
         self._stream.write(line + b"\n")
         self.size += len(line) + 1
@@ -250,7 +263,7 @@ def _read_line(line: bytes, number: int, name: object) -> dict[str, object]:
     except orjson.JSONDecodeError:
         found = None
     if not isinstance(found, dict) or not (
-        found.keys() & {"run", "end"}
+        found.keys() & {"run", "holder", "end"}
         or type(found.get("row")) is int
         or _is_reserved(found.get("reserved"))
         or _are_rows(found.get("sent"))
@@ -274,12 +287,13 @@ def _is_reserved(found: object) -> bool:
 
 
 def _holder_of(stream: BinaryIO) -> str:
-    """Return who began the last round that can be read."""
+    """Return who began the last start that can be read."""
     holder = "another process"
     stream.seek(0)
     for line in stream:
         try:
-            holder = orjson.loads(line)["run"]["holder"]
-        except (orjson.JSONDecodeError, LookupError, TypeError):
+            found = orjson.loads(line)
+            holder = found.get("holder") or found["run"]["holder"]
+        except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
             continue
     return str(holder)

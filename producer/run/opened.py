@@ -41,6 +41,12 @@ class Opened:
     #: Rows that an earlier round left under way, with its ``uid``.
     uids: dict[int, str] = field(default_factory=dict)
 
+    def begin(self) -> None:
+        """Begin to write; until then a start that is refused leaves everything as it was."""
+        self.journal.start()
+        if self.files is not None:
+            self.files.begin()
+
     @property
     def files(self) -> Files | None:
         """The files of the output; None where it is stdout."""

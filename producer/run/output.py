@@ -144,11 +144,14 @@ class Files:
         self._failed: BinaryIO | None = None
 
     def __enter__(self) -> Self:
+        """Have no file open yet."""
+        return self
+
+    def begin(self) -> None:
         """Begin both anew: the journal has all that was in them."""
         self._errors.unlink(missing_ok=True)
         self._stream = self._stack.enter_context(self._part.open("wb"))
         self._stream.write(self._format.header())
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Leave what is written where it is."""

@@ -91,6 +91,7 @@ class Start:
         state: RunState = "stopped"
         self._claim(hold)
         try:
+            opened.begin()
             with self._new_watch(name, trouble, partial(renew, hold, run)), signals(run):
                 run.execute(self._rows(opened))
             if self.counts.by_status["cancelled"]:

@@ -314,14 +314,27 @@ def test_field_that_a_newer_version_wrote_is_left_out():
     assert ROUND == Round.of({**json.loads(ROUND.to_json())["run"], "newer": 1})
 
 
-def test_one_process_at_a_time_has_a_run(out):
+@pytest.mark.parametrize("ends", [[], [reported(1)]], ids=["new", "goes on"])
+def test_one_process_at_a_time_has_a_run(out, ends):
+    start(out, [1], ends)
     with open_journal(out) as journal:
-        go_on(journal, wanted(), out)
+        go_on(journal, wanted(holder="host:2"), out)
+        journal.start()
         with pytest.raises(RunTaken) as refused:
             open_journal(out)
 
-    assert "host:1" == refused.value.holder
+    assert "host:2" == refused.value.holder
     open_journal(out).__exit__()
+
+
+@pytest.mark.parametrize("words", [{}, {"refresh": True, "not_before": 50.0}, {"retry_failed": True}])
+def test_start_that_is_refused_before_it_sends_leaves_the_journal_as_it_was(out, words):
+    start(out, [1, 2], [reported(1), reported(2, "failed", {"kind": "permanent"})])
+    before = beside(out, "journal").read_bytes()
+
+    start(out, [1, 2], [], **words, uid="u2")
+
+    assert before == beside(out, "journal").read_bytes()
 
 
 def test_run_of_a_killed_process_is_free(out):

@@ -8,7 +8,7 @@ import pytest
 
 from producer.bill.estimate import Estimate, Range
 from producer.run.forecast import Forecast
-from producer.run.output import COLUMNS, Table
+from producer.run.output import COLUMNS, Files, Table, beside
 from producer.run.report import FIELDS, Report
 
 REPORT = Report(
@@ -51,6 +51,21 @@ def test_table_has_data_as_json_and_nothing_for_what_is_unknown():
     assert (json.loads(row["result"]), json.loads(row["tokens"])) == (REPORT.result, REPORT.usage)
     empty = read(Report(row=8, status="done", usage={}))
     assert (empty["cost_usd"], empty["calls"], empty["avoided_usd"], empty["tokens"]) == ("", "", "", "")
+
+
+def test_files_of_an_earlier_start_stay_until_this_one_begins(tmp_path):
+    out = tmp_path / "out.jsonl"
+    part, errors = beside(out, "part"), beside(out, "errors.jsonl")
+    for path in (part, errors):
+        path.write_bytes(b"{}")
+
+    with Files(out):
+        pass
+    assert [b"{}", b"{}"] == [part.read_bytes(), errors.read_bytes()]
+
+    with Files(out) as files:
+        files.begin()
+    assert (b"", False) == (part.read_bytes(), errors.exists())
 
 
 class Meter:
