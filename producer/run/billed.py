@@ -60,6 +60,8 @@ class Billed:
             code = self._pilot(pilot, budget)
             if code is not None:
                 return code
+            if pilot.last_row is not None:
+                self._progress.start(self._wanted.task, self._wanted.inputs)
             # The pilot's rows are in the journal now.
             budget, cost = self._budget(), pilot.cost_of_rest or cost
         return self._start(budget, estimated=cost).go()

@@ -1,17 +1,25 @@
 """A pilot as a run makes it: rows are looked up, the first are called, and the journal keeps them."""
 
+import json
 import random
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from askonce.adapters.memory import MemoryStore
+from askonce.cli.exits import Exit
 from askonce.rows import Row
 from producer.bill.estimate import Range
 from producer.bill.meter import Meter
+from producer.progress.counts import Counts
+from producer.progress.reporter import new_progress
 from producer.run.begin import go_on, open_journal
+from producer.run.billed import Billed
 from producer.run.forecast import Forecast
 from producer.run.journal import Round
+from producer.run.limits import NoBudget
 from producer.run.output import beside
 from producer.run.piloted import Piloted, called_before
 from producer.run.report import Report
@@ -130,3 +138,37 @@ def test_new_round_calls_its_pilot_anew(wanted):
 def test_run_without_a_journal_leaves_none_behind(wanted):
     assert called_before(wanted) == {}
     assert not beside(wanted.out, "journal").exists()
+
+
+class PilotOfOne(Billed):
+    """A submit of three rows, of which one is the pilot's; nothing is called."""
+
+    _is_asked_about, _called = True, {}
+
+    def _budget(self):
+        return NoBudget()
+
+    def _forecast(self):
+        unknown = SimpleNamespace(cost_usd=None)
+        return SimpleNamespace(
+            first={1: 10}, to_call=3, size=30, size_of=lambda _row: 10, estimate=unknown, lines=[]
+        )
+
+    def _start(self, _budget, **_words):
+        progress = self._progress
+
+        def go():
+            progress.update(Counts(rows=1))
+            progress.finish()
+            return Exit.OK
+
+        return SimpleNamespace(go=go)
+
+
+def test_rest_of_a_run_is_shown_as_its_pilot_was(wanted, capsys):
+    with new_progress(sys.stderr, shown="json") as progress:
+        progress.start(TASK, wanted.inputs)
+        code = PilotOfOne(replace(wanted, pilot=1, yes=True, shown="json"), progress).go()
+
+    events = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+    assert (Exit.OK, ["started", "ended", "note", "started", "ended"]) == (code, events)
