@@ -79,7 +79,7 @@ def parse_row(number: int, line: bytes, place: str = "") -> Row | BadRow:
     except UnicodeDecodeError as exc:
         reason = f"invalid UTF-8 at byte {exc.start + 1}"
     except _DuplicateField as exc:
-        field, reason = exc.name, "given twice"
+        field, reason = as_text(exc.name), "given twice"
     except json.JSONDecodeError as exc:
         reason = f"not JSON: {exc.msg} at column {exc.colno}"
     except (RecursionError, ValueError):
@@ -89,6 +89,11 @@ def parse_row(number: int, line: bytes, place: str = "") -> Row | BadRow:
             return Row(number=number, payload=strict, place=place)
         reason = "must be a JSON object"
     return BadRow(number=number, field=field, reason=reason, place=place)
+
+
+def as_text(name: str) -> str:
+    """Return *name* as text that can be written: half of a character becomes a question mark."""
+    return name.encode(errors="replace").decode()
 
 
 def _parsed_fast(line: bytes) -> dict[str, object] | None:

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from askonce.rows import MAX_LINE_BYTES, BadRow, Row
+from askonce.rows import MAX_LINE_BYTES, BadRow, Row, as_text
 from producer.inputs.doubt import unless_none
 from producer.inputs.reading import InputInvalid, renamed
 
@@ -78,7 +78,7 @@ class Array:
 
     def _row(self, number: int, place: str, value: object, given_twice: str | None) -> Row | BadRow:
         if given_twice is not None:
-            return BadRow(number=number, field=given_twice, reason="given twice", place=place)
+            return BadRow(number=number, field=as_text(given_twice), reason="given twice", place=place)
         if not isinstance(value, dict):
             return BadRow(number=number, field="", reason="must be a JSON object", place=place)
         return Row(number=number, payload=renamed(value, self.columns), place=place)

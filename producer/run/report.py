@@ -20,6 +20,7 @@ from askonce.errors import (
     Superseded,
 )
 from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative, Unreadable
+from askonce.rows import as_text
 from askonce.spend import NOTHING, Spend
 
 if TYPE_CHECKING:
@@ -240,4 +241,4 @@ def id_of(payload: Mapping[str, object], key_fields: tuple[str, ...]) -> str:
     found = payload.get(key_fields[0]) if key_fields else None
     text = str(found) if isinstance(found, str | int) else ""
     # Half of a character is no text that can be written; the row is refused for it.
-    return text.encode(errors="replace").decode()
+    return as_text(text)

@@ -12,6 +12,7 @@ from askonce.rows import BadRow, Row
 from producer.inputs import InputInvalid, Reading, array, open_inputs
 from producer.inputs.array import Array
 from producer.inputs.lines import Lines
+from producer.run.report import invalid
 from tests.unit.given_inputs import payloads_of, refusal_of, rows_of
 
 MARKER = "hunter2-of-ana-souza"
@@ -120,6 +121,16 @@ def test_element_that_is_no_payload_is_a_bad_row(file):
     assert ({"n": 1}, {"n": 2}) == (first.payload, last.payload)
     assert ("m", "given twice") == (twice.field, twice.reason)
     assert ("must be a JSON object", "rows.json element 3") == (other.reason, other.place.rpartition("/")[2])
+
+
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl"])
+def test_name_that_cannot_be_written_is_a_line_all_the_same(file, name):
+    first = '{"\\ud800":1,"\\ud800":2}'
+    row, _ = rows_of(file(f'[{first},{{"n":1}}]' if name == "rows.json" else f'{first}\n{{"n":1}}\n', name))
+
+    error = json.loads(invalid(row).to_json())["error"]
+
+    assert {"kind": "invalid", "field": "?", "reason": "given twice"} == error
 
 
 def test_element_that_is_too_long_is_not_read_into_memory(monkeypatch):

@@ -44,6 +44,7 @@ BAD = {
     "list": (b"[1]", "", "must be a JSON object"),
     "number": (b"7", "", "must be a JSON object"),
     "given twice": (b'{"n":1,"m":2,"n":3}', "n", "given twice"),
+    "half of a character twice": (b'{"\\ud800":1,"\\ud800":2}', "?", "given twice"),
     "given twice inside": (b'{"a":{"n":1,"n":1}}', "n", "given twice"),
     "too deep": (b'{"a":' + b"[" * 100_000, "", "not JSON that can be read: too deep or too long a number"),
     "long number": (
