@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from askonce.errors import StoreUnavailable
-from producer.run.begin import holder
+from producer.run.begin import Paid, holder
 from producer.run.errors import RunTaken
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ _TTL: Final = 15.0
 class Hold:
     """One producer's hold on a run."""
 
-    def __init__(self, runs: Runs, name: str, task: str, counts: Counts) -> None:
-        """Describe the run by its *counts*."""
+    def __init__(self, runs: Runs, name: str, task: str, counts: Counts, before: Paid | None = None) -> None:
+        """Describe the run by its *counts*, and by what earlier starts paid *before*."""
         self._runs, self._name, self._task, self._counts = runs, name, task, counts
-        self._holder = holder()
+        self._holder, self._before = holder(), before or Paid()
 
     def claim(self) -> None:
         """Take the run.
@@ -64,7 +64,7 @@ class Hold:
             return
 
     def _facts(self) -> Mapping[str, Fact]:
-        counts = self._counts.copy()
+        counts, before = self._counts.copy(), self._before
         reasons = {f"failed:{name[:60]}": number for name, number in counts.by_reason.most_common(10)}
         statuses = dict(sorted(counts.by_status.items()))
         return {
@@ -72,9 +72,9 @@ class Hold:
             **({} if counts.total is None else {"total": counts.total}),
             "answered_before": counts.skipped,
             **statuses,
-            "calls": counts.calls,
-            "cost_usd": counts.cost_micro_usd / 1_000_000,
-            "unpriced_calls": counts.unpriced,
+            "calls": counts.calls + before.calls,
+            "cost_usd": (counts.cost_micro_usd + before.micro_usd) / 1_000_000,
+            "unpriced_calls": counts.unpriced + before.unpriced,
             "avoided_usd": counts.avoided_micro_usd / 1_000_000,
             "avoided_unknown": counts.avoided_unknown,
             **reasons,

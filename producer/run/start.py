@@ -87,7 +87,7 @@ class Start:
         if isinstance(opened.output, Stream):
             opened.output.on_closed = partial(end_unread, run)
         self.progress.update(self.counts)
-        hold = Hold(self.client.store.runs, name, self.wanted.task, self.counts)
+        hold = Hold(self.client.store.runs, name, self.wanted.task, self.counts, opened.before)
         state: RunState = "stopped"
         self._claim(hold)
         try:

@@ -9,6 +9,7 @@ from askonce.rows import Row
 from askonce.store import Cancellation
 from producer.progress.counts import Counts
 from producer.run import run as runs
+from producer.run.begin import Paid
 from producer.run.hold import Hold
 from producer.run.limits import INTERRUPTED, LIMIT_REACHED, TAKEN, MaxFailures, Stop
 from producer.run.stops import renew
@@ -133,6 +134,15 @@ def test_run_stops_when_somebody_asks_for_it_or_another_producer_has_it(scene, s
     renew(held, run)
 
     assert stop == run.stop
+
+
+def test_run_is_shown_with_what_all_its_starts_paid(scene):
+    counts, before = Counts(calls=2, cost_micro_usd=500_000), Paid(micro_usd=250_000, calls=3, unpriced=1)
+
+    Hold(scene.store.runs, "nightly", "rates.fetch", counts, before).claim()
+
+    facts = scene.store.runs.get("nightly").facts
+    assert (5, 0.75, 1) == tuple(facts[what] for what in ("calls", "cost_usd", "unpriced_calls"))
 
 
 class Purse:
