@@ -47,17 +47,24 @@ def chosen_rows(inputs: Inputs, wanted: Wanted, last_row: int | None = None) -> 
 
 
 def unless_changed(
-    rows: Iterable[Row | BadRow | None], kept: Kept, spec: JobSpec, tenant: str
+    rows: Iterable[Row | BadRow | None], kept: Kept, spec: JobSpec, tenant: str, *, all_rows: bool
 ) -> Iterator[Row | BadRow | None]:
     """Yield *rows*: what can be read only once has no digest, so each row is compared with its kept line.
 
+    *all_rows* are those of the whole input.
+
     Raises:
-        InputChanged: a row is another one than at the start of the run.
+        InputChanged: a row is another one than at the start of the run, or is missing.
     """
+    last = 0
     for row in rows:
+        last = last if row is None else row.number
         if isinstance(row, Row) and (key := kept.key_of(row.number)):
             with suppress(PayloadInvalid):
                 if identify(spec, row.payload, tenant).key != key:
                     reason = "is another row than when the run began: choose another --out"
                     raise InputChanged(row.place or f"row {row.number}", reason)
         yield row
+    if all_rows and last < kept.last_row:
+        reason = "is missing, and was there before: choose another --out"
+        raise InputChanged(f"row {last + 1}", reason)

@@ -119,6 +119,11 @@ class Lines:
         bits = line.failed * _FAILED | line.open * _OPEN | line.superseded * _SUPERSEDED
         self._places[row] = line.offset << _BITS | bits
 
+    @property
+    def last_row(self) -> int:
+        """The last row that has a line; 0 where none has."""
+        return max(0, len(self._places) - 1)
+
     def forget_answers(self, first: int | None = None) -> None:
         """Forget every line, or those of the *first* rows only: they are asked for again."""
         self.restore()

@@ -87,6 +87,11 @@ class Kept:
         is_retried = line.failed and not line.superseded and line.offset < self._asked_again_before
         return None if is_retried else line
 
+    @property
+    def last_row(self) -> int:
+        """The last row that has a line."""
+        return self._lines.last_row
+
     def key_of(self, row: int) -> str | None:
         """Return the key that *row* had at an earlier start; None where it had none."""
         line = self._lines[row]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite, isnan
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ class Wanted:
             (piloted and self.dry_run, "--dry-run calls nothing, and --pilot calls rows: pass one of them"),
             (refresh and self.max_age is not None, "--refresh makes each answer anew: drop --max-age"),
             (refresh and self.retry_failed, "--refresh asks for all rows again: drop --retry-failed"),
+            (isnan(self.timeout or 0.0), "--timeout is no number of seconds"),
+            (not isfinite(self.max_age or 0.0), "--max-age is no number of seconds"),
             (limited and self.sample is not None, "--limit takes the first rows and --sample any: pass one"),
         )
 

@@ -95,6 +95,7 @@ MISTAKES = {
     "unknown command": (("sbumit",), "sbumit"),
     "value out of range": (("submit", "orders.enrich", "{rows}", "--timeout", "-1"), "--timeout"),
     "not a number": (("submit", "orders.enrich", "{rows}", "--max-age", "old"), "--max-age"),
+    "no number at all": (("submit", "orders.enrich", "{rows}", "--max-age", "nan"), "--max-age"),
     "not a choice": (("submit", "orders.enrich", "{rows}", "--on-duplicate", "cry"), "--on-duplicate"),
     "no such file": (("submit", "orders.enrich", "{folder}/none.jsonl"), "none.jsonl"),
     "folder as file": (("submit", "orders.enrich", "{folder}"), "{folder}"),

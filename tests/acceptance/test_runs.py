@@ -342,16 +342,17 @@ sys.exit(subprocess.run(command, input=sys.argv[1].encode()).returncode)
 
 @pytest.mark.long
 def test_other_rows_on_stdin_are_not_taken_for_those_of_before(machine, start, new_order, out):
-    def piped(order):
-        return start(machine, "-c", PIPED, json.dumps(order), str(out)).finish()
+    def piped(*orders):
+        return start(machine, "-c", PIPED, "\n".join(map(json.dumps, orders)), str(out)).finish()
 
-    order = new_order()
-    assert 0 == piped(order).code
+    order, last = new_order(), new_order()
+    assert 0 == piped(order, last).code
     before = out.read_bytes()
-    same, other = piped(order), piped(new_order())
+    same, other, fewer = piped(order, last), piped(new_order(), last), piped(order)
 
-    assert (0, 2) == (same.code, other.code)
+    assert (0, 2, 2) == (same.code, other.code, fewer.code)
     assert "choose another --out" in other.complaints[-1]
+    assert "row 2: is missing, and was there before" in fewer.complaints[-1]
     assert before == out.read_bytes()
 
 
