@@ -143,9 +143,13 @@ def add_outcome(report: Report, outcome: Outcome, own_job: str, *, waits: bool) 
         case Hit():
             add_answer(report, outcome.answer, "done" if waits else "hit", own_job)
         case Backoff(stale=stale) | Negative(stale=stale) if stale is not None:
-            add_answer(report, stale, report.status, own_job)
+            add_answer(report, stale, "done" if waits and outcome.job == own_job else report.status, own_job)
         case Negative(failure=failure):
             report.error = _error_of(outcome)
+            if waits and outcome.job == own_job:
+                # It failed while no producer waited for it: as its row would have been told.
+                report.status = "failed"
+                report.error = {"kind": failure.kind, "reason": failure.reason, "attempts": outcome.attempts}
             _pay(report, failure.spend, outcome.attempts, here=outcome.job == own_job)
         case Admitted() | Attached():
             pass

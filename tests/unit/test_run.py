@@ -276,7 +276,7 @@ def test_kept_failure_is_asked_for_again_on_request_and_once(scene, submit, rais
     assert [r.status for r in reports] == ["failed", "failed"]
     # Neither row pays for the failure of the other one again.
     assert len(scene.sender.sent) == 2
-    [third] = submit(FOUR[:1], waits=True)
+    [third] = submit(FOUR[:1], waits=True, uid="run-2")
     assert third.status == "negative"
 
 
@@ -287,7 +287,9 @@ def test_failure_of_a_killed_start_is_not_asked_for_again(scene, submit, raising
 
     [report] = submit(FOUR[:1], waits=True, again=True)
 
-    assert report.status == "negative"
+    # The same line as of a start that was not killed.
+    error = {"kind": "permanent", "reason": "http_404", "attempts": 1}
+    assert ("failed", error) == (report.status, report.error)
     assert len(scene.sender.sent) == 2
 
 
