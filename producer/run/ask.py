@@ -102,8 +102,13 @@ class Asker:
 
     def _ask(self, rows: Sequence[Row], failed_jobs: Collection[str]) -> list[Outcome | JobError]:
         outcomes = self._enqueue(rows)
-        found = enumerate(zip(rows, outcomes, strict=True))
-        again = [n for n, (row, outcome) in found if self._is_history(row, outcome, failed_jobs)]
+        if not self.retries_failures:
+            return outcomes
+        # A start that was killed may have asked for a row again already: that is news to its equals too.
+        found = zip(rows, outcomes, strict=True)
+        own = {self.job_of(row) for row, outcome in found if self.is_own_failure(row, outcome)}
+        failed = {n: each.job for n, each in enumerate(outcomes) if isinstance(each, Negative)}
+        again = [n for n, job in failed.items() if job not in own and job not in failed_jobs]
         if again:
             for n, outcome in zip(again, self._enqueue([rows[n] for n in again], force=True), strict=True):
                 outcomes[n] = outcome
@@ -123,12 +128,9 @@ class Asker:
         # The first one says why.
         raise trouble
 
-    def _is_history(self, row: Row, outcome: Outcome | JobError, failed_jobs: Collection[str]) -> bool:
-        """Return whether *outcome* is a failure from before this run, which it asks for again."""
-        if not self.retries_failures or not isinstance(outcome, Negative):
-            return False
-        # A start that was killed may have asked for this row again already.
-        return outcome.job != self.job_of(row) and outcome.job not in failed_jobs
+    def is_own_failure(self, row: Row, outcome: Outcome | JobError) -> bool:
+        """Return whether *outcome* is a failure of the job that *row* itself asked for."""
+        return isinstance(outcome, Negative) and outcome.job == self.job_of(row)
 
     def _enqueue(
         self, rows: Sequence[Row], *, force: bool = False, options: Mapping[str, object] | None = None

@@ -164,6 +164,8 @@ class Run:
             if isinstance(outcome, Conflict) and self._following.content_of(outcome.key):
                 self._held.add(outcome.key, row)
             else:
+                if self.asker.is_own_failure(row, outcome):
+                    self.failed_jobs.add(self.asker.job_of(row))
                 asked = Asked(self._new_report(row), self.asker.job_of(row), began)
                 self._begin(asked, _by_row(outcome, rows))
         if any(isinstance(outcome, Admitted | Attached) for outcome in outcomes):
