@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ from producer.inputs import InputInvalid, Reading, columns_of, open_inputs
 from producer.run.chosen import chosen_rows
 from producer.run.errors import LimitImpossible
 from producer.run.limits import NoBudget
+from producer.run.opened import look
 from producer.run.output import files_of
 from producer.run.start import Start
 
@@ -126,15 +128,16 @@ class Billed:
     def _forecast(self) -> Forecast:
         from producer.run.forecast import Forecast
 
-        wanted = self._wanted
+        wanted, spec = self._wanted, self.client.specs[self._wanted.task]
+        round_, has_end = look(wanted, self.inputs, spec.version)
         forecast = Forecast(
-            spec=self.client.specs[wanted.task],
+            spec=spec,
             store=self.client.store,
             meter=self.meter,
             tenant=wanted.tenant,
-            refresh=wanted.refresh,
-            retry_failed=wanted.retry_failed,
-            max_age=wanted.max_age,
+            max_age=None if round_.not_before is None else time.time() - round_.not_before,
+            retry_failed=round_.retry_failed or round_.refresh,
+            has_end=has_end,
             pilot=(wanted.pilot or 0) - len(self._called),
             called=self._called,
         )

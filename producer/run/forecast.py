@@ -16,7 +16,7 @@ from producer.bill.words import lines_of
 from producer.progress.amounts import amount
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from askonce.job import Job
     from askonce.record import Snapshot
@@ -40,11 +40,12 @@ class Forecast:
     store: Store
     meter: Meter
     tenant: str = ""
-    #: Whether each answer is made anew, and each failure.
-    refresh: bool = False
-    retry_failed: bool = False
-    #: Seconds; an older answer is made anew too.
+    #: Seconds; an older answer is made anew.
     max_age: float | None = None
+    #: Whether kept failures are asked for again.
+    retry_failed: bool = False
+    #: Which rows have their end in the journal.
+    has_end: Callable[[int], bool] = lambda _row: False
     rows: int = 0
     invalid: int = 0
     distinct: int = 0
@@ -133,7 +134,7 @@ class Forecast:
     def _add(self, row: int, job: Job, record: Snapshot) -> None:
         if row in self.called:
             self._sizes_of_called[row] = self.meter.size(job.payload)
-        if not self.refresh and self._is_answered(job, record):
+        if self.has_end(row) or self._is_answered(job, record):
             self.answered += 1
         elif record.error is None and record.flight != "idle" and record.fingerprint == job.fingerprint:
             self.in_flight += 1

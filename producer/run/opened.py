@@ -5,19 +5,19 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from producer.run.begin import Paid, go_on, holder, name_of, new_uid, open_journal, require_usable
-from producer.run.errors import OutputFailed
+from producer.run.errors import OutputFailed, RunTaken
 from producer.run.journal import Journal, Round
+from producer.run.limits import NoBudget
 from producer.run.output import Files, JsonLines, Results, Stream, beside
 from producer.run.sinks import Direct, Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import ExitStack
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from producer.inputs import Inputs
@@ -91,6 +91,21 @@ def _open_file(
         failed_jobs=past.failed_jobs,
         uids=past.uids,
     )
+
+
+def look(wanted: Wanted, inputs: Inputs, version: str) -> tuple[Round, Callable[[int], bool]]:
+    """Return what a start would ask for, and which rows have their end; it leaves nothing behind.
+
+    Raises:
+        RunTaken, RunDiffers, JournalInvalid, OutputFailed: it could not begin, or not go on.
+    """
+    fresh, is_taken = new_round(wanted, inputs, version), (RunTaken,) if wanted.dry_run else ()
+    if wanted.file is not None and beside(wanted.file, "journal").exists():
+        with suppress(*is_taken), of_output(wanted), ExitStack() as stack:
+            opened = open_output(stack, wanted, fresh, inputs.names, NoBudget())
+            assert opened.kept is not None
+            return opened.round, opened.kept.has_end
+    return fresh, lambda _row: False
 
 
 def new_round(wanted: Wanted, inputs: Inputs, version: str) -> Round:

@@ -1,10 +1,20 @@
 """What a run would call, as it is said before."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
 from askonce.errors import Permanent
 from askonce.rows import Row
+from producer.run.begin import go_on, open_journal
+from producer.run.errors import RunTaken
 from producer.run.forecast import Forecast
+from producer.run.journal import Round
+from producer.run.opened import look
+from producer.run.output import beside
+from producer.run.report import Report
+from producer.run.wanted import Wanted
 
 
 class Meter:
@@ -42,8 +52,41 @@ def forecast(scene, raising):
         ({"max_age": 29.0}, 1, 2),
         ({"retry_failed": True}, 1, 2),
         ({"retry_failed": True, "max_age": 29.0}, 0, 3),
-        ({"refresh": True}, 0, 3),
+        ({"has_end": {3}.__contains__}, 3, 0),
+        ({"has_end": {1}.__contains__, "max_age": 0.0}, 2, 1),
     ],
 )
 def test_what_a_run_asks_for_again_is_to_be_called(forecast, words, answered, to_call):
     assert (answered, to_call) == forecast(**words)
+
+
+INPUTS = SimpleNamespace(names=("rows.jsonl",), digest=lambda: "d")
+ROUND = Round(
+    name="nightly", uid="1", task="t", version="1", inputs=INPUTS.names, digest="d", started=0.0, holder="h:1"
+)
+
+
+def test_what_a_refresh_has_made_anew_before_it_was_interrupted_is_no_more_to_be_called(tmp_path):
+    wanted = Wanted(task="t", inputs=INPUTS.names, out=tmp_path / "out.jsonl", run="nightly")
+    refresh = replace(ROUND, refresh=True, not_before=50.0)
+    assert not look(wanted, INPUTS, "1")[1](1)
+    assert not beside(wanted.out, "journal").exists()
+    with open_journal(wanted.out) as journal:
+        go_on(journal, refresh, wanted.out)
+        journal.add(Report(row=1, status="done"))
+    before = beside(wanted.out, "journal").read_bytes()
+
+    # Whoever does not ask for a refresh goes on with it too.
+    for words in (wanted, replace(wanted, refresh=True)):
+        round_, has_end = look(words, INPUTS, "1")
+        assert (True, 50.0, True, False) == (round_.refresh, round_.not_before, has_end(1), has_end(2))
+    assert before == beside(wanted.out, "journal").read_bytes()
+
+
+def test_run_that_goes_on_elsewhere_may_be_looked_at(tmp_path):
+    wanted = Wanted(task="t", inputs=INPUTS.names, out=tmp_path / "out.jsonl", run="nightly", dry_run=True)
+
+    with open_journal(wanted.out):
+        assert not look(wanted, INPUTS, "1")[1](1)
+        with pytest.raises(RunTaken):
+            look(replace(wanted, dry_run=False), INPUTS, "1")
