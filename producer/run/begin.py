@@ -106,10 +106,13 @@ class Past:
         self._leave(begun)
         self.round, self.began_at, self.has_ended = begun, offset, False
         self.failed_jobs.clear()
-        # Other groups: of what the last round left under way, each row is asked for by itself.
-        del self.sent[:]
         if begun.refresh:
+            # Other jobs: nothing of this round is with the workers.
+            del self.sent[:]
             self.lines.forget_answers(begun.limit)
+        for row in range(len(self.sent)):
+            if row not in self.uids:
+                self.sent[row] = 0
 
     def _leave(self, begun: Round) -> None:
         """Keep the ids of jobs that the last round leaves under way; a refresh has none but new ones."""

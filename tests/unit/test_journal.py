@@ -226,7 +226,7 @@ def leave(out, rows, ends, **words):
         journal.send(rows)
         for report in ends:
             journal.add(report)
-    return past.uids
+    return past
 
 
 def test_rows_that_a_round_left_under_way_keep_their_jobs_while_failures_are_asked_for_again(out):
@@ -238,8 +238,10 @@ def test_rows_that_a_round_left_under_way_keep_their_jobs_while_failures_are_ask
     end(out)
     later = leave(out, [2, 3, 4], [], retry_failed=True, uid="u4")
 
-    assert [{3: "u1", 4: "u1"}] * 3 == [first, again, later]
-    assert {} == leave(out, [], [], refresh=True, uid="u5")
+    assert [{3: "u1", 4: "u1"}] * 3 == [first.uids, again.uids, later.uids]
+    # What was sent apart is sent apart again.
+    assert ([0, 0, 0, 1, 1], [0, 0, 0, 3, 3]) == (first.sent.tolist(), later.sent.tolist())
+    assert {} == leave(out, [], [], refresh=True, uid="u5").uids
 
 
 def test_row_whose_failure_was_asked_for_again_keeps_the_job_of_that_round(out):
@@ -247,7 +249,7 @@ def test_row_whose_failure_was_asked_for_again_keeps_the_job_of_that_round(out):
     leave(out, [1], [], retry_failed=True, uid="u2")
     end(out)
 
-    assert {1: "u2"} == leave(out, [1], [], retry_failed=True, uid="u3")
+    assert {1: "u2"} == leave(out, [1], [], retry_failed=True, uid="u3").uids
 
 
 def test_round_that_ended_is_followed_by_a_new_one(out):
