@@ -252,7 +252,8 @@ class Producer:
                     policy=spec.on_store_down,
                     source="none",
                 )
-                handle = self._handle(claim, claim.job.id, join)
+                again = partial(self._enqueue_again, claim, is_new=False)
+                handle = Handle(self.store, claim.job, again, join, is_admitted=False)
                 return Admitted(key=claim.job.key, job=claim.job.id, handle=handle, degraded=True)
         assert_never(decision)
 
@@ -281,13 +282,15 @@ class Producer:
     def _handle(self, claim: Claim, job: JobId, join: Join) -> Handle:
         return Handle(self.store, claim.job, partial(self._enqueue_again, claim), join, job)
 
-    def _enqueue_again(self, claim: Claim) -> Handle | Result:
-        """Enqueue the same payload as a new job: the record of the first one is gone.
+    def _enqueue_again(self, claim: Claim, *, is_new: bool = True) -> Handle | Result:
+        """Enqueue the same payload once more: the record of its job is gone, or was never made.
 
-        The answer is as the record keeps it: the caller's handle joins it.
+        It *is_new* where the first job had a record. The answer is as the record keeps it: the caller's
+        handle joins it.
         """
         terms = claim.terms._replace(force=False, reject=False)
-        outcome = self._enqueue(Claim(claim.job.under(new_job_id()), terms), as_it_is, None)
+        job = claim.job.under(new_job_id()) if is_new else claim.job
+        outcome = self._enqueue(Claim(job, terms), as_it_is, None)
         match outcome:
             case Admitted() | Attached():
                 return outcome.handle

@@ -29,7 +29,7 @@ class Handle:
     """One caller's hold on a job, its own or an equal one."""
 
     # A run may have one for each of its rows.
-    __slots__ = ("_enqueue_again", "_join", "_store", "_task", "fingerprint", "job", "key")
+    __slots__ = ("_enqueue_again", "_is_admitted", "_join", "_store", "_task", "fingerprint", "job", "key")
 
     def __init__(
         self,
@@ -38,11 +38,14 @@ class Handle:
         enqueue_again: Callable[[], Handle | Result],
         join: Join = as_it_is,
         job_id: JobId | None = None,
+        *,
+        is_admitted: bool = True,
     ) -> None:
         """Follow *job*; *enqueue_again* admits the same payload once more when the record is gone.
 
         *join* joins the answer to this caller's own row; without it the answer is as the record keeps it.
-        *job_id* is the id of an equal job that is in flight.
+        *job_id* is the id of an equal job that is in flight. A job that is not *is_admitted* was sent while
+        the store was down: what the record has may be older than this request.
         """
         self.key: Key = job.key
         self.job: JobId = job_id or job.id
@@ -51,6 +54,7 @@ class Handle:
         self._store, self._enqueue_again = store, enqueue_again
         self._task = job.task
         self._join = join
+        self._is_admitted = is_admitted
 
     @classmethod
     def from_key(cls, store: Store, key: Key, task: str = "") -> Self:
@@ -107,6 +111,9 @@ class Handle:
 
     def _settle(self, record: Snapshot) -> Result | None:
         """Return the answer as the record keeps it."""
+        if not self._is_admitted and record.checked().job != self.job:
+            # No worker has admitted it yet. What the key has is judged as for any request that comes now.
+            return self._resume()
         self._check_is_followed(record.checked())
         failure = record.failure
         if failure is not None and failure.job == self.job:
@@ -143,8 +150,12 @@ class Handle:
         return to_error(self.key, self.job, kind, reason, attempts=record.attempts, spend=spend)
 
     def _resume(self) -> Result | None:
-        """Enqueue again a job whose record is gone: lost, evicted, invalidated or expired."""
+        """Enqueue again a job whose record is gone, or was never made.
+
+        It may be lost, evicted, invalidated or expired.
+        """
         again = self._enqueue_again()
+        self._is_admitted = True
         if isinstance(again, Result):
             return again
         self.job = again.job

@@ -178,9 +178,10 @@ def _error_of(outcome: Outcome) -> dict[str, object] | None:
 
 def add_answer(report: Report, answer: Result, status: str, own_job: str) -> None:
     """Complete *report* with *answer*."""
-    report.status, report.source, report.job = status, answer.source, answer.job
-    report.result, report.degraded, report.age = answer.value, answer.degraded, answer.age
     here, spend = _is_own(report, answer.job, own_job), answer.spend
+    report.status, report.source, report.job = status, answer.source, answer.job
+    report.result, report.age = answer.value, answer.age
+    report.degraded = report.degraded or answer.degraded
     is_old = here and answer.source == "stale"
     # A stale answer was paid for long ago: this row's job caused what the attempts after it cost.
     _pay(report, Spend() if is_old and spend.caused is None else spend, answer.attempts, here=here)
@@ -195,8 +196,11 @@ def unavailable(report: Report, trouble: JobError) -> Report:
 
 
 def _is_own(report: Report, job: object, own_job: str) -> bool:
-    """Return whether this row's own request made the *job*."""
-    return report.asked == "admitted" or job == own_job
+    """Return whether this row's own request made the *job*.
+
+    What was sent without the store may have met an answer, or a job that another row has made.
+    """
+    return (report.asked == "admitted" and not report.degraded) or job == own_job
 
 
 def _ended(error: JobError) -> tuple[str, dict[str, object]]:

@@ -2,8 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from askonce.answer import Answer
 from askonce.errors import ResultTimeout, StoreUnavailable
+from askonce.execution import Delivery
 from askonce.outcomes import Admitted
+from producer.run.report import Report, add_outcome, settle
 
 
 @pytest.fixture
@@ -12,6 +15,18 @@ def scene(scene):
     scene.fail_on("admit")
     scene.producer = replace(scene.producer, sends_alone=True)
     return scene
+
+
+def come_back(scene):
+    """Let the store answer again."""
+    scene.failing[0].left = 0
+
+
+def answered_before(scene, answer):
+    """Let an earlier job have made *answer*."""
+    come_back(scene)
+    scene.answered(body=lambda: answer)
+    scene.failing[0].left = 10**9
 
 
 def test_message_is_sent_without_the_store_and_degraded(scene):
@@ -74,3 +89,63 @@ def test_broker_that_is_down_too_raises(scene):
 
     with pytest.raises(StoreUnavailable):
         scene.ask()
+
+
+def test_caller_gets_no_answer_from_before_that_is_too_old(scene):
+    answered_before(scene, {"rate": 1.0})
+    scene.clock.advance(scene.spec.soft_ttl)
+    asked = scene.ask()
+    come_back(scene)
+
+    with pytest.raises(ResultTimeout):
+        asked.result(0)
+    scene.work()
+
+    assert asked.result(0).value == scene.answer
+
+
+def test_caller_waits_for_its_own_payload_where_the_key_has_an_older_one(scene):
+    answered_before(scene, {"rate": 1.0})
+    asked = scene.ask({**scene.question, "day": "2026-11-21"})
+    come_back(scene)
+
+    with pytest.raises(ResultTimeout):
+        asked.result(0)
+    scene.work()
+
+    assert asked.result(0).value == scene.answer
+
+
+def reports_of(scene, *own_jobs):
+    """Ask once for each of *own_jobs* without the store; return what settles the report of each."""
+    reports = [Report(row=number, status="") for number, _ in enumerate(own_jobs, start=1)]
+    asked = [scene.ask(job=job) for job in own_jobs]
+    for report, outcome, job in zip(reports, asked, own_jobs, strict=True):
+        add_outcome(report, outcome, job, waits=True)
+    come_back(scene)
+
+    def settled():
+        for report, outcome, job in zip(reports, asked, own_jobs, strict=True):
+            settle(report, outcome.result(0), job)
+        return reports
+
+    return settled
+
+
+def test_rows_that_were_sent_without_the_store_cost_what_one_call_cost(scene):
+    settled = reports_of(scene, "own-1", "own-2")
+    for message in scene.sender.sent[::-1]:
+        delivery = Delivery(spec=scene.spec, job=message.job)
+        scene.runner.admit_and_run(delivery, lambda: Answer(value=1, cost_usd=0.5))
+
+    reports = settled()
+
+    assert [(r.cost_usd, r.avoided_usd, r.degraded) for r in reports] == [(0.0, 0.5, True), (0.5, None, True)]
+
+
+def test_row_that_was_sent_without_the_store_costs_nothing_where_the_answer_was_there(scene):
+    answered_before(scene, Answer(value=1, cost_usd=0.5))
+
+    [report] = reports_of(scene, "own")()
+
+    assert (report.source, report.cost_usd, report.calls, report.avoided_usd) == ("cache", 0.0, 0, 0.5)
