@@ -88,7 +88,7 @@ class Producer:
         try:
             return self._enqueue(claim, join, call)
         except StoreUnavailable as down:
-            return self._enqueue_without_store(spec, claim, join, down)
+            return self._enqueue_without_store(spec, claim, join, down, call)
 
     def enqueue_many(
         self,
@@ -172,7 +172,7 @@ class Producer:
         found.update(self._dispatch_many(due))
         if lost is not None:
             for row in part[len(found) :]:
-                found[row.position] = self._enqueue_without_store(spec, row.claim, row.join, lost)
+                found[row.position] = self._enqueue_without_store(spec, row.claim, row.join, lost, call)
         return found
 
     def _settle(
@@ -232,7 +232,7 @@ class Producer:
         assert_never(decision)
 
     def _enqueue_without_store(
-        self, spec: JobSpec, claim: Claim, join: Join, down: StoreUnavailable
+        self, spec: JobSpec, claim: Claim, join: Join, down: StoreUnavailable, call: _Call
     ) -> Admitted:
         """Leave it to the worker to admit the job; of equal jobs that are sent meanwhile, one is called."""
         decision = enqueue_without_store(spec, claim, broker_apart=self.sends_alone, down=down)
@@ -241,7 +241,7 @@ class Producer:
                 raise decision.to_error(claim.job.key)
             case Run():
                 try:
-                    self._send(Message(claim.job, admitted=False))
+                    self._send(Message(claim.job, admitted=False, drawn=not call.chose_id))
                 except SendFailed:
                     # No record knows of this job, so no reaper will send it.
                     raise down from None
@@ -267,7 +267,7 @@ class Producer:
     def _count_resent(self, messages: Sequence[Message]) -> None:
         # The messages are out. Not counted, each may be sent once more, which costs no call.
         with suppress(StoreUnavailable):
-            self.store.resent([Resent(job.key, job.id, sent_at) for job, _, sent_at in messages])
+            self.store.resent([Resent(each.job.key, each.job.id, each.sent_at) for each in messages])
 
     def _under_way(self, claim: Claim, decision: Run | Wait, join: Join, call: _Call | None) -> Outcome:
         key, job, stale = claim.job.key, decision.job, decision.stale

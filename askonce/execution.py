@@ -29,6 +29,8 @@ class Delivery:
     terms: Terms | None = None
     #: Whether the message can go back to its queue.
     returns: bool = False
+    #: Whether the job's id was drawn for this one request; where its sender did not admit it.
+    drawn: bool = False
 
     @property
     def claim(self) -> Claim:

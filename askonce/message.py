@@ -24,6 +24,8 @@ class Message(NamedTuple):
     admitted: bool = True
     #: When it was sent: milliseconds by the store's clock, 0 where that is unknown.
     sent_at: int = 0
+    #: Whether the job's id was drawn for this one request: what comes under it again is a copy.
+    drawn: bool = False
 
 
 class Sender(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
-from askonce.decide import Policy, admit
+from askonce.decide import Policy, admit, end_of
 from askonce.decision import Refuse, Run, Serve, Wait, Why
 from askonce.errors import StoreUnavailable
 from askonce.execution import Computed, Failed, Reused, Skipped
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from askonce.answer import Result
     from askonce.execute import Executor
     from askonce.execution import Delivery, Execution
+    from askonce.job import Job
     from askonce.store_down.calls import LocalCalls
 
 
@@ -66,6 +67,8 @@ class Runner:
 
     def _admit_and_execute(self, delivery: Delivery, body: Callable[[], object]) -> Execution:
         job, executor = delivery.job, self.executor
+        if delivery.drawn and (over := self._end_of_a_copy(job)) is not None:
+            return over
         decision = admit(executor.store.admit, delivery.claim, Policy.RUN, executor.listen)
         match decision:
             case Serve(result=result):
@@ -77,6 +80,23 @@ class Runner:
             case Wait() | Refuse():
                 return Skipped(key=job.key, job=job.id, because=decision)
         assert_never(decision)
+
+    def _end_of_a_copy(self, job: Job) -> Execution | None:
+        """Return how *job* ended, where an earlier copy of its message was admitted; None where it did not.
+
+        The answer may be too old by now for a new request, but this is none.
+        """
+        record = self.executor.store.read([job.key])[0].checked()
+        if record.job != job.id or record.flight != "idle":
+            return None
+        match end_of(job.key, job.id, record):
+            case Serve(result=result):
+                return Reused(key=job.key, job=job.id, result=replace(result, source="cache"))
+            case Refuse(why=Why.FAILED, failure=failure, attempts=attempts):
+                return Failed.of(job, failure, attempts)
+            case refused:
+                because = refused or Refuse(why=Why.SUPERSEDED, job=job.id)
+                return Skipped(key=job.key, job=job.id, because=because)
 
 
 def _may_be_needed(delivery: Delivery, result: Result) -> bool:

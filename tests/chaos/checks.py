@@ -149,7 +149,7 @@ def repeated_admissions(by_key):
     """When the store may have admitted one job twice, by key and job.
 
     A link sends an admission again that had no reply. And where its sender had no reply at all, the message
-    asks the worker to admit the job: each copy does, and after the time of the answer anew.
+    asks the worker to admit the job: a copy whose worker stands still before that may admit it anew.
     """
     repeated = {}
     for key, ops in by_key.items():

@@ -3,9 +3,10 @@ from dataclasses import replace
 import pytest
 
 from askonce.answer import Answer
-from askonce.errors import ResultTimeout, StoreUnavailable
-from askonce.execution import Delivery
+from askonce.errors import Permanent, Postponed, ResultTimeout, StoreUnavailable
+from askonce.execution import Computed, Delivery, Failed, Reused, Skipped
 from askonce.outcomes import Admitted
+from askonce.record import REASON_KEPT_FOR
 from producer.run.report import Report, add_outcome, settle
 
 
@@ -149,3 +150,62 @@ def test_row_that_was_sent_without_the_store_costs_nothing_where_the_answer_was_
     [report] = reports_of(scene, "own")()
 
     assert (report.source, report.cost_usd, report.calls, report.avoided_usd) == ("cache", 0.0, 0, 0.5)
+
+
+def delivered(scene, body=lambda: Answer(value=1), number=0):
+    """Run a message that was sent without the store, as its worker does."""
+    message = scene.sender.sent[number]
+    delivery = Delivery(spec=scene.spec, job=message.job, drawn=message.drawn)
+    return scene.runner.admit_and_run(delivery, body)
+
+
+def test_copy_of_a_message_makes_no_call_however_old_the_answer_is(scene):
+    scene.ask()
+    come_back(scene)
+    first = delivered(scene)
+    scene.clock.advance(scene.spec.soft_ttl)
+
+    copy = delivered(scene)
+
+    assert (Computed, Reused) == (type(first), type(copy))
+    assert ("cache", 1) == (copy.result.source, copy.result.value)
+
+
+@pytest.mark.parametrize("chosen", [{"job": "nightly"}, {}], ids=["chosen", "drawn"])
+def test_new_request_makes_a_call_where_the_answer_is_too_old(scene, chosen):
+    for number in range(2):
+        scene.failing[0].left = 10**9
+        scene.ask(**chosen)
+        come_back(scene)
+        assert isinstance(delivered(scene, number=number), Computed)
+        scene.clock.advance(scene.spec.soft_ttl)
+
+
+def test_copy_of_a_message_that_failed_for_good_fails_in_the_same_way(scene, raising):
+    scene.ask()
+    come_back(scene)
+    delivered(scene, raising(Permanent("http_404")))
+
+    copy = delivered(scene)
+
+    assert (Failed, "http_404") == (type(copy), copy.reason)
+
+
+@pytest.mark.parametrize(("after", "ended"), [(0, Failed), (REASON_KEPT_FOR, Skipped)])
+def test_copy_of_a_message_whose_job_was_cancelled_makes_no_call(scene, raising, after, ended):
+    scene.ask()
+    come_back(scene)
+    delivered(scene, raising(Postponed("overloaded")))
+    scene.store.cancel(scene.sender.sent[0].job.key)
+    scene.clock.advance(after)
+
+    assert isinstance(delivered(scene), ended)
+
+
+def test_copy_of_a_message_runs_the_job_that_is_not_over(scene, raising):
+    scene.ask()
+    come_back(scene)
+    delivered(scene, raising(Postponed("overloaded")))
+    scene.clock.advance(10)
+
+    assert isinstance(delivered(scene), Computed)

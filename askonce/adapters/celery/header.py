@@ -80,6 +80,19 @@ def chosen(header: object) -> Options:
     return options
 
 
+def of_one_request() -> dict[str, Any]:
+    """Return the header of a message whose job is not admitted yet, under an id that was drawn for it alone.
+
+    It chooses nothing: a worker of an older version takes it for a message without options.
+    """
+    return {ASKED_AT: time.time_ns() // 1_000_000}
+
+
+def is_of_one_request(header: object) -> bool:
+    """Return whether *header* is such a one: another message with the same id is a copy."""
+    return isinstance(header, dict) and header.keys() == {ASKED_AT}
+
+
 def asked_before(header: object) -> float | None:
     """Return how many seconds ago the options of a message were chosen; None where it does not say."""
     asked_at = header.get(ASKED_AT) if isinstance(header, dict) else None

@@ -21,7 +21,15 @@ from celery._state import _task_stack  # type: ignore[attr-defined]  # not in th
 from celery.exceptions import Ignore, Reject, Retry
 
 from askonce.adapters.celery.control_flow import is_in_a_body_of, run_body
-from askonce.adapters.celery.header import HEADER, NO_REPR, OWN, asked_before, chosen, is_identity
+from askonce.adapters.celery.header import (
+    HEADER,
+    NO_REPR,
+    OWN,
+    asked_before,
+    chosen,
+    is_identity,
+    is_of_one_request,
+)
 from askonce.adapters.celery.letters import keep_letter
 from askonce.adapters.celery.one_message import BY_ITEM
 from askonce.adapters.celery.routing_key import routing_key_of
@@ -109,7 +117,8 @@ class Received:
     def _answer(self, request: Context, header: object, args: Any, kwargs: Any) -> object:
         try:
             if not is_identity(header):
-                return self._admit_and_run(request, _chosen(request, header), args, kwargs)
+                drawn = is_of_one_request(header)
+                return self._admit_and_run(request, _chosen(request, header), args, kwargs, drawn=drawn)
             version = header["version"]
             if version != self._task.job_spec.version:
                 raise self._pass_on(request, header, version)
@@ -131,7 +140,9 @@ class Received:
         delivery = Delivery(spec=self._task.job_spec, job=job, returns=self._returns(request))
         return verdict(self._task.askonce.process().runner.run(delivery, self._body(job)))
 
-    def _admit_and_run(self, request: Context, options: Options, args: Any, kwargs: Any) -> object:
+    def _admit_and_run(
+        self, request: Context, options: Options, args: Any, kwargs: Any, *, drawn: bool
+    ) -> object:
         if misplaced := OWN & (request.properties or {}).keys():
             # A foreign app passed it to Celery, which knows no place for it; on AMQP it is dropped before.
             reason = f"belongs into headers.{HEADER}"
@@ -140,10 +151,9 @@ class Received:
         job = self._identify(row, options, str(request.id))
         job = job._replace(routing=_came_by(self._task, request))
         if self._is_waited_for(request):
-            return self._call_inline(job, row, options, eager=request.is_eager)
-        terms = self._terms(options, job)
-        returns = self._returns(request)
-        delivery = Delivery(spec=self._task.job_spec, job=job, terms=terms, returns=returns)
+            return self._call_inline(job, row, options, admitted=drawn, eager=request.is_eager)
+        terms, returns = self._terms(options, job), self._returns(request)
+        delivery = Delivery(spec=self._task.job_spec, job=job, terms=terms, returns=returns, drawn=drawn)
         return verdict(self._task.askonce.process().runner.admit_and_run(delivery, self._body(job)))
 
     def _identify(self, row: Mapping[str, object], options: Options, job_id: str) -> Job:

@@ -22,7 +22,7 @@ from celery.utils.nodenames import anon_nodename
 from kombu.exceptions import KombuError, LimitExceeded, OperationalError
 from kombu.pools import ProducerPool
 
-from askonce.adapters.celery.header import HEADER, identity
+from askonce.adapters.celery.header import HEADER, identity, of_one_request
 from askonce.adapters.celery.patience import bounded_unless_set
 from askonce.adapters.celery.routes import Routes, queue_of
 from askonce.adapters.celery.values import require_own_names
@@ -238,6 +238,8 @@ class CelerySender:
         extra = orjson.loads(job.routing.headers) if job.routing.headers else {}
         if message.admitted:
             extra[HEADER] = identity(message, delivery)
+        elif message.drawn:
+            extra[HEADER] = of_one_request()
         if extra:
             headers["headers"] = extra
         return headers
