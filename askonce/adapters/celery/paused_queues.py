@@ -122,7 +122,7 @@ class PausedQueues:
     def _give_back(self, request: Any) -> None:
         consumer, came_by = self._consumer.task_consumer, _came_by(request)
         if consumer is not None:
-            queues = [queue.name for queue in consumer.queues if came_by & _names_of(queue)]
+            queues = [queue.name for queue in consumer.queues if came_by & self._names_of(queue)]
             # First: a message that goes back would be the next one that comes.
             self._hold(consumer, dict.fromkeys(queues, _UNKNOWN))
         self._returned.append(request._message)  # noqa: SLF001  # Celery shows it nowhere else
@@ -137,7 +137,7 @@ class PausedQueues:
             self._known = len(self._returned)
             return
         known = self._app.amqp.queues
-        held = {each for name in self.held if name in known for each in _names_of(known[name])}
+        held = {each for name in self.held if name in known for each in self._names_of(known[name])}
         try:
             waiting = set(state.reserved_requests) - set(state.active_requests)
         except RuntimeError:  # a set changed in another thread: the next look is early enough
@@ -164,8 +164,17 @@ class PausedQueues:
     def _paused(self, pauses: Mapping[Pause, str], consumer: Any) -> dict[str, str]:
         known = {queue.name: queue for queue in consumer.queues}
         known |= {name: self._app.amqp.queues[name] for name in self.held if name in self._app.amqp.queues}
-        found = {name: note_of_queue(pauses, _names_of(queue)) for name, queue in known.items()}
+        found = {name: note_of_queue(pauses, self._names_of(queue)) for name, queue in known.items()}
         return {name: note for name, note in found.items() if note is not None}
+
+    def _names_of(self, queue: Any) -> set[str]:
+        """Return what records may call *queue*: also its routing key, where that is no other queue's.
+
+        Celery gives its default key to each queue that has none.
+        """
+        name, key = str(queue.name), str(queue.routing_key or queue.name)
+        others = [each for each in list(self._app.amqp.queues.values()) if each.name != name]
+        return {name} if any(key in (each.name, each.routing_key) for each in others) else {name, key}
 
     def _cancelled_by_others(self, cancel: Callable[..., object]) -> Callable[..., object]:
         @wraps(cancel)
@@ -214,11 +223,6 @@ class PauseAtStartStep(StartStopStep):
         pauses = once.process().pause_watch.look()
         if pauses is not None:
             once.paused_queues.apply(pauses)
-
-
-def _names_of(queue: Any) -> set[str]:
-    """Return what records may call *queue*."""
-    return {str(name) for name in (queue.name, queue.routing_key) if name}
 
 
 def _came_by(request: Any) -> set[str]:
