@@ -130,10 +130,10 @@ def costs(own: Checked, paid: object, earlier: Spend, caused: object = None) -> 
     if paid is None:
         return Costs(total([earlier, own.spend]), own.spend, own.unknown)
     spent, unknown = _check_again("paid", paid)
-    made, unknown = own.spend, (*own.unknown, *unknown)
+    made, unknown = _without_doubt(own.spend), (*own.unknown, *unknown)
     if caused is not None:
         share, more = _check_again("caused", caused)
-        made, unknown = replace(made, caused=share), (*unknown, *more)
+        made, unknown = replace(made, caused=_without_doubt(share)), (*unknown, *more)
     return Costs(made, spent, unknown)
 
 

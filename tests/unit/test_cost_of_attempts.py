@@ -32,6 +32,7 @@ UNKNOWN = {
     "in doubt": Transient("server_error", maybe_billed=True),
     "no price": Transient("malformed_answer", usage=USAGE, cost_usd=None),
     "one of two": Transient("timeout", usage=USAGE, cost_usd=CENTS, calls=1, in_doubt=1),
+    "one of two parts": Transient("timeout", usage=USAGE, cost_usd=CENTS, in_doubt=1, paid=NOTHING),
     "mistake": ValueError("x"),
 }
 
