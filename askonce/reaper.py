@@ -118,6 +118,9 @@ class Reaper:
     def _resend(self, lost: Iterable[Lost]) -> None:
         sent = []
         for each in lost:
+            if self._stopped:
+                # Each could wait for a broker that hangs. What is left is handed out to another process.
+                break
             # Whatever a router or the broker raises costs its own job, which is handed out again later.
             try:
                 self._send(each)

@@ -339,6 +339,19 @@ def test_stop_waits_for_the_sweep_under_way(new_reaper, reaping, threads):
     assert not reaper._thread.is_alive()
 
 
+def test_reaper_that_is_stopped_sends_no_more_of_what_it_was_handed(new_reaper, reaping):
+    reaping.lost, sent = [lost(), lost("0b" + "0" * 62)], []
+
+    def send(job):
+        sent.append(job)
+        reaper.stop()
+
+    reaper = new_reaper(send=send)
+    reaper.sweep(EVERYWHERE)
+
+    assert (1, 1) == (len(sent), len(reaping.counted))
+
+
 def test_stop_without_a_start_does_nothing(new_reaper, reaping):
     new_reaper().stop()
 
