@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from askonce.attempt import current_attempt
+from askonce.errors import StoreUnavailable
 from tasks.providers.customers import Customers
 from tasks.providers.http import HttpLookup
 from tasks.providers.openai.model import LanguageModel
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from askonce.answer import Answer
     from askonce.inline import Caller
     from askonce.spec import JobSpec
+    from askonce.store import Store
     from settings.environment import Settings
 
 
@@ -74,7 +76,13 @@ def new_resources(
     Once the worker *is_ending*, jobs that wait for a turn are given back.
     """
     executor = caller.runner.executor
-    pace = ModelPace(settings, executor.store.boards, listen=executor.listen, is_ending=is_ending)
+    pace = ModelPace(
+        settings,
+        executor.store.boards,
+        listen=executor.listen,
+        is_ending=is_ending,
+        is_paused=partial(is_paused, executor.store),
+    )
     return Resources(
         model=LanguageModel(settings, pace=pace),
         customers=Customers(caller, HttpLookup(settings), customers),
@@ -84,3 +92,11 @@ def new_resources(
         in_background=settings.llm_background,
         slot_seconds=settings.llm_timeout,
     )
+
+
+def is_paused(store: Store) -> bool:
+    """Return whether a pause holds back the job of the current attempt; False where that cannot be known."""
+    try:
+        return store.read([current_attempt().key])[0].paused is not None
+    except (LookupError, StoreUnavailable):
+        return False

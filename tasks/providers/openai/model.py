@@ -155,8 +155,7 @@ class LanguageModel:
 
         if self._pace is None:
             return asked()
-        # While it waited for its turn, the answers of others may have been unusable.
-        look = self._pace.answers(schema.__name__).look
+        look = self._pace.begin(schema.__name__)
         return self._pace.calls.call(job_of_attempt(), asked, look=look)
 
     def retrieve(self, response: str, seconds: float) -> bytes:

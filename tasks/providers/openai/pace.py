@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from askonce.attempt import current_attempt
+from askonce.errors import WAITING_FOR_TURN, Postponed
 from askonce.events import ignore
 from askonce.pace import Pace, Provider
 from settings.environment import OPENAI_URL, SettingsInvalid, is_openai
@@ -27,6 +28,8 @@ _FIRST_OF_OPENAI: Final = 16.0
 _FIRST: Final = 4.0
 #: Answers in a row that cannot be used, after which a task and model stop.
 _UNUSABLE: Final = 20
+#: Seconds: no call begins so long after a pause of its job.
+SOON: Final = 0.5
 
 
 class ModelPace:
@@ -40,11 +43,14 @@ class ModelPace:
         listen: Listener = ignore,
         clock: Callable[[], float] = time.monotonic,
         is_ending: Callable[[], bool] = lambda: False,
+        is_paused: Callable[[], bool] = lambda: False,
     ) -> None:
         """Share the boards of the service, model and account that *settings* name.
 
-        Once *is_ending*, no call waits for its turn any more.
+        Once *is_ending*, no call waits for its turn any more. *is_paused* returns whether a pause holds back
+        the job of the current attempt.
         """
+        self._is_paused = is_paused
         self._new_pace = partial(Pace, boards, listen=listen, clock=clock, is_ending=is_ending)
         self._board, self._subject = _account(settings), subject_of(settings)
         most = settings.llm_max_requests_per_minute
@@ -58,6 +64,22 @@ class ModelPace:
             new = self._new(f"{self._board}:{task}", first=1e9, few=_UNUSABLE, is_fixed=True)
             self._answers.setdefault(task, new)
         return self._answers[task]
+
+    def begin(self, task: str) -> Callable[[], None]:
+        """Return what a call of *task* looks for when it has its turn, which it waits for from now on.
+
+        While it waited, the answers of others may have been unusable, or somebody paused its job: both raise
+        ``Postponed``, and nothing was paid.
+        """
+        answers, began = self.answers(task), time.monotonic()
+
+        def look() -> None:
+            answers.look()
+            # The store looked at the start of the job: early enough for a call that begins at once.
+            if time.monotonic() - began > SOON and self._is_paused():
+                raise Postponed(WAITING_FOR_TURN, retry_after=SOON)
+
+        return look
 
     def get(self) -> str | None:
         """Return the form of answer that a process found for this service."""
