@@ -190,9 +190,10 @@ def as_completed(
         else:
             return
     for handle, record in zip(waiting, store.read([each.key for each in waiting]), strict=True):
-        yield handle, _timed_out(handle, record, clock() - began)
+        yield handle, timed_out(handle, record, clock() - began)
 
 
-def _timed_out(handle: Handle, record: Snapshot, waited: float) -> ResultTimeout:
+def timed_out(handle: Handle, record: Snapshot, waited: float) -> ResultTimeout:
+    """Return the error of a caller who *waited* so many seconds in vain; *record* says how far the job is."""
     state = PAUSED if record.flight == "queued" and record.paused is not None else record.status.value
     return ResultTimeout(key=handle.key, state=state, waited_seconds=round(waited, 3))

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from threading import Event as Signal
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from askonce.errors import JobError, JobFailed, ResultTimeout, StoreUnavailable
+from askonce.errors import JobError, JobFailed, StoreUnavailable
 from askonce.follow import Follower
+from askonce.handle import timed_out
 from producer.run.ask import REST
 from producer.run.report import Report, settle, unavailable
 
@@ -164,6 +165,5 @@ class Following:
         records = self.store.read([handle.key for handle in late]) if late else []
         for handle, record in zip(late, records, strict=True):
             self._follower.drop(handle)
-            waited = round(self.clock() - self._asked[handle].began, 3)
-            error = ResultTimeout(key=handle.key, state=record.status.value, waited_seconds=waited)
+            error = timed_out(handle, record, self.clock() - self._asked[handle].began)
             self._settle([(handle, error)])

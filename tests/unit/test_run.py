@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from askonce.answer import Answer
+from askonce.controls import Pause
 from askonce.errors import LayoutNewer, Permanent, RecordDamaged, SendFailed, StoreUnavailable, Transient
 from askonce.rows import BadRow, Row
 from askonce.spec import RetryPolicy
@@ -85,6 +86,14 @@ def test_timed_out_row_reports_its_state(submit):
     [report] = submit(FOUR[:1], waits=True, timeout=0.0)
 
     assert (report.status, report.error["kind"], report.error["state"]) == ("timeout", "timeout", "queued")
+
+
+def test_timed_out_row_says_that_a_pause_holds_it_back(scene, submit):
+    scene.store.controls.pause(Pause("run", "nightly"), "ana")
+
+    [report] = submit(FOUR[:1], waits=True, timeout=0.0)
+
+    assert ("timeout", "paused") == (report.status, report.error["state"])
 
 
 def test_fallback_is_an_answer_with_its_source(submit):
