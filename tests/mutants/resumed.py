@@ -1,6 +1,8 @@
-"""Guards of a run that goes on after a kill, each with a test that notices."""
+"""Guards of a run that goes on after a kill, and of what was sent without the store."""
 
 from tests.mutants.mutant import Mutant
+
+DEGRADED = "tests/unit/test_enqueue_degraded.py::"
 
 #: What a start takes over from the one before it.
 OF_RESUMED = (
@@ -70,5 +72,33 @@ OF_RESUMED = (
         "whole = total([earlier, *paid])",
         "whole = total(paid)",
         "tests/unit/test_orders.py::test_order_that_fails_says_also_what_its_earlier_attempts_cost",
+    ),
+    Mutant(
+        "a record from before is the answer to a message that nobody has admitted",
+        "askonce/handle.py",
+        "if not self._is_admitted and record.checked().job != self.job:",
+        "if False:",
+        f"{DEGRADED}test_caller_gets_no_answer_from_before_that_is_too_old",
+    ),
+    Mutant(
+        "a row that was sent without the store pays for any answer",
+        "producer/run/report.py",
+        'report.asked == "admitted" and not report.degraded',
+        'report.asked == "admitted"',
+        f"{DEGRADED}test_rows_that_were_sent_without_the_store_cost_what_one_call_cost",
+    ),
+    Mutant(
+        "a copy of a message that nobody had admitted is a new request",
+        "askonce/runner.py",
+        "if delivery.drawn and",
+        "if False and",
+        f"{DEGRADED}test_copy_of_a_message_makes_no_call_however_old_the_answer_is",
+    ),
+    Mutant(
+        "a request under a chosen id is a copy",
+        "askonce/enqueue.py",
+        "drawn=not call.chose_id",
+        "drawn=True",
+        f"{DEGRADED}test_new_request_makes_a_call_where_the_answer_is_too_old[chosen]",
     ),
 )

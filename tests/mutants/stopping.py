@@ -7,6 +7,7 @@ CONTROLS = "tests/contract/test_store_controls.py::"
 CANCELLING = "tests/contract/test_store_cancelling.py::"
 OF_TASK = "[Pause(scope='task', name='orders')]"
 RUNS = "tests/contract/test_runs.py::"
+STOPS = "tests/unit/test_run_stops.py::"
 QUEUES = "tests/fault/test_paused_queues.py::"
 
 OF_STOPPING = (
@@ -94,5 +95,34 @@ OF_STOPPING = (
         "            self._held.pop(queue, None)\n",
         "",
         f"{QUEUES}test_resume_takes_up_only_queues_that_the_pause_stopped",
+    ),
+    Mutant(
+        "a job whose call fails after the stop is called again",
+        "producer/run/run.py",
+        "_, running = self._cancel([each for each in running if self._following.has_any([each])])",
+        "pass",
+        f"{STOPS}test_job_under_way_whose_call_fails_after_the_stop_is_not_called_again",
+    ),
+    Mutant(
+        "a run that waits for nobody leaves what it enqueued after the cancel",
+        "producer/run/stops.py",
+        "if not run.waits:\n        cancel_run",
+        "if False:\n        cancel_run",
+        f"{STOPS}test_run_that_waits_for_nobody_ends_what_it_enqueued_before_it_heard_of_a_cancel",
+    ),
+    Mutant(
+        "who lost a run ends the jobs of the one who has it",
+        "producer/run/hold.py",
+        'works on this run now", TAKEN)',
+        'works on this run now", LIMIT_REACHED, cancels=True)',
+        f"{STOPS}test_producer_whose_run_another_one_has_leaves_its_jobs_to_that_one",
+    ),
+    Mutant(
+        "a call whose job was paused in the line is made",
+        "tasks/providers/openai/pace.py",
+        "> SOON and self._is_paused():",
+        "> SOON and False:",
+        "tests/unit/test_model_pace.py::"
+        "test_call_whose_job_was_paused_while_it_waited_for_its_turn_is_not_made[waited]",
     ),
 )
