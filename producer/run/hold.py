@@ -44,16 +44,10 @@ class Hold:
             raise RunTaken(run=self._name, holder=found.holder)
 
     def renew(self) -> str:
-        """Keep the run; return why somebody asks it to stop, empty where nobody does.
-
-        Raises:
-            RunTaken: the hold ended while the store was away, and is another producer's now.
-            StoreUnavailable: the store did not answer.
-        """
+        """Keep the run; return why somebody asks it to stop, empty where nobody does."""
         found = self._runs.hold(self._name, self._holder, _TTL, self._task, self._facts())
-        if not found.taken:
-            raise RunTaken(run=self._name, holder=found.holder)
-        return found.stop
+        # A hold that ended while the store was away may be another producer's now.
+        return found.stop if found.taken else f"{found.holder} works on this run now"
 
     def release(self, state: RunState) -> None:
         """Leave the run, and say how it ended; the record is for those who watch."""

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from askonce.cancel import cancel_keys, cancel_run
+from askonce.cancel import cancel_keys
 from askonce.errors import JobError, SendFailed, StoreUnavailable, Superseded
 from askonce.outcomes import Admitted, Attached, Conflict
 from askonce.rows import BadRow, Row
@@ -241,9 +241,6 @@ class Run:
         """End the jobs that no other run shares unpaid, and take the ends of the calls under way."""
         handles, stop = self._following.handles, self.stop
         try:
-            if not self.waits and self.name:
-                # Those that were enqueued since somebody asked for it.
-                cancel_run(self.store, self.name)
             found = [what for _, what in cancel_keys(self.store, [each.key for each in handles], self.name)]
         except StoreUnavailable:
             raise StoppedWhileAway from None

@@ -6,8 +6,7 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from producer.run.errors import RunTaken
-from producer.run.limits import INTERRUPTED, LIMIT_REACHED, STDOUT_CLOSED, TAKEN, Stop
+from producer.run.limits import INTERRUPTED, LIMIT_REACHED, STDOUT_CLOSED, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,16 +16,10 @@ if TYPE_CHECKING:
 
 
 def renew(hold: Hold, run: Run) -> None:
-    """Keep the run, and stop it where somebody asks for that, or where another producer has it now."""
-    stop: Stop | None = None
-    try:
-        if why := hold.renew():
-            stop = Stop(f"by request: {why}", LIMIT_REACHED, cancels=True)
-    except RunTaken as taken:
-        # The jobs of this run are that producer's too: none is cancelled.
-        stop = Stop(f"{taken.holder} works on this run now", TAKEN)
-    if stop is not None and run.stop is None:
-        run.stop = stop
+    """Keep the run, and stop it where somebody asks for that."""
+    why = hold.renew()
+    if why and run.stop is None:
+        run.stop = Stop(f"by request: {why}", LIMIT_REACHED, cancels=True)
 
 
 def end_unread(run: Run) -> None:

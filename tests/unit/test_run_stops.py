@@ -11,8 +11,7 @@ from producer.progress.counts import Counts
 from producer.run import run as runs
 from producer.run.begin import Paid
 from producer.run.hold import Hold
-from producer.run.limits import INTERRUPTED, LIMIT_REACHED, TAKEN, MaxFailures, Stop
-from producer.run.stops import renew
+from producer.run.limits import INTERRUPTED, LIMIT_REACHED, MaxFailures, Stop
 from tests.unit.starts import Start, numbered
 
 FOUR = [{"currency": name, "day": "2026-11-20"} for name in ("BRL", "EUR", "BRL", "USD")]
@@ -99,41 +98,6 @@ def test_signal_ends_the_wait_for_calls_that_a_limit_leaves_under_way(submit, mo
 
     assert (INTERRUPTED, 1) == (stop.exit_code, run.under_way)
     assert time.monotonic() - began < 4.0
-
-
-def test_jobs_that_a_run_has_enqueued_since_it_was_cancelled_are_ended_where_nobody_waits(scene, submit):
-    run = submit.begin()
-    run.on_jobs = lambda: setattr(run, "stop", Stop("by request: ana", LIMIT_REACHED, cancels=True))
-    scene.ask(FOUR[1], run="another")
-
-    run.execute([Row(number=n, payload=row) for n, row in numbered(FOUR[:2])])
-
-    flights = [scene.read(message.job.key).flight for message in scene.sender.sent]
-    assert ["queued", "idle"] == flights, "the first is another run's"
-
-
-@pytest.mark.parametrize(
-    ("asked", "stop"),
-    [
-        ("ana", Stop("by request: ana", LIMIT_REACHED, cancels=True)),
-        ("", Stop("another:1 works on this run now", TAKEN)),
-    ],
-)
-def test_run_stops_when_somebody_asks_for_it_or_another_producer_has_it(scene, submit, asked, stop):
-    run, held = submit.begin(waits=True), Hold(scene.store.runs, "nightly", "rates.fetch", Counts())
-    held.claim()
-    renew(held, run)
-    assert run.stop is None
-
-    if asked:
-        scene.store.runs.ask_to_stop("nightly", asked)
-    else:
-        # The store was away for too long.
-        scene.clock.advance(60)
-        scene.store.runs.hold("nightly", "another:1", 60.0, "rates.fetch", {})
-    renew(held, run)
-
-    assert stop == run.stop
 
 
 def test_run_is_shown_with_what_all_its_starts_paid(scene):
