@@ -9,7 +9,7 @@ from askonce.cli.exits import Exit
 from producer.bill.words import paid_of
 from producer.progress.amounts import amount
 from producer.progress.parts import cost_of
-from producer.run.limits import LIMIT_REACHED
+from producer.run.limits import LIMIT_REACHED, TAKEN
 
 if TYPE_CHECKING:
     from producer.bill.estimate import Range
@@ -37,7 +37,7 @@ def bill(counts: Counts, before: Paid, estimated: Range | None) -> list[str]:
 def how_to_go_on(run: Run, counted: Counted, *, kept: bool) -> list[str]:
     """Return what a person does next; nothing where the run is complete."""
     lines = [] if run.stop is None else [f"stopped: {run.stop.why}"]
-    if run.under_way:
+    if run.under_way and (run.stop is None or run.stop.exit_code != TAKEN):
         lines.append(
             f"{amount(run.under_way, 'row is', 'rows are')} with the workers; to end those that wait unpaid:"
             f" python -m producer cancel {quote(run.name)}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from askonce.errors import StoreUnavailable
 from producer.run.begin import Paid, holder
 from producer.run.errors import RunTaken
+from producer.run.limits import LIMIT_REACHED, TAKEN, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,11 +44,13 @@ class Hold:
         if not found.taken:
             raise RunTaken(run=self._name, holder=found.holder)
 
-    def renew(self) -> str:
-        """Keep the run; return why somebody asks it to stop, empty where nobody does."""
+    def renew(self) -> Stop | None:
+        """Keep the run; return why it stops, None where it goes on."""
         found = self._runs.hold(self._name, self._holder, _TTL, self._task, self._facts())
-        # A hold that ended while the store was away may be another producer's now.
-        return found.stop if found.taken else f"{found.holder} works on this run now"
+        if not found.taken:
+            # A hold that ended while the store was away is another producer's now, and so are the run's jobs.
+            return Stop(f"{found.holder} works on this run now", TAKEN)
+        return Stop(f"by request: {found.stop}", LIMIT_REACHED, cancels=True) if found.stop else None
 
     def release(self, state: RunState) -> None:
         """Leave the run, and say how it ended; the record is for those who watch."""

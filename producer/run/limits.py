@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     Keep: TypeAlias = Callable[[Sequence[Reserve]], object]
 
-#: Exit codes of a run that stops before its end: a limit, Ctrl-C, or a reader of stdout that has enough.
+#: Exit codes of a run that stops before its end: a limit, another producer that has the run now, Ctrl-C, or a
+#: reader of stdout that has enough.
 LIMIT_REACHED: Final = 3
+TAKEN: Final = 75
 INTERRUPTED: Final = 130
 STDOUT_CLOSED: Final = 141
 #: A share of failures says little before so many rows have ended.

@@ -23,7 +23,7 @@ from producer.run.limits import NoBudget
 from producer.run.new_run import new_run, new_watch, patience_of
 from producer.run.opened import new_round, of_output, open_output
 from producer.run.output import Stream, beside
-from producer.run.stops import end_unread, renew, signals
+from producer.run.stops import end_unread, hear_last, renew, signals
 from producer.run.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -94,10 +94,10 @@ class Start:
             opened.begin()
             with self._new_watch(name, trouble, partial(renew, hold, run)), signals(run):
                 run.execute(self._rows(opened))
-            if self.counts.by_status["cancelled"]:
-                # All rows may have ended before the producer heard of the request.
+            if self.counts.by_status["cancelled"] or not run.waits:
+                # All rows may have their end before the producer hears of the request.
                 with suppress(StoreUnavailable):
-                    renew(hold, run)
+                    hear_last(hold, run)
             state = self._finish(opened, run, counted)
         finally:
             self.counts.queued = run.under_way

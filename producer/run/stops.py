@@ -6,7 +6,8 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from producer.run.limits import INTERRUPTED, LIMIT_REACHED, STDOUT_CLOSED, Stop
+from askonce.cancel import cancel_run
+from producer.run.limits import INTERRUPTED, STDOUT_CLOSED, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,10 +17,27 @@ if TYPE_CHECKING:
 
 
 def renew(hold: Hold, run: Run) -> None:
-    """Keep the run, and stop it where somebody asks for that."""
-    why = hold.renew()
-    if why and run.stop is None:
-        run.stop = Stop(f"by request: {why}", LIMIT_REACHED, cancels=True)
+    """Keep the run, and stop it where somebody asks for that, or has it now."""
+    stop = hold.renew()
+    if stop is not None and run.stop is None:
+        run.stop = stop
+
+
+def hear_last(hold: Hold, run: Run) -> None:
+    """Stop *run*, which enqueues nothing more, where somebody asked for that.
+
+    Who cancels a run ends what is queued then. What a run that waits for no answer enqueued later, before it
+    heard of that, ends here.
+
+    Raises:
+        StoreUnavailable: the store did not answer.
+    """
+    stop = hold.renew()
+    if stop is None or not stop.cancels:
+        return
+    run.stop = run.stop or stop
+    if not run.waits:
+        cancel_run(run.store, run.name)
 
 
 def end_unread(run: Run) -> None:

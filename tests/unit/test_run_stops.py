@@ -1,17 +1,22 @@
 """When a run stops before its end, and what becomes of its rows."""
 
 import time
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
+from askonce.cancel import cancel_run
 from askonce.errors import Permanent, StoreUnavailable
 from askonce.rows import Row
-from askonce.store import Cancellation
+from askonce.store import Cancellation, Failing, Lease
 from producer.progress.counts import Counts
 from producer.run import run as runs
 from producer.run.begin import Paid
+from producer.run.ends import how_to_go_on
 from producer.run.hold import Hold
-from producer.run.limits import INTERRUPTED, LIMIT_REACHED, MaxFailures, Stop
+from producer.run.limits import INTERRUPTED, LIMIT_REACHED, TAKEN, MaxFailures, Stop
+from producer.run.stops import hear_last, renew
 from tests.unit.starts import Start, numbered
 
 FOUR = [{"currency": name, "day": "2026-11-20"} for name in ("BRL", "EUR", "BRL", "USD")]
@@ -52,6 +57,25 @@ def test_jobs_of_a_stopped_run_are_cancelled_unless_another_run_shares_them(scen
 
     assert [(r.row, r.status, r.is_open) for r in submit.reports] == [(2, "cancelled", True)]
     assert run.under_way == 1
+
+
+def test_job_under_way_whose_call_fails_after_the_stop_is_not_called_again(scene, submit):
+    times, looks = count(), count()
+    run = submit.begin(waits=True, clock=lambda: float(next(times)))
+
+    def begin_and_stop():
+        job = scene.sender.sent[0].job
+        lease = Lease(job.key, "owner", 600.0)
+        scene.store.start(job, lease)
+        run.stop = Stop("enough", LIMIT_REACHED, cancels=True)
+        failed = Failing(kind="transient", reason="unavailable", after=5.0)
+        # The first look is before the jobs are cancelled.
+        run.on_under_way = lambda _: next(looks) and scene.store.fail(lease, failed)
+
+    run.on_jobs = begin_and_stop
+    run.execute([Row(number=1, payload=FOUR[0])])
+
+    assert ["cancelled"] == [report.status for report in submit.reports]
 
 
 def test_run_that_stops_while_the_store_is_away_says_why_it_stopped(submit, monkeypatch):
@@ -149,3 +173,45 @@ def test_run_stops_when_its_budget_is_spent(scene, submit):
 
     assert stop == Stop("it is spent", LIMIT_REACHED)
     assert [r.row for r in submit.reports] == [1, 2, 3]
+
+
+@pytest.fixture
+def hold(scene):
+    """A producer's hold on the run."""
+    hold = Hold(scene.store.runs, "nightly", scene.spec.name, Counts())
+    hold.claim()
+    return hold
+
+
+def test_run_that_waits_for_nobody_ends_what_it_enqueued_before_it_heard_of_a_cancel(scene, submit, hold):
+    run = submit.begin()
+    scene.store.runs.ask_to_stop("nightly", "ana: a mistake")
+    cancel_run(scene.store, "nightly")
+    run.execute([Row(number=1, payload=FOUR[0])])
+
+    hear_last(hold, run)
+
+    assert Stop("by request: ana: a mistake", LIMIT_REACHED, cancels=True) == run.stop
+    assert "cancelled" == scene.read().failure.kind
+
+
+def test_run_that_nobody_cancels_leaves_its_jobs_to_the_workers(scene, submit, hold):
+    run = submit.begin()
+    run.execute([Row(number=1, payload=FOUR[0])])
+
+    hear_last(hold, run)
+
+    assert (None, "queued") == (run.stop, scene.read().flight)
+
+
+def test_producer_whose_run_another_one_has_leaves_its_jobs_to_that_one(scene, submit, hold):
+    run = submit.begin(waits=True)
+    scene.clock.advance(60)
+    scene.store.runs.hold("nightly", "another:7", 15.0, scene.spec.name, {})
+    run.on_jobs = lambda: renew(hold, run)
+
+    stop = run.execute([Row(number=1, payload=FOUR[0])])
+
+    assert Stop("another:7 works on this run now", TAKEN) == stop
+    assert (1, "queued") == (run.under_way, scene.read().flight)
+    assert not any("cancel" in line for line in how_to_go_on(run, SimpleNamespace(open=1), kept=True))
