@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TextIO
 
 
 class Exit(IntEnum):
@@ -54,15 +55,22 @@ class CommandLine(click.Group):
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
             # Behind the ^C of a terminal.
-            click.echo("\ninterrupted" if sys.stderr.isatty() else "interrupted", err=True)
+            click.echo("\ninterrupted" if is_terminal(sys.stderr) else "interrupted", err=True)
             sys.exit(Exit.INTERRUPTED)
         except BrokenPipeError:
             discard_stdout()
             sys.exit(Exit.STDOUT_CLOSED)
 
 
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a person is at *stream*; None is one that the caller's shell has closed."""
+    return stream is not None and stream.isatty()
+
+
 def discard_stdout() -> None:
     """Write to nowhere what is left for stdout: it is closed, and the end of the process flushes it."""
+    if sys.stdout is None:
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

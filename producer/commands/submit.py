@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from askonce.cli.exits import Exit, unavailable
+from askonce.cli.exits import Exit, is_terminal, unavailable
 from producer.input_options import OF_INPUTS
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _submit(wanted: Wanted) -> Exit:
     """Start the run, and say in one line why it cannot begin or go on."""
     from producer.progress.reporter import new_progress
 
-    shared = sys.stdout.isatty() and (wanted.wait or wanted.as_json)
+    shared = is_terminal(sys.stdout) and (wanted.wait or wanted.as_json)
     with new_progress(sys.stderr, shown=wanted.shown, quiet=wanted.quiet, shared=shared) as progress:
         progress.start(wanted.task, wanted.inputs)
         # The first line is out: what follows loads Celery.

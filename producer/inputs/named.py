@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from glob import glob, has_magic
 from pathlib import Path
@@ -30,7 +31,7 @@ def sources_of(names: Sequence[str], given: Format | None, left_out: Collection[
         InputInvalid: a name names nothing, or two transcripts have one id.
     """
     sources: dict[object, Source] = {}
-    own = {_identity_of(source_of(str(path))) for path in left_out if path.exists()}
+    own = {_identity_of(source_of(str(path))) for path in left_out if _is_there(path)}
     for name in names:
         found = [(each, source_of(each)) for each in _paths_of(name, given)]
         kept = [source for each, source in found if each == name or _identity_of(source) not in own]
@@ -51,7 +52,7 @@ def _identity_of(source: Source) -> object:
 
 
 def _paths_of(name: str, given: Format | None) -> Iterator[str]:
-    if name != STDIN and has_magic(name) and not Path(name).exists():
+    if name != STDIN and has_magic(name) and not _is_there(name):
         deep = "**" in name  # it matches every folder on the way
         matches = sorted(glob(name, recursive=deep), key=natural)  # noqa: PTH207  # may be absolute
         matches = [match for match in matches if not (deep and Path(match).is_dir())]
@@ -60,10 +61,16 @@ def _paths_of(name: str, given: Format | None) -> Iterator[str]:
     else:
         matches = [name]
     for match in matches:
-        if match != STDIN and Path(match).is_dir():
+        if match != STDIN and os.path.isdir(match):  # noqa: PTH112  # as ``_is_there``
             yield from _transcripts_of(match, given)
         else:
             yield match
+
+
+def _is_there(path: str | Path) -> bool:
+    """Return whether there is such a file; False also for a name that the system cannot look up."""
+    # Those of Path raise an error for a name that is too long, or in a folder that may not be searched.
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def _transcripts_of(folder: str, given: Format | None) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from askonce.cli.exits import Exit
+from askonce.cli.exits import Exit, is_terminal
 from producer.inputs import InputInvalid, Reading, columns_of, open_inputs
 from producer.run.chosen import chosen_rows
 from producer.run.errors import LimitImpossible
@@ -213,4 +213,4 @@ class Billed:
 
 
 def _is_at_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr)

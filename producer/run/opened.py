@@ -67,6 +67,8 @@ def open_output(
     """
     if wanted.file is not None:
         return _open_file(stack, wanted.file, fresh, inputs, budget, strict=wanted.strict)
+    if sys.stdout is None:  # closed by the caller's shell
+        raise OutputFailed(file="stdout", reason="is closed")
     stream = Stream(sys.stdout.buffer, JsonLines() if wanted.writes_rows else Results())
     # Rows end in any order: they are kept until those before them have ended.
     journal = stack.enter_context(Journal(tempfile.TemporaryFile("w+b")))  # noqa: SIM115  # the journal closes it

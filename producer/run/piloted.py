@@ -5,6 +5,7 @@ A pilot that was begun at an earlier start goes on: rows that it has called are 
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from producer.bill.pilot import Pilot
@@ -68,7 +69,9 @@ def called_before(wanted: Wanted) -> dict[int, float | None]:
         RunTaken, JournalInvalid, OutputFailed: the journal cannot be read.
     """
     out, found, past = wanted.file, dict[int, float | None](), Past()
-    if out is None or wanted.pilot is None or not beside(out, "journal").exists():
+    if out is None or wanted.pilot is None:
+        return found
+    if not os.path.exists(beside(out, "journal")):  # noqa: PTH110  # that of Path raises for a long name
         return found
     with open_journal(out) as journal:
         for offset, line in journal.lines():

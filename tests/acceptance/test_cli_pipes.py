@@ -36,6 +36,33 @@ def test_rows_of_a_pipe_are_enqueued_as_they_come_and_ctrl_c_ends_a_silent_one(
     assert (130, ["admitted"] * 2) == (told.code, [report["status"] for report in told.reports])
 
 
+#: A shell that has closed one of the three streams, as `<&-` does.
+CLOSED = """
+import os, sys
+os.close(int(sys.argv[1]))
+os.execv(sys.executable, [sys.executable, "-m", "producer", *sys.argv[2:]])
+"""
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_run_with_a_closed_stream_goes_on_without_it(machine, start, rows_file, new_order, tmp_path, closed):
+    file, out = rows_file(new_order()), tmp_path / "out.jsonl"
+
+    told = start(
+        machine, "-c", CLOSED, str(closed), "submit", "orders.enrich", str(file), "--out", str(out)
+    ).finish()
+
+    assert (0, ["done"]) == (told.code, [json.loads(line)["status"] for line in out.open()]), told.err
+
+
+def test_rows_for_a_closed_stdout_are_refused_before_any_is_enqueued(idle_machine, start, rows_file):
+    file = rows_file({"order_id": "CLOSED-1", "cliente_id": 1})
+
+    told = start(idle_machine, "-c", CLOSED, "1", "submit", "orders.enrich", str(file), "--json").finish()
+
+    assert (74, True) == (told.code, told.complaints[-1].endswith("file=stdout reason=is closed")), told.err
+
+
 def test_run_whose_stdout_is_closed_stops_with_141_and_says_why(idle_machine, start, rows_file):
     file = rows_file(*({"order_id": f"PIPED-{n}", "cliente_id": n} for n in range(5001, 8001)))
 

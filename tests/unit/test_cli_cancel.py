@@ -202,6 +202,7 @@ def test_run_that_is_over_is_known(scene, verb):
         [],
         [""],
         ["a\nb"],
+        ["a" * 300],
         ["--run", "monday", "tuesday"],
         ["--run", "", KEY],
         ["--task", "x", KEY],
