@@ -33,7 +33,7 @@ def read_keys(name: str) -> Iterator[Key]:
     """
     try:
         with Path(name).open(encoding="utf-8", newline="") as file:
-            texts = _column(file) if name.endswith(".csv") else map(_text_of, file)
+            texts = _column(file) if name.lower().endswith(".csv") else map(_text_of, file)
             for number, text in enumerate(texts, 1):
                 if text is None or (text and not is_key(text)):
                     raise click.UsageError(f"{name}:{number}: is no key, nor a row of a run with its key")
@@ -47,6 +47,10 @@ def read_keys(name: str) -> Iterator[Key]:
 
 def _column(file: Iterator[str]) -> Iterator[str | None]:
     """Yield what each row of a CSV file has as its key; None first where the file has no such column."""
+    from askonce.rows import MAX_LINE_BYTES
+
+    # A cell may hold a whole answer.
+    csv.field_size_limit(MAX_LINE_BYTES)
     rows = csv.DictReader(file)
     if "key" not in (rows.fieldnames or ()):
         yield None

@@ -102,6 +102,7 @@ def rows(keys):
 FILES = {
     "keys.txt": lambda keys: "\n".join(keys) + "\n\n",
     "out.jsonl": lambda keys: "".join(json.dumps(row) + "\n" for row in rows(keys)),
+    "OUT.CSV": lambda keys: f"key,result\r\n{keys[0]},{'x' * 200_000}\r\n{keys[1]},\r\n",
     "out.csv": lambda keys: "row,key\r\n" + "".join(f"{r['row']},{r['key'] or ''}\r\n" for r in rows(keys)),
 }
 
