@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import contextmanager
@@ -41,9 +42,11 @@ class Exit(IntEnum):
 
 
 EPILOG = (
-    "Exit codes: 0 ok, 1 failed, 2 usage, 69 unavailable, 75 timed out, 78 configuration, 130 interrupted,"
-    " 141 stdout closed."
+    "Exit codes: 0 ok, 1 failed, 2 usage, 69 unavailable, 74 output, 75 timed out, 78 configuration,"
+    " 130 interrupted, 141 stdout closed."
 )
+#: What a system says of a disk, or of a user's share of it, that takes no more.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class CommandLine(click.Group):
@@ -60,6 +63,12 @@ class CommandLine(click.Group):
         except BrokenPipeError:
             discard_stdout()
             sys.exit(Exit.STDOUT_CLOSED)
+        except OSError as exc:
+            if exc.errno not in _FULL:
+                raise
+            discard_stdout()
+            click.echo(f"stdout cannot be written: {exc.strerror}", err=True)
+            sys.exit(Exit.OUTPUT)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -68,7 +77,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def discard_stdout() -> None:
-    """Write to nowhere what is left for stdout: it is closed, and the end of the process flushes it."""
+    """Write to nowhere what is left for stdout, which takes no more: the end of the process flushes it."""
     if sys.stdout is None:
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)

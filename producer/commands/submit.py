@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from askonce.cli.exits import Exit, is_terminal, unavailable
+from askonce.cli.exits import Exit, discard_stdout, is_terminal, unavailable
 from producer.input_options import OF_INPUTS
 
 if TYPE_CHECKING:
@@ -160,6 +160,8 @@ def _submit(wanted: Wanted) -> Exit:
             except (InputInvalid, RunDiffers, JournalInvalid, LimitImpossible) as exc:
                 return _refused(progress, exc, Exit.USAGE)
             except OutputFailed as exc:
+                if wanted.file is None:
+                    discard_stdout()
                 return _refused(progress, exc, Exit.OUTPUT)
             except RunTaken as exc:
                 return _refused(progress, exc, Exit.TIMED_OUT)

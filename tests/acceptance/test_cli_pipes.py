@@ -36,6 +36,13 @@ def test_rows_of_a_pipe_are_enqueued_as_they_come_and_ctrl_c_ends_a_silent_one(
     assert (130, ["admitted"] * 2) == (told.code, [report["status"] for report in told.reports])
 
 
+#: A file on a full disk takes what the command line writes.
+FULL = """
+import os, sys
+os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+os.execv(sys.executable, [sys.executable, "-m", "producer", *sys.argv[1:]])
+"""
+
 #: A shell that has closed one of the three streams, as `<&-` does.
 CLOSED = """
 import os, sys
@@ -71,6 +78,20 @@ def test_run_whose_stdout_is_closed_stops_with_141_and_says_why(idle_machine, st
     assert (141, "admitted") == (told.code, told.report["status"])
     assert "stopped: the program that reads stdout has closed it" in told.complaints
     assert "Traceback" not in told.err
+
+
+@pytest.mark.parametrize(
+    ("verb", "option"), [("submit", "--json"), ("submit", "--dry-run"), ("explain", "--")]
+)
+def test_full_disk_behind_stdout_is_one_line_and_74(idle_machine, start, rows_file, verb, option):
+    file = rows_file({"order_id": "FULL-1", "cliente_id": 1})
+
+    told = start(idle_machine, "-c", FULL, verb, option, "orders.enrich", str(file)).finish()
+
+    assert 74 == told.code, told.err
+    assert any(line.endswith("No space left on device") for line in told.complaints)
+    assert "Traceback" not in told.err
+    assert "Exception ignored" not in told.err
 
 
 def test_verb_whose_stdout_is_closed_ends_with_141_and_without_a_word(idle_machine, start, rows_file):
