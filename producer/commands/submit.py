@@ -150,6 +150,7 @@ def _submit(wanted: Wanted) -> Exit:
     with new_progress(sys.stderr, shown=wanted.shown, quiet=wanted.quiet, shared=shared) as progress:
         progress.start(wanted.task, wanted.inputs)
         # The first line is out: what follows loads Celery.
+        from askonce.errors import SendFailed, StoreUnavailable
         from producer.inputs import InputInvalid
         from producer.run.billed import Billed
         from producer.run.errors import JournalInvalid, LimitImpossible, OutputFailed, RunDiffers, RunTaken
@@ -165,6 +166,8 @@ def _submit(wanted: Wanted) -> Exit:
                 return _refused(progress, exc, Exit.OUTPUT)
             except RunTaken as exc:
                 return _refused(progress, exc, Exit.TIMED_OUT)
+            except (StoreUnavailable, SendFailed) as exc:
+                return _refused(progress, exc, Exit.UNAVAILABLE)
 
 
 def _refused(progress: Progress, why: Exception, code: Exit) -> Exit:

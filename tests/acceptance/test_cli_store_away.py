@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from sandbox.valkey import Valkey
@@ -41,6 +43,16 @@ def test_command_names_the_server_that_is_away(idle_machine, producer, rows_file
     assert told.complaints[-1].endswith("reason=ConnectionError server=127.0.0.1:1/0")
     assert SECRET not in told.out + told.err
     assert "Traceback" not in told.err
+
+
+def test_program_that_reads_the_lines_of_a_run_is_told_of_the_server_in_one_of_them(
+    idle_machine, submit, new_order
+):
+    told = submit(idle_machine, "orders.enrich", [new_order()], REDIS_URL=NOWHERE, CELERY_BROKER_URL=NOWHERE)
+
+    events = [json.loads(line) for line in told.err.splitlines()]
+    [error] = [event["line"] for event in events if event["event"] == "error"]
+    assert error.endswith("reason=ConnectionError server=127.0.0.1:1/0")
 
 
 def test_wrong_password_is_a_refusal_and_never_shown(idle_machine, submit, new_order):
