@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, assert_never
 
 import orjson
@@ -97,7 +98,20 @@ def _json(name: str, head: bytes, reading: Reading) -> Form:
         # A line that ends within its object: a value of several lines.
         if first.startswith(b"{") and ended and not first.rstrip().endswith(b"}"):
             return Array(name=name, columns=reading.columns, bracketed=False)
+        # Several values on one line; of JSON lines that is a bad one.
+        if format_of(name, reading) == "json" and _has_more(first):
+            return Array(name=name, columns=reading.columns, bracketed=False)
     return Lines(name=name, columns=reading.columns)
+
+
+def _has_more(line: bytes) -> bool:
+    """Return whether an object follows the first one of *line*."""
+    text = line.decode(errors="replace")
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return text[end:].lstrip().startswith("{")
 
 
 def _is_object(head: bytes) -> bool:

@@ -144,6 +144,13 @@ def test_element_that_is_too_long_is_not_read_into_memory(monkeypatch):
     assert stream.tell() < 3000
 
 
+@pytest.mark.parametrize("between", ["", " ", "\n", "\r\n\r\n"])
+def test_objects_one_after_the_other_are_read_however_they_are_set(file, between):
+    text = between.join(['{"n": 1}', '{"n": "}{"}', '{"n": 3}'])
+
+    assert [{"n": 1}, {"n": "}{"}, {"n": 3}] == payloads_of(file(text))
+
+
 def test_ending_json_and_jsonl_are_read_either_way(file):
     assert [{"n": 1}, {"n": 2}] == payloads_of(file('{"n":1}\n{"n":2}\n', "rows.json"))
     assert [{"n": 1}, {"n": 2}] == payloads_of(file('[{"n":1},\n{"n":2}]\n', "rows.jsonl"))
