@@ -146,7 +146,8 @@ def _submit(wanted: Wanted) -> Exit:
     """Start the run, and say in one line why it cannot begin or go on."""
     from producer.progress.reporter import new_progress
 
-    shared = is_terminal(sys.stdout) and (wanted.wait or wanted.as_json)
+    shows_events = bool(click.get_current_context().find_root().params.get("verbose"))
+    shared = shows_events or (is_terminal(sys.stdout) and (wanted.wait or wanted.as_json))
     with new_progress(sys.stderr, shown=wanted.shown, quiet=wanted.quiet, shared=shared) as progress:
         progress.start(wanted.task, wanted.inputs)
         # The first line is out: what follows loads Celery.

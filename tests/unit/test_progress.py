@@ -6,7 +6,10 @@ from itertools import count
 from threading import Event
 
 import pytest
+from click.testing import CliRunner
 
+from producer import __main__ as command_line
+from producer.progress import reporter
 from producer.progress.counts import OTHER_REASONS, Counts
 from producer.progress.failures import FailureLines
 from producer.progress.lines import JsonLines, OnlyLines, TextLines
@@ -223,6 +226,22 @@ def test_each_line_of_json_names_its_event():
     known = {"ended": 1, "total": 2, "by_status": {"done": 1}, "by_source": {"call": 1}, "unpriced": 1}
     assert known.items() <= lines[-1].items()
     assert (None, None, None) == tuple(lines[-1][name] for name in ("rate", "seconds_left", "waiting"))
+
+
+@pytest.mark.parametrize("options", [[], ["-v"]])
+def test_events_and_a_drawing_do_not_share_a_terminal(monkeypatch, options):
+    given = {}
+
+    def begin(_stream, **words):
+        given.update(words)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(reporter, "new_progress", begin)
+    monkeypatch.setattr(command_line, "show_events", lambda **_: None)
+
+    CliRunner().invoke(command_line.cli, [*options, "submit", "orders.enrich", "a.csv"])
+
+    assert bool(options) == given["shared"]
 
 
 def test_line_of_a_stranger_moves_no_cursor():
