@@ -33,6 +33,9 @@ def sources_of(names: Sequence[str], given: Format | None, left_out: Collection[
     sources: dict[object, Source] = {}
     own = {_identity_of(source_of(str(path))) for path in left_out if _is_there(path)}
     for name in names:
+        if not name:
+            # An unset variable of a shell; as a path it is the folder where the shell is.
+            raise InputInvalid("INPUT", "a name is empty")
         found = [(each, source_of(each)) for each in _paths_of(name, given)]
         kept = [source for each, source in found if each == name or _identity_of(source) not in own]
         if not kept:

@@ -54,7 +54,7 @@ def test_name_of_nothing_is_one_line(tmp_path):
         tmp_path / "nothing.jsonl"
     )
     assert "*.csv: matches no file" == refusal_of(tmp_path / "*.csv")
-    for name in ("a" * 300, "[a]*" * 100):
+    for name in ("a" * 300, "a" * 300 + "*"):
         assert refusal_of(tmp_path / name).endswith(("cannot be read: file name too long", "matches no file"))
     for name in ("a\0b", os.fsdecode(b"a\xff.csv")):
         assert refusal_of(tmp_path / name).endswith(
@@ -122,6 +122,14 @@ def test_glob_and_folder_leave_the_output_out_and_a_plain_name_does_not(parts):
     assert ["part-2.jsonl"] == names(str(out))
     with pytest.raises(InputInvalid, match=r"part-2\*: has no file but those of the output$"):
         names(str(parts / "part-2*"))
+
+
+def test_empty_name_is_not_the_folder_where_the_shell_is(tmp_path, monkeypatch):
+    (tmp_path / "notes.txt").write_text("Ana: We ship.\n")
+    monkeypatch.chdir(tmp_path)
+
+    assert "INPUT: a name is empty" == refusal_of("")
+    assert 1 == len(payloads_of("."))
 
 
 def test_output_whose_name_is_too_long_is_left_out_of_a_glob_without_a_word(parts):
