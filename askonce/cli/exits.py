@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
+import json
 import os
 import sys
 from contextlib import contextmanager
 from enum import IntEnum
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 import click
@@ -49,11 +52,24 @@ EPILOG = (
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Return characters that stdout's encoding does not have as JSON escapes them: it stays JSON."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+_ESCAPED = "askonce.escaped"
+codecs.register_error(_ESCAPED, _escape)
+
+
 class CommandLine(click.Group):
     """A group of verbs that ends as shells expect it when a person or the reader of stdout has enough."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the verb of *ctx*; end with one line or none, never with a traceback."""
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors=_ESCAPED)
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):

@@ -94,6 +94,21 @@ def test_full_disk_behind_stdout_is_one_line_and_74(idle_machine, start, rows_fi
     assert "Exception ignored" not in told.err
 
 
+#: A terminal or a file of another encoding than UTF-8.
+LATIN = """
+import os, sys
+os.environ["PYTHONIOENCODING"] = "latin-1"
+os.execv(sys.executable, [sys.executable, "-m", "producer", *sys.argv[1:]])
+"""
+
+
+def test_json_stays_json_where_stdout_does_not_have_its_characters(idle_machine, start):
+    running = start(idle_machine, "-c", LATIN, "explain", "customers.lookup", '{"順\U0001f600": NaN}')
+
+    assert 1 == running.process.wait()
+    assert "順\U0001f600" == json.loads(running.out.read_text("latin-1"))["error"]["field"]
+
+
 def test_verb_whose_stdout_is_closed_ends_with_141_and_without_a_word(idle_machine, start, rows_file):
     file = rows_file(*({"order_id": f"PIPED-{n}", "cliente_id": n} for n in range(5001, 8001)))
 
