@@ -25,7 +25,8 @@ def is_transcript(name: str) -> bool:
 
 def id_of(name: str) -> str:
     """Return the id of the meeting whose transcript has this *name*: the name without folder and ending."""
-    return PurePath(PurePath(name).name.removesuffix(".gz")).stem
+    path = PurePath(name)
+    return PurePath(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.inputs.cues import lines_of_cues
+from producer.inputs.transcripts import id_of
 from tests.unit.given_inputs import payloads_of, refusal_of, rows_of
 
 TEAMS = """WEBVTT
@@ -157,3 +158,8 @@ def test_format_makes_a_transcript_of_any_file(tmp_path):
     assert [{"meeting_id": "talk", "transcript": "Ana: oi"}] == payloads_of(
         tmp_path / "talk.log", format="transcripts"
     )
+
+
+@pytest.mark.parametrize("name", ["m/call.1.txt", "call.1.TXT.GZ", "call.1.vtt.gz", "call.1.srt"])
+def test_id_is_the_name_without_its_ending(name):
+    assert "call.1" == id_of(name)
