@@ -7,6 +7,7 @@ OUT.journal   the truth of both: keep it, and the same command asks for nothing 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from askonce.spend import Spend
 from producer.inputs.source import STDIN
-from producer.run.errors import InputsDiffer, OutputFailed, RunDiffers
+from producer.run.errors import InputsDiffer, OutputFailed, OutputUnopened, RunDiffers
 from producer.run.journal import Journal, Line, Lines, Round
 from producer.run.output import beside, files_of
 from producer.run.report import OPEN, SUPERSEDED
@@ -155,13 +156,22 @@ def open_journal(out: Path) -> Journal:
 
     Raises:
         RunTaken: another process works on it.
-        OutputFailed: its folder cannot be written.
+        OutputUnopened: there is no such folder, or it cannot be written.
     """
     path = beside(out, "journal")
     try:
         return Journal.open(path)
     except OSError as exc:
-        raise OutputFailed(file=str(path), reason=exc.strerror or type(exc).__name__) from None
+        raise OutputUnopened(file=str(out), reason=_why_unopened(path, exc)) from None
+
+
+def _why_unopened(journal: Path, exc: OSError) -> str:
+    reason, folder = exc.strerror or type(exc).__name__, journal.parent
+    if exc.errno in (errno.ENOENT, errno.ENOTDIR):
+        return f"there is no folder {folder}"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"the folder {folder} cannot be written ({reason})"
+    return f"{journal.name}: {reason}"
 
 
 def go_on(

@@ -38,6 +38,10 @@ class OutputFailed(JobError):
     reason: str
 
 
+class OutputUnopened(OutputFailed):
+    """The output cannot be written; nothing was enqueued."""
+
+
 class LimitImpossible(JobError):
     """The limit cannot be held."""
 

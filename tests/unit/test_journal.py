@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from producer.run.begin import Paid, go_on, is_whole, name_of, open_journal
-from producer.run.errors import JournalInvalid, OutputFailed, RunDiffers, RunTaken
+from producer.run.errors import JournalInvalid, OutputFailed, OutputUnopened, RunDiffers, RunTaken
 from producer.run.journal import Journal, Round
 from producer.run.output import beside
 from producer.run.report import Report
@@ -350,11 +350,37 @@ def test_run_of_a_killed_process_is_free(out):
     open_journal(out).__exit__()
 
 
-def test_folder_that_cannot_be_written_is_named(tmp_path):
-    with pytest.raises(OutputFailed) as refused:
-        open_journal(tmp_path / "absent" / "out.jsonl")
+@pytest.mark.parametrize("name", ["absent", "file"])
+def test_folder_that_is_none_is_named_and_no_journal_promised(tmp_path, name):
+    (tmp_path / "file").touch()
+    out = tmp_path / name / "out.jsonl"
 
-    assert "No such file or directory" == refused.value.reason
+    with pytest.raises(OutputUnopened) as refused:
+        open_journal(out)
+
+    why = f"file={out} reason=there is no folder {out.parent}"
+    assert f"The output cannot be written; nothing was enqueued: {why}" == str(refused.value)
+
+
+def test_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    # Who runs the tests may write everywhere.
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)
+    out = tmp_path / "out.jsonl"
+    out.with_name("out.jsonl.journal").mkdir()
+
+    with pytest.raises(OutputUnopened) as refused:
+        open_journal(out)
+
+    assert f"the folder {tmp_path} cannot be written (Is a directory)" == refused.value.reason
+
+
+def test_journal_that_cannot_be_written_is_named(out):
+    out.with_name("out.jsonl.journal").mkdir()
+
+    with pytest.raises(OutputUnopened) as refused:
+        open_journal(out)
+
+    assert "out.jsonl.journal: Is a directory" == refused.value.reason
 
 
 def test_long_line_is_read_back_whole(tmp_path):
