@@ -154,12 +154,19 @@ def _submit(wanted: Wanted) -> Exit:
         from askonce.errors import SendFailed, StoreUnavailable
         from producer.inputs import InputInvalid
         from producer.run.billed import Billed
-        from producer.run.errors import JournalInvalid, LimitImpossible, OutputFailed, RunDiffers, RunTaken
+        from producer.run.errors import (
+            JournalInvalid,
+            LimitImpossible,
+            OutputFailed,
+            OutputUnusable,
+            RunDiffers,
+            RunTaken,
+        )
 
         with unavailable():
             try:
                 return Billed(wanted, progress).go()
-            except (InputInvalid, RunDiffers, JournalInvalid, LimitImpossible) as exc:
+            except (InputInvalid, OutputUnusable, RunDiffers, JournalInvalid, LimitImpossible) as exc:
                 return _refused(progress, exc, Exit.USAGE)
             except OutputFailed as exc:
                 if wanted.file is None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from askonce.spend import Spend
 from producer.inputs.source import STDIN
-from producer.run.errors import InputsDiffer, OutputFailed, OutputUnopened, RunDiffers
+from producer.run.errors import InputsDiffer, OutputUnopened, OutputUnusable, RunDiffers
 from producer.run.journal import Journal, Line, Lines, Round
 from producer.run.output import beside, files_of
 from producer.run.report import OPEN, SUPERSEDED
@@ -245,16 +245,19 @@ def require_usable(out: Path, inputs: tuple[str, ...]) -> None:
     """Refuse an output that is an input, or no plain file: it would be replaced.
 
     Raises:
-        OutputFailed: says which of its files, and why.
+        OutputUnusable: says which of its files, and why.
     """
     if not out.name:
-        raise OutputFailed(file=str(out), reason="is no name of a file")
+        raise OutputUnusable(file=str(out), reason="is no name of a file")
     if out.is_symlink() or (out.exists() and not out.is_file()):
-        raise OutputFailed(file=str(out), reason="is a folder, a link or a device: it must be a plain file")
+        what = "is a folder, a link or a device: it must be a plain file"
+        raise OutputUnusable(file=str(out), reason=what)
     known = {_place(Path(name)) for name in inputs}
     for path in files_of(out):
         if _place(path) in known:
-            raise OutputFailed(file=str(path), reason="is an input of the run (a quoted glob leaves it out)")
+            # The shell may have named it, in place of a glob.
+            glob = " (a quoted glob leaves it out)" if len(inputs) > 1 else ""
+            raise OutputUnusable(file=str(path), reason=f"is an input of the run{glob}")
 
 
 def _place(path: Path) -> object:

@@ -42,6 +42,13 @@ class OutputUnopened(OutputFailed):
     """The output cannot be written; nothing was enqueued."""
 
 
+class OutputUnusable(JobError):
+    """--out names what cannot be an output."""
+
+    file: str
+    reason: str
+
+
 class LimitImpossible(JobError):
     """The limit cannot be held."""
 

@@ -64,6 +64,7 @@ class Start:
 
         Raises:
             InputInvalid: an input cannot be read.
+            OutputUnusable: the output would replace an input, or something that is no file.
             RunTaken, RunDiffers, JournalInvalid, OutputFailed: the run cannot begin, or not go on.
             LimitImpossible: a limit cannot be held, or sends no row.
             StoreUnavailable, SendFailed: the store or the broker did not answer; the same command goes on.

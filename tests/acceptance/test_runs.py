@@ -356,9 +356,14 @@ def test_other_rows_on_stdin_are_not_taken_for_those_of_before(machine, start, n
     assert before == out.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["rows", "folder", "link"])
+NO_FILE = "is a folder, a link or a device: it must be a plain file"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("rows", "is an input of the run"), ("folder", NO_FILE), ("link", NO_FILE)]
+)
 def test_output_that_would_replace_something_is_refused_before_a_call(
-    machine, producer, meetings, tmp_path, name
+    machine, producer, meetings, tmp_path, name, why
 ):
     file, before = meetings(1), machine.ledger.openai
     (tmp_path / "folder").mkdir()
@@ -368,7 +373,8 @@ def test_output_that_would_replace_something_is_refused_before_a_call(
 
     told = producer(machine, "submit", TASK, file, "--out", place)
 
-    assert 74 == told.code
+    complaint = f"--out names what cannot be an output: file={place} reason={why}"
+    assert (2, [complaint]) == (told.code, told.complaints)
     assert (content, (0, 0)) == (file.read_bytes(), spent(machine, before))
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from producer.run.begin import Paid, go_on, is_whole, name_of, open_journal
-from producer.run.errors import JournalInvalid, OutputFailed, OutputUnopened, RunDiffers, RunTaken
+from producer.run.begin import Paid, go_on, is_whole, name_of, open_journal, require_usable
+from producer.run.errors import JournalInvalid, OutputUnopened, OutputUnusable, RunDiffers, RunTaken
 from producer.run.journal import Journal, Round
 from producer.run.output import beside
 from producer.run.report import Report
@@ -398,3 +398,25 @@ def test_name_of_a_run_is_the_same_for_the_same_words(monkeypatch, tmp_path):
     assert name.startswith("orders.enrich-orders-")
     assert name != name_of("orders.enrich", "shop", ("orders.csv",))
     assert name_of("orders.enrich", "", ("-",)).startswith("orders.enrich-stdin-")
+
+
+@pytest.mark.parametrize("ending", ["", ".part", ".journal", ".errors.jsonl"])
+def test_output_that_is_an_input_is_refused(out, ending):
+    place = out.with_name(f"{out.name}{ending}")
+
+    with pytest.raises(OutputUnusable) as refused:
+        require_usable(out, (str(place),))
+
+    assert {"file": str(place), "reason": "is an input of the run"} == refused.value.data
+
+
+def test_way_out_is_named_where_the_shell_may_have_named_the_output(out):
+    with pytest.raises(OutputUnusable) as refused:
+        require_usable(out, ("rows.jsonl", str(out)))
+
+    assert "is an input of the run (a quoted glob leaves it out)" == refused.value.reason
+
+
+def test_output_without_a_name_is_refused():
+    with pytest.raises(OutputUnusable, match="is no name of a file"):
+        require_usable(Path(), ())
