@@ -57,6 +57,11 @@ class Counts:
             known = reason in self.by_reason or len(self.by_reason) < _REASONS
             self.by_reason[reason if known else OTHER_REASONS] += 1
 
+    def end_reading(self, *, queued: int) -> None:
+        """Count the rows that are still *queued*, but none that was read and not sent for want of room."""
+        self.queued = queued
+        self.rows = self.finished + queued
+
     def pay(self, micro_usd: int | None, calls: int = 1) -> None:
         """Count *calls* that cost *micro_usd* together; None is unknown."""
         self.calls += calls

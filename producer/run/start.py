@@ -101,15 +101,15 @@ class Start:
                     hear_last(hold, run)
             state = self._finish(opened, run, counted)
         finally:
-            self.counts.queued = run.under_way
+            self.counts.end_reading(queued=run.under_way)
             hold.release(state)
             failures.finish(self._place_of_failures())
             told = [
                 *bill(self.counts, opened.before, self.estimated),
                 *how_to_go_on(run, counted, kept=opened.files is not None),
             ]
-            lines = [*summary(self.counts, time.monotonic() - began), *told] if self.counts.rows else []
-            self.progress.finish(lines)
+            lines = [*summary(self.counts, time.monotonic() - began), *told]
+            self.progress.finish(lines if self.counts.rows or run.stop else [])
         return self._exit(run.stop, counted)
 
     def _begin_budget(self, opened: Opened) -> None:

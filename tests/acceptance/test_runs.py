@@ -244,6 +244,8 @@ def test_limit_in_dollars_is_not_passed_and_the_rest_is_paid_once(priced_machine
     told = producer(machine, *command, "--max-cost", "0.12")
 
     assert 3 == told.code, told.err
+    rows, parts = told.total.split(" of 300 rows: ")
+    assert int(rows) == sum(int(part.split()[0]) for part in parts.split(", "))
     journal = out.with_name("out.jsonl.journal")
     paid = sum(line["cost_usd"] for line in lines(journal) if "row" in line)
     assert 0.05 < paid <= 0.12

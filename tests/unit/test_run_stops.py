@@ -11,8 +11,11 @@ from askonce.errors import Permanent, StoreUnavailable
 from askonce.rows import Row
 from askonce.store import Cancellation, Failing, Lease
 from producer.progress.counts import Counts
+from producer.progress.failures import FailureLines
+from producer.progress.summary import summary
 from producer.run import run as runs
 from producer.run.begin import Paid
+from producer.run.counted import Counted
 from producer.run.ends import how_to_go_on
 from producer.run.hold import Hold
 from producer.run.limits import INTERRUPTED, LIMIT_REACHED, TAKEN, MaxFailures, Stop
@@ -215,3 +218,35 @@ def test_producer_whose_run_another_one_has_leaves_its_jobs_to_that_one(scene, s
     assert Stop("another:7 works on this run now", TAKEN) == stop
     assert (1, "queued") == (run.under_way, scene.read().flight)
     assert not any("cancel" in line for line in how_to_go_on(run, SimpleNamespace(open=1), kept=True))
+
+
+@pytest.fixture
+def total_of(submit):
+    """Execute a run over eight rows that counts; return how many it has read, and what it says of them."""
+
+    def execute(run, counts):
+        run.sink = Counted(submit.reports, counts, FailureLines(print))
+        run.execute([Row(number=n, payload={"currency": f"C{n}"}) for n in range(1, 9)])
+        read = counts.rows
+        counts.end_reading(queued=run.under_way)
+        return read, summary(counts, 1.0)[0]
+
+    return execute
+
+
+def test_row_that_costs_too_much_is_no_part_of_the_summary(scene, submit, total_of):
+    run = submit.begin(body=lambda: scene.answer, waits=True, budget=Purse(at_once=2, in_all=3))
+
+    assert (4, "3 of 8 rows: 3 done") == total_of(run, Counts(total=8))
+
+
+def test_row_that_waits_for_room_at_a_signal_is_no_part_of_the_summary(submit, total_of):
+    counts = Counts(total=8)
+
+    def interrupt(_under_way):
+        if counts.rows > run.max_queued:
+            run.stop = Stop("interrupted", INTERRUPTED)
+
+    run = submit.begin(waits=True, max_queued=2, on_under_way=interrupt)
+
+    assert (3, "2 of 8 rows: 2 still queued") == total_of(run, counts)
