@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from askonce.cli.exits import Exit, discard_stdout, is_terminal, unavailable
+from askonce.cli.exits import Exit, discard_stdout, is_terminal
 from producer.input_options import OF_INPUTS
 
 if TYPE_CHECKING:
@@ -143,41 +143,57 @@ def submit(**words: Any) -> None:  # noqa: ANN401  # the fields of Wanted
 
 
 def _submit(wanted: Wanted) -> Exit:
-    """Start the run, and say in one line why it cannot begin or go on."""
+    """Start the run, and say in one line of the display why it cannot begin or go on."""
     from producer.progress.reporter import new_progress
 
     shows_events = bool(click.get_current_context().find_root().params.get("verbose"))
     shared = shows_events or (is_terminal(sys.stdout) and (wanted.wait or wanted.as_json))
     with new_progress(sys.stderr, shown=wanted.shown, quiet=wanted.quiet, shared=shared) as progress:
         progress.start(wanted.task, wanted.inputs)
-        # The first line is out: what follows loads Celery.
-        from askonce.errors import SendFailed, StoreUnavailable
-        from producer.inputs import InputInvalid
-        from producer.run.billed import Billed
-        from producer.run.errors import (
-            JournalInvalid,
-            LimitImpossible,
-            OutputFailed,
-            OutputUnusable,
-            RunDiffers,
-            RunTaken,
-        )
-
-        with unavailable():
-            try:
-                return Billed(wanted, progress).go()
-            except (InputInvalid, OutputUnusable, RunDiffers, JournalInvalid, LimitImpossible) as exc:
-                return _refused(progress, exc, Exit.USAGE)
-            except OutputFailed as exc:
-                if wanted.file is None:
-                    discard_stdout()
-                return _refused(progress, exc, Exit.OUTPUT)
-            except RunTaken as exc:
-                return _refused(progress, exc, Exit.TIMED_OUT)
-            except (StoreUnavailable, SendFailed) as exc:
-                return _refused(progress, exc, Exit.UNAVAILABLE)
+        try:
+            why, code = _end_of(wanted, progress)
+        except (KeyboardInterrupt, click.Abort):
+            if sys.stderr.isatty():
+                # The command line says so, behind the ^C.
+                raise
+            why, code = "interrupted", Exit.INTERRUPTED
+        if why:
+            progress.error(why)
+        return code
 
 
-def _refused(progress: Progress, why: Exception, code: Exit) -> Exit:
-    progress.error(str(why))
-    return code
+def _end_of(wanted: Wanted, progress: Progress) -> tuple[str, Exit]:
+    """Return how the run ended, and before that why it could not begin or go on; empty where it could."""
+    # The first line is out: what follows loads Celery.
+    from askonce.errors import JobError, SendFailed, StoreUnavailable
+    from producer.inputs import InputInvalid
+    from producer.run.billed import Billed
+    from producer.run.errors import (
+        JournalInvalid,
+        LimitImpossible,
+        OutputFailed,
+        OutputUnusable,
+        RunDiffers,
+        RunTaken,
+    )
+    from settings.environment import SettingsInvalid, load
+
+    try:
+        load()
+        return "", Billed(wanted, progress).go()
+    except SettingsInvalid as exc:
+        return f"bad configuration: {exc}", Exit.CONFIG
+    except click.UsageError as exc:
+        return exc.message, Exit.USAGE
+    except (InputInvalid, OutputUnusable, RunDiffers, JournalInvalid, LimitImpossible) as exc:
+        return str(exc), Exit.USAGE
+    except OutputFailed as exc:
+        if wanted.file is None:
+            discard_stdout()
+        return str(exc), Exit.OUTPUT
+    except RunTaken as exc:
+        return str(exc), Exit.TIMED_OUT
+    except (StoreUnavailable, SendFailed) as exc:
+        return str(exc), Exit.UNAVAILABLE
+    except JobError as exc:
+        return str(exc), Exit.FAILED

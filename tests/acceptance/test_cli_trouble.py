@@ -1,3 +1,4 @@
+import json
 import socket
 from time import monotonic
 
@@ -44,6 +45,9 @@ def test_store_that_is_down_ends_every_command_with_69(
     assert monotonic() - began < stretched(SOON)
     assert "Traceback" not in told.err
     assert "The store did not answer" in told.err
+    if arguments[0] == "submit":
+        started, *_ = map(json.loads, told.err.splitlines())
+        assert "started" == started["event"]
 
 
 def test_rows_are_sent_without_the_store_to_another_broker(idle_machine, submit, new_order, dead_url):
