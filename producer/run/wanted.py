@@ -107,8 +107,10 @@ class Wanted:
     def _exclusions(self) -> tuple[tuple[bool, str], ...]:
         refresh, piloted = self.refresh, self.pilot is not None
         to_file, limited = self.file is not None, self.limit is not None
+        # A dry run writes no rows: its forecast is what --json is about.
+        twice = to_file and self.as_json and not self.dry_run
         return (
-            (to_file and self.as_json, "--json is for stdout, and --out FILE for a file: pass one of them"),
+            (twice, "--json is for stdout, and --out FILE for a file: pass one of them"),
             (piloted and not to_file, "--pilot keeps its rows in the output: add --out FILE"),
             (piloted and self.dry_run, "--dry-run calls nothing, and --pilot calls rows: pass one of them"),
             (refresh and self.max_age is not None, "--refresh makes each answer anew: drop --max-age"),

@@ -232,8 +232,9 @@ def priced_machine(new_machine):
 
 def test_limit_in_dollars_is_not_passed_and_the_rest_is_paid_once(priced_machine, producer, meetings, out):
     machine, file = priced_machine, meetings(300)
-    sums = producer(machine, "submit", TASK, file, "--dry-run", "--json").report
+    sums = producer(machine, "submit", TASK, file, "--out", out, "--dry-run", "--json").report
     assert (300, 300) == (sums["rows"], sums["to_call"])
+    assert [] == list(out.parent.glob("out.jsonl*"))
     words = producer(machine, "submit", TASK, file, "--dry-run", "--quiet")
     assert ("", "300 rows: 0 invalid, 300 distinct, 0 already answered, 0 in flight, 300 to be called") == (
         words.err,
