@@ -153,7 +153,7 @@ def _submit(wanted: Wanted) -> Exit:
         try:
             why, code = _end_of(wanted, progress)
         except (KeyboardInterrupt, click.Abort):
-            if sys.stderr.isatty():
+            if is_terminal(sys.stderr):
                 # The command line says so, behind the ^C.
                 raise
             why, code = "interrupted", Exit.INTERRUPTED
