@@ -24,11 +24,13 @@ class Counts:
     total: int | None = None
     #: Rows that an earlier start of the run has answered.
     skipped: int = 0
+    #: Rows that an earlier start has brought to an end without an answer.
+    failed_before: int = 0
     #: Rows that are enqueued and have not ended.
     queued: int = 0
-    #: Rows that this start has brought to an end; it holds none of the skipped.
+    #: Rows that this start has brought to an end; it holds none of those before.
     ended: int = 0
-    #: The ended rows by how they ended: done, failed, invalid, timeout, ...
+    #: The ended rows by how they ended: done, failed, invalid, timeout, ... Rows that failed before count.
     by_status: Counter[str] = field(default_factory=Counter)
     #: The done rows by where the answer is from: call, cache, attached, stale, default (a fallback).
     by_source: Counter[str] = field(default_factory=Counter)
@@ -45,14 +47,22 @@ class Counts:
     @property
     def finished(self) -> int:
         """The rows that need nothing more, from this start and from earlier ones."""
-        return self.skipped + self.ended
+        return self.skipped + self.failed_before + self.ended
 
     def end(self, status: str, *, source: str = "", reason: str = "") -> None:
         """Count a row that ended with *status*: a done one with its *source*, another with its *reason*."""
         self.ended += 1
-        self.by_status[status] += 1
         if source:
             self.by_source[source] += 1
+        self._name(status, reason)
+
+    def fail_before(self, status: str, reason: str) -> None:
+        """Count a row that an earlier start ended with *status* and no answer, for this *reason*."""
+        self.failed_before += 1
+        self._name(status, reason)
+
+    def _name(self, status: str, reason: str) -> None:
+        self.by_status[status] += 1
         if reason:
             known = reason in self.by_reason or len(self.by_reason) < _REASONS
             self.by_reason[reason if known else OTHER_REASONS] += 1

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from askonce.line import one_line
 from askonce.spend import Spend
+from producer.run.report import SUPERSEDED
 from tasks.reasons import cure_of
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from producer.run.journal import Line
     from producer.run.report import Report
     from producer.run.sinks import Sink
+
+#: Statuses of rows that would end like that again: the fault is in the input.
+_OF_THE_INPUT: Final = frozenset({"invalid", SUPERSEDED})
 
 
 class Counted:
@@ -33,10 +37,15 @@ class Counted:
         """Count a row that is read, and one that has its end."""
         line = self._sink.line_of(row)
         self._counts.rows += 1
-        if line is not None:
+        if line is not None and line.failed:
+            self._fail_before(row)
+        elif line is not None:
             self._counts.skipped += 1
-            self.failed += line.failed
         return line
+
+    def report_of(self, row: int) -> Report | None:
+        """Pass it on."""
+        return self._sink.report_of(row)
 
     def group_of(self, row: int) -> int:
         """Pass it on."""
@@ -71,6 +80,13 @@ class Counted:
     def sync(self) -> None:
         """Pass it on."""
         self._sink.sync()
+
+    def _fail_before(self, row: int) -> None:
+        report = self._sink.report_of(row)
+        assert report is not None
+        self.failed += 1
+        self._counts.fail_before(report.status, report.reason)
+        self._failures.add_before(is_asked_again=report.status not in _OF_THE_INPUT)
 
 
 def _source_of(report: Report) -> str:

@@ -9,14 +9,13 @@ import orjson
 
 from producer.run.journal import Line, Lines
 from producer.run.output import InOrder
-from producer.run.report import SUPERSEDED
+from producer.run.report import SUPERSEDED, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from producer.run.journal import Journal
     from producer.run.output import Files, Stream
-    from producer.run.report import Report
 
 #: Seconds between two times at which the journal is brought to the disk: what a power cut may take. The
 #: answers are in the store all the same.
@@ -28,6 +27,9 @@ class Sink(Protocol):
 
     def line_of(self, row: int) -> Line | None:
         """Take in *row*, the next one of the input; return its line where an earlier start has its end."""
+
+    def report_of(self, row: int) -> Report | None:
+        """Return the report that an earlier start kept of *row*; None where none did."""
 
     def group_of(self, row: int) -> int:
         """Return which group an earlier start sent *row* in; 0 where none did."""
@@ -92,10 +94,15 @@ class Kept:
         """The last row that has a line."""
         return self._lines.last_row
 
+    def report_of(self, row: int) -> Report | None:
+        """Return the report that an earlier start kept of *row*; None where none did."""
+        line = self._lines[row]
+        return None if line is None else Report.of(orjson.loads(self._journal.line_at(line.offset)))
+
     def key_of(self, row: int) -> str | None:
         """Return the key that *row* had at an earlier start; None where it had none."""
-        line = self._lines[row]
-        return None if line is None else orjson.loads(self._journal.line_at(line.offset)).get("key")
+        report = self.report_of(row)
+        return None if report is None else report.key
 
     def group_of(self, row: int) -> int:
         """Return which group an earlier start sent *row* in; 0 where none did."""
@@ -131,6 +138,10 @@ class Direct:
         self._output, self._results_only = output, results_only
 
     def line_of(self, row: int) -> Line | None:  # noqa: ARG002  # as Sink
+        """Return None: nothing is kept."""
+        return None
+
+    def report_of(self, row: int) -> Report | None:  # noqa: ARG002  # as Sink
         """Return None: nothing is kept."""
         return None
 

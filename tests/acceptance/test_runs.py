@@ -161,9 +161,13 @@ def test_failed_rows_have_a_file_of_their_own_and_are_asked_for_again(
     file = rows_file({"order_id": "x"}, new_order(), b"{")
 
     told = producer(machine, "submit", "orders.enrich", file, "--out", out)
+    same = producer(machine, "submit", "orders.enrich", file, "--out", out)
     again = producer(machine, "submit", "orders.enrich", file, "--out", out, "--retry-failed")
 
-    errors = lines(out.with_name("out.jsonl.errors.jsonl"))
+    failed = out.with_name("out.jsonl.errors.jsonl")
+    errors = lines(failed)
+    assert (1, "3 rows: 2 invalid, 1 answered before") == (same.code, same.total)
+    assert f"2 rows failed at an earlier start: see {failed}" in same.problems
     assert (1, [1, 3]) == (told.code, [line["row"] for line in errors])
     assert "cliente_id" == errors[0]["error"]["field"]
     assert "3 rows: 2 invalid, 1 answered before" in again.complaints

@@ -295,6 +295,27 @@ def test_failed_rows_do_not_flood(failed, most, told):
     assert told == lines
 
 
+@pytest.mark.parametrize(
+    ("asked_again", "told"),
+    [
+        ([False], "1 row failed at an earlier start: see out.errors"),
+        (
+            [True, False, True],
+            "3 rows failed at an earlier start: see out.errors; --retry-failed asks again for 2 of them",
+        ),
+    ],
+)
+def test_rows_that_failed_before_take_one_line_and_no_room(asked_again, told):
+    lines = []
+    failures = FailureLines(lines.append, 1)
+    for each in asked_again:
+        failures.add_before(is_asked_again=each)
+    failures.add("row 4")
+    failures.finish("out.errors")
+
+    assert ["row 4", told] == lines
+
+
 def test_name_that_the_locale_cannot_write_does_not_end_the_run(tmp_path):
     with (tmp_path / "err").open("wb") as raw, TextIOWrapper(raw, "ascii", errors="strict") as stream:
         with new_progress(stream, shown="text") as progress:
