@@ -103,7 +103,8 @@ def test_killed_producer_goes_on_and_nothing_is_paid_twice(machine, start, produ
     assert told_of(whole) == told_of(out)
 
 
-def test_ctrl_c_keeps_what_is_answered_and_says_how_to_go_on(machine, start, producer, meetings, out):
+@pytest.mark.parametrize("words", [(), ("--retry-failed",)], ids=["the same", "failures again"])
+def test_ctrl_c_keeps_what_is_answered_and_says_how_to_go_on(machine, start, producer, meetings, out, words):
     file, before = meetings(6), machine.ledger.openai
     machine.control(hold=True)
     command = ("submit", TASK, str(file), "--out", str(out))
@@ -117,7 +118,7 @@ def test_ctrl_c_keeps_what_is_answered_and_says_how_to_go_on(machine, start, pro
     assert 130 == told.code
     assert any(line.startswith("6 rows are with the workers") for line in told.complaints)
     assert any("the same command goes on" in line for line in told.complaints)
-    again = producer(machine, *command)
+    again = producer(machine, *command, *words)
     assert (0, ["done"] * 6) == (again.code, [line["status"] for line in lines(out)])
     assert (6, 0) == spent(machine, before)
     # Their calls had begun under the first start: this run pays for them.
