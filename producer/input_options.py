@@ -61,6 +61,7 @@ def reading_for(spec: JobSpec) -> Reading:
         delimiter=given.get("delimiter"),
         encoding=given.get("encoding"),
         required=getattr(spec.input, "required", ()),
+        fields=getattr(spec.input, "fields", ()),
     )
 
 

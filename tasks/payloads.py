@@ -69,6 +69,11 @@ class Input:
         return found.model_dump(exclude_none=True)
 
     @property
+    def fields(self) -> tuple[str, ...]:
+        """All fields that the task uses."""
+        return tuple(self.model.model_fields)
+
+    @property
     def required(self) -> tuple[str, ...]:
         """The fields without which no row is accepted."""
         return tuple(name for name, field in self.model.model_fields.items() if field.is_required())

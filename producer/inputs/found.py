@@ -86,7 +86,13 @@ def _table(name: str, head: bytes, reading: Reading) -> Table:
     by_name = "\t" if name.lower().removesuffix(".gz").endswith(".tsv") else None
     # A table of one column has no delimiter.
     delimiter = reading.separator or by_name or delimiter_of(head, name) or ","
-    return Table(name=name, delimiter=delimiter, columns=reading.columns, required=reading.required)
+    return Table(
+        name=name,
+        delimiter=delimiter,
+        columns=reading.columns,
+        required=reading.required,
+        known=reading.fields,
+    )
 
 
 def _json(name: str, head: bytes, reading: Reading) -> Form:

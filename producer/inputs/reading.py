@@ -53,6 +53,8 @@ class Reading:
     encoding: str | None = None
     #: Fields without which no row is accepted: a table without such a column is refused as a whole.
     required: tuple[str, ...] = ()
+    #: All fields of the task, where they are known; rows may have others.
+    fields: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.delimiter is not None and not _may_separate(self.separator):

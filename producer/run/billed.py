@@ -85,6 +85,7 @@ class Billed:
             delimiter=wanted.delimiter,
             encoding=wanted.encoding,
             required=getattr(spec.input, "required", ()),
+            fields=getattr(spec.input, "fields", ()),
         )
         found = open_inputs(wanted.inputs, reading, files_of(wanted.file) if wanted.file else ())
         if not found.replayable and (wanted.sample or wanted.pilot or wanted.dry_run):

@@ -5,7 +5,12 @@ import pytest
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
 
 TASK = "orders.enrich"
-READING = ("--map", "order_id=No", "--map", "cliente_id=Customer", "--delimiter", ";", "--encoding", "cp1252")
+UNKNOWN = (
+    "the header has no column order_id, cliente_id: --map orderid names no field of the task,"
+    " whose fields are order_id, cliente_id; it has No, Customer, City"
+)
+AS_WRITTEN = ("--delimiter", ";", "--encoding", "cp1252")
+READING = ("--map", "order_id=No", "--map", "cliente_id=Customer", *AS_WRITTEN)
 
 
 @pytest.fixture
@@ -34,6 +39,8 @@ def test_rows_that_were_submitted_are_explained_and_cancelled_by_the_same_words(
     ("command", "complaint"),
     [
         (("explain", TASK, "TABLE"), "the header has no column order_id, cliente_id"),
+        (("submit", TASK, "TABLE", *AS_WRITTEN, "--map", "orderid=No"), UNKNOWN),
+        (("explain", TASK, "TABLE", *AS_WRITTEN, "--map", "orderid=No"), UNKNOWN),
         (("explain", TASK, '{"order_id":"1"}', "--encoding", "cp1252"), "--encoding is for rows of a file"),
         (("cancel", "TABLE", "--map", "a=b"), "--map is for rows of a file: add --task, whose rows they are"),
         (("cancel", "TABLE", "--task", TASK, "--map", "a=b"), "the header has no column b"),

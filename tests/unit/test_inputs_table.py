@@ -126,15 +126,51 @@ def test_ragged_row_quotes_nothing(file):
 
 
 def test_column_that_is_missing_is_one_line_for_the_file(file):
-    path = file(f"No,{MARKER}\n1,2\n")
+    path = file(f"No,#\n1,{MARKER}\n")
 
     assert (
-        "rows.csv:1: the header has no column order_id, cliente_id: rename one, or pass --map FIELD=COLUMN"
-        == refusal_of(path, required=("order_id", "cliente_id"))
+        "rows.csv:1: the header has no column order_id, cliente_id: rename one, or pass --map FIELD=COLUMN;"
+        " it has No, #" == refusal_of(path, required=("order_id", "cliente_id"))
     )
-    assert "rows.csv:1: the header has no column Nr, which --map order_id names" == refusal_of(
-        path, columns={"order_id": "Nr"}
+    assert "rows.csv:1: the header has no column Nr, which --map order_id names; it has No, #" == (
+        refusal_of(path, columns={"order_id": "Nr"})
     )
+
+
+def test_map_of_no_field_of_the_task_is_named_where_a_column_is_missing(file):
+    fields = ("order_id", "cliente_id")
+    path = file("invoice,cliente_id\n1,2\n")
+
+    assert (
+        "rows.csv:1: the header has no column order_id: --map orderid names no field of the task,"
+        " whose fields are order_id, cliente_id; it has invoice, cliente_id"
+        == refusal_of(path, columns={"orderid": "invoice"}, required=fields, fields=fields)
+    )
+
+
+def test_field_beside_those_of_the_task_may_be_named(file):
+    path, fields = file("order_id,Note\n1,2\n"), ("order_id",)
+
+    assert [{"order_id": "1", "nota": "2"}] == payloads_of(
+        path, columns={"nota": "Note"}, required=fields, fields=fields
+    )
+
+
+def test_columns_of_a_wide_header_are_listed_in_a_few_words(file):
+    path = file(",".join(["x" * 41, *(f"c{n}" for n in range(2, 24))]) + "\n")
+
+    line = refusal_of(path, required=("order_id",))
+
+    assert f"; it has {'x' * 40}..., c2, " in line
+    assert line.endswith(", c20, 3 more")
+
+
+@pytest.mark.parametrize("cell", ["8", "-1,5", "$ 7", "2026-11-20", "11.222.333/0001-44", "ana@example.com"])
+def test_first_line_that_holds_data_is_not_quoted(file, cell):
+    line = refusal_of(file(f'{MARKER};"{cell}"\n'), required=("order_id",), delimiter=";")
+
+    assert line.endswith("; does its first line hold data? it must name the columns")
+    assert MARKER not in line
 
 
 def test_map_names_columns(file):
