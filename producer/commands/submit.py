@@ -162,7 +162,7 @@ def _submit(wanted: Wanted) -> Exit:
         return code
 
 
-def _end_of(wanted: Wanted, progress: Progress) -> tuple[str, Exit]:
+def _end_of(wanted: Wanted, progress: Progress) -> tuple[str, Exit]:  # noqa: C901  # one arm for each end
     """Return how the run ended, and before that why it could not begin or go on; empty where it could."""
     # The first line is out: what follows loads Celery.
     from askonce.errors import JobError, SendFailed, StoreUnavailable

@@ -29,13 +29,6 @@ OF_RESUMED = (
         "tests/unit/test_journal.py::test_what_ended_before_a_group_is_sent_is_on_the_disk_with_the_group",
     ),
     Mutant(
-        "a journal that was removed meanwhile is written to",
-        "producer/run/journal.py",
-        "if not _is_at(path, stream):",
-        "if False:",
-        "tests/unit/test_journal.py::test_journal_that_was_removed_before_it_was_had_is_made_anew",
-    ),
-    Mutant(
         "a row that was read and not sent counts",
         "producer/progress/counts.py",
         "self.rows = self.finished + queued",

@@ -29,11 +29,13 @@ def resumed(tmp_path):
     out, counts, lines = tmp_path / "out.jsonl", Counts(total=5), []
     with open_journal(out) as journal:
         go_on(journal, ROUND, out)
+        journal.start()
         for report in ENDS:
             journal.add(report)
     failures = FailureLines(lines.append)
     with open_journal(out) as journal, Files(out) as files:
         past, _ = go_on(journal, ROUND, out)
+        files.begin()
         sink = Counted(Kept(journal, files, past.lines), counts, failures)
         for row in range(1, 6):
             sink.line_of(row)

@@ -47,7 +47,7 @@ def test_every_line_is_an_object_where_a_run_cannot_begin(monkeypatch, end, code
 
     monkeypatch.setattr(Billed, "go", go)
 
-    told = CliRunner().invoke(cli, ["submit", "orders.enrich", "rows.csv"])
+    told = CliRunner().invoke(cli, ["submit", "orders.enrich", "rows.csv", "--out", "rows.jsonl"])
 
     first, last = map(json.loads, told.stderr.splitlines())
     assert ("started", "error", code) == (first["event"], last["event"], told.exit_code)
