@@ -59,7 +59,10 @@ def test_run_with_a_closed_stream_goes_on_without_it(machine, start, rows_file, 
         machine, "-c", CLOSED, str(closed), "submit", "orders.enrich", str(file), "--out", str(out)
     ).finish()
 
-    assert (0, ["done"]) == (told.code, [json.loads(line)["status"] for line in out.open()]), told.err
+    assert (0, ["done"]) == (
+        told.code,
+        [json.loads(line)["status"] for line in out.read_text().splitlines()],
+    ), told.err
 
 
 def test_rows_for_a_closed_stdout_are_refused_before_any_is_enqueued(idle_machine, start, rows_file):

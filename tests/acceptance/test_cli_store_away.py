@@ -51,7 +51,7 @@ def test_program_that_reads_the_lines_of_a_run_is_told_of_the_server_in_one_of_t
     told = submit(idle_machine, "orders.enrich", [new_order()], REDIS_URL=NOWHERE, CELERY_BROKER_URL=NOWHERE)
 
     events = [json.loads(line) for line in told.err.splitlines()]
-    [error] = [event["line"] for event in events if event["event"] == "error"]
+    *_, error = [event["line"] for event in events if event["event"] == "error"]
     assert error.endswith("reason=ConnectionError server=127.0.0.1:1/0")
 
 
