@@ -1,6 +1,11 @@
 """Every verb that reads inputs reads them alike."""
 
+import csv
+import json
+
 import pytest
+
+from tests.acceptance.outputs import lines
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
 
@@ -52,3 +57,24 @@ def test_what_cannot_be_read_so_is_one_line(idle_machine, producer, table, comma
 
     assert (2, "") == (told.code, told.out)
     assert complaint in told.err.splitlines()[-1]
+
+
+def test_csv_and_transcripts_go_in_and_csv_comes_out(machine, producer, tmp_path, new_order, numbers):
+    orders, table = tmp_path / "orders.csv", tmp_path / "out.csv"
+    order = new_order()
+    orders.write_text(f"No;Customer\n{order['order_id']};{order['cliente_id']}\n", encoding="utf-8")
+    fields = ("--map", "order_id=No", "--map", "cliente_id=Customer")
+    folder, answers = tmp_path / "calls", tmp_path / "answers.jsonl"
+    folder.mkdir()
+    said = f"WEBVTT\n\n00:00.000 --> 00:02.000\n<v Ana>We ship version {next(numbers)} on Friday.</v>\n"
+    (folder / "monday.vtt").write_text(said, encoding="utf-8")
+
+    first = producer(machine, "submit", "orders.enrich", orders, *fields, "--out", table)
+    second = producer(machine, "submit", "meetings.extract", folder, "--out", answers)
+
+    assert (0, 0) == (first.code, second.code), first.err + second.err
+    with table.open(newline="", encoding="utf-8") as stream:
+        [row] = csv.DictReader(stream)
+    assert (order["order_id"], "done") == (row["id"], row["status"])
+    assert json.loads(row["result"])["cliente_nome"]
+    assert [("monday", "done")] == [(line["id"], line["status"]) for line in lines(answers)]

@@ -1,6 +1,5 @@
 """A run as its caller meets it: one file out, resumable, paid once, stopped in time."""
 
-import csv
 import json
 import os
 import random
@@ -172,27 +171,6 @@ def test_failed_rows_have_a_file_of_their_own_and_are_asked_for_again(
     assert (1, [1, 3]) == (told.code, [line["row"] for line in errors])
     assert "cliente_id" == errors[0]["error"]["field"]
     assert "3 rows: 2 invalid, 1 answered before" in again.complaints
-
-
-def test_csv_and_transcripts_go_in_and_csv_comes_out(machine, producer, tmp_path, new_order, numbers):
-    orders, table = tmp_path / "orders.csv", tmp_path / "out.csv"
-    order = new_order()
-    orders.write_text(f"No;Customer\n{order['order_id']};{order['cliente_id']}\n", encoding="utf-8")
-    fields = ("--map", "order_id=No", "--map", "cliente_id=Customer")
-    folder, answers = tmp_path / "calls", tmp_path / "answers.jsonl"
-    folder.mkdir()
-    said = f"WEBVTT\n\n00:00.000 --> 00:02.000\n<v Ana>We ship version {next(numbers)} on Friday.</v>\n"
-    (folder / "monday.vtt").write_text(said, encoding="utf-8")
-
-    first = producer(machine, "submit", "orders.enrich", orders, *fields, "--out", table)
-    second = producer(machine, "submit", TASK, folder, "--out", answers)
-
-    assert (0, 0) == (first.code, second.code), first.err + second.err
-    with table.open(newline="", encoding="utf-8") as stream:
-        [row] = csv.DictReader(stream)
-    assert (order["order_id"], "done") == (row["id"], row["status"])
-    assert json.loads(row["result"])["cliente_nome"]
-    assert [("monday", "done")] == [(line["id"], line["status"]) for line in lines(answers)]
 
 
 def test_full_disk_ends_with_one_line_and_loses_nothing(machine, producer, meetings, out):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from producer.run.begin import Paid, go_on, is_whole, name_of, open_journal, require_usable
-from producer.run.errors import JournalInvalid, OutputUnopened, OutputUnusable, RunDiffers, RunTaken
+from producer.run.begin import Paid, go_on, is_whole, name_of, open_journal
+from producer.run.errors import JournalInvalid, RunDiffers, RunTaken
 from producer.run.journal import Journal, Round
 from producer.run.output import beside
 from producer.run.report import Report
@@ -350,39 +350,6 @@ def test_run_of_a_killed_process_is_free(out):
     open_journal(out).__exit__()
 
 
-@pytest.mark.parametrize("name", ["absent", "file"])
-def test_folder_that_is_none_is_named_and_no_journal_promised(tmp_path, name):
-    (tmp_path / "file").touch()
-    out = tmp_path / name / "out.jsonl"
-
-    with pytest.raises(OutputUnopened) as refused:
-        open_journal(out)
-
-    why = f"file={out} reason=there is no folder {out.parent}"
-    assert f"The output cannot be written; nothing was enqueued: {why}" == str(refused.value)
-
-
-def test_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
-    # Who runs the tests may write everywhere.
-    monkeypatch.setattr("os.access", lambda _path, _mode: False)
-    out = tmp_path / "out.jsonl"
-    out.with_name("out.jsonl.journal").mkdir()
-
-    with pytest.raises(OutputUnopened) as refused:
-        open_journal(out)
-
-    assert f"the folder {tmp_path} cannot be written (Is a directory)" == refused.value.reason
-
-
-def test_journal_that_cannot_be_written_is_named(out):
-    out.with_name("out.jsonl.journal").mkdir()
-
-    with pytest.raises(OutputUnopened) as refused:
-        open_journal(out)
-
-    assert "out.jsonl.journal: Is a directory" == refused.value.reason
-
-
 def test_long_line_is_read_back_whole(tmp_path):
     with Journal.open(tmp_path / "j") as journal:
         offsets = [journal.add(reported(1, id="x" * size)) for size in (1, 50_000, 16_384, 3)]
@@ -398,25 +365,3 @@ def test_name_of_a_run_is_the_same_for_the_same_words(monkeypatch, tmp_path):
     assert name.startswith("orders.enrich-orders-")
     assert name != name_of("orders.enrich", "shop", ("orders.csv",))
     assert name_of("orders.enrich", "", ("-",)).startswith("orders.enrich-stdin-")
-
-
-@pytest.mark.parametrize("ending", ["", ".part", ".journal", ".errors.jsonl"])
-def test_output_that_is_an_input_is_refused(out, ending):
-    place = out.with_name(f"{out.name}{ending}")
-
-    with pytest.raises(OutputUnusable) as refused:
-        require_usable(out, (str(place),))
-
-    assert {"file": str(place), "reason": "is an input of the run"} == refused.value.data
-
-
-def test_way_out_is_named_where_the_shell_may_have_named_the_output(out):
-    with pytest.raises(OutputUnusable) as refused:
-        require_usable(out, ("rows.jsonl", str(out)))
-
-    assert "is an input of the run (a quoted glob leaves it out)" == refused.value.reason
-
-
-def test_output_without_a_name_is_refused():
-    with pytest.raises(OutputUnusable, match="is no name of a file"):
-        require_usable(Path(), ())

@@ -4,11 +4,10 @@ import pytest
 
 from askonce.answer import Answer
 from askonce.controls import Pause
-from askonce.errors import LayoutNewer, Permanent, RecordDamaged, SendFailed, StoreUnavailable, Transient
+from askonce.errors import LayoutNewer, Permanent, RecordDamaged, StoreUnavailable, Transient
 from askonce.rows import BadRow, Row
 from askonce.spec import RetryPolicy
 from producer.run import ask, following
-from producer.run.limits import Stop
 from producer.run.report import Report, settle
 from tests.unit.starts import Start
 
@@ -353,52 +352,3 @@ def test_row_whose_record_is_unreadable_costs_no_other_row(scene, submit, error)
 
     assert [r.status for r in reports] == ["unreadable", "admitted"]
     assert reports[0].error == {"kind": "unreadable", "reason": str(error)}
-
-
-def test_broker_that_comes_back_in_time_is_waited_for_and_gets_each_message_once(scene, submit, monkeypatch):
-    monkeypatch.setattr(ask, "REST", 0.001)
-    run, troubles = submit.begin(patience=60.0, waits=True), []
-
-    def come_back(trouble):
-        troubles.append(trouble)
-        scene.sender.refuses = len(troubles) < 3
-
-    def work():
-        scene.sender.refuses = not troubles
-        submit.work(lambda: scene.answer)
-
-    run.asker = replace(run.asker, on_trouble=come_back)
-    run.on_jobs = work
-    rows = [Row(number=n, payload={"currency": f"C{n}"}) for n in range(1, 502)]
-
-    reached = []
-    run.on_reached = lambda: reached.append(len(troubles))
-
-    assert run.execute(rows) is None
-    assert [0, 3] == sorted(set(reached))
-    assert (["done"] * 501, 3) == ([r.status for r in submit.reports], len(troubles))
-    assert len({message.job.key for message in scene.sender.sent}) == len(scene.sender.sent)
-
-
-def test_broker_that_is_away_at_the_start_is_not_waited_for(scene, submit):
-    scene.sender.refuses = True
-
-    with pytest.raises(SendFailed):
-        submit(FOUR[:1], patience=60.0)
-
-    assert [r.status for r in submit.reports] == ["unavailable"]
-
-
-def test_request_to_stop_ends_the_wait_for_a_broker(scene, submit, monkeypatch):
-    monkeypatch.setattr(ask, "REST", 0.001)
-    run = submit.begin(patience=60.0, waits=True, options={})
-    run.asker.has_sent.set()
-    scene.sender.refuses = True
-
-    def interrupt(_trouble):
-        run.stop = Stop("interrupted", 130)
-
-    run.asker = replace(run.asker, on_trouble=interrupt, is_stopped=lambda: run.stop is not None)
-
-    assert 130 == run.execute([Row(number=1, payload=FOUR[0])]).exit_code
-    assert [r.is_open for r in submit.reports] == [True]
