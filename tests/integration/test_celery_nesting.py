@@ -159,7 +159,8 @@ def test_items_wait_for_a_store_that_is_down(nested, number, monkeypatch):
     monkeypatch.setattr(type(nested.store), "admit", fails_once)
     nested.add.starmap([(number, 1), (number, 2)]).apply_async()
 
-    eventually(lambda: 2 == len(nested.calls.of(number)))
+    # The message rests for seconds, and its worker looks for those that are due.
+    eventually(lambda: 2 == len(nested.calls.of(number)), 60)
     assert down
 
 
