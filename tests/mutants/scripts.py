@@ -140,7 +140,7 @@ OF_SCRIPTS = (
         "reap",
         "if r.fl == 'running' and r.att >= asked(r).ma then",
         "if false then",
-        f"{RECOVERY}test_reaper_quarantines_a_job_that_kills_its_workers",
+        f"{RECOVERY}test_revival_ends_with_the_quarantine",
     ),
     of_script(
         "fence stands still",
@@ -160,6 +160,13 @@ OF_SCRIPTS = (
         "commit forgets the index",
         "record",
         "redis.call('ZADD', index, math.floor(look_at_expiry(r, r.look or math.max(r.dl, r.ho))), member)",
+        "",
+        f"{RECOVERY}test_revival_ends_with_the_quarantine",
+    ),
+    of_script(
+        "a new record has no deadline",
+        "new",
+        "redis.call('ZADD', KEYS[2], over, string.sub(KEYS[1], -64))",
         "",
         f"{RECOVERY}test_each_reaper_gets_a_lost_job_once",
     ),

@@ -50,7 +50,7 @@ OTHERS = (
         "record",
         "redis.call('ZADD', index, math.floor(look_at_expiry(r, r.look or math.max(r.dl, r.ho))), member)",
         "if r.fl == 'running' then redis.call('ZADD', index, r.dl, member) end",
-        f"{RECOVERY}test_each_reaper_gets_a_lost_job_once",
+        f"{RECOVERY}test_revival_ends_with_the_quarantine",
         "a message has no deadline",
     ),
     of_script(
