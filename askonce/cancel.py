@@ -1,4 +1,4 @@
-"""Ends jobs before they are paid for: those of a run, or some keys. A call under way ends by itself.
+"""Ends jobs before they are paid for: those of a run, or some keys. A call under way is its job's last.
 
 The records alone count: a job whose message was purged from the broker is cancelled like any other.
 """

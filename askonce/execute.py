@@ -147,6 +147,8 @@ class Executor:
             case Parking.SPENT:
                 ends_as = Configuration if why.ends_as == "configuration" else Transient
                 return self._fail(run, ends_as(why.data))
+            case Parking.CANCELLED:
+                return self._cancelled(run)
             case Parking.FENCED | Parking.ABSENT:
                 emit(self.listen, EventType.JOB_SKIPPED, run.job, outcome=Why.SUPERSEDED.value)
                 return self._overtaken(run.job)
@@ -295,6 +297,14 @@ class Executor:
         kind = EventType.JOB_DEFERRED if reason == _STALLED else EventType.JOB_PARKED
         emit(self.listen, kind, run.job, reason=reason, after_seconds=after)
         return Deferred(key=run.job.key, job=run.job.id, reason=reason, after=after)
+
+    def _cancelled(self, run: _Started) -> Failed:
+        """Report the end of a job that was cancelled while its lease was held, and then given back."""
+        job, number, why = run.job, run.attempt.number, {"kind": "cancelled", "reason": "cancelled"}
+        emit(self.listen, EventType.JOB_FAILED, job, **run.ran_until(self.clock()), **why)
+        # The lease that was given back uses no attempt.
+        ended = Failed(key=job.key, job=job.id, kind="cancelled", reason="cancelled", attempts=number - 1)
+        return replace(ended, spend=run.attempt.spent)
 
     def _overtaken(self, job: Job) -> Skipped:
         return Skipped(key=job.key, job=job.id, because=Refuse(why=Why.SUPERSEDED, job=job.id))

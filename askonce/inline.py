@@ -170,7 +170,7 @@ class Caller:
                         return executed
                     Signal().wait(min(_PAUSE, max(0.0, give_up_at - self.clock())))
                 case Wait(job=waited_for, rest=rest):
-                    ended = self._wait(key, waited_for, min(rest or POLL, give_up_at - self.clock()))
+                    ended = self._wait(key, waited_for, rest or POLL, give_up_at)
                     answer = _answer_of(self._with_its_stale(ended), key) if ended is not None else None
                     if answer is not None:
                         return Reused(key=key, job=job_id, result=answer)
@@ -195,14 +195,20 @@ class Caller:
                 return executed
         assert_never(executed)
 
-    def _wait(self, key: Key, job: JobId, seconds: float) -> Serve | Refuse | None:
-        """Wait for *job*; return its end where that came."""
+    def _wait(self, key: Key, job: JobId, rest: float, give_up_at: float) -> Serve | Refuse | None:
+        """Wait for *job*, *rest* seconds at most; return its end where that came.
+
+        A job that was cancelled under way is waited for to its end: who asks for it again wants it to go on.
+        """
         store = self.runner.executor.store
         with store.subscribe([key]) as subscription:
             # The job may have ended before the subscription began.
             record = store.read([key])[0].checked()
-            if record.flight != "idle" and subscription.wait(max(0.0, seconds)):
+            while record.flight != "idle":
+                subscription.wait(max(0.0, min(rest, give_up_at - self.clock())))
                 record = store.read([key])[0].checked()
+                if not record.is_cancelled or self.clock() >= give_up_at:
+                    break
         return end_of(key, job, record)
 
 

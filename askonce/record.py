@@ -13,7 +13,8 @@ for a while. The *flight* is idle, queued (a message is on its way) or running (
                                                         attempts spent
 
 A stale value stays readable while its refresh is queued or running. ``cancel`` ends a queued job without an
-answer, and so does its expiry.
+answer, and so does its expiry. A job that is cancelled while it runs keeps that as a failure: what would
+queue it again ends it.
 """
 
 from __future__ import annotations
@@ -174,6 +175,11 @@ class Snapshot(NamedTuple):
         if self.error is not None:
             raise self.error
         return self
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether no call follows the one that is under way."""
+        return self.flight == "running" and self.failure is not None and self.failure.kind == "cancelled"
 
     @property
     def status(self) -> Status:

@@ -50,7 +50,7 @@ class Cancellation(Enum):
     """What ``cancel`` decided."""
 
     CANCELLED = "cancelled"
-    #: The call is under way and ends by itself.
+    #: The call is under way and ends by itself; no other call follows it.
     RUNNING = "running"
     #: Another run enqueued the same job.
     SHARED = "shared"
@@ -67,6 +67,8 @@ class Parking(Enum):
     PARKED = "parked"
     #: The job was parked for too long: nothing was changed.
     SPENT = "spent"
+    #: It was cancelled under way: it has ended.
+    CANCELLED = "cancelled"
     FENCED = "fenced"
     ABSENT = "absent"
 
@@ -327,13 +329,17 @@ class Store(Protocol):
         """
 
     def cancel(self, key: Key, run: str | None = None) -> Cancellation:
-        """End a queued job unpaid; with *run*, only if no other run shares it."""
+        """End a queued job unpaid; with *run*, only if no other run shares it.
+
+        A call under way ends by itself. Its answer is kept; where it gives none and another call would
+        follow, the job ends as cancelled. A caller who asks for the job meanwhile undoes that.
+        """
 
     def cancel_many(self, keys: Sequence[Key], run: str | None = None) -> list[Cancellation]:
         """Do the same for each of *keys*; one round trip for all, each atomic."""
 
     def cancel_run(self, run: str, places: Sequence[Place]) -> list[Cancelled]:
-        """End the queued jobs of *run* that no other run shares, among some jobs in flight after each place.
+        """Do the same for the jobs of *run* among some jobs in flight after each place.
 
         One round trip for all places. A walk to the end of a bucket meets each job that is in flight from
         its start to its end.

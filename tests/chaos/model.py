@@ -44,6 +44,9 @@ def _reaped(s, b, latest):
     if s.flight == "running" and s.attempts >= s.max_attempts:
         yield s._replace(failure="quarantined", failed_job=s.job, **IDLE), b
         return
+    if s.is_cancelled:
+        yield s._replace(failed_job=s.job, **IDLE), b._replace(ends=(b.ends[0] + REASON_KEPT, NEVER))
+        return
     if s.flight == "queued" and s.resends >= MAX_RESENDS:
         yield s._replace(failure="undeliverable", failed_job=s.job, **IDLE), b
         return
@@ -88,6 +91,11 @@ def _take_over(m):
     if s.flight == "running" and s.attempts >= s.max_attempts:
         yield m.quarantined("negative")
         return
+    if s.is_cancelled:
+        # No answer comes any more: its caller gets a new job.
+        m.s = s._replace(failed_job=s.job, **IDLE)
+        yield from _admit_idle(m)
+        return
     if s.resends >= MAX_RESENDS:
         yield m.quarantined("negative", "undeliverable")
         return
@@ -99,9 +107,10 @@ def _attach(m):
     """A duplicate prolongs the expiry, and may start the job sooner or send one more message.
 
     Nobody takes over what a pause holds back, or what its queue has not delivered yet: so a duplicate may be
-    attached although the time is over.
+    attached although the time is over. A job that was cancelled under way goes on.
     """
-    s, a = m.s, m.args
+    s, a = m.s._replace(failure="") if m.s.is_cancelled else m.s, m.args
+    m.s = s
     longer = {}
     if s.may_expire and a["expires"] is None:
         longer = {"expires": (NEVER, NEVER)}
@@ -207,6 +216,9 @@ def _grant(m):
     if s.attempts >= s.max_attempts:
         yield m.quarantined("negative")
         return
+    if s.is_cancelled:
+        yield m.unrun("negative", "cancelled")
+        return
     fence = -(abs(s.fence) + 1)
     new = {"flight": "running", "owner": a["owner"], "fence": fence, "attempts": s.attempts + 1}
     gone = {"rests": False, "delayed": False, "resender": "", "sent_at": ADMISSION, "resends": 0}
@@ -249,6 +261,9 @@ def fail(m):
         return
     spent = s.attempts >= s.max_attempts
     m.s = s._replace(owner="", failed_job=s.job, failed_owner=s.owner)
+    if a["kind"] == "transient" and not spent and s.is_cancelled:
+        yield m.unrun("ok", "cancelled")
+        return
     if a["kind"] == "transient" and not spent:
         yield m.step("ok", m.after(a["after"]), failure="transient", **BACK)
         return
@@ -264,12 +279,25 @@ def park(m):
     s, a = m.s, m.args
     if not s.present:
         yield m.step("absent")
+    elif s.owner == a["owner"] and s.flight == "idle" and s.failure == "cancelled":
+        yield from _park_again(m)
     elif s.owner != a["owner"] or s.flight == "idle":
         yield m.step("fenced")
+    elif s.is_cancelled:
+        m.s = s._replace(attempts=s.attempts - 1)
+        yield m.unrun("cancelled", "cancelled")
     elif s.flight == "running":
         yield m.step("parked", m.after(a["after"]), attempts=s.attempts - 1, **BACK)
     else:
         yield m.step("parked")
+
+
+def _park_again(m):
+    """The reason can be read for a while."""
+    if m.may_be_live:
+        yield m.step("cancelled")
+    if m.may_be_over:
+        yield m.step("fenced")
 
 
 def cancel(m):
@@ -277,7 +305,7 @@ def cancel(m):
     if not s.present:
         yield m.step("absent")
     elif s.flight == "running":
-        yield m.step("running")
+        yield m.step("running", failure="cancelled", failed_job=s.job)
     elif s.flight == "queued":
         yield m.unrun("cancelled", "cancelled")
     elif s.failure == "cancelled" and m.may_be_live:

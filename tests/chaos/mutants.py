@@ -8,7 +8,7 @@ MUTANTS = {
     "start forgets the job": ("start", "if r.job ~= job then", "if false then"),
     "start forgets the pause": ("start", "if r.paused then", "if false then"),
     "admit forgets the answer": ("admit", "if fresh then", "if false then"),
-    "cancel forgets the run": ("cancel", "if r.fl == 'running' then return 'running' end", ""),
+    "cancel forgets the run": ("cancel", "local running = r.fl == 'running'", "local running = false"),
     "the fence stands still": ("start", "fen = math.max(r.fen + 1, NOW_US)", "fen = math.max(r.fen, 1)"),
 }
 

@@ -42,6 +42,11 @@ class State(NamedTuple):
     max_attempts: int = 0
     queue_deadline: float = 0.0
 
+    @property
+    def is_cancelled(self):
+        """The call under way is the job's last."""
+        return self.flight == "running" and self.failure == "cancelled"
+
 
 class Bounds(NamedTuple):
     now: float = 0.0  # not earlier than this

@@ -74,6 +74,8 @@ def read(when, flight="idle", job="j", owner="", fence=0, value=0, attempts=1, t
 
 A = admit(0, "j")
 S = start(1, "a", fence=FENCE)
+LAST = cancel(2, "running")
+CANCELLED = {"failure": "cancelled", "failed_job": "j"}
 #: After the lease of S, a second owner.
 T = start(5, "b", fence=FENCE + 9, attempts=2)
 
@@ -128,6 +130,27 @@ LEGAL = {
     "cancelled twice": [A, cancel(1), cancel(2)],
     "cancelled too late": [A, S, cancel(2, "running"), complete(3, "a"), cancel(4, "idle")],
     "cancelled while its owner stood still": [A, S, cancel(5), complete(6, "a")],
+    "cancelled under way, and failed": [A, S, LAST, fail(3, "a"), read(4, fence=FENCE, **CANCELLED)],
+    "cancelled under way, and given back twice": [
+        A,
+        S,
+        LAST,
+        park(3, "a", "cancelled"),
+        park(3.5, "a", "cancelled"),
+        start(4, "b", "superseded"),
+    ],
+    "cancelled under way, and its worker lost": [A, S, LAST, start(6, "b", "negative"), admit(7, "k")],
+    "cancelled under way, and asked for when its worker was lost": [A, S, LAST, admit(6, "k")],
+    "cancelled under way, and reaped": [A, S, LAST, read(6, "idle", "j", "a", FENCE, **CANCELLED)],
+    "cancelled under way, and answered": [A, S, LAST, complete(3, "a"), admit(4, "k", "hit")],
+    "cancelled under way, and asked for again": [
+        A,
+        S,
+        LAST,
+        admit(2.5, "k", "attached"),
+        fail(3, "a"),
+        start(4, "b", fence=FENCE + 5, attempts=2),
+    ],
     "expired, so its message starts nothing": [
         admit(0, "j", expires=1.0),
         start(2, "a", "negative"),
@@ -221,6 +244,10 @@ ILLEGAL = {
     "parked for too long at the first time": [A, S, park(2, "a", "spent")],
     "a cancelled job starts": [A, cancel(1), start(2, "a", fence=FENCE)],
     "a call under way is cancelled": [A, S, cancel(2)],
+    "a cancelled call is made again": [A, S, LAST, fail(3, "a"), start(4, "b", fence=FENCE + 5, attempts=2)],
+    "a cancelled call is made again by a second worker": [A, S, LAST, start(6, "b", fence=FENCE + 5)],
+    "a cancelled call is parked": [A, S, LAST, park(3, "a")],
+    "a cancelled call is sent again": [A, S, LAST, admit(6, "k", "resend")],
     "a waiter does not read that its job was cancelled": [A, cancel(1), read(2, failure="")],
     "a waiter reads another end": [A, cancel(1), read(2, failure="expired", failed_job="j")],
     "a cancelled job is attached to": [A, cancel(1), admit(2, "k", "attached")],

@@ -23,7 +23,7 @@ from askonce.job import Routing
 from askonce.lost import Resent
 from askonce.record import Snapshot
 from askonce.spend import Spend
-from askonce.store import Admission, Parking, Start, Write
+from askonce.store import Admission, Cancellation, Parking, Start, Write
 from askonce.tally import Book
 from tests.contract.key_under_test import KEY, KeyUnderTest
 from tests.mutants.scripts import OF_SCRIPTS
@@ -126,6 +126,8 @@ class Actors(RuleBasedStateMachine):
         elif self.before.flight != "idle" and self.before.deadline_in > 0 and not brought:
             after = self.now()
             joined = {"run": after.run, "deadline_in": after.deadline_in, "wait": after.wait}
+            if self.before.is_cancelled:
+                joined["failure"] = None
             assert self.before._replace(**joined) == after, "admit changed a job that is alive"
 
     @known
@@ -138,6 +140,7 @@ class Actors(RuleBasedStateMachine):
         assert self.before.present, "started without a record"
         assert (job, fingerprint) == (self.before.job, self.before.fingerprint), "started another job"
         if (self.before.flight, self.before.owner) != ("running", owner):
+            assert not self.before.is_cancelled, "another call after the last one"
             self.leases[owner] = self.clock() + lease
             assert reply.record.fence > self.before.fence
 
@@ -196,7 +199,7 @@ class Actors(RuleBasedStateMachine):
         owner = owner or self.before.owner or "owner-1"
         attempts = self.before.attempts
         outcome = self.both("park", owner, after=after, within=within)
-        if outcome is Parking.PARKED:
+        if outcome in (Parking.PARKED, Parking.CANCELLED):
             self.leases.pop(owner, None)
             assert self.now().attempts <= attempts
         else:
@@ -205,9 +208,11 @@ class Actors(RuleBasedStateMachine):
     @known
     @rule(run=st.sampled_from([None, "", "night"]))
     def cancel(self, run):
-        self.both("cancel", run)
+        outcome = self.both("cancel", run)
         if self.before.flight == "running":
-            assert self.before == self.now(), "a call under way was touched"
+            after = self.now()
+            assert self.before._replace(failure=after.failure) == after, "a call under way was touched"
+            assert after.is_cancelled or outcome is Cancellation.SHARED
 
     @rule(pause=PAUSES)
     def pause(self, pause):

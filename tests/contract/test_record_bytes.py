@@ -47,6 +47,25 @@ RESTING = {
 }
 #: What its attempt cost.
 SPENT = Spend(usage={"input_tokens": 7}, cost_usd=0.25, calls=2)
+#: A job that was cancelled while its call is under way.
+CANCELLED = {
+    b"lv": b"2",
+    b"task": b"orders",
+    b"fp": b"fp-1",
+    b"fl": b"running",
+    b"job": b"job-1",
+    b"own": b"owner-1",
+    b"fen": b"4102444800000000",
+    b"dl": b"4102444830000",
+    b"att": b"1",
+    b"ask": b"3\n60000\n4102444800000\n0\n\n\n1\n\n\n\n",
+    b"env": b'{"n":1}',
+    b"ek": b"cancelled",
+    b"er": b"cancelled",
+    b"ej": b"job-1",
+    b"ex": b"4103049600000",
+    b"xp": b"4103049630000",
+}
 #: A job that ended with a fallback.
 FALLBACK = {
     b"lv": b"2",
@@ -100,10 +119,19 @@ def fall_back(scene):
     scene.fail(kind="fallback", reason="default", data=b"j0", meta=meta, keep=120.0)
 
 
+def cancel_under_way(scene):
+    scene.run()
+    scene.cancel()
+
+
 @pytest.mark.parametrize(
     ("act", "record", "index"),
-    [(rest, RESTING, [(KEY.encode(), 4102444869000.0)]), (fall_back, FALLBACK, [])],
-    ids=["resting", "fallback"],
+    [
+        (rest, RESTING, [(KEY.encode(), 4102444869000.0)]),
+        (cancel_under_way, CANCELLED, [(KEY.encode(), 4102444830000.0)]),
+        (fall_back, FALLBACK, []),
+    ],
+    ids=["resting", "cancelled", "fallback"],
 )
 def test_record_and_index_have_the_pinned_bytes(scene, client, act, record, index):
     act(scene)

@@ -2,7 +2,7 @@ import pytest
 
 from askonce.cancel import cancel_keys, cancel_run
 from askonce.record import CANCEL_LOOKS, REASON_KEPT_FOR, Status
-from askonce.store import Admission, Cancellation, Start, Write
+from askonce.store import Admission, Cancellation, Start
 from askonce.tally import Counter
 from tests.deadlines import stretched
 
@@ -79,15 +79,6 @@ def test_waiters_of_a_cancelled_job_get_why(scene, eventually):
     scene.clock.advance(REASON_KEPT_FOR - 1)
 
     assert "cancelled" == scene.read().failure.kind
-
-
-def test_running_job_is_not_cancelled(scene):
-    scene.run()
-    before = scene.read()
-
-    assert Cancellation.RUNNING is scene.cancel()
-    assert before == scene.read()
-    assert Write.OK is scene.complete()
 
 
 def test_job_that_ended_is_not_cancelled(scene):
@@ -186,7 +177,8 @@ def test_cancelled_run_takes_its_own_queued_jobs_and_no_others(scene, fleet):
 
     assert {Cancellation.CANCELLED: 300, Cancellation.SHARED: 20, Cancellation.RUNNING: 10} == counts
     assert {"cancelled"} == {each.read().failure.kind for each in own}
-    assert [None] * 33 == [each.read().failure for each in (*shared, *running, *others)]
+    assert [None] * 23 == [each.read().failure for each in (*shared, *others)]
+    assert [True] * 10 == [each.read().is_cancelled for each in running]
     assert {Cancellation.SHARED: 20, Cancellation.RUNNING: 10} == cancel_run(scene.store, "night")
 
 

@@ -68,6 +68,8 @@ def _enqueue(world, rules, job=0, *, delay=False):
     before = _as_reported(world, rules)
     outcome, record = rules.admit(before, rules.limits, job, delay=delay, paused=world.paused)
     after = one_lease(world, with_record(world, record))
+    if outcome in ("admitted", "resend", "attached"):
+        after = after._replace(cancelled=0)
     if outcome == "admitted":
         after = after._replace(jobs=max(job, world.jobs))
         after = after._replace(uncounted=after.uncounted or job in world.queue)

@@ -80,7 +80,8 @@ def operator(world, rules):
         yield Step("an operator pauses all jobs", world._replace(paused=True, budget=budget), fair=False)
     if world.record and (budget := spend(world, "cancels")):
         outcome, record = rules.cancel(world.record)
-        after = one_lease(world, world._replace(record=record, budget=budget))
+        cancelled = record.job if outcome == "running" else 0
+        after = one_lease(world, world._replace(record=record, budget=budget, cancelled=cancelled))
         if record != world.record:
             yield Step(f"an operator cancels the job: {outcome}", after, fair=False)
 
@@ -89,7 +90,8 @@ def bad_luck(world):
     if world.record is None:
         return
     if budget := spend(world, "record_losses"):
-        lost = without_leases(world._replace(record=None, budget=budget, allowed=world.allowed + 1))
+        lost = world._replace(record=None, budget=budget, allowed=world.allowed + 1, cancelled=0)
+        lost = without_leases(lost)
         yield Step("the record is lost", lost, fair=False)
     if budget := spend(world, "invalidations"):
         _, record = verbs.invalidate(world.record)

@@ -10,6 +10,7 @@ I8    The waiter can still be answered, whatever has gone wrong so far; ``explor
 PAID  The answer of an owner that was not replaced is stored.
 ONCE  A message that waits in its queue is not sent again, unless a process failed to count it.
 PAUSE No job starts during a pause.
+LAST  The call that is under way when its job is cancelled is the job's last, unless a caller asks for it.
 
 I4 and I7 are about payloads and fallbacks, which the model does not have: tests of the code hold them.
 """
@@ -18,6 +19,7 @@ I4 and I7 are about payloads and fallbacks, which the model does not have: tests
 def after_start(before, after, job):
     after = _must(after, "I6", before.record is not None and before.record.job == job)
     after = _must(after, "PAUSE", not before.paused)
+    after = _must(after, "LAST", job != before.cancelled)
     return one_lease(before, after)
 
 
@@ -52,7 +54,9 @@ def one_lease(before, after):
     after = _must(after, "I1", sum(worker.live for worker in after.workers) <= 1)
     held = before.record
     lasts = held is not None and held.flight == "running" and not held.over
-    return _must(after, "I1", not lasts or after.record == held)
+    # What is kept of a failure says what follows, and touches no lease.
+    left = after.record and held and after.record._replace(failure=held.failure)
+    return _must(after, "I1", not lasts or left == held)
 
 
 def _must(world, invariant, holds):

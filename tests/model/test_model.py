@@ -22,6 +22,8 @@ MIXES = {
     "senders": Budget(callers=1, losses=1, delays=2, crashes=2, stalls=1),
     "operator": Budget(callers=2, invalidations=1, stalls=1, parks=1),
     "cancelled jobs": Budget(callers=2, cancels=1, copies=1, stalls=1, parks=1),
+    "cancelled calls": Budget(callers=1, cancels=1, failures=1, crashes=1, parks=1),
+    "cancelled calls of workers that stall": Budget(cancels=2, copies=1, stalls=1, failures=1),
     "pauses": Budget(callers=2, pauses=1, crashes=1, losses=1, parks=1),
     "pauses while a worker stalls": Budget(pauses=2, stalls=1, parks=1, failures=1),
     "late copies": Budget(callers=2, ages=1, expiries=2, copies=2, failures=1),

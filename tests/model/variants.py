@@ -63,6 +63,15 @@ def _cancel_running(record):
     return verbs.cancel(record and record._replace(flight="queued"))
 
 
+def _forgets_the_cancel(verb):
+    def rule(record, *args, **known):
+        if record and record.flight == "running" and record.cancelled:
+            record = record._replace(failure=None)
+        return verb(record, *args, **known)
+
+    return rule
+
+
 def _is_always_delivered(_world):
     return True
 
@@ -95,6 +104,20 @@ VARIANTS = {
     ),
     "a paused job starts": Variant(replace(BUILT, start=_start_paused_jobs), "PAUSE", Budget(pauses=1)),
     "cancel ends a running call": Variant(replace(BUILT, cancel=_cancel_running), "I1", Budget(cancels=1)),
+    "a cancelled call that fails is made again": Variant(
+        replace(BUILT, fail=_forgets_the_cancel(verbs.fail)), "LAST", Budget(cancels=1, failures=1)
+    ),
+    "a cancelled call that is given back is made later": Variant(
+        replace(BUILT, park=_forgets_the_cancel(verbs.park)), "LAST", Budget(cancels=1, parks=1)
+    ),
+    "a cancelled call of a dead worker is made again": Variant(
+        replace(BUILT, reap=_forgets_the_cancel(verbs.reap)), "LAST", Budget(cancels=1, crashes=1)
+    ),
+    "a second worker makes a cancelled call again": Variant(
+        replace(BUILT, start=_forgets_the_cancel(verbs.start)),
+        "LAST",
+        Budget(cancels=1, crashes=1, copies=1),
+    ),
     "the reaper ignores progress": Variant(
         replace(BUILT, delivered=_is_always_delivered), "ONCE", Budget(delays=1)
     ),

@@ -70,6 +70,11 @@ class Record(NamedTuple):
         return self.kept_failure is not None and self.kept_failure.kind in ("permanent", "quarantined")
 
     @property
+    def cancelled(self):
+        """Of a job under way: what would queue it again ends it."""
+        return self.kept_failure is not None and self.kept_failure.kind == "cancelled"
+
+    @property
     def undeliverable(self):
         failed = self.kept_failure
         return failed is not None and (failed.kind, failed.reason) == ("quarantined", "undeliverable")
@@ -95,13 +100,13 @@ def read(record):
 
 def admit(record, limits, job, *, force=False, delay=False, paused=False):
     """Admit *job*; with *delay* it starts later."""
-    r = record or Record()
+    r = _without_lost_worker(record or Record(), limits)
     if r.flight == "queued" and r.job == job:
         return "admitted", record
     if r.flight == "queued" and r.resender == job and r.handed:
         return "resend", record
     if r.fresh and not force:
-        return "hit", record
+        return "hit", r
     if r.flight != "idle":
         if paused or not r.lost:
             return _attach(r, job, delay=delay)
@@ -114,8 +119,16 @@ def admit(record, limits, job, *, force=False, delay=False, paused=False):
     return "admitted", flight._replace(out=not delay, resting=delay)
 
 
+def _without_lost_worker(r, limits):
+    """End a job that was cancelled under way, and whose worker is lost: its caller gets a new one."""
+    is_over = r.flight == "running" and r.cancelled and r.lost and r.attempts < limits.attempts
+    return _end_cancelled(r) if is_over else r
+
+
 def _attach(r, job, *, delay):
-    """The sooner start wins: a job that was delayed is sent at once."""
+    """The sooner start wins: a job that was delayed is sent at once. A cancelled one goes on."""
+    if r.cancelled:
+        r = r._replace(failure=r.failure._replace(kept=False))
     if r.delayed and not delay:
         return "resend", r._replace(resting=False, over=True, resender=job, handed=True, offered=True)
     return "attached", r
@@ -160,6 +173,8 @@ def _of_idle(record):
 def grant(record, limits, owner, moment, *, paused=False):
     if record.attempts >= limits.attempts:
         return "negative", _quarantine(record, "attempts_spent")
+    if record.cancelled:
+        return "negative", _end_cancelled(record)
     if paused:
         return "paused", _park(record, "pause", rests=True)
     return "granted", record._replace(
@@ -231,6 +246,8 @@ def _fail(record, limits, kind, reason, *, rests, quarantine):
     spent = record.attempts >= limits.attempts
     if kind == "transient" and spent and quarantine:
         return _quarantine(record, reason)
+    if kind == "transient" and not spent and record.cancelled:
+        return _end_cancelled(record)
     failed = record._replace(failure=Failure(kind, reason, record.job, _reporter(record)))
     if kind == "transient" and not spent:
         return _put_back(failed, rests=rests)._replace(parked="")
@@ -241,10 +258,14 @@ def park(record, owner, *, rests=True, spent=False):
     """*spent*: the job was parked for too long."""
     if record is None:
         return "absent", record
+    if record.owner == owner and record.flight == "idle" and record.cancelled:
+        return "cancelled", record
     if record.owner != owner or record.flight == "idle":
         return "fenced", record
     if record.flight == "queued":
         return "parked", record
+    if record.cancelled:
+        return "cancelled", _end_cancelled(record)._replace(attempts=record.attempts - 1)
     if spent:
         return "spent", record
     return "parked", _park(record, "worker", rests=rests)._replace(attempts=record.attempts - 1)
@@ -258,12 +279,18 @@ def cancel(record):
     if record is None:
         return "absent", record
     if record.flight == "running":
-        return "running", record
+        return "running", record if record.cancelled else record._replace(failure=_cancelled(record))
     if record.flight == "idle":
-        cancelled = record.kept_failure is not None and record.kept_failure.kind == "cancelled"
-        return "cancelled" if cancelled else "idle", record
-    failure = Failure("cancelled", "cancelled", record.job, _reporter(record))
-    return "cancelled", _idle(record)._replace(resting=False, reference=False, failure=failure)
+        return "cancelled" if record.cancelled else "idle", record
+    return "cancelled", _end_cancelled(record)
+
+
+def _cancelled(r):
+    return Failure("cancelled", "cancelled", r.job, _reporter(r))
+
+
+def _end_cancelled(r):
+    return _idle(r)._replace(resting=False, reference=False, failure=_cancelled(r))
 
 
 def invalidate(record):
@@ -285,6 +312,8 @@ def reap(record, limits, *, paused=False):
         return 0, _quarantine(record, "attempts_spent")
     if record.resent >= limits.resends:
         return 0, _quarantine(record, "undeliverable")
+    if record.flight == "running" and record.cancelled:
+        return 0, _end_cancelled(record)
     return record.job, _hand_out(record)
 
 
@@ -324,8 +353,7 @@ def _put_back(r, *, rests):
 
 def _idle(r):
     """End the flight."""
-    ended = r._replace(flight="idle", over=False, out=False, delivered=False, handed=False)
-    ended = ended._replace(offered=False)
+    ended = r._replace(flight="idle", over=False, out=False, delivered=False, handed=False, offered=False)
     return ended._replace(resent=0, resender=0, parked="", tombstone=True)
 
 
@@ -357,7 +385,8 @@ def _passing_of_end(record):
         yield "freshness", record._replace(answer=record.answer._replace(fresh=False))
     elif record.answer:
         yield "answer", _or_none(record._replace(answer=None))
-    if record.kept_failure:
+    # A job under way is cancelled for a week, which is how long its record lasts.
+    if record.kept_failure and not (record.cancelled and record.flight == "running"):
         yield "failure", _or_none(record._replace(failure=record.failure._replace(kept=False)))
     if record.tombstone and not _kept(record):
         yield "tombstone", None

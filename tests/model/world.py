@@ -62,6 +62,8 @@ class World(NamedTuple):
     #: The record may not know of the last message: a copy, or one that was never counted.
     uncounted: bool = False
     paused: bool = False
+    #: The job that was cancelled under way, and that no caller asked for since; 0 is none.
+    cancelled: int = 0
     #: The messages of the jobs up to this one are older than any record that ended by itself is kept.
     aged: int = 0
     #: Every job of which there is, or was, a message.

@@ -252,8 +252,8 @@ OF_SCRIPTS = (
     of_script(
         "cancel ends a running call",
         "cancel",
-        "if r.fl == 'running' then return 'running' end",
-        "",
+        "local running = r.fl == 'running'",
+        "local running = false",
         f"{GUARDS}test_cancel_leaves_a_running_call_alone",
         "cancel ends a running call",
     ),

@@ -5,6 +5,8 @@ from tests.mutants.scripts import of_script
 
 CONTROLS = "tests/contract/test_store_controls.py::"
 CANCELLING = "tests/contract/test_store_cancelling.py::"
+LAST_CALLS = "tests/contract/test_store_cancelled_calls.py::"
+NO_ANSWER = f"{LAST_CALLS}test_cancelled_call_that_gives_no_answer_is_the_last"
 OF_TASK = "[Pause(scope='task', name='orders')]"
 RUNS = "tests/contract/test_runs.py::"
 STOPS = "tests/unit/test_run_stops.py::"
@@ -45,6 +47,74 @@ OF_STOPPING = (
         "if of[1] == run and",
         "if of[1] and",
         f"{CANCELLING}test_cancelled_run_takes_its_own_queued_jobs_and_no_others",
+    ),
+    of_script(
+        "a call under way is not cancelled",
+        "ends",
+        "if not is_cancelled(r) then set(r, {ek",
+        "if false then set(r, {ek",
+        f"{LAST_CALLS}test_record_shows_that_its_call_is_the_last",
+    ),
+    of_script(
+        "a cancelled run leaves its calls to be made again",
+        "cancel_run",
+        "    cancel_running(r)\n",
+        "",
+        f"{LAST_CALLS}test_cancelled_run_cancels_the_calls_that_no_other_run_shares",
+    ),
+    of_script(
+        "a cancelled call that fails is made again",
+        "fail",
+        "and not spent and is_cancelled(r) then",
+        "and false then",
+        f"{NO_ANSWER}[a failure for now]",
+        "a cancelled call that fails is made again",
+    ),
+    of_script(
+        "a cancelled call that is given back is made later",
+        "park",
+        "local cancelled = is_cancelled(r)",
+        "local cancelled = false",
+        f"{NO_ANSWER}[a lease given back]",
+        "a cancelled call that is given back is made later",
+    ),
+    of_script(
+        "a cancelled call of a dead worker is made again",
+        "reap",
+        "    if is_cancelled(r) then return ended(r, 'cancelled') end\n",
+        "",
+        f"{NO_ANSWER}[a reaper]",
+        "a cancelled call of a dead worker is made again",
+    ),
+    of_script(
+        "a second worker makes a cancelled call again",
+        "start",
+        "  if is_cancelled(r) then return end_as('cancelled') end\n",
+        "",
+        f"{NO_ANSWER}[a second worker]",
+        "a second worker makes a cancelled call again",
+    ),
+    of_script(
+        "a caller goes on with a cancelled job whose worker is lost",
+        "admit",
+        "if r.fl == 'running' and is_cancelled(r) and",
+        "if false and",
+        f"{LAST_CALLS}test_caller_of_a_cancelled_call_whose_worker_is_lost_gets_a_new_job",
+    ),
+    of_script(
+        "a caller who asks after the cancel is told of it",
+        "attach",
+        "  if is_cancelled(r) then\n",
+        "  if false then\n",
+        f"{LAST_CALLS}test_caller_who_asks_after_the_cancel_gets_the_next_call[night]",
+    ),
+    Mutant(
+        "who waited before the cancel undoes it",
+        "askonce/inline.py",
+        "if not record.is_cancelled or self.clock() >= give_up_at:",
+        "if True:",
+        "tests/unit/test_cancelled_calls.py::"
+        "test_inline_caller_who_waited_before_the_cancel_does_not_undo_it",
     ),
     of_script(
         "two producers have one run",

@@ -27,6 +27,9 @@ def attach(record: MemoryRecord, claim: Claim, now: float) -> tuple[tuple[str, .
         ignored.append("priority")
     resend = starts or (raised is True and record.flight == "queued" and record.sent_at is not None)
     record.shared = record.shared or job.run != record.run
+    if record.failed is not None and record.is_cancelled(now):
+        # Its new caller wants the answer.
+        record.failed.until = 0.0
     return tuple(ignored), resend
 
 

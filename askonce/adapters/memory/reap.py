@@ -28,6 +28,9 @@ def reap(records: Records, bucket: int, budget: Budget) -> Iterator[Lost]:
         if record.flight == "running":
             records.doubt(record)
             record.requeue(now)
+        if record.is_cancelled(now):
+            records.end_unrun(key, record, "cancelled")
+            continue
         if record.is_expired(now):
             records.end_unrun(key, record, "expired")
             continue

@@ -133,6 +133,16 @@ class MemoryRecord:
         failed = self.failed_at(now)
         return failed is not None and failed.kind in ("permanent", "quarantined")
 
+    def is_cancelled(self, now: float) -> bool:
+        """Return whether the job was cancelled; one under way may still be answered."""
+        failed = self.failed_at(now)
+        return failed is not None and failed.kind == "cancelled"
+
+    def cancel_running(self, now: float) -> None:
+        """Let the call under way be the job's last."""
+        if not self.is_cancelled(now):
+            self._fail("cancelled", "cancelled", now + FLIGHT_KEPT)
+
     def keep(self, until: float = 0.0) -> None:
         """Set how long the whole record is kept, at least *until*."""
         kept = max(
@@ -251,7 +261,7 @@ class MemoryRecord:
             self.parked = self._put_aside(now)
 
     def end_unrun(self, kind: FailureOrFallback, now: float) -> None:
-        """End a queued job that no worker shall run any more."""
+        """End a job that no worker shall run any more."""
         self.fail(kind, kind, now + REASON_KEPT_FOR)
         self.leave()
         self.not_before, self.payload, self.checkpoint = 0.0, b"", ""
@@ -282,6 +292,9 @@ class MemoryRecord:
     def fail(self, kind: FailureOrFallback, reason: str, until: float) -> MemoryFailure:
         """Remember why this run gave no answer."""
         self.note(reason)
+        return self._fail(kind, reason, until)
+
+    def _fail(self, kind: FailureOrFallback, reason: str, until: float) -> MemoryFailure:
         reporter = self.failed.owner if self.failed else Owner("")
         self.failed = MemoryFailure(kind, reason, self.job, reporter, until)
         return self.failed
@@ -321,8 +334,6 @@ class MemoryRecord:
 
     def grant(self, owner: Owner, clock: float, now: float, lease: float) -> None:
         """Begin a run of *owner*."""
-        if self.flight == "running":
-            self.note("worker_lost")
         self.flight, self.owner = "running", owner
         self.fence = max(self.fence + 1, int(clock * 1_000_000))
         self.deadline, self.attempts = now + lease, self.attempts + 1

@@ -149,11 +149,22 @@ class Records:
         self.wake(key)
 
     def end_unrun(self, key: Key, record: MemoryRecord, kind: Literal["expired", "cancelled"]) -> None:
-        """End a queued job that no worker shall run any more."""
+        """End a job that no worker shall run any more."""
         self.tally.count(record.name, kind)
         record.end_unrun(kind, self.now())
         self.commit(key, record, self.now() + TOMBSTONE_KEPT)
         self.wake(key)
+
+    def end_if_over(self, key: Key, record: MemoryRecord) -> None:
+        """End a job that expired, or that was cancelled under way and has lost its worker since."""
+        now = self.now()
+        is_cancelled = record.flight == "running" and record.is_cancelled(now)
+        if record.is_expired(now):
+            self.end_unrun(key, record, "expired")
+        elif is_cancelled and record.attempts < record.max_attempts and self.is_lost(record):
+            self.doubt(record)
+            record.note("worker_lost")
+            self.end_unrun(key, record, "cancelled")
 
     def hold_back(self, key: Key, record: MemoryRecord, *, returns: bool) -> bool:
         """Leave a paused job to its message and return True where that goes back to its queue.
@@ -170,23 +181,24 @@ class Records:
         return returned
 
     def cancel(self, key: Key, run: str | None) -> Cancellation:
-        """End a queued job unpaid; with *run*, only if no other run shares it."""
+        """Cancel a job in flight; with *run*, only if no other run shares it."""
         record = self.load(key)
         if record is None:
             return Cancellation.ABSENT
         if record.flight == "idle":
-            failed = record.failed_at(self.now())
-            cancelled = failed is not None and failed.kind == "cancelled"
+            cancelled = record.is_cancelled(self.now())
             return Cancellation.CANCELLED if cancelled else Cancellation.IDLE
         if run is not None and (record.run != run or record.shared):
             return Cancellation.SHARED
         if record.flight == "running":
+            record.cancel_running(self.now())
+            self.commit(key, record)
             return Cancellation.RUNNING
         self.end_unrun(key, record, "cancelled")
         return Cancellation.CANCELLED
 
     def cancel_run(self, run: str, bucket: int) -> Counter[Cancellation]:
-        """End the queued jobs of *run* in *bucket* that no other run shares; count all of its jobs there."""
+        """Cancel the jobs of *run* in *bucket* that no other run shares; count all of its jobs there."""
         found = [(key, self.load(key)) for key in list(self.by_key) if key.startswith(f"{bucket:02x}")]
         own = [key for key, each in found if each and each.flight != "idle" and each.run == run]
         return Counter(self.cancel(key, run) for key in own)

@@ -84,8 +84,7 @@ class MemoryStore:
                 self._records.doubt(record)
                 record.forget()
                 record.flight, record.not_before, record.job = "idle", 0.0, JobId("")
-            if record.is_expired(self._records.now()):
-                self._records.end_unrun(job.key, record, "expired")
+            self._records.end_if_over(job.key, record)
             if record.flight == "queued" and record.job == job.id:
                 return Reply(Admission.ADMITTED, disclosed(record, self._records.now()))
             handed_out = record.resender == job.id and self._records.now() < record.handed_out_until
@@ -182,9 +181,12 @@ class MemoryStore:
         if record.attempts >= record.max_attempts:
             self._records.quarantine(lease.key, record, "attempts_spent")
             return Start.NEGATIVE
+        if record.flight == "running":
+            record.note("worker_lost")
+        if record.is_cancelled(self._records.now()):
+            self._records.end_unrun(lease.key, record, "cancelled")
+            return Start.NEGATIVE
         if record.paused is not None:
-            if record.flight == "running":
-                record.note("worker_lost")
             returned = self._records.hold_back(lease.key, record, returns=returns)
             return Start.RETURNED if returned else Start.PAUSED
         record.grant(lease.owner, self._records.clock(), self._records.now(), lease.seconds)
@@ -259,6 +261,9 @@ class MemoryStore:
         if failure.kind == "transient" and spent and failure.quarantine:
             self._records.quarantine(key, record, failure.reason)
             kept = now + TOMBSTONE_KEPT
+        elif failure.kind == "transient" and not spent and record.is_cancelled(now):
+            self._records.end_unrun(key, record, "cancelled")
+            kept = now + TOMBSTONE_KEPT
         else:
             failed = record.fail(failure.kind, failure.reason, now + failure.keep)
             record.leave()
@@ -280,12 +285,17 @@ class MemoryStore:
     def park(self, lease: Lease, reason: str, after: float, within: float) -> Parking:
         """Give a lease back before anything was paid."""
         with self._changed:
-            record = self._records.held(lease, "running", "queued")
+            record, now = self._records.held(lease, "running", "queued", "idle"), self._records.now()
             if isinstance(record, Write):
                 return Parking.ABSENT if record is Write.ABSENT else Parking.FENCED
+            if record.flight == "idle":
+                return Parking.CANCELLED if record.is_cancelled(now) else Parking.FENCED
             if record.flight == "queued":
                 return Parking.PARKED
-            now = self._records.now()
+            if record.is_cancelled(now):
+                record.attempts -= 1
+                self._records.end_unrun(lease.key, record, "cancelled")
+                return Parking.CANCELLED
             if record.parked_for(now) >= within:
                 return Parking.SPENT
             record.park(reason, now, after)
@@ -294,7 +304,7 @@ class MemoryStore:
             return Parking.PARKED
 
     def cancel(self, key: Key, run: str | None = None) -> Cancellation:
-        """End a queued job unpaid."""
+        """End a queued job unpaid; a call under way is the job's last."""
         with self._changed:
             return self._records.cancel(key, run)
 
@@ -303,7 +313,7 @@ class MemoryStore:
         return [self.cancel(key, run) for key in keys]
 
     def cancel_run(self, run: str, places: Sequence[Place]) -> list[Cancelled]:
-        """End the queued jobs of *run* that no other run shares."""
+        """Cancel the jobs of *run* that no other run shares."""
         with self._changed:
             return [Cancelled(self._records.cancel_run(run, place.bucket), None) for place in places]
 

@@ -184,7 +184,7 @@ class RedisStore:
         return _PARKINGS[self._scripts.run("park", lease.key, *terms)]
 
     def cancel(self, key: Key, run: str | None = None) -> Cancellation:
-        """End a queued job unpaid."""
+        """End a queued job unpaid; a call under way is the job's last."""
         return _CANCELLATIONS[self._scripts.run("cancel", key, run or "", int(run is None))]
 
     def cancel_many(self, keys: Sequence[Key], run: str | None = None) -> list[Cancellation]:
@@ -196,7 +196,7 @@ class RedisStore:
         ]
 
     def cancel_run(self, run: str, places: Sequence[Place]) -> list[Cancelled]:
-        """End some queued jobs of *run* that no other run shares."""
+        """Cancel some jobs of *run* that no other run shares."""
         calls: list[Call] = [
             ((self._scripts.bucket_key(place.bucket, "idx"),), (run, place.cursor)) for place in places
         ]

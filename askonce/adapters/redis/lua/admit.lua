@@ -36,6 +36,13 @@ if is_expired(r) then
   end_unrun(r, 'expired')
   commit(r, KEYS[2])
 end
+-- Its worker is lost, so no answer comes any more: who asks for it now gets a new job.
+if r.fl == 'running' and is_cancelled(r) and is_lost(r) and r.att < asked(r).ma then
+  count(name_of(r), 'in_doubt', 1)
+  note(r, 'worker_lost')
+  end_unrun(r, 'cancelled')
+  commit(r, KEYS[2])
+end
 
 local fresh = is_fresh(r) and not force and (max_age < 0 or NOW - r.vt <= max_age)
 if r.fl == 'queued' and r.job == job then return reply('admitted', r), true end -- publish.lua sends nothing more

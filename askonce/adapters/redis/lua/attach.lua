@@ -1,5 +1,6 @@
 -- What a second caller's options change: the longer expiry and the sooner start win, a higher priority sends one more
--- message; queue, headers and limits stay the job's, and `ignored` names what was not taken.
+-- message; queue, headers and limits stay the job's, and `ignored` names what was not taken. A job that was cancelled
+-- under way goes on: its new caller wants the answer.
 -- Returns whether anything changed, and whether a message must be sent.
 local function take(r, expires, countdown, tail, chosen, run)
   local a, ignored, changed, resend = asked(r), {}, false, false
@@ -41,6 +42,10 @@ local function take(r, expires, countdown, tail, chosen, run)
     end
   end
 
+  if is_cancelled(r) then
+    drop(r, 'ex')
+    changed = true
+  end
   local of = redis.call('HMGET', r.key, 'run', 'sh')
   if run ~= (of[1] or '') and not of[2] then
     set(r, {sh = 1})

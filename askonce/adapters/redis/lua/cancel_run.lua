@@ -1,4 +1,4 @@
--- cancel_run: end the queued jobs of one run that no other run shares, among some jobs in flight of a bucket.
+-- cancel_run: cancel the jobs of one run that no other run shares, among some jobs in flight of a bucket.
 -- KEYS index           ARGV run, cursor of the last call (0: begin)
 -- returns the next cursor ("0": the end), and how many were cancelled, running, shared, unreadable
 --
@@ -11,6 +11,8 @@ local function look_at(key, is_shared)
   if is_shared then
     shared = shared + 1
   elseif r.fl == 'running' then
+    cancel_running(r)
+    commit(r, KEYS[1])
     running = running + 1
   else
     end_unrun(r, 'cancelled')

@@ -29,7 +29,7 @@ local function quarantine(r, reason)
   wake(r)
 end
 
--- End a queued job that no worker shall run any more.
+-- End a job that no worker shall run any more.
 local function end_unrun(r, reason)
   count(name_of(r), reason, 1)
   fail(r, reason, reason, REASON_KEPT_FOR)
@@ -37,4 +37,9 @@ local function end_unrun(r, reason)
   drop(r, 'nx', 'ref')
   remove(r, 'env')
   wake(r)
+end
+
+-- Let the call under way be the job's last.
+local function cancel_running(r)
+  if not is_cancelled(r) then set(r, {ek = 'cancelled', er = 'cancelled', ej = r.job, ex = NOW + FLIGHT_KEPT}) end
 end

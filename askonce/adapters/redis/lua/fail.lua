@@ -26,6 +26,8 @@ end
 local spent = r.att >= asked(r).ma
 if kind == 'transient' and spent and ARGV[6] == '1' then
   quarantine(r, reason)
+elseif kind == 'transient' and not spent and is_cancelled(r) then
+  end_unrun(r, 'cancelled')
 elseif kind == 'transient' and not spent then
   fail(r, kind, reason, after + keep)
   set(r, {fl = 'queued', nx = NOW + after, dl = NOW + after, at = '0'})

@@ -25,8 +25,8 @@ local function quarantined(r, reason)
   commit(r, KEYS[1])
 end
 
-local function expired(r)
-  end_unrun(r, 'expired')
+local function ended(r, reason)
+  end_unrun(r, reason)
   commit(r, KEYS[1])
   return true
 end
@@ -38,7 +38,7 @@ local function look_at(member)
     redis.call('ZREM', KEYS[1], member)
     return true
   end
-  if is_expired(r) then return expired(r) end
+  if is_expired(r) then return ended(r, 'expired') end
   if NOW < math.max(r.dl, r.ho) then
     look_again(member, look_at_expiry(r, math.max(r.dl, r.ho)))
     return true
@@ -73,7 +73,8 @@ local function look_at(member)
     note(r, 'worker_lost')
     set(r, {fl = 'queued', at = '0', dl = NOW})
     drop(r, 'nx')
-    if is_expired(r) then return expired(r) end
+    if is_cancelled(r) then return ended(r, 'cancelled') end
+    if is_expired(r) then return ended(r, 'expired') end
   end
   hand_out(r)
   commit(r, KEYS[1])

@@ -7,7 +7,8 @@
 --   at the last message's time (absent: the admission's; 0: none is out)   ho handed out until
 --   pk parked: since, times (0: by a pause), reason    run, sh  its run; other runs share it
 --   val vm answer and its meta   vf its fence   vt stored at   sx fresh until   hx kept until
---   uc its cost in micro-dollars   ek er failure kind, reason   ej its job  eo the owner that last failed
+--   uc its cost in micro-dollars   ek er failure kind, reason (see `is_cancelled`)
+--   ej its job   eo the owner that last failed
 --   ex answers until   ed em fallback and meta   hist reasons of the attempts so far
 --   sp what the attempts so far cost: `askonce/bill.py`
 --   xp the whole record is kept until
@@ -119,6 +120,10 @@ end
 local function has_value(r) return NOW < r.hx and r.vf > r.mark end
 local function is_fresh(r) return has_value(r) and NOW < r.sx end
 local function failure_answers(r) return NOW < r.ex and (r.ek == 'permanent' or r.ek == 'quarantined') end
+
+-- Of a job under way: its call may still give an answer, and what would queue the job again ends it. It is kept as a
+-- failure is. So an answer and a new job forget it, and duplicate.lua leaves its record to the rest of admit.
+local function is_cancelled(r) return NOW < r.ex and r.ek == 'cancelled' end
 
 -- The message's time: what the queue must have delivered before the message counts as lost. 0: no message is out.
 local function sent_at(r) return r.at == '' and asked(r).ad or tonumber(r.at) end

@@ -16,6 +16,7 @@ local function grant()
   if r.fl == 'running' then count(name_of(r), 'in_doubt', 1) end
   if r.att >= asked(r).ma then return end_as('attempts_spent') end
   if r.fl == 'running' then note(r, 'worker_lost') end
+  if is_cancelled(r) then return end_as('cancelled') end
   if r.paused then
     local returns = r.queue_paused and ARGV[7] == '1'
     if returns then leave_queued(r) else park_paused(r) end
