@@ -117,7 +117,12 @@ def _failure(site: Site, record: Snapshot, key: str) -> dict[str, object] | None
 
 
 def _waits(site: Site, record: Snapshot, heard: Callable[[], Listening]) -> str | None:
-    """Return why a queued job does not run yet; None for a job that is not queued."""
+    """Return why a queued job does not run yet, or that no call follows the one that is under way.
+
+    None for any other job.
+    """
+    if record.is_cancelled:
+        return "it was cancelled: its call ends by itself, and no other follows"
     if record.flight != "queued":
         return None
     if record.paused is not None:
@@ -126,16 +131,21 @@ def _waits(site: Site, record: Snapshot, heard: Callable[[], Listening]) -> str 
     if not listening.ok:
         return listening.text
     if record.wait > 0:
-        if record.parked is None:
-            return f"it rests for {record.wait:.1f} s, after a failure"
-        if not record.parked.times:
-            return f"its pause is over: it starts in {record.wait:.1f} s"
-        since = f"since {record.parked.seconds:.0f} s ({record.parked.reason})"
-        text = f"for its provider, {since}; the next look is in {record.wait:.1f} s"
-        return ": ".join(filter(None, (text, site.cure_of(record.parked.reason))))
+        return _rests(site, record)
     if record.lost:
         return "its message was lost: a worker sends it again"
     return f"for a free slot: {listening.text}"
+
+
+def _rests(site: Site, record: Snapshot) -> str:
+    """Return why a queued job is not due yet."""
+    if record.parked is None:
+        return f"it rests for {record.wait:.1f} s, after a failure"
+    if not record.parked.times:
+        return f"its pause is over: it starts in {record.wait:.1f} s"
+    since = f"since {record.parked.seconds:.0f} s ({record.parked.reason})"
+    text = f"for its provider, {since}; the next look is in {record.wait:.1f} s"
+    return ": ".join(filter(None, (text, site.cure_of(record.parked.reason))))
 
 
 def _verdict(spec: JobSpec, record: Snapshot, fingerprint: str) -> dict[str, object]:

@@ -47,12 +47,22 @@ def given_up(on_give_up):
     return happen
 
 
-def run_late(scene, attempts):
+def run(scene, attempts):
     scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=attempts)))
     scene.ask()
     job = scene.delivery().job
     scene.store.start(job, Lease(job.key, "owner", 30.0))
+
+
+def run_late(scene, attempts):
+    run(scene, attempts)
     scene.clock.advance(30)
+
+
+def cancel_under_way(scene, *, lost=False):
+    run(scene, 2)
+    scene.store.cancel(scene.sender.sent[0].job.key)
+    scene.clock.advance(30 * lost)
 
 
 STATES = {
@@ -60,6 +70,8 @@ STATES = {
     "queued": lambda scene, raising: scene.ask(),
     "message lost": lambda scene, raising: (scene.ask(), scene.clock.advance(60)),
     "worker lost": lambda scene, raising: run_late(scene, 2),
+    "cancelled under way": lambda scene, raising: cancel_under_way(scene),
+    "cancelled, and its worker lost": lambda scene, raising: cancel_under_way(scene, lost=True),
     "fresh": lambda scene, raising: scene.answered(),
     "fresh and refreshed": lambda scene, raising: (scene.answered(), scene.ask(force=True)),
     "stale": lambda scene, raising: scene.stale(),
@@ -149,6 +161,15 @@ def test_running_job_shows_its_holder_but_not_the_owner_token(scene, explain, ru
 
     assert (shown["state"], shown["holder"], shown["lease_left_seconds"]) == ("running", "worker-1:7", 20.0)
     assert scene.read().owner.rpartition(":")[2] not in json.dumps(shown)
+
+
+def test_job_that_was_cancelled_under_way_shows_that_its_call_is_the_last(scene, explain):
+    cancel_under_way(scene)
+
+    shown = explain()
+
+    words = "it was cancelled: its call ends by itself, and no other follows"
+    assert ("running", words) == (shown["state"], shown["waits"])
 
 
 def test_queued_job_shows_its_deadline_and_its_resends(scene, explain):
