@@ -239,26 +239,21 @@ class Run:
             self._take_ended(0.0)
 
     def _cancel_queued(self) -> None:
-        """End the jobs that no other run shares unpaid, and take the ends of the calls under way.
-
-        A job whose call fails for now would be called again: it ends when it is back in its queue.
-        """
+        """Cancel the jobs that no other run shares, and take the ends of the calls under way."""
         until, stop = self.clock() + _GRACE, self.stop
-        ends, running = self._cancel(self._following.handles)
+        ends = self._cancel(self._following.handles)
         # A signal ends the wait.
         while self.stop is stop and self._following.has_any(ends) and self.clock() < until:
             self._take_ended(TICK)
-            _, running = self._cancel([each for each in running if self._following.has_any([each])])
 
-    def _cancel(self, handles: Sequence[Handle]) -> tuple[list[Handle], list[Handle]]:
-        """End the queued jobs of *handles*; return those that no other run shares, and those under way."""
+    def _cancel(self, handles: Sequence[Handle]) -> list[Handle]:
+        """Cancel the jobs of *handles*; return those that no other run shares."""
         try:
             found = [what for _, what in cancel_keys(self.store, [each.key for each in handles], self.name)]
         except StoreUnavailable:
             raise StoppedWhileAway from None
-        ended = list(zip(handles, found, strict=True))
-        own = [each for each, what in ended if what is not Cancellation.SHARED]
-        return own, [each for each, what in ended if what is Cancellation.RUNNING]
+        ended = zip(handles, found, strict=True)
+        return [each for each, what in ended if what is not Cancellation.SHARED]
 
 
 def _by_row(outcome: Outcome | JobError, rows: Sequence[Row]) -> Outcome | JobError:

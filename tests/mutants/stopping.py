@@ -169,8 +169,8 @@ OF_STOPPING = (
     Mutant(
         "a job whose call fails after the stop is called again",
         "producer/run/run.py",
-        "_, running = self._cancel([each for each in running if self._following.has_any([each])])",
-        "pass",
+        "ends = self._cancel(self._following.handles)",
+        "ends = self._following.handles",
         f"{STOPS}test_job_under_way_whose_call_fails_after_the_stop_is_not_called_again",
     ),
     Mutant(
