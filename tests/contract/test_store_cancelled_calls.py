@@ -104,11 +104,10 @@ def test_cancelled_call_that_ends_its_job_by_itself_says_why(scene, cancelled, k
     assert ("idle", kind) == (scene.read().flight, scene.read().failure.kind)
 
 
-@pytest.mark.parametrize("end", [lambda scene: scene.fail(), lose], ids=["failure", "lost worker"])
-def test_cancelled_call_of_the_last_attempt_is_quarantined(scene, cancelled, end):
+@pytest.mark.parametrize("way", ["a failure for now", "a reaper", "a second worker", "a caller"])
+def test_cancelled_call_of_the_last_attempt_is_quarantined(scene, cancelled, way):
     cancelled(max_attempts=1)
-    end(scene)
-    scene.reap()
+    WAYS[way][0](scene)
 
     assert "quarantined" == scene.read().failure.kind
 

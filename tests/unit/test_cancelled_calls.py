@@ -115,6 +115,7 @@ def test_inline_caller_who_waited_before_the_cancel_does_not_undo_it(
     eventually(lambda: looks.calls > seen + 3)
     other.finish()
 
+    assert "idle" == scene.read(key).flight, "its job goes on"
     with pytest.raises(JobFailed) as told:
         caller.result(10)
     assert ("cancelled", 1) == (told.value.kind, told.value.attempts)
