@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from askonce.errors import JobError, SendFailed, StoreUnavailable
 from askonce.outcomes import Negative
+from producer.run.again import Again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -36,10 +37,8 @@ class Asker:
     uids: Mapping[int, str] = field(default_factory=dict)
     #: Options of ``enqueue`` for every row.
     options: Mapping[str, object] = field(default_factory=dict)
-    #: Whether kept failures are asked for again.
-    retries_failures: bool = False
-    #: Answers that are older do not count; seconds since 1970.
-    not_before: float | None = None
+    #: Which rows are asked for again; those of one call alike.
+    again: Again = field(default_factory=Again)
     #: Whether the run's name is only for those who watch: its caller chose none.
     may_leave_run: bool = False
     #: Seconds for which a server that does not answer is tried again.
@@ -102,7 +101,7 @@ class Asker:
 
     def _ask(self, rows: Sequence[Row], failed_jobs: Collection[str]) -> list[Outcome | JobError]:
         outcomes = self._enqueue(rows)
-        if not self.retries_failures:
+        if not self.again.of(rows[0].number).retries_failure:
             return outcomes
         # A start that was killed may have asked for a row again already: that is news to its equals too.
         found = zip(rows, outcomes, strict=True)
@@ -136,9 +135,10 @@ class Asker:
         self, rows: Sequence[Row], *, force: bool = False, options: Mapping[str, object] | None = None
     ) -> list[Outcome | JobError]:
         options = dict(self.options if options is None else options)
+        not_before = self.again.of(rows[0].number).not_before
         if force:
             options["force"] = True
-        elif self.not_before is not None:
-            options["max_age"] = max(0.0, self.now() - self.not_before)
+        elif not_before is not None:
+            options["max_age"] = max(0.0, self.now() - not_before)
         payloads, jobs = [row.payload for row in rows], [self.job_of(row) for row in rows]
         return self.client.enqueue_many(self.task, payloads, jobs=jobs, under_way=self.under_way, **options)

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, Final
 
 from askonce.spend import Spend
 from producer.inputs.source import STDIN
+from producer.run.again import NONE, Again, has_all_of, rows_of
 from producer.run.errors import InputsDiffer, OutputUnopened, OutputUnusable, RunDiffers
 from producer.run.journal import Journal, Line, Lines, Round
 from producer.run.output import beside, files_of
 from producer.run.report import OPEN, SUPERSEDED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
 
     from producer.run.wanted import Wanted
 
@@ -74,6 +75,8 @@ class Past:
     paid: Paid = field(default_factory=Paid)
     #: Jobs that failed in the last round: news, not history.
     failed_jobs: set[str] = field(default_factory=set)
+    #: Which rows the last round asks for again.
+    again: Again = field(default_factory=Again)
 
     def add(self, offset: int, found: Mapping[str, object]) -> None:
         """Take in one line of the journal."""
@@ -104,25 +107,25 @@ class Past:
 
     def begin(self, begun: Round, offset: int) -> None:
         """Take in the begin of a round."""
-        self._leave(begun)
+        made_anew = rows_of(begun) if begun.refresh else NONE
+        self._leave(made_anew)
         self.round, self.began_at, self.has_ended = begun, offset, False
+        self.again = self.again.after(begun)
         self.failed_jobs.clear()
         if begun.refresh:
-            # Other jobs: nothing of this round is with the workers.
-            del self.sent[:]
-            self.lines.forget_answers(begun.limit)
+            self.lines.forget_answers(made_anew)
         for row in range(len(self.sent)):
             if row not in self.uids:
                 self.sent[row] = 0
 
-    def _leave(self, begun: Round) -> None:
-        """Keep the ids of jobs that the last round leaves under way; a refresh has none but new ones."""
-        for row in [row for row in self.uids if begun.refresh or not self._is_under_way(row)]:
+    def _leave(self, made_anew: Container[int]) -> None:
+        """Keep the ids of jobs that the last round leaves under way; rows *made_anew* have new ones."""
+        for row in [row for row in self.uids if row in made_anew or not self._is_under_way(row)]:
             del self.uids[row]
-        if self.round is None or begun.refresh:
+        if self.round is None:
             return
         for row, group in enumerate(self.sent):
-            if group and self._is_under_way(row):
+            if group and row not in made_anew and self._is_under_way(row):
                 self.uids.setdefault(row, self.round.uid)
 
     def _is_under_way(self, row: int) -> bool:
@@ -198,14 +201,11 @@ def go_on(
     if last is not None:
         _require_same(last, wanted, path)
         if not is_new(wanted, last, has_ended=past.has_ended):
-            if wanted.not_before is not None and not wanted.refresh and last.not_before is None:
-                # Its answers may be of any age.
+            if wanted.not_before is not None and not wanted.refresh and past.again.takes_any_age:
                 raise RunDiffers(file=str(path), differs="max_age")
             journal.go_on(wanted.holder)
             return past, last
-        # Answers that are too old for the last round are too old for its failures.
-        kept = last.not_before if wanted.retry_failed else None
-        wanted = replace(wanted, number=last.number + 1, not_before=wanted.not_before or kept)
+        wanted = replace(wanted, number=last.number + 1)
     past.begin(wanted, journal.size)
     replay({"run": asdict(wanted)})
     journal.begin(wanted)
@@ -219,14 +219,9 @@ def is_new(wanted: Round | Wanted, last: Round, *, has_ended: bool) -> bool:
     """
     same = (wanted.refresh, wanted.retry_failed) == (last.refresh, last.retry_failed)
     asks_again = wanted.refresh or wanted.retry_failed
-    return (asks_again or not same) if has_ended else (asks_again and not same)
-
-
-def is_whole(wanted: Wanted, round_: Round) -> bool:
-    """Return whether *round_* has ended once all rows that are *wanted* have their end."""
-    if wanted.sample is not None:
-        return wanted.sample == round_.sample
-    return wanted.limit is None or (round_.limit is not None and wanted.limit >= round_.limit)
+    if has_ended:
+        return asks_again or not same
+    return asks_again and not (same and has_all_of(last, wanted))
 
 
 def _require_same(kept: Round, wanted: Round, path: Path) -> None:

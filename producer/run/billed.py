@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -130,14 +129,13 @@ class Billed:
         from producer.run.forecast import Forecast
 
         wanted, spec = self._wanted, self.client.specs[self._wanted.task]
-        round_, has_end = look(wanted, self.inputs, spec.version)
+        again, has_end = look(wanted, self.inputs, spec.version)
         forecast = Forecast(
             spec=spec,
             store=self.client.store,
             meter=self.meter,
             tenant=wanted.tenant,
-            max_age=None if round_.not_before is None else time.time() - round_.not_before,
-            retry_failed=round_.retry_failed or round_.refresh,
+            again=again,
             has_end=has_end,
             pilot=(wanted.pilot or 0) - len(self._called),
             called=self._called,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import random
 from contextlib import suppress
 from itertools import islice, takewhile
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from askonce.errors import PayloadInvalid
 from askonce.key import identify
 from askonce.rows import Row
 from producer.inputs import InputChanged
+from producer.run.again import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from producer.inputs import Inputs
     from producer.run.sinks import Kept
     from producer.run.wanted import Wanted
-
-#: The same rows are drawn each time.
-_SEED: Final = 2026
 
 
 def number_of_rows(inputs: Inputs, wanted: Wanted) -> int | None:
@@ -41,8 +38,7 @@ def chosen_rows(inputs: Inputs, wanted: Wanted, last_row: int | None = None) -> 
         return islice(rows, wanted.limit)
     if wanted.sample is None:
         return rows
-    total = inputs.check() or 0
-    chosen = set(random.Random(_SEED).sample(range(1, total + 1), min(wanted.sample, total)))  # noqa: S311  # no secret
+    chosen = drawn(wanted.sample, inputs.check() or 0)
     return (row for row in rows if row.number in chosen)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,7 @@ from askonce.record import Status
 from askonce.rows import BadRow
 from producer.bill.words import lines_of
 from producer.progress.amounts import amount
+from producer.run.again import Again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -40,12 +42,11 @@ class Forecast:
     store: Store
     meter: Meter
     tenant: str = ""
-    #: Seconds; an older answer is made anew.
-    max_age: float | None = None
-    #: Whether kept failures are asked for again.
-    retry_failed: bool = False
+    #: Which rows are asked for again.
+    again: Again = field(default_factory=Again)
     #: Which rows have their end in the journal.
     has_end: Callable[[int], bool] = lambda _row: False
+    now: Callable[[], float] = time.time
     rows: int = 0
     invalid: int = 0
     distinct: int = 0
@@ -134,7 +135,7 @@ class Forecast:
     def _add(self, row: int, job: Job, record: Snapshot) -> None:
         if row in self.called:
             self._sizes_of_called[row] = self.meter.size(job.payload)
-        if self.has_end(row) or self._is_answered(job, record):
+        if self.has_end(row) or self._is_answered(row, job, record):
             self.answered += 1
         elif record.error is None and record.flight != "idle" and record.fingerprint == job.fingerprint:
             self.in_flight += 1
@@ -147,13 +148,13 @@ class Forecast:
             if len(self.first) < self.pilot:
                 self.first[row] = size
 
-    def _is_answered(self, job: Job, record: Snapshot) -> bool:
+    def _is_answered(self, row: int, job: Job, record: Snapshot) -> bool:
         if isinstance(record.error, JobError) or record.fingerprint not in ("", job.fingerprint):
             return False
-        value = record.value
-        if value is not None and value.fresh and (self.max_age is None or value.age <= self.max_age):
+        value, (retries_failure, not_before) = record.value, self.again.of(row)
+        if value is not None and value.fresh and (not_before is None or value.age <= self.now() - not_before):
             return True
-        return record.status in _FAILED and not self.retry_failed
+        return record.status in _FAILED and not retries_failure
 
 
 def _rounded(numbers: Range) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from askonce.rows import Row
@@ -22,13 +23,15 @@ class Groups:
         rows: Iterable[Row | BadRow | None],
         budget: Budget,
         group_of: Callable[[int], int] = lambda _row: 0,
+        how: Callable[[int], object] = lambda _row: None,
     ) -> None:
         """Reserve from *budget* what each of *rows* can cost; None among them is a row that has not come.
 
         *group_of* returns which group an earlier start sent a row in, or 0. Such a group is sent as one
-        again: of the contents of one key in it, the same one is asked for.
+        again: of the contents of one key in it, the same one is asked for. *how* returns how a row is asked
+        for: those of a group are asked for alike.
         """
-        self._rows, self._budget, self._group_of = iter(rows), budget, group_of
+        self._rows, self._budget, self._group_of, self._how = iter(rows), budget, group_of, how
         #: The next row, where there was no room for it or it costs too much.
         self._next: Row | BadRow | None = None
         #: Rows that come before all others.
@@ -50,14 +53,16 @@ class Groups:
         """Return the rows that are there, *room* at most and those that may be paid for."""
         self.costs_too_much = False
         if self._again:
-            return [self._again.popleft() for _ in range(min(room, len(self._again)))]
+            how = self._how(self._again[0].number)
+            alike = takewhile(lambda row: self._how(row.number) == how, islice(self._again, max(0, room)))
+            return [self._again.popleft() for _ in list(alike)]
         group: list[Row | BadRow] = []
         if room <= 0:
             # Also without room it is known whether this was the last row.
             self._next = self._pull()
         # Rows of an earlier start are with the workers already: they need no room.
         while (len(group) < room or self._was_sent(group)) and (row := self._pull()) is not None:
-            if group and self._group_of(row.number) != self._group_of(group[0].number):
+            if group and not self._belong_together(row.number, group[0].number):
                 self._next = row
                 break
             if isinstance(row, Row) and not self._budget.reserve(row.number, row.payload):
@@ -65,6 +70,9 @@ class Groups:
                 break
             group.append(row)
         return group
+
+    def _belong_together(self, row: int, other: int) -> bool:
+        return self._group_of(row) == self._group_of(other) and self._how(row) == self._how(other)
 
     def _was_sent(self, group: list[Row | BadRow]) -> bool:
         return bool(group) and self._group_of(group[0].number) > 0

@@ -20,7 +20,7 @@ import orjson
 from producer.run.errors import JournalInvalid, RunTaken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
     from pathlib import Path
 
     from producer.run.report import Report
@@ -52,7 +52,7 @@ class Round:
     started: float
     #: Who runs it: host and process.
     holder: str
-    #: Which rows with an end in an earlier round are asked for again: all of them, or those that failed.
+    #: Which rows with an end in an earlier round are asked for again: each of them, or those that failed.
     refresh: bool = False
     retry_failed: bool = False
     #: Answers that are older do not count; seconds since 1970.
@@ -60,6 +60,8 @@ class Round:
     #: Of which rows that is meant: the first ones, or some drawn at random; None is all.
     limit: int | None = None
     sample: int | None = None
+    #: The rows of all inputs, of which these are drawn.
+    total: int | None = None
 
     def to_json(self) -> bytes:
         """Return its line."""
@@ -124,12 +126,13 @@ class Lines:
         """The last row that has a line; 0 where none has."""
         return max(0, len(self._places) - 1)
 
-    def forget_answers(self, first: int | None = None) -> None:
-        """Forget every line, or those of the *first* rows only: they are asked for again."""
+    def forget_answers(self, rows: Container[int]) -> None:
+        """Forget the lines of *rows*: they are asked for again."""
         self.restore()
-        count = len(self._places) if first is None else min(first + 1, len(self._places))
-        self._before = self._places[:count]
-        self._places[:count] = array("q", [_NONE]) * count
+        self._before = self._places[:]
+        for row in range(len(self._places)):
+            if row in rows:
+                self._places[row] = _NONE
 
     def restore(self) -> None:
         """Know again the forgotten lines of rows that nobody asked for again: only some were wanted."""

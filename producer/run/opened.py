@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from producer.run.again import Again
 from producer.run.begin import Paid, go_on, holder, name_of, new_uid, open_journal, require_usable
 from producer.run.errors import OutputFailed, RunTaken
 from producer.run.journal import Journal, Round
@@ -40,6 +41,8 @@ class Opened:
     failed_jobs: set[str] = field(default_factory=set)
     #: Rows that an earlier round left under way, with its ``uid``.
     uids: dict[int, str] = field(default_factory=dict)
+    #: Which rows are asked for again.
+    again: Again = field(default_factory=Again)
 
     def begin(self) -> None:
         """Begin to write; until then a start that is refused leaves everything as it was."""
@@ -73,7 +76,7 @@ def open_output(
     # Rows end in any order: they are kept until those before them have ended.
     journal = stack.enter_context(Journal(tempfile.TemporaryFile("w+b")))  # noqa: SIM115  # the journal closes it
     sink = Kept(journal, stream) if wanted.waits else Direct(stream, results_only=not wanted.writes_rows)
-    return Opened(round=fresh, sink=sink, journal=journal, output=stream)
+    return Opened(round=fresh, sink=sink, journal=journal, output=stream, again=Again().after(fresh))
 
 
 def _open_file(
@@ -83,20 +86,20 @@ def _open_file(
     journal = stack.enter_context(open_journal(out))
     past, round_ = go_on(journal, fresh, beside(out, "journal"), budget.replay, strict=strict)
     files = stack.enter_context(Files(out))
-    again = past.began_at if round_.retry_failed else 0
     return Opened(
         round=round_,
-        sink=Kept(journal, files, past.lines, past.sent, asked_again_before=again),
+        sink=Kept(journal, files, past.lines, past.sent, failed=past.again.failed, before=past.began_at),
         journal=journal,
         output=files,
         before=past.paid,
         failed_jobs=past.failed_jobs,
         uids=past.uids,
+        again=past.again,
     )
 
 
-def look(wanted: Wanted, inputs: Inputs, version: str) -> tuple[Round, Callable[[int], bool]]:
-    """Return what a start would ask for, and which rows have their end; it leaves nothing behind.
+def look(wanted: Wanted, inputs: Inputs, version: str) -> tuple[Again, Callable[[int], bool]]:
+    """Return what a start would ask for again, and which rows have their end; it leaves nothing behind.
 
     Raises:
         RunTaken, RunDiffers, JournalInvalid, OutputFailed: it could not begin, or not go on.
@@ -106,8 +109,8 @@ def look(wanted: Wanted, inputs: Inputs, version: str) -> tuple[Round, Callable[
         with suppress(*is_taken), of_output(wanted), ExitStack() as stack:
             opened = open_output(stack, wanted, fresh, inputs.names, NoBudget())
             assert opened.kept is not None
-            return opened.round, opened.kept.has_end
-    return fresh, lambda _row: False
+            return opened.again, opened.kept.has_end
+    return Again().after(fresh), lambda _row: False
 
 
 def new_round(wanted: Wanted, inputs: Inputs, version: str) -> Round:
@@ -132,6 +135,7 @@ def new_round(wanted: Wanted, inputs: Inputs, version: str) -> Round:
         not_before=_not_before(wanted, now),
         limit=wanted.limit,
         sample=wanted.sample,
+        total=None if wanted.sample is None else inputs.check(),
     )
 
 

@@ -16,12 +16,13 @@ from askonce.rows import Row
 from askonce.spend import Spend
 from producer.bill.words import stopped_by, too_small
 from producer.bill.worst import Worst
+from producer.run.again import rows_of
 from producer.run.errors import LimitImpossible
 from producer.run.journal import Reserve, Round
 from producer.run.report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     from askonce.rows import BadRow
     from askonce.spec import JobSpec
@@ -48,7 +49,7 @@ class Purse:
         if "row" in line:
             self.settle(Report.of(line))
         elif (begun := Round.of(line.get("run"))) is not None and begun.refresh:
-            self._forget()
+            self._forget(rows_of(begun))
         for row, *worst in line.get("reserved", ()):  # type: ignore[attr-defined]  # ``journal.py`` checked it
             self._reserve(row, Worst(*worst))
 
@@ -124,11 +125,10 @@ class Purse:
         self._reserved[row] = worst
         self._budget.reserve(worst)
 
-    def _forget(self) -> None:
-        """Count rows of an earlier round as paid that it left under way: a refresh has other jobs."""
-        for worst in self._reserved.values():
-            self._budget.settle(worst, None, None)
-        self._reserved.clear()
+    def _forget(self, rows: Container[int]) -> None:
+        """Count those of *rows* as paid that earlier rounds left under way: a refresh has other jobs."""
+        for row in [row for row in self._reserved if row in rows]:
+            self._budget.settle(self._reserved.pop(row), None, None)
 
     def _is_unknown(self, worst: Worst | None, paid: int | None, calls: int | None) -> bool:
         """Return whether a limit needs what is not known, and nothing was put aside for it."""

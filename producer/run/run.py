@@ -127,7 +127,7 @@ class Run:
     def _groups(self, rows: Iterable[Row | BadRow | None]) -> Iterator[list[Row | BadRow]]:
         """Yield rows that have no end yet, as many at once as have come and as there is room for."""
         still_open = (row for row in rows if row is None or self._is_open(row))
-        groups = Groups(still_open, self.budget, self.sink.group_of)
+        groups = Groups(still_open, self.budget, self.sink.group_of, self.asker.again.of)
         while self.stop is None:
             if not groups.has_put_back:
                 groups.put_back(self._held.freed(self._following.content_of))

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import orjson
 
+from producer.run.again import NONE
 from producer.run.journal import Line, Lines
 from producer.run.output import InOrder
 from producer.run.report import SUPERSEDED, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from producer.run.journal import Journal
     from producer.run.output import Files, Stream
@@ -57,16 +58,17 @@ class Kept:
         lines: Lines | None = None,
         sent: Sequence[int] = (),
         *,
-        asked_again_before: int = 0,
+        failed: Container[int] = NONE,
+        before: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Go on where *lines* end; rows whose failure is before this offset are asked for again.
+        """Go on where *lines* end; *failed* rows whose failure is *before* this offset are asked for again.
 
         *sent* has the group of each row, by its number.
         """
         self._journal, self._output = journal, output
         self._lines, self._sent = Lines() if lines is None else lines, sent
-        self._asked_again_before, self._clock = asked_again_before, clock
+        self._failed, self._before, self._clock = failed, before, clock
         self._order = InOrder(journal.line_at, output.write)
         self._synced_at = clock()
 
@@ -86,8 +88,8 @@ class Kept:
         line = self._lines[row]
         if line is None or line.open:
             return None
-        is_retried = line.failed and not line.superseded and line.offset < self._asked_again_before
-        return None if is_retried else line
+        is_failed = line.failed and not line.superseded
+        return None if is_failed and row in self._failed and line.offset < self._before else line
 
     @property
     def last_row(self) -> int:

@@ -14,7 +14,7 @@ from producer.inputs import as_they_come
 from producer.progress.counts import Counts
 from producer.progress.failures import FailureLines
 from producer.progress.summary import summary
-from producer.run.begin import is_whole
+from producer.run.again import has_all_of
 from producer.run.chosen import chosen_rows, number_of_rows, unless_changed
 from producer.run.counted import Counted
 from producer.run.ends import bill, exit_code, how_to_go_on
@@ -163,7 +163,7 @@ class Start:
         opened.files.finish()
         if counted.open:
             return "stopped"
-        if is_whole(self.wanted, opened.round):
+        if has_all_of(self.wanted, opened.round):
             opened.journal.end()
         return "done"
 

@@ -57,8 +57,8 @@ OF_BILLS = (
     Mutant(
         "a new round forgets what the last one left under way",
         PURSE,
-        "        for worst in self._reserved.values():\n",
-        "        for worst in ():\n",
+        "for row in [row for row in self._reserved if row in rows]:\n",
+        "for row in ():\n",
         f"{STARTS}test_rows_that_a_new_round_asks_anew_count_as_paid",
     ),
     Mutant(

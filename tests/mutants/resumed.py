@@ -3,13 +3,14 @@
 from tests.mutants.mutant import Mutant
 
 DEGRADED = "tests/unit/test_enqueue_degraded.py::"
+AGAIN = "tests/unit/test_again.py::"
 
 #: What a start takes over from the one before it.
 OF_RESUMED = (
     Mutant(
         "rows that a killed start sent apart share a group",
         "producer/run/groups.py",
-        "if group and self._group_of(row.number) != self._group_of(group[0].number):",
+        "if group and not self._belong_together(row.number, group[0].number):",
         "if False:",
         "tests/unit/test_run_held.py::test_rows_that_a_killed_start_sent_apart_are_sent_apart_again",
     ),
@@ -38,8 +39,8 @@ OF_RESUMED = (
     Mutant(
         "a row whose key has other content takes it back",
         "producer/run/sinks.py",
-        "line.failed and not line.superseded and",
-        "line.failed and",
+        "is_failed = line.failed and not line.superseded",
+        "is_failed = line.failed",
         "tests/unit/test_journal.py::test_row_whose_key_has_other_content_is_no_failed_one",
     ),
     Mutant(
@@ -58,9 +59,58 @@ OF_RESUMED = (
         "tests/unit/test_journal.py::test_refresh_of_some_rows_leaves_their_answers_to_the_others",
     ),
     Mutant(
+        "an interrupted refresh of some rows is one of all",
+        "producer/run/again.py",
+        "        return ALL\n    return drawn(",
+        "        return ALL\n    return ALL or drawn(",
+        f"{AGAIN}test_refresh_that_is_interrupted_is_finished_for_its_own_rows[words1-rows1]",
+    ),
+    Mutant(
+        "an interrupted refresh of the first rows is one of all",
+        "producer/run/again.py",
+        "return range(1, round_.limit + 1)",
+        "return ALL",
+        f"{AGAIN}test_refresh_that_is_interrupted_is_finished_for_its_own_rows[words0-rows0]",
+    ),
+    Mutant(
+        "rows without an end are made anew by the refresh of others",
+        "producer/run/again.py",
+        "self.since if is_anew else None",
+        "self.since",
+        f"{AGAIN}test_other_rows_without_an_end_are_asked_for_as_without_a_refresh[words1]",
+    ),
+    Mutant(
+        "an interrupted start that retries some failures is one of all",
+        "producer/run/sinks.py",
+        "return None if is_failed and row in self._failed and",
+        "return None if is_failed and",
+        f"{AGAIN}test_failures_are_asked_for_again_by_a_later_start_where_the_interrupted_one_did[words0-rows0]",
+    ),
+    Mutant(
+        "a refresh of more rows is taken for the interrupted one of fewer",
+        "producer/run/begin.py",
+        "(same and has_all_of(last, wanted))",
+        "same",
+        f"{AGAIN}test_words_that_ask_for_more_rows_again_begin_anew[began3-wants3-later-first0]",
+    ),
+    Mutant(
+        "a refresh of some rows takes the jobs of the others",
+        "producer/run/begin.py",
+        "if group and row not in made_anew and self._is_under_way(row):",
+        "if group and not made_anew and self._is_under_way(row):",
+        f"{AGAIN}test_rows_under_way_keep_their_jobs_while_others_are_made_anew",
+    ),
+    Mutant(
+        "rows that are asked for in another way share a group",
+        "producer/run/groups.py",
+        " and self._how(row) == self._how(other)",
+        "",
+        "tests/unit/test_run_groups.py::test_rows_that_are_asked_for_in_another_way_have_groups_of_their_own",
+    ),
+    Mutant(
         "rows under way get other jobs when failures are asked for again",
         "producer/run/begin.py",
-        "if group and self._is_under_way(row):",
+        "if group and row not in made_anew and self._is_under_way(row):",
         "if False:",
         "tests/unit/test_journal.py::"
         "test_rows_that_a_round_left_under_way_keep_their_jobs_while_failures_are_asked_for_again",

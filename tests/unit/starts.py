@@ -2,6 +2,7 @@
 
 from askonce.rows import BadRow, Row
 from producer.client import Client
+from producer.run.again import ALL, NONE, Again
 from producer.run.ask import Asker
 from producer.run.journal import Line
 from producer.run.run import Run
@@ -55,8 +56,7 @@ class Start:
             uid=uid,
             uids=words.pop("uids", {}),
             options={"run": "nightly", **(options or {})},
-            retries_failures=again,
-            not_before=words.pop("not_before", None),
+            again=Again(failed=ALL if again else NONE, not_before=words.pop("not_before", None)),
             patience=words.pop("patience", 0.0),
             now=lambda: float(scene.clock()),
         )

@@ -7,6 +7,7 @@ import pytest
 
 from askonce.errors import Permanent
 from askonce.rows import Row
+from producer.run.again import ALL, Again, HowAsked
 from producer.run.begin import go_on, open_journal
 from producer.run.errors import RunTaken
 from producer.run.forecast import Forecast
@@ -37,7 +38,7 @@ def forecast(scene, raising):
     rows = [Row(number=n, payload={"currency": name}) for n, name in names]
 
     def look(**words):
-        found = Forecast(spec=scene.spec, store=scene.store, meter=Meter(), **words)
+        found = Forecast(spec=scene.spec, store=scene.store, meter=Meter(), now=lambda: 30.0, **words)
         found.look(rows)
         return found.answered, found.to_call
 
@@ -48,12 +49,13 @@ def forecast(scene, raising):
     ("words", "answered", "to_call"),
     [
         ({}, 2, 1),
-        ({"max_age": 31.0}, 2, 1),
-        ({"max_age": 29.0}, 1, 2),
-        ({"retry_failed": True}, 1, 2),
-        ({"retry_failed": True, "max_age": 29.0}, 0, 3),
+        ({"again": Again(not_before=-1.0)}, 2, 1),
+        ({"again": Again(not_before=1.0)}, 1, 2),
+        ({"again": Again(failed=ALL)}, 1, 2),
+        ({"again": Again(failed={2}, not_before=1.0)}, 0, 3),
+        ({"again": Again(anew={2, 3}, since=30.0)}, 1, 2),
         ({"has_end": {3}.__contains__}, 3, 0),
-        ({"has_end": {1}.__contains__, "max_age": 0.0}, 2, 1),
+        ({"has_end": {1}.__contains__, "again": Again(not_before=30.0)}, 2, 1),
     ],
 )
 def test_what_a_run_asks_for_again_is_to_be_called(forecast, words, answered, to_call):
@@ -78,8 +80,12 @@ def test_what_a_refresh_has_made_anew_before_it_was_interrupted_is_no_more_to_be
 
     # Whoever does not ask for a refresh goes on with it too.
     for words in (wanted, replace(wanted, refresh=True)):
-        round_, has_end = look(words, INPUTS, "1")
-        assert (True, 50.0, True, False) == (round_.refresh, round_.not_before, has_end(1), has_end(2))
+        again, has_end = look(words, INPUTS, "1")
+        assert (HowAsked(retries_failure=True, not_before=50.0), True, False) == (
+            again.of(2),
+            has_end(1),
+            has_end(2),
+        )
     assert before == beside(wanted.out, "journal").read_bytes()
 
 

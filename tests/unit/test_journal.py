@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from producer.run.begin import Paid, go_on, is_whole, name_of, open_journal
+from producer.run.begin import Paid, go_on, name_of, open_journal
 from producer.run.errors import JournalInvalid, RunDiffers, RunTaken
 from producer.run.journal import Journal, Round
 from producer.run.output import beside
 from producer.run.report import Report
 from producer.run.sinks import Kept
-from producer.run.wanted import Wanted
 
 ROUND = Round(name="nightly", uid="u1", task="rates.fetch", version="1", started=7.0, holder="host:1")
 
@@ -51,9 +50,8 @@ def start(out, rows, ends, **words):
     """One start of a run over *rows*, in which *ends* end; return what was asked and written."""
     written = Written()
     with open_journal(out) as journal:
-        past, round_ = go_on(journal, wanted(**words), out)
-        before = past.began_at if round_.retry_failed else 0
-        kept = Kept(journal, written, past.lines, asked_again_before=before)
+        past, _ = go_on(journal, wanted(**words), out)
+        kept = Kept(journal, written, past.lines, failed=past.again.failed, before=past.began_at)
         asked = [row for row in rows if kept.line_of(row) is None]
         for report in ends:
             kept.ended(report)
@@ -89,7 +87,7 @@ def test_groups_of_an_earlier_round_are_forgotten(out):
 
     _, _, past = start(out, [1, 2], [], refresh=True, uid="u2")
 
-    assert 0 == len(past.sent)
+    assert not any(past.sent)
 
 
 def test_run_goes_on_where_it_was_killed(out):
@@ -189,34 +187,6 @@ def test_refresh_that_is_interrupted_leaves_no_answer_to_the_others(out):
     asked, _, past = start(out, [1, 2, 3], [])
 
     assert ([2, 3], 50.0) == (asked, past.round.not_before)
-
-
-def test_refresh_of_the_first_rows_that_is_interrupted_asks_for_no_other_one(out):
-    start(out, [1, 2, 3], [reported(1), reported(2), reported(3)])
-    start(out, [1, 2], [reported(1)], refresh=True, not_before=50.0, uid="u2", limit=2)
-
-    asked, _, past = start(out, [1, 2, 3], [])
-
-    assert ([2], 50.0) == (asked, past.round.not_before)
-
-
-@pytest.mark.parametrize(
-    ("began", "wants", "whole"),
-    [
-        ({}, {}, True),
-        ({}, {"limit": 5}, False),
-        ({}, {"sample": 5}, False),
-        ({"limit": 5}, {}, True),
-        ({"limit": 5}, {"limit": 5}, True),
-        ({"limit": 5}, {"limit": 4}, False),
-        ({"sample": 5}, {"sample": 5}, True),
-        ({"sample": 5}, {"limit": 5}, False),
-    ],
-)
-def test_round_ends_with_all_the_rows_that_it_was_begun_for(out, began, wants, whole):
-    words = Wanted(task="rates.fetch", inputs=("rows.jsonl",), out=out, **wants)
-
-    assert whole == is_whole(words, wanted(**began))
 
 
 def leave(out, rows, ends, **words):

@@ -120,6 +120,15 @@ def test_rows_that_a_new_round_asks_anew_count_as_paid(start):
     assert (budget.cost.spent, budget.cost.in_doubt, budget.cost.reserved) == (1100, 1000, 0)
 
 
+def test_rows_that_a_refresh_leaves_out_keep_their_reserve(start):
+    start(sent=[1, 2])
+
+    budget, _ = start(sent=[2], ended=[report(2)], round_=replace(ROUND, refresh=True, limit=1, uid="2"))
+
+    # What the first row may have paid for is spent, and the other one has its end.
+    assert (budget.cost.spent, budget.cost.in_doubt, budget.cost.reserved) == (1100, 1000, 0)
+
+
 def test_rows_that_are_under_way_keep_their_reserve_while_failures_are_asked_for_again(start):
     start(sent=[1, 2], ended=[report(1)])
 
