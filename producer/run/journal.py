@@ -151,9 +151,9 @@ class Lines:
 class Journal:
     """The journal of one run, open for writing; a context manager."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        """Write to *stream*, which is read from its start by ``rounds``."""
-        self._stream = stream
+    def __init__(self, stream: BinaryIO, path: Path | None = None) -> None:
+        """Write to *stream*, which is read from its start by ``lines``; *path* is its name if it has one."""
+        self._stream, self._path = stream, path
         #: Bytes written so far.
         self.size = self._flushed = 0
         self._unsynced = False
@@ -168,22 +168,28 @@ class Journal:
             RunTaken: another process has it.
             OSError: the file cannot be written.
         """
-        stream = path.open("a+b")
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with stream:
-                raise RunTaken(run=str(path), holder=_holder_of(stream)) from None
-        return cls(stream)
+        while True:
+            stream = path.open("a+b")
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                with stream:
+                    raise RunTaken(run=str(path), holder=_holder_of(stream)) from None
+            if os.fstat(stream.fileno()).st_nlink:
+                return cls(stream, path)
+            # Another start has just left no journal behind.
+            stream.close()
 
     def __enter__(self) -> Self:
         """Have the file."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Write what is left, and let others have the file."""
+        """Write what is left, and let others have the file; one without a line is removed."""
         try:
             self.sync()
+            if self._path is not None and not os.fstat(self._stream.fileno()).st_size:
+                self._path.unlink(missing_ok=True)
         finally:
             self._stream.close()
 

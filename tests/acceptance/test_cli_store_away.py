@@ -45,6 +45,16 @@ def test_command_names_the_server_that_is_away(idle_machine, producer, rows_file
     assert "Traceback" not in told.err
 
 
+def test_start_without_a_server_leaves_nothing_behind(idle_machine, producer, rows_file, new_order, tmp_path):
+    out = tmp_path / "out" / "out.jsonl"
+    out.parent.mkdir()
+
+    command = ("submit", "orders.enrich", rows_file(new_order()), "--out", out)
+    told = producer(idle_machine, *command, REDIS_URL=NOWHERE, CELERY_BROKER_URL=NOWHERE)
+
+    assert (69, []) == (told.code, list(out.parent.iterdir()))
+
+
 def test_program_that_reads_the_lines_of_a_run_is_told_of_the_server_in_one_of_them(
     idle_machine, submit, new_order
 ):

@@ -30,6 +30,21 @@ OF_RESUMED = (
         "tests/unit/test_journal.py::test_what_ended_before_a_group_is_sent_is_on_the_disk_with_the_group",
     ),
     Mutant(
+        "a run that never began leaves a journal",
+        "producer/run/journal.py",
+        "not os.fstat(self._stream.fileno()).st_size",
+        "False",
+        "tests/unit/test_journal.py::test_start_that_is_refused_before_its_run_begins_leaves_no_journal",
+    ),
+    Mutant(
+        "a run writes to a journal that another start removes",
+        "producer/run/journal.py",
+        "if os.fstat(stream.fileno()).st_nlink:",
+        "if True:",
+        "tests/unit/test_journal.py::"
+        "test_start_that_opens_a_journal_while_another_one_removes_it_opens_its_own",
+    ),
+    Mutant(
         "a row that was read and not sent counts",
         "producer/progress/counts.py",
         "self.rows = self.finished + queued",

@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import random
@@ -307,6 +308,27 @@ def test_start_that_is_refused_before_it_sends_leaves_the_journal_as_it_was(out,
     start(out, [1, 2], [], **words, uid="u2")
 
     assert before == beside(out, "journal").read_bytes()
+
+
+def test_start_that_is_refused_before_its_run_begins_leaves_no_journal(out):
+    start(out, [1], [])
+
+    assert [] == list(out.parent.iterdir())
+
+
+def test_start_that_opens_a_journal_while_another_one_removes_it_opens_its_own(out, monkeypatch):
+    lock, first = fcntl.flock, open_journal(out)
+
+    def removed_before(stream, how):
+        monkeypatch.setattr("fcntl.flock", lock)
+        first.__exit__()
+        lock(stream, how)
+
+    monkeypatch.setattr("fcntl.flock", removed_before)
+    with open_journal(out) as journal:
+        journal.end()
+
+    assert b'{"end":true}\n' == beside(out, "journal").read_bytes()
 
 
 def test_run_of_a_killed_process_is_free(out):
