@@ -36,7 +36,7 @@ class RunRecord:
 
     name: str
     task: str
-    #: Host and process of its producer.
+    #: Its producer: a name for people, then what no other has.
     holder: str
     state: RunState
     #: By the store's clock, in seconds since 1970: when its last producer began, and its last change.
@@ -93,6 +93,11 @@ class Runs(Protocol):
 
     def list(self) -> list[RunRecord]:
         """Return the records, the last changed first; a damaged record is left out."""
+
+
+def named(holder: str) -> str:
+    """Return the name that people know a *holder* by: what comes before its last word, where it has two."""
+    return holder.rsplit(" ", 1)[0]
 
 
 def require_name(what: str, name: str) -> str:

@@ -10,7 +10,7 @@ import click
 
 def signed(note: str, most: int) -> str:
     """Return *note* behind the user and the host of this process; refuse one that would be cut at *most*."""
-    whole = ": ".join(filter(None, (f"{_user()}@{socket.gethostname()}", note)))
+    whole = ": ".join(filter(None, (user_at_host(), note)))
     if len(whole) > most:
         raise click.UsageError(f"--note: is {len(whole) - most} characters too long")
     if not whole.isprintable():
@@ -18,11 +18,13 @@ def signed(note: str, most: int) -> str:
     return whole
 
 
-def _user() -> str:
+def user_at_host() -> str:
+    """Return who runs this process, and where."""
     import getpass
 
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (KeyError, OSError):
         # A container may run under a number that nobody named.
-        return str(os.getuid())
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

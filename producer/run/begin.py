@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import socket
 from array import array
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
@@ -147,11 +146,6 @@ def _stem_of(typed: str) -> str:
         return "stdin"
     stems = (_MAGIC.sub("", part.partition(".")[0]) for part in reversed(Path(typed).absolute().parts))
     return next((stem for each in stems if (stem := each.strip("-_ /"))), "rows")
-
-
-def holder() -> str:
-    """Return who this is: host and process."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def open_journal(out: Path) -> Journal:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from typing import TYPE_CHECKING, Final
 
 from askonce.errors import StoreUnavailable
-from producer.run.begin import Paid, holder
+from askonce.runs import named
+from producer.run.begin import Paid
 from producer.run.errors import RunTaken
+from producer.run.holder import is_gone, new_holder
 from producer.run.limits import LIMIT_REACHED, TAKEN, Stop
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Hold:
     def __init__(self, runs: Runs, name: str, task: str, counts: Counts, before: Paid | None = None) -> None:
         """Describe the run by its *counts*, and by what earlier starts paid *before*."""
         self._runs, self._name, self._task, self._counts = runs, name, task, counts
-        self._holder, self._before = holder(), before or Paid()
+        self._holder, self._before = new_holder(), before or Paid()
 
     def claim(self) -> None:
         """Take the run.
@@ -37,19 +37,19 @@ class Hold:
             StoreUnavailable: nobody can say who has it.
         """
         found = self._runs.hold(self._name, self._holder, _TTL, self._task, self._facts())
-        if not found.taken and _is_gone(found.holder):
+        if not found.taken and is_gone(found.holder):
             # A producer that was killed on this machine: nobody waits for its hold to end.
             self._runs.release(self._name, found.holder, "stopped", {})
             found = self._runs.hold(self._name, self._holder, _TTL, self._task, self._facts())
         if not found.taken:
-            raise RunTaken(run=self._name, holder=found.holder)
+            raise RunTaken(run=self._name, holder=named(found.holder))
 
     def renew(self) -> Stop | None:
         """Keep the run; return why it stops, None where it goes on."""
         found = self._runs.hold(self._name, self._holder, _TTL, self._task, self._facts())
         if not found.taken:
             # A hold that ended while the store was away is another producer's now, and so are the run's jobs.
-            return Stop(f"{found.holder} works on this run now", TAKEN)
+            return Stop(f"{named(found.holder)} works on this run now", TAKEN)
         return Stop(f"by request: {found.stop}", LIMIT_REACHED, cancels=True) if found.stop else None
 
     def release(self, state: RunState) -> None:
@@ -76,18 +76,3 @@ class Hold:
             "avoided_unknown": counts.avoided_unknown,
             **reasons,
         }
-
-
-def _is_gone(other: str) -> bool:
-    """Return whether *other* was a process of this machine that has ended."""
-    host, _, pid = other.rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        # It is there, and another user's.
-        return False
-    return False

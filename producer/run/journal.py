@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
 
 import orjson
 
+from askonce.runs import named
 from producer.run.errors import JournalInvalid, RunTaken
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Round:
     digest: str = ""
     #: Seconds since 1970.
     started: float
-    #: Who runs it: host and process.
+    #: Who runs it, as ``holder.py`` names a start.
     holder: str
     #: Which rows with an end in an earlier round are asked for again: each of them, or those that failed.
     refresh: bool = False
@@ -310,4 +311,4 @@ def _holder_of(stream: BinaryIO) -> str:
             holder = found.get("holder") or found["run"]["holder"]
         except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
             continue
-    return str(holder)
+    return named(str(holder))

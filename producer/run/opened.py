@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from producer.run.again import Again
-from producer.run.begin import Paid, go_on, holder, name_of, new_uid, open_journal, require_usable
+from producer.run.begin import Paid, go_on, name_of, new_uid, open_journal, require_usable
 from producer.run.errors import OutputFailed, RunTaken
+from producer.run.holder import new_holder
 from producer.run.journal import Journal, Round
 from producer.run.limits import NoBudget
 from producer.run.output import Files, JsonLines, Results, Stream, beside
@@ -129,7 +130,7 @@ def new_round(wanted: Wanted, inputs: Inputs, version: str) -> Round:
         inputs=inputs.names,
         digest=inputs.digest() if wanted.file is not None else "",
         started=now,
-        holder=holder(),
+        holder=new_holder(),
         refresh=wanted.refresh,
         retry_failed=wanted.retry_failed,
         not_before=_not_before(wanted, now),

@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 DEGRADED = "tests/unit/test_enqueue_degraded.py::"
 AGAIN = "tests/unit/test_again.py::"
+HOLDER = "tests/unit/test_holder.py::"
 
 #: What a start takes over from the one before it.
 OF_RESUMED = (
@@ -43,6 +44,20 @@ OF_RESUMED = (
         "if True:",
         "tests/unit/test_journal.py::"
         "test_start_that_opens_a_journal_while_another_one_removes_it_opens_its_own",
+    ),
+    Mutant(
+        "two producers of one host and number are one",
+        "producer/run/holder.py",
+        "{token_hex(_DRAWN // 2)}",
+        "",
+        f"{HOLDER}test_producers_with_one_host_and_one_number_are_two",
+    ),
+    Mutant(
+        "a process of another container is looked for here",
+        "producer/run/holder.py",
+        "if mark[:_PLACE] != _place() or not pid.isdigit():",
+        "if not pid.isdigit():",
+        f"{HOLDER}test_process_of_another_container_is_not_gone",
     ),
     Mutant(
         "a row that was read and not sent counts",
