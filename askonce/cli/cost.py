@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from askonce.cli.ledger import By, Counted, Line
+    from askonce.cli.table import Table
     from askonce.tally import Tally
 
 _DAY = 86_400
@@ -68,6 +69,7 @@ class _Since(click.ParamType[int]):
 def cost(*, by: tuple[By, ...], since: int | None, as_json: bool) -> None:
     """Show calls and their cost, calls in doubt, and what hits avoided; the last line is the sum."""
     from askonce.cli.ledger import day_of, lines_of, total_of
+    from askonce.cli.table import room_of_stdout
 
     chosen = tuple(dict.fromkeys(by)) or ("task",)
     with unavailable():
@@ -80,9 +82,10 @@ def cost(*, by: tuple[By, ...], since: int | None, as_json: bool) -> None:
         return
     if since is not None:
         click.echo(f"since {day_of(since)} 00:00 UTC", err=True)
-    for row in _aligned(chosen, lines, total):
+    shown, left_out = _table(chosen, lines, total).fitted(room_of_stdout())
+    for row in shown:
         click.echo(row)
-    for note in _notes(total):
+    for note in _notes(total, left_out):
         click.echo(note, err=True)
 
 
@@ -97,14 +100,15 @@ def _counted(tally: Tally, since: int | None, *, split: bool) -> Iterable[Counte
     return tally.of_days(range(today - DAYS_KEPT if since is None else since, today + 2)).items()
 
 
-def _aligned(by: Sequence[str], lines: Sequence[Line], total: Line) -> list[str]:
+def _table(by: Sequence[str], lines: Sequence[Line], total: Line) -> Table:
     """Return the table: names on the left, numbers on the right."""
+    from askonce.cli.table import Table
     from askonce.line import one_line
 
     tokens = list(total.tokens)
     unpriced = not total.is_priced
     head = [*by, "calls", *["unpriced"] * unpriced, "cost_usd", "in_doubt", "hits", "avoided_usd", *tokens]
-    table = [head]
+    rows = [head]
     for line in [*lines, total]:
         counted = line.counted
         # Names come from callers.
@@ -113,16 +117,8 @@ def _aligned(by: Sequence[str], lines: Sequence[Line], total: Line) -> list[str]
         paid = _dollars(line.micro_usd, known=line.is_priced)
         avoided = _dollars(line.avoided_micro_usd, known=line.is_avoided_known)
         more = [paid, counted["in_doubt"], counted["hit"], avoided, *(line.tokens.get(t, 0) for t in tokens)]
-        table.append([*names, *map(str, [*numbers, *more])])
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return ["  ".join(_cells(row, widths, len(by))).rstrip() for row in table]
-
-
-def _cells(row: Sequence[str], widths: Sequence[int], names: int) -> list[str]:
-    return [
-        cell.ljust(width) if place < names else cell.rjust(width)
-        for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
+        rows.append([*names, *map(str, [*numbers, *more])])
+    return Table(rows, names=len(by), left=len(by), optional=len(tokens))
 
 
 def _dollars(micro_usd: int, *, known: bool) -> str:
@@ -133,11 +129,12 @@ def _dollars(micro_usd: int, *, known: bool) -> str:
     return amount if known else f">={amount}"
 
 
-def _notes(total: Line) -> list[str]:
+def _notes(total: Line, left_out: Sequence[str]) -> list[str]:
     """Return what the numbers do not show by themselves."""
     words = {
         "unpriced": "calls without a known price: what was paid is at least the sum",
         "in_doubt": "calls in doubt: whether they were paid is unknown",
         "avoided_unknown": "hits on answers of unknown cost: what was avoided is at least the sum",
     }
-    return [f"{text} ({total.counted[what]})" for what, text in words.items() if total.counted[what]]
+    notes = [f"{text} ({total.counted[what]})" for what, text in words.items() if total.counted[what]]
+    return [*notes, f"no room for {', '.join(left_out)}: --json has them"] if left_out else notes

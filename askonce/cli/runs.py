@@ -14,11 +14,15 @@ from askonce.cli.exits import Exit, unavailable
 from askonce.cli.site import open_site
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from askonce.runs import RunRecord
 
 #: Runs that a list shows without --all, and the facts of each, as ``submit`` names them.
 PAGE = 100
-_LISTED = ("rows", "total", "done", "failed", "calls", "cost_usd")
+_LISTED = ("done", "failed", "cost_usd", "calls")
+#: What is kept of a time, such as ``2026-11-27T16:40:00+00:00``: a list is of some weeks.
+_DAY_AND_MINUTE = slice(5, 16)
 
 
 @click.group()
@@ -33,8 +37,11 @@ def list_(*, everything: bool, as_json: bool) -> None:
     """List runs, the last changed first."""
     with unavailable():
         found = open_site().store.runs.list()
-    for record in islice(found, None if everything else PAGE):
-        click.echo(json.dumps(_shown(record), ensure_ascii=False) if as_json else _line(record))
+    listed = list(islice(found, None if everything else PAGE))
+    for line in (
+        [json.dumps(_shown(each), ensure_ascii=False) for each in listed] if as_json else _lines(listed)
+    ):
+        click.echo(line)
     if len(found) > PAGE and not everything:
         click.echo(f"{PAGE} shown of {len(found)}: --all shows them", err=True)
     elif not found:
@@ -47,6 +54,7 @@ def list_(*, everything: bool, as_json: bool) -> None:
 def show(name: str, *, as_json: bool) -> None:
     """Show the run of this NAME: its producer, its counts and its cost."""
     from askonce.line import one_line
+    from askonce.runs import named
 
     with unavailable():
         record = open_site().store.runs.get(name)
@@ -58,6 +66,7 @@ def show(name: str, *, as_json: bool) -> None:
         click.echo(json.dumps(shown, ensure_ascii=False))
         return
     facts = {what: _fact(what, value) for what, value in record.facts.items()}
+    shown["holder"] = named(record.holder)
     known = {what: value for what, value in shown.items() if what not in ("facts", "alive") and value != ""}
     lines = {**known, **facts}
     width = max(map(len, lines))
@@ -78,15 +87,30 @@ def _state(record: RunRecord) -> str:
     return "left" if record.state == "running" and not record.alive else record.state
 
 
-def _line(record: RunRecord) -> str:
+def _lines(records: Sequence[RunRecord]) -> list[str]:
+    """Return a table of the runs; ``show`` has what else is known."""
+    from askonce.cli.table import Table, room_of_stdout
+
+    if not records:
+        return []
+    heads = ["run", "producer", "state", "updated_utc", "rows", *_LISTED]
+    table = Table([heads, *map(_cells, records)], names=2, left=4, optional=1)
+    return table.fitted(room_of_stdout())[0]
+
+
+def _cells(record: RunRecord) -> list[str]:
     from askonce.cli.moments import moment
     from askonce.line import one_line
+    from askonce.runs import named
 
-    # ``show`` has the others: a terminal's line is short.
-    facts = [f"{what}={_fact(what, record.facts[what])}" for what in _LISTED if record.facts.get(what)]
-    holder = record.holder if record.alive else ""
-    words = (moment(record.updated), _state(record), record.name, record.task, holder, " ".join(facts))
-    return one_line("  ".join(filter(None, words)))
+    updated = moment(record.updated)[_DAY_AND_MINUTE].replace("T", " ")
+    facts = {**record.facts, "rows": record.facts.get("total", record.facts.get("rows", ""))}
+    cells = {what: _fact(what, facts[what]) if facts.get(what) else "" for what in ("rows", *_LISTED)}
+    if facts.get("unpriced_calls"):
+        # What is unknown is never 0.
+        cells["cost_usd"] = f">={cells['cost_usd']}" if cells["cost_usd"] else "unknown"
+    holder = named(record.holder) if record.alive else ""
+    return [one_line(cell) for cell in (record.name, holder, _state(record), updated, *cells.values())]
 
 
 def _fact(what: str, value: float | str) -> str:

@@ -176,6 +176,16 @@ def test_jobs_that_cost_nothing_have_no_line(cost, store):
     assert 1 == len(shown(cost("--json")))
 
 
+def test_table_fits_into_a_terminal_and_says_what_it_leaves_out(cost, paid, monkeypatch):
+    monkeypatch.setattr("askonce.cli.table.room_of_stdout", lambda: 80)
+    paid("meetings.extract", calls=1, micro_usd=1, tokens__input_tokens=7, tokens__output_tokens=900)
+
+    plain, by_many = cost(), cost("--by", "task", "--by", "model", "--by", "tenant", "--by", "day")
+
+    assert all(len(line) <= 80 for line in [*plain.stdout.splitlines(), *by_many.stdout.splitlines()])
+    assert "no room for input_tokens: --json has them\n" == plain.stderr
+
+
 def test_name_of_a_tenant_stays_on_its_line(cost, paid):
     paid(tenant="a\x1b[2Jb", calls=1, micro_usd=1)
 

@@ -1,11 +1,13 @@
 """``runs`` shows what producers say of their runs, and that a producer is gone."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
 
 from askonce.adapters.memory import MemoryStore
+from askonce.cli.table import width_of
 
 FACTS = {"rows": 100, "done": 60, "cost_usd": 0.000213, "note": "a\x1b[2J"}
 
@@ -28,10 +30,30 @@ def hold(store):
 def test_run_is_listed_with_its_counts_in_one_line(verb, hold):
     hold()
 
-    [line] = verb("list").stdout.splitlines()
+    head, line = verb("list").stdout.splitlines()
 
-    words = ["running", "monday", "rates.fetch", "host:1", "rows=100 done=60 cost_usd=0.000213"]
-    assert words == line.split("  ")[1:]
+    assert ["run", "producer", "state", "updated_utc", "rows", "done", "cost_usd"] == head.split()
+    assert ["monday", "host:1", "running", "01-01 00:00", "100", "60", "0.000213"] == re.split(" {2,}", line)
+
+
+def test_list_fits_into_a_terminal_and_keeps_the_whole_name_of_a_run(verb, hold, monkeypatch):
+    monkeypatch.setattr("askonce.cli.table.room_of_stdout", lambda: 80)
+    names = ["順序" * 15, "n" * 80, "monday"]
+    for name in names:
+        hold(name)
+
+    lines = verb("list").stdout.splitlines()
+
+    assert 80 == max(map(width_of, lines))
+    assert names == [name for name in names if any(line.startswith(name) for line in lines)]
+
+
+def test_run_with_a_call_of_unknown_price_is_listed_with_what_is_known(verb, store):
+    for name, cost in (("a", 0), ("b", 0.5)):
+        facts = {"rows": 1, "cost_usd": cost, "unpriced_calls": 1}
+        store.runs.hold(name, "host:1", 60.0, "rates.fetch", facts)
+
+    assert {"unknown", ">=0.5"} == {line.split()[-1] for line in verb("list").stdout.splitlines()[1:]}
 
 
 def test_run_whose_producer_is_gone_is_left(verb, hold, clock):
@@ -71,7 +93,7 @@ def test_list_of_many_says_that_there_are_more(verb, hold):
 
     short, whole = verb("list"), verb("list", "--all", "--json")
 
-    assert (100, 101) == (len(short.stdout.splitlines()), len(whole.stdout.splitlines()))
+    assert (1 + 100, 101) == (len(short.stdout.splitlines()), len(whole.stdout.splitlines()))
     assert "100 shown of 101: --all shows them\n" == short.stderr
     assert "" == whole.stderr
 
