@@ -77,7 +77,7 @@ _OF_ROWS = (
     click.option("--strict", is_flag=True, help="Count a fallback as a failure."),
 )
 _OF_RUN = (
-    click.option("--run", metavar="NAME", help="The run's name; made of task and inputs by default."),
+    click.option("--run", metavar="NAME", help="The run's name; made of task, inputs and --out by default."),
     click.option(
         "--max-queued", type=click.IntRange(min=0), help="Rows ahead of the workers; 0 is no bound."
     ),

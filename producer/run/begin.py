@@ -132,9 +132,10 @@ class Past:
         return line is None or line.open or line.offset < self.began_at
 
 
-def name_of(task: str, tenant: str, typed: tuple[str, ...]) -> str:
-    """Return the name of a run whose caller *typed* none: the same for the same words."""
-    places = [task, tenant, *(str(Path(name).absolute()) for name in typed)]
+def name_of(task: str, tenant: str, typed: tuple[str, ...], out: Path | None = None) -> str:
+    """Return the name of a run whose caller *typed* inputs and no name: the same for the same words."""
+    files = [*map(Path, typed), *([] if out is None else [out])]
+    places = [task, tenant, *(str(path.absolute()) for path in files)]
     stem = "".join(letter if letter.isprintable() else "?" for letter in _stem_of(typed[0])[:40])
     digest = sha256(chr(0).join(places).encode(errors="surrogateescape")).hexdigest()
     return f"{task}-{stem}-{digest[:8]}"
@@ -178,10 +179,12 @@ def go_on(
     replay: Callable[[Mapping[str, object]], object] = lambda _line: None,
     *,
     strict: bool = False,
+    is_named: bool = True,
 ) -> tuple[Past, Round]:
     """Read *journal*, and begin the round that *wanted* names unless the last one goes on.
 
-    *replay* gets each line, also the one that begins the round. *strict*: a fallback is a failure.
+    *replay* gets each line, also the one that begins the round. *strict*: a fallback is a failure. A run
+    whose caller chose no name, so that it is not *is_named*, has that of the journal.
 
     Raises:
         RunDiffers: the journal is another run's.
@@ -193,6 +196,7 @@ def go_on(
         replay(found)
     last = past.round
     if last is not None:
+        wanted = wanted if is_named else replace(wanted, name=last.name)
         _require_same(last, wanted, path)
         if not is_new(wanted, last, has_ended=past.has_ended):
             if wanted.not_before is not None and not wanted.refresh and past.again.takes_any_age:

@@ -70,7 +70,7 @@ def open_output(
     *budget* gets what earlier starts left.
     """
     if wanted.file is not None:
-        return _open_file(stack, wanted.file, fresh, inputs, budget, strict=wanted.strict)
+        return _open_file(stack, wanted, wanted.file, fresh, inputs, budget)
     if sys.stdout is None:  # closed by the caller's shell
         raise OutputFailed(file="stdout", reason="is closed")
     stream = Stream(sys.stdout.buffer, JsonLines() if wanted.writes_rows else Results())
@@ -81,11 +81,12 @@ def open_output(
 
 
 def _open_file(
-    stack: ExitStack, out: Path, fresh: Round, inputs: tuple[str, ...], budget: Budget, *, strict: bool
+    stack: ExitStack, wanted: Wanted, out: Path, fresh: Round, inputs: tuple[str, ...], budget: Budget
 ) -> Opened:
     require_usable(out, inputs)
     journal = stack.enter_context(open_journal(out))
-    past, round_ = go_on(journal, fresh, beside(out, "journal"), budget.replay, strict=strict)
+    place, is_named = beside(out, "journal"), wanted.run is not None
+    past, round_ = go_on(journal, fresh, place, budget.replay, strict=wanted.strict, is_named=is_named)
     files = stack.enter_context(Files(out))
     return Opened(
         round=round_,
@@ -117,7 +118,7 @@ def look(wanted: Wanted, inputs: Inputs, version: str) -> tuple[Again, Callable[
 def new_round(wanted: Wanted, inputs: Inputs, version: str) -> Round:
     """Return what a run asks for that begins now."""
     now, uid = time.time(), new_uid()
-    name = wanted.run or name_of(wanted.task, wanted.tenant, wanted.inputs)
+    name = wanted.run or name_of(wanted.task, wanted.tenant, wanted.inputs, wanted.file)
     if wanted.run is None and wanted.file is None:
         # Nothing is kept that another start could go on with: each one is a run of its own.
         name = f"{name}-{uid[:6]}"

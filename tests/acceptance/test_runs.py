@@ -127,11 +127,12 @@ def test_ctrl_c_keeps_what_is_answered_and_says_how_to_go_on(machine, start, pro
 def test_second_producer_of_a_run_is_told_who_has_it(machine, start, producer, meetings, out):
     file = meetings(1)
     machine.control(hold=True)
-    running = start(machine, "-m", "producer", "submit", TASK, str(file), "--out", str(out))
+    name = ("--run", f"run-{out.parent.name}")
+    running = start(machine, "-m", "producer", "submit", TASK, str(file), "--out", str(out), *name)
     assert machine.wait_for_held(1, stretched(30))
 
     same_file = producer(machine, "submit", TASK, file, "--out", out)
-    elsewhere = producer(machine, "submit", TASK, file, "--out", out.with_name("other.jsonl"))
+    elsewhere = producer(machine, "submit", TASK, file, "--out", out.with_name("other.jsonl"), *name)
     machine.control(hold=False)
 
     assert [75, 75] == [same_file.code, elsewhere.code]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.run.begin import Paid, go_on, name_of, open_journal
+from producer.run.begin import Paid, go_on, open_journal
 from producer.run.errors import JournalInvalid, RunDiffers, RunTaken
 from producer.run.journal import Journal, Round
 from producer.run.output import beside
@@ -253,6 +253,15 @@ def test_journal_of_another_run_is_left_alone(out, differs):
     assert before == out.with_name("out.jsonl.journal").read_bytes()
 
 
+def test_start_without_a_name_goes_on_with_the_run_of_the_journal(out):
+    start(out, [1], [reported(1)])
+
+    with open_journal(out) as journal:
+        _, round_ = go_on(journal, wanted(name="made of other words"), out, is_named=False)
+
+    assert "nightly" == round_.name
+
+
 def test_age_of_answers_that_the_run_began_without_is_refused(out):
     start(out, [1], [reported(1)])
 
@@ -347,13 +356,3 @@ def test_long_line_is_read_back_whole(tmp_path):
         offsets = [journal.add(reported(1, id="x" * size)) for size in (1, 50_000, 16_384, 3)]
 
         assert [1, 50_000, 16_384, 3] == [len(json.loads(journal.line_at(each))["id"]) for each in offsets]
-
-
-def test_name_of_a_run_is_the_same_for_the_same_words(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    name = name_of("orders.enrich", "", ("orders.csv",))
-
-    assert name == name_of("orders.enrich", "", (str(tmp_path / "orders.csv"),))
-    assert name.startswith("orders.enrich-orders-")
-    assert name != name_of("orders.enrich", "shop", ("orders.csv",))
-    assert name_of("orders.enrich", "", ("-",)).startswith("orders.enrich-stdin-")
