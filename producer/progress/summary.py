@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 #: Where the answers of done rows are from, in words.
 _SOURCES: Final[Mapping[str, str]] = {
-    "call": "by a call",
+    # Not by its calls: a row may take several.
+    "call": "new",
     "cache": "from cache",
     "attached": "attached to a job under way",
     "stale": "stale",
@@ -56,7 +57,7 @@ def _sources(counts: Counts) -> Iterator[str]:
 
 def _money(counts: Counts) -> Iterator[str]:
     if counts.calls or counts.by_source:
-        yield f"cost: {cost_of(counts)} for {amount(counts.calls, 'call')}"
+        yield f"cost: {cost_of(counts)} for {amount(counts.calls, 'paid call')}"
     if counts.avoided_micro_usd or counts.avoided_unknown:
         yield f"cost avoided: {avoided_cost_of(counts)}"
 

@@ -152,9 +152,9 @@ def test_text_says_all_in_one_line():
 def test_summary_names_what_became_of_the_rows():
     assert [
         "4,100 of 5,000 rows: 2,950 done, 38 failed, 12 invalid, 100 answered before, 1,000 still queued",
-        "done: 980 by a call, 1,900 from cache, 40 attached to a job under way, 20 stale, 10 fallback",
+        "done: 980 new, 1,900 from cache, 40 attached to a job under way, 20 stale, 10 fallback",
         "without an answer: 30 rate_limited, 8 timeout",
-        "cost: $1.24 and 3 calls of unknown price for 1,020 calls",
+        "cost: $1.24 and 3 calls of unknown price for 1,020 paid calls",
         "cost avoided: $2.40",
         "time: 1 min 15 s, 40.0 rows/s",
     ] == summary(COUNTS, 75.0)
@@ -171,7 +171,7 @@ def test_summary_of_unknown_prices_has_no_sum():
     counts.pay(None)
     counts.avoid(None)
 
-    assert ["cost: unknown price for 1 call", "cost avoided: unknown price"] == summary(counts, 1.0)[2:4]
+    assert ["cost: unknown price for 1 paid call", "cost avoided: unknown price"] == summary(counts, 1.0)[2:4]
 
 
 @pytest.mark.parametrize(
