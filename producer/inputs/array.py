@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from askonce.rows import MAX_LINE_BYTES, BadRow, Row, as_text
 from producer.inputs.doubt import unless_none
-from producer.inputs.reading import InputInvalid, renamed
+from producer.inputs.reading import InputInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from io import BufferedIOBase
+
+    from producer.inputs.columns import Columns
 
 _CHUNK = 256 << 10
 _BLANKS = " \t\r\n"
@@ -29,7 +31,7 @@ class Array:
     """The form of JSON that is not one object a line."""
 
     name: str
-    columns: Mapping[str, str]
+    columns: Columns
     #: Whether the values stand in one array; else they stand one after the other.
     bracketed: bool = True
 
@@ -39,7 +41,7 @@ class Array:
         Raises:
             InputInvalid: it is not JSON, is cut off or goes on behind its end; names the element.
         """
-        return unless_none(self._rows(stream, numbers), self.name, "an array of objects")
+        return unless_none(self._rows(stream, numbers), self.name, "an array of objects", self.columns)
 
     def check(self, stream: BinaryIO) -> int:
         """Read all elements and count them; errors as ``rows``."""
@@ -81,7 +83,7 @@ class Array:
             return BadRow(number=number, field=as_text(given_twice), reason="given twice", place=place)
         if not isinstance(value, dict):
             return BadRow(number=number, field="", reason="must be a JSON object", place=place)
-        return Row(number=number, payload=renamed(value, self.columns), place=place)
+        return Row(number=number, payload=value, place=place)
 
     def _refusal(self, read: int, reason: str) -> InputInvalid:
         return InputInvalid(self.name, f"element {read + 1} {reason}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, assert_never
 import orjson
 
 from producer.inputs.array import Array
+from producer.inputs.columns import Columns
 from producer.inputs.lines import Lines
 from producer.inputs.reading import InputInvalid
 from producer.inputs.table import Table, delimiter_of
@@ -89,9 +90,7 @@ def _table(name: str, head: bytes, reading: Reading) -> Table:
     return Table(
         name=name,
         delimiter=delimiter,
-        columns=reading.columns,
-        required=reading.required,
-        known=reading.fields,
+        columns=_columns(reading),
     )
 
 
@@ -100,14 +99,18 @@ def _json(name: str, head: bytes, reading: Reading) -> Form:
     first, ended, _ = head.lstrip().partition(b"\n")
     if reading.format != "jsonl":
         if first.startswith(b"["):
-            return Array(name=name, columns=reading.columns)
+            return Array(name=name, columns=_columns(reading))
         # A line that ends within its object: a value of several lines.
         if first.startswith(b"{") and ended and not first.rstrip().endswith(b"}"):
-            return Array(name=name, columns=reading.columns, bracketed=False)
+            return Array(name=name, columns=_columns(reading), bracketed=False)
         # Several values on one line; of JSON lines that is a bad one.
         if format_of(name, reading) == "json" and _has_more(first):
-            return Array(name=name, columns=reading.columns, bracketed=False)
-    return Lines(name=name, columns=reading.columns)
+            return Array(name=name, columns=_columns(reading), bracketed=False)
+    return Lines(name=name, columns=_columns(reading))
+
+
+def _columns(reading: Reading) -> Columns:
+    return Columns(mapped=reading.columns, required=reading.required, known=reading.fields)
 
 
 def _has_more(line: bytes) -> bool:

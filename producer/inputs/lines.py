@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from askonce.rows import Row, lines_of, parse_row, too_long
+from askonce.rows import lines_of, parse_row, too_long
 from producer.inputs.doubt import Doubt, unless_none
-from producer.inputs.reading import InputInvalid, renamed
+from producer.inputs.reading import InputInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from askonce.rows import BadRow
+    from askonce.rows import BadRow, Row
+    from producer.inputs.columns import Columns
 
 _WHAT = "JSON lines"
 
@@ -22,11 +23,11 @@ class Lines:
     """The form of JSON lines."""
 
     name: str
-    columns: Mapping[str, str]
+    columns: Columns
 
     def rows(self, stream: BinaryIO, numbers: Iterator[int]) -> Iterator[Row | BadRow]:
         """Yield each line that is not blank."""
-        return unless_none(self._rows(stream, numbers), self.name, _WHAT)
+        return unless_none(self._rows(stream, numbers), self.name, _WHAT, self.columns)
 
     def check(self, stream: BinaryIO) -> int:
         """Count the rows.
@@ -34,7 +35,8 @@ class Lines:
         Raises:
             InputInvalid: the lines are in another encoding, or no objects.
         """
-        doubt, count, unreadable, readable, first = Doubt(self.name, _WHAT), 0, 0, 0, 0
+        doubt = Doubt(self.name, _WHAT, self.columns)
+        count = unreadable = readable = first = 0
         for at, line in lines_of(stream):
             count += 1
             if doubt.open:
@@ -58,12 +60,7 @@ class Lines:
 
     def _row(self, number: int, at: int, line: bytes | None) -> Row | BadRow:
         place = f"{self.name}:{at}"
-        if line is None:
-            return too_long(number, place)
-        row = parse_row(number, line, place)
-        if self.columns and isinstance(row, Row):
-            return Row(number=number, payload=renamed(dict(row.payload), self.columns), place=place)
-        return row
+        return too_long(number, place) if line is None else parse_row(number, line, place)
 
 
 def _is_utf8(line: bytes) -> bool:

@@ -9,17 +9,18 @@ from io import StringIO
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from askonce.rows import MAX_LINE_BYTES, BadRow, Row
+from producer.inputs.columns import listed
 from producer.inputs.reading import InputInvalid, renamed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
+
+    from producer.inputs.columns import Columns
 
 #: What may separate the cells where the caller does not say it.
 DELIMITERS = ",;\t|"
 #: Excel's own first line, which names the delimiter.
 _SEP = "sep="
-#: How many columns of a header a line about it names, and how many letters of each.
-_SHOWN, _SHOWN_LETTERS = 20, 40
 #: What the parser's words mean to a person; its own text may change.
 _WORDS = {
     "unexpected end of data": "the file ends inside a quoted cell of this row",
@@ -40,10 +41,7 @@ class Table:
 
     name: str
     delimiter: str
-    columns: Mapping[str, str]
-    required: tuple[str, ...] = ()
-    #: All fields of the task, where they are known.
-    known: tuple[str, ...] = ()
+    columns: Columns
 
     def rows(self, stream: BinaryIO, numbers: Iterator[int]) -> Iterator[Row | BadRow]:
         """Yield each record that has a cell which is not empty.
@@ -104,22 +102,17 @@ class Table:
             )
         if len(places) < len(header):
             raise InputInvalid(self.name, "two columns of the header have the same name", at)
-        for field, column in self.columns.items():
+        shown = listed(places)
+        has = f"it has {shown}" if shown else "does its first line hold data? it must name the columns"
+        for field, column in self.columns.mapped.items():
             if column not in places:
-                why = f"the header has no column {column}, which --map {field} names; {_listed(places)}"
+                why = f"the header has no column {column}, which --map {field} names; {has}"
                 raise InputInvalid(self.name, why, at)
-        fields = renamed(dict(places), self.columns)
-        if missing := [field for field in self.required if field not in fields]:
-            why = f"the header has no column {', '.join(missing)}: {self._way_out()}; {_listed(places)}"
+        if missing := self.columns.missing(places):
+            why = f"the header has no column {', '.join(missing)}: {self.columns.way_out()}; {has}"
             raise InputInvalid(self.name, why, at)
+        fields = renamed(dict(places), self.columns.mapped)
         return [_Field(name, column) for name, column in fields.items()]
-
-    def _way_out(self) -> str:
-        strange = [field for field in self.columns if self.known and field not in self.known]
-        if not strange:
-            return "rename one, or pass --map FIELD=COLUMN"
-        fields = ", ".join(self.known)
-        return f"--map {', '.join(strange)} names no field of the task, whose fields are {fields}"
 
 
 def delimiter_of(head: bytes, name: str) -> str | None:
@@ -155,22 +148,6 @@ def _widths(text: str, delimiter: str) -> list[int]:
         records = csv.reader(StringIO(text, newline="\n"), delimiter=delimiter)
         widths.extend(len(cells) for cells in records if any(cells))
     return widths
-
-
-def _listed(header: Iterable[str]) -> str:
-    """Return the columns of *header* in words; a first line that seems to hold data is not quoted."""
-    names = list(header)
-    if any(map(_is_data, names)):
-        return "does its first line hold data? it must name the columns"
-    shown = [name if len(name) <= _SHOWN_LETTERS else f"{name[:_SHOWN_LETTERS]}..." for name in names]
-    more = [f"{len(names) - _SHOWN:,} more"] if len(names) > _SHOWN else []
-    return f"it has {', '.join([*shown[:_SHOWN], *more])}"
-
-
-def _is_data(cell: str) -> bool:
-    """Return whether *cell* is an address, or a number, a date or the like: digits without a letter."""
-    is_number = any(map(str.isdigit, cell)) and not any(map(str.isalpha, cell))
-    return "@" in cell or is_number
 
 
 def _is_sep(cells: list[str], delimiter: str) -> bool:

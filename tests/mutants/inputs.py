@@ -85,6 +85,20 @@ OF_INPUTS = (
         f"{JSON}test_file_without_any_object_is_one_line",
     ),
     Mutant(
+        "a slip in --map is a bad row for each line of JSON",
+        "producer/inputs/doubt.py",
+        "return bool(self._lacking)",
+        "return False",
+        f"{JSON}test_column_of_a_map_that_no_row_has_is_one_line_for_the_file[rows.jsonl]",
+    ),
+    Mutant(
+        "a file whose first row lacks a field is refused",
+        "producer/inputs/doubt.py",
+        "self._lacking.intersection_update(",
+        "self._lacking.update(",
+        f"{JSON}test_rows_of_which_one_may_be_right_are_read_each_by_itself[one has the column]",
+    ),
+    Mutant(
         "a ragged row is read",
         OF_TABLE,
         "            if len(cells) != (width or len(cells)):",

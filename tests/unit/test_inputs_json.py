@@ -11,6 +11,7 @@ from askonce import rows
 from askonce.rows import BadRow, Row
 from producer.inputs import InputInvalid, Reading, array, open_inputs
 from producer.inputs.array import Array
+from producer.inputs.columns import Columns
 from producer.inputs.lines import Lines
 from producer.run.report import invalid
 from tests.unit.given_inputs import payloads_of, refusal_of, rows_of
@@ -57,13 +58,13 @@ def file(tmp_path):
 def test_array_in_pieces_of_any_size_is_what_json_reads(values, size, escaped, indent):
     text = json.dumps(values, ensure_ascii=escaped, indent=indent)
 
-    found = Array(name="rows.json", columns={}).rows(Dripping(text.encode(), size), count(1))
+    found = Array(name="rows.json", columns=Columns()).rows(Dripping(text.encode(), size), count(1))
 
     assert json.loads(text) == [row.payload for row in found]
 
 
 def test_number_that_comes_in_pieces_is_one_element():
-    rows = Array(name="rows.json", columns={}).rows(Dripping(b'[{"n":1}, 12345]', 1), count(1))
+    rows = Array(name="rows.json", columns=Columns()).rows(Dripping(b'[{"n":1}, 12345]', 1), count(1))
     try:
         found = [type(row) for row in rows]
     except InputInvalid as cut:
@@ -75,7 +76,7 @@ def test_number_that_comes_in_pieces_is_one_element():
 @given(st.lists(OBJECTS, max_size=4), st.integers(1, 40), st.sampled_from(["", " ", "\n"]))
 def test_values_one_after_the_other_are_rows(values, size, between):
     text = between.join(json.dumps(value, indent=2) for value in values)
-    form = Array(name="rows.json", columns={}, bracketed=False)
+    form = Array(name="rows.json", columns=Columns(), bracketed=False)
 
     assert values == [row.payload for row in form.rows(Dripping(text.encode(), size), count(1))]
 
@@ -86,13 +87,13 @@ def test_array_that_is_cut_anywhere_is_refused(values, data):
     cut = data.draw(st.integers(1, len(text) - 1))
 
     with pytest.raises(InputInvalid, match=r"^rows\.json: element \d+ is cut off: the file ends in it$"):
-        Array(name="rows.json", columns={}).check(BytesIO(text[:cut].encode()))
+        Array(name="rows.json", columns=Columns()).check(BytesIO(text[:cut].encode()))
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_rows_or_one_line(content):
     with suppress(InputInvalid):
-        for row in Array(name="rows.json", columns={}).rows(BytesIO(content), count(1)):
+        for row in Array(name="rows.json", columns=Columns()).rows(BytesIO(content), count(1)):
             assert isinstance(row, Row | BadRow)
 
 
@@ -139,7 +140,7 @@ def test_element_that_is_too_long_is_not_read_into_memory(monkeypatch):
     stream = BytesIO(b'[{"n":"' + b"x" * 100_000 + b'"}]')
 
     with pytest.raises(InputInvalid, match="element 1 is longer than 1000 characters"):
-        Array(name="rows.json", columns={}).check(stream)
+        Array(name="rows.json", columns=Columns()).check(stream)
 
     assert stream.tell() < 3000
 
@@ -234,6 +235,60 @@ def test_map_renames_fields_of_objects(file, name):
     )
 
 
+WRONG_MAP = {"columns": {"cliente_id": "Custmer"}, "required": ("order_id", "cliente_id")}
+
+
+def as_file(rows, name):
+    texts = [json.dumps(row) for row in rows]
+    return f"[{','.join(texts)}]" if name == "rows.json" else "".join(f"{text}\n" for text in texts)
+
+
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl"])
+def test_column_of_a_map_that_no_row_has_is_one_line_for_the_file(file, name):
+    rows = [{"order_id": n, "Customer": MARKER} for n in range(300)]
+    path = file(as_file(rows, name), name)
+
+    said = "has a field Custmer, which --map cliente_id names; the first one has order_id, Customer"
+    assert f"{name}: none of its first 100 rows {said}" == refusal_of(path, **WRONG_MAP)
+    path.write_text(as_file(rows[:1], name))
+    assert f"{name}: its only row has no field Custmer, " in refusal_of(path, **WRONG_MAP)
+
+
+def test_map_of_no_field_of_the_task_is_named_where_no_row_has_what_is_needed(file):
+    path, fields = file('{"No":1}\n{"No":2}\n', "rows.jsonl"), ("order_id",)
+
+    assert (
+        "rows.jsonl: none of its first 2 rows has a field order_id: --map orderid names no field of the task,"
+        " whose fields are order_id; the first one has No"
+        == refusal_of(path, columns={"orderid": "No"}, required=fields, fields=fields)
+    )
+
+
+def test_names_of_fields_that_are_data_are_not_quoted(file):
+    path = file(f'{{"{MARKER}@example.com":1}}\n', "rows.jsonl")
+
+    assert MARKER not in refusal_of(path, **WRONG_MAP)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"order_id": 1}, {"order_id": 2, "Custmer": 3}],
+        [{"order_id": 1}, {"order_id": 2, "cliente_id": 3}],
+        [{"order_id": 1}, {"cliente_id": 2}],
+    ],
+    ids=["one has the column", "one has the field", "each lacks another field"],
+)
+def test_rows_of_which_one_may_be_right_are_read_each_by_itself(file, rows):
+    assert 2 == len(payloads_of(file(as_file(rows, "rows.jsonl"), "rows.jsonl"), **WRONG_MAP))
+
+
+def test_field_that_is_not_needed_may_be_missing_in_each_row(file):
+    path = file('{"order_id":1}\n{"order_id":2}\n', "rows.jsonl")
+
+    assert 2 == len(payloads_of(path, columns={"nota": "Note"}, required=("order_id",)))
+
+
 def test_rows_that_are_not_wanted_any_more_are_not_read(file):
     inputs = open_inputs([str(file(LINES, "rows.jsonl"))], Reading())
     some = inputs.rows()
@@ -249,5 +304,5 @@ def test_check_of_lines_parses_none_once_a_payload_was_seen(monkeypatch):
         "producer.inputs.lines.parse_row", lambda *args: parsed.append(args) or rows.parse_row(*args)
     )
 
-    assert 3 == Lines(name="rows.jsonl", columns={}).check(BytesIO(LINES))
+    assert 3 == Lines(name="rows.jsonl", columns=Columns()).check(BytesIO(LINES))
     assert 1 == len(parsed)

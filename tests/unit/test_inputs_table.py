@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from producer.inputs import table
+from producer.inputs.columns import Columns
 from producer.inputs.table import Table, delimiter_of
 from tests.unit.given_inputs import payloads_of, refusal_of, rows_of
 
@@ -36,7 +37,7 @@ def test_table_is_what_was_written(cells, delimiter, ending, quoting):
     writer.writerows([("a", "b", "c"), *cells])
     content = text.getvalue().encode()
     assume(delimiter_of(content, "rows.csv") == delimiter)
-    found = Table(name="rows.csv", delimiter=delimiter, columns={}).rows(BytesIO(content), count(1))
+    found = Table(name="rows.csv", delimiter=delimiter, columns=Columns()).rows(BytesIO(content), count(1))
 
     written = [dict(zip("abc", row, strict=True)) for row in cells if any(row)]
     assert [{k: v for k, v in row.items() if v} for row in written] == [row.payload for row in found]
