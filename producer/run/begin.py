@@ -68,6 +68,8 @@ class Past:
     #: The group of the last round in which each row was sent, by its number; 0 where it was not.
     sent: array[int] = field(default_factory=lambda: array("i"))
     groups: int = 0
+    #: A digest of what each row holds, by its number, where the inputs can be read only once.
+    contents: array[int] = field(default_factory=lambda: array("q", [0]))
     #: Rows that an earlier round left under way, with its ``uid``: they are asked for under that again.
     uids: dict[int, str] = field(default_factory=dict)
     #: What all rounds paid.
@@ -90,6 +92,8 @@ class Past:
             self.paid.add(found)
         elif "sent" in found:
             self._add_group(found["sent"])
+        elif "content" in found:
+            self._add_content(found["content"])
         elif "end" in found:
             self.has_ended = True
             self.lines.restore()
@@ -103,6 +107,12 @@ class Past:
         self.sent.frombytes(bytes(max(0, missing) * self.sent.itemsize))
         for row in rows:
             self.sent[row] = self.groups
+
+    def _add_content(self, found: object) -> None:
+        assert isinstance(found, list)
+        row, digest = found
+        if row == len(self.contents):
+            self.contents.append(digest)
 
     def begin(self, begun: Round, offset: int) -> None:
         """Take in the begin of a round."""

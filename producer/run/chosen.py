@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from hashlib import sha256
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
-from askonce.errors import PayloadInvalid
-from askonce.key import identify
 from askonce.rows import Row
 from producer.inputs import InputChanged
 from producer.run.again import drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from askonce.rows import BadRow
-    from askonce.spec import JobSpec
     from producer.inputs import Inputs
-    from producer.run.sinks import Kept
     from producer.run.wanted import Wanted
 
 
@@ -43,24 +39,36 @@ def chosen_rows(inputs: Inputs, wanted: Wanted, last_row: int | None = None) -> 
 
 
 def unless_changed(
-    rows: Iterable[Row | BadRow | None], kept: Kept, spec: JobSpec, tenant: str, *, all_rows: bool
+    rows: Iterable[Row | BadRow | None],
+    known: Sequence[int],
+    keep: Callable[[int, int], object],
+    *,
+    all_rows: bool,
 ) -> Iterator[Row | BadRow | None]:
-    """Yield *rows*: what can be read only once has no digest, so each row is compared with its kept line.
+    """Yield *rows*: what can be read only once is compared row by row with what an earlier start has read.
 
-    *all_rows* are those of the whole input.
+    *known* has the digest of each row of that one, by its number; *keep* takes those of others. *all_rows*
+    are those of the whole input.
 
     Raises:
         InputChanged: a row is another one than at the start of the run, or is missing.
     """
     last = 0
     for row in rows:
-        last = last if row is None else row.number
-        if isinstance(row, Row) and (key := kept.key_of(row.number)):
-            with suppress(PayloadInvalid):
-                if identify(spec, row.payload, tenant).key != key:
-                    reason = "is another row than when the run began: choose another --out"
-                    raise InputChanged(row.place or f"row {row.number}", reason)
+        if row is not None:
+            last, digest = row.number, _digest_of(row)
+            if last >= len(known):
+                keep(last, digest)
+            elif known[last] != digest:
+                reason = "is another row than when the run began: choose another --out"
+                raise InputChanged(row.place or f"row {last}", reason)
         yield row
-    if all_rows and last < kept.last_row:
+    if all_rows and last + 1 < len(known):
         reason = "is missing, and was there before: choose another --out"
         raise InputChanged(f"row {last + 1}", reason)
+
+
+def _digest_of(row: Row | BadRow) -> int:
+    """Return 64 bits of a digest of what *row* holds; of a bad row that is not kept."""
+    content = repr(row.payload) if isinstance(row, Row) else f"bad {row.field}"
+    return int.from_bytes(sha256(content.encode(errors="surrogatepass")).digest()[:8], "big", signed=True)

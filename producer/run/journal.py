@@ -3,8 +3,9 @@
 A journal is a file of JSON lines that only grows. A line with ``run`` begins a round: a run that asks again
 for rows has several. One with ``holder`` says who goes on with it, and one with ``end`` ends it. One with
 ``sent`` names the rows of a group that is about to be sent, and one with ``reserved`` says before it what
-they can cost, where the run has a budget. The others are reports; a later one of a row wins. A line that a
-killed process left half written is cut off. One process at a time has the file.
+they can cost, where the run has a budget. One with ``content`` has a digest of a row of a pipe, which is read
+only once. The others are reports; a later one of a row wins. A line that a killed process left half written
+is cut off. One process at a time has the file.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 #: In place of the offset of a row that has no line.
 _NONE: Final = -1
+#: A digest is a whole number of 64 bits with a sign.
+_BEYOND: Final = 1 << 63
 #: Bytes that are read at once.
 _READ: Final = 16 << 10
 #: Bits beside an offset, as ``Line`` has them; how many they are.
@@ -121,11 +124,6 @@ class Lines:
         self._make_room(row + 1)
         bits = line.failed * _FAILED | line.open * _OPEN | line.superseded * _SUPERSEDED
         self._places[row] = line.offset << _BITS | bits
-
-    @property
-    def last_row(self) -> int:
-        """The last row that has a line; 0 where none has."""
-        return max(0, len(self._places) - 1)
 
     def forget_answers(self, rows: Container[int]) -> None:
         """Forget the lines of *rows*: they are asked for again."""
@@ -238,6 +236,10 @@ class Journal:
         """Write what *rows* can cost; ``send`` lets a process that is killed leave it behind."""
         self._write(orjson.dumps({"reserved": [list(row) for row in rows]}))
 
+    def keep_content(self, row: int, digest: int) -> None:
+        """Write the *digest* of what *row* holds; ``send`` lets a process that is killed leave it behind."""
+        self._write(orjson.dumps({"content": [row, digest]}))
+
     def send(self, rows: Sequence[int]) -> None:
         """Write that *rows* are sent as one group; a process that is killed later leaves that behind."""
         self._write(orjson.dumps({"sent": rows}))
@@ -282,6 +284,7 @@ def _read_line(line: bytes, number: int, name: object) -> dict[str, object]:
         or type(found.get("row")) is int
         or _is_reserved(found.get("reserved"))
         or _are_rows(found.get("sent"))
+        or _is_content(found.get("content"))
     ):
         raise JournalInvalid(file=str(name), line=number)
     return found
@@ -289,6 +292,13 @@ def _read_line(line: bytes, number: int, name: object) -> dict[str, object]:
 
 def _are_rows(found: object) -> bool:
     return isinstance(found, list) and all(type(row) is int and row >= 0 for row in found)
+
+
+def _is_content(found: object) -> bool:
+    match found:
+        case [int(), int(digest)]:
+            return -_BEYOND <= digest < _BEYOND
+    return False
 
 
 def _is_reserved(found: object) -> bool:

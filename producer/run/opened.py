@@ -19,7 +19,7 @@ from producer.run.output import Files, JsonLines, Results, Stream, beside
 from producer.run.sinks import Direct, Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from producer.inputs import Inputs
@@ -44,6 +44,8 @@ class Opened:
     uids: dict[int, str] = field(default_factory=dict)
     #: Which rows are asked for again.
     again: Again = field(default_factory=Again)
+    #: A digest of what each row holds, by its number, where the inputs can be read only once.
+    contents: Sequence[int] = ()
 
     def begin(self) -> None:
         """Begin to write; until then a start that is refused leaves everything as it was."""
@@ -97,6 +99,7 @@ def _open_file(
         failed_jobs=past.failed_jobs,
         uids=past.uids,
         again=past.again,
+        contents=past.contents,
     )
 
 

@@ -91,20 +91,10 @@ class Kept:
         is_failed = line.failed and not line.superseded
         return None if is_failed and row in self._failed and line.offset < self._before else line
 
-    @property
-    def last_row(self) -> int:
-        """The last row that has a line."""
-        return self._lines.last_row
-
     def report_of(self, row: int) -> Report | None:
         """Return the report that an earlier start kept of *row*; None where none did."""
         line = self._lines[row]
         return None if line is None else Report.of(orjson.loads(self._journal.line_at(line.offset)))
-
-    def key_of(self, row: int) -> str | None:
-        """Return the key that *row* had at an earlier start; None where it had none."""
-        report = self.report_of(row)
-        return None if report is None else report.key
 
     def group_of(self, row: int) -> int:
         """Return which group an earlier start sent *row* in; 0 where none did."""

@@ -125,8 +125,8 @@ class Start:
         come = as_they_come(rows)
         if opened.kept is None:
             return come
-        spec, all_rows = self.client.specs[self.wanted.task], self.wanted.limit is None
-        return unless_changed(come, opened.kept, spec, self.wanted.tenant, all_rows=all_rows)
+        all_rows = self.wanted.limit is None
+        return unless_changed(come, opened.contents, opened.journal.keep_content, all_rows=all_rows)
 
     def _new_watch(self, name: str, trouble: Trouble, renew: Callable[[], object]) -> Watch:
         return new_watch(self.wanted, self.client, name, progress=self.progress, trouble=trouble, renew=renew)

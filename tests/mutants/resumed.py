@@ -31,6 +31,14 @@ OF_RESUMED = (
         "tests/unit/test_journal.py::test_what_ended_before_a_group_is_sent_is_on_the_disk_with_the_group",
     ),
     Mutant(
+        "a pipe is taken for the one before it whatever it brings",
+        "producer/run/chosen.py",
+        "elif known[last] != digest:",
+        "elif False:",
+        "tests/unit/test_piped_rows.py::"
+        "test_row_with_the_same_key_and_other_content_is_another_row[other content]",
+    ),
+    Mutant(
         "a run that never began leaves a journal",
         "producer/run/journal.py",
         "not os.fstat(self._stream.fileno()).st_size",
