@@ -1,4 +1,4 @@
-"""``python -m tests.batches shared|paused``: a promise of batches at full size, with real processes.
+"""``python -m tests.batches shared|paused|pilot``: a promise of batches at full size, with real processes.
 
 Exit codes: 0 it held, 1 it was broken, 2 usage.
 """
@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.batches import paused, shared
+from tests.batches import paused, pilot, shared
 
 
 def main(arguments=None):
@@ -23,7 +23,7 @@ def _parse(arguments):
     parser = argparse.ArgumentParser(prog="python -m tests.batches", description=__doc__)
     parser.add_argument("--keep", default="", metavar="FOLDER", help="keep inputs, outputs and logs here")
     names = parser.add_subparsers(dest="name", required=True)
-    for module in (shared, paused):
+    for module in (shared, paused, pilot):
         name = module.__name__.rpartition(".")[2]
         proof = names.add_parser(name, description=module.__doc__, help=module.__doc__.splitlines()[0])
         module.add_options(proof)

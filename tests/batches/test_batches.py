@@ -34,3 +34,10 @@ def test_long_queue_that_is_paused_is_one_message_for_each_job():
 
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "1.00 messages a job" in done.stdout
+
+
+def test_cost_of_a_run_is_inside_of_what_its_pilot_shows():
+    done = run("pilot", "--seeds", 1, "--rows", 300, "--pilot", 60)
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "1 of 1 inside" in done.stdout
