@@ -73,6 +73,8 @@ class Array:
             yield text.value()
             while text.peek() == ",":
                 text.take(",")
+                if text.peek() == "]":
+                    raise InputInvalid(self.name, "has a comma after its last element: remove it")
                 yield text.value()
         text.take("]")
         if text.peek():

@@ -39,6 +39,8 @@ _FOREIGN = (
     (b"\x28\xb5\x2f\xfd", "packed with zstd: unpack it, or pack it with gzip"),
     (b"{\\rtf", "an RTF document: save it as plain text"),
 )
+#: Of most scripts at least the spaces, digits and line ends have a zero byte in UTF-16: one byte of so many.
+_ZEROS_OF = 20
 _MARKUP = (b"<!doctype", b"<html", b"<?xml")
 #: UTF-32 before UTF-16: its mark begins with the same bytes.
 _MARKS = (
@@ -126,8 +128,7 @@ def _refuse_binary(head: bytes, name: str) -> None:
     if not nulls:
         return
     for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
-        # Of most scripts at least the spaces, digits and line ends have a zero byte in UTF-16.
-        if zeros.count(b"\0") == nulls:
+        if zeros.count(b"\0") == nulls and nulls * _ZEROS_OF >= len(head):
             raise InputInvalid(
                 name, f"looks like UTF-16 without a mark: pass --encoding {encoding}, or save it as UTF-8"
             )

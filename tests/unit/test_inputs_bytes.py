@@ -63,6 +63,14 @@ def test_utf_16_without_a_mark_is_one_line(file, encoding, name):
     )
 
 
+@pytest.mark.parametrize("place", [60, 61])
+def test_single_zero_byte_is_not_taken_for_utf_16(file, place):
+    text = TABLE.encode() * 4
+    content = text[:place] + b"\0" + text[place:]
+
+    assert "rows.csv: is binary: it has zero bytes, and text in UTF-8 has none" == refusal_of(file(content))
+
+
 def test_mark_of_another_encoding_than_the_named_one_is_reported(file):
     line = refusal_of(file(TABLE.encode("utf-16")), encoding="cp1252")
 

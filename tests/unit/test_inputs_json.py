@@ -102,7 +102,8 @@ def test_any_bytes_are_rows_or_one_line(content):
     [
         ('[{"n":1}, {"n":}]', "rows.json: element 2 is not JSON: Expecting value"),
         ('[{"n":1} {"n":2}]', "rows.json: element 2 is not JSON: Expecting ']'"),
-        ('[{"n":1},]', "rows.json: element 2 is not JSON: Expecting value"),
+        ('[{"n":1},]', "rows.json: has a comma after its last element: remove it"),
+        ('[{"n":1},,{"n":2}]', "rows.json: element 2 is not JSON: Expecting value"),
         ('[{"n":1}]]', "rows.json: has more after the end of its array"),
         ('[{"n":1}]\n[{"n":2}]', "rows.json: has more after the end of its array"),
         ('[{"n":1}, {"n":2}', "rows.json: element 3 is cut off: the file ends in it"),
