@@ -250,8 +250,6 @@ def require_usable(out: Path, inputs: tuple[str, ...]) -> None:
     Raises:
         OutputUnusable: says which of its files, and why.
     """
-    if not out.name:
-        raise OutputUnusable(file=str(out), reason="is no name of a file")
     if out.is_symlink() or (out.exists() and not out.is_file()):
         what = "is a folder, a link or a device: it must be a plain file"
         raise OutputUnusable(file=str(out), reason=what)

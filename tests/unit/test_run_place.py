@@ -1,7 +1,5 @@
 """An output that cannot be written is told before anything is enqueued."""
 
-from pathlib import Path
-
 import pytest
 
 from producer.run.begin import open_journal, require_usable
@@ -61,8 +59,3 @@ def test_way_out_is_named_where_the_shell_may_have_named_the_output(out):
         require_usable(out, ("rows.jsonl", str(out)))
 
     assert "is an input of the run (a quoted glob leaves it out)" == refused.value.reason
-
-
-def test_output_without_a_name_is_refused():
-    with pytest.raises(OutputUnusable, match="is no name of a file"):
-        require_usable(Path(), ())

@@ -18,3 +18,9 @@ def test_rows_go_to_a_file_or_to_stdout():
 
 def test_forecast_of_a_run_that_writes_a_file_goes_to_stdout_as_json():
     Wanted(task="rates.fetch", inputs=("rows.csv",), out=OUT, as_json=True, dry_run=True).require_possible()
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_output_that_is_no_name_of_a_file_is_refused(name):
+    with pytest.raises(WantedImpossible, match="--out is no name of a file"):
+        Wanted(task="rates.fetch", inputs=("rows.csv",), out=Path(name)).require_possible()
