@@ -81,7 +81,8 @@ def parse_row(number: int, line: bytes, place: str = "") -> Row | BadRow:
     except _DuplicateField as exc:
         field, reason = as_text(exc.name), "given twice"
     except json.JSONDecodeError as exc:
-        reason = f"not JSON: {exc.msg} at column {exc.colno}"
+        # Some of its words end with "at" already.
+        reason = f"not JSON: {exc.msg.removesuffix(' at')} at column {exc.colno}"
     except (RecursionError, ValueError):
         reason = "not JSON that can be read: too deep or too long a number"
     else:

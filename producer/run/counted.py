@@ -106,5 +106,7 @@ def _words(report: Report) -> str:
     words = " ".join(str(value) for value in error.values() if value not in ("", None))
     if isinstance(others, dict):
         words = "; ".join([words, *(f"{name} {reason}" for name, reason in others.items())])
+    if report.later_row is not None:
+        words = f"{words} (row {report.later_row})"
     cure = cure_of(str(error.get("reason", "")), kind=str(error.get("kind", "")), key=report.key or "ID")
     return f"{words}: {cure}" if cure else words

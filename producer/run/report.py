@@ -247,6 +247,9 @@ def _cost(report: Report, spend: Spend | None) -> None:
 def id_of(payload: Mapping[str, object], key_fields: tuple[str, ...]) -> str:
     """Return the row's own id: the first of its key fields."""
     found = payload.get(key_fields[0]) if key_fields else None
+    if isinstance(found, float) and found.is_integer():
+        # As its normal form: a table that has gaps elsewhere is often exported with such numbers.
+        found = int(found)
     text = str(found) if isinstance(found, str | int) else ""
     # Half of a character is no text that can be written; the row is refused for it.
     return as_text(text)

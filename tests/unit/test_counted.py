@@ -64,3 +64,14 @@ def test_retry_is_offered_for_rows_whose_input_is_not_at_fault(resumed):
 
     again = "--retry-failed asks again for 1 of them"
     assert [f"3 rows failed at an earlier start: see out.errors.jsonl; {again}"] == lines
+
+
+def test_line_of_a_row_whose_key_a_later_row_has_names_that_row(tmp_path):
+    lines = []
+    with open_journal(tmp_path / "out.jsonl") as journal, Files(tmp_path / "out.jsonl") as files:
+        files.begin()
+        sink = Counted(Kept(journal, files), Counts(), FailureLines(lines.append))
+        sink.line_of(1)
+        sink.ended(Report(row=1, status="superseded", error=dict(ENDS[3].error), later_row=401))
+
+    assert ["row 1: superseded a newer payload (row 401)"] == lines

@@ -40,6 +40,7 @@ def test_empty_file_has_no_rows():
 BAD = {
     "text": (b"hello", "", "not JSON: Expecting value at column 1"),
     "torn": (b'{"n":}', "", "not JSON: Expecting value at column 6"),
+    "tab in a text": (b'{"n":"\t"}', "", "not JSON: Invalid control character at column 7"),
     "not UTF-8": (b'{"n":"\xff"}', "", "invalid UTF-8 at byte 7"),
     "list": (b"[1]", "", "must be a JSON object"),
     "number": (b"7", "", "must be a JSON object"),

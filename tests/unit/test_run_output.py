@@ -9,7 +9,7 @@ import pytest
 from producer.bill.estimate import Estimate, Range
 from producer.run.forecast import Forecast
 from producer.run.output import COLUMNS, Files, Table, beside
-from producer.run.report import FIELDS, Report
+from producer.run.report import FIELDS, Report, id_of
 
 REPORT = Report(
     row=7,
@@ -84,3 +84,10 @@ def test_forecast_for_programs_has_dollars_to_their_millionths():
 
     assert found["cost_usd"] == {"low": 0.033333, "expected": 0.066667, "high": 0.333333}
     assert (found["input_tokens"], found["calls"]) == (None, {"low": 1, "expected": 2, "high": 3})
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [("x-7", "x-7"), (7, "7"), (7.0, "7"), (1.5, ""), (["7"], ""), ("\ud800", "?")]
+)
+def test_id_of_a_row_is_text(value, shown):
+    assert shown == id_of({"order_id": value}, ("order_id",))
