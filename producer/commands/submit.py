@@ -147,7 +147,7 @@ def _submit(wanted: Wanted) -> Exit:
     from producer.progress.reporter import new_progress
 
     shows_events = bool(click.get_current_context().find_root().params.get("verbose"))
-    shared = shows_events or (is_terminal(sys.stdout) and (wanted.wait or wanted.as_json))
+    shared = shows_events or (is_terminal(sys.stdout) and wanted.writes_to_stdout)
     with new_progress(sys.stderr, shown=wanted.shown, quiet=wanted.quiet, shared=shared) as progress:
         progress.start(wanted.task, wanted.inputs)
         try:

@@ -121,9 +121,9 @@ class Billed:
         wanted = self._wanted
         if wanted.dry_run or wanted.pilot is not None:
             return True
-        # A person at a terminal; a task without a model has no price to ask about.
+        # A person at a terminal. A task without a model has no price: it is asked about by request only.
         asks = self.inputs.replayable and not wanted.yes and _is_at_terminal()
-        return asks and bool(self.client.specs[wanted.task].model)
+        return asks and (bool(self.client.specs[wanted.task].model) or wanted.confirm_above is not None)
 
     def _forecast(self) -> Forecast:
         from producer.run.forecast import Forecast
@@ -144,14 +144,19 @@ class Billed:
         return forecast
 
     def _is_agreed(self, forecast: Forecast) -> bool:
-        """Return whether the run goes on: a person is asked where it costs much."""
-        cost, most = forecast.estimate.cost_usd, self._wanted.confirm_above
-        above = _CONFIRM_ABOVE if most is None else float(most)
-        if self._wanted.yes or self._wanted.pilot or cost is None or cost.high <= above:
+        """Return whether the run goes on: a person is asked where it may cost much."""
+        if self._wanted.yes or self._wanted.pilot or not self._may_cost_much(forecast.estimate.cost_usd):
             return True
         for line in forecast.lines:
             self._progress.note(line)
         return _is_at_terminal() and click.confirm("Go on?", err=True)
+
+    def _may_cost_much(self, cost: Range | None) -> bool:
+        most = self._wanted.confirm_above
+        if cost is None:
+            # It may be above any line; who draws none is not asked at each run of a server without a price.
+            return most is not None
+        return cost.high > (_CONFIRM_ABOVE if most is None else float(most))
 
     def _end_with(self, forecast: Forecast) -> Exit:
         """Show the forecast; the run was only to be looked at, or was not agreed to."""

@@ -73,6 +73,11 @@ class Wanted:
         return self.wait or self.out is not None
 
     @property
+    def writes_to_stdout(self) -> bool:
+        """Whether stdout gets something of each row while the run goes on."""
+        return self.file is None and (self.waits or self.as_json)
+
+    @property
     def writes_rows(self) -> bool:
         """Whether stdout gets the whole line of each row, not only its answer."""
         return self.as_json or (self.out is not None and self.file is None)

@@ -23,10 +23,22 @@ os.execv(sys.executable, [sys.executable, "-m", "producer", *sys.argv[1:]])
 """
 
 
-@pytest.mark.parametrize(("typed", "code", "word"), [(b"\x03", 130, b"interrupted"), (b"n\n", 3, b"--yes")])
-def test_question_before_a_dear_run_is_ended_by_its_exit_code(idle_machine, rows_file, typed, code, word):
+PRICE = '{"a-model": {"input": 1, "output": 4}}'
+
+
+@pytest.mark.parametrize(
+    ("price", "typed", "code", "word"),
+    [
+        (PRICE, b"\x03", 130, b"interrupted"),
+        (PRICE, b"n\n", 3, b"--yes"),
+        ("{}", b"n\n", 3, b"cost: unknown"),
+    ],
+    ids=["ctrl-c", "no", "unknown price"],
+)
+def test_question_before_a_dear_run_is_ended_by_its_exit_code(
+    idle_machine, rows_file, price, typed, code, word
+):
     file = rows_file({"meeting_id": "asked", "transcript": "Ana: We ship on Friday."})
-    price = '{"a-model": {"input": 1, "output": 4}}'
     env = {**idle_machine.env, "TERM": "xterm", "OPENAI_MODEL": "a-model", "LLM_PRICES": price}
     command = ["submit", "meetings.extract", str(file), "--wait", "--confirm-above", "0"]
     ours, its = pty.openpty()

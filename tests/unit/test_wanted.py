@@ -24,3 +24,17 @@ def test_forecast_of_a_run_that_writes_a_file_goes_to_stdout_as_json():
 def test_output_that_is_no_name_of_a_file_is_refused(name):
     with pytest.raises(WantedImpossible, match="--out is no name of a file"):
         Wanted(task="rates.fetch", inputs=("rows.csv",), out=Path(name)).require_possible()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ({}, False),
+        ({"out": OUT, "wait": True}, False),
+        ({"out": Path("-")}, True),
+        ({"wait": True}, True),
+        ({"as_json": True}, True),
+    ],
+)
+def test_rows_that_come_to_the_terminal_are_known(words, expected):
+    assert expected == Wanted(task="rates.fetch", inputs=("rows.csv",), **words).writes_to_stdout
