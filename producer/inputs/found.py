@@ -56,7 +56,8 @@ def form_of(name: str, head: bytes, reading: Reading) -> Form:
         InputInvalid: it is not what its name says, or an option does not apply to it.
     """
     found = format_of(name, reading) or _seen(name, head, reading.separator)
-    if reading.format is None and found in ("csv", "transcripts") and _is_object(head):
+    # A text may be one on request; the header of a table is no object.
+    if (found == "csv" or (found == "transcripts" and reading.format is None)) and _is_object(head):
         raise InputInvalid(name, f"is JSON lines, not {found}: pass --format jsonl")
     if reading.separator is not None and found != "csv":
         raise InputInvalid(name, "is no CSV: --delimiter does not apply")

@@ -115,6 +115,7 @@ class Wanted:
         # A dry run writes no rows: its forecast is what --json is about.
         twice = to_file and self.as_json and not self.dry_run
         return (
+            (self.run == "", "--run is empty"),
             (self.file is not None and not self.file.name, "--out is no name of a file"),
             (twice, "--json is for stdout, and --out FILE for a file: pass one of them"),
             (piloted and not to_file, "--pilot keeps its rows in the output: add --out FILE"),

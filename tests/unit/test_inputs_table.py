@@ -122,6 +122,12 @@ def test_table_that_cannot_be_used_is_one_line(file, text, line):
     assert line == refusal_of(file(text))
 
 
+def test_lines_of_json_that_are_called_a_table_are_told_and_not_quoted(file):
+    line = refusal_of(file(f'{{"n": "{MARKER}"}}\n', "rows.jsonl"), format="csv", required=("order_id",))
+
+    assert "rows.jsonl: is JSON lines, not csv: pass --format jsonl" == line
+
+
 def test_ragged_row_quotes_nothing(file):
     assert MARKER not in refusal_of(file(f"a,b\n{MARKER}\n"))
 

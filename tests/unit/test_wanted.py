@@ -20,6 +20,11 @@ def test_forecast_of_a_run_that_writes_a_file_goes_to_stdout_as_json():
     Wanted(task="rates.fetch", inputs=("rows.csv",), out=OUT, as_json=True, dry_run=True).require_possible()
 
 
+def test_name_of_a_run_that_a_shell_left_empty_is_refused():
+    with pytest.raises(WantedImpossible, match="--run is empty"):
+        Wanted(task="rates.fetch", inputs=("rows.csv",), run="").require_possible()
+
+
 @pytest.mark.parametrize("name", ["", ".", "/"])
 def test_output_that_is_no_name_of_a_file_is_refused(name):
     with pytest.raises(WantedImpossible, match="--out is no name of a file"):
