@@ -42,6 +42,9 @@ class Answer:
     value: object
     _: KW_ONLY
     source: Source = "call"
+    #: Why there is no better answer, where *source* is another one: a short stable word (``rate_limited``),
+    #: never text from the payload or the provider.
+    reason: str = ""
     #: What this run's calls cost, in US dollars; None is unknown, never 0. What earlier attempts of the job
     #: cost is added.
     cost_usd: float | Decimal | None = None
@@ -90,6 +93,7 @@ class Meta:
     source: Source = "call"
     attempts: int = 1
     spend: Spend = field(default_factory=Spend)
+    reason: str = ""
 
     def encode(self) -> bytes:
         """Return the form that the record keeps.
@@ -97,7 +101,8 @@ class Meta:
         Raises:
             PayloadInvalid: a cost or a count has no JSON form; ``spend.check`` leaves none of them.
         """
-        fields = {"source": self.source, "attempts": self.attempts, **to_fields(self.spend)}
+        reason = {"reason": self.reason} if self.reason else {}
+        fields = {"source": self.source, "attempts": self.attempts, **reason, **to_fields(self.spend)}
         # A copy: what orjson returns keeps 4 KB, and an answer may have to wait for its store.
         return memoryview(to_json(fields)).tobytes()
 
@@ -113,11 +118,12 @@ class Meta:
         except orjson.JSONDecodeError:
             known = {}
         known = known if isinstance(known, dict) else {}
-        source, attempts = known.get("source"), known.get("attempts")
+        source, attempts, reason = (known.get(name) for name in ("source", "attempts", "reason"))
         return cls(
             source=cast("Source", source) if isinstance(source, str) else "call",
             attempts=attempts if isinstance(attempts, int) else 1,
             spend=of_fields(known),
+            reason=reason if isinstance(reason, str) else "",
         )
 
 
@@ -154,6 +160,8 @@ class Result:
     stored_at: float
     #: Made or kept without the store: another process may have made an equal call meanwhile.
     degraded: bool = False
+    #: Why there is no better answer, in one word, where *source* is ``stale`` or ``default`` and it is known.
+    reason: str = ""
 
     @property
     def cost_usd(self) -> float | None:
@@ -198,6 +206,7 @@ def to_result(key: Key, job: JobId, stored: StoredValue, source: Source | None =
         fence=stored.fence,
         spend=stored.meta.spend,
         stored_at=stored.stored_at,
+        reason=stored.meta.reason,
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from askonce.answer import Answer, Encoded, Meta, Source, decode
 from askonce.errors import CallFailed, Permanent, Transient, ValueInvalid
+from askonce.line import one_line
 from askonce.spend import NOTHING, Costs, Spend, check, costs, spend_of_failure
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ _LIBRARIES = (
     "<frozen",
     str(PurePath(__file__).parent),
 )
-#: Characters of a path that are shown.
-_PATH_SHOWN = 120
+#: Characters of a path that are shown, and of the reason of a fallback.
+_PATH_SHOWN, _REASON_KEPT = 120, 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ class Made(NamedTuple):
     encoded: Encoded
     made_at: float
     costs: Costs
+    reason: str = ""
 
 
 class Unstorable(Permanent):
@@ -144,8 +146,10 @@ def make(
         raise Unstorable(refused, cost) from None
     # A source of a newer version, or a mistake: never kept as fresh.
     source: Source = answer.source if answer.source in get_args(Source) else "default"
-    meta = Meta(source=source, attempts=attempt.number, spend=cost.made)
-    return Made(value, source, Encoded(data, meta.encode(), cost.made.micro_usd), made_at, cost)
+    # One that a mistake made of something else may quote the payload.
+    reason = one_line(answer.reason)[:_REASON_KEPT] if isinstance(answer.reason, str) else ""
+    meta = Meta(source=source, attempts=attempt.number, spend=cost.made, reason=reason)
+    return Made(value, source, Encoded(data, meta.encode(), cost.made.micro_usd), made_at, cost, reason)
 
 
 def _shown(path: str) -> str:

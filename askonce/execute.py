@@ -322,4 +322,5 @@ def _result(run: _Started, made: Made) -> Result:
         fence=fence,
         spend=made.costs.made,
         stored_at=fence / 1_000_000,
+        reason=made.reason,
     )

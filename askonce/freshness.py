@@ -46,7 +46,7 @@ def last_good_answer(key: Key, job: JobId, record: Snapshot) -> Result | None:
         return kept
     # A job that goes on may be paid later.
     caused = failure.spend.own if record.flight == "idle" else Spend()
-    return replace(kept, spend=replace(kept.spend, caused=caused))
+    return replace(kept, spend=replace(kept.spend, caused=caused), reason=failure.reason)
 
 
 def fallback_of(key: Key, job: JobId, failure: Failure) -> Result | None:

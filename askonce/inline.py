@@ -185,8 +185,9 @@ class Caller:
         """Run the job here; None when the call should look at the record again."""
         executed = self._execute(replace(delivery, job=delivery.job.under(decision.job)), body)
         match executed:
-            case Failed(kind=kind) if decision.stale is not None and lets_stale_through(kind):
-                return Reused(key=executed.key, job=executed.job, result=decision.stale)
+            case Failed(kind=kind, reason=reason) if decision.stale is not None and lets_stale_through(kind):
+                stale = replace(decision.stale, reason=reason)
+                return Reused(key=executed.key, job=executed.job, result=stale)
             case Skipped(because=Refuse(why=Why.CONFLICT)):
                 raise FingerprintMismatch(key=executed.key)
             case Skipped() | Deferred():

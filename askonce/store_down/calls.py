@@ -291,6 +291,6 @@ def _after(record: Snapshot, encoded: Encoded) -> Encoded:
 
 
 def _stored(made: Made) -> StoredValue:
-    meta = Meta(source=made.source, spend=made.costs.made)
+    meta = Meta(source=made.source, spend=made.costs.made, reason=made.reason)
     data = made.encoded.data
     return StoredValue(data=data, meta=meta, fence=0, stored_at=time.time(), age=0.0, fresh=True)

@@ -37,6 +37,7 @@ COLUMNS: Final = (
     "asked",
     "degraded",
     "later_row",
+    "source_reason",
 )
 
 

@@ -53,6 +53,8 @@ class Report:
     key: str | None = None
     job: str | None = None
     source: str | None = None
+    #: Why the answer is stale or a fallback, in one word, where that is known.
+    source_reason: str | None = None
     #: Whether it was sent or answered without the store.
     degraded: bool = False
     result: object = None
@@ -180,6 +182,7 @@ def add_answer(report: Report, answer: Result, status: str, own_job: str) -> Non
     """Complete *report* with *answer*."""
     here, spend = _is_own(report, answer.job, own_job), answer.spend
     report.status, report.source, report.job = status, answer.source, answer.job
+    report.source_reason = answer.reason or None
     report.result, report.age = answer.value, answer.age
     report.degraded = report.degraded or answer.degraded
     is_old = here and answer.source == "stale"

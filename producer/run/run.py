@@ -216,10 +216,8 @@ class Run:
     def _end(self, report: Report) -> None:
         self._held.end(report)
         if self.strict and report.ok and report.source == "default":
-            report.error = {
-                "kind": "fallback",
-                "reason": "the answer is the task's own substitute (--strict)",
-            }
+            reason = report.source_reason or "the answer is the task's own substitute"
+            report.error = {"kind": "fallback", "reason": reason}
         self.sink.ended(report)
         self.budget.settle(report)
         self.on_report(report)

@@ -25,10 +25,12 @@ def enrich(payload: Mapping[str, object], resources: Resources) -> Answer:
     of its own, and counts what it paid: this order caused that only where its own attempt called.
     """
     attempt = current_attempt()
-    found, whole = resources.customers.get(cast("str", payload["cliente_id"]), attempt.tenant, attempt.spent)
+    name = cast("str", payload["cliente_id"])
+    found, whole, reason = resources.customers.get(name, attempt.tenant, attempt.spent)
     value, source = _enriched(found)
     # It costs at least its customer's look-up, whoever paid for that: what that cost is unknown.
-    return Answer(value=value, source=source, calls=max(1, whole.calls), paid=NOTHING, caused=whole)
+    calls = max(1, whole.calls)
+    return Answer(value=value, source=source, reason=reason, calls=calls, paid=NOTHING, caused=whole)
 
 
 def _enriched(found: Result | None) -> tuple[dict[str, object], Source]:

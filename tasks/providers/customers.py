@@ -41,6 +41,8 @@ class Found(NamedTuple):
     customer: Result | None
     #: What the calls of this look-up cost. One that another caller made costs nothing here.
     paid: Spend
+    #: Why there is no fresh customer, in one word.
+    reason: str = ""
 
 
 class Customers:
@@ -69,26 +71,34 @@ class Customers:
         """
         paid = list[Spend]()
         try:
-            customer = self._look_up(str(cliente_id), tenant, paid)
+            customer, reason = self._look_up(str(cliente_id), tenant, paid)
         except (Configuration, Transient) as failed:
             # The look-up is a job of its own, and counts what it paid.
             whole = total([earlier, *paid])
             raise as_whole(failed, whole, paid=NOTHING) from None
-        return Found(customer, total([earlier, *paid]))
+        return Found(customer, total([earlier, *paid]), reason)
 
-    def _look_up(self, name: str, tenant: str, paid: list[Spend]) -> Result | None:
+    def _look_up(self, name: str, tenant: str, paid: list[Spend]) -> tuple[Result | None, str]:
+        """Return the customer, and why there is no fresh one."""
         # 7 and "7" are one customer to the service: its path has no types.
         identity, body = identify(self._spec, {"cliente_id": name}, tenant), self._counted(name, paid)
         try:
-            return self._caller.call(self._spec, identity, body, timeout=PATIENCE, longest_rest=_LONGEST_REST)
+            found = self._caller.call(
+                self._spec, identity, body, timeout=PATIENCE, longest_rest=_LONGEST_REST
+            )
         except JobFailed as failed:
             if failed.kind == "configuration":
                 raise Configuration(failed.reason) from None
-            return None
-        except (ResultTimeout, Resting, RecordDamaged, LayoutNewer, AnswerUnreadable):
-            return None
+            return None, failed.reason
+        except ResultTimeout:
+            return None, "result_timeout"
+        except Resting:
+            return None, "backoff"
+        except (RecordDamaged, LayoutNewer, AnswerUnreadable):
+            return None, "unreadable"
         except StoreUnavailable:
             raise Transient("store_unavailable") from None
+        return found, found.reason
 
     def _counted(self, name: str, paid: list[Spend]) -> Callable[[], dict[str, object]]:
         """Return the call for the customer *name*, which adds what it cost to *paid*."""

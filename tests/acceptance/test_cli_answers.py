@@ -9,7 +9,7 @@ pytestmark = pytest.mark.acceptance
 
 COST = {"cost_usd", "avoided_usd", "usage", "calls", "attempts", "seconds", "age"}
 FIELDS = {"degraded", "row", "id", "status", "asked", "key", "job", "source", "result", "error"} | COST
-FIELDS |= {"later_row"}
+FIELDS |= {"later_row", "source_reason"}
 
 
 @pytest.fixture

@@ -166,6 +166,7 @@ def test_compression_that_is_not_installed_is_refused_at_once(monkeypatch):
         Meta,
         source=st.sampled_from(["call", "cache", "stale", "default"]),
         attempts=st.integers(1, 9),
+        reason=st.sampled_from(["", "http_404"]),
         spend=st.builds(
             Spend,
             cost_usd=st.none() | st.floats(0, 9),

@@ -4,13 +4,34 @@ from threading import Barrier
 import pytest
 
 from askonce.answer import Answer
-from askonce.errors import ResultTimeout
+from askonce.errors import ResultTimeout, Transient
 from askonce.execution import Computed
 from askonce.outcomes import Admitted, Attached
 from askonce.store import Write
 from askonce.store_down.spill import Spill
 
 UNKNOWN = {"rate": None}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("http_404", "http_404"), ("", ""), ("a\x1b[2J" * 99, "a?[2J" * 40), (ValueError("secret"), "")],
+    ids=["word", "none", "text", "no text"],
+)
+def test_reason_of_a_fallback_reaches_its_waiters_in_one_line(scene, given, kept):
+    asked = scene.ask()
+
+    scene.work(lambda: Answer(value=UNKNOWN, source="default", reason=given))
+
+    assert kept == asked.result(0).reason
+
+
+def test_caller_in_this_thread_is_told_why_its_answer_is_old(scene, raising):
+    scene.stale()
+
+    result = scene.call(raising(Transient("http_503")))
+
+    assert ("stale", "http_503") == (result.source, result.reason)
 
 
 @pytest.mark.parametrize("source", ["stale", "default"])

@@ -35,8 +35,8 @@ class Service:
 class Known:
     """The resources of an order: one known customer, or none, and what the look-up paid."""
 
-    def __init__(self, value, source="call", paid=CALL):
-        self.customers, self._paid = self, paid
+    def __init__(self, value, source="call", paid=CALL, reason=""):
+        self.customers, self._paid, self._reason = self, paid, reason
         self._found = value and Result(
             key="k",
             job="j",
@@ -51,7 +51,7 @@ class Known:
 
     def get(self, _cliente_id, tenant, earlier):
         self.tenant = tenant
-        return Found(self._found, total([earlier, self._paid]))
+        return Found(self._found, total([earlier, self._paid]), self._reason)
 
 
 def enrich(payload, resources, earlier=NOTHING, tenant=""):
@@ -95,10 +95,10 @@ def test_last_known_customer_is_marked_in_answer_and_source():
 
 
 def test_unknown_customer_is_marked_as_unknown():
-    answer = enrich(ORDER, Known(None))
+    answer = enrich(ORDER, Known(None, reason="not_found"))
 
     value = {"cliente_nome": "Desconhecido", "cliente_fonte": "default"}
-    assert answer == Answer(value=value, source="default", paid=NOTHING, caused=CALL)
+    assert answer == Answer(value=value, source="default", reason="not_found", paid=NOTHING, caused=CALL)
 
 
 def test_customer_without_a_name_is_unknown_by_name_only():
@@ -160,7 +160,7 @@ def test_customer_is_looked_up_again_when_the_answer_is_old(scene, customers, se
 def test_customer_that_can_not_be_looked_up_is_none(customers, service, error):
     service.errors = [error]
 
-    assert customers.get(7).customer is None
+    assert (None, error.reason) == (customers.get(7).customer, customers.get(7).reason)
 
 
 def test_last_known_customer_is_served_while_the_service_fails(scene, customers, service):
@@ -168,16 +168,16 @@ def test_last_known_customer_is_served_while_the_service_fails(scene, customers,
     scene.clock.advance(300)
     service.errors = [Transient("http_503")]
 
-    found = customers.get(7).customer
+    found = customers.get(7)
 
-    assert (found.value, found.source) == (ANA, "stale")
+    assert (found.customer.value, found.customer.source, found.reason) == (ANA, "stale", "http_503")
 
 
 def test_failing_service_is_left_alone_for_a_time(customers, service):
     service.errors = [Transient("http_503")]
     customers.get(7)
 
-    assert customers.get(7) == (None, NOTHING)
+    assert customers.get(7) == (None, NOTHING, "http_503")
     assert len(service.asked) == 1
 
 
@@ -222,7 +222,7 @@ def test_order_caused_the_calls_of_all_its_attempts():
 def test_lookup_without_an_answer_costs_the_calls_that_may_be_paid(customers, service, error, paid):
     service.errors = [error]
 
-    assert customers.get(7) == (None, paid)
+    assert customers.get(7) == (None, paid, error.reason)
 
 
 def test_order_that_fails_after_a_paid_lookup_says_what_it_cost(customers, service):

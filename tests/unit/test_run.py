@@ -96,9 +96,22 @@ def test_timed_out_row_says_that_a_pause_holds_it_back(scene, submit):
 
 
 def test_fallback_is_an_answer_with_its_source(submit):
-    [report] = submit(FOUR[:1], body=lambda: Answer(value=None, source="default"), waits=True)
+    body = lambda: Answer(value=None, source="default", reason="not_found")  # noqa: E731
+
+    [report] = submit(FOUR[:1], body=body, waits=True)
 
     assert (report.status, report.source, report.ok) == ("done", "default", True)
+    assert (report.source_reason, report.error) == ("not_found", None)
+
+
+def test_stale_answer_says_why_there_is_no_better_one(scene, submit, raising):
+    scene.answered(FOUR[0])
+    submit.done = 1
+    scene.clock.advance(scene.spec.soft_ttl)
+
+    [report] = submit(FOUR[:1], body=raising(Transient("http_503")), waits=True)
+
+    assert (report.source, report.source_reason) == ("stale", "http_503")
 
 
 def test_stored_failure_is_reported_without_a_message(scene, submit, raising):
@@ -316,12 +329,16 @@ def test_refresh_makes_each_answer_anew_once(scene, submit):
     assert len(scene.sender.sent) == 4
 
 
-def test_fallback_counts_as_failed_on_request(submit):
-    body = lambda: Answer(value=None, source="default")  # noqa: E731
+@pytest.mark.parametrize(
+    ("reason", "said"), [("not_found", "not_found"), ("", "the answer is the task's own substitute")]
+)
+def test_fallback_counts_as_failed_on_request(submit, reason, said):
+    body = lambda: Answer(value=None, source="default", reason=reason)  # noqa: E731
 
     [report] = submit(FOUR[:1], body=body, waits=True, strict=True)
 
     assert (report.status, report.ok, report.reason) == ("done", False, "fallback")
+    assert {"kind": "fallback", "reason": said} == report.error
 
 
 def test_row_has_its_own_id(submit):

@@ -28,6 +28,7 @@ REPORT = Report(
     seconds=0.25,
     age=0.1,
     later_row=9,
+    source_reason="backoff",
 )
 
 
