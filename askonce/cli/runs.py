@@ -105,6 +105,8 @@ def _cells(record: RunRecord) -> list[str]:
 
     updated = moment(record.updated)[_DAY_AND_MINUTE].replace("T", " ")
     facts = {**record.facts, "rows": record.facts.get("total", record.facts.get("rows", ""))}
+    # Also those that earlier starts of the run have answered.
+    facts["done"] = sum(int(facts.get(what, 0)) for what in ("done", "answered_before"))
     cells = {what: _fact(what, facts[what]) if facts.get(what) else "" for what in ("rows", *_LISTED)}
     if facts.get("unpriced_calls"):
         # What is unknown is never 0.

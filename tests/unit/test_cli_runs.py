@@ -48,6 +48,12 @@ def test_list_fits_into_a_terminal_and_keeps_the_whole_name_of_a_run(verb, hold,
     assert names == [name for name in names if any(line.startswith(name) for line in lines)]
 
 
+def test_rows_that_earlier_starts_have_answered_are_done(verb, store):
+    store.runs.hold("a", "host:1", 60.0, "rates.fetch", {"rows": 9, "done": 2, "answered_before": 7})
+
+    assert ["9", "9"] == verb("list").stdout.splitlines()[1].split()[-2:]
+
+
 def test_run_with_a_call_of_unknown_price_is_listed_with_what_is_known(verb, store):
     for name, cost in (("a", 0), ("b", 0.5)):
         facts = {"rows": 1, "cost_usd": cost, "unpriced_calls": 1}
