@@ -105,9 +105,10 @@ def _cells(record: RunRecord) -> list[str]:
 
     updated = moment(record.updated)[_DAY_AND_MINUTE].replace("T", " ")
     facts = {**record.facts, "rows": record.facts.get("total", record.facts.get("rows", ""))}
-    # Also those that earlier starts of the run have answered.
-    facts["done"] = sum(int(facts.get(what, 0)) for what in ("done", "answered_before"))
     cells = {what: _fact(what, facts[what]) if facts.get(what) else "" for what in ("rows", *_LISTED)}
+    # Also those that earlier starts of the run have answered.
+    done = [facts.get(what, 0) for what in ("done", "answered_before")]
+    cells["done"] = str(sum(number for number in done if isinstance(number, int)))
     if facts.get("unpriced_calls"):
         # What is unknown is never 0.
         cells["cost_usd"] = f">={cells['cost_usd']}" if cells["cost_usd"] else "unknown"

@@ -54,6 +54,12 @@ def test_rows_that_earlier_starts_have_answered_are_done(verb, store):
     assert ["9", "9"] == verb("list").stdout.splitlines()[1].split()[-2:]
 
 
+def test_run_that_something_else_described_is_listed(verb, store):
+    store.runs.hold("a", "host:1", 60.0, "rates.fetch", {"rows": "many\x1b", "done": "all"})
+
+    assert ["many?", "0"] == verb("list").stdout.splitlines()[1].split()[-2:]
+
+
 def test_run_with_a_call_of_unknown_price_is_listed_with_what_is_known(verb, store):
     for name, cost in (("a", 0), ("b", 0.5)):
         facts = {"rows": 1, "cost_usd": cost, "unpriced_calls": 1}
