@@ -292,15 +292,24 @@ def test_refresh_makes_each_answer_anew_once(machine, producer, meetings, out):
     assert 6 == machine.ledger.openai.answered - before.answered
 
 
-def test_refresh_of_one_row_pays_for_no_other_one(machine, producer, meetings, out):
+@pytest.mark.parametrize("some", [(), ("--limit", "1"), ("--sample", "1")], ids=["all", "first", "any"])
+def test_refresh_that_is_interrupted_is_finished_and_pays_for_no_other_row(
+    machine, start, producer, meetings, out, some
+):
     file, before = meetings(3), machine.ledger.openai
-    producer(machine, "submit", TASK, file, "--out", out)
-    producer(machine, "submit", TASK, file, "--out", out, "--refresh", "--limit", "1")
+    command = ("submit", TASK, str(file), "--out", str(out))
+    producer(machine, *command)
+    machine.control(hold=True)
+    running = start(machine, "-m", "producer", *command, "--refresh", *some)
+    assert machine.wait_for_held(1, stretched(30))
+    running.process.send_signal(signal.SIGINT)
+    interrupted = running.finish()
+    machine.control(hold=False)
 
-    told = producer(machine, "submit", TASK, file, "--out", out)
+    told = producer(machine, *command)
 
-    assert (0, 3) == (told.code, len(lines(out)))
-    assert 4 == machine.ledger.openai.answered - before.answered
+    assert (130, 0, 3) == (interrupted.code, told.code, len(lines(out)))
+    assert 3 + (1 if some else 3) == machine.ledger.openai.answered - before.answered
 
 
 def test_pilot_without_a_terminal_stops_after_its_rows(machine, producer, meetings, out):
