@@ -48,9 +48,10 @@ def stopped_by(budget: Budget, worst: Worst) -> str:
         line, needed = budget.cost, _UNKNOWN if worst.micro_usd is None else dollars(worst.micro_usd)
         doubt = f" ({dollars(line.in_doubt)} in doubt)" if line.in_doubt else ""
         spent = f"{dollars(line.spent)} is spent{doubt}"
-        parts.append(f"{spent}, {dollars(line.left)} is left; the next row can cost {needed}")
+        # A limit may be lower than what earlier starts spent.
+        parts.append(f"{spent}, {dollars(max(0, line.left))} is left; the next row can cost {needed}")
     if budget.calls is not None:
-        made, left = budget.calls.spent, budget.calls.left
+        made, left = budget.calls.spent, max(0, budget.calls.left)
         parts.append(
             f"{made:,} calls are or may be made, {left:,} are left; the next row can make {worst.calls}"
         )

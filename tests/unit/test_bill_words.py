@@ -74,6 +74,16 @@ def test_budget_of_calls_shows_what_is_made_left_and_needed():
     assert stopped_by(budget, worst) == "1,996 calls are or may be made, 4 are left; the next row can make 6"
 
 
+def test_nothing_is_left_of_a_limit_that_is_lower_than_what_earlier_starts_spent():
+    worst, budget = Worst(6, 132_096), Budget(max_cost=Decimal("0.2"), max_calls=5)
+    budget.settle(Worst(0, 0), 334_090, 136)
+
+    assert stopped_by(budget, worst) == (
+        "$0.3341 is spent, $0.00 is left; the next row can cost $0.1321."
+        " 136 calls are or may be made, 0 are left; the next row can make 6"
+    )
+
+
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
