@@ -25,15 +25,17 @@ def is_key(text: str) -> bool:
 def read_keys(name: str) -> Iterator[Key]:
     """Yield the keys in the file of this *name*.
 
-    Each line is a key, or a JSON object with a ``key``; a file that ends with ``.csv`` has a column for it.
-    A row without a key never was a job.
+    Each line is a key, or a JSON object with a ``key``; a file that ends with ``.csv`` or ``.csv.part`` has a
+    column for it. A row without a key never was a job.
 
     Raises:
         click.UsageError: names the line that has none of these.
     """
     try:
         with Path(name).open(encoding="utf-8", newline="") as file:
-            texts = _column(file) if name.lower().endswith(".csv") else map(_text_of, file)
+            # That of a run that goes on is called so.
+            is_table = name.lower().removesuffix(".part").endswith(".csv")
+            texts = _column(file) if is_table else map(_text_of, file)
             for number, text in enumerate(texts, 1):
                 if text is None or (text and not is_key(text)):
                     raise click.UsageError(f"{name}:{number}: is no key, nor a row of a run with its key")

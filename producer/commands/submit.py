@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _EPILOG = (
     "Exit codes: 0 ok, 1 some rows failed, 2 usage or input, 3 stopped by a limit, 69 unavailable, 74 output,"
-    " 75 timed out or taken, 78 configuration, 130 interrupted, 141 stdout closed."
+    " 75 timed out or taken, 78 configuration, 130 interrupted, 141 stdout closed, 143 terminated."
 )
 
 
@@ -63,7 +63,7 @@ _OF_CHOICE = (
 _OF_ROWS = (
     click.option("--wait", is_flag=True, help="Wait for the answers and print them."),
     click.option(
-        "--timeout", type=click.FloatRange(min=0), help="Seconds to wait for a row; 600 without --out."
+        "--timeout", type=click.FloatRange(min=0), help="Seconds to wait for a row; 600 without --out FILE."
     ),
     click.option("--tenant", default="", help="The tenant of these jobs: part of the key."),
     click.option(

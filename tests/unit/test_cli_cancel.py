@@ -104,6 +104,7 @@ FILES = {
     "out.jsonl": lambda keys: "".join(json.dumps(row) + "\n" for row in rows(keys)),
     "OUT.CSV": lambda keys: f"key,result\r\n{keys[0]},{'x' * 200_000}\r\n{keys[1]},\r\n",
     "out.csv": lambda keys: "row,key\r\n" + "".join(f"{r['row']},{r['key'] or ''}\r\n" for r in rows(keys)),
+    "out.csv.part": lambda keys: f"row,key\r\n1,{keys[0]}\r\n2,\r\n3,{keys[1]}\r\n",
 }
 
 
