@@ -66,25 +66,36 @@ codecs.register_error(_ESCAPED, _escape)
 class CommandLine(click.Group):
     """A group of verbs that ends as shells expect it when a person or the reader of stdout has enough."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words before the verb; ``--help`` and ``--version`` write here."""
+        with _as_shells_expect():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the verb of *ctx*; end with one line or none, never with a traceback."""
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors=_ESCAPED)
-        try:
+        with _as_shells_expect():
             return super().invoke(ctx)
-        except (KeyboardInterrupt, click.Abort):
-            # Behind the ^C of a terminal.
-            click.echo("\ninterrupted" if is_terminal(sys.stderr) else "interrupted", err=True)
-            sys.exit(Exit.INTERRUPTED)
-        except BrokenPipeError:
-            discard_stdout()
-            sys.exit(Exit.STDOUT_CLOSED)
-        except OSError as exc:
-            if exc.errno not in _FULL:
-                raise
-            discard_stdout()
-            click.echo(f"stdout cannot be written: {exc.strerror}", err=True)
-            sys.exit(Exit.OUTPUT)
+
+
+@contextmanager
+def _as_shells_expect() -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort):
+        # Behind the ^C of a terminal.
+        click.echo("\ninterrupted" if is_terminal(sys.stderr) else "interrupted", err=True)
+        sys.exit(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        discard_stdout()
+        sys.exit(Exit.STDOUT_CLOSED)
+    except OSError as exc:
+        if exc.errno not in _FULL:
+            raise
+        discard_stdout()
+        click.echo(f"stdout cannot be written: {exc.strerror}", err=True)
+        sys.exit(Exit.OUTPUT)
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -97,6 +97,13 @@ def test_full_disk_behind_stdout_is_one_line_and_74(idle_machine, start, rows_fi
     assert "Exception ignored" not in told.err
 
 
+@pytest.mark.parametrize("word", ["--version", "--help"])
+def test_full_disk_behind_what_is_asked_before_the_verb_is_one_line_and_74(idle_machine, start, word):
+    told = start(idle_machine, "-c", FULL, word).finish()
+
+    assert (74, ["stdout cannot be written: No space left on device"]) == (told.code, told.complaints)
+
+
 #: A terminal or a file of another encoding than UTF-8.
 LATIN = """
 import os, sys
