@@ -50,6 +50,8 @@ class Forecast:
     rows: int = 0
     invalid: int = 0
     distinct: int = 0
+    #: Of the distinct rows those whose key an earlier row has with other content.
+    replacing: int = 0
     answered: int = 0
     in_flight: int = 0
     to_call: int = 0
@@ -60,7 +62,8 @@ class Forecast:
     #: Rows that a pilot has called at an earlier start; their bytes are in the second one.
     called: Collection[int] = ()
     _sizes_of_called: dict[int, int] = field(default_factory=dict)
-    _keys: set[int] = field(default_factory=set)
+    #: The last content of each key.
+    _contents: dict[int, int] = field(default_factory=dict)
 
     def look(self, rows: Iterable[Row | BadRow]) -> None:
         """Look at each of *rows*.
@@ -93,10 +96,11 @@ class Forecast:
             (self.in_flight, "in flight"),
             (self.to_call, "to be called"),
         )
-        return [
-            f"{amount(self.rows, 'row')}: {', '.join(f'{number:,} {name}' for number, name in counts)}",
-            *lines_of(self.estimate),
-        ]
+        line = f"{amount(self.rows, 'row')}: {', '.join(f'{number:,} {name}' for number, name in counts)}"
+        more = (
+            f"{self.replacing:,} with the key of an earlier row and other content: counted, may be superseded"
+        )
+        return [line, *([more] if self.replacing else []), *lines_of(self.estimate)]
 
     def to_dict(self) -> dict[str, object]:
         """Return the forecast for programs, with dollars to their millionths."""
@@ -107,12 +111,12 @@ class Forecast:
         }
         counts = {
             name: getattr(self, name)
-            for name in ("rows", "invalid", "distinct", "answered", "in_flight", "to_call")
+            for name in ("rows", "invalid", "distinct", "replacing", "answered", "in_flight", "to_call")
         }
         return {**counts, **ranges, "basis": estimate.basis}
 
     def _distinct(self, rows: Iterable[Row | BadRow]) -> Iterator[tuple[int, Job]]:
-        """Yield the first row of each key, with its job."""
+        """Yield the first row of each key, and each whose content replaces that of its key, with its job."""
         for row in rows:
             self.rows += 1
             job = None if isinstance(row, BadRow) else self._identify(row)
@@ -120,11 +124,17 @@ class Forecast:
                 self.invalid += 1
                 continue
             # Half of the digest tells a billion keys apart, in a quarter of the memory.
-            short = int(job.key[:16], 16)
-            if short not in self._keys:
-                self._keys.add(short)
+            key, content = int(job.key[:16], 16), self._content_of(job)
+            known = self._contents.get(key)
+            if known != content:
+                self._contents[key] = content
                 self.distinct += 1
+                self.replacing += known is not None
                 yield row.number, job
+
+    def _content_of(self, job: Job) -> int:
+        # Where a task refuses other content under a key, the first one stands for the key.
+        return int(job.fingerprint[:16], 16) if self.spec.on_mismatch == "replace" else 0
 
     def _identify(self, row: Row) -> Job | None:
         try:

@@ -7,6 +7,7 @@ import pytest
 
 from askonce.errors import Permanent
 from askonce.rows import Row
+from producer.bill.estimate import Estimate, Range
 from producer.run.again import ALL, Again, HowAsked
 from producer.run.begin import go_on, open_journal
 from producer.run.errors import RunTaken
@@ -16,6 +17,10 @@ from producer.run.opened import look
 from producer.run.output import beside
 from producer.run.report import Report
 from producer.run.wanted import Wanted
+
+ESTIMATE = Estimate(
+    rows=1, calls=Range(1, 1, 1), input_tokens=None, output_tokens=None, cost_usd=None, basis="a guess"
+)
 
 
 class Meter:
@@ -60,6 +65,31 @@ def forecast(scene, raising):
 )
 def test_what_a_run_asks_for_again_is_to_be_called(forecast, words, answered, to_call):
     assert (answered, to_call) == forecast(**words)
+
+
+@pytest.mark.parametrize(("on_mismatch", "distinct", "replacing"), [("replace", 4, 2), ("conflict", 2, 0)])
+def test_content_that_replaces_another_of_its_key_is_to_be_called_too(
+    scene, on_mismatch, distinct, replacing
+):
+    contents = [("BRL", "x"), ("BRL", "x"), ("BRL", "y"), ("EUR", "x"), ("BRL", "x")]
+    spec = replace(scene.spec, on_mismatch=on_mismatch)
+    found = Forecast(spec=spec, store=scene.store, meter=Meter())
+
+    found.look(Row(number=n, payload={"currency": c, "day": d}) for n, (c, d) in enumerate(contents, start=1))
+
+    assert (5, distinct, distinct) == (found.rows, found.distinct, found.to_call)
+    assert replacing == found.replacing
+
+
+def test_forecast_names_rows_of_one_key_with_other_content(scene):
+    found = Forecast(spec=scene.spec, store=scene.store, meter=SimpleNamespace(estimate=lambda: ESTIMATE))
+    first, second = found.lines[:2]
+    found.replacing = 1450
+
+    assert [first, second] == [found.lines[0], found.lines[2]]
+    assert found.lines[1] == (
+        "1,450 with the key of an earlier row and other content: counted, may be superseded"
+    )
 
 
 INPUTS = SimpleNamespace(names=("rows.jsonl",), digest=lambda: "d")
