@@ -140,7 +140,7 @@ OF_SCRIPTS = (
         "reap",
         "if r.fl == 'running' and r.att >= asked(r).ma then",
         "if false then",
-        f"{RECOVERY}test_revival_ends_with_the_quarantine",
+        f"{RECOVERY}test_reaper_quarantines_a_job_that_kills_its_workers",
     ),
     of_script(
         "fence stands still",
