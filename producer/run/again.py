@@ -42,9 +42,10 @@ class Again:
 
     def of(self, row: int) -> HowAsked:
         """Return how *row* is asked for."""
-        is_anew = row in self.anew
-        dates = [date for date in (self.not_before, self.since if is_anew else None) if date is not None]
-        return HowAsked(is_anew or row in self.failed, max(dates, default=None))
+        if row not in self.anew:
+            return HowAsked(row in self.failed, self.not_before)
+        dates = [date for date in (self.not_before, self.since) if date is not None]
+        return HowAsked(retries_failure=True, not_before=max(dates, default=None))
 
     @property
     def takes_any_age(self) -> bool:

@@ -57,12 +57,14 @@ class Groups:
             alike = takewhile(lambda row: self._how(row.number) == how, islice(self._again, max(0, room)))
             return [self._again.popleft() for _ in list(alike)]
         group: list[Row | BadRow] = []
+        kind: object = None
         if room <= 0:
             # Also without room it is known whether this was the last row.
             self._next = self._pull()
         # Rows of an earlier start are with the workers already: they need no room.
         while (len(group) < room or self._was_sent(group)) and (row := self._pull()) is not None:
-            if group and not self._belong_together(row.number, group[0].number):
+            before, kind = kind, (self._group_of(row.number), self._how(row.number))
+            if group and kind != before:
                 self._next = row
                 break
             if isinstance(row, Row) and not self._budget.reserve(row.number, row.payload):
@@ -70,9 +72,6 @@ class Groups:
                 break
             group.append(row)
         return group
-
-    def _belong_together(self, row: int, other: int) -> bool:
-        return self._group_of(row) == self._group_of(other) and self._how(row) == self._how(other)
 
     def _was_sent(self, group: list[Row | BadRow]) -> bool:
         return bool(group) and self._group_of(group[0].number) > 0

@@ -11,8 +11,8 @@ OF_RESUMED = (
     Mutant(
         "rows that a killed start sent apart share a group",
         "producer/run/groups.py",
-        "if group and not self._belong_together(row.number, group[0].number):",
-        "if False:",
+        "(self._group_of(row.number), self._how(row.number))",
+        "(0, self._how(row.number))",
         "tests/unit/test_run_held.py::test_rows_that_a_killed_start_sent_apart_are_sent_apart_again",
     ),
     Mutant(
@@ -113,8 +113,8 @@ OF_RESUMED = (
     Mutant(
         "rows without an end are made anew by the refresh of others",
         "producer/run/again.py",
-        "self.since if is_anew else None",
-        "self.since",
+        "        if row not in self.anew:\n",
+        "        if row not in self.anew and self.since is None:\n",
         f"{AGAIN}test_other_rows_without_an_end_are_asked_for_as_without_a_refresh[words1]",
     ),
     Mutant(
@@ -141,8 +141,8 @@ OF_RESUMED = (
     Mutant(
         "rows that are asked for in another way share a group",
         "producer/run/groups.py",
-        " and self._how(row) == self._how(other)",
-        "",
+        "(self._group_of(row.number), self._how(row.number))",
+        "(self._group_of(row.number), None)",
         "tests/unit/test_run_groups.py::test_rows_that_are_asked_for_in_another_way_have_groups_of_their_own",
     ),
     Mutant(
