@@ -19,7 +19,7 @@ from producer.run.output import files_of
 from producer.run.start import Start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from producer.bill.estimate import Range
     from producer.bill.meter import Meter
@@ -147,9 +147,16 @@ class Billed:
         """Return whether the run goes on: a person is asked where it may cost much."""
         if self._wanted.yes or self._wanted.pilot or not self._may_cost_much(forecast.estimate.cost_usd):
             return True
-        for line in forecast.lines:
-            self._progress.note(line)
-        return _is_at_terminal() and click.confirm("Go on?", err=True)
+        return self._ask(forecast.lines)
+
+    def _ask(self, lines: Iterable[str]) -> bool:
+        """Show *lines* and ask; return False where nobody is there to answer."""
+        asks = _is_at_terminal()
+        # Nobody can answer a question whose numbers --quiet leaves out.
+        show = self._progress.error if asks and self._wanted.quiet else self._progress.note
+        for line in lines:
+            show(line)
+        return asks and click.confirm("Go on?", err=True)
 
     def _may_cost_much(self, cost: Range | None) -> bool:
         most = self._wanted.confirm_above
@@ -188,10 +195,10 @@ class Billed:
             self._progress = new_progress(sys.stderr, shown=self._wanted.shown, quiet=self._wanted.quiet)
         if not pilot.rest:
             return None
-        self._progress.note(str(pilot))
         if self._wanted.yes:
+            self._progress.note(str(pilot))
             return None
-        if _is_at_terminal() and click.confirm("Go on?", err=True):
+        if self._ask([str(pilot)]):
             return None
         self._progress.note("stopped after the pilot: the same command with --yes, without --pilot, goes on")
         return Exit.LIMIT

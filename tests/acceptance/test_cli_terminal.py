@@ -27,20 +27,21 @@ PRICE = '{"a-model": {"input": 1, "output": 4}}'
 
 
 @pytest.mark.parametrize(
-    ("price", "typed", "code", "word"),
+    ("options", "price", "typed", "code", "word"),
     [
-        (PRICE, b"\x03", 130, b"interrupted"),
-        (PRICE, b"n\n", 3, b"--yes"),
-        ("{}", b"n\n", 3, b"cost: unknown"),
+        ([], PRICE, b"\x03", 130, b"interrupted"),
+        ([], PRICE, b"n\n", 3, b"--yes"),
+        ([], "{}", b"n\n", 3, b"cost: unknown"),
+        (["--quiet"], PRICE, b"n\n", 3, b"cost: $"),
     ],
-    ids=["ctrl-c", "no", "unknown price"],
+    ids=["ctrl-c", "no", "unknown price", "quiet"],
 )
 def test_question_before_a_dear_run_is_ended_by_its_exit_code(
-    idle_machine, rows_file, price, typed, code, word
+    idle_machine, rows_file, options, price, typed, code, word
 ):
     file = rows_file({"meeting_id": "asked", "transcript": "Ana: We ship on Friday."})
     env = {**idle_machine.env, "TERM": "xterm", "OPENAI_MODEL": "a-model", "LLM_PRICES": price}
-    command = ["submit", "meetings.extract", str(file), "--wait", "--confirm-above", "0"]
+    command = ["submit", "meetings.extract", str(file), "--wait", "--confirm-above", "0", *options]
     ours, its = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", AT_TERMINAL, *command],
