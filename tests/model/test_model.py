@@ -64,7 +64,6 @@ def test_paused_job_is_answered_once_the_pause_ends():
 
 
 @pytest.mark.long
-@pytest.mark.long
 def test_bad_luck_is_more_than_a_name():
     steps = explore(BUILT, MIXES["dead claims"]).steps | explore(BUILT, MIXES["pauses"]).steps
 
