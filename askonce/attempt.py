@@ -55,6 +55,9 @@ class Attempt:
     spent: Spend = NOTHING
     #: The job in whose attempt this one runs, because that called inline; empty for a worker's own.
     called_by: str = ""
+    #: Whether its job was cancelled, as the lease's last renewal told: then a body that calls more than once
+    #: gives its job back, with ``Postponed``. No round trip.
+    is_cancelled: Callable[[], bool] = lambda: False
 
 
 _current: ContextVar[Attempt] = ContextVar("askonce_attempt")

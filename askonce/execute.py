@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from askonce.attempt import Made
     from askonce.job import Job
-    from askonce.lease import LeaseRenewer
+    from askonce.lease import Held, LeaseRenewer
     from askonce.spend import Costs
     from askonce.store import Store
 
@@ -97,8 +97,8 @@ class Executor:
         )
         match decision:
             case Run():
-                attempt = self._attempt(delivery, lease, decision)
-                with self.leases.hold(lease):
+                with self.leases.hold(lease) as held:
+                    attempt = self._attempt(delivery, held, decision)
                     parked = decision.record.parked.seconds if decision.record.parked else None
                     run = _Started(delivery, lease, attempt, self.clock(), parked)
                     # The lease began after *asked_at*, so it can be over only if this time is longer.
@@ -113,7 +113,7 @@ class Executor:
                 return Skipped(key=delivery.job.key, job=delivery.job.id, because=decision)
         assert_never(decision)
 
-    def _attempt(self, delivery: Delivery, lease: Lease, granted: Run) -> Attempt:
+    def _attempt(self, delivery: Delivery, held: Held, granted: Run) -> Attempt:
         return Attempt(
             key=delivery.job.key,
             job=delivery.job.id,
@@ -121,11 +121,12 @@ class Executor:
             fence=granted.record.fence,
             stale=granted.stale,
             reference=granted.record.checkpoint,
-            checkpoint=lambda reference: self._checkpoint(lease, reference),
+            checkpoint=lambda reference: self._checkpoint(held.lease, reference),
             tenant=delivery.job.tenant,
             run=delivery.job.run,
             spent=granted.record.spent,
             called_by=calling_job(),
+            is_cancelled=lambda: held.cancelled,
         )
 
     def _checkpoint(self, lease: Lease, reference: str) -> None:

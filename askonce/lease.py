@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from askonce.background import is_alive, start_thread
 from askonce.events import EventType, Listener, Subject, emit, ignore
-from askonce.store import Write
+from askonce.store import Renewal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,6 +43,8 @@ class Held:
     lost: bool = False
     #: The store refused to renew it once.
     doubted: bool = False
+    #: The last renewal told that its job was cancelled.
+    cancelled: bool = False
 
 
 class LeaseRenewer:
@@ -115,10 +117,10 @@ class LeaseRenewer:
             self._thread = current_thread()
         return self._thread is None
 
-    def _settle(self, held: Held, reply: Write) -> None:
+    def _settle(self, held: Held, reply: Renewal) -> None:
         held.renew_at = self._clock() + held.lease.seconds / RENEWALS
-        if reply is Write.OK:
-            held.doubted = False
+        if reply in (Renewal.OK, Renewal.CANCELLED):
+            held.doubted, held.cancelled = False, reply is Renewal.CANCELLED
             return
         if not held.doubted:
             # A run whose answer is being stored has no lease any more, and ends in a moment.

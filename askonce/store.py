@@ -73,6 +73,16 @@ class Parking(Enum):
     ABSENT = "absent"
 
 
+class Renewal(Enum):
+    """What ``renew`` decided."""
+
+    OK = "ok"
+    #: The lease is prolonged too; its job was cancelled, and no other call is to follow.
+    CANCELLED = "cancelled"
+    FENCED = "fenced"
+    ABSENT = "absent"
+
+
 class Start(Enum):
     """What ``start`` decided."""
 
@@ -309,8 +319,8 @@ class Store(Protocol):
         job's message, and gives it back to its queue if that is paused.
         """
 
-    def renew(self, leases: Sequence[Lease]) -> list[Write]:
-        """Prolong leases; one round trip for all, each atomic."""
+    def renew(self, leases: Sequence[Lease]) -> list[Renewal]:
+        """Prolong leases, and learn which jobs were cancelled; one round trip for all, each atomic."""
 
     def checkpoint(self, lease: Lease, reference: str) -> Write:
         """Keep the provider's reference of a call under way, for the next worker of the job."""

@@ -153,9 +153,10 @@ class Questions:
         return self._own.value
 
     def _call(self, kind: QuestionKind, text: str) -> object:
-        if self._has_called and self._seconds_left() <= 0:
-            raise self._put_back("more_parts", _NEXT_PARTS)
         attempt = current_attempt()
+        # Of a cancelled meeting the store ends the job, unless a caller has asked for it meanwhile.
+        if attempt.is_cancelled() or (self._has_called and self._seconds_left() <= 0):
+            raise self._put_back("more_parts", _NEXT_PARTS)
         job = self._identify(kind, text, attempt)
         try:
             result = self._call_part(job, attempt)

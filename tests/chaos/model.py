@@ -234,7 +234,7 @@ def renew(m):
     elif m.s.owner != m.args["owner"] or m.s.flight != "running":
         yield m.step("fenced")
     else:
-        yield m.step("ok", m.after(m.args["lease"]))
+        yield m.step("cancelled" if m.s.is_cancelled else "ok", m.after(m.args["lease"]))
 
 
 def complete(m):

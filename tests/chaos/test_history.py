@@ -142,6 +142,14 @@ LEGAL = {
     "cancelled under way, and its worker lost": [A, S, LAST, start(6, "b", "negative"), admit(7, "k")],
     "cancelled under way, and asked for when its worker was lost": [A, S, LAST, admit(6, "k")],
     "cancelled under way, and reaped": [A, S, LAST, read(6, "idle", "j", "a", FENCE, **CANCELLED)],
+    "cancelled under way, and renewed": [A, S, LAST, renew(3, "a", "cancelled"), start(5, "b", "busy")],
+    "cancelled under way, asked for again, and renewed": [
+        A,
+        S,
+        LAST,
+        admit(2.5, "k", "attached"),
+        renew(3, "a"),
+    ],
     "cancelled under way, and answered": [A, S, LAST, complete(3, "a"), admit(4, "k", "hit")],
     "cancelled under way, and asked for again": [
         A,
@@ -246,6 +254,8 @@ ILLEGAL = {
     "a call under way is cancelled": [A, S, cancel(2)],
     "a cancelled call is made again": [A, S, LAST, fail(3, "a"), start(4, "b", fence=FENCE + 5, attempts=2)],
     "a cancelled call is made again by a second worker": [A, S, LAST, start(6, "b", fence=FENCE + 5)],
+    "a renewal does not tell of a cancel": [A, S, LAST, renew(3, "a")],
+    "a renewal tells of a cancel that nobody asked for": [A, S, renew(3, "a", "cancelled")],
     "a cancelled call is parked": [A, S, LAST, park(3, "a")],
     "a cancelled call is sent again": [A, S, LAST, admit(6, "k", "resend")],
     "a waiter does not read that its job was cancelled": [A, cancel(1), read(2, failure="")],

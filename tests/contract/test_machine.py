@@ -23,7 +23,7 @@ from askonce.job import Routing
 from askonce.lost import Resent
 from askonce.record import Snapshot
 from askonce.spend import Spend
-from askonce.store import Admission, Cancellation, Parking, Start, Write
+from askonce.store import Admission, Cancellation, Parking, Renewal, Start, Write
 from askonce.tally import Book
 from tests.contract.key_under_test import KEY, KeyUnderTest
 from tests.mutants.scripts import OF_SCRIPTS
@@ -154,8 +154,10 @@ class Actors(RuleBasedStateMachine):
     def renew(self, owner, lease):
         owner = owner or self.before.owner or "owner-1"
         outcome = self.both("renew", owner, lease)
-        self.check_write(owner, outcome)
-        if outcome is Write.OK:
+        is_renewed = outcome in (Renewal.OK, Renewal.CANCELLED)
+        self.check_write(owner, Write.OK if is_renewed else outcome)
+        if is_renewed:
+            assert self.before.is_cancelled == (outcome is Renewal.CANCELLED)
             self.leases[owner] = self.clock() + lease
 
     @known

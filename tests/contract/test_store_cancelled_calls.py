@@ -3,7 +3,7 @@ import pytest
 from askonce.cancel import cancel_run
 from askonce.controls import Pause
 from askonce.record import FLIGHT_KEPT, REASON_KEPT_FOR, Status
-from askonce.store import Admission, Cancellation, Parking, Start, Write
+from askonce.store import Admission, Cancellation, Parking, Renewal, Start, Write
 from askonce.tally import Book, Counter
 from tests.deadlines import stretched
 
@@ -148,10 +148,39 @@ def test_cancelled_call_goes_on_with_its_lease(scene, cancelled):
     cancelled()
     scene.clock.advance(20)
 
-    assert Write.OK is scene.renew()
+    assert Renewal.CANCELLED is scene.renew()
     assert Start.BUSY is scene.start("owner-2").outcome
     scene.clock.advance(20)
     assert Write.OK is scene.complete()
+
+
+def test_renewal_tells_of_a_cancel_to_the_job_that_it_ends_alone(scene, cancelled):
+    neighbour = scene.at(scene.key[:-1] + "1")
+    cancelled()
+    neighbour.run()
+
+    outcomes = scene.store.renew([scene.lease(), neighbour.lease(), scene.lease("owner-2")])
+
+    assert [Renewal.CANCELLED, Renewal.OK, Renewal.FENCED] == outcomes
+
+
+def test_renewal_tells_no_more_of_a_cancel_once_a_caller_asked(scene, cancelled):
+    cancelled()
+    assert Renewal.CANCELLED is scene.renew()
+
+    scene.admit("job-2")
+
+    assert Renewal.OK is scene.renew()
+
+
+@pytest.mark.parametrize("end", ["answered", "given back"])
+def test_renewal_of_the_next_job_of_a_key_tells_of_no_cancel(scene, cancelled, end):
+    cancelled()
+    {"answered": lambda: scene.complete(soft=1.0), "given back": scene.park}[end]()
+    scene.clock.advance(1)
+    scene.run("owner-2", "job-2")
+
+    assert Renewal.OK is scene.renew("owner-2")
 
 
 @pytest.mark.parametrize("run", ["night", "day", ""])

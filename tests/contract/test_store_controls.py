@@ -4,7 +4,7 @@ from askonce.controls import NAME_KEPT, NOTE_KEPT, Mark, Pause
 from askonce.job import Routing
 from askonce.lost import Delivered
 from askonce.record import PAUSE_REST, RESUMED_LOOKS, Status
-from askonce.store import Admission, Start, Write
+from askonce.store import Admission, Renewal, Start, Write
 
 # One suite for every store: pauses hold jobs back, marks make answers old.
 
@@ -108,7 +108,7 @@ def test_call_under_way_is_not_paused(scene):
     scene.run()
     scene.store.controls.pause(Pause("all"), "")
 
-    assert [Write.OK, Write.OK] == [scene.renew(), scene.complete()]
+    assert [Renewal.OK, Write.OK] == [scene.renew(), scene.complete()]
     assert Status.DONE is scene.read().status
 
 

@@ -4,17 +4,17 @@ import pytest
 
 from askonce.lost import Resent
 from askonce.record import Snapshot, Status
-from askonce.store import Admission, Parking, Start, Write
+from askonce.store import Admission, Parking, Renewal, Start, Write
 
 # One suite for every store: what the owner of a lease alone may write.
 
 
-def _as_write(parking):
-    return Write.OK if parking is Parking.PARKED else Write(parking.value)
+def _as_write(outcome):
+    return Write.OK if outcome is Parking.PARKED else Write(outcome.value)
 
 
 OWNER_WRITES = {
-    "renew": lambda scene, owner: scene.renew(owner),
+    "renew": lambda scene, owner: _as_write(scene.renew(owner)),
     "checkpoint": lambda scene, owner: scene.checkpoint(owner),
     "complete": lambda scene, owner: scene.complete(owner, b"j2"),
     "fail": lambda scene, owner: scene.fail(owner, kind="permanent").outcome,
@@ -113,7 +113,7 @@ def test_renewed_lease_lasts_from_now(scene):
     scene.run()
     scene.clock.advance(20)
 
-    assert Write.OK is scene.renew()
+    assert Renewal.OK is scene.renew()
     assert 30.0 == scene.read().deadline_in
     scene.clock.advance(29.999)
     assert Start.BUSY is scene.start("owner-2").outcome
@@ -126,7 +126,7 @@ def test_renewing_many_leases_answers_each(scene):
 
     outcomes = scene.store.renew([each.lease(seconds=9.0) for each in (lost, scene, neighbour)])
 
-    assert [Write.ABSENT, Write.OK, Write.FENCED] == outcomes
+    assert [Renewal.ABSENT, Renewal.OK, Renewal.FENCED] == outcomes
     assert (9.0, 30.0) == (scene.read().deadline_in, neighbour.read().deadline_in)
 
 

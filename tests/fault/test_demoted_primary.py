@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.link import ServerLink
 from askonce.errors import StoreUnavailable
-from askonce.store import Admission, Write
+from askonce.store import Admission, Renewal, Write
 from askonce.store_down import breaker
 from sandbox.valkey import Valkey
 from tests.deadlines import stretched
@@ -66,7 +66,7 @@ def store(pair, heard):
 
 VERBS = {
     "admit": (lambda store: store.admit(new_claim(OTHER)).outcome, Admission.ADMITTED),
-    "renew": (lambda store: store.renew([LEASE]), [Write.OK]),
+    "renew": (lambda store: store.renew([LEASE]), [Renewal.OK]),
     "complete": (lambda store: store.complete(LEASE, ANSWER, TTL), Write.OK),
 }
 

@@ -7,7 +7,7 @@ from askonce.adapters.redis.claims import arguments
 from askonce.errors import LayoutNewer, RecordDamaged, StoreUnavailable
 from askonce.job import JobId
 from askonce.lost import Lost, Resent
-from askonce.store import Failing, Write
+from askonce.store import Failing, Renewal, Write
 from tests.jobs import ANSWER, DELIVERED, TTL, new_claim, new_job, new_lease
 
 pytestmark = pytest.mark.integration
@@ -70,9 +70,9 @@ def test_verb_on_a_damaged_record_raises_its_own_error(damaged, verb, key):
 
 
 def test_damaged_record_costs_no_other_run_its_lease(damaged):
-    writes = damaged.renew([new_lease(key) for key in (*DAMAGED, WELL)])
+    renewals = damaged.renew([new_lease(key) for key in (*DAMAGED, WELL)])
 
-    assert [Write.FENCED, Write.FENCED, Write.FENCED, Write.OK] == writes
+    assert [Renewal.FENCED, Renewal.FENCED, Renewal.FENCED, Renewal.OK] == renewals
 
 
 def test_damaged_record_counts_no_message_and_costs_no_other_its_count(damaged):

@@ -4,7 +4,7 @@ import pytest
 
 from askonce.adapters.redis import RedisStore
 from askonce.errors import StoreUnavailable
-from askonce.store import Admission, Failing, Write
+from askonce.store import Admission, Failing, Renewal, Write
 from askonce.store_down import breaker
 from tests.jobs import ANSWER, TTL, new_claim, new_job, new_lease
 from tests.servers.proxy import Proxy
@@ -24,7 +24,7 @@ FOR_CALLERS = {
 }
 #: Each keeps a lease, an answer or a job that no caller waits for; and what it returns.
 ALWAYS = {
-    "renew": (lambda store: store.renew([LEASE]), [Write.OK]),
+    "renew": (lambda store: store.renew([LEASE]), [Renewal.OK]),
     "complete": (lambda store: store.complete(LEASE, ANSWER, TTL), Write.OK),
     "fail": (lambda store: store.fail(LEASE, Failing(kind="permanent", reason="x")).outcome, Write.OK),
     "reap": (lambda store: store.reap([0]), []),

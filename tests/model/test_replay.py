@@ -277,6 +277,7 @@ OUTCOMES = [
         for verb in ("renew", "checkpoint", "complete", "fail", "resent")
         for each in ("ok", "fenced", "absent")
     ),
+    ("renew", "cancelled"),
     *(("park", each) for each in ("parked", "spent", "cancelled", "fenced", "absent")),
     *(("cancel", each) for each in ("cancelled", "running", "idle", "absent")),
     *(("invalidate", each) for each in ("ok", "absent")),

@@ -196,7 +196,8 @@ def grant(record, limits, owner, moment, *, paused=False):
 
 
 def renew(record, owner):
-    return _of_running(record, owner, over=False)
+    outcome, after = _of_running(record, owner, over=False)
+    return "cancelled" if outcome == "ok" and record.cancelled else outcome, after
 
 
 def checkpoint(record, owner):

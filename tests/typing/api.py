@@ -62,7 +62,7 @@ from askonce.letters import DeadJob, DeadMessage
 from askonce.options import Options
 from askonce.pace import Allowance, Pace, Provider, Rest, State, Turn
 from askonce.runner import Runner
-from askonce.store import Admission, Claim, Lease, Reply, Start, Store, Terms, Write
+from askonce.store import Admission, Claim, Lease, Renewal, Reply, Start, Store, Terms, Write
 from askonce.store_down.cache import LocalCache
 from askonce.store_down.calls import LocalCalls
 
@@ -301,7 +301,7 @@ def keep_records(store: Store, job: Job, owner: Owner) -> None:
     lease = Lease(job.key, owner, 30.0)
     assert_type(store.admit(Claim(job, Terms.of(SPEC, force=True, max_age=1.0))), Reply[Admission])
     assert_type(store.start(job, lease), Reply[Start])
-    assert_type(store.renew([lease]), list[Write])
+    assert_type(store.renew([lease]), list[Renewal])
     assert_type(store.complete(lease, Encoded(b"j1", b""), Ttl(60.0, 600.0)), Write)
 
 

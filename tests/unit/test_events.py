@@ -16,7 +16,7 @@ from askonce.key import identify
 from askonce.lease import LeaseRenewer
 from askonce.reaper import Reaper
 from askonce.spend import Spend
-from askonce.store import Lease, Write
+from askonce.store import Lease, Renewal, Write
 from askonce.store_down.spill import Spill, Unstored
 from tests.jobs import DELIVERED
 
@@ -256,7 +256,7 @@ class Renewing:
 
     def renew(self, leases):
         self.renewed += [lease.key for lease in leases]
-        return [Write.FENCED if lease.key == "lost" else Write.OK for lease in leases]
+        return [Renewal.FENCED if lease.key == "lost" else Renewal.OK for lease in leases]
 
 
 def test_leases_are_renewed_although_the_listener_raises(broken, eventually):

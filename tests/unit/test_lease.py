@@ -9,7 +9,7 @@ from askonce.adapters.memory import MemoryStore
 from askonce.errors import LayoutNewer, StoreUnavailable
 from askonce.execution import Computed
 from askonce.lease import LeaseRenewer
-from askonce.store import Lease, Write
+from askonce.store import Lease, Renewal, Write
 
 
 class Renewing:
@@ -22,7 +22,7 @@ class Renewing:
         self.asked.append(sorted(leases))
         if self.errors:
             raise self.errors.pop()
-        return [self.answers.get(key, Write.OK) for key, _, _ in leases]
+        return [self.answers.get(key, Renewal.OK) for key, _, _ in leases]
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_leases_that_are_due_together_are_renewed_in_one_go(renewing, eventually
 
 
 def test_lost_lease_is_reported_once_and_not_renewed(leases, renewing, heard, eventually):
-    renewing.answers["key"] = Write.FENCED
+    renewing.answers["key"] = Renewal.FENCED
     with leases.hold(Lease("key", "owner", 0.03)) as lost, leases.hold(Lease("key-2", "owner", 0.03)) as kept:
         eventually(lambda: lost.lost)
         done = len(renewing.asked)
@@ -94,10 +94,28 @@ def test_lost_lease_is_reported_once_and_not_renewed(leases, renewing, heard, ev
     assert {key for asked in renewing.asked[done:] for key, _, _ in asked} == {"key-2"}
 
 
+def test_lease_whose_job_is_cancelled_knows_it_until_a_renewal_says_otherwise(leases, renewing, eventually):
+    with leases.hold(Lease("key", "owner", 0.03)) as held, leases.hold(Lease("key-2", "owner", 0.03)) as kept:
+        assert not held.cancelled
+        renewing.answers["key"] = Renewal.CANCELLED
+        eventually(lambda: held.cancelled)
+        assert not kept.cancelled
+        renewing.answers["key"] = Renewal.OK
+        eventually(lambda: not held.cancelled)
+
+
+def test_cancelled_lease_is_renewed_and_not_doubted(leases, renewing, heard, eventually):
+    renewing.answers["key"] = Renewal.CANCELLED
+    with leases.hold(Lease("key", "owner", 0.03)) as held:
+        eventually(lambda: len(renewing.asked) > 4)
+
+    assert (True, False, []) == (held.cancelled, held.doubted, heard)
+
+
 def test_lease_that_ends_beside_its_renewal_is_not_lost(leases, renewing, heard, eventually):
-    renewing.answers["key"] = Write.FENCED
+    renewing.answers["key"] = Renewal.FENCED
     with leases.hold(Lease("key", "owner", 30.0)) as ending:
-        leases._settle(ending, Write.FENCED)
+        leases._settle(ending, Renewal.FENCED)
 
     assert not ending.lost
     assert [] == heard

@@ -23,7 +23,7 @@ from askonce.adapters.memory.subscription import MemorySubscription
 from askonce.job import JobId
 from askonce.lost import DEFAULT_BUDGET, Budget, Lost
 from askonce.record import BUCKETS, MAX_RESENDS, TOMBSTONE_KEPT, WAITERS_KEPT, Snapshot
-from askonce.store import Admission, Cancellation, Cancelled, Parking, Reply, Start, Write
+from askonce.store import Admission, Cancellation, Cancelled, Parking, Renewal, Reply, Start, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -193,19 +193,19 @@ class MemoryStore:
         self._records.commit(lease.key, record)
         return Start.GRANTED
 
-    def renew(self, leases: Sequence[Lease]) -> list[Write]:
+    def renew(self, leases: Sequence[Lease]) -> list[Renewal]:
         """Prolong leases."""
         with self._changed:
             return [self._renew(lease) for lease in leases]
 
-    def _renew(self, lease: Lease) -> Write:
+    def _renew(self, lease: Lease) -> Renewal:
         _require_lease(lease)
-        record = self._records.held(lease, "running")
+        record, now = self._records.held(lease, "running"), self._records.now()
         if isinstance(record, Write):
-            return record
-        record.deadline = self._records.now() + lease.seconds
+            return Renewal.ABSENT if record is Write.ABSENT else Renewal.FENCED
+        record.deadline = now + lease.seconds
         self._records.commit(lease.key, record)
-        return Write.OK
+        return Renewal.CANCELLED if record.is_cancelled(now) else Renewal.OK
 
     def checkpoint(self, lease: Lease, reference: str) -> Write:
         """Keep the provider's reference of a call under way."""

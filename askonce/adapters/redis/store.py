@@ -27,10 +27,10 @@ from askonce.errors import JobError, StoreUnavailable
 from askonce.job import Key
 from askonce.lost import DEFAULT_BUDGET, Budget
 from askonce.record import TOMBSTONE_KEPT
-from askonce.store import Cancellation, Cancelled, Parking, Reply, Start, Write
+from askonce.store import Cancellation, Cancelled, Parking, Renewal, Reply, Start, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from askonce.adapters.redis.scripts import Call
@@ -52,6 +52,7 @@ CLIENT_OPTIONS["max_connections"] = 1000
 # Looked up by the bytes of the reply: calling the enum would decode and search.
 _STARTS = {outcome.value.encode(): outcome for outcome in Start}
 _WRITES = {outcome.value.encode(): outcome for outcome in Write}
+_RENEWALS = {outcome.value.encode(): outcome for outcome in Renewal}
 _PARKINGS = {outcome.value.encode(): outcome for outcome in Parking}
 #: In the order of ``cancel_run.lua``.
 _COUNTED = Cancellation.CANCELLED, Cancellation.RUNNING, Cancellation.SHARED, Cancellation.UNREADABLE
@@ -144,10 +145,14 @@ class RedisStore:
         outcome, record = read(job.key, self._scripts.run("start", job.key, *terms))
         return Reply(_STARTS[outcome], record)
 
-    def renew(self, leases: Sequence[Lease]) -> list[Write]:
+    def renew(self, leases: Sequence[Lease]) -> list[Renewal]:
         """Prolong leases."""
         calls = [(key, (owner, milliseconds(seconds))) for key, owner, seconds in leases]
-        return self._write_each("renew", calls)
+        # A record that cannot be read keeps no lease; the others do all the same.
+        return [
+            Renewal.FENCED if isinstance(reply, JobError) else _RENEWALS[reply]
+            for reply in self._scripts.run_on_each("renew", calls)
+        ]
 
     def checkpoint(self, lease: Lease, reference: str) -> Write:
         """Keep the provider's reference of a call under way."""
@@ -218,7 +223,11 @@ class RedisStore:
     def resent(self, sent: Sequence[Resent]) -> list[Write]:
         """Count messages that were sent again."""
         calls = [(each.key, (each.job, each.sent_at)) for each in sent]
-        return self._write_each("resent", calls)
+        # A record that cannot be read counts no message; the others do all the same.
+        return [
+            Write.FENCED if isinstance(reply, JobError) else _WRITES[reply]
+            for reply in self._scripts.run_on_each("resent", calls)
+        ]
 
     def subscribe(self, keys: Sequence[Key]) -> AbstractContextManager[RedisSubscription]:
         """Wake up when a flight of one of *keys* ends."""
@@ -243,15 +252,6 @@ class RedisStore:
 
     def _write(self, verb: str, lease: Lease, *args: bytes | str | int) -> Write:
         return _WRITES[self._scripts.run(verb, lease.key, lease.owner, *args)]
-
-    def _write_each(
-        self, verb: str, calls: Iterable[tuple[Key, tuple[bytes | str | int, ...]]]
-    ) -> list[Write]:
-        # A record that cannot be read keeps no lease and counts no message; the others do all the same.
-        return [
-            Write.FENCED if isinstance(reply, JobError) else _WRITES[reply]
-            for reply in self._scripts.run_on_each(verb, calls)
-        ]
 
     def _check_scripts(self) -> Iterator[Finding]:
         key = Key("0" * 64)
