@@ -1,6 +1,7 @@
 """Long transcripts: every part is paid once, whatever happens to one of them."""
 
 import json
+import os
 from dataclasses import replace
 from itertools import count
 
@@ -144,6 +145,26 @@ def reference_of_part(scene):
     """The references of all parts that are under way."""
     found = [scene.client.hget(name, "ref") for name in scene.client.scan_iter("*:rec:*")]
     return str(found)
+
+
+@pytest.mark.long
+def test_meeting_that_is_cancelled_in_its_first_part_pays_for_no_other(new_scene):
+    scene = new_scene(LLM_MAX_INPUT_CHARS=str(PART))
+    scene.machine.start_worker("-P", "threads", "-c", "2")
+    scene.machine.control(hold=True)
+    meeting, asker = long_meeting(next(_numbers)), scene.new_asker()
+    key = asker.ask("meetings.analyze", meeting)["key"]
+    asker.begin_to_wait(60)
+    assert scene.machine.wait_for_held(1, stretched(30))
+
+    assert os.EX_OK == scene.run_python("-m", "producer", "cancel", key)
+    # The worker has read the reply to a renewal before it sends the next one.
+    scene.watch_renewals(key, 2)
+    scene.let_go()
+
+    [told] = asker.heard()
+    assert (key, "cancelled") == (told["key"], told["kind"])
+    assert calls_of(scene, meeting) == [1, 0, 0]
 
 
 @pytest.mark.long

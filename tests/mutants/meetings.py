@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 QUESTIONS = "tasks/meetings/questions.py"
 PARTS = "tests/unit/test_meeting_questions.py::"
+CANCELLED = "tests/unit/test_meeting_cancelled.py::"
 
 #: What a part of a long transcript is, and what its end does to its meeting.
 OF_MEETINGS = (
@@ -45,16 +46,30 @@ OF_MEETINGS = (
     Mutant(
         "a long transcript keeps its slot",
         QUESTIONS,
-        "if self._has_called and self._seconds_left() <= 0:",
-        "if False:",
+        "attempt.is_cancelled() or (self._has_called and self._seconds_left() <= 0)",
+        "attempt.is_cancelled()",
         f"{PARTS}test_meeting_that_took_long_gives_its_slot_back_between_parts",
     ),
     Mutant(
         "a long transcript is put back for ever",
         QUESTIONS,
-        "if self._has_called and self._seconds_left() <= 0:",
-        "if self._seconds_left() <= 0:",
+        "(self._has_called and self._seconds_left() <= 0)",
+        "self._seconds_left() <= 0",
         f"{PARTS}test_kept_parts_do_not_use_up_the_time_of_a_meeting",
+    ),
+    Mutant(
+        "a cancelled long transcript pays for all of its parts",
+        QUESTIONS,
+        "attempt.is_cancelled() or (",
+        "(",
+        f"{CANCELLED}test_cancelled_meeting_begins_no_other_part_and_its_waiters_are_told",
+    ),
+    Mutant(
+        "no body learns that its job is cancelled",
+        "askonce/execute.py",
+        "            is_cancelled=lambda: held.cancelled,\n",
+        "",
+        f"{CANCELLED}test_cancelled_meeting_asks_for_no_joined_summary",
     ),
     Mutant(
         "blank text is paid",

@@ -7,6 +7,7 @@ CONTROLS = "tests/contract/test_store_controls.py::"
 CANCELLING = "tests/contract/test_store_cancelling.py::"
 LAST_CALLS = "tests/contract/test_store_cancelled_calls.py::"
 NO_ANSWER = f"{LAST_CALLS}test_cancelled_call_that_gives_no_answer_is_the_last"
+LEASES = "tests/unit/test_lease.py::"
 OF_TASK = "[Pause(scope='task', name='orders')]"
 RUNS = "tests/contract/test_runs.py::"
 STOPS = "tests/unit/test_run_stops.py::"
@@ -107,6 +108,27 @@ OF_STOPPING = (
         "  if is_cancelled(r) then\n",
         "  if false then\n",
         f"{LAST_CALLS}test_caller_who_asks_after_the_cancel_gets_the_next_call[night]",
+    ),
+    of_script(
+        "a renewal does not tell of a cancel",
+        "renew",
+        "return is_cancelled(r) and 'cancelled' or 'ok'",
+        "return 'ok'",
+        f"{LAST_CALLS}test_renewal_tells_of_a_cancel_to_the_job_that_it_ends_alone",
+    ),
+    Mutant(
+        "a cancelled call loses its lease",
+        "askonce/lease.py",
+        "if reply in (Renewal.OK, Renewal.CANCELLED):",
+        "if reply is Renewal.OK:",
+        f"{LEASES}test_cancelled_lease_is_renewed_and_not_doubted",
+    ),
+    Mutant(
+        "a lease remembers a cancel that a caller undid",
+        "askonce/lease.py",
+        "False, reply is Renewal.CANCELLED",
+        "False, held.cancelled or reply is Renewal.CANCELLED",
+        f"{LEASES}test_lease_whose_job_is_cancelled_knows_it_until_a_renewal_says_otherwise",
     ),
     Mutant(
         "who waited before the cancel undoes it",
