@@ -56,7 +56,7 @@ class Attempt:
     #: The job in whose attempt this one runs, because that called inline; empty for a worker's own.
     called_by: str = ""
     #: Whether its job was cancelled, as the lease's last renewal told: then a body that calls more than once
-    #: gives its job back, with ``Postponed``. No round trip.
+    #: makes no other call. No round trip.
     is_cancelled: Callable[[], bool] = lambda: False
 
 

@@ -31,9 +31,10 @@ def encode(job: JobId, attempts: int, spend: Spend) -> bytes:
 
 
 def decode(kept: bytes, job: JobId, attempts: int) -> Spend:
-    """Return what the first *attempts* of *job* cost; unknown where *kept* does not cover them."""
-    if attempts <= 0:
-        return NOTHING
+    """Return what the first *attempts* of *job* cost; unknown where *kept* does not cover them.
+
+    A lease that was given back is no attempt, and may have caused other jobs' calls: also the first one.
+    """
     try:
         found = orjson.loads(kept) if kept else None
     except orjson.JSONDecodeError:
@@ -41,7 +42,7 @@ def decode(kept: bytes, job: JobId, attempts: int) -> Spend:
     match found:
         case {"job": known, "attempts": covered} if (known, covered) == (job, attempts):
             return of_fields(cast("Mapping[str, object]", found))
-    return Spend()
+    return Spend() if attempts > 0 else NOTHING
 
 
 def to_error(key: Key, job: JobId, kind: str, reason: str, *, attempts: int, spend: Spend) -> JobFailed:

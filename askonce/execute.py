@@ -61,6 +61,12 @@ class _Started(NamedTuple):
     def ran_until(self, now: float) -> dict[str, object]:
         return {"attempt": self.attempt.number, "run_seconds": now - self.began}
 
+    def given_back(self, cost: Spend) -> bytes:
+        """Return what the record keeps of *cost*, where this attempt is none; empty if nothing was called."""
+        if cost.calls == self.attempt.spent.calls:
+            return b""
+        return bill.encode(self.job.id, self.attempt.number - 1, cost)
+
     def booked(self, failure: Failing, cost: Costs) -> Failing:
         """Return *failure* with what this attempt paid, and with what all of them cost."""
         spent = bill.encode(self.job.id, self.attempt.number, cost.made)
@@ -136,9 +142,9 @@ class Executor:
 
     def _give_back(self, run: _Started, why: Postponed, after: float, within: float) -> Execution:
         """Return a lease before anything was paid: the job uses no attempt, and others may run it."""
-        reason = why.reason
+        reason, cost = why.reason, costs_of(why, run.attempt).made
         try:
-            parked = self.store.park(run.lease, reason, after, within)
+            parked = self.store.park(run.lease, reason, after, within, run.given_back(cost))
         except JobError:
             # The lease ends by itself, and the reaper sends the job's message again.
             return self._deferred(run, "store_unavailable", run.lease.seconds, Spend())
@@ -149,7 +155,7 @@ class Executor:
                 ends_as = Configuration if why.ends_as == "configuration" else Transient
                 return self._fail(run, ends_as(why.data))
             case Parking.CANCELLED:
-                return self._cancelled(run)
+                return self._cancelled(run, cost)
             case Parking.FENCED | Parking.ABSENT:
                 emit(self.listen, EventType.JOB_SKIPPED, run.job, outcome=Why.SUPERSEDED.value)
                 return self._overtaken(run.job)
@@ -299,13 +305,13 @@ class Executor:
         emit(self.listen, kind, run.job, reason=reason, after_seconds=after)
         return Deferred(key=run.job.key, job=run.job.id, reason=reason, after=after)
 
-    def _cancelled(self, run: _Started) -> Failed:
+    def _cancelled(self, run: _Started, cost: Spend) -> Failed:
         """Report the end of a job that was cancelled while its lease was held, and then given back."""
         job, number, why = run.job, run.attempt.number, {"kind": "cancelled", "reason": "cancelled"}
         emit(self.listen, EventType.JOB_FAILED, job, **run.ran_until(self.clock()), **why)
         # The lease that was given back uses no attempt.
         ended = Failed(key=job.key, job=job.id, kind="cancelled", reason="cancelled", attempts=number - 1)
-        return replace(ended, spend=run.attempt.spent)
+        return replace(ended, spend=cost)
 
     def _overtaken(self, job: Job) -> Skipped:
         return Skipped(key=job.key, job=job.id, because=Refuse(why=Why.SUPERSEDED, job=job.id))

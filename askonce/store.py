@@ -331,11 +331,11 @@ class Store(Protocol):
     def fail(self, lease: Lease, failure: Failing) -> Reply[Write]:
         """Record why there is no answer; the failure's kind decides whether the job goes on."""
 
-    def park(self, lease: Lease, reason: str, after: float, within: float) -> Parking:
+    def park(self, lease: Lease, reason: str, after: float, within: float, spent: bytes = b"") -> Parking:
         """Give a lease back before anything was paid; the job starts again in *after* seconds.
 
-        It uses no attempt. A job that has been parked for *within* seconds in a row is spent. A pause ends
-        the row.
+        It uses no attempt. *spent* replaces what the attempts cost so far, as in ``Failing``. A job that has
+        been parked for *within* seconds in a row is spent. A pause ends the row.
         """
 
     def cancel(self, key: Key, run: str | None = None) -> Cancellation:

@@ -86,9 +86,9 @@ class RecordingStore:
         run = self._store.fail
         return self._one("fail", lease.key, lambda: run(lease, failure), owner=lease.owner, **args)
 
-    def park(self, lease, reason, after, within):
+    def park(self, lease, reason, after, within, *spent):
         args, run = {"owner": lease.owner, "after": after}, self._store.park
-        return self._one("park", lease.key, lambda: run(lease, reason, after, within), **args)
+        return self._one("park", lease.key, lambda: run(lease, reason, after, within, *spent), **args)
 
     def cancel(self, key):
         return self._one("cancel", key, lambda: self._store.cancel(key))

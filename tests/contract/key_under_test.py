@@ -70,8 +70,8 @@ class KeyUnderTest:
         failing = Failing(kind=kind, reason=reason, fallback=fallback, **more)
         return self.store.fail(self.lease(owner), failing)
 
-    def park(self, owner="owner-1", reason="http_429", after=9.0, within=600.0):
-        return self.store.park(self.lease(owner), reason, after, within)
+    def park(self, owner="owner-1", reason="http_429", after=9.0, within=600.0, spent=b""):
+        return self.store.park(self.lease(owner), reason, after, within, spent)
 
     def cancel(self, run=None):
         return self.store.cancel(self.key, run)

@@ -196,11 +196,17 @@ class Actors(RuleBasedStateMachine):
         self.fail(None, {"kind": "transient", "reason": "http_503", "after": 0.0, "keep": 120.0})
 
     @known
-    @rule(owner=OWNERS, after=st.sampled_from([0.0, 9.0]), within=st.sampled_from([0.0, 30.0, 600.0]))
-    def park(self, owner, after, within):
+    @rule(
+        owner=OWNERS,
+        after=st.sampled_from([0.0, 9.0]),
+        within=st.sampled_from([0.0, 30.0, 600.0]),
+        paid=st.booleans(),
+    )
+    def park(self, owner, after, within, *, paid):
         owner = owner or self.before.owner or "owner-1"
         attempts = self.before.attempts
-        outcome = self.both("park", owner, after=after, within=within)
+        spent = bill.encode(self.before.job, attempts - 1, Spend(cost_usd=0.25)) if paid else b""
+        outcome = self.both("park", owner, after=after, within=within, spent=spent)
         if outcome in (Parking.PARKED, Parking.CANCELLED):
             self.leases.pop(owner, None)
             assert self.now().attempts <= attempts

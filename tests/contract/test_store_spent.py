@@ -141,6 +141,38 @@ def test_job_put_back_before_its_first_attempt_costs_nothing(scene):
     assert next_attempt(scene).spent == NOTHING
 
 
+def test_job_put_back_has_what_it_caused_to_be_paid(scene):
+    scene.run()
+    scene.park(after=9.0, spent=bill.encode("job-1", 0, CENTS))
+
+    record = next_attempt(scene)
+
+    assert (record.attempts, record.spent) == (1, CENTS)
+
+
+@pytest.mark.parametrize("when", ["under way", "at rest"])
+def test_cancelled_job_has_what_it_caused_to_be_paid_before_it_was_put_back(scene, when):
+    scene.run()
+    if when == "under way":
+        scene.cancel()
+    scene.park(after=9.0, spent=bill.encode("job-1", 0, CENTS))
+    if when == "at rest":
+        scene.cancel()
+
+    assert (scene.read().attempts, scene.read().failure.spend) == (0, CENTS)
+    scene.admit("job-2")
+    assert scene.start("owner-2", "job-2").record.spent == NOTHING
+
+
+def test_cost_of_a_job_put_back_and_of_a_lost_attempt_is_unknown(scene):
+    scene.run()
+    scene.park(after=9.0, spent=bill.encode("job-1", 0, CENTS))
+    next_attempt(scene)
+    scene.clock.advance(31.0)
+
+    assert scene.start("owner-3").record.spent == UNKNOWN
+
+
 @pytest.mark.parametrize("run_out", ["expires", "cancel"])
 def test_job_that_ends_unrun_has_what_its_attempts_cost(scene, run_out):
     scene.run(expires=60.0)

@@ -43,8 +43,8 @@ OF_SPENT = (
     Mutant(
         "an attempt without a sum was free",
         "askonce/bill.py",
-        "    return Spend()\n\n\ndef to_error",
-        "    return NOTHING\n\n\ndef to_error",
+        "return Spend() if attempts > 0 else NOTHING",
+        "return NOTHING",
         f"{COSTS}test_kept_cost_that_does_not_cover_all_attempts_is_unknown[older version]",
     ),
     Mutant(

@@ -116,6 +116,14 @@ OF_STOPPING = (
         "return 'ok'",
         f"{LAST_CALLS}test_renewal_tells_of_a_cancel_to_the_job_that_it_ends_alone",
     ),
+    of_script(
+        "a job that is given back forgets what it caused to be paid",
+        "park",
+        "if ARGV[5] ~= '' then set(r, {sp = ARGV[5]}) end\n",
+        "",
+        "tests/contract/test_store_spent.py::"
+        "test_cancelled_job_has_what_it_caused_to_be_paid_before_it_was_put_back[under way]",
+    ),
     Mutant(
         "a cancelled call loses its lease",
         "askonce/lease.py",

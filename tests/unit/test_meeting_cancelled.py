@@ -66,6 +66,31 @@ def test_cancelled_meeting_begins_no_other_part_and_its_waiters_are_told(reader,
     with pytest.raises(JobFailed) as told:
         asked.result(0.0)
     assert ("cancelled", "cancelled") == (told.value.kind, told.value.reason)
+    assert (0.5, 1) == (told.value.cost_usd, told.value.calls) == (ended.spend.cost_usd, ended.spend.calls)
+
+
+def test_meeting_that_is_cancelled_at_rest_tells_what_its_parts_cost(reader, operator):
+    reader.slot_seconds = 0.0
+    asked = reader.ask()
+    reader.work(Model(analyzed()))
+
+    operator.cancel()
+
+    with pytest.raises(JobFailed) as told:
+        asked.result(0.0)
+    assert ("cancelled", 0.5, 1) == (told.value.kind, told.value.cost_usd, told.value.calls)
+
+
+def test_meeting_that_was_put_back_counts_each_part_once(reader, scene):
+    reader.slot_seconds = 0.0
+    reader.ask()
+    model = Model(analyzed(), analyzed())
+    reader.work(model)
+    scene.clock.advance(1)
+
+    done = reader.work(model)
+
+    assert (1.0, 2) == (done.result.cost_usd, done.result.spend.calls)
 
 
 def test_cancelled_meeting_asks_for_no_joined_summary(scene, operator):

@@ -282,7 +282,7 @@ class MemoryStore:
         record.report()
         self._records.commit(key, record, kept)
 
-    def park(self, lease: Lease, reason: str, after: float, within: float) -> Parking:
+    def park(self, lease: Lease, reason: str, after: float, within: float, spent: bytes = b"") -> Parking:
         """Give a lease back before anything was paid."""
         with self._changed:
             record, now = self._records.held(lease, "running", "queued", "idle"), self._records.now()
@@ -292,14 +292,15 @@ class MemoryStore:
                 return Parking.CANCELLED if record.is_cancelled(now) else Parking.FENCED
             if record.flight == "queued":
                 return Parking.PARKED
-            if record.is_cancelled(now):
-                record.attempts -= 1
+            cancelled = record.is_cancelled(now)
+            if not cancelled and record.parked_for(now) >= within:
+                return Parking.SPENT
+            record.attempts -= 1
+            record.spent = spent or record.spent
+            if cancelled:
                 self._records.end_unrun(lease.key, record, "cancelled")
                 return Parking.CANCELLED
-            if record.parked_for(now) >= within:
-                return Parking.SPENT
             record.park(reason, now, after)
-            record.attempts -= 1
             self._records.commit(lease.key, record)
             return Parking.PARKED
 

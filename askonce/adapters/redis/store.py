@@ -183,9 +183,9 @@ class RedisStore:
         outcome, record = read(lease.key, reply)
         return Reply(_WRITES[outcome], record)
 
-    def park(self, lease: Lease, reason: str, after: float, within: float) -> Parking:
+    def park(self, lease: Lease, reason: str, after: float, within: float, spent: bytes = b"") -> Parking:
         """Give a lease back before anything was paid."""
-        terms = lease.owner, reason, milliseconds(after), milliseconds(within)
+        terms = lease.owner, reason, milliseconds(after), milliseconds(within), spent
         return _PARKINGS[self._scripts.run("park", lease.key, *terms)]
 
     def cancel(self, key: Key, run: str | None = None) -> Cancellation:

@@ -1,5 +1,5 @@
 -- park: give a lease back before anything was paid; uses no attempt.
--- KEYS record, index   ARGV owner, reason, after, within
+-- KEYS record, index   ARGV owner, reason, after, within, what all attempts cost (`sp`; '': as before)
 -- returns parked | spent | cancelled | fenced | absent
 --
 -- A job may be parked again and again. Once it has waited for *within* since the first time it is spent, and nothing
@@ -18,5 +18,6 @@ else
   park(r, ARGV[2], after)
 end
 set(r, {att = r.att - 1})
+if ARGV[5] ~= '' then set(r, {sp = ARGV[5]}) end
 commit(r, KEYS[2])
 return cancelled and 'cancelled' or 'parked'
