@@ -192,19 +192,23 @@ class Executor:
 
     def _unstored(self, run: _Started, made: Made) -> Unstored:
         """Return the write of an answer. It keeps the encoded answer only: the spill may hold it for long."""
+        write = (
+            self._write_of_answer(run, made) if made.source == "call" else self._write_of_fallback(run, made)
+        )
+        encoded = made.encoded
+        return Unstored(job=run.job, size=len(encoded.data) + len(encoded.meta), write=write)
+
+    def _write_of_answer(self, run: _Started, made: Made) -> Callable[[], Write]:
         spec, lease, encoded, made_at = run.delivery.spec, run.lease, made.encoded, made.made_at
         ttl = Ttl(spec.soft_ttl * (1 - self.draw(0.0, _JITTER)), spec.hard_ttl)
-        book, is_fallback = book_of(run.job, made.costs.paid), made.source != "call"
-        ended = Failing(kind="fallback", reason=made.source, keep=REASON_KEPT_FOR, fallback=encoded)
-        fallback = run.booked(ended, made.costs)
+        book = book_of(run.job, made.costs.paid)
+        # Its times to live began when it was made.
+        return lambda: self.store.complete(lease, encoded, ttl.after(self.clock() - made_at), book)
 
-        def write() -> Write:
-            if is_fallback:
-                return self.store.fail(lease, fallback).outcome
-            # Its times to live began when it was made.
-            return self.store.complete(lease, encoded, ttl.after(self.clock() - made_at), book)
-
-        return Unstored(job=run.job, size=len(encoded.data) + len(encoded.meta), write=write)
+    def _write_of_fallback(self, run: _Started, made: Made) -> Callable[[], Write]:
+        ended = Failing(kind="fallback", reason=made.source, keep=REASON_KEPT_FOR, fallback=made.encoded)
+        lease, fallback = run.lease, run.booked(ended, made.costs)
+        return lambda: self.store.fail(lease, fallback).outcome
 
     def _persist(self, run: _Started, made: Made) -> tuple[Write, str]:
         """Store a paid answer, or leave it to the spill; while that is full, try as long as a lease.
