@@ -61,9 +61,14 @@ class _Started(NamedTuple):
     def ran_until(self, now: float) -> dict[str, object]:
         return {"attempt": self.attempt.number, "run_seconds": now - self.began}
 
+    def cost_until(self, why: Postponed) -> Spend:
+        """Return what the job cost: the body may have come to fewer of its parts than an attempt before."""
+        found, before = costs_of(why, self.attempt).made, self.attempt.spent
+        return found if found.calls > before.calls else before
+
     def given_back(self, cost: Spend) -> bytes:
-        """Return what the record keeps of *cost*, where this attempt is none; empty if nothing was called."""
-        if cost.calls == self.attempt.spent.calls:
+        """Return what the record keeps of *cost*, where this attempt is none; empty if that is there."""
+        if cost is self.attempt.spent:
             return b""
         return bill.encode(self.job.id, self.attempt.number - 1, cost)
 
@@ -142,7 +147,7 @@ class Executor:
 
     def _give_back(self, run: _Started, why: Postponed, after: float, within: float) -> Execution:
         """Return a lease before anything was paid: the job uses no attempt, and others may run it."""
-        reason, cost = why.reason, costs_of(why, run.attempt).made
+        reason, cost = why.reason, run.cost_until(why)
         try:
             parked = self.store.park(run.lease, reason, after, within, run.given_back(cost))
         except JobError:

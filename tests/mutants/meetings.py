@@ -72,6 +72,13 @@ OF_MEETINGS = (
         f"{CANCELLED}test_cancelled_meeting_asks_for_no_joined_summary",
     ),
     Mutant(
+        "a meeting forgets the parts that it does not come to again",
+        "askonce/execute.py",
+        "return found if found.calls > before.calls else before",
+        "return found",
+        f"{CANCELLED}test_meeting_that_comes_to_fewer_parts_than_before_cost_no_less",
+    ),
+    Mutant(
         "blank text is paid",
         QUESTIONS,
         '    if is_blank(text):\n        raise Permanent("blank_text")\n',

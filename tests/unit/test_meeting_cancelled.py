@@ -2,8 +2,9 @@
 
 import pytest
 
-from askonce.errors import JobFailed
+from askonce.errors import JobFailed, Postponed
 from askonce.execution import Computed, Deferred
+from askonce.key import identify
 from tasks.meetings import body as meetings
 from tests.unit.meeting_reader import LONG, Model, Reader, analyzed, extracted
 
@@ -91,6 +92,21 @@ def test_meeting_that_was_put_back_counts_each_part_once(reader, scene):
     done = reader.work(model)
 
     assert (1.0, 2) == (done.result.cost_usd, done.result.spend.calls)
+
+
+def test_meeting_that_comes_to_fewer_parts_than_before_cost_no_less(reader, scene, operator):
+    reader.slot_seconds = 0.0
+    asked = reader.ask()
+    reader.work(Model(analyzed()))
+    scene.store.invalidate(identify(reader.part, {"operation": "analyze", "text": ONE}).key)
+    scene.clock.advance(1)
+    reader.work(Model(Postponed("rate_limited", retry_after=20.0)), number=0)
+
+    operator.cancel()
+
+    with pytest.raises(JobFailed) as told:
+        asked.result(0.0)
+    assert ("cancelled", 0.5, 1) == (told.value.kind, told.value.cost_usd, told.value.calls)
 
 
 def test_cancelled_meeting_asks_for_no_joined_summary(scene, operator):
