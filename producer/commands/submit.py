@@ -55,6 +55,18 @@ class _Failures(click.ParamType[object]):
             self.fail(str(exc), param, ctx)
 
 
+class _Output(click.ParamType[Path]):
+    """The name of a file, or of stdout."""
+
+    name = "path"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return *value* as a path, which no longer shows that a folder was meant."""
+        if str(value).endswith("/"):
+            self.fail(f"{value!r} is a folder: name a file in it", param, ctx)
+        return Path(str(value))
+
+
 _COUNT = click.IntRange(min=1)
 _OF_CHOICE = (
     click.option("--limit", type=_COUNT, help="The first N rows only."),
@@ -98,9 +110,7 @@ _OF_BILL = (
     click.option("-y", "--yes", is_flag=True, help="Go on without a question."),
 )
 _OF_OUTPUT = (
-    click.option(
-        "-o", "--out", type=click.Path(path_type=Path), help="A .jsonl or .csv file, - for stdout; waits."
-    ),
+    click.option("-o", "--out", type=_Output(), help="A .jsonl or .csv file, - for stdout; waits."),
     click.option("--json", "as_json", is_flag=True, help="One JSON object for each row on stdout."),
     click.option(
         "--progress",

@@ -64,3 +64,10 @@ def test_bad_configuration_is_an_object_before_anything_is_read(monkeypatch):
 
     *_, last = map(json.loads, told.stderr.splitlines())
     assert ("bad configuration: REDIS_PORT: no number", 78) == (last["line"], told.exit_code)
+
+
+def test_output_that_ends_like_a_folder_is_no_file(tmp_path):
+    told = CliRunner().invoke(cli, ["submit", "orders.enrich", "rows.csv", "--out", f"{tmp_path}/results/"])
+
+    assert (2, []) == (told.exit_code, list(tmp_path.iterdir()))
+    assert "is a folder: name a file in it" in told.stderr
