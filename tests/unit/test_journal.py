@@ -337,7 +337,9 @@ def test_start_that_opens_a_journal_while_another_one_removes_it_opens_its_own(o
     with open_journal(out) as journal:
         journal.end()
 
-    assert b'{"end":true}\n' == beside(out, "journal").read_bytes()
+    journal_of = beside(out, "journal")
+    assert journal_of.exists()
+    assert b'{"end":true}\n' == journal_of.read_bytes()
 
 
 def test_run_of_a_killed_process_is_free(out):
