@@ -238,9 +238,9 @@ def fail(record, limits, owner, kind, *, reason="http_503", rests=True, quaranti
     return "ok", failed._replace(owner=0, failure=failed.failure._replace(owner=owner))
 
 
-def _reporter(r):
-    """The owner that last reported a failure of this job: only its own report may be repeated."""
-    return r.failure.owner if r.failure else 0
+def _failure(r, kind, reason):
+    """Keep the owner that last reported a failure of this job: only its own report may be repeated."""
+    return Failure(kind, reason, r.job, r.failure.owner if r.failure else 0)
 
 
 def _fail(record, limits, kind, reason, *, rests, quarantine):
@@ -249,7 +249,7 @@ def _fail(record, limits, kind, reason, *, rests, quarantine):
         return _quarantine(record, reason)
     if kind == "transient" and not spent and record.cancelled:
         return _end_cancelled(record)
-    failed = record._replace(failure=Failure(kind, reason, record.job, _reporter(record)))
+    failed = record._replace(failure=_failure(record, kind, reason))
     if kind == "transient" and not spent:
         return _put_back(failed, rests=rests)._replace(parked="")
     return _idle(failed)._replace(resting=rests, reference=False)
@@ -280,18 +280,16 @@ def cancel(record):
     if record is None:
         return "absent", record
     if record.flight == "running":
-        return "running", record if record.cancelled else record._replace(failure=_cancelled(record))
+        return "running", record if record.cancelled else record._replace(
+            failure=_failure(record, "cancelled", "cancelled")
+        )
     if record.flight == "idle":
         return "cancelled" if record.cancelled else "idle", record
     return "cancelled", _end_cancelled(record)
 
 
-def _cancelled(r):
-    return Failure("cancelled", "cancelled", r.job, _reporter(r))
-
-
 def _end_cancelled(r):
-    return _idle(r)._replace(resting=False, reference=False, failure=_cancelled(r))
+    return _idle(r)._replace(resting=False, reference=False, failure=_failure(r, "cancelled", "cancelled"))
 
 
 def invalidate(record):
@@ -359,7 +357,7 @@ def _idle(r):
 
 
 def _quarantine(r, reason):
-    failure = Failure("quarantined", reason, r.job, _reporter(r))
+    failure = _failure(r, "quarantined", reason)
     return _idle(r)._replace(resting=False, failure=failure)
 
 
