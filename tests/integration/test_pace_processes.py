@@ -2,13 +2,13 @@
 
 import os
 import threading
-from uuid import uuid4
 
 import pytest
 from redis.connection import AbstractConnection
 
 from askonce.adapters.redis import RedisStore
 from askonce.pace import Pace, Provider
+from sandbox.valkey import Valkey
 from tests.deadlines import eventually
 from tests.integration.test_forks import in_a_child
 from worker.process import PerProcess
@@ -30,14 +30,11 @@ def senders(monkeypatch):
 
 
 @pytest.fixture
-def provider():
-    """A board of its own: the paces of other tests go on for a while."""
-    return Provider(board=uuid4().hex, first=64.0)
-
-
-@pytest.fixture
-def new_pace(store_url, provider):
-    return lambda: Pace(RedisStore.from_url(store_url, namespace="test").boards, provider)
+def new_pace():
+    """Make a pace on a server of its own: its thread goes on after the test, and others look at all keys."""
+    provider = Provider(board="service", first=64.0)
+    with Valkey() as server:
+        yield lambda: Pace(RedisStore.from_url(server.url, namespace="test").boards, provider)
 
 
 def test_calls_in_turn_make_no_command_of_their_own(new_pace, senders):
