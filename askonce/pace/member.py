@@ -156,6 +156,8 @@ class Member:
             if state.epoch != self.share.state.epoch:
                 # What began before the change says nothing about the pace after it.
                 self.counts = self.counts.of_the_past()
+            # What ended while this exchange was under way rests this process until the next one tells of it.
+            own_rest = self.share.rest_until if self.counts.is_urgent else -inf
             rest, rates = state.rest, (state.rate, self._provider.ceiling)
             rate = min((each for each in rates if each is not None), default=None)
             others = [each for who, each in reports.items() if who != self._id]
@@ -165,7 +167,7 @@ class Member:
                 share_of_limit(state, self._id, reports, is_paced=rate is not None),
                 None if rate is None else share_of_rate(rate, self._id, reports),
                 rate,
-                -inf if rest is None else local + rest.until - now,
+                max(own_rest, -inf if rest is None else local + rest.until - now),
                 sum(each.open for each in others),
                 sum(each.parked for each in others),
                 is_idle=is_idle,

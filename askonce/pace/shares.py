@@ -33,7 +33,7 @@ class Share:
     after: float = 0.0
 
     def rest(self, until: float) -> None:
-        """Rest *until* then at least: this process's own calls say so. The next share knows of all."""
+        """Rest *until* then at least: this process's own calls say so, until a share knows of them."""
         self.rest_until = max(self.rest_until, until)
 
     def interval(self, seconds: float) -> float:

@@ -191,4 +191,11 @@ OF_JUDGED = (
         "if False:",
         f"{OUTAGES}test_refusal_without_a_reason_judges_the_calls_of_another_process",
     ),
+    Mutant(
+        "an exchange forgets what calls met while it was under way",
+        "askonce/pace/member.py",
+        "max(own_rest, -inf if",
+        "max(-inf, -inf if",
+        f"{OUTAGES}test_calls_that_fail_during_an_exchange_stop_the_next_call_all_the_same",
+    ),
 )

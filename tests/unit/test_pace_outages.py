@@ -129,3 +129,22 @@ def test_lost_call_among_answered_ones_stops_nobody(processes, new_pace):
         processes.exchange()
 
     assert pace.state.rest is None
+
+
+def test_calls_that_fail_during_an_exchange_stop_the_next_call_all_the_same(processes, monkeypatch):
+    pace, exchange = processes.start(), processes.boards.exchange
+
+    def exchange_while_calls_fail(*args):
+        monkeypatch.setattr(processes.boards, "exchange", exchange)
+        seen = exchange(*args)
+        for number in range(3):
+            pace.end(pace.begin(f"job-{number}"), "misconfigured", "invalid_key")
+        return seen
+
+    monkeypatch.setattr(processes.boards, "exchange", exchange_while_calls_fail)
+    processes.exchange()
+
+    with pytest.raises(Postponed):
+        pace.look()
+    processes.exchange(after=0.5)
+    assert "invalid_key" == pace.state.rest.reason
