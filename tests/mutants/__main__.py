@@ -6,48 +6,42 @@ test that does not pass as things are.
 
 import os
 import shutil
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from xml.etree import ElementTree as ET
 
-from tests.deadlines import stretched
 from tests.model.explore import explore
 from tests.model.variants import VARIANTS
+from tests.mutants.copies import Copy
 from tests.mutants.table import MUTANTS
 
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__")
-#: So many mutants are judged at once, each in a copy of its own.
-COPIES = os.cpu_count() or 1
+#: So many mutants are judged at once, each in a copy of its own. Some tests wait long before they fail.
+COPIES = 3 * (os.cpu_count() or 1)
 ROW = "{:<40} {:<22} {}"
 
 
 def main():
-    with TemporaryDirectory(prefix="askonce-mutants-") as folder:
-        first = new_copy(Path(folder) / "0")
-        verdicts, told = run(first, sorted({mutant.killed_by for mutant in MUTANTS}), is_sound=True)
+    with TemporaryDirectory(prefix="askonce-mutants-") as name, ExitStack() as stack:
+        folders = [Path(name) / str(number) / "project" for number in range(min(COPIES, len(MUTANTS)))]
+        first = Copy(shutil.copytree(ROOT, folders[0], ignore=LEFT_OUT))
+        verdicts, told = first.run_all(sorted({mutant.killed_by for mutant in MUTANTS}), COPIES)
         if set(verdicts) != {"passed"}:
             return f"not all of the tests pass as things are:\n{told}"
         copies = SimpleQueue()
-        copies.put(first)
-        for number in range(1, min(COPIES, len(MUTANTS))):
-            # With what the first run compiled.
-            copies.put(shutil.copytree(first, Path(folder) / str(number) / "project"))
+        # The others with what the first run compiled.
+        for copy in (first, *(Copy(shutil.copytree(first.folder, folder)) for folder in folders[1:])):
+            copies.put(stack.enter_context(copy))
         print(ROW.format("mutant", "caught by the model", "killed by"))
         with ThreadPoolExecutor(copies.qsize()) as pool:
             judged = pool.map(partial(judge, copies), MUTANTS)
             survivors = [mutant.name for mutant, noticed in zip(MUTANTS, judged, strict=True) if not noticed]
     return f"survived: {', '.join(survivors)}" if survivors else 0
-
-
-def new_copy(folder):
-    """Copy the project to *folder*, which is made for it alone: what runs there leaves its report in it."""
-    return Path(shutil.copytree(ROOT, folder / "project", ignore=LEFT_OUT))
 
 
 def judge(copies, mutant):
@@ -72,7 +66,7 @@ def by_model(mutant):
 
 
 def by_test(copy, mutant):
-    path = copy / mutant.file
+    path = copy.folder / mutant.file
     whole, status = path.read_text(), path.stat()
     if whole.count(mutant.sound) != 1:
         sys.exit(f"{mutant.name}: its text stands {whole.count(mutant.sound)} times in {mutant.file}")
@@ -80,7 +74,7 @@ def by_test(copy, mutant):
     # Never the time of the file that was compiled: the compiled one would be taken.
     os.utime(path, (0, 0))
     try:
-        verdicts, told = run(copy, [mutant.killed_by])
+        verdicts, told = copy.run_alone(mutant.killed_by)
     finally:
         path.write_text(whole)
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -88,47 +82,6 @@ def by_test(copy, mutant):
     if not verdicts or {*verdicts} - {"passed", "refuted"}:
         sys.exit(f"{mutant.name}: the test could not be run:\n{told}")
     return "refuted" in verdicts
-
-
-def run(copy, tests, *, is_sound=False):
-    """Run *tests* in *copy*; return each one's verdict, and what pytest said.
-
-    What a *sound* copy compiles is kept there, and nothing of a mutant.
-
-    ``refuted`` is a failed assertion, or a test's own ``pytest.fail``. Anything else that ends a test has
-    its own name.
-    """
-    report = copy.parent / "report.xml"
-    report.unlink(missing_ok=True)
-    # The copy comes before the project that the interpreter has installed.
-    environment = os.environ | {
-        "PYTHONPATH": str(copy),
-        "PYTHONDONTWRITEBYTECODE": "" if is_sound else "1",
-    }
-    arguments = ["-q", "--tb=short", "-p", "no:randomly", "-p", "no:cacheprovider", f"--junitxml={report}"]
-    # All tests, or one.
-    arguments += ["-n", str(COPIES)] if is_sound else []
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments, *tests],
-        cwd=copy,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=stretched(600),
-    )
-    cases = ET.parse(report).iter("testcase") if report.exists() else ()
-    return [_verdict(case) for case in cases], done.stdout + done.stderr
-
-
-def _verdict(case):
-    for end in case:
-        message = end.get("message", "")
-        refuted = message.startswith(("AssertionError", "assert ", "Failed: "))
-        # A test that ran out of time proves nothing.
-        refuted = refuted and end.tag == "failure" and not message.startswith("Failed: Timeout")
-        return "refuted" if refuted else f"{end.tag}: {message}"
-    return "passed"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 import pytest
 
 from tests.mutants import __main__ as runner
+from tests.mutants.copies import Copy
 from tests.mutants.mutant import Mutant
 
 GUARD = "def twice(number):\n    return number * 2\n"
@@ -9,11 +10,12 @@ TEST = "from guard import twice\n\n\ndef test_twice():\n    assert 4 == twice(2)
 
 @pytest.fixture
 def project(tmp_path):
-    copy = tmp_path / "project"
-    copy.mkdir()
-    (copy / "guard.py").write_text(GUARD)
-    (copy / "test_guard.py").write_text(TEST)
-    return copy
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "guard.py").write_text(GUARD)
+    (folder / "test_guard.py").write_text(TEST)
+    with Copy(folder) as copy:
+        yield copy
 
 
 def mutant(sound, broken):
@@ -23,7 +25,7 @@ def mutant(sound, broken):
 def test_mutant_that_no_test_notices_survives_and_is_undone(project):
     assert runner.by_test(project, mutant("* 2", "* 3")) is True
     assert runner.by_test(project, mutant("number * 2", "number + number")) is False
-    assert GUARD == (project / "guard.py").read_text()
+    assert GUARD == (project.folder / "guard.py").read_text()
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,7 @@ def test_mutant_that_proves_nothing_ends_the_run(project, sound, broken, told):
 @pytest.mark.long
 def test_survivor_is_named_at_the_end(project, monkeypatch):
     survivor = mutant("number * 2", "number + number")
-    monkeypatch.setattr(runner, "ROOT", project)
+    monkeypatch.setattr(runner, "ROOT", project.folder)
     monkeypatch.setattr(runner, "MUTANTS", (survivor, mutant("* 2", "* 3")))
 
     assert "survived: a mutant" == runner.main()
