@@ -1,4 +1,4 @@
-"""Guards of the scripts, each with a contract test that notices; the state machine must notice them too."""
+"""Guards of the scripts, each with a contract test that notices."""
 
 from tests.mutants.mutant import Mutant
 
@@ -26,7 +26,8 @@ def _rest(killed_by):
 
 
 #: What the state machine in ``tests/contract/test_machine.py`` must notice too.
-OF_SCRIPTS = (
+#: The state machine must notice these too.
+MET_SOON = (
     of_script(
         "reap forgets the lost run",
         "reap",
@@ -58,13 +59,6 @@ OF_SCRIPTS = (
         "test_message_that_is_counted_after_its_run_holds_up_no_later_one[fail]",
     ),
     of_script(
-        "fail forgets how many attempts it allows",
-        "fail",
-        "if most > 0 then",
-        "if false then",
-        "tests/contract/test_store_failures.py::test_failure_may_say_how_often_its_job_is_attempted",
-    ),
-    of_script(
         "start forgets the job",
         "start",
         "if r.job ~= job then",
@@ -93,26 +87,11 @@ OF_SCRIPTS = (
         "tests/contract/test_store_failures.py::test_transient_failure_leaves_the_old_answer_and_attaches",
     ),
     of_script(
-        "admit never sends again",
-        "admit",
-        "if is_lost(r) and not r.paused then",
-        "if false then",
-        f"{RECOVERY}test_lost_message_is_sent_again_under_the_same_job",
-    ),
-    of_script(
         "admit is late by a moment",
         "record",
         "if NOW < r.dl or",
         "if NOW <= r.dl or",
         f"{RECOVERY}test_claim_is_dead_exactly_at_its_deadline",
-    ),
-    of_script(
-        "fail forgets the owner",
-        "fail",
-        "if r.own ~= owner or r.fl ~= 'running'",
-        "if r.fl ~= 'running'",
-        f"{WRITES}test_write_after_a_takeover_is_fenced_and_changes_nothing[fail]",
-        "a failure ends the lease of any owner",
     ),
     of_script(
         "renew forgets the owner",
@@ -150,13 +129,6 @@ OF_SCRIPTS = (
         f"{WRITES}test_fence_rises_with_every_run_when_the_clock_steps_back",
     ),
     of_script(
-        "a failure for now forgets the reference",
-        "fail",
-        "dl = NOW + after, at = '0'})",
-        "dl = NOW + after, at = '0', ref = ''})",
-        "tests/contract/test_store_references.py::test_checkpoint_outlives_a_transient_failure",
-    ),
-    of_script(
         "commit forgets the index",
         "record",
         "redis.call('ZADD', index, math.floor(look_at_expiry(r, r.look or math.max(r.dl, r.ho))), member)",
@@ -185,13 +157,6 @@ OF_SCRIPTS = (
         "",
         f"{GUARDS}test_job_that_waits_in_its_queue_is_not_sent_again",
         "no queue reports what it delivered",
-    ),
-    of_script(
-        "the watermark ignores priority",
-        "record",
-        "queue .. '\\n' .. priority, queue .. '\\n*')",
-        "queue .. '\\n0', queue .. '\\n*')",
-        f"{GUARDS}test_progress_of_one_priority_proves_nothing_of_another",
     ),
     of_script(
         "the resend is counted before it is sent",
@@ -227,27 +192,6 @@ OF_SCRIPTS = (
         "if sent_at(r) == tonumber(ARGV[2]) then return 'ok' end\n",
         "",
         "tests/contract/test_store_queues.py::test_message_that_is_sent_again_is_counted_once",
-    ),
-    of_script(
-        "a failure's booking is dropped",
-        "fail",
-        "\nbook(ARGV[9])\n",
-        "\n",
-        "tests/contract/test_store_tally.py::test_what_a_run_paid_is_counted_once[permanent failure]",
-    ),
-    of_script(
-        "a refused duplicate changes the job",
-        "attach",
-        "if ARGV[15] ~= '1' then",
-        "if true then",
-        f"{ROUTING}test_caller_that_rejects_duplicates_changes_nothing[True-sooner start]",
-    ),
-    of_script(
-        "a time to come is believed",
-        "reap",
-        "if time <= latest and (known < time or known > latest) then",
-        "if known < time then",
-        "tests/contract/test_store_queues.py::test_progress_in_the_future_proves_nothing_and_is_forgotten",
     ),
     of_script(
         "cancel ends a running call",
@@ -287,18 +231,78 @@ OF_SCRIPTS = (
         f"{GUARDS}test_fenced_answer_is_booked_once_however_often_it_is_sent",
     ),
     of_script(
-        "a mark spares old answers",
-        "record",
-        "local function has_value(r) return NOW < r.hx and r.vf > r.mark end",
-        "local function has_value(r) return NOW < r.hx end",
-        f"{GUARDS}test_answer_before_a_mark_is_no_hit",
-    ),
-    of_script(
         "a late copy starts anew",
         "start",
         "admitted_at > 0 and NOW - admitted_at >= tonumber(ARGV[6]) and 'ended' or 'absent'",
         "'absent'",
         f"{GUARDS}test_late_copy_without_a_record_starts_nothing",
         "a late copy starts anew",
+    ),
+)
+#: What chance meets after minutes only.
+MET_RARELY = (
+    of_script(
+        "fail forgets how many attempts it allows",
+        "fail",
+        "if most > 0 then",
+        "if false then",
+        "tests/contract/test_store_failures.py::test_failure_may_say_how_often_its_job_is_attempted",
+    ),
+    of_script(
+        "admit never sends again",
+        "admit",
+        "if is_lost(r) and not r.paused then",
+        "if false then",
+        f"{RECOVERY}test_lost_message_is_sent_again_under_the_same_job",
+    ),
+    of_script(
+        "fail forgets the owner",
+        "fail",
+        "if r.own ~= owner or r.fl ~= 'running'",
+        "if r.fl ~= 'running'",
+        f"{WRITES}test_write_after_a_takeover_is_fenced_and_changes_nothing[fail]",
+        "a failure ends the lease of any owner",
+    ),
+    of_script(
+        "a failure for now forgets the reference",
+        "fail",
+        "dl = NOW + after, at = '0'})",
+        "dl = NOW + after, at = '0', ref = ''})",
+        "tests/contract/test_store_references.py::test_checkpoint_outlives_a_transient_failure",
+    ),
+    of_script(
+        "the watermark ignores priority",
+        "record",
+        "queue .. '\\n' .. priority, queue .. '\\n*')",
+        "queue .. '\\n0', queue .. '\\n*')",
+        f"{GUARDS}test_progress_of_one_priority_proves_nothing_of_another",
+    ),
+    of_script(
+        "a failure's booking is dropped",
+        "fail",
+        "\nbook(ARGV[9])\n",
+        "\n",
+        "tests/contract/test_store_tally.py::test_what_a_run_paid_is_counted_once[permanent failure]",
+    ),
+    of_script(
+        "a refused duplicate changes the job",
+        "attach",
+        "if ARGV[15] ~= '1' then",
+        "if true then",
+        f"{ROUTING}test_caller_that_rejects_duplicates_changes_nothing[True-sooner start]",
+    ),
+    of_script(
+        "a time to come is believed",
+        "reap",
+        "if time <= latest and (known < time or known > latest) then",
+        "if known < time then",
+        "tests/contract/test_store_queues.py::test_progress_in_the_future_proves_nothing_and_is_forgotten",
+    ),
+    of_script(
+        "a mark spares old answers",
+        "record",
+        "local function has_value(r) return NOW < r.hx and r.vf > r.mark end",
+        "local function has_value(r) return NOW < r.hx end",
+        f"{GUARDS}test_answer_before_a_mark_is_no_hit",
     ),
 )

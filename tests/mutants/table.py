@@ -15,7 +15,7 @@ from tests.mutants.pace import OF_PACE
 from tests.mutants.parking import OF_PARKING
 from tests.mutants.refusals import OF_REFUSALS
 from tests.mutants.resumed import OF_RESUMED
-from tests.mutants.scripts import OF_SCRIPTS, RECOVERY, WRITES, of_script
+from tests.mutants.scripts import MET_RARELY, MET_SOON, RECOVERY, WRITES, of_script
 from tests.mutants.shown import OF_SHOWN
 from tests.mutants.spent import OF_SPENT
 from tests.mutants.stopping import OF_STOPPING
@@ -103,7 +103,8 @@ OTHERS = (
 )
 
 MUTANTS = (
-    *OF_SCRIPTS,
+    *MET_SOON,
+    *MET_RARELY,
     *OTHERS,
     *OF_DECISIONS,
     *OF_EDGES,
