@@ -73,6 +73,7 @@ def test_what_runs_is_the_wheel(shop, wheel, askonce):
     assert f"{metadata.stem.replace('-', ', version ')}\n" == askonce("--version").out
 
 
+@pytest.mark.long
 def test_answer_of_the_apps_own_task_is_explained_counted_and_printed(shop, askonce):
     assert [0, 0] == [shop.run("shop.py").code for _ in range(2)]
 

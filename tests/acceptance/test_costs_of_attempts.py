@@ -48,6 +48,7 @@ def tokens(row):
     return {name: row["usage"][name] for name in ("input_tokens", "output_tokens")}
 
 
+@pytest.mark.long
 def test_row_that_is_done_tells_what_all_attempts_cost(machine, ask):
     row, _ = ask(UNUSABLE, REFUSED)
 

@@ -13,7 +13,7 @@ TIMED = str(Path(__file__).with_name("timed_orders.py"))
 FAILING = {"one in ten": (0.1, {"call", "default"}), "all": (1.0, {"default"})}
 
 
-@pytest.mark.parametrize("share", FAILING)
+@pytest.mark.parametrize("share", ["all", pytest.param("one in ten", marks=pytest.mark.long)])
 def test_order_is_answered_in_two_seconds_while_look_ups_fail(new_machine, customers, start, share):
     rate, sources = FAILING[share]
     machine = new_machine(outside={"customers": customers, "failure_rate": rate})

@@ -39,7 +39,8 @@ def assert_few_refused(machine, count):
     assert calls.refused <= min(0.5, stretched(0.15)) * calls.calls, (calls.calls, calls.refused)
 
 
-@pytest.mark.parametrize("telling", ["nothing", pytest.param("headers and a wish", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("telling", ["nothing", "headers and a wish"])
 def test_rows_beyond_a_rate_wait_for_their_turn(limited, submit, telling):
     machine = limited(20, telling, POOLS["threads"])
 

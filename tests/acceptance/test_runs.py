@@ -74,7 +74,7 @@ def test_same_command_asks_for_nothing_twice(machine, producer, meetings, out):
     assert (first, (0, 0)) == (out.read_bytes(), spent(machine, before))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(each, marks=pytest.mark.long) for each in (1, 2))])
 def test_killed_producer_goes_on_and_nothing_is_paid_twice(machine, start, producer, meetings, out, seed):
     file, draws = meetings(40, copies=2), random.Random(seed)
     before = machine.ledger.openai
@@ -292,6 +292,7 @@ def test_refresh_makes_each_answer_anew_once(machine, producer, meetings, out):
     assert 6 == machine.ledger.openai.answered - before.answered
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("some", [(), ("--limit", "1"), ("--sample", "1")], ids=["all", "first", "any"])
 def test_refresh_that_is_interrupted_is_finished_and_pays_for_no_other_row(
     machine, start, producer, meetings, out, some

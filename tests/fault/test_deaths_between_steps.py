@@ -45,6 +45,7 @@ def test_job_of_a_process_dying_between_steps_has_one_answer(deadly_scene, death
     assert (attempts, first) == (scene.record(key).attempts, scene.record(key).value.fence)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("death", "transport"),
     [("before kombu-note", "redis"), ("before our-note", "askonce.adapters.kombu.redis:Transport")],

@@ -243,6 +243,7 @@ def test_call_that_fails_on_a_full_server_is_made_again(scene, refusing):
     assert scene.read().flight in ("running", "queued"), "its lease ends by itself"
 
 
+@pytest.mark.long
 def test_reaper_sends_a_lost_job_when_the_server_has_room(scene, refusing, eventually):
     reason, refuses = refusing
     scene.enqueue(spec=replace(SPEC, queue_deadline=0.001))

@@ -29,7 +29,14 @@ def double_every_message(scene):
     scene.queue.put(scene.queue.messages() * 4)
 
 
-@pytest.mark.parametrize("fault", [lose_the_queue, lose_one_message, double_every_message])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lose_the_queue,
+        pytest.param(lose_one_message, marks=pytest.mark.long),
+        pytest.param(double_every_message, marks=pytest.mark.long),
+    ],
+)
 def test_fault_of_delivery_neither_loses_a_job_nor_adds_a_call(scene, fault):
     keys = scene.submit("meetings.extract", scene.meetings(3))
 

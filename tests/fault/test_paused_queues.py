@@ -50,6 +50,7 @@ def sent(stage):
     return stage.client.info("commandstats")["cmdstat_lpush"]["calls"]
 
 
+@pytest.mark.long
 def test_queue_that_is_paused_again_and_again_is_worked_off_in_its_order(redis_stage):
     stage = redis_stage
     handles = stage.enqueue(JOBS)
@@ -73,6 +74,7 @@ def look_times(stage):
     return [time for name in indexes for _, time in stage.client.zrange(name, 0, -1, withscores=True)]
 
 
+@pytest.mark.long
 @SCOPES
 def test_paused_queue_gets_no_second_message_however_long_it_is_paused(redis_stage, pause):
     stage = redis_stage

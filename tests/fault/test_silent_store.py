@@ -88,6 +88,7 @@ def degraded(scene):
     return re.findall("job.degraded .* policy=local source=(\\w+)", scene.log())
 
 
+@pytest.mark.long
 def test_job_that_may_run_without_the_store_is_one_call(new_linked_scene):
     scene = new_linked_scene()
     scene.machine.start_worker("-P", "threads", "-c", "4")

@@ -25,6 +25,7 @@ def hard(limit):
     return json.dumps({"task_soft_time_limit": None, "task_time_limit": limit})
 
 
+@pytest.mark.long
 def test_call_past_its_soft_limit_is_made_again(new_scene, soft, limit):
     # No lease ends within this test.
     scene = new_scene(JOB_LEASE="300", TAMPERED_CONF=soft)

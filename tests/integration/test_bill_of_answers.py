@@ -67,7 +67,9 @@ def attempts_at(model, operation):
 
 
 @pytest.mark.parametrize("form", ["chat", "responses"])
-@pytest.mark.parametrize("reasoning", [0, 600, 5000])
+@pytest.mark.parametrize(
+    "reasoning", [0, *(pytest.param(each, marks=pytest.mark.long) for each in (600, 5000))]
+)
 @pytest.mark.parametrize("expect", ["answer", "once_more", "attempt"])
 def test_ledger_of_every_row_is_within_its_worst_case(service, form, reasoning, expect, monkeypatch):
     for name in Settings.model_fields:

@@ -128,6 +128,7 @@ def test_twenty_waiters_whose_answer_is_gone_share_one_call(herd, client, eventu
     assert ([2], []) == (list(herd.calls.values()), herd.messages)
 
 
+@pytest.mark.long
 def test_deep_queue_without_workers_is_never_resent_and_drained(herd):
     jobs, hours = 2_000, 8
     asked = [herd.ask({"number": number}) for number in range(jobs)]

@@ -35,6 +35,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.long
 def test_files_of_the_page_do_what_the_page_says(folder):
     env = {
         **os.environ,
