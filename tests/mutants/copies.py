@@ -32,6 +32,8 @@ class Copy:
                 env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
             )
         self._lines = self._link.makefile("rw")
+        # Of forks that could not start.
+        self._told.write_text("no run\n")
         return self
 
     def __exit__(self, *_):
@@ -59,16 +61,9 @@ class Copy:
     def run_all(self, tests, processes):
         """Run *tests* as things are, and keep what is compiled; return as for one test."""
         self._report.unlink(missing_ok=True)
+        arguments = [*ARGUMENTS, f"--junitxml={self._report}", f"-n{processes}", *tests]
         done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                *ARGUMENTS,
-                f"--junitxml={self._report}",
-                f"-n{processes}",
-                *tests,
-            ],
+            [sys.executable, "-m", "pytest", *arguments],
             cwd=self.folder,
             # The copy comes before the project that the interpreter has installed.
             env=os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": ""},
