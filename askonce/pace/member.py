@@ -93,10 +93,13 @@ class Member:
         """Report, take the others' reports, and follow what they say together."""
         with self._lock:
             report = self._report()
+            # A report that waits to be taken keeps what came after it, which may be urgent.
+            is_urgent = report.is_urgent or self.counts.is_urgent
         try:
             seen = self._boards.exchange(self._provider.board, self._id, report.encode(), REPORT_KEPT)
             state, reports = self._read(seen)
-            if self._is_due(state, seen.now, report, state.taken.get(self._id)):
+            is_new = is_urgent and state.taken.get(self._id) != report.number
+            if is_new or not 0 <= seen.now - state.at < INTERVAL * 0.8:
                 state = state.by_clock(seen.now)
                 after = adjusted(state, seen.now, reports)
                 if self._boards.propose(self._provider.board, seen.version, after.encode()):
@@ -135,11 +138,6 @@ class Member:
                 seconds=seconds,
             )
 
-    @staticmethod
-    def _is_due(state: State, now: float, own: Report, taken: int | None) -> bool:
-        is_old = not 0 <= now - state.at < INTERVAL * 0.8
-        return is_old or (own.is_urgent and taken != own.number)
-
     def _read(self, seen: Seen) -> tuple[State, dict[str, Report]]:
         found = State.decode(seen.state) if seen.state else None
         reports = {who: report for who, note in seen.notes.items() if (report := Report.decode(note))}
@@ -176,6 +174,8 @@ class Member:
             self._exchanged_at = local
             if state.taken.get(self._id) == self._reported.number:
                 self._reported = Report(number=self._reported.number)
+                if self.counts.is_urgent:
+                    self.report_soon()
             self._on_share(self._refused_elsewhere(reports))
 
     def _refused_elsewhere(self, reports: dict[str, Report]) -> list[str]:

@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 from uuid import uuid4
 
@@ -22,11 +23,12 @@ SPEC = JobSpec(name="add")
 
 @pytest.fixture
 def writes(monkeypatch):
-    """Count writes to sockets."""
-    counted, send = [], AbstractConnection.send_packed_command
+    """Count the writes of this thread to sockets: those of other tests may go on for a while."""
+    counted, send, caller = [], AbstractConnection.send_packed_command, threading.current_thread()
 
     def counting(self, command, *args, **options):
-        counted.append(1 if isinstance(command, str | bytes) else len(command))
+        if threading.current_thread() is caller:
+            counted.append(1 if isinstance(command, str | bytes) else len(command))
         return send(self, command, *args, **options)
 
     monkeypatch.setattr(AbstractConnection, "send_packed_command", counting)

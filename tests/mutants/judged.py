@@ -198,4 +198,18 @@ OF_JUDGED = (
         "max(-inf, -inf if",
         f"{OUTAGES}test_calls_that_fail_during_an_exchange_stop_the_next_call_all_the_same",
     ),
+    Mutant(
+        "a report that waits to be taken holds up failures",
+        "askonce/pace/member.py",
+        "report.is_urgent or self.counts.is_urgent",
+        "report.is_urgent",
+        f"{OUTAGES}test_failures_are_told_at_once_although_a_plain_report_waits_to_be_taken",
+    ),
+    Mutant(
+        "what came after a report waits for the next look",
+        "askonce/pace/member.py",
+        "                    self.report_soon()\n",
+        "                    pass\n",
+        f"{OUTAGES}test_failures_are_told_at_once_although_a_plain_report_waits_to_be_taken",
+    ),
 )

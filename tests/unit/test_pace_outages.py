@@ -148,3 +148,18 @@ def test_calls_that_fail_during_an_exchange_stop_the_next_call_all_the_same(proc
         pace.look()
     processes.exchange(after=0.5)
     assert "invalid_key" == pace.state.rest.reason
+
+
+def test_failures_are_told_at_once_although_a_plain_report_waits_to_be_taken(processes):
+    pace = processes.start()
+    began = [pace.begin(f"job-{number}") for number in range(3)]
+    processes.exchange()
+    for turn in began:
+        pace.end(turn, "misconfigured", "invalid_key")
+    pace._member._soon.clear()
+
+    processes.exchange()
+
+    assert pace._member._soon.is_set()
+    processes.exchange()
+    assert "invalid_key" == pace.state.rest.reason
