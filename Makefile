@@ -43,7 +43,9 @@ check: setup ## Lint, types, import contracts
 test: setup ## Everything that needs no more than Python: minutes
 	$(PYTEST) -m "not redis and not servers and not rabbitmq and not browser and not bench and not chaos and not long"
 
+# A browser's driver is large, and nothing else needs it.
 test-all: setup ## Also what needs a redis-server, a rabbitmq-server or a chromium, several servers, chaos, many examples
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/browser.txt
 	SUITE_LENGTH=long $(PYTEST) -m "redis or servers or chaos or rabbitmq or browser or long or hypothesis"
 	SUITE_BROKER=rabbitmq $(PYTEST) -m "(acceptance or fault) and not servers and not rabbitmq"
 	$(BIN)/python -m tests.mutants
@@ -59,8 +61,10 @@ bench: setup ## Measure against plain Celery, celery-once and celery-singleton; 
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@$(BIN)/python -m benchmarks
 
+# The browser's lock stands beside that of dev, so what both need is the same version.
 lock: setup ## Compile the locks anew from pyproject.toml (needs uv)
-	for set in "run --group app" "dev --group dev" "bench --group dev --group bench"; do \
+	for set in "run --group app" "dev --group dev" "bench --group dev --group bench" \
+	    "browser --group browser -c requirements/dev.txt"; do \
 	  set -- $$set; name=$$1; shift; \
 	  uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes -q --upgrade --no-header \
 	    --no-emit-index-url --no-emit-find-links --extra redis --extra celery --extra zstd "$$@" -o requirements/$$name.txt; \
