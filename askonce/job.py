@@ -64,6 +64,9 @@ class Routing(NamedTuple):
 #: A caller leaves everything to the task.
 NO_CHOICE = Routing()
 
+#: Fields of a payload that monitors and logs may show, with their values: ``JobSpec.shown``.
+Shown = tuple[tuple[str, str | int], ...]
+
 
 class Job(NamedTuple):
     """A payload of one task, with its key; ``askonce.key.identify`` makes one.
@@ -87,6 +90,8 @@ class Job(NamedTuple):
     routing: Routing = NO_CHOICE
     #: When it was admitted: milliseconds by the store's clock, 0 where that is unknown. Messages carry it.
     admitted_at: int = 0
+    #: What may be shown of the payload. A store does not keep it: ``askonce.key.with_shown`` finds it again.
+    shown: Shown = ()
 
     def under(self, job_id: JobId) -> Self:
         """Return the same job under *job_id*."""
@@ -94,4 +99,4 @@ class Job(NamedTuple):
 
     def sent_by(self, routing: Routing) -> Self:
         """Return the same job with this *routing*."""
-        return type(self)(*self[:9], routing, self.admitted_at)
+        return type(self)(*self[:9], routing, *self[10:])

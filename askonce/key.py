@@ -7,12 +7,13 @@ from functools import lru_cache
 from hashlib import sha256
 from secrets import token_hex
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 import orjson
 
 from askonce.canonical import to_json
 from askonce.errors import PayloadInvalid
-from askonce.job import NO_CHOICE, Fingerprint, Job, JobId, Key, Routing
+from askonce.job import NO_CHOICE, Fingerprint, Job, JobId, Key, Routing, Shown
 from askonce.mistake import name_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Part of every key: raise it when the canonical form changes.
 _KEY_LAYOUT = 2
+#: Characters of a value that is shown: an id is no longer.
+_SHOWN_MAX = 64
 #: A model that forbids other fields has an error for each of them.
 _MOST_NAMED = 20
 
@@ -67,7 +70,46 @@ def identify(
         spec.model,
         run,
         routing,
+        0,
+        _shown_of(spec, payload) if spec.shown else (),
     )
+
+
+def with_shown(spec: JobSpec, job: Job) -> Job:
+    """Return a *job* that a store kept, with what may be shown of its payload.
+
+    Its payload may be damaged, or empty where the store returned none: then nothing of it is shown.
+    """
+    if not spec.shown or not job.payload:
+        return job
+    try:
+        payload = orjson.loads(job.payload)
+    except ValueError:
+        return job
+    return job._replace(shown=_shown_of(spec, payload)) if isinstance(payload, dict) else job
+
+
+def _shown_of(spec: JobSpec, payload: Mapping[str, object]) -> Shown:
+    """Return the fields of *payload* that may be shown; it has a canonical form."""
+    found = [(name, _as_shown(payload.get(name))) for name in spec.shown]
+    return tuple([(name, value) for name, value in found if value is not None])
+
+
+def _as_shown(value: object) -> str | int | None:
+    """Return *value* as its record has it; None where it is no id.
+
+    What is too long may be anything, and a part of it too: it is left out, not cut.
+    """
+    kind = type(value)
+    if kind is not str and kind is not int and value is not None:
+        # In JSON, a UUID is text.
+        value = orjson.loads(to_json(value))
+    if type(value) is int:
+        return value
+    if type(value) is not str or not 0 < len(value) <= _SHOWN_MAX:
+        return None
+    text = value if value.isascii() else normalize("NFC", value)
+    return text if len(text) <= _SHOWN_MAX and text.isprintable() else None
 
 
 def normal_form(

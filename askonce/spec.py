@@ -70,6 +70,9 @@ class JobSpec:
     input: Callable[[Mapping[str, object]], object] | None = None
     #: Fields that make the identity, read after ``input``; the whole payload where one of them is missing.
     key_fields: tuple[str, ...] = ()
+    #: Fields, read after ``input``, that monitors and logs may show: ids, and nothing that a customer wrote.
+    #: A value is shown where it is a whole number, or one printable line of at most 64 characters.
+    shown: tuple[str, ...] = ()
     #: Joins the kept answer to one caller's own row, wherever a caller that has a row receives an answer. It
     #: gets the payload as that caller gave it, and the answer; it returns a new value and changes neither.
     present: Callable[[Mapping[str, object], object], object] | None = None
@@ -119,9 +122,13 @@ class JobSpec:
         owner = f"JobSpec {self.name}"
         for name in ("name", "version", "model"):
             _require(owner, name, "text", fits=isinstance(getattr(self, name), str))
-        fields: object = self.key_fields
-        named = isinstance(fields, tuple) and all(isinstance(each, str) for each in fields)
-        _require(owner, "key_fields", 'a tuple of names, such as ("order_id",)', fits=named)
+        for name in ("key_fields", "shown"):
+            fields: object = getattr(self, name)
+            named = isinstance(fields, tuple) and all(isinstance(each, str) for each in fields)
+            _require(owner, name, 'a tuple of names, such as ("order_id",)', fits=named)
+        _require(owner, "shown", "printable lines", fits="".join(self.shown).isprintable())
+        if taken := _SHOWN_ALREADY.intersection(self.shown):
+            raise ValueError(f"{owner}: shown names {min(taken)!r}: that is the job's own")
         for name in ("input", "present"):
             fits = getattr(self, name) is None or callable(getattr(self, name))
             _require(owner, name, "a function", fits=fits)
@@ -130,6 +137,8 @@ class JobSpec:
             _require(owner, name, " or ".join(words), fits=getattr(self, name) in words)
 
 
+#: What monitors show of every job.
+_SHOWN_ALREADY: Final = frozenset(("tenant", "key", "run"))
 _POLICIES: Final = {"on_mismatch": ("replace", "conflict"), "on_store_down": ("local", "defer", "fail")}
 _LONGEST_OF: Final = {
     "soft_ttl": LONGEST,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from askonce.spec import JobSpec, RetryPolicy
 from tasks.calls import Calls
 from tasks.meetings.calls import meeting_calls, part_calls
 from tasks.meetings.prompts import QuestionKind, task_version
-from tasks.payloads import Id, Lines, Payload, Text, When, add_to_row, input_of
+from tasks.payloads import SHOWN, Id, Lines, Payload, Text, When, add_to_row, input_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,23 +51,23 @@ class Task:
 class OrderPayload(Payload):
     """What ``orders.enrich`` uses of a row."""
 
-    order_id: Id
-    cliente_id: Id
+    order_id: Annotated[Id, SHOWN]
+    cliente_id: Annotated[Id, SHOWN]
 
 
 class CustomerPayload(Payload):
     """What ``customers.lookup`` uses of a row."""
 
-    cliente_id: Id
+    cliente_id: Annotated[Id, SHOWN]
 
 
 class MeetingPayload(Payload):
     """What ``meetings.*`` use of a row; date and customer are part of the key where the row has them."""
 
-    meeting_id: Id
+    meeting_id: Annotated[Id, SHOWN]
     transcript: Lines
     meet_date: When | None = None
-    customer_id: Id | None = None
+    customer_id: Annotated[Id | None, SHOWN] = None
 
 
 class PartPayload(Payload):
@@ -84,6 +84,7 @@ def _orders(_settings: Settings) -> JobSpec:
         hard_ttl=86_400.0,
         retry=RetryPolicy(base=1.0, cap=60.0),
         input=input_of(OrderPayload),
+        shown=OrderPayload.shown(),
         # Each order is answered at once, with what is known: no refusal makes it wait.
         park_for=0.0,
         # The record keeps the customer. Each caller gets it in its own row, whatever else that has.
@@ -102,6 +103,7 @@ def _customers(settings: Settings) -> JobSpec:
         # A look-up is cheap, and every caller gets the same customer.
         on_store_down="local" if settings.cache_fallback_enabled else "defer",
         input=input_of(CustomerPayload),
+        shown=CustomerPayload.shown(),
     )
 
 
@@ -114,6 +116,7 @@ def _meeting(operation: Operation, settings: Settings) -> JobSpec:
         soft_ttl=fresh,
         hard_ttl=7 * fresh,
         input=input_of(MeetingPayload),
+        shown=MeetingPayload.shown(),
     )
 
 

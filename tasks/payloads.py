@@ -43,10 +43,23 @@ Lines = Annotated[str, _by(as_lines)]
 Text = Annotated[str, _by(_as_it_is)]
 
 
+class _Shown:
+    """Marks a field that monitors and logs may show."""
+
+
+#: ``Annotated[Id, SHOWN]``: an id, and nothing that a customer wrote.
+SHOWN = _Shown()
+
+
 class Payload(BaseModel):
     """The fields that a task uses. Rows carry more: the task gets none of that."""
 
     model_config = ConfigDict(extra="ignore")
+
+    @classmethod
+    def shown(cls) -> tuple[str, ...]:
+        """Return the fields that monitors and logs may show: the ``shown`` of a spec."""
+        return tuple(name for name, field in cls.model_fields.items() if SHOWN in field.metadata)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,42 @@ def test_body_that_no_worker_awaits_is_refused_where_it_is_written():
         register(read)
 
 
+@pytest.mark.parametrize("bind", [False, True])
+def test_shown_field_that_the_body_does_not_take_is_refused(bind):
+    app = Celery("shown", broker="memory://", set_as_current=False)
+    register = app.task(
+        name="shown.read",
+        base=IdempotentTask,
+        spec=JobSpec(shown=("n", "order_id")),
+        shared=False,
+        lazy=False,
+        bind=bind,
+    )
+
+    with pytest.raises(ValueError, match=r"task shown\.read: shown names 'order_id', and its function takes"):
+        register(double)
+
+
+def test_shown_field_that_the_body_does_not_take_is_refused_where_it_is_written():
+    app = Celery("shown", broker="memory://", set_as_current=False)
+    AskOnce(app, store=MemoryStore)
+    spec = JobSpec(shown=("order_id",))
+
+    with pytest.raises(ValueError, match=r"task shown\.read: shown names 'order_id'"):
+        app.task(name="shown.read", base=IdempotentTask, spec=spec, shared=False)(double)
+
+
+def test_body_that_takes_any_field_may_show_any():
+    app = Celery("shown", broker="memory://", set_as_current=False)
+    AskOnce(app, store=MemoryStore)
+
+    @app.task(name="shown.read", base=IdempotentTask, spec=JobSpec(shown=("order_id",)), shared=False)
+    def read(n, **fields):
+        return n, fields
+
+    assert read.job_spec.shown == ("order_id",)
+
+
 def test_app_without_askonce_gets_an_error():
     task = Celery("bare", set_as_current=False).task(name="mine", base=IdempotentTask, shared=False)(double)
 

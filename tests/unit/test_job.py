@@ -2,7 +2,7 @@ from askonce.job import JobId, Routing, new_job_id, new_job_ids, new_owner
 from askonce.key import identify
 from askonce.spec import JobSpec
 
-SPEC = JobSpec(name="rates.fetch", version="3")
+SPEC = JobSpec(name="rates.fetch", version="3", shown=("n",))
 
 
 def test_job_draws_an_id_where_its_caller_gives_none():

@@ -1,6 +1,7 @@
 import tracemalloc
 import unicodedata
 from dataclasses import replace
+from uuid import UUID
 
 import orjson
 import pytest
@@ -10,11 +11,12 @@ from pydantic import BaseModel, ConfigDict
 
 from askonce.errors import PayloadInvalid
 from askonce.fields import as_id
-from askonce.key import identify
+from askonce.key import identify, with_shown
 from askonce.spec import JobSpec
 
 SPEC = JobSpec(name="orders.enrich", key_fields=())
 BY_ORDER = JobSpec(name="orders.enrich", key_fields=("order_id", "shop"))
+SHOWN = JobSpec(name="orders.enrich", shown=("order_id", "seat"))
 BY_INPUT = JobSpec(
     name="orders.enrich",
     key_fields=("order_id",),
@@ -264,3 +266,68 @@ def test_job_keeps_no_more_memory_than_its_payload_needs():
         tracemalloc.stop()
 
     assert kept / len(jobs) < 1000
+
+
+def shown_of(**payload):
+    return dict(identify(SHOWN, payload).shown)
+
+
+def test_job_carries_the_fields_that_its_spec_shows_and_no_other():
+    assert shown_of(order_id="PED-1", seat=7, note=MARKER) == {"order_id": "PED-1", "seat": 7}
+    assert shown_of(order_id=None, note=MARKER) == {}
+    assert identify(SPEC, {"order_id": "PED-1"}).shown == ()
+
+
+def test_shown_field_is_read_after_the_input():
+    spec = replace(BY_INPUT, shown=("order_id", "day"))
+
+    assert identify(spec, {"order_id": " 7", "total": MARKER}).shown == (("order_id", "7"),)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "a\nb",
+        "\x1b[31m",
+        "a\u202eb",
+        "a\u200bb",
+        "x" * 65,
+        "\ufb2c" * 32,
+        1.5,
+        True,
+        ["PED-1"],
+        {"id": "PED-1"},
+    ],
+    ids=repr,
+)
+def test_shown_value_that_is_no_id_is_left_out(value):
+    assert shown_of(order_id=value, seat=1) == {"seat": 1}
+
+
+@pytest.mark.parametrize(
+    "value", ["x" * 64, "PEDIDO-\u00e7\u00e3", 2**64 - 1, -1, "it's", 'a"b', "a\\b"], ids=repr
+)
+def test_shown_value_is_shown_as_it_is(value):
+    assert shown_of(order_id=value) == {"order_id": value}
+
+
+def test_shown_value_has_the_form_that_its_record_has():
+    number = UUID(int=7)
+
+    assert shown_of(order_id=number, seat="c\u0327") == {"order_id": str(number), "seat": "\u00e7"}
+
+
+@given(st.dictionaries(st.sampled_from(["order_id", "seat", "note"]), VALUES))
+def test_job_that_a_store_kept_shows_what_its_producer_showed(payload):
+    job = identify(SHOWN, payload, job_id="job-1")
+    kept = identified(payload)
+
+    assert with_shown(SHOWN, kept) == job
+
+
+@pytest.mark.parametrize("payload", [b"", b"{", b"[7]", b'"PED-1"'], ids=repr)
+def test_damaged_payload_shows_nothing(payload):
+    job = identify(SHOWN, {"order_id": "PED-1"})
+
+    assert with_shown(SHOWN, job._replace(payload=payload, shown=())).shown == ()

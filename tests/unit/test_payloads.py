@@ -131,6 +131,18 @@ def test_tasks_of_one_meeting_have_keys_of_their_own(operation):
     assert 4 == len(others)
 
 
+def test_each_task_shows_its_ids_and_no_other_field():
+    shown = {name: spec.shown for name, spec in SPECS.items()}
+
+    meeting = ("meeting_id", "customer_id")
+    assert shown == {
+        "orders.enrich": ("order_id", "cliente_id"),
+        "customers.lookup": ("cliente_id",),
+        **{f"meetings.{operation}": meeting for operation in ("extract", "analyze", "full")},
+        "meetings.part": (),
+    }
+
+
 def test_row_of_an_order_is_joined_to_the_customer():
     row = {**ORDER, "total": 1.5, "cliente_nome": "?"}
 

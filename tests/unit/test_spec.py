@@ -93,6 +93,9 @@ def test_spec_is_a_value():
         ("key_fields", "order_id"),
         ("key_fields", ["order_id"]),
         ("key_fields", (1,)),
+        ("shown", "order_id"),
+        ("shown", (1,)),
+        ("shown", ("order\nid",)),
         ("version", 2),
         ("model", None),
         ("input", "x"),
@@ -110,3 +113,9 @@ def test_value_of_another_kind_is_refused_by_its_name(field, value):
 def test_word_that_is_no_way_to_give_up_is_refused():
     with pytest.raises(ValueError, match="RetryPolicy: on_give_up must be quarantine or backoff"):
         RetryPolicy(on_give_up="backof")
+
+
+@pytest.mark.parametrize("name", ["tenant", "key", "run"])
+def test_shown_field_cannot_take_a_name_of_the_jobs_own(name):
+    with pytest.raises(ValueError, match=f"JobSpec orders: shown names '{name}': that is the job's own"):
+        JobSpec(name="orders", shown=("order_id", name))

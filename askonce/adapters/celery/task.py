@@ -23,7 +23,7 @@ from celery.exceptions import Retry
 
 from askonce.adapters.celery.app import of
 from askonce.adapters.celery.arguments import Arguments
-from askonce.adapters.celery.bodies import PlainBody, require_plain
+from askonce.adapters.celery.bodies import PlainBody, require_plain, require_taken
 from askonce.adapters.celery.canvas import Chunks
 from askonce.adapters.celery.control_flow import current_run, refused
 from askonce.adapters.celery.header import (
@@ -125,9 +125,11 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
 
         Raises:
             TypeError: the body is a coroutine function, which no worker of Celery awaits.
+            ValueError: the spec shows a field that the body does not take.
         """
         super().on_bound(app)
         require_plain(str(cls.name), cls.run)
+        require_taken(str(cls.name), cls.run, cls.spec)
         # A task's own come beside these.
         own = cls.throws if isinstance(cls.throws, tuple) else (cls.throws,)
         cls.throws = (*own, *IdempotentTask.throws)
