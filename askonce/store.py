@@ -244,6 +244,8 @@ class Push(NamedTuple):
     claim: Claim
     queue: str
     template: bytes
+    #: What monitors show of the job.
+    shown: str
 
 
 class Pusher(Protocol):
@@ -253,8 +255,8 @@ class Pusher(Protocol):
     def address(self) -> Address:
         """The server and its database."""
 
-    def admit_and_push(self, claim: Claim, queue: str, tag: str, template: bytes) -> Reply[Admission]:
-        """Admit *claim*; if it is new, push *template*, filled, into the list *queue*."""
+    def admit_and_push(self, push: Push, tag: str) -> Reply[Admission]:
+        """Admit a claim; if it is new, push its message, filled, with the delivery *tag* into its list."""
 
     def admit_and_push_many(self, pushes: Sequence[Push]) -> Iterable[Reply[Admission] | JobError]:
         """Do the same for each of *pushes*; see ``Store.admit_many``."""

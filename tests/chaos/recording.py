@@ -124,10 +124,10 @@ class RecordingPusher:
     def __init__(self, recording, pusher):
         self._recording, self._pusher, self.address = recording, pusher, pusher.address
 
-    def admit_and_push(self, claim, *message):
-        run = self._pusher.admit_and_push
+    def admit_and_push(self, push, tag):
+        run, claim = self._pusher.admit_and_push, push.claim
         args = _asked(claim) | {"pushed": True}
-        return self._recording._one("admit", claim.job.key, lambda: run(claim, *message), **args)
+        return self._recording._one("admit", claim.job.key, lambda: run(push, tag), **args)
 
 
 def _asked(claim):

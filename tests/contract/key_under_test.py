@@ -41,7 +41,8 @@ class KeyUnderTest:
 
     def push_many(self, claims):
         """Admit *claims* and push their messages."""
-        return self.store.pusher.admit_and_push_many([Push(claim, "queue", b"\x015") for claim in claims])
+        pushes = [Push(claim, "queue", b"\x015", "{}") for claim in claims]
+        return self.store.pusher.admit_and_push_many(pushes)
 
     def lease(self, owner="owner-1", seconds=30.0):
         """Return a lease that was never granted, or one that was: a store compares the owner alone."""

@@ -38,11 +38,11 @@ def admit(store):
 
 
 def publish(store):
-    return store.pusher.admit_and_push(CLAIM, "queue", "tag", b"message")
+    return store.pusher.admit_and_push(Push(CLAIM, "queue", b"message", "{}"), "tag")
 
 
 def publish_many(store):
-    pushes = [Push(CLAIM, "queue", b"message"), Push(OTHER, "queue", b"other")]
+    pushes = [Push(CLAIM, "queue", b"message", "{}"), Push(OTHER, "queue", b"other", "{}")]
     return list(store.pusher.admit_and_push_many(pushes))
 
 

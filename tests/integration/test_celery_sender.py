@@ -1,3 +1,4 @@
+import ast
 import base64
 import json
 
@@ -53,8 +54,9 @@ def taken(broker):
     return lambda queue="jobs": Wire(broker.lpop(queue))
 
 
-def message(payload=b'{"currency":"BRL","note":"\xc3\xa9 %s"}'):
-    return Message(new_job(KEY, JOB, task="rates.fetch", payload=payload, fingerprint=FINGERPRINT))
+def message(payload=b'{"currency":"BRL","note":"\xc3\xa9 %s"}', **job):
+    known = new_job(KEY, JOB, task="rates.fetch", payload=payload, fingerprint=FINGERPRINT)
+    return Message(known._replace(**job))
 
 
 def rates_fetch(**payload):
@@ -108,6 +110,13 @@ def test_what_monitors_show_holds_no_payload(app, taken):
     assert sent.body[1] == {"note": MARKER}
     assert MARKER not in json.dumps([sent.headers, sent.properties])
     assert (sent.headers["argsrepr"], sent.headers["kwargsrepr"]) == ("()", f"{{'key': '{KEY[:16]}'}}")
+
+
+def test_monitors_show_tenant_run_and_the_ids_that_a_spec_names(app, taken):
+    CelerySender(app).send(message(tenant="it's", run="night", shown=(("currency", "BRL"), ("n", 7))))
+
+    shown = {"tenant": "it's", "key": KEY[:16], "run": "night", "currency": "BRL", "n": 7}
+    assert ast.literal_eval(taken().headers["kwargsrepr"]) == shown
 
 
 def test_what_monitors_show_of_an_own_message_holds_no_payload(new_shop, broker):

@@ -9,6 +9,9 @@ import pytest
 from celery import Celery, chain, chord, group
 
 from askonce.adapters.celery import IdempotentTask
+from askonce.errors import Transient
+from askonce.key import identify
+from askonce.spec import JobSpec, RetryPolicy
 from sandbox.valkey import Valkey
 from tests.deadlines import eventually, stretched
 from tests.integration.conftest import Shop
@@ -54,7 +57,14 @@ class WatchedShop(Shop):
         def join(parts):
             return parts
 
-        self.echo, self.join = echo, join
+        spec = JobSpec(shown=("order_id",), retry=RetryPolicy(max_attempts=3, base=0.02))
+
+        @self.app.task(name="order", base=IdempotentTask, spec=spec, links=True, shared=False)
+        def order(order_id, text):
+            calls.make("order", order_id)
+            return text
+
+        self.echo, self.join, self.order = echo, join, order
         # A stranger writes the arguments into the headers.
         self.foreign = Celery("foreign", set_as_current=False)
         self.foreign.conf.update(
@@ -146,7 +156,8 @@ def test_inspect_shows_no_payload_of_any_message(shop, three_messages):
     assert set(three_messages) == set(shown["query_task"])
     assert MARK not in json.dumps(shown)
     [active] = shown["active"]
-    assert ("echo", "()", "{}") == (active["name"], active["args"], active["kwargs"])
+    key = identify(shop.echo.job_spec, {"text": MARK}).key
+    assert ("echo", "()", f"{{'key': '{key[:16]}'}}") == (active["name"], active["args"], active["kwargs"])
 
 
 def test_events_and_logs_show_neither_payload_nor_answer(shop, events, caplog):
@@ -168,6 +179,45 @@ def test_events_and_logs_show_neither_payload_nor_answer(shop, events, caplog):
     assert all(any(what in line for line in logged) for what in ("succeeded in", "received"))
     assert [] == [line for line in logged if MARK in line]
     assert [] == [record for record in caplog.records if MARK in str(record.__dict__)]
+
+
+#: Every way in which the message of a job comes to a worker.
+WAYS = {
+    "one step": lambda shop, row: shop.order.enqueue(row).job,
+    "two steps": lambda shop, row: shop.order.enqueue(row, headers={"trace": "1"}).job,
+    "a group": lambda shop, row: shop.order.enqueue_many([row])[0].job,
+    "delay": lambda shop, row: shop.order.delay(**row).id,
+    "a message of its own": lambda shop, row: shop.order.apply_async((), row, shadow="order").id,
+    "a chain": lambda shop, row: chain(shop.order.si(**row), shop.join.s()).delay().parent.id,
+    "another program": lambda shop, row: shop.foreign.send_task("order", (), row, queue="watched").id,
+}
+
+
+def received(events, job):
+    """What monitors were shown of each message of *job*."""
+    return [each["kwargs"] for each in events if each["type"] == "task-received" and each["uuid"] == job]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_monitors_show_the_ids_of_a_job_whichever_way_its_message_came(shop, events, way):
+    row = {"order_id": f"PED-{way}", "text": MARK}
+
+    job = WAYS[way](shop, row)
+
+    key = identify(shop.order.job_spec, row).key
+    eventually(lambda: received(events, job))
+    assert received(events, job) == [repr({"key": key[:16], "order_id": row["order_id"]})]
+
+
+def test_monitors_show_the_ids_of_a_job_whose_message_is_sent_again(shop, events):
+    row = {"order_id": "PED-again", "text": MARK}
+    shop.calls.errors["PED-again"] = [Transient("overloaded")]
+
+    job = shop.order.enqueue(row).job
+
+    eventually(lambda: len(received(events, job)) == 2)
+    assert 1 == len(set(received(events, job)))
+    assert "'order_id': 'PED-again'" in received(events, job)[1]
 
 
 def test_job_without_result_shows_how_it_ended(shop, events):

@@ -19,6 +19,7 @@ PAYLOADS = [
     {"a": "a" * 64, "b": "b" * 32, "e": "e" * 16, "f": "f" * 36},
     {"d": "d" * 36, "f": "f" * 36, "places": "\x011 \x012 %1 %%", "sep": "/\u2028\x7f"},
     {"long": "x" * 50_000},
+    {"currency": 'it\'s \\ "é" / \x7f'[:-2], "n": 7},
 ]
 
 
@@ -33,7 +34,7 @@ class TwoProducers:
         self.store = RedisStore.from_url(url, namespace="test")
         self.one_step = new_producer(self.app, self.store, CelerySender(self.app))
         self.two_steps = replace(self.one_step, publish=None)
-        self.spec = JobSpec(name="rates.fetch")
+        self.spec = JobSpec(name="rates.fetch", shown=("currency", "n"))
 
     def close(self):
         self.store.close()

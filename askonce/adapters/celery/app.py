@@ -29,6 +29,7 @@ from askonce.answer import Codec
 from askonce.errors import OptionInvalid
 from askonce.execute import Executor
 from askonce.inline import Caller
+from askonce.key import with_shown
 from askonce.lease import LeaseRenewer
 from askonce.listening import Listening, listening
 from askonce.log import log_event
@@ -223,7 +224,9 @@ class AskOnce:
 
         # Workers refuse a revoked id for hours, and the job is shared by every caller that enqueued it.
         delivery = uuid() if lost.job.id in revoked else None
-        self.sender.send(Message(lost.job, sent_at=lost.sent_at), delivery=delivery)
+        spec: JobSpec | None = getattr(self.app.tasks.get(lost.job.task), "job_spec", None)
+        job = with_shown(spec, lost.job) if spec else lost.job
+        self.sender.send(Message(job, sent_at=lost.sent_at), delivery=delivery)
 
     def _drain(self, **_: object) -> None:
         if self._process is not None:

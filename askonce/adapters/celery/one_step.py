@@ -20,6 +20,7 @@ from kombu.exceptions import OperationalError
 from kombu.utils.json import dumps
 
 from askonce.adapters.celery.checks import PATIENCE, RENEWS
+from askonce.adapters.celery.kwargsrepr import kwargsrepr_of
 from askonce.adapters.celery.patience import bounded
 from askonce.adapters.celery.sender import BODY
 from askonce.enqueue import Producer
@@ -50,11 +51,11 @@ _SAMPLE = Job(
     admitted_at=8_765_432_198_765,
 )
 _TAG = "f" * 36
-#: The place of each part in publish.lua. Order matters: the whole key before its first 16 digits.
+#: The place of each part in message.lua. Order matters: first what holds others.
 _PLACES = {
+    kwargsrepr_of(_SAMPLE): 3,
     _SAMPLE.payload.decode(): 1,
     _SAMPLE.key: 2,
-    _SAMPLE.key[:16]: 3,
     _SAMPLE.fingerprint: 4,
     _SAMPLE.id: 5,
     _TAG: 6,
@@ -124,7 +125,8 @@ class OneStep:
         template = None if self._is_watched() else self._template_of(claim)
         if template is None:
             return self._store.admit(claim)
-        return self._pusher.admit_and_push(claim, template.queue, token_hex(16), template.text)
+        push = Push(claim, template.queue, template.text, kwargsrepr_of(claim.job))
+        return self._pusher.admit_and_push(push, token_hex(16))
 
     def admit_many(self, claims: Sequence[Claim]) -> Iterable[Reply[Admission] | JobError]:
         """Do the same for each of *claims*; all in one step, or none.
@@ -137,7 +139,7 @@ class OneStep:
             template = self._template_of(claim)
             if template is None:
                 break
-            pushes.append(Push(claim, template.queue, template.text))
+            pushes.append(Push(claim, template.queue, template.text, kwargsrepr_of(claim.job)))
         if len(pushes) < len(claims):
             return self._store.admit_many(claims)
         return self._pusher.admit_and_push_many(pushes)

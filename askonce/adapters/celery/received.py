@@ -219,9 +219,11 @@ class Received:
             countdown=countdown,
             retries=request.retries + 1,
         )
+        # What monitors show of the message that came.
+        shown = {**NO_REPR, "kwargsrepr": getattr(request, "kwargsrepr", None) or NO_REPR["kwargsrepr"]}
         try:
             # Not by the task's own way, which would admit a job.
-            Task.apply_async(task, again.args, again.kwargs, **{**NO_REPR, **again.options})
+            Task.apply_async(task, again.args, again.kwargs, **{**shown, **again.options})
         except Exception:  # noqa: BLE001  # whatever the broker's client raises
             # The broker is down too. Celery would drop the message; requeued, it is there when both return.
             return Reject("the broker is down", requeue=True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]  # not in the stubs
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
+from askonce.adapters.celery.header import NO_REPR
+from askonce.adapters.celery.kwargsrepr import received
 from askonce.adapters.celery.paused_queues import Returned
-
-#: What our sender shows of a payload.
-_KEY = re.compile(r"\{'key': '[0-9a-f]{16}'\}")
 
 
 class HiddenRequest(Request):
@@ -24,10 +22,13 @@ class HiddenRequest(Request):
         Without these headers, Celery would make them of the arguments.
         """
         given = message.headers if headers is None else headers
-        shown = given.get("kwargsrepr")
-        is_ours = isinstance(shown, str) and _KEY.fullmatch(shown)
-        hidden = {"argsrepr": "()", "kwargsrepr": shown if is_ours else "{}"}
-        super().__init__(message, headers={**given, **hidden}, **options)
+        super().__init__(message, headers={**given, **NO_REPR}, **options)
+        self._kwargsrepr = self._request_dict["kwargsrepr"] = self._shown(given)  # type: ignore[attr-defined]  # not in the stubs
+
+    def _shown(self, headers: Any) -> str:
+        """Return what monitors show of the keyword arguments; *headers* are the sender's."""
+        del headers
+        return NO_REPR["kwargsrepr"]
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
         """Put the message of a paused queue back in front of it; any other end is Celery's."""
@@ -49,7 +50,12 @@ class HiddenRequest(Request):
 
 
 class PartRequest(HiddenRequest):
-    """A message that may be a part of a canvas; a copy that is no part may answer its job."""
+    """A message of an idempotent task, which may be a part of a canvas."""
+
+    def _shown(self, headers: Any) -> str:
+        """Return the key and the ids of its job."""
+        args, kwargs, _ = self._payload  # type: ignore[attr-defined]  # not in the stubs
+        return received(self._task, headers, args, kwargs)  # type: ignore[attr-defined]  # not in the stubs
 
     def _success_was_stored(self) -> Any:
         """Return Celery's result of this message, if it is of this message.

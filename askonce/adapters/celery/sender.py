@@ -23,6 +23,7 @@ from kombu.exceptions import KombuError, LimitExceeded, OperationalError
 from kombu.pools import ProducerPool
 
 from askonce.adapters.celery.header import HEADER, identity, of_one_request
+from askonce.adapters.celery.kwargsrepr import kwargsrepr_of
 from askonce.adapters.celery.patience import bounded_unless_set
 from askonce.adapters.celery.routes import Routes, queue_of
 from askonce.adapters.celery.values import require_own_names
@@ -225,8 +226,7 @@ class CelerySender:
             "root_id": parent.request.root_id or parent.request.id if parent else delivery,
             "parent_id": parent.request.id if parent else None,
             "argsrepr": "()",
-            # Monitors show and search this: never the payload.
-            "kwargsrepr": f"{{'key': '{job.key[:16]}'}}",
+            "kwargsrepr": kwargsrepr_of(job),
             "origin": self._origin,
             "ignore_result": options["ignore_result"],
             "replaced_task_nesting": 0,

@@ -30,10 +30,11 @@ class RedisPusher:
         """Push through *scripts* on the server at *address*."""
         self._scripts, self.address = scripts, address
 
-    def admit_and_push(self, claim: Claim, queue: str, tag: str, template: bytes) -> Reply[Admission]:
-        """Admit *claim*; if ADMITTED, put *template* into the list *queue*, filled as message.lua says."""
+    def admit_and_push(self, push: Push, tag: str) -> Reply[Admission]:
+        """Admit a claim; if ADMITTED, put its message into its list, filled as message.lua says."""
+        claim, queue, template, shown = push
         key = claim.job.key
-        reply = self._scripts.run("publish", key, *arguments(claim), key, tag, template, queue=queue)
+        reply = self._scripts.run("publish", key, *arguments(claim), key, tag, template, shown, queue=queue)
         return to_admission(key, reply, pushes=True)
 
     def admit_and_push_many(self, pushes: Sequence[Push]) -> Iterator[Reply[Admission] | JobError]:
@@ -48,13 +49,13 @@ class RedisPusher:
                 yield to_admission_or_error(push.claim.job.key, each, pushes=True)
 
     def _call(self, script: list[Push]) -> Call:
-        (claim, queue, template), *_ = script
+        (claim, queue, template, _), *_ = script
         blank = claim.job._replace(id=JobId(""), fingerprint=Fingerprint(""), payload=b"")
         args = [*arguments(Claim(blank, claim.terms)), template, f"{token_hex(12)}-"]
         keys = [queue]
-        for (job, _terms), _queue, _template in script:
+        for (job, _terms), _queue, _template, shown in script:
             keys.append(self._scripts.record_keys(job.key)[0])
-            args += (job.id, job.fingerprint, job.payload)
+            args += (job.id, job.fingerprint, job.payload, shown)
         return tuple(keys), tuple(args)
 
     def _push_one_by_one(self, script: list[Push], failed: JobError) -> list[Reply[Admission] | JobError]:
@@ -71,13 +72,13 @@ class RedisPusher:
 
     def _push_alone(self, push: Push) -> Reply[Admission] | JobError:
         try:
-            return self.admit_and_push(push.claim, push.queue, token_hex(16), push.template)
+            return self.admit_and_push(push, token_hex(16))
         except (LayoutNewer, RecordDamaged) as error:
             return error
 
 
 def _by_script(pushes: Sequence[Push]) -> Iterator[list[Push]]:
-    """Yield the pushes of each script: they differ in id, fingerprint and payload only."""
+    """Yield the pushes of each script: they differ in id, fingerprint, payload and what is shown of them."""
     for _, same in groupby(pushes, _shared):
         alike = list(same)
         for first in range(0, len(alike), _JOBS):
@@ -85,5 +86,5 @@ def _by_script(pushes: Sequence[Push]) -> Iterator[list[Push]]:
 
 
 def _shared(push: Push) -> tuple[object, ...]:
-    (job, terms), queue, template = push
+    (job, terms), queue, template, _ = push
     return terms, queue, template, job.routing, job.task, job.version, job.tenant, job.model, job.run

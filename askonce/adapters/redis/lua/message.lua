@@ -21,9 +21,9 @@ local function shared_values()
   return {['0'] = quoted(ARGV[14]), ['7'] = quoted(version), ['8'] = quoted(tenant), ['9'] = string.format('%d', NOW)}
 end
 
--- The message of one job.
-local function filled(parts, places, values, key, tag)
-  values['1'], values['2'], values['3'] = quoted(ARGV[4]), key, string.sub(key, 1, 16)
+-- The message of one job, of which monitors show a text.
+local function filled(parts, places, values, key, tag, shown)
+  values['1'], values['2'], values['3'] = quoted(ARGV[4]), key, quoted(shown)
   values['4'], values['5'], values['6'] = ARGV[2], quoted(ARGV[1]), tag
   for i = 2, #parts, 2 do parts[i] = values[places[i]] end
   return table.concat(parts)

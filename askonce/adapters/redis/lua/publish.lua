@@ -1,7 +1,7 @@
 -- publish: admit, and put the message into its queue in the same step, where one server has both: a producer
 -- that dies leaves no claim without a message. Runs around the whole of admit.lua.
--- KEYS record, index, queue   ARGV as admit, then key, delivery tag, and the task's message with places to
---                             fill: see message.lua
+-- KEYS record, index, queue   ARGV as admit, then key, delivery tag, the task's message with places to fill
+--                             (see message.lua), and what monitors show of the job
 -- returns as admit
 --
 -- The message is made here, so that a duplicate pays for none:
@@ -11,6 +11,6 @@
 local admitted, repeated = admit()
 if admitted[1][1] == 'admitted' and not repeated then
   local parts, places = cut(ARGV[18])
-  redis.call('LPUSH', KEYS[3], filled(parts, places, shared_values(), ARGV[16], ARGV[17]))
+  redis.call('LPUSH', KEYS[3], filled(parts, places, shared_values(), ARGV[16], ARGV[17], ARGV[19]))
 end
 return admitted

@@ -1,0 +1,74 @@
+"""Decides what monitors show in place of a job's arguments: its tenant, key, run and ids, never its payload.
+
+The text is a flat Python literal, because Flower reads it as one to search its fields.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from askonce.adapters.celery.header import HEADER, NO_REPR, chosen, is_identity
+from askonce.errors import OptionInvalid, PayloadInvalid
+from askonce.key import identify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from askonce.job import Job
+
+#: Characters; Celery cuts longer representations.
+_LONGEST = 1024
+#: Digits of a key: as many as logs and lists show.
+_DIGITS = 16
+#: The literal of a printable line: a quote or a backslash counts twice.
+_LINE = r"""(?:'(?:[^'\\]|\\['\\]){{0,{most}}}'|"(?:[^"\\]|\\\\){{0,{most}}}")"""
+#: A tenant or a run, and an id; only the lengths of the latter are those of ``askonce.key``.
+_NAME, _ID = _LINE.format(most=200), _LINE.format(most=64)
+
+
+def kwargsrepr_of(job: Job) -> str:
+    """Return what monitors show of *job*."""
+    shown: dict[str, str | int] = {"tenant": job.tenant} if job.tenant else {}
+    shown["key"] = job.key[:_DIGITS]
+    if job.run:
+        shown["run"] = job.run
+    text = repr(shown | dict(job.shown))
+    if len(text) <= _LONGEST:
+        return text
+    # Only names of 200 characters leave too little room for all ids.
+    return kwargsrepr_of(job._replace(shown=job.shown[:-1]))
+
+
+def received(task: Any, headers: Mapping[str, Any], args: Any, kwargs: Any) -> str:
+    """Return what monitors show of a message of *task*, an IdempotentTask.
+
+    What our sender wrote is kept. Another sender may have written the arguments there: then it is made of the
+    payload, as the job's own message has it.
+    """
+    sent = headers.get("kwargsrepr")
+    if isinstance(sent, str) and _is_ours(sent, task.job_spec.shown):
+        return sent
+    header = (headers.get("headers") or {}).get(HEADER)
+    try:
+        options: Any = header if is_identity(header) else chosen(header)
+        row = task.bind_row(args, kwargs)
+        job = identify(task.job_spec, row, options.get("tenant", ""), run=options.get("run", ""))
+    except (PayloadInvalid, OptionInvalid):
+        # The worker refuses the message when its turn comes.
+        return NO_REPR["kwargsrepr"]
+    return kwargsrepr_of(job)
+
+
+def _is_ours(text: str, shown: tuple[str, ...]) -> bool:
+    return len(text) <= _LONGEST and text.isprintable() and _form(shown).fullmatch(text) is not None
+
+
+@lru_cache(maxsize=256)
+def _form(shown: tuple[str, ...]) -> re.Pattern[str]:
+    """Return the form of what our sender writes for a task that shows these fields."""
+    ids = "".join(rf"(?:, {re.escape(repr(name))}: (?:{_ID}|-?\d{{1,20}}))?" for name in shown)
+    return re.compile(
+        rf"\{{(?:'tenant': {_NAME}, )?'key': '[0-9a-f]{{{_DIGITS}}}'(?:, 'run': {_NAME})?{ids}\}}"
+    )
