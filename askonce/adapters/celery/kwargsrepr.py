@@ -29,14 +29,16 @@ _NAME, _ID = _LINE.format(most=200), _LINE.format(most=64)
 
 
 def kwargsrepr_of(job: Job) -> str:
-    """Return what monitors show of *job*."""
-    shown: dict[str, str | int] = {"tenant": job.tenant} if job.tenant else {}
-    shown["key"] = job.key[:_DIGITS]
+    """Return what monitors show of *job*: the literal of a dict, which each caller makes in a microsecond."""
+    fields = f"'key': '{job.key[:_DIGITS]}'"
+    if job.tenant:
+        fields = f"'tenant': {job.tenant!r}, {fields}"
     if job.run:
-        shown["run"] = job.run
-    text = repr(shown | dict(job.shown))
-    if len(text) <= _LONGEST:
-        return text
+        fields = f"{fields}, 'run': {job.run!r}"
+    for name, value in job.shown:
+        fields = f"{fields}, {name!r}: {value!r}"
+    if len(fields) <= _LONGEST - 2:
+        return f"{{{fields}}}"
     # Only names of 200 characters leave too little room for all ids.
     return kwargsrepr_of(job._replace(shown=job.shown[:-1]))
 
