@@ -45,6 +45,14 @@ class Spend:
         return self if self.caused is None else self.caused
 
     @property
+    def tokens(self) -> int | None:
+        """Tokens that were read and written; None is unknown. Other counts are parts of these."""
+        if not self.calls:
+            return 0
+        read, written = self.usage.get("input_tokens"), self.usage.get("output_tokens")
+        return None if read is None or written is None else read + written
+
+    @property
     def shared_usd(self) -> float | None:
         """What other jobs paid of it, in US dollars; None is unknown."""
         if self.calls == self.own.calls:

@@ -170,7 +170,7 @@ def test_flower_lists_the_jobs_without_their_payloads(watched):
     assert {ANSWERED} < ended
     order = watched.order()
     assert re.fullmatch(r"\{'key': '[0-9a-f]{16}'}", html.unescape(order["kwargs"]))
-    assert "'outcome': 'call'" in html.unescape(order["result"])
+    assert "'outcome': 'done', 'source': 'call'" in html.unescape(order["result"])
     pages = [json.dumps(tasks), watched.get("api/tasks"), *(watched.get(f"task/{t['uuid']}") for t in tasks)]
     assert [] == [page for page in pages if MARK in page]
 
@@ -242,7 +242,7 @@ def test_browser_shows_the_pages_of_flower(watched, tmp_path):
     broker = browser.look(f"{watched.address}/broker", "broker")
 
     assert all(word in tasks for word in (*ANSWERED, watched.order()["uuid"]))
-    assert "'outcome': 'call'" in html.unescape(task)
+    assert "'outcome': 'done', 'source': 'call'" in html.unescape(task)
     assert "thread:TaskPool" in worker
     assert NAME in workers
     assert watched.shows_queue(broker)

@@ -249,7 +249,7 @@ def test_callback_of_a_mixin_gets_the_answer(new_shop, number):
     task.apply((number,))
     answer = task.enqueue({"n": number}).answer
 
-    task.on_success(Verdict("call", answer.key, result=answer), "id", (), {})
+    task.on_success(Verdict("done", answer.key, answer), "id", (), {})
 
     assert number == got[-1]
 

@@ -225,4 +225,6 @@ def test_job_without_result_shows_how_it_ended(shop, events):
     eventually(lambda: [each for each in events if each["type"] == "task-succeeded" and each["uuid"] == job])
 
     [shown] = [each["result"] for each in events if each["type"] == "task-succeeded" and each["uuid"] == job]
-    assert shown.startswith("{'outcome': 'call', 'key': '")
+    assert shown.startswith(
+        "{'outcome': 'done', 'source': 'call', 'cost_usd': None, 'tokens': None, 'attempts': 1, "
+    )

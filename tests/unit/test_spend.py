@@ -232,3 +232,16 @@ def test_share_that_a_body_names_is_checked(caused, kept, unknown):
     found = costs(Checked(Spend(cost_usd=0.3)), NOTHING, NOTHING, caused)
 
     assert (found.made.caused, found.paid, found.unknown) == (kept, NOTHING, unknown)
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"input_tokens": 7, "output_tokens": 3, "cached_tokens": 5, "reasoning_tokens": 2}, 10),
+        ({"input_tokens": 7}, None),
+        ({}, None),
+    ],
+)
+def test_tokens_are_those_read_and_written_and_unknown_where_a_count_lacks(usage, tokens):
+    assert Spend(usage=usage).tokens == tokens
+    assert NOTHING.tokens == 0

@@ -13,11 +13,13 @@ from askonce.adapters.celery.paused_queues import Returned
 from askonce.decision import Refuse, Wait, Why
 from askonce.execution import Computed, Deferred, Execution, Failed, Reused, Skipped
 from askonce.log import digits_of
+from askonce.spend import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from askonce.answer import Result
+    from askonce.spend import Spend
 
 
 class Verdict(_literal):  # type: ignore[misc]  # not in the stubs
@@ -30,12 +32,14 @@ class Verdict(_literal):  # type: ignore[misc]  # not in the stubs
     #: For the task's own callbacks; never shown.
     result: Result | None
 
-    def __new__(
-        cls, outcome: str, key: str, cost_usd: float | None = None, result: Result | None = None
-    ) -> Self:
-        """Show how the job ended; a flat literal, so that Flower can search its fields."""
-        cost = None if cost_usd is None else digits_of(cost_usd)
-        text = f"{{'outcome': '{outcome}', 'key': '{key[:16]}', 'cost_usd': {cost}}}"
+    def __new__(cls, outcome: str, key: str, result: Result | None = None, spend: Spend = NOTHING) -> Self:
+        """Show how the job ended, and its *spend*; a flat literal, so that Flower can search its fields."""
+        answer = f"'outcome': {outcome!r}"
+        if result is not None:
+            cost = None if spend.cost_usd is None else digits_of(spend.cost_usd)
+            answer += f", 'source': {result.source!r}, 'cost_usd': {cost}, 'tokens': {spend.tokens}"
+            answer += f", 'attempts': {result.attempts}"
+        text = f"{{{answer}, 'key': '{key[:16]}'}}"
         made: Self = super().__new__(cls, value=text, truncate=False, direction=-1)
         made.result = result
         return made
@@ -52,8 +56,11 @@ def verdict(executed: Execution) -> Verdict:
         JobFailed: the job ended without an answer.
     """
     match executed:
-        case Computed(result=result) | Reused(result=result):
-            return Verdict(result.source, result.key, result.spend.cost_usd, result)
+        case Computed(result=result):
+            return Verdict("done", result.key, result, result.spend.own)
+        case Reused(result=result):
+            # What it cost was paid by the message that made it.
+            return Verdict("hit", result.key, result)
         case Deferred():
             # Celery only notes the state: the record has the job and the reaper sends it again.
             raise Retry(f"{executed.reason}, again in {executed.after:.1f} s")

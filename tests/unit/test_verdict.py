@@ -1,0 +1,70 @@
+import ast
+
+import pytest
+
+from askonce.adapters.celery.verdict import verdict
+from askonce.answer import Result
+from askonce.decision import Refuse, Why
+from askonce.execution import Computed, Reused, Skipped
+from askonce.spend import Spend
+from askonce.store import Write
+
+KEY = "0123456789abcdef" * 4
+TOKENS = {"input_tokens": 7, "cached_tokens": 5, "output_tokens": 3}
+
+
+def shown(end, *, source="call", **spend):
+    """What monitors show of a message that ended with an answer."""
+    made = Result(
+        key=KEY,
+        job="job-1",
+        value="hunter2-of-ana-souza",
+        source=source,
+        age=1.0,
+        attempts=3,
+        fence=1,
+        spend=Spend(usage=TOKENS, **spend),
+        stored_at=0.0,
+    )
+    how = {"stored": Write.OK} if end is Computed else {}
+    return repr(verdict(end(key=KEY, job="job-1", result=made, **how)))
+
+
+def test_result_begins_with_outcome_source_cost_tokens_and_attempts():
+    text = shown(Computed, cost_usd=0.5)
+
+    assert text == (
+        "{'outcome': 'done', 'source': 'call', 'cost_usd': 0.5, 'tokens': 10, 'attempts': 3,"
+        f" 'key': '{KEY[:16]}'}}"
+    )
+
+
+@pytest.mark.parametrize(("cost", "digits"), [(2.13e-05, "0.0000213"), (0.0, "0"), (None, "None")])
+def test_cost_is_in_plain_digits_and_unknown_is_not_zero(cost, digits):
+    assert f"'cost_usd': {digits}, " in shown(Computed, cost_usd=cost)
+
+
+def test_cost_is_what_the_job_itself_caused():
+    own = Spend(cost_usd=0.1, usage={"input_tokens": 1, "output_tokens": 1})
+
+    text = shown(Computed, cost_usd=0.5, calls=3, caused=own)
+
+    assert "'cost_usd': 0.1, 'tokens': 2, " in text
+
+
+def test_answer_that_was_there_already_cost_its_message_nothing():
+    text = shown(Reused, source="cache", cost_usd=0.5)
+
+    assert text.startswith("{'outcome': 'hit', 'source': 'cache', 'cost_usd': 0, 'tokens': 0, 'attempts': 3,")
+
+
+def test_message_without_an_answer_shows_its_outcome_and_key():
+    superseded = Skipped(key=KEY, job="job-1", because=Refuse(Why.SUPERSEDED))
+
+    assert repr(verdict(superseded)) == f"{{'outcome': 'superseded', 'key': '{KEY[:16]}'}}"
+
+
+def test_result_is_a_flat_literal():
+    assert all(
+        type(each) in (str, int, float) for each in ast.literal_eval(shown(Computed, cost_usd=1.5)).values()
+    )
