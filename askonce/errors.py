@@ -214,7 +214,8 @@ class JobFailed(JobError):
     """The job ended without an answer.
 
     ``kind`` is ``permanent``, ``configuration`` or ``quarantined``; ``reason`` the word its body gave.
-    ``usage``, ``cost_usd`` and ``calls`` are what all its attempts cost.
+    ``usage``, ``cost_usd`` and ``calls`` are what all its attempts cost. Where a monitor shows it, ``cure``
+    is what a person can do about it.
     """
 
     key: str

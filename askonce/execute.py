@@ -312,7 +312,7 @@ class Executor:
         # A process that stood still is news; thousands of jobs may wait for one provider.
         kind = EventType.JOB_DEFERRED if reason == _STALLED else EventType.JOB_PARKED
         emit(self.listen, kind, run.job, reason=reason, after_seconds=after)
-        return Deferred(key=run.job.key, job=run.job.id, reason=reason, after=after)
+        return Deferred(key=run.job.key, job=run.job.id, reason=reason, after=after, parked=True)
 
     def _cancelled(self, run: _Started, cost: Spend) -> Failed:
         """Report the end of a job that was cancelled while its lease was held, and then given back."""

@@ -80,6 +80,8 @@ class Deferred(Executed):
 
     reason: str
     after: float
+    #: Whether it was put back before anything was paid, which uses no attempt.
+    parked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from settings.environment import SettingsInvalid, load_or_exit
 from settings.servers import new_store
 from tasks.catalog import CUSTOMERS_LOOKUP, MEETINGS_PART, ORDERS_ENRICH, TASKS, catalog
 from tasks.orders.reprocess import reprocess
+from tasks.reasons import cure_of
 from tasks.resources import new_resources
 from worker.listeners.counts import count
 from worker.listeners.logs import configure
@@ -56,6 +57,7 @@ once = AskOnce(
     listen=listen,
     reap_interval=settings.reap_interval,
     local_cache=_new_cache,
+    cure_of=cure_of,
     check=lambda once: check(settings, _specs.values(), once.process().store, app),
 )
 #: Whether the worker ends, in memory that the children of prefork share: no signal tells them.

@@ -2,14 +2,18 @@
 
 import json
 import logging
+import pickle
+import re
 import threading
 from types import SimpleNamespace
 
 import pytest
 from celery import Celery, chain, chord, group
+from celery.events.state import State
 
 from askonce.adapters.celery import IdempotentTask
-from askonce.errors import Transient
+from askonce.adapters.celery.states import Parked
+from askonce.errors import Permanent, Postponed, Transient
 from askonce.key import identify
 from askonce.spec import JobSpec, RetryPolicy
 from sandbox.valkey import Valkey
@@ -218,6 +222,69 @@ def test_monitors_show_the_ids_of_a_job_whose_message_is_sent_again(shop, events
     eventually(lambda: len(received(events, job)) == 2)
     assert 1 == len(set(received(events, job)))
     assert "'order_id': 'PED-again'" in received(events, job)[1]
+
+
+def states_of(events, job):
+    """Every state in which monitors show *job*, in order; and what they show of its end."""
+    seen, states = State(), []
+    for event in [each for each in events if each.get("uuid") == job]:
+        seen.event(dict(event))
+        states.append(seen.tasks[job].state)
+    return states, seen.tasks[job].exception if states else None
+
+
+def test_parked_job_is_shown_as_parked_until_it_runs_again(shop, events):
+    shop.calls.errors["PED-parked"] = [Postponed("rate_limited", retry_after=1.0)]
+
+    job = shop.order.enqueue({"order_id": "PED-parked", "text": MARK}).job
+
+    eventually(lambda: "SUCCESS" in states_of(events, job)[0], 30)
+    states, why = states_of(events, job)
+    assert states == ["RECEIVED", "STARTED", "RETRY", "PARKED", "RECEIVED", "STARTED", "SUCCESS"]
+    assert re.fullmatch(r"rate_limited, again in \d+\.\d s", why)
+
+
+def test_attaching_to_a_job_sends_no_event(shop, events, gate):
+    shop.calls.gates["PED-shared"] = gate
+    row = {"order_id": "PED-shared", "text": MARK}
+    job = shop.order.enqueue(row).job
+    eventually(lambda: "STARTED" in states_of(events, job)[0])
+
+    asked = [shop.order.enqueue(row).job for _ in range(5)]
+    gate.set()
+
+    eventually(lambda: "SUCCESS" in states_of(events, job)[0])
+    assert asked == [job] * 5
+    assert states_of(events, job)[0] == ["RECEIVED", "STARTED", "SUCCESS"]
+
+
+def test_quarantined_job_is_shown_as_such_with_the_command_that_replays_it(shop, events):
+    shop.calls.errors["PED-spent"] = [Transient("overloaded") for _ in range(3)]
+
+    asked = shop.order.enqueue({"order_id": "PED-spent", "text": MARK})
+
+    eventually(lambda: "QUARANTINED" in states_of(events, asked.job)[0], 30)
+    states, shown = states_of(events, asked.job)
+    assert states[-3:] == ["STARTED", "FAILURE", "QUARANTINED"]
+    assert "reason='overloaded'" in shown
+    assert shown.endswith(f"celery -A watched askonce dead replay {asked.key}')")
+
+
+def test_failure_that_no_command_replays_names_none(shop, events):
+    shop.calls.errors["PED-gone"] = [Permanent("not_found")]
+
+    job = shop.order.enqueue({"order_id": "PED-gone", "text": MARK}).job
+
+    eventually(lambda: "FAILURE" in states_of(events, job)[0])
+    states, shown = states_of(events, job)
+    assert states == ["RECEIVED", "STARTED", "FAILURE"]
+    assert "cure" not in shown
+
+
+def test_child_of_a_pool_says_that_a_job_is_parked():
+    parked = pickle.loads(pickle.dumps(Parked("rate_limited, again in 1.0 s")))
+
+    assert (type(parked), str(parked)) == (Parked, "rate_limited, again in 1.0 s")
 
 
 def test_job_without_result_shows_how_it_ended(shop, events):

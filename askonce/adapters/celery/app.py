@@ -99,14 +99,16 @@ class AskOnce:
         listen: Listener = log_event,
         reap_interval: float = INTERVAL,
         local_cache: Callable[[], LocalCache] = LocalCache,
+        cure_of: Callable[..., str] | None = None,
         check: Callable[[AskOnce], list[Finding]] | None = _check,
     ) -> None:
         """Join *app* to the store that *store* connects to, once in each process.
 
         *listen* gets every event; by default each event is one log line. Every worker of the app looks at
         the whole store once in *reap_interval* seconds. *local_cache* keeps answers for the time when the
-        store is down. At its start a worker logs the warnings of *check*, and ends with exit code 78 on an
-        error; None checks nothing.
+        store is down. Monitors show what *cure_of* returns: what a person can do about a failure. At its
+        start a worker logs the warnings of *check*, and ends with exit code 78 on an error; None checks
+        nothing.
         """
         if not callable(store):
             raise TypeError("store must be a function that returns a store, once in each process")
@@ -115,6 +117,8 @@ class AskOnce:
         self.app = app
         self._connect, self._codec, self.listen = store, codec or Codec(), listen
         self.reap_interval, self._local_cache = reap_interval, local_cache
+        #: Called with a reason, and with the ``kind`` of the failure and the ``key`` of its job.
+        self.cure_of = cure_of or self._how_to_replay
         #: What the consumer of this process has received, where it is a worker's main process.
         self.deliveries = Deliveries(app)
         #: The queues that this process leaves alone, where it is a worker's main process.
@@ -227,6 +231,11 @@ class AskOnce:
         spec: JobSpec | None = getattr(self.app.tasks.get(lost.job.task), "job_spec", None)
         job = with_shown(spec, lost.job) if spec else lost.job
         self.sender.send(Message(job, sent_at=lost.sent_at), delivery=delivery)
+
+    def _how_to_replay(self, _reason: str, *, kind: str, key: str) -> str:
+        """Return the command that has a job made again; empty where there is none."""
+        app = self.app.main or "APP"
+        return f"Then: celery -A {app} askonce dead replay {key}" if kind == "quarantined" else ""
 
     def _drain(self, **_: object) -> None:
         if self._process is not None:

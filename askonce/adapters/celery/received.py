@@ -35,7 +35,7 @@ from askonce.adapters.celery.one_message import BY_ITEM
 from askonce.adapters.celery.routing_key import routing_key_of
 from askonce.adapters.celery.verdict import verdict
 from askonce.canonical import to_json
-from askonce.errors import FingerprintMismatch, OptionInvalid, PayloadInvalid, StoreUnavailable
+from askonce.errors import FingerprintMismatch, JobFailed, OptionInvalid, PayloadInvalid, StoreUnavailable
 from askonce.events import EventType, Subject, emit
 from askonce.execution import Delivery
 from askonce.inline import Resting
@@ -73,8 +73,13 @@ class Received:
     def answer(self, request: Context, args: Any, kwargs: Any) -> object:
         """Run the body if this message is the one that should."""
         header = (request.headers or {}).get(HEADER)
-        with self._put_back_if_it_cannot_run_now(request, self._task):
-            return self._answer(request, header, args, kwargs)
+        try:
+            with self._put_back_if_it_cannot_run_now(request, self._task):
+                return self._answer(request, header, args, kwargs)
+        except JobFailed as failed:
+            # A monitor shows the error: its last words are what a person can do.
+            cure = self._task.askonce.cure_of(failed.reason, kind=failed.kind, key=failed.key)
+            raise (JobFailed(failed.data, cure=cure) if cure else failed) from None
 
     def call_directly(self, args: Any, kwargs: Any) -> object:
         """Just run the body; through the record where ``chunks``, ``map`` and ``starmap`` call.

@@ -1,4 +1,4 @@
-"""Decides what monitors see of a message, and whether the message of a killed child is done."""
+"""Decides what monitors see of a message and its end, and whether the message of a killed child is done."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any
 from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]  # not in the stubs
 from celery.worker.request import Request
 from celery.worker.state import task_ready
+from kombu.utils.encoding import safe_repr
 
 from askonce.adapters.celery.header import NO_REPR
 from askonce.adapters.celery.kwargsrepr import received
 from askonce.adapters.celery.paused_queues import Returned
+from askonce.adapters.celery.states import Parked
+from askonce.errors import JobFailed
 
 
 class HiddenRequest(Request):
@@ -30,13 +33,27 @@ class HiddenRequest(Request):
         del headers
         return NO_REPR["kwargsrepr"]
 
+    def on_retry(self, exc_info: Any) -> None:
+        """Tell monitors why the job is tried again, and whether it is parked."""
+        raised = _raised(exc_info)
+        if raised.exc is not None:
+            super().on_retry(exc_info)
+            return
+        # Celery would show None.
+        if self.task.acks_late:
+            self.acknowledge()
+        self.send_event("task-retried", exception=str(raised), traceback=None)
+        if isinstance(raised, Parked):
+            self.send_event("task-parked", exception=str(raised))
+
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
         """Put the message of a paused queue back in front of it; any other end is Celery's."""
-        raised = exc_info.exception
-        if isinstance(raised, ExceptionWithTraceback):
-            raised = raised.exc
+        raised = _raised(exc_info)
         if not isinstance(raised, Returned) or self.acknowledged:
-            return super().on_failure(exc_info, *args, **options)
+            ended = super().on_failure(exc_info, *args, **options)
+            if isinstance(raised, JobFailed) and raised.kind == "quarantined":
+                self.send_event("task-quarantined", exception=safe_repr(raised))
+            return ended
         task_ready(self)
         self.acknowledged = True
         self.send_event("task-rejected", requeue=True)
@@ -47,6 +64,12 @@ class HiddenRequest(Request):
         """Return what ``celery inspect`` shows: never the arguments."""
         del safe
         return super().info(safe=True)
+
+
+def _raised(exc_info: Any) -> Any:
+    """Return what the task raised; a child of the prefork pool wraps it."""
+    raised = exc_info.exception
+    return raised.exc if isinstance(raised, ExceptionWithTraceback) else raised
 
 
 class PartRequest(HiddenRequest):

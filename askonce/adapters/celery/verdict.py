@@ -10,6 +10,7 @@ from celery.utils.saferepr import _literal  # type: ignore[attr-defined]  # not 
 
 from askonce.adapters.celery.control_flow import IGNORED, REJECTED
 from askonce.adapters.celery.paused_queues import Returned
+from askonce.adapters.celery.states import Parked
 from askonce.decision import Refuse, Wait, Why
 from askonce.execution import Computed, Deferred, Execution, Failed, Reused, Skipped
 from askonce.log import digits_of
@@ -63,7 +64,8 @@ def verdict(executed: Execution) -> Verdict:
             return Verdict("hit", result.key, result)
         case Deferred():
             # Celery only notes the state: the record has the job and the reaper sends it again.
-            raise Retry(f"{executed.reason}, again in {executed.after:.1f} s")
+            state = Parked if executed.parked else Retry
+            raise state(f"{executed.reason}, again in {executed.after:.1f} s")
         case Failed(kind="cancelled", reason=reason) if reason == IGNORED:
             raise Ignore
         case Failed(kind="cancelled", reason=reason) if reason == REJECTED:
