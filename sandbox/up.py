@@ -17,6 +17,7 @@ from sandbox.server import ServerNotReady
 #: In the project and unknown to git: a second sandbox finds the records and the ledger of the first.
 FOLDER = ROOT / ".sandbox"
 _ORDERS = SAMPLES / "orders.jsonl"
+_FLOWER = ROOT / "deploy" / "flower" / "flowerconfig.py"
 
 
 class _Stopped(Exception):
@@ -87,7 +88,7 @@ def _ended(what: str, log: str) -> str:
 
 
 def _start_flower(machine: Machine, port: int) -> str:
-    options = ["--address=127.0.0.1", f"--port={port}", "--read_only"]
+    options = [f"--conf={_FLOWER}", "--address=127.0.0.1", f"--port={port}"]
     # SIGKILL: Flower has nothing to finish, and after SIGTERM it waits for replies of a broker that is gone.
     machine.start_celery("flower", *options, name="flower", ready=b"Connected to", ended_by="SIGKILL")
     return f"http://127.0.0.1:{port}"
