@@ -23,6 +23,7 @@ from tasks.catalog import CUSTOMERS_LOOKUP, MEETINGS_PART, ORDERS_ENRICH, TASKS,
 from tasks.orders.reprocess import reprocess
 from tasks.reasons import cure_of
 from tasks.resources import new_resources
+from worker.events import GroupedEventsStep
 from worker.listeners.counts import count
 from worker.listeners.logs import configure
 from worker.process import PerProcess
@@ -50,6 +51,7 @@ settings = load_or_exit()
 setup_logging.connect(configure)
 _specs = catalog(settings)
 app = Celery("askonce", config_source="celeryconfig", control="worker.control:Control")
+app.steps["consumer"].add(GroupedEventsStep)
 once = AskOnce(
     app,
     store=lambda: new_store(settings, listen=listen),

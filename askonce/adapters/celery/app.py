@@ -87,6 +87,13 @@ def _adapt_canvas(sender: Celery, **_: object) -> None:
             carry_to_items(task)
 
 
+def _require_usable(app: Celery, store: object) -> None:
+    if not callable(store):
+        raise TypeError("store must be a function that returns a store, once in each process")
+    if isinstance(getattr(app, "askonce", None), AskOnce):
+        raise RuntimeError(f"Celery app {app.main} has an AskOnce")  # noqa: TRY004  # not the caller's type
+
+
 class AskOnce:
     """askonce for one Celery app."""
 
@@ -110,10 +117,7 @@ class AskOnce:
         start a worker logs the warnings of *check*, and ends with exit code 78 on an error; None checks
         nothing.
         """
-        if not callable(store):
-            raise TypeError("store must be a function that returns a store, once in each process")
-        if isinstance(getattr(app, "askonce", None), AskOnce):
-            raise RuntimeError(f"Celery app {app.main} has an AskOnce")  # noqa: TRY004  # not the caller's type
+        _require_usable(app, store)
         self.app = app
         self._connect, self._codec, self.listen = store, codec or Codec(), listen
         self.reap_interval, self._local_cache = reap_interval, local_cache
