@@ -3,19 +3,16 @@
 import html
 import json
 import re
-import shutil
-import subprocess
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from urllib.parse import quote, urlencode
-from urllib.request import urlopen
+from urllib.parse import quote
 
 import pytest
+from flower.urls import handlers
+from tornado.web import RequestHandler
 
-from sandbox.machine import wait_for
 from sandbox.server import free_port
 from sandbox.valkey import Valkey
+from tests.acceptance.flowers import Flower, Place, on_redis_with_users
 from tests.acceptance.papers import env_of
 from tests.deadlines import eventually, stretched
 from tests.preloaded import Machine
@@ -27,34 +24,18 @@ pytestmark = [
     pytest.mark.redis_broker("chooses its brokers itself"),
 ]
 
-ACL = Path(__file__).parents[2] / "deploy" / "acl"
 MARK, NAME = "segredo-4711", "watched@here"
+ORDER, FOREIGN = "PED-1", "C-2"
 ANSWERED = ("orders.enrich", "SUCCESS")
-#: What the page of tasks asks its server for.
-TABLE = {"draw": 1, "start": 0, "length": 50, "order[0][column]": 0, "columns[0][data]": "name"}
-
-
-@dataclass
-class Place:
-    """A broker: the environments of a role, and what Flower has to be told."""
-
-    scheme: str
-    queue: str
-    roles: dict[str, dict[str, str]]
-    options: tuple[str, ...] = ()
-    secrets: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def on_redis_with_users(tmp_path, _papers, _binary):
-    users = tmp_path / "users.acl"
-    users.write_text("".join(path.read_text() for path in sorted(ACL.glob("*.acl"))))
-    with Valkey(tcp=True, options=f'aclfile "{users}"') as server:
-        roles = {}
-        for role in ("producer", "worker", "flower"):
-            url = f"redis://{role}:change-me-{role}@127.0.0.1:{server.port}/0"
-            roles[role] = {"REDIS_URL": url, "CELERY_BROKER_URL": url}
-        yield Place("redis", "askonce", roles, secrets=["change-me"])
+#: Flower's pages, and what answers each.
+PAGES = [
+    rule[:2] if isinstance(rule, tuple) else (rule.regex.pattern.rstrip("$"), rule.target)
+    for rule in handlers
+]
+#: What any other page answers, and the rows of the page of tasks: nothing changes.
+HARMLESS = {".*", "/tasks/datatable"}
+#: The other pages that take a POST, with a place for the name of a worker, a task or a job.
+CHANGES = sorted({page for page, handler in PAGES if handler.post is not RequestHandler.post} - HARMLESS)
 
 
 @contextmanager
@@ -75,43 +56,28 @@ def on_rabbitmq(_folder, _papers, _binary):
         yield Place("amqp", "jobs:askonce", roles, options=(api,), secrets=["guest:guest"])
 
 
-class Watched:
+class Watched(Flower):
     """A Flower, and a worker that answered two jobs, runs one and leaves two in the queue."""
-
-    def __init__(self, place, machine):
-        self.place, self.machine, self.port = place, machine, free_port()
-        self.address = f"http://127.0.0.1:{self.port}"
 
     def start(self):
         self.machine._extra.update(self.place.roles["worker"])
         self.machine.start_worker("-P", "threads", "-c", "1", "--hostname", NAME)
-        log = self.machine.folder / "flower.log"
-        command = ("-m", "celery", "-A", "worker.app", "flower", "--address=127.0.0.1", f"--port={self.port}")
-        options = {"log": log, "ended_by": "SIGKILL", "env": self.place.roles["flower"]}
-        flower = self.machine.spawn(*command, *self.place.options, **options)
-        self.machine.workers.append(flower)
-        wait_for(lambda: b"Connected to" in log.read_bytes(), flower, log)
+        super().start()
         eventually(lambda: "flower_worker_online{" in self.get("metrics"), 60)
 
-    def work(self, start, submit, tmp_path):
-        order = {"order_id": MARK, "cliente_id": 1, "nota": MARK}
+    def work(self, start, submit):
+        order = {"order_id": ORDER, "cliente_id": 1, "nota": MARK}
         sent_by = self.place.roles["producer"]
         assert 0 == submit(self.machine, "orders.enrich", [order], "--wait", **sent_by).code
-        foreign = ("call", "customers.lookup", "--kwargs", json.dumps({"cliente_id": f"{MARK}-2"}))
+        kwargs = json.dumps({"cliente_id": FOREIGN, "nota": MARK})
+        foreign = ("call", "customers.lookup", "--kwargs", kwargs)
         told = start(self.machine, "-m", "celery", "-A", "worker.app", *foreign, **sent_by).finish()
         assert 0 == told.code, told.err
         eventually(lambda: 2 == sum(task["state"] in ("SUCCESS", "FAILURE") for task in self.tasks()), 60)
         self.machine.control(hold=True)
-        more = [{"order_id": f"{MARK}-{n}", "cliente_id": n} for n in (3, 4, 5)]
+        more = [{"order_id": f"PED-{n}", "cliente_id": n, "nota": MARK} for n in (3, 4, 5)]
         assert 0 == submit(self.machine, "orders.enrich", more, **sent_by).code
         assert self.machine.wait_for_held(1, stretched(30))
-
-    def get(self, page):
-        with urlopen(f"{self.address}/{page}", timeout=stretched(60)) as answer:
-            return answer.read().decode()
-
-    def tasks(self):
-        return json.loads(self.get(f"tasks/datatable?{urlencode(TABLE)}"))["data"]
 
     def order(self):
         """Return the order that was answered."""
@@ -145,7 +111,7 @@ def served(request, customers, tmp_path_factory):
     outside = {"failure_rate": 0, "customers": customers}
     with ExitStack() as stack:
         place = stack.enter_context(request.param(tmp_path_factory.mktemp("place"), papers, binary))
-        env = {"FLOWER_UNAUTHENTICATED_API": "true", "CUSTOMER_API_TIMEOUT": "45"}
+        env = {"CUSTOMER_API_TIMEOUT": "45"}
         yield place, stack.enter_context(Machine(outside=outside, env=env))
 
 
@@ -156,10 +122,10 @@ def watching(served):
 
 
 @pytest.fixture
-def watched(watching, start, submit, tmp_path):
+def watched(watching, start, submit):
     if not watching.machine.workers:
         watching.start()
-        watching.work(start, submit, tmp_path)
+        watching.work(start, submit)
     return watching
 
 
@@ -169,7 +135,9 @@ def test_flower_lists_the_jobs_without_their_payloads(watched):
     ended = {(task["name"], task["state"]) for task in tasks if task["state"] != "STARTED"}
     assert {ANSWERED} < ended
     order = watched.order()
-    assert re.fullmatch(r"\{'key': '[0-9a-f]{16}'}", html.unescape(order["kwargs"]))
+    run = "'run': 'orders\\.enrich-[^']+'"
+    shown = rf"\{{'key': '[0-9a-f]{{16}}', {run}, 'order_id': '{ORDER}', 'cliente_id': '1'}}"
+    assert re.fullmatch(shown, html.unescape(order["kwargs"]))
     assert "'outcome': 'done', 'source': 'call'" in html.unescape(order["result"])
     pages = [json.dumps(tasks), watched.get("api/tasks"), *(watched.get(f"task/{t['uuid']}") for t in tasks)]
     assert [] == [page for page in pages if MARK in page]
@@ -191,60 +159,34 @@ def test_flower_shows_the_length_of_the_queue(watched):
     assert [] == [secret for secret in watched.place.secrets if secret in page]
 
 
-class Browser:
-    """A Chromium that shows one page at a time; no request leaves this machine."""
+def test_flower_finds_a_job_by_its_id_whoever_sent_it(watched):
+    [order], [foreign] = (
+        watched.tasks(f"kwargs:{name}") for name in (f"order_id={ORDER}", f"cliente_id={FOREIGN}")
+    )
 
-    def __init__(self, binary, folder):
-        self._command = [
-            binary,
-            "--headless=new",
-            "--no-sandbox",  # needs a user of its own
-            "--no-first-run",
-            "--disable-gpu",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-            f"--user-data-dir={folder}/profile",
-            "--window-size=1400,900",
-            "--virtual-time-budget=10000",
-        ]
-        self._folder = folder
-
-    def look(self, address, name):
-        """Return the page as its scripts have made it, and take a picture of it."""
-        picture = self._folder / f"{name}.png"
-        page = self._run("--dump-dom", address)
-        self._run(f"--screenshot={picture}", address)
-        assert picture.stat().st_size > 10_000
-        return page
-
-    def _run(self, *arguments):
-        done = subprocess.run(
-            [*self._command, *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=stretched(100),
-        )
-        return done.stdout
+    assert order["uuid"] == watched.order()["uuid"]
+    assert foreign["name"] == "customers.lookup"
+    assert watched.tasks("kwargs:order_id=PED-") == []
 
 
-@pytest.mark.browser
-@pytest.mark.timeout(300)
-def test_browser_shows_the_pages_of_flower(watched, tmp_path):
-    browser = Browser(shutil.which("chromium"), tmp_path)
-    eventually(lambda: watched.shows_queue(watched.get("broker")), 60)
+@pytest.mark.parametrize("page", ["", "tasks", "broker", f"worker/{NAME}", "api/tasks", "api/workers"])
+@pytest.mark.parametrize("login", [None, "ana:wrong", "rui:geheim-4712"])
+def test_page_needs_the_login(watched, page, login):
+    status, text = watched.ask(page, login=login)
 
-    tasks = browser.look(f"{watched.address}/tasks", "tasks")
-    task = browser.look(f"{watched.address}/task/{watched.order()['uuid']}", "task")
-    worker = browser.look(f"{watched.address}/worker/{quote(NAME)}", "worker")
-    workers = browser.look(f"{watched.address}/workers", "workers")
-    broker = browser.look(f"{watched.address}/broker", "broker")
+    assert (status, text) == (401, "Access denied") if "api" not in page else status == 401
 
-    assert all(word in tasks for word in (*ANSWERED, watched.order()["uuid"]))
-    assert "'outcome': 'done', 'source': 'call'" in html.unescape(task)
-    assert "thread:TaskPool" in worker
-    assert NAME in workers
-    assert watched.shows_queue(broker)
-    shown = (tasks, task, worker, workers, broker)
-    assert [] == [each for each in (MARK, *watched.place.secrets) if each in "".join(shown)]
+
+def test_every_request_that_would_change_something_is_refused(watched):
+    answers = {}
+    for pattern in CHANGES:
+        about = "orders.enrich" if "apply" in pattern or "send-task" in pattern else NAME
+        about = watched.order()["uuid"] if "revoke" in pattern or "abort" in pattern else about
+        page = re.sub(r"\(\..\)", quote(about), pattern).lstrip("/")
+        answers[page] = (watched.ask(page, "POST")[0], watched.ask(page, "POST", login=None)[0])
+
+    assert len(answers) >= 14
+    assert dict.fromkeys(answers, (403, 401)) == answers
+    # Those that were submitted, and no message of Flower's.
+    assert len(watched.tasks()) <= 5
+    assert NAME in json.loads(watched.get("api/workers?refresh=1"))
