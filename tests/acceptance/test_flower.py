@@ -136,7 +136,7 @@ def test_flower_lists_the_jobs_without_their_payloads(watched):
     assert {ANSWERED} < ended
     order = watched.order()
     run = "'run': 'orders\\.enrich-[^']+'"
-    shown = rf"\{{'key': '[0-9a-f]{{16}}', {run}, 'order_id': '{ORDER}', 'cliente_id': '1'}}"
+    shown = rf"\{{'order_id': '{ORDER}', 'cliente_id': '1', 'key': '[0-9a-f]{{16}}', {run}}}"
     assert re.fullmatch(shown, html.unescape(order["kwargs"]))
     assert "'outcome': 'done', 'source': 'call'" in html.unescape(order["result"])
     pages = [json.dumps(tasks), watched.get("api/tasks"), *(watched.get(f"task/{t['uuid']}") for t in tasks)]

@@ -210,7 +210,7 @@ def test_monitors_show_the_ids_of_a_job_whichever_way_its_message_came(shop, eve
 
     key = identify(shop.order.job_spec, row).key
     eventually(lambda: received(events, job))
-    assert received(events, job) == [repr({"key": key[:16], "order_id": row["order_id"]})]
+    assert received(events, job) == [repr({"order_id": row["order_id"], "key": key[:16]})]
 
 
 def test_monitors_show_the_ids_of_a_job_whose_message_is_sent_again(shop, events):

@@ -60,10 +60,10 @@ def test_long_names_leave_room_for_as_many_ids_as_fit():
         "{'note': 'hunter2'}",
         "{'order_id': 'PED-1'}",
         "{'key': '0a0a0a0a0a0a0a0a', 'note': 'hunter2'}",
-        "{'key': '0a0a0a0a0a0a0a0a', 'order_id': ['hunter2']}",
-        "{'key': '0a0a0a0a0a0a0a0a', 'order_id': '" + "x" * 65 + "'}",
-        "{'key': '0a0a0a0a0a0a0a0a', 'order_id': '\x1b[31m'}",
-        "{'key': '0a0a0a0a0a0a0a0a', 'order_id': 'a', 'order_id': 'b'}",
+        "{'order_id': ['hunter2'], 'key': '0a0a0a0a0a0a0a0a'}",
+        "{'order_id': '" + "x" * 65 + "', 'key': '0a0a0a0a0a0a0a0a'}",
+        "{'order_id': '\x1b[31m', 'key': '0a0a0a0a0a0a0a0a'}",
+        "{'order_id': 'a', 'order_id': 'b', 'key': '0a0a0a0a0a0a0a0a'}",
         "{'key': '0a0a0a0a0a0a0a0a'} hunter2",
     ],
     ids=repr,
@@ -71,7 +71,7 @@ def test_long_names_leave_room_for_as_many_ids_as_fit():
 def test_what_another_sender_wrote_is_replaced_by_the_ids_of_its_payload(written):
     key = identify(SPEC, {**ORDER, "args": []}).key
 
-    assert shown_of(written) == f"{{'key': '{key[:16]}', 'order_id': 'PED-1'}}"
+    assert shown_of(written) == f"{{'order_id': 'PED-1', 'key': '{key[:16]}'}}"
 
 
 def test_tenant_and_run_of_another_sender_are_shown():
@@ -79,7 +79,7 @@ def test_tenant_and_run_of_another_sender_are_shown():
 
     shown = shown_of(None, {"tenant": "acme", "run": "night"})
 
-    assert shown == f"{{'tenant': 'acme', 'key': '{key[:16]}', 'run': 'night', 'order_id': 'PED-1'}}"
+    assert shown == f"{{'order_id': 'PED-1', 'key': '{key[:16]}', 'tenant': 'acme', 'run': 'night'}}"
 
 
 def test_identity_of_a_message_names_its_tenant_and_run():

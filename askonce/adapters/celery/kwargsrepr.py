@@ -1,4 +1,4 @@
-"""Decides what monitors show in place of a job's arguments: its tenant, key, run and ids, never its payload.
+"""Decides what monitors show in place of a job's arguments: its ids, key, tenant and run, never its payload.
 
 The text is a flat Python literal, because Flower reads it as one to search its fields.
 """
@@ -32,11 +32,12 @@ def kwargsrepr_of(job: Job) -> str:
     """Return what monitors show of *job*: the literal of a dict, which each caller makes in a microsecond."""
     fields = f"'key': '{job.key[:_DIGITS]}'"
     if job.tenant:
-        fields = f"'tenant': {job.tenant!r}, {fields}"
+        fields = f"{fields}, 'tenant': {job.tenant!r}"
     if job.run:
         fields = f"{fields}, 'run': {job.run!r}"
-    for name, value in job.shown:
-        fields = f"{fields}, {name!r}: {value!r}"
+    # A list of jobs cuts its columns: what a person knows a job by comes first.
+    for name, value in reversed(job.shown):
+        fields = f"{name!r}: {value!r}, {fields}"
     if len(fields) <= _LONGEST - 2:
         return f"{{{fields}}}"
     # Only names of 200 characters leave too little room for all ids.
@@ -70,7 +71,6 @@ def _is_ours(text: str, shown: tuple[str, ...]) -> bool:
 @lru_cache(maxsize=256)
 def _form(shown: tuple[str, ...]) -> re.Pattern[str]:
     """Return the form of what our sender writes for a task that shows these fields."""
-    ids = "".join(rf"(?:, {re.escape(repr(name))}: (?:{_ID}|-?\d{{1,20}}))?" for name in shown)
-    return re.compile(
-        rf"\{{(?:'tenant': {_NAME}, )?'key': '[0-9a-f]{{{_DIGITS}}}'(?:, 'run': {_NAME})?{ids}\}}"
-    )
+    ids = "".join(rf"(?:{re.escape(repr(name))}: (?:{_ID}|-?\d{{1,20}}), )?" for name in shown)
+    names = "".join(rf"(?:, '{name}': {_NAME})?" for name in ("tenant", "run"))
+    return re.compile(rf"\{{{ids}'key': '[0-9a-f]{{{_DIGITS}}}'{names}\}}")
