@@ -161,6 +161,8 @@ class Snapshot(NamedTuple):
     #: What the admission brought; ``read``, and a reply to a caller that must send the message.
     routing: Routing | None = None
     run: str = ""
+    tenant: str = ""
+    model: str = ""
     admitted_at: int = 0
     #: What the job's earlier attempts cost; only the reply to a start that is granted.
     spent: Spend = NOTHING

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from askonce.controls import Controls
     from askonce.errors import JobError, RecordDamaged
     from askonce.events import Listener
+    from askonce.flights import Flights
     from askonce.job import Job, Key, Owner
     from askonce.letters import Letters
     from askonce.lost import Budget, Delivered, Lost, Resent
@@ -264,6 +265,10 @@ class Pusher(Protocol):
 
 class Store(Protocol):
     """The verbs. All raise StoreUnavailable when the store does not answer in time."""
+
+    @property
+    def flights(self) -> Flights:
+        """All jobs of this store, for an operator."""
 
     @property
     def letters(self) -> Letters:

@@ -42,6 +42,8 @@ def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
         late=_late(record, now),
         routing=record.routing if record.admitted_at else None,
         run=record.run,
+        tenant=record.tenant,
+        model=record.model,
         admitted_at=int(record.admitted_at * 1000),
     )
 
@@ -89,7 +91,7 @@ def disclosed(
     shown = snapshot(record, now)._replace(task="", fingerprint=Fingerprint(""), owner=Owner(""), late=None)
     if granted:
         shown = shown._replace(spent=_spent(record, record.job))
-    return shown if to_sender else shown._replace(routing=None, run="", admitted_at=0)
+    return shown if to_sender else shown._replace(routing=None, run="", tenant="", model="", admitted_at=0)
 
 
 def _stored(value: MemoryValue, now: float) -> StoredValue:

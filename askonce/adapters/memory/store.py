@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from askonce.adapters.memory.announcements import MemoryAnnouncements
 from askonce.adapters.memory.attach import attach
 from askonce.adapters.memory.boards import MemoryBoards
+from askonce.adapters.memory.flights import MemoryFlights
 from askonce.adapters.memory.letters import MemoryLetters
 from askonce.adapters.memory.reap import reap
 from askonce.adapters.memory.record import MemoryRecord, MemoryValue
@@ -48,6 +49,7 @@ class MemoryStore:
         """Judge time by *clock*, in seconds."""
         self._records = records = Records(clock)
         self._changed = records.changed
+        self.flights = MemoryFlights(records, self._snapshot)
         self.letters = MemoryLetters(records.changed, records.now, records.dead_jobs)
         self.controls, self.tally = records.controls, records.tally
         self.announcements = MemoryAnnouncements(records.changed, records.now)

@@ -247,7 +247,13 @@ def _parked(text: str, now: int) -> Parked:
 
 def _with_ask(seen: Snapshot, ask: bytes, run: bytes) -> Snapshot:
     brought = Brought.decode(ask)
-    return seen._replace(routing=brought.routing, admitted_at=brought.admitted_at, run=run.decode())
+    return seen._replace(
+        routing=brought.routing,
+        run=run.decode(),
+        tenant=brought.tenant,
+        model=brought.model,
+        admitted_at=brought.admitted_at,
+    )
 
 
 def to_full_snapshot(key: Key, reply: list[Any] | JobError) -> Snapshot:

@@ -41,7 +41,7 @@ VERBS = (
     "reap",
     "resent",
 )
-#: The scripts of the dead letters, the controls, the counters, the workers' announcements and the boards.
+#: The scripts of the lists of jobs, the controls, the counters, the workers' announcements and the boards.
 OTHERS = (
     "dead",
     "show",
@@ -57,6 +57,8 @@ OTHERS = (
     "release",
     "ask_to_stop",
     "runs",
+    "look",
+    "find",
 )
 #: No caller waits for these, so they run even while callers are kept off a server that is down. They keep
 #: leases and paid answers, and the first of them that gets a reply lets the callers in again.

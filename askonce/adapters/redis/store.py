@@ -13,6 +13,7 @@ from askonce.adapters.redis.boards import RedisBoards
 from askonce.adapters.redis.checks import check_server, no_answer
 from askonce.adapters.redis.claims import arguments, milliseconds, to_admission, to_admission_or_error
 from askonce.adapters.redis.controls import RedisControls
+from askonce.adapters.redis.flights import RedisFlights
 from askonce.adapters.redis.letters import RedisLetters
 from askonce.adapters.redis.link import Link, ServerLink
 from askonce.adapters.redis.pusher import RedisPusher
@@ -79,6 +80,7 @@ class RedisStore:
         if listen is not None:
             self._link.report_to(listen)
         self._scripts = Scripts(self._link, namespace=namespace, clock=clock)
+        self.flights = RedisFlights(self._scripts)
         self.letters = RedisLetters(self._scripts)
         self.controls = RedisControls(self._scripts)
         self.tally = RedisTally(self._scripts)

@@ -1,0 +1,94 @@
+import pytest
+
+from askonce.record import BUCKETS
+from tests.contract.key_under_test import BUCKET
+
+# One suite for every store: what an operator's list of jobs is made of.
+
+PAYLOAD = b'{"id":"7","part":{"n":2},"n":1,"text":"say \\"id\\":\\"8\\""}'
+
+
+def all_keys(scene):
+    return sorted(key for step in scene.store.flights.walk() for key in step)
+
+
+def test_only_jobs_in_flight_are_counted_and_named(scene):
+    scene.run()
+    done, other = scene.at("0a" + "1" * 62), scene.at("ff" + "0" * 62)
+    done.done()
+    other.admit()
+
+    counts = scene.store.flights.counts()
+
+    assert (BUCKETS, 1, 1, 2) == (len(counts), counts[BUCKET], counts[0xFF], sum(counts))
+    assert [scene.key] == scene.store.flights.keys([BUCKET])
+    assert [scene.key, other.key] == scene.store.flights.keys([BUCKET, 0xFF])
+    assert [] == scene.store.flights.keys([])
+
+
+def test_walk_meets_every_record(scene):
+    scene.run()
+    done = scene.at("0a" + "1" * 62)
+    done.done()
+
+    assert [scene.key, done.key] == all_keys(scene)
+
+
+def test_shown_record_is_the_one_that_read_returns_without_data(scene):
+    scene.admit(tenant="acme", model="m", run="night")
+    scene.start()
+    scene.complete()
+    scene.admit("job-2", tenant="acme", model="m", run="night", force=True)
+    scene.start("owner-2", "job-2")
+    scene.park("owner-2")
+    absent = "0b" + "0" * 62
+
+    read, [shown, nothing] = scene.read(), scene.store.flights.show([scene.key, absent])
+
+    assert (b"", read.value.meta) == (shown.value.data, shown.value.meta)
+    assert read == shown._replace(value=read.value)
+    assert ("acme", "m", "night", "http_429") == (shown.tenant, shown.model, shown.run, shown.parked.reason)
+    assert not nothing.present
+
+
+def test_shown_failure_has_its_cost_and_no_substitute(scene):
+    scene.run()
+    scene.fail(kind="fallback", data=b"j1")
+
+    read, [shown] = scene.read(), scene.store.flights.show([scene.key])
+
+    assert (None, read.failure.kind, read.failure.reason) == (
+        shown.failure.fallback,
+        shown.failure.kind,
+        shown.failure.reason,
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({"id": "7"}, True),
+        ({"id": "7", "n": 1}, True),
+        ({"id": "7", "n": 2}, False),
+        ({"id": "8"}, False),
+        ({"id": 7}, False),
+        ({"ID": "7"}, False),
+    ],
+    ids=str,
+)
+def test_job_is_found_by_fields_of_its_payload(scene, fields, found):
+    scene.admit(payload=PAYLOAD)
+
+    assert [scene.key] * found == scene.store.flights.find([BUCKET], "orders", fields)
+    assert [] == scene.store.flights.find([BUCKET], "meetings", fields)
+    assert [] == scene.store.flights.find([BUCKET + 1], "orders", fields)
+
+
+def test_quarantined_job_is_found_and_a_finished_one_is_not(scene):
+    scene.admit(payload=PAYLOAD, max_attempts=1)
+    scene.start()
+    scene.fail()
+
+    assert [scene.key] == scene.store.flights.find([BUCKET], "orders", {"id": "7"})
+    scene.store.invalidate(scene.key)
+    assert [] == scene.store.flights.find([BUCKET], "orders", {"id": "7"})
