@@ -84,7 +84,15 @@ def note_of_job(
     pauses: Mapping[Pause, str], *, queue: str, task: str, tenant: str = "", run: str = "", model: str = ""
 ) -> str | None:
     """Return the note of the pause that holds back such a job; None where none does."""
-    holding = (
+    holding = pauses_of_job(pauses, queue=queue, task=task, tenant=tenant, run=run, model=model)
+    return next((note for _, note in holding), None)
+
+
+def pauses_of_job(
+    pauses: Mapping[Pause, str], *, queue: str, task: str, tenant: str = "", run: str = "", model: str = ""
+) -> list[tuple[Pause, str]]:
+    """Return the pauses that hold back such a job, with their notes."""
+    named = (
         Pause("all"),
         Pause("queue", queue),
         Pause("task", task),
@@ -92,4 +100,4 @@ def note_of_job(
         Pause("run", run),
         Pause("model", model),
     )
-    return next((pauses[pause] for pause in holding if pause in pauses), None)
+    return [(pause, pauses[pause]) for pause in named if pause in pauses]

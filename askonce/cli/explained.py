@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
+from askonce.cli.standing import holder_of, waits
 from askonce.errors import LayoutNewer, PayloadInvalid, RecordDamaged
 from askonce.key import identify, identity_of
 from askonce.record import Status
@@ -80,7 +81,7 @@ def explain_row(
         "key": identity.key,
         "fingerprint": identity.fingerprint,
         **_state(site, record, identity.key),
-        "waits": _waits(site, record, heard or partial(site.listening, task)),
+        "waits": waits(site, record, heard or partial(site.listening, task)),
         **_verdict(spec, record, identity.fingerprint),
     }
 
@@ -95,8 +96,7 @@ def _state(site: Site, record: Snapshot, key: str) -> dict[str, object]:
     return {
         "state": record.status.value,
         "job": record.job or None,
-        # The second half of the owner's token stays secret: it authorises writes.
-        "holder": record.owner.rpartition(":")[0] or None if record.flight == "running" else None,
+        "holder": holder_of(record) or None,
         "lease_left_seconds": record.deadline_in if record.flight == "running" else None,
         "queue_deadline_seconds": record.deadline_in if record.flight == "queued" else None,
         "attempts": record.attempts,
@@ -114,38 +114,6 @@ def _failure(site: Site, record: Snapshot, key: str) -> dict[str, object] | None
     again = kind if record.flight == "idle" else ""
     cost = {"cost_usd": spend.cost_usd, "usage": dict(spend.usage)}
     return {"kind": kind, "reason": reason, "cure": site.cure_of(reason, kind=again, key=key), **cost}
-
-
-def _waits(site: Site, record: Snapshot, heard: Callable[[], Listening]) -> str | None:
-    """Return why a queued job does not run yet, or that no call follows the one that is under way.
-
-    None for any other job.
-    """
-    if record.is_cancelled:
-        return "it was cancelled: its call ends by itself, and no other follows"
-    if record.flight != "queued":
-        return None
-    if record.paused is not None:
-        return f"paused: {record.paused}"
-    listening = heard()
-    if not listening.ok:
-        return listening.text
-    if record.wait > 0:
-        return _rests(site, record)
-    if record.lost:
-        return "its message was lost: a worker sends it again"
-    return f"for a free slot: {listening.text}"
-
-
-def _rests(site: Site, record: Snapshot) -> str:
-    """Return why a queued job is not due yet."""
-    if record.parked is None:
-        return f"it rests for {record.wait:.1f} s, after a failure"
-    if not record.parked.times:
-        return f"its pause is over: it starts in {record.wait:.1f} s"
-    since = f"since {record.parked.seconds:.0f} s ({record.parked.reason})"
-    text = f"for its provider, {since}; the next look is in {record.wait:.1f} s"
-    return ": ".join(filter(None, (text, site.cure_of(record.parked.reason))))
 
 
 def _verdict(spec: JobSpec, record: Snapshot, fingerprint: str) -> dict[str, object]:

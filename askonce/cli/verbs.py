@@ -9,6 +9,7 @@ from askonce.cli.cost import cost
 from askonce.cli.dead import dead
 from askonce.cli.doctor import doctor
 from askonce.cli.explain import explain
+from askonce.cli.jobs import jobs
 from askonce.cli.pause import pause, pauses, resume
 from askonce.cli.result import result
 from askonce.cli.runs import runs
@@ -21,6 +22,7 @@ VERBS: Final[tuple[click.Command, ...]] = (
     explain,
     doctor,
     cost,
+    jobs,
     runs,
     cancel,
     pause,

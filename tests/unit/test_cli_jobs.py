@@ -1,0 +1,388 @@
+"""``jobs`` lists jobs by what they are, and says of each why it waits, where it runs or how it ended."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from askonce.announcements import Announcement
+from askonce.answer import Answer
+from askonce.controls import Pause
+from askonce.errors import LayoutNewer, PayloadInvalid, Permanent, Transient
+from askonce.spec import RetryPolicy
+from askonce.store import Lease
+from producer.client import Client
+
+MARKER = "ana-souza-said"
+ROW = {"currency": "BRL", "text": MARKER}
+
+
+@pytest.fixture
+def site(scene):
+    return Client(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
+
+
+@pytest.fixture
+def verb(scene, run_verb):
+    def run(*arguments):
+        site = Client(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
+        return run_verb(site, "jobs", *arguments)
+
+    return run
+
+
+@pytest.fixture
+def listed(verb):
+    """Return the jobs that a list shows, by a field; the list must succeed."""
+
+    def run(*arguments, field="currency"):
+        told = verb("list", "--json", *arguments)
+        assert 0 == told.exit_code, told.stderr
+        return [json.loads(line) for line in told.stdout.splitlines()]
+
+    return run
+
+
+@pytest.fixture
+def why(verb):
+    return lambda key, *more: json.loads(verb("show", key, "--json", *more).stdout)["why"]
+
+
+@pytest.fixture
+def worker(scene):
+    worker = Announcement(worker="w", queues=("",), tasks={scene.spec.name: "1"}, slots=1)
+    scene.store.announcements.announce(worker, 60.0)
+
+
+def ask(scene, currency, **options):
+    return scene.ask({**ROW, "currency": currency}, **options).key
+
+
+def run(scene, number=-1, owner="host:7:secret"):
+    job = scene.sender.sent[number].job
+    scene.store.start(job, Lease(job.key, owner, 30.0))
+    return job.key
+
+
+def park(scene):
+    job = scene.sender.sent[-1].job
+    lease = Lease(job.key, "host:7:secret", 30.0)
+    scene.store.start(job, lease)
+    scene.store.park(lease, "rate_limited", 20.0, 600.0)
+    return job.key
+
+
+def give_up(scene, raising, currency="XAU", reason="http_503", **options):
+    """Let one job's attempts be spent."""
+    scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=1)))
+    asked = scene.answered({**ROW, "currency": currency}, raising(Transient(reason)), **options)
+    return asked.key
+
+
+def test_jobs_in_flight_and_dead_ones_are_listed_and_finished_ones_are_not(scene, listed, raising):
+    dead = give_up(scene, raising)
+    scene.answered({**ROW, "currency": "done"})
+    running = ask(scene, "one") and run(scene)
+    parked = ask(scene, "two") and park(scene)
+    queued = ask(scene, "three")
+    scene.store.controls.pause(Pause("tenant", "acme"), "ana: stop")
+    paused = ask(scene, "four", tenant="acme")
+
+    states = {each["key"]: each["state"] for each in listed()}
+
+    expected = {dead: "dead", running: "running", parked: "parked", queued: "queued", paused: "paused"}
+    assert expected == states
+
+
+def test_list_says_where_a_job_runs_and_keeps_the_owners_token_secret(scene, verb, listed):
+    ask(scene, "one")
+    run(scene)
+
+    [job] = listed()
+
+    assert ("host:7", 1, "2100-01-01T00:00:00+00:00") == (job["holder"], job["attempts"], job["since"][:25])
+    assert "secret" not in verb("list").stdout + json.dumps(job)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--tenant acme", "--run night", "--reason http_503", "--state dead", "--task rates.fetch --tenant acme"],
+)
+def test_only_jobs_that_fit_every_option_are_listed(scene, listed, raising, option):
+    wanted = give_up(scene, raising, tenant="acme", run="night", reason="http_503@ana")
+    ask(scene, "other")
+
+    assert [wanted] == [each["key"] for each in listed(*option.split())]
+
+
+def test_jobs_since_a_time_are_listed(scene, listed):
+    ask(scene, "old")
+    scene.clock.advance(3600)
+    new = ask(scene, "new")
+
+    assert [new] == [each["key"] for each in listed("--since", "2100-01-01T00:30")]
+
+
+@pytest.mark.parametrize(
+    "options", [["--since", "yesterday"], ["--state", "odd"], ["--state", "done"], ["--state", "ended"]]
+)
+def test_list_that_cannot_be_meant_is_refused(verb, options):
+    assert 2 == verb("list", *options).exit_code
+
+
+def test_scan_finds_jobs_that_are_over(scene, listed, raising):
+    scene.answered({**ROW, "currency": "one"})
+    scene.answered({**ROW, "currency": "two"}, raising(Permanent("no_such_id")))
+    ask(scene, "three")
+
+    assert ["done", "failed", "queued"] == sorted(each["state"] for each in listed("--scan"))
+    assert ["failed"] == [each["state"] for each in listed("--scan", "--state", "failed")]
+
+
+def test_long_list_shows_a_page_and_says_so(scene, verb):
+    for number in range(101):
+        ask(scene, f"c{number}")
+
+    page, everything = verb("list"), verb("list", "--all", "--json")
+
+    assert 101 == len(page.stdout.splitlines())  # with its head
+    assert "100 shown of 101 in flight or dead, there are more: --all shows them\n" == page.stderr
+    assert (101, "101 shown\n") == (len(everything.stdout.splitlines()), everything.stderr)
+
+
+def test_jobs_of_one_page_are_listed_the_oldest_first(scene, listed):
+    keys = []
+    for number in range(5):
+        keys.append(ask(scene, f"c{number}"))
+        scene.clock.advance(1)
+
+    assert keys == [each["key"] for each in listed()]
+
+
+def test_table_shows_names_without_control_characters(scene, verb):
+    ask(scene, "one", tenant="acme")
+    scene.store.controls.pause(Pause("all"), "bob\x1b[2J\u202e")
+
+    head, line = verb("list").stdout.splitlines()
+
+    assert ["key", "task", "state", "since_utc", "tenant", "attempts", "about"] == head.split()
+    assert line.endswith("acme    0         bob?[2J?")
+
+
+def test_empty_list_says_so(verb):
+    assert ("", "0 shown\n") == (verb("list").stdout, verb("list").stderr)
+
+
+def test_no_list_and_no_show_has_a_payload_or_an_answer(scene, verb, raising):
+    give_up(scene, raising)
+    key = scene.answered({**ROW, "currency": "one"}, lambda: {"rate": MARKER}).key
+    ask(scene, "two")
+
+    told = [verb("list"), verb("list", "--scan", "--json"), verb("show", key), verb("show", key, "--json")]
+
+    assert [] == [each for each in told if MARKER in each.stdout + each.stderr]
+
+
+def test_shown_job_has_its_cost_and_the_ages_of_lease_and_answer(scene, verb):
+    key = scene.answered(body=lambda: Answer({"rate": 5}, cost_usd=0.25, usage={"input_tokens": 7})).key
+    scene.clock.advance(9)
+    running = ask(scene, "one") and run(scene)
+
+    done, runs = [json.loads(verb("show", each, "--json").stdout) for each in (key, running)]
+
+    assert (9.0, 0.25, {"input_tokens": 7}) == (done["answer_age_seconds"], done["cost_usd"], done["usage"])
+    assert (30.0, None) == (runs["lease_left_seconds"], runs["cost_usd"])
+    assert "cost_usd            0.25\n" in verb("show", key).stdout
+
+
+def test_unreadable_record_is_listed_and_shown(scene, verb, listed):
+    key = ask(scene, "one")
+    [record] = scene.store.flights.show([key])
+    damaged = record._replace(error=LayoutNewer(verb="read", key=key))
+    scene.store.flights.show = lambda keys: [damaged for _ in keys]
+
+    assert ["unreadable"] == [each["state"] for each in listed()]
+    assert "newer version" in verb("show", key).stdout
+
+
+def test_job_without_a_worker_says_so(scene, why):
+    assert "no worker is running: jobs wait until one does" == why(ask(scene, "one"))
+
+
+def test_job_that_waits_for_a_slot_says_so(scene, why, worker):
+    assert "for a free slot: rates.fetch is run by 1 worker of the queues" in why(ask(scene, "one"))
+
+
+def test_paused_job_names_each_pause_and_who_paused(scene, why, worker):
+    scene.store.controls.pause(Pause("tenant", "acme"), "ana@laptop: the invoice")
+    scene.store.controls.pause(Pause("all"), "bob@desk")
+
+    assert "paused: all jobs: bob@desk; tenant acme: ana@laptop: the invoice" == why(
+        ask(scene, "one", tenant="acme")
+    )
+
+
+def test_parked_job_says_for_which_provider_and_until_when(scene, why, worker):
+    ask(scene, "one")
+    key = park(scene)
+    scene.clock.advance(5)
+
+    told = why(key)
+
+    assert told.startswith("for its provider, since 5 s (rate_limited); the next look is in 15.0 s: ")
+
+
+def test_resting_job_says_how_long(scene, why, worker, raising):
+    asked = scene.answered(body=raising(Transient("http_503")))
+
+    assert "it rests for 5.0 s, after a failure" == why(asked.key)
+
+
+def test_running_job_says_where_and_since_when(scene, why):
+    ask(scene, "one")
+    key = run(scene)
+
+    told = why(key)
+
+    assert "it runs on host:7 since 2100-01-01T00:00:00+00:00, attempt 1; its lease ends in 30 s" in told
+
+
+def test_job_of_a_lost_worker_says_so(scene, why):
+    ask(scene, "one")
+    key = run(scene)
+    scene.clock.advance(90)
+
+    assert "its worker is lost: the lease ended 60 s ago" in why(key)
+
+
+def test_job_whose_message_was_lost_says_so(scene, why, worker):
+    key = ask(scene, "one")
+    scene.clock.advance(59)
+    scene.store.announcements.announce(
+        Announcement(worker="w", queues=("",), tasks={scene.spec.name: "1"}, slots=1), 60.0
+    )
+    scene.clock.advance(2)
+    scene.deliver()
+
+    assert "its message was lost: a worker sends it again" == why(key)
+
+
+def test_cancelled_job_says_so(scene, why):
+    ask(scene, "one")
+    running, queued = run(scene), ask(scene, "two")
+    for key in (running, queued):
+        scene.store.cancel(key)
+
+    assert "it was cancelled: no other call follows" in why(running)
+    assert why(queued).startswith("cancelled")
+
+
+def test_answered_dead_and_unknown_jobs_say_how_they_ended(scene, verb, why, raising):
+    answered, dead = scene.answered().key, give_up(scene, raising, reason="invalid_key")
+
+    assert "its answer is kept since 2100-01-01T00:00:00+00:00, and fresh" in why(answered)
+    assert why(dead).startswith("quarantined: invalid_key: ")
+    unknown = verb("show", "0" * 64)
+    assert (1, True) == (unknown.exit_code, "no record has this key" in unknown.stdout)
+
+
+def test_job_of_another_application_is_shown(scene, run_verb):
+    key = ask(scene, "one")
+    stranger = Client(specs={}, store=scene.store, producer=scene.producer)
+
+    told = run_verb(stranger, "jobs", "show", key)
+
+    assert "this application has no task 'rates.fetch'" in told.stdout
+
+
+def test_first_digits_name_a_job_in_flight_or_dead(scene, verb, raising):
+    dead, queued = give_up(scene, raising), ask(scene, "one")
+
+    told = verb("show", dead[:12], queued[:16], "--json")
+
+    assert [dead, queued] == [json.loads(line)["key"] for line in told.stdout.splitlines()]
+
+
+def test_first_digits_of_an_answered_job_name_nothing(scene, verb):
+    told = verb("show", scene.answered().key[:16])
+
+    assert (1, "") == (told.exit_code, told.stdout)
+    assert "no job in flight or in quarantine; a kept answer has its whole key only" in told.stderr
+
+
+@pytest.mark.parametrize("name", ["0" * 11, "z" * 64, "0" * 65, "0" * 63 + "g", "rates.fetch"])
+def test_what_is_no_key_is_refused(verb, name):
+    assert 2 == verb("show", name).exit_code
+
+
+def test_all_key_fields_name_the_job_whatever_else_its_row_has(scene, verb):
+    key = scene.answered({**ROW, "currency": "EUR"}).key
+
+    told = verb("show", "rates.fetch", "currency=EUR", "--json")
+
+    assert (key, "done") == (json.loads(told.stdout)["key"], json.loads(told.stdout)["state"])
+
+
+def test_number_as_key_field_is_found(scene, verb):
+    key = scene.answered({**ROW, "currency": 7}).key
+
+    assert key == json.loads(verb("show", "rates.fetch", "currency=7", "--json").stdout)["key"]
+
+
+def test_tenant_is_part_of_the_key_that_fields_name(scene, verb):
+    key = ask(scene, "EUR", tenant="acme")
+
+    assert 1 == verb("show", "rates.fetch", "currency=EUR").exit_code
+    told = verb("show", "rates.fetch", "currency=EUR", "--tenant", "acme", "--json")
+    assert key == json.loads(told.stdout)["key"]
+
+
+def test_other_fields_find_jobs_in_flight_and_dead(scene, verb, raising):
+    keys = {give_up(scene, raising), ask(scene, "one")}
+    scene.ask({"currency": "two", "text": "another"})
+
+    told = verb("show", "rates.fetch", f"text={MARKER}", "--json")
+
+    assert keys == {json.loads(line)["key"] for line in told.stdout.splitlines()}
+
+
+def test_fields_that_no_job_has_say_what_finds_an_answer(scene, verb):
+    scene.answered()
+
+    told = verb("show", "rates.fetch", "day=2026-11-20")
+
+    assert 1 == told.exit_code
+    assert "a kept answer is found by all key fields: currency" in told.stderr
+
+
+def test_task_whose_input_wants_more_fields_finds_its_key(scene, verb):
+    def read(row):
+        wanted = {"currency", "text", "day"}
+        if missing := wanted - row.keys():
+            raise PayloadInvalid.of(dict.fromkeys(sorted(missing), "is missing"))
+        return {**row, "currency": str(row["currency"]).strip().upper()}
+
+    scene.use(scene.store, replace(scene.spec, input=read))
+    key = scene.answered({"currency": "eur", "text": "a", "day": "b"}).key
+
+    told = verb("show", "rates.fetch", "currency= eur ", "--json")
+
+    assert key == json.loads(told.stdout)["key"]
+
+
+def test_field_that_the_task_refuses_is_named(scene, verb):
+    def read(row):
+        if row.get("currency") != "EUR":
+            raise PayloadInvalid(field="currency", reason="must be EUR")
+        return row
+
+    scene.use(scene.store, replace(scene.spec, input=read))
+
+    told = verb("show", "rates.fetch", "currency=BRL")
+
+    assert (2, True) == (told.exit_code, "rates.fetch: currency must be EUR" in told.stderr)
+
+
+@pytest.mark.parametrize("words", [["no.task", "a=1"], ["rates.fetch", "a=1", "b"], ["rates.fetch", "=1"]])
+def test_fields_that_cannot_be_meant_are_refused(verb, words):
+    assert 2 == verb("show", *words).exit_code
