@@ -273,6 +273,15 @@ class SendFailed(JobError):
     job: str
 
 
+class BrokerUnavailable(JobError):
+    """The broker did not answer, or refused: its queues cannot be seen or changed.
+
+    ``reason`` is the class of the connection's error, or the code of the server's refusal in lower case.
+    """
+
+    reason: str
+
+
 class StoreUnavailable(JobError):
     """The store did not answer or refused.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from askonce.adapters.celery.dead_messages import send_again
 from askonce.adapters.celery.one_step import new_producer
+from askonce.adapters.celery.queues import open_queues
 from askonce.adapters.celery.sender import CelerySender
 from askonce.listening import Listening, listening
 from askonce.log import log_event
@@ -16,12 +17,14 @@ from tasks.reasons import cure_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from askonce.enqueue import Producer
     from askonce.errors import JobError
     from askonce.events import Listener
     from askonce.letters import DeadMessage
     from askonce.outcomes import Outcome
+    from askonce.queues import Queues
     from askonce.spec import JobSpec
     from askonce.store import Store
     from settings.environment import Settings
@@ -60,6 +63,10 @@ class Client:
     def cure_of(self, reason: str, *, kind: str = "", key: str = "ID") -> str:
         """Return what a person can do about a failure, as ``tasks.reasons`` has it."""
         return cure_of(reason, kind=kind, key=key)
+
+    def queues(self) -> AbstractContextManager[Queues]:
+        """Lend the queues of the configured broker."""
+        return open_queues(new_app())
 
     def send_again(self, message: DeadMessage) -> str | None:
         """Send *message* to its queue again; return why it was not sent, None where it was."""

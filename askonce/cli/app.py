@@ -11,17 +11,20 @@ import click
 from askonce.adapters.celery.app import of
 from askonce.adapters.celery.checks import check_broker
 from askonce.adapters.celery.dead_messages import send_again
+from askonce.adapters.celery.queues import open_queues
 from askonce.checks import Finding
 from askonce.cli.examined import examine_work
 from askonce.cli.exits import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from askonce.adapters.celery.app import AskOnce
     from askonce.letters import DeadMessage
     from askonce.listening import Listening
     from askonce.outcomes import Outcome
+    from askonce.queues import Queues
     from askonce.spec import JobSpec
 
 #: What a URL that cannot be used raises, and a transport or a store that is not installed.
@@ -52,6 +55,10 @@ class AppSite:
     def cure_of(self, reason: str, *, kind: str = "", key: str = "ID") -> str:  # noqa: ARG002  # Site's
         """Return nothing: the reasons are the app's own words."""
         return ""
+
+    def queues(self) -> AbstractContextManager[Queues]:
+        """Lend the queues of the app's broker."""
+        return open_queues(self._once.app)
 
     def send_again(self, message: DeadMessage) -> str | None:
         """Send *message* to its queue again; return why it was not sent, None where it was."""

@@ -115,11 +115,11 @@ def discard_stdout() -> None:
 @contextmanager
 def unavailable() -> Iterator[None]:
     """End the command with one line and its exit code when a server does not answer or a job failed."""
-    from askonce.errors import JobError, SendFailed, StoreUnavailable
+    from askonce.errors import BrokerUnavailable, JobError, SendFailed, StoreUnavailable
 
     try:
         yield
-    except (StoreUnavailable, SendFailed) as exc:
+    except (BrokerUnavailable, StoreUnavailable, SendFailed) as exc:
         click.echo(str(exc), err=True)
         sys.exit(Exit.UNAVAILABLE)
     except JobError as exc:

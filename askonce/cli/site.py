@@ -8,11 +8,13 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from askonce.checks import Finding
     from askonce.letters import DeadMessage
     from askonce.listening import Listening
     from askonce.outcomes import Outcome
+    from askonce.queues import Queues
     from askonce.rows import BadRow, Row
     from askonce.spec import JobSpec
     from askonce.store import Store
@@ -46,6 +48,9 @@ class Site(Protocol):
 
         The *kind* of a failure that was given up adds how the job with this *key* is made again.
         """
+
+    def queues(self) -> AbstractContextManager[Queues]:
+        """Lend the queues of the application's broker."""
 
     def send_again(self, message: DeadMessage) -> str | None:
         """Send *message* to its queue again; return why it was not sent, None where it was."""

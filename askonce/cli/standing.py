@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from askonce.cli.moments import moment
 from askonce.cli.pauses import line_of
 from askonce.controls import pauses_of_job
+from askonce.errors import BrokerUnavailable
 from askonce.listening import listening
 from askonce.record import QUARANTINE_KEPT, Status
 
@@ -152,7 +153,26 @@ def stands(site: Site, key: Key, record: Snapshot) -> str:
 def _queued(site: Site, record: Snapshot) -> str:
     if record.task not in site.specs:
         return f"this application has no task {record.task!r}: look with the one that has it"
-    return waits(site, record, lambda: _listening(site, record)) or ""
+    why = waits(site, record, lambda: _listening(site, record)) or ""
+    is_sent = state_of(record) is State.QUEUED and record.wait <= 0 and not record.lost
+    return f"{why}; {_place(site, record)}" if is_sent and record.routing else why
+
+
+def _place(site: Site, record: Snapshot) -> str:
+    """Return what is before the job in its queue."""
+    assert record.routing is not None
+    name, priority = record.routing.queue, record.routing.priority or 0
+    try:
+        with site.queues() as queues:
+            [queue] = queues.look([name])
+            before = queues.before(name, priority, record.job)
+    except BrokerUnavailable as error:
+        return f"what is before it is unknown: the broker does not answer ({error.reason})"
+    if before is not None:
+        return f"{before:,} messages are before it, of {queue.messages or 0:,} in queue {name}"
+    if queue.messages is None:
+        return f"the broker does not say how long queue {name} is"
+    return f"{queue.messages:,} messages are in queue {name}; its own place is unknown"
 
 
 def _pauses(site: Site, record: Snapshot) -> str:

@@ -1,6 +1,7 @@
 """``jobs`` lists jobs by what they are, and says of each why it waits, where it runs or how it ended."""
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from askonce.announcements import Announcement
 from askonce.answer import Answer
 from askonce.controls import Pause
-from askonce.errors import LayoutNewer, PayloadInvalid, Permanent, Transient
+from askonce.errors import BrokerUnavailable, LayoutNewer, PayloadInvalid, Permanent, Transient
+from askonce.queues import Queue
 from askonce.spec import RetryPolicy
 from askonce.store import Lease
 from producer.client import Client
@@ -17,18 +19,44 @@ MARKER = "ana-souza-said"
 ROW = {"currency": "BRL", "text": MARKER}
 
 
-@pytest.fixture
-def site(scene):
-    return Client(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
+class Site(Client):
+    """An application with a broker that a test describes."""
+
+    broker = None
+
+    @contextmanager
+    def queues(self):
+        if self.broker is None:
+            raise BrokerUnavailable(reason="ConnectionRefusedError")
+        yield self.broker
+
+
+class Broker:
+    """A broker whose queues have 412 messages."""
+
+    def __init__(self, before):
+        self._before = before
+
+    def look(self, names):
+        return [Queue(name, 412) for name in names]
+
+    def before(self, name, priority, job):
+        return self._before
 
 
 @pytest.fixture
 def verb(scene, run_verb):
     def run(*arguments):
-        site = Client(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
+        site = Site(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
         return run_verb(site, "jobs", *arguments)
 
     return run
+
+
+@pytest.fixture
+def broker(monkeypatch):
+    """Describe the broker: how many messages are before a job's, None where that is unknown."""
+    return lambda before: monkeypatch.setattr(Site, "broker", Broker(before))
 
 
 @pytest.fixture
@@ -206,11 +234,30 @@ def test_unreadable_record_is_listed_and_shown(scene, verb, listed):
 
 
 def test_job_without_a_worker_says_so(scene, why):
-    assert "no worker is running: jobs wait until one does" == why(ask(scene, "one"))
+    assert why(ask(scene, "one")).startswith("no worker is running: jobs wait until one does; ")
 
 
-def test_job_that_waits_for_a_slot_says_so(scene, why, worker):
-    assert "for a free slot: rates.fetch is run by 1 worker of the queues" in why(ask(scene, "one"))
+@pytest.mark.parametrize(
+    ("before", "place"),
+    [
+        (37, "37 messages are before it, of 412 in queue slow"),
+        (None, "412 messages are in queue slow; its own place is unknown"),
+    ],
+)
+def test_job_that_waits_for_a_slot_says_what_is_before_it(scene, why, broker, before, place):
+    worker = Announcement(worker="w", queues=("slow",), tasks={scene.spec.name: "1"}, slots=1)
+    scene.store.announcements.announce(worker, 60.0)
+    broker(before)
+
+    told = why(ask(scene, "one", queue="slow"))
+
+    assert f"for a free slot: rates.fetch is run by 1 worker of queue slow; {place}" == told
+
+
+def test_job_is_shown_although_the_broker_is_away(scene, why, worker):
+    told = why(ask(scene, "one"))
+
+    assert "what is before it is unknown: the broker does not answer (ConnectionRefusedError)" in told
 
 
 def test_paused_job_names_each_pause_and_who_paused(scene, why, worker):
