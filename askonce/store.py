@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from askonce.announcements import Announcements
     from askonce.answer import Encoded, Ttl
+    from askonce.audit import Audit
     from askonce.board import Boards
     from askonce.checks import Finding
     from askonce.controls import Controls
@@ -293,6 +294,10 @@ class Store(Protocol):
     @property
     def runs(self) -> Runs:
         """The records of the producers' runs on this store."""
+
+    @property
+    def audit(self) -> Audit:
+        """What people did to the jobs of this store."""
 
     @property
     def pusher(self) -> Pusher | None:

@@ -12,7 +12,7 @@ import click
 
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.keys import is_key, read_keys
-from askonce.cli.signed import signed
+from askonce.cli.signed import signed, write_down
 from askonce.cli.site import mounted, open_site
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def cancel(
     with unavailable():
         site = open_site(task)
         for name in what:
+            write_down(site.store, "cancel", f"{name} --run {run}" if run else name, note)
             ended = _end_rows(site, name, run, task, tenant) if task else _end(site.store, name, run, why)
             failed |= not ended.known or bool(ended.invalid)
             if not ended.known:

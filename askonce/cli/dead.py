@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from askonce.cli.exits import Exit, unavailable
+from askonce.cli.signed import signed, write_down
 from askonce.cli.site import open_site
 
 if TYPE_CHECKING:
+    from askonce.audit import Act
     from askonce.cli.letters import DeadLetter
 
 #: Dead letters that a list shows without --all.
@@ -85,21 +87,24 @@ def show(ids: tuple[str, ...], *, payload: bool) -> None:
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @_choosing
 @click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.option("--note", default="", metavar="TEXT", help="Why; the audit keeps it.")
 def replay(ids: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401  # click's
     """Enqueue jobs and send messages again; each leaves the list only after that."""
-    _act(ids, lambda letter: letter.replay(), **options)
+    _act("replay", ids, lambda letter: letter.replay(), **options)
 
 
 @dead.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @_choosing
 @click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.option("--note", default="", metavar="TEXT", help="Why; the audit keeps it.")
 def discard(ids: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401  # click's
     """Forget messages, and jobs with their last good answers."""
-    _act(ids, lambda letter: letter.discard(), **options)
+    _act("discard", ids, lambda letter: letter.discard(), **options)
 
 
 def _act(
+    act: Act,
     ids: tuple[str, ...],
     action: Callable[[DeadLetter], tuple[str, bool]],
     *,
@@ -107,14 +112,20 @@ def _act(
     reason: str | None,
     as_json: bool,
     everything: bool,
+    note: str,
 ) -> None:
+    from askonce.controls import NOTE_KEPT
+
     if bool(ids) == (everything or bool(task or reason)):
         raise click.UsageError("name IDs, or choose with --all, --reason or --task, not both")
     from askonce.cli.letters import DeadLetters
 
+    signed(note, NOTE_KEPT)
     done = failed = 0
     with unavailable():
-        letters = DeadLetters(open_site())
+        site = open_site()
+        letters = DeadLetters(site)
+        write_down(site.store, act, _in_words(ids, task, reason), note)
         # A list, because the actions change what the store yields.
         matching = [] if ids else [(each.id, each) for each in letters.matching(task=task, reason=reason)]
         for name, letter in letters.named(ids) if ids else matching:
@@ -127,6 +138,12 @@ def _act(
             click.echo(json.dumps(words) if as_json else f"{letter.id} {outcome}")
     click.echo(f"{done} done, {failed} not", err=True)
     sys.exit(Exit.FAILED if failed else Exit.OK)
+
+
+def _in_words(ids: tuple[str, ...], task: str | None, reason: str | None) -> str:
+    """Return what the command line named, for the audit."""
+    options = [f"--{name} {value}" for name, value in (("task", task), ("reason", reason)) if value]
+    return " ".join(ids or options) or "--all"
 
 
 def _report_missing(name: str) -> bool:

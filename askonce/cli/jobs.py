@@ -1,26 +1,24 @@
-"""``jobs``: lists jobs, shows how one of them stands and why, and runs dead ones again."""
+"""``jobs``: lists jobs, shows how one of them stands and why, and acts on many of them."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from askonce.cli import acts
+from askonce.cli.choosing import WHAT, choosing, named, wanted
 from askonce.cli.exits import Exit, unavailable
-from askonce.cli.since import SINCE
-from askonce.cli.site import open_site, require_task
+from askonce.cli.site import open_site
 from askonce.cli.working import working
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from askonce.cli.listed import Listed, Wanted
-    from askonce.cli.named import Named
-    from askonce.cli.site import Site
+    from askonce.cli.listed import Listed
 
 #: Jobs that a list shows without --all.
 PAGE = 100
@@ -29,31 +27,21 @@ _DIGITS = 16
 #: What is kept of a time, such as ``2026-11-27T16:40:00+00:00``, and characters of a note.
 _DAY_AND_MINUTE, _ABOUT = slice(5, 16), 60
 _STATES = ("running", "queued", "parked", "paused", "dead", "done", "stale", "failed", "ended")
-_CommandT = TypeVar("_CommandT", bound=Callable[..., Any])
-
-
-def _choosing(command: _CommandT) -> _CommandT:
-    """Add the options that choose jobs."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="One JSON object for each on stdout."),
-        click.option("--since", type=SINCE, metavar="TIME|7d|24h|30m", help="In their state since then."),
-        click.option("--reason", help="Parked, resting, failed or given up for this reason."),
-        click.option("--run", help="Jobs that this run enqueued first."),
-        click.option("--tenant", help="Jobs of this tenant."),
-        click.option("--task", help="Jobs of this task."),
-    ):
-        command = option(command)
-    return command
 
 
 @click.group()
 def jobs() -> None:
-    """List jobs, show why one waits or how it ended, run dead ones again."""
+    """List jobs; show why one waits or how it ended; replay, cancel or invalidate some."""
+
+
+for _act in (acts.replay, acts.cancel, acts.invalidate):
+    jobs.add_command(_act)
 
 
 @jobs.command("list")
 @click.option("--state", "states", multiple=True, type=click.Choice(_STATES), help="May be repeated.")
-@_choosing
+@choosing
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each on stdout.")
 @click.option("--scan", is_flag=True, help="Look at every record: also at jobs that are over.")
 @click.option("--all", "everything", is_flag=True, help=f"All of them, not only {PAGE}.")
 def list_(*, states: tuple[str, ...], scan: bool, everything: bool, as_json: bool, **chosen: Any) -> None:  # noqa: ANN401  # click's
@@ -61,14 +49,14 @@ def list_(*, states: tuple[str, ...], scan: bool, everything: bool, as_json: boo
     from askonce.cli.listed import all_keys, indexed_keys, jobs_of
     from askonce.cli.standing import INDEXED
 
-    wanted = _wanted(states, chosen)
-    if not scan and (over := wanted.states - INDEXED):
+    means = wanted(states, chosen)
+    if not scan and (over := means.states - INDEXED):
         raise click.UsageError(f"--state {min(over)}: these are in no index; --scan looks at every record")
     with unavailable():
         store = open_site().store
-        keys = all_keys(store) if scan else indexed_keys(store, wanted.states)
-        with working("looked at", keys.total) as report:
-            fitting = (job for job in jobs_of(store, keys, report) if wanted.fits(job))
+        keys = all_keys(store) if scan else indexed_keys(store, means.states)
+        with working("looked at", keys.total, prints=everything) as report:
+            fitting = (job for job in jobs_of(store, keys, report) if means.fits(job))
             shown = _show_pages(
                 fitting, everything=everything, as_json=as_json, digits=64 if scan else _DIGITS
             )
@@ -78,7 +66,7 @@ def list_(*, states: tuple[str, ...], scan: bool, everything: bool, as_json: boo
 
 
 @jobs.command(epilog="Of a TASK, all key fields name a job; fewer are looked for in the payloads.")
-@click.argument("what", nargs=-1, required=True, metavar="KEY...|TASK FIELD=VALUE...")
+@click.argument("what", nargs=-1, required=True, metavar=WHAT)
 @click.option("--tenant", default="", help="The tenant of a TASK's job: part of the key.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each on stdout.")
 def show(what: tuple[str, ...], *, tenant: str, as_json: bool) -> None:
@@ -92,36 +80,16 @@ def show(what: tuple[str, ...], *, tenant: str, as_json: bool) -> None:
     failed = False
     with unavailable():
         site = open_site()
-        for named in _named(site, what, tenant):
-            if named.missing:
-                click.echo(f"{named.what}: {named.missing}", err=True)
+        for each in named(site, what, tenant):
+            if each.missing:
+                click.echo(f"{each.what}: {each.missing}", err=True)
                 failed = True
-            for key, record in zip(named.keys, site.store.flights.show(named.keys), strict=True):
+            for key, record in zip(each.keys, site.store.flights.show(each.keys), strict=True):
                 job = Listed(key, record)
                 shown = job.detailed(stands(site, key, record))
                 click.echo(json.dumps(shown, ensure_ascii=False) if as_json else _told(shown))
                 failed |= job.state is State.ABSENT
     sys.exit(Exit.FAILED if failed else Exit.OK)
-
-
-def _named(site: Site, what: Sequence[str], tenant: str) -> Iterable[Named]:
-    """Return the jobs that the words of the command line name."""
-    from askonce.cli.named import by_fields, by_keys
-
-    if len(what) == 1 or "=" not in what[1]:
-        return by_keys(site.store, what)
-    from askonce.record import BUCKETS
-
-    require_task(what[0], site.specs)
-    with working("looked at buckets", BUCKETS) as report:
-        return [by_fields(site, what[0], what[1:], tenant, report)]
-
-
-def _wanted(states: Sequence[str], chosen: dict[str, Any]) -> Wanted:
-    from askonce.cli.listed import Wanted
-    from askonce.cli.standing import State
-
-    return Wanted(frozenset(map(State, states)), **chosen)
 
 
 def _show_pages(jobs: Iterator[Listed], *, everything: bool, as_json: bool, digits: int) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from askonce.cli.exits import Exit, unavailable
-from askonce.cli.signed import signed
+from askonce.cli.signed import signed, write_down
 from askonce.cli.site import open_site, require_task
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _choosing(command: _CommandT) -> _CommandT:
 @click.option("--note", default="", metavar="TEXT", help="Why; who waits for a job sees it.")
 def pause(note: str, **named: Any) -> None:  # noqa: ANN401  # click's
     """Start no job of these any more; calls under way end. It holds until it is resumed."""
-    from askonce.cli.pauses import line_of
+    from askonce.cli.pauses import line_of, option_of
     from askonce.controls import NOTE_KEPT
 
     chosen, whole = _chosen(named), signed(note, NOTE_KEPT)
@@ -47,6 +47,7 @@ def pause(note: str, **named: Any) -> None:  # noqa: ANN401  # click's
         site = open_site()
         if chosen.scope == "task":
             require_task(chosen.name, site.specs)
+        write_down(site.store, "pause", option_of(chosen), note)
         site.store.controls.pause(chosen, whole)
         click.echo(f"paused {line_of(chosen, whole)}")
         if (doubt := _doubt(chosen, site)) is not None:
@@ -55,20 +56,25 @@ def pause(note: str, **named: Any) -> None:  # noqa: ANN401  # click's
 
 @click.command()
 @_choosing
-def resume(**named: Any) -> None:  # noqa: ANN401  # click's
+@click.option("--note", default="", metavar="TEXT", help="Why; the audit keeps it.")
+def resume(note: str, **named: Any) -> None:  # noqa: ANN401  # click's
     """Let the jobs of a pause go on, which names them by the same option."""
     from askonce.cli.pauses import line_of, option_of
+    from askonce.controls import NOTE_KEPT
 
     chosen = _chosen(named)
+    signed(note, NOTE_KEPT)
     with unavailable():
-        controls = open_site().store.controls
+        store = open_site().store
+        write_down(store, "resume", option_of(chosen), note)
+        controls = store.controls
         ended, left = controls.resume(chosen), controls.pauses()
     if ended:
         click.echo(f"resumed {option_of(chosen)}")
     else:
         click.echo(f"there is no pause {option_of(chosen)}", err=True)
-    for each, note in sorted(left.items()):
-        click.echo(f"still paused: {line_of(each, note)}", err=True)
+    for each, why in sorted(left.items()):
+        click.echo(f"still paused: {line_of(each, why)}", err=True)
     sys.exit(Exit.OK if ended else Exit.FAILED)
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from askonce.audit import Act
+    from askonce.store import Store
 
 
 def signed(note: str, most: int) -> str:
@@ -16,6 +21,18 @@ def signed(note: str, most: int) -> str:
     if not whole.isprintable():
         raise click.UsageError("--note: must be one line of printable characters")
     return whole
+
+
+def write_down(store: Store, act: Act, what: str, note: str = "") -> None:
+    """Keep in the audit that this process is about to do *act*.
+
+    Raises:
+        StoreUnavailable: the store did not keep it: the act must not follow.
+    """
+    from askonce.audit import Entry
+    from askonce.line import one_line
+
+    store.audit.note(Entry(who=user_at_host(), act=act, what=one_line(what), note=note))
 
 
 def user_at_host() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from askonce.cli.audit import audit
 from askonce.cli.cancel import cancel
 from askonce.cli.cost import cost
 from askonce.cli.dead import dead
@@ -29,4 +30,5 @@ VERBS: Final[tuple[click.Command, ...]] = (
     resume,
     pauses,
     dead,
+    audit,
 )

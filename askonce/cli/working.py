@@ -19,14 +19,17 @@ _FIRST, _BETWEEN = 1.0, 0.2
 
 
 @contextmanager
-def working(verb: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Lend a function that takes how many are done, of *total* where that is known."""
+def working(verb: str, total: int | None = None, *, prints: bool = False) -> Iterator[Callable[[int], None]]:
+    """Lend a function that takes how many are done, of *total* where that is known.
+
+    A command that *prints* meanwhile shows nothing where that would be on the same terminal.
+    """
     of = "" if total is None else f" of {total:,}"
     shown, due = False, time.monotonic() + _FIRST
 
     def report(done: int) -> None:
         nonlocal shown, due
-        if time.monotonic() >= due and is_terminal(sys.stderr):
+        if time.monotonic() >= due and is_terminal(sys.stderr) and not (prints and is_terminal(sys.stdout)):
             click.echo(f"\r{verb} {done:,}{of}", nl=False, err=True)
             shown, due = True, time.monotonic() + _BETWEEN
 

@@ -170,7 +170,7 @@ def test_bill_by_own_prices_loads_no_client_and_no_price_list():
 
 def test_every_verb_of_the_store_is_one_script():
     members = {name for name in vars(Store) if not name.startswith("_")}
-    ports = {"flights", "letters", "announcements", "boards", "controls", "tally", "runs", "pusher"}
+    ports = {"audit", "flights", "letters", "announcements", "boards", "controls", "tally", "runs", "pusher"}
     # ``admit_many`` is the script of ``admit``, many times.
     verbs = members - ports - {"subscribe", "check", "report_to", "admit_many", "cancel_many"}
     shared = {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from askonce.adapters.memory.announcements import MemoryAnnouncements
 from askonce.adapters.memory.attach import attach
+from askonce.adapters.memory.audit import MemoryAudit
 from askonce.adapters.memory.boards import MemoryBoards
 from askonce.adapters.memory.flights import MemoryFlights
 from askonce.adapters.memory.letters import MemoryLetters
@@ -55,6 +56,7 @@ class MemoryStore:
         self.announcements = MemoryAnnouncements(records.changed, records.now)
         self.boards = MemoryBoards(records.changed, records.now)
         self.runs = MemoryRuns(records.changed, records.now)
+        self.audit = MemoryAudit(records.changed, records.now)
 
     def report_to(self, listen: Listener) -> None:
         """Report nothing: memory is never down."""

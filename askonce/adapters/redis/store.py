@@ -9,6 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from askonce.adapters.redis.announcements import RedisAnnouncements
+from askonce.adapters.redis.audit import RedisAudit
 from askonce.adapters.redis.boards import RedisBoards
 from askonce.adapters.redis.checks import check_server, no_answer
 from askonce.adapters.redis.claims import arguments, milliseconds, to_admission, to_admission_or_error
@@ -87,6 +88,7 @@ class RedisStore:
         self.announcements = RedisAnnouncements(self._scripts)
         self.boards = RedisBoards(self._scripts)
         self.runs = RedisRuns(self._scripts)
+        self.audit = RedisAudit(self._scripts)
 
     @classmethod
     def from_url(
