@@ -12,6 +12,7 @@ from askonce.cli.doctor import doctor
 from askonce.cli.explain import explain
 from askonce.cli.jobs import jobs
 from askonce.cli.pause import pause, pauses, resume
+from askonce.cli.queue import queue
 from askonce.cli.result import result
 from askonce.cli.runs import runs
 
@@ -24,6 +25,7 @@ VERBS: Final[tuple[click.Command, ...]] = (
     doctor,
     cost,
     jobs,
+    queue,
     runs,
     cancel,
     pause,

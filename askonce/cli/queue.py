@@ -1,0 +1,192 @@
+"""``queue``: shows how long the broker's queues are and what waits in them, and deletes what waits."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from askonce.cli.exits import Exit, unavailable
+from askonce.cli.signed import signed, write_down
+from askonce.cli.site import open_site
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from askonce.announcements import Announcement
+    from askonce.cli.site import Site
+    from askonce.job import Key
+    from askonce.queues import Queue, Waiting
+
+#: Messages that a peek shows without -n, and at most: each is read whole.
+PAGE, MOST = 10, 1_000
+#: Digits of a key in a table.
+_DIGITS = 16
+
+
+@click.group()
+def queue() -> None:
+    """List the queues, look at the next messages of one, or delete what waits in it."""
+
+
+@queue.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each on stdout.")
+def list_(*, as_json: bool) -> None:
+    """List the queues of the application and of its workers: lengths, oldest message, workers, pauses."""
+    from askonce.controls import note_of_queue
+
+    with unavailable():
+        site = open_site()
+        workers, pauses = site.store.announcements.workers(), site.store.controls.pauses()
+        with site.queues() as queues:
+            names = sorted({*queues.names, *(name for each in workers for name in each.queues)})
+            found = queues.look(names)
+    shown = [_shown(each, workers, note_of_queue(pauses, [each.name])) for each in found]
+    for line in [json.dumps(each, ensure_ascii=False) for each in shown] if as_json else _table(shown):
+        click.echo(line)
+    if any(not each.whole for each in workers):
+        click.echo("a worker takes more queues than it could announce", err=True)
+
+
+@queue.command()
+@click.argument("name")
+@click.option("-n", "most", type=click.IntRange(1, MOST), default=PAGE, show_default=True, help="So many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each on stdout.")
+def peek(name: str, *, most: int, as_json: bool) -> None:
+    """Show the next messages of the queue NAME, and how their jobs stand; never a payload."""
+    with unavailable():
+        site = open_site()
+        with site.queues() as queues:
+            messages = queues.peek(name, most)
+        if messages is None:
+            text = "this broker shows a message only by a delivery, which it counts: jobs list shows the jobs"
+            click.echo(text, err=True)
+            sys.exit(Exit.FAILED)
+        shown = _with_states(site, messages)
+    for line in [json.dumps(each, ensure_ascii=False) for each in shown] if as_json else _table(shown):
+        click.echo(line)
+    click.echo(f"{len(shown)} shown", err=True)
+
+
+@queue.command()
+@click.argument("name")
+@click.option("--cancel", "ends", is_flag=True, help="Also end the jobs that wait in the queue.")
+@click.option("--dry-run", is_flag=True, help="Count, and delete nothing.")
+@click.option("--note", default="", metavar="TEXT", help="Why; the audit keeps it.")
+def purge(name: str, *, ends: bool, dry_run: bool, note: str) -> None:
+    """Delete the messages that wait in the queue NAME.
+
+    The jobs stay: workers send their messages again after the queue deadline, unless --cancel ends them.
+    Messages that askonce did not send are gone.
+    """
+    from askonce.controls import NOTE_KEPT
+
+    signed(note, NOTE_KEPT)
+    with unavailable():
+        site = open_site()
+        with site.queues() as queues:
+            [there] = queues.look([name])
+            if there.messages is None:
+                click.echo(f"{name}: the broker has no such queue, or does not show it", err=True)
+                sys.exit(Exit.FAILED)
+            # Before the purge: afterwards a job looks the same, whether or not it had a message.
+            keys = _waiting_in(site, name) if ends else []
+            if dry_run:
+                jobs = f", {len(keys):,} jobs would end" if ends else ""
+                click.echo(f"--dry-run: {there.messages:,} messages would be deleted{jobs}")
+                return
+            write_down(site.store, "purge", f"{name} --cancel" if ends else name, note)
+            deleted = queues.purge(name)
+        click.echo(f"{deleted:,} messages deleted{_ended(site, keys) if ends else ''}")
+    if deleted and not ends:
+        text = "their jobs stay: each is sent again after its queue deadline; purge --cancel ends them"
+        click.echo(text, err=True)
+
+
+def _shown(found: Queue, workers: Sequence[Announcement], paused: str | None) -> dict[str, object]:
+    taking = [each for each in workers if found.name in each.queues]
+    return {
+        "queue": found.name,
+        "messages": found.messages,
+        "oldest_seconds": _age(found.next) if found.next is not None else None,
+        "workers": len(taking),
+        "slots": sum(each.slots for each in taking),
+        "paused": paused,
+    }
+
+
+def _age(message: Waiting) -> int | None:
+    """Return for how long *message* has waited, in seconds; the store's clock may be ahead of this one."""
+    return max(0, round(time.time() - message.sent_at / 1000)) if message.sent_at else None
+
+
+def _with_states(site: Site, messages: Sequence[Waiting]) -> list[dict[str, object]]:
+    """Return each message with the state of its job: the message of a job that is over does nothing."""
+    from askonce.cli.keys import is_key
+    from askonce.cli.standing import state_of
+    from askonce.job import Key
+
+    keys = list(dict.fromkeys(Key(each.key) for each in messages if is_key(each.key)))
+    states = dict(zip(keys, map(state_of, site.store.flights.show(keys)), strict=True))
+    return [
+        {
+            "task": each.task,
+            "key": each.key,
+            "state": states[Key(each.key)].value if each.key in states else None,
+            "waits_seconds": _age(each),
+            "tenant": each.tenant,
+            "run": each.run,
+            "priority": each.priority,
+            "id": each.id,
+            "bytes": each.size,
+        }
+        for each in messages
+    ]
+
+
+def _waiting_in(site: Site, name: str) -> list[Key]:
+    """Return the jobs whose message is, or should be, in the queue *name*."""
+    from askonce.cli.listed import indexed_keys, jobs_of
+    from askonce.cli.standing import State
+    from askonce.cli.working import working
+
+    keys = indexed_keys(site.store, frozenset({State.QUEUED}))
+    with working("looked at", keys.total) as report:
+        return [
+            job.key
+            for job in jobs_of(site.store, keys, report)
+            if job.record.flight == "queued"
+            and job.record.wait <= 0
+            and job.record.routing is not None
+            and job.record.routing.queue == name
+        ]
+
+
+def _ended(site: Site, keys: Sequence[Key]) -> str:
+    from askonce.cancel import cancel_keys
+
+    counts = Counter(ended.value for _, ended in cancel_keys(site.store, keys))
+    return "".join(f", {count:,} jobs {what}" for what, count in sorted(counts.items())) or ", no job waited"
+
+
+def _table(shown: Sequence[dict[str, object]]) -> list[str]:
+    """Return dictionaries of the same names as a table; what is unknown is a dash."""
+    from askonce.cli.table import Table, room_of_stdout
+    from askonce.line import one_line
+
+    if not shown:
+        return []
+    heads = list(shown[0])
+    rows = [[_cell(name, value) for name, value in each.items()] for each in shown]
+    # Whoever may write to the queue chooses what stands in a message.
+    table = Table([heads, *([one_line(cell) for cell in row] for row in rows)], names=2, left=len(heads))
+    return table.fitted(room_of_stdout())[0]
+
+
+def _cell(name: str, value: object) -> str:
+    text = "-" if value is None and name != "paused" else str("" if value is None else value)
+    return text[:_DIGITS] if name == "key" else text
