@@ -1,5 +1,5 @@
 """``python -m benchmarks [part ...]``: enqueue, bulk, worker, slow, provider, read, startup, reaper, memory,
-million, batch.
+jobs, million, batch.
 
 Without a name, all of them.
 
@@ -27,6 +27,7 @@ PARTS = {
     "startup": "rounds",
     "reaper": "jobs",
     "memory": "jobs",
+    "jobs": "jobs",
     "million": "rows",
     "batch": "rows",
 }
@@ -37,7 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--rounds", type=int, help="number of interleaved rounds; the result is their median")
-    parser.add_argument("--jobs", type=int, help="number of jobs in the long queue, and of records in memory")
+    parser.add_argument("--jobs", type=int, help="number of jobs in the long queue, and of records")
     parser.add_argument(
         "--rows",
         type=int,

@@ -102,8 +102,8 @@ class Work:
     def __init__(self, site, spawn, rows, eventually):
         self.site, self.spawn, self.rows, self.eventually = site, spawn, rows, eventually
 
-    def produce(self, *arguments, code=0):
-        env = {**self.site.machine.env, **self.site.env("producer")}
+    def produce(self, *arguments, code=0, role="producer"):
+        env = {**self.site.machine.env, **self.site.env(role)}
         with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
             started = preloaded.start(["-m", "producer", *arguments], env, stdout=out, stderr=err)
             ended = started.wait(stretched(90))
@@ -125,6 +125,7 @@ class Work:
         self.refuse_letters()
         self.restore()
         self.stop_in_time()
+        self.look_after()
         self.watch()
         self.measure()
         stop(self.worker)
@@ -198,6 +199,24 @@ class Work:
             store.runs.ask_to_stop("night", "acl")
             store.runs.release("night", "acl:1", "cancelled", {})
             assert "night" in [each.name for each in store.runs.list()]
+
+    def look_after(self):
+        """Find jobs and messages, read the audit, and purge a queue, as who is on call does."""
+        self.produce("pause", "--queue", "askonce")
+        self.produce("submit", "orders.enrich", self.rows({"order_id": "Q", "cliente_id": 5}))
+        assert "paused" in self.produce("jobs", "list", "--task", "orders.enrich")
+        job = json.loads(self.produce("jobs", "show", "orders.enrich", "order_id=Q", "--json"))
+        assert "paused" in self.produce("jobs", "show", job["key"][:16])
+        self.produce("jobs", "show", "orders.enrich", "cliente_id=5")
+        self.produce("jobs", "replay", "--all")
+        assert "askonce" in self.produce("queue", "list")
+        assert "orders.enrich" in self.produce("queue", "peek", "askonce")
+        self.produce("queue", "purge", "askonce", code=69)
+        self.produce("jobs", "list", "--scan", code=69)
+        self.produce("jobs", "list", "--scan", "--state", "done", role="oncall")
+        self.produce("queue", "purge", "askonce", "--cancel", role="oncall")
+        assert "purge" in self.produce("audit")
+        self.produce("resume", "--queue", "askonce")
 
     def leave_counters(self):
         """Leave the counters of a day long ago, which a worker folds."""

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.acceptance
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "acl"
 QUEUE, RECORD, TALLY = "{jobs}:askonce", "{askonce:jobs:b0a}:rec:a", "{askonce:jobs:tally}:total"
-BOARD = "{askonce:jobs:b00}:boards:service"
+AUDIT, BOARD = "{askonce:jobs:b00}:audit", "{askonce:jobs:b00}:boards:service"
 SCRIPT = "return redis.call('DEL', KEYS[1])"
 #: Commands that a role runs, and harm others.
 CAN = [
@@ -23,6 +23,10 @@ CAN = [
     ("producer", "HSET", RECORD, "val", "a forged answer"),
     ("producer", "DEL", RECORD),
     ("producer", "DEL", TALLY),
+    ("producer", "DEL", AUDIT),
+    ("producer", "LRANGE", QUEUE, 0, -1),
+    ("oncall", "DEL", QUEUE),
+    ("oncall", "SCAN", "0"),
     ("producer", "EVAL", SCRIPT, 1, RECORD),
     ("producer", "XDEL", "{askonce:jobs:letters}", "1-1"),
     ("producer", "HSET", BOARD, "state", "a forged state"),
@@ -45,6 +49,10 @@ CANNOT = [
     ("producer", "HDEL", "{jobs}:unacked", "tag"),
     ("producer", "PUBLISH", "{jobs}:/0.celery.pidbox", "any command to workers"),
     ("producer", "XADD", "{askonce:jobs:letters}", "*", "a", "b"),
+    ("producer", "XDEL", AUDIT, "1-1"),
+    ("producer", "SCAN", "0"),
+    ("oncall", "BRPOP", QUEUE, 1),
+    ("oncall", "PUBLISH", "{jobs}:/0.celery.pidbox", "any command to workers"),
     ("producer", "CONFIG", "GET", "masterauth"),
     ("worker", "DEL", QUEUE),
     ("worker", "SET", QUEUE, "a word"),
