@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from askonce.flights import Flights
     from askonce.job import Job, Key, Owner
     from askonce.letters import Letters
+    from askonce.levels import Levels
     from askonce.lost import Budget, Delivered, Lost, Resent
     from askonce.record import Snapshot
     from askonce.runs import Runs
@@ -384,6 +385,9 @@ class Store(Protocol):
 
     def subscribe(self, keys: Sequence[Key]) -> AbstractContextManager[Subscription]:
         """Wake up when a flight of one of *keys* ends."""
+
+    def levels(self) -> Levels:
+        """Return what the store holds now, without its records: a few round trips, however many there are."""
 
     def check(self) -> list[Finding]:
         """Look at what the store stands on; an unreachable server is a finding."""

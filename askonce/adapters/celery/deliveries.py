@@ -6,7 +6,6 @@ message of the same priority was delivered. On any broker, the queue was empty a
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from celery.bootsteps import Step
 from celery.worker import state
 
 from askonce.adapters.celery.header import HEADER
-from askonce.adapters.celery.patience import bounded
+from askonce.adapters.celery.lengths import QueueLengths
 from askonce.adapters.celery.routing_key import routing_key_of
 from askonce.lost import ANY_PRIORITY, Delivered
 from askonce.options import PRIORITY_MAX
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from celery import Celery
 
 
-#: Seconds of each wait for the broker.
-PATIENCE = 2.0
 #: Noted routing keys and priorities that are no queue of this worker: strangers write them.
 _KEPT = 100
 
@@ -40,8 +37,7 @@ class Deliveries:
         self._app = app
         self._consumer: Any = None
         self._newest: dict[tuple[str, int], int] = {}
-        #: Transport, connection and channel.
-        self._opened: tuple[Any, Any, Any] | None = None
+        self._lengths = QueueLengths(app)
 
     def follow(self, consumer: Any) -> None:
         """Note what *consumer* receives from now on."""
@@ -115,11 +111,11 @@ class Deliveries:
         queues = list(consumer.queues) if consumer is not None else []
         began = monotonic()
         try:
-            transport, channel = self._open_channel()
-            empty = [queue for queue in queues if _length(transport, channel, queue.name) == 0]
+            # Only the reaper's thread uses this connection.
+            lengths = self._lengths.of(queue.name for queue in queues)
         except Exception:  # noqa: BLE001  # whatever the transport raises: then nothing is known
-            self._close()
             return
+        empty = [queue for queue in queues if lengths[queue.name] == 0]
         held = self._oldest_held()
         if held is None:
             return
@@ -131,24 +127,6 @@ class Deliveries:
                     yield Delivered(name, ANY_PRIORITY, sent_at=min(waiting) - 1)
                 else:
                     yield Delivered(name, ANY_PRIORITY, seconds=monotonic() - began)
-
-    def _open_channel(self) -> tuple[Any, Any]:
-        """Return a transport and a channel of this object's own: only the reaper's thread uses them."""
-        if self._opened is None:
-            connection: Any = self._app.connection_for_read(
-                connect_timeout=PATIENCE, transport_options=bounded(self._app, PATIENCE)
-            )
-            transport = connection.transport
-            established = transport.establish_connection()
-            self._opened = transport, established, transport.create_channel(established)
-        transport, _, channel = self._opened
-        return transport, channel
-
-    def _close(self) -> None:
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            with suppress(Exception):
-                opened[0].close_connection(opened[1])
 
 
 class DeliveriesStep(Step):
@@ -184,14 +162,3 @@ def _sent_at(headers: object) -> int:
 def _priority_of(described: Any) -> int:
     priority = described.get("priority")
     return priority if type(priority) is int and 0 <= priority <= PRIORITY_MAX else 0
-
-
-def _length(transport: Any, channel: Any, queue: str) -> int | None:
-    """Return how many messages wait in *queue*; None where its broker cannot say for certain."""
-    match transport.driver_type:
-        case "redis":
-            return int(channel._size(queue))  # noqa: SLF001  # a passive declare refuses an empty list
-        case "amqp":
-            return int(channel.queue_declare(queue, passive=True).message_count)
-        case _:
-            return None

@@ -11,6 +11,7 @@ from askonce.adapters.memory.controls import MemoryControls
 from askonce.adapters.memory.record import MemoryRecord
 from askonce.adapters.memory.shown import dead_job
 from askonce.adapters.memory.tally import MemoryTally
+from askonce.levels import Levels, longest_waits
 from askonce.lost import ANY_PRIORITY
 from askonce.record import PAUSE_REST, PROGRESS_SLACK, TOMBSTONE_KEPT
 from askonce.store import Cancellation, Write
@@ -210,6 +211,19 @@ class Records:
         self.note_booked(record)
         self.by_key[key] = MemoryRecord(fence=record.fence, kept_until=self.now() + TOMBSTONE_KEPT)
         self.wake(key)
+
+    def levels(self, dead_messages: int) -> Levels:
+        """Return what the store holds now."""
+        records, now = [self.load(key) for key in list(self.by_key)], self.now()
+        known = [record for record in records if record is not None]
+        progress = ((queue, str(which), now - at) for (queue, which), at in self.delivered.items())
+        return Levels(
+            in_flight=sum(record.flight != "idle" for record in known),
+            dead_jobs=sum(dead is not None for dead in self.dead_jobs(None, payload=False)),
+            dead_messages=dead_messages,
+            waits=longest_waits(progress),
+            keys=len(known),
+        )
 
     def wake(self, key: Key) -> None:
         """Wake up those who wait for *key*."""

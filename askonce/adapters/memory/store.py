@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from askonce.errors import JobError, RecordDamaged
     from askonce.events import Listener
     from askonce.job import Job, Key
+    from askonce.levels import Levels
     from askonce.lost import Delivered, Resent
     from askonce.store import Claim, Failing, Lease, Place
     from askonce.tally import Book
@@ -60,6 +61,11 @@ class MemoryStore:
 
     def report_to(self, listen: Listener) -> None:
         """Report nothing: memory is never down."""
+
+    def levels(self) -> Levels:
+        """Return what the store holds now."""
+        with self._changed:
+            return self._records.levels(len(self.letters.dead_messages()))
 
     def check(self) -> list[Finding]:
         """Find nothing: memory stands on no server."""

@@ -41,7 +41,8 @@ VERBS = (
     "reap",
     "resent",
 )
-#: The scripts of the lists of jobs, the controls, the counters, the workers' announcements and the boards.
+#: The scripts of the lists of jobs, the controls, the counters, the workers' announcements, the boards, the
+#: runs and the levels.
 OTHERS = (
     "dead",
     "show",
@@ -59,6 +60,7 @@ OTHERS = (
     "runs",
     "look",
     "find",
+    "levels",
 )
 #: No caller waits for these, so they run even while callers are kept off a server that is down. They keep
 #: leases and paid answers, and the first of them that gets a reply lets the callers in again.

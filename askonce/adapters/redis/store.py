@@ -16,6 +16,7 @@ from askonce.adapters.redis.claims import arguments, milliseconds, to_admission,
 from askonce.adapters.redis.controls import RedisControls
 from askonce.adapters.redis.flights import RedisFlights
 from askonce.adapters.redis.letters import RedisLetters
+from askonce.adapters.redis.levels import read_levels
 from askonce.adapters.redis.link import Link, ServerLink
 from askonce.adapters.redis.pusher import RedisPusher
 from askonce.adapters.redis.reply import read, to_full_snapshot, to_lost
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from askonce.errors import RecordDamaged
     from askonce.events import Listener
     from askonce.job import Job
+    from askonce.levels import Levels
     from askonce.lost import Delivered, Lost, Resent
     from askonce.record import Snapshot
     from askonce.store import Admission, Claim, Failing, Lease, Place
@@ -236,6 +238,10 @@ class RedisStore:
     def subscribe(self, keys: Sequence[Key]) -> AbstractContextManager[RedisSubscription]:
         """Wake up when a flight of one of *keys* ends."""
         return listening(self._link, keys, lambda key: self._scripts.record_keys(key)[0].encode())
+
+    def levels(self) -> Levels:
+        """Return what the servers hold now."""
+        return read_levels(self._scripts)
 
     def check(self) -> list[Finding]:
         """Look at the servers, and at whether this user may run the verbs; writes nothing."""

@@ -1,0 +1,67 @@
+"""Asks the broker how many messages wait in a queue, on a connection of its own, each wait bounded."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from askonce.adapters.celery.patience import bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from celery import Celery
+
+#: Seconds of each wait for the broker.
+PATIENCE = 2.0
+
+
+class QueueLengths:
+    """The lengths of the queues on one app's broker; for one thread."""
+
+    def __init__(self, app: Celery) -> None:
+        """Connect at the first look."""
+        self._app = app
+        #: Transport, connection and channel.
+        self._opened: tuple[Any, Any, Any] | None = None
+
+    def of(self, queues: Iterable[str]) -> dict[str, int | None]:
+        """Return how many messages wait in each of *queues*; None where the broker cannot say for certain.
+
+        Raises:
+            Exception: whatever the transport raises. The next call connects again.
+        """
+        try:
+            transport, channel = self._open()
+            return {name: _length(transport, channel, name) for name in queues}
+        except Exception:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            with suppress(Exception):
+                opened[0].close_connection(opened[1])
+
+    def _open(self) -> tuple[Any, Any]:
+        if self._opened is None:
+            connection: Any = self._app.connection_for_read(
+                connect_timeout=PATIENCE, transport_options=bounded(self._app, PATIENCE)
+            )
+            transport = connection.transport
+            established = transport.establish_connection()
+            self._opened = transport, established, transport.create_channel(established)
+        transport, _, channel = self._opened
+        return transport, channel
+
+
+def _length(transport: Any, channel: Any, queue: str) -> int | None:
+    match transport.driver_type:
+        case "redis":
+            return int(channel._size(queue))  # noqa: SLF001  # a passive declare refuses an empty list
+        case "amqp":
+            return int(channel.queue_declare(queue, passive=True).message_count)
+        case _:
+            return None
