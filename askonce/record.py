@@ -69,6 +69,8 @@ RESUMED_LOOKS = 200
 CANCEL_LOOKS = 100
 #: Seconds: a paused job may try to start again after the first, and is put aside by reapers for the second.
 PAUSE_REST, PAUSE_LOOK = 1.0, 302_400.0
+#: Seconds: waits and runs are counted by the first of these that they do not exceed.
+BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 #: Names in the counters of one bucket; beyond that they share one.
 MAX_COUNTERS = 2_000
 #: The reasons of so many earlier attempts are kept, each cut to so many characters.

@@ -1,0 +1,80 @@
+"""``python -m worker metrics``: prints the metrics once, or serves them to Prometheus."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from settings.environment import load_or_exit
+from settings.servers import new_app, new_store
+from tasks.catalog import catalog
+from worker.metrics.exposition import Exposition
+from worker.metrics.reading import Reader
+from worker.metrics.serve import Latest, MetricsServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+#: BSD's EX_UNAVAILABLE.
+_UNAVAILABLE = 69
+_LAST_PORT = 65_535
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command with *arguments*; return its exit code."""
+    given = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    settings = load_or_exit()
+    exposition = Exposition({name: spec.model for name, spec in catalog(settings).items()})
+    reader = Reader(new_store(settings), new_app())
+    try:
+        if given.serve is not None:
+            return _serve(given.serve, lambda: exposition.text(reader.read()))
+        reading = reader.read()
+        sys.stdout.write(exposition.text(reading).decode())
+        return 0 if reading.store is not None else _UNAVAILABLE
+    finally:
+        reader.close()
+
+
+def _serve(address: tuple[str, int], make: Callable[[], bytes]) -> int:
+    """Serve until SIGTERM or Ctrl-C."""
+    try:
+        server = MetricsServer(address, Latest(make))
+    except OSError as error:
+        where = f"{address[0]}:{address[1]}"
+        sys.stderr.write(f"metrics: cannot listen on {where}: {error.strerror or error}\n")
+        return _UNAVAILABLE
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # shutdown() waits for the loop that runs in this thread.
+        signal.signal(number, lambda *_: Thread(target=server.shutdown).start())
+    with server:
+        logging.getLogger("askonce").info("metrics: served on %s:%s", *server.server_address[:2])
+        server.serve_forever()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m worker metrics",
+        description="Print the metrics of all processes once, or serve them to Prometheus.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--serve",
+        type=_address,
+        metavar="[HOST]:PORT",
+        help="serve GET /metrics; without HOST on all addresses",
+    )
+    return parser
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no [HOST]:PORT")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,112 @@
+"""Reads what the metrics are made of: the store's counters and levels, its workers, the broker's queues.
+
+Nothing is counted here, so a restart of this process loses nothing, and many of them agree.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from askonce.adapters.celery.lengths import QueueLengths
+from askonce.errors import StoreUnavailable
+from askonce.pace.away import Away, away
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from celery import Celery
+
+    from askonce.announcements import Announcement
+    from askonce.levels import Levels
+    from askonce.store import Store
+    from askonce.tally import Counter
+
+_log = logging.getLogger("askonce")
+#: Queues that workers announce and that are not in the settings; each has series of its own.
+_ANNOUNCED_AT_MOST = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfStore:
+    """What the store has at one moment."""
+
+    counted: Mapping[Counter, int]
+    levels: Levels
+    workers: Sequence[Announcement] = ()
+    pauses: int = 0
+    away: Sequence[Away] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One reading; None for a server that could not be read: no old number stands in for it."""
+
+    store: OfStore | None
+    #: Messages by queue; None where the broker cannot say for certain.
+    queues: Mapping[str, int | None] | None
+    #: How long it took.
+    seconds: float = field(default=0.0, compare=False)
+
+
+class Reader:
+    """Reads one store and one broker; for one thread."""
+
+    def __init__(self, store: Store, app: Celery) -> None:
+        """Connect at the first reading."""
+        self._store, self._lengths = store, QueueLengths(app)
+        known: Mapping[str, object] = app.amqp.queues
+        self._queues = tuple(sorted(known))
+        self._down: dict[str, str] = {}
+
+    def read(self) -> Reading:
+        """Read both; takes the servers' time limits at most."""
+        began = time.perf_counter()
+        store = self._of_store()
+        queues = self._of_broker(store.workers if store is not None else ())
+        return Reading(store=store, queues=queues, seconds=time.perf_counter() - began)
+
+    def close(self) -> None:
+        """Close the connection to the broker."""
+        self._lengths.close()
+
+    def _of_store(self) -> OfStore | None:
+        store = self._store
+        try:
+            found = OfStore(
+                counted=store.tally.totals(),
+                levels=store.levels(),
+                workers=store.announcements.workers(),
+                pauses=len(store.controls.pauses()),
+                away=away(store.boards, time.time()),
+            )
+        except StoreUnavailable as error:
+            self._report("store", error.reason)
+            return None
+        self._report("store", "")
+        return found
+
+    def _of_broker(self, workers: Sequence[Announcement]) -> Mapping[str, int | None] | None:
+        announced = sorted({name for each in workers for name in each.queues} - set(self._queues))
+        names = [*self._queues, *announced[:_ANNOUNCED_AT_MOST]]
+        try:
+            found = self._lengths.of(names)
+        except Exception as error:  # noqa: BLE001  # whatever the transport raises: the store's part is there
+            self._report("broker", type(error).__name__)
+            return None
+        self._report("broker", "")
+        return found
+
+    def _report(self, server: str, reason: str) -> None:
+        """Log once that a server cannot be read, and once that it can again."""
+        if reason == self._down.get(server, ""):
+            return
+        self._down[server] = reason
+        if reason:
+            _log.warning(
+                "metrics: the %s cannot be read (%s); its series are missing until it can", server, reason
+            )
+        else:
+            _log.info("metrics: the %s is read again", server)

@@ -1,0 +1,106 @@
+"""Serves the text of the metrics over HTTP: one reading a second at most, however many scrape at once."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from socketserver import TCPServer
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Seconds for which a text is served again.
+KEPT_FOR: Final = 1.0
+#: Requests that are answered at once; the others wait in the socket's queue.
+_AT_ONCE: Final = 8
+_WAITING: Final = 1_024
+#: Seconds for which a client may be silent: it holds one of those places.
+_PATIENCE: Final = 5.0
+
+
+class Latest:
+    """The latest text; made by one caller while the others wait for it. Safe for threads."""
+
+    def __init__(self, make: Callable[[], bytes], *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Make a text with *make* where the last one is older than KEPT_FOR."""
+        self._make, self._clock = make, clock
+        self._lock = Lock()
+        self._text, self._made_at = b"", float("-inf")
+
+    def get(self) -> bytes:
+        """Return a text that is at most KEPT_FOR seconds old."""
+        with self._lock:
+            if self._clock() - self._made_at >= KEPT_FOR:
+                self._text = self._make()
+                self._made_at = self._clock()
+            return self._text
+
+
+class MetricsServer(HTTPServer):
+    """Answers ``GET /metrics``, in a few threads."""
+
+    request_queue_size = _WAITING
+
+    def __init__(self, address: tuple[str, int], latest: Latest) -> None:
+        """Listen on *address*.
+
+        Raises:
+            OSError: the address cannot be used.
+        """
+        self.latest = latest
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="askonce-metrics")
+        super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        """Bind without a look at the resolver of host names, which may take its time."""
+        # HTTPServer would ask it for a name that is shown nowhere.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # as its base has it
+        """Answer in a thread of the pool."""
+        self._threads.submit(self._answer, request, client_address)
+
+    def server_close(self) -> None:
+        """Listen no more, and end the threads."""
+        super().server_close()
+        self._threads.shutdown()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # as its base has it
+        """Say nothing: a client that goes away in the middle is no error of ours."""
+
+    def _answer(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # as its base has it
+        try:
+            self.finish_request(request, client_address)
+        except OSError:
+            self.handle_error(request, client_address)
+        finally:
+            self.shutdown_request(request)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: MetricsServer
+    timeout = _PATIENCE
+    server_version, sys_version = "askonce", ""
+
+    def do_GET(self) -> None:
+        """Send the metrics."""
+        path = self.path.partition("?")[0]
+        if path not in ("/", "/metrics"):
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        text = self.server.latest.get()
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", CONTENT_TYPE_LATEST)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: object) -> None:
+        """Log no request: a scrape comes every few seconds."""
