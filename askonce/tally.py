@@ -7,6 +7,10 @@ A counter is named by task, tenant, model and what is counted, in whole numbers.
   unknown;
 - ``tokens:<name>``, as the provider counted them; some are parts of others, so they are never added up;
 - ``in_doubt``: runs whose worker was lost, and calls without a reply: whether they were paid is unknown;
+- ``wait:<milliseconds>`` and ``run:<milliseconds>``: first starts, and ends of runs, by the first bound of
+  ``record.BOUNDS`` that their time did not exceed; ``wait_ms`` and ``run_ms`` are the sums;
+- ``restarted``, ``lost``, ``parked``, ``fenced``, ``resent``, ``copy``: what became of leases and messages;
+- ``hit_in_memory`` and ``call_without_store``: hits and calls while the store was down, among those above;
 - ``avoided_micro_usd``: what a hit would have cost, ``avoided_unknown`` where that is unknown.
 
 A hit is counted again where its reply was lost and the verb repeated. Money is not: it is counted once for
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 #: Days for which the counters of one day are kept.
 DAYS_KEPT = 400
 _MOST = 2**53
+#: What runs and their messages do; counted for the task alone, under no tenant and no model.
+_OF_RUNS = frozenset({"wait_ms", "run_ms", "restarted", "lost", "parked", "fenced", "resent", "copy"})
 
 
 class Counter(NamedTuple):
@@ -71,6 +77,11 @@ class Tally(Protocol):
 
     def fold(self) -> int:
         """Add the counters of past days together; return how many buckets had any. May be repeated."""
+
+
+def is_of_runs(what: str) -> bool:
+    """Return whether *what* counts runs, not calls of enqueue, ends of jobs or money."""
+    return what in _OF_RUNS or what.startswith(("wait:", "run:"))
 
 
 def book_of(job: Job, spend: Spend) -> Book:

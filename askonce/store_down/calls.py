@@ -26,7 +26,7 @@ from askonce.spend import NOTHING, total
 from askonce.store import Claim, Lease, Terms, Write
 from askonce.store_down.hits import LocalHits
 from askonce.store_down.spill import Spill, Unstored, compact
-from askonce.tally import book_of
+from askonce.tally import Book, book_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,7 +228,7 @@ class LocalCalls:
 
     def _keep_money(self, job: Job, paid: Spend) -> None:
         """Count what a call paid, once the store is back: there is no answer to store."""
-        book, owner, store = book_of(job, paid), new_owner(self._holder), self._store
+        book, owner, store = _book_of(job, paid), new_owner(self._holder), self._store
 
         def write() -> Write:
             store.tally.book_late(job.key, owner, book)
@@ -245,7 +245,7 @@ class LocalCalls:
         self, delivery: Delivery, owner: Owner, encoded: Encoded, made_at: float, cost: Costs
     ) -> Write:
         """Store an answer that was made without a lease: fenced if another run has one, or has answered."""
-        store, spec, book = self._store, delivery.spec, book_of(delivery.job, cost.paid)
+        store, spec, book = self._store, delivery.spec, _book_of(delivery.job, cost.paid)
         admitted = store.admit(Claim(delivery.job, Terms.of(spec))).record
         lease = Lease(delivery.job.key, owner, spec.lease)
         started = start(store, spec, delivery.job.under(admitted.job), lease)
@@ -262,6 +262,12 @@ class LocalCalls:
     def _report(self, delivery: Delivery, source: str) -> None:
         policy = delivery.spec.on_store_down
         emit(self._listen, EventType.JOB_DEGRADED, delivery.job, policy=policy, source=source)
+
+
+def _book_of(job: Job, paid: Spend) -> Book:
+    """Return what a call without the store paid, and that it was one; a call that was refused is in none."""
+    book = book_of(job, paid)
+    return book._replace(amounts=(*book.amounts, ("call_without_store", 1))) if book.amounts else book
 
 
 def _attempt_without_record(delivery: Delivery) -> Attempt:

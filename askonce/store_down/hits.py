@@ -39,6 +39,7 @@ class LocalHits:
         with self._lock:
             sums = self._sums.setdefault((job.task, job.tenant, job.model), Counter())
             sums["hit"] += 1
+            sums["hit_in_memory"] += 1
             sums["avoided_unknown" if cost is None else "avoided_micro_usd"] += 1 if cost is None else cost
         self._wait(job._replace(payload=b""))
 

@@ -7,6 +7,7 @@ ROUTING = "tests/contract/test_store_routing.py::"
 RECOVERY = "tests/contract/test_store_recovery.py::"
 WRITES = "tests/contract/test_store_writes.py::"
 GUARDS = "tests/contract/test_store_guards.py::"
+RUNS = "tests/contract/test_store_runs_counted.py::"
 
 
 def of_script(name, verb, sound, broken, killed_by, variant=""):
@@ -68,7 +69,7 @@ MET_SOON = (
     of_script(
         "start forgets the lease",
         "start",
-        "if NOW < r.dl then return reply('busy', r) end",
+        "if NOW < r.dl then return copy('busy') end",
         "",
         "tests/contract/test_store.py::test_copy_of_a_message_finds_the_job_busy_or_done",
     ),
@@ -304,5 +305,33 @@ MET_RARELY = (
         "local function has_value(r) return NOW < r.hx and r.vf > r.mark end",
         "local function has_value(r) return NOW < r.hx end",
         f"{GUARDS}test_answer_before_a_mark_is_no_hit",
+    ),
+    of_script(
+        "each start of a job is a wait",
+        "start",
+        "if r.fen < admitted_at * 1000 then",
+        "if true then",
+        f"{RUNS}test_job_waits_once_however_often_it_starts",
+    ),
+    of_script(
+        "a fenced answer is not counted",
+        "complete",
+        "  count_run(r, 'fenced', 1)\n",
+        "",
+        f"{RUNS}test_write_without_a_lease_is_counted_as_fenced[complete]",
+    ),
+    of_script(
+        "a lost lease is still held",
+        "tally",
+        "  count_run(r, 'lost', 1)\n",
+        "",
+        f"{RUNS}test_leases_that_are_held_follow_from_the_counters[a lost worker]",
+    ),
+    of_script(
+        "a parked job is still held",
+        "park",
+        "count_run(r, 'parked', 1)\n",
+        "",
+        f"{RUNS}test_leases_that_are_held_follow_from_the_counters[parking]",
     ),
 )

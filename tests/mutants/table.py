@@ -64,7 +64,7 @@ OTHERS = (
     of_script(
         "start refuses the last job only",
         "start",
-        "return reply(is_fresh(r) and 'done' or 'superseded', r)\nend",
+        "return copy(is_fresh(r) and 'done' or 'superseded')\nend",
         "if is_fresh(r) then return reply('done', r) end\n"
         "  if r.fl == 'running' and NOW < r.dl then return reply('busy', r) end\n"
         "  return grant()\nend",

@@ -273,7 +273,8 @@ def test_answer_that_does_not_fit_here_is_served_and_not_kept(scene):
     assert scene.call(lambda: "small").value == "small"
 
 
-COST = {"calls": 1, "micro_usd": 250_000, "tokens:input_tokens": 7}
+PAID = {"calls": 1, "micro_usd": 250_000, "tokens:input_tokens": 7}
+COST = {**PAID, "call_without_store": 1}
 MONEY = {*COST, "unpriced", "in_doubt"}
 
 
@@ -323,7 +324,7 @@ def test_answer_that_is_fenced_is_booked_and_leaves_no_doubt(scene):
 
     heal()
 
-    assert settled(scene) == {name: 2 * amount for name, amount in COST.items()}
+    assert settled(scene) == {**COST, **{name: 2 * amount for name, amount in PAID.items()}}
 
 
 @pytest.mark.parametrize(
@@ -331,7 +332,7 @@ def test_answer_that_is_fenced_is_booked_and_leaves_no_doubt(scene):
     [
         (Permanent("refused", usage={"input_tokens": 7}, cost_usd=0.25), COST),
         (Transient("malformed_answer", usage={"input_tokens": 7}, cost_usd=0.25, maybe_billed=True), COST),
-        (Transient("timeout", maybe_billed=True), {"in_doubt": 1}),
+        (Transient("timeout", maybe_billed=True), {"in_doubt": 1, "call_without_store": 1}),
         (Transient("http_503"), {}),
     ],
     ids=["refused", "malformed", "no reply", "not paid"],
@@ -367,6 +368,6 @@ def test_hits_without_the_store_are_counted_when_it_is_back(scene):
         scene.call(never)
     heal()
 
-    assert settled(scene) == COST
-    hits = {"hit": 3, "avoided_micro_usd": 750_000}
+    assert settled(scene) == PAID
+    hits = {"hit": 3, "hit_in_memory": 3, "avoided_micro_usd": 750_000}
     assert counted(scene, hits.keys()) == hits

@@ -92,12 +92,19 @@ class Records:
         due = [(key, record) for key, record in flying if record.look_at <= self.now()]
         return sorted(due, key=lambda one: (one[1].look_at, one[0]))
 
-    def held(self, lease: Lease, *flights: Flight) -> MemoryRecord | Write:
-        """Return the record if the lease's owner has it in one of *flights*, else why not."""
+    def held(self, lease: Lease, *flights: Flight, writes: bool = False) -> MemoryRecord | Write:
+        """Return the record if the lease's owner has it in one of *flights*, else why not.
+
+        An owner that *writes* what it made, and has no lease any more, is counted.
+        """
         record = self.load(lease.key)
         if record is None:
             return Write.ABSENT
-        return record if record.owner == lease.owner and record.flight in flights else Write.FENCED
+        if record.owner == lease.owner and record.flight in flights:
+            return record
+        if writes:
+            self.tally.count_run(record.task, "fenced")
+        return Write.FENCED
 
     def dead_jobs(self, keys: Sequence[Key] | None, *, payload: bool) -> list[DeadJob | None]:
         """Show the quarantined ones of some records; None chooses all."""
@@ -137,6 +144,19 @@ class Records:
         """Count a run that is overtaken: whether its call was paid is unknown."""
         if record.flight == "running":
             self.tally.count(record.name, "in_doubt")
+            self.tally.count_run(record.task, "lost")
+
+    def count_started(self, record: MemoryRecord) -> None:
+        """Count a start: the first one of a job with the time since its admission."""
+        admitted_at = round(record.admitted_at * 1000)
+        if record.fence < admitted_at * 1000:
+            self.tally.count_time(record.task, "wait", round(self.now() * 1000) - admitted_at)
+        else:
+            self.tally.count_run(record.task, "restarted")
+
+    def count_ended(self, record: MemoryRecord) -> None:
+        """Count how long the run took that ends with an answer or a failure."""
+        self.tally.count_time(record.task, "run", round(self.now() * 1000) - record.fence // 1000)
 
     def book_late(self, lease: Lease, book: Book | None, *, known: bool) -> None:
         """Count what was paid without a place in the record."""

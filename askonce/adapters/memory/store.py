@@ -155,7 +155,9 @@ class MemoryStore:
                 ended = job.admitted_at > 0 and round(age, 3) >= kept
                 return Reply(Start.ENDED if ended else Start.ABSENT, Snapshot())
             if record.fingerprint != job.fingerprint:
-                return Reply(Start.CONFLICT if record.job == job.id else Start.SUPERSEDED, Snapshot())
+                is_own = record.job == job.id
+                outcome = Start.CONFLICT if is_own else self._copy(record, Start.SUPERSEDED)
+                return Reply(outcome, Snapshot())
             outcome = self._start(record, job, lease, returns=returns)
             now, granted = self._records.now(), outcome is Start.GRANTED
             return Reply(outcome, disclosed(record, now, granted=granted))
@@ -163,11 +165,13 @@ class MemoryStore:
     def _start(self, record: MemoryRecord, job: Job, lease: Lease, *, returns: bool) -> Start:
         now = self._records.now()
         if record.job != job.id:
-            return Start.DONE if record.fresh(now) else Start.SUPERSEDED
+            return self._copy(record, Start.DONE if record.fresh(now) else Start.SUPERSEDED)
         if record.flight == "running":
             if record.owner == lease.owner:
                 return Start.GRANTED
-            return Start.BUSY if now < record.deadline else self._grant(record, lease, returns=returns)
+            if now < record.deadline:
+                return self._copy(record, Start.BUSY)
+            return self._grant(record, lease, returns=returns)
         if record.flight == "queued":
             return self._start_queued(record, lease, returns=returns)
         failed = record.failed_at(now)
@@ -175,8 +179,13 @@ class MemoryStore:
             record.forget_failure()
             return self._grant(record, lease, returns=returns)
         if record.failure_answers(now):
-            return Start.NEGATIVE
-        return Start.DONE if record.value_at(now) else Start.SUPERSEDED
+            return self._copy(record, Start.NEGATIVE)
+        return self._copy(record, Start.DONE if record.value_at(now) else Start.SUPERSEDED)
+
+    def _copy(self, record: MemoryRecord, outcome: Start) -> Start:
+        """Count one more message of a job that needs none."""
+        self.tally.count_run(record.task, "copy")
+        return outcome
 
     def _start_queued(self, record: MemoryRecord, lease: Lease, *, returns: bool) -> Start:
         if record.is_expired(self._records.now()):
@@ -199,6 +208,7 @@ class MemoryStore:
         if record.paused is not None:
             returned = self._records.hold_back(lease.key, record, returns=returns)
             return Start.RETURNED if returned else Start.PAUSED
+        self._records.count_started(record)
         record.grant(lease.owner, self._records.clock(), self._records.now(), lease.seconds)
         self._records.commit(lease.key, record)
         return Start.GRANTED
@@ -220,7 +230,7 @@ class MemoryStore:
     def checkpoint(self, lease: Lease, reference: str) -> Write:
         """Keep the provider's reference of a call under way."""
         with self._changed:
-            record = self._records.held(lease, "running")
+            record = self._records.held(lease, "running", writes=True)
             if isinstance(record, Write):
                 return record
             record.checkpoint = reference
@@ -229,7 +239,7 @@ class MemoryStore:
     def complete(self, lease: Lease, answer: Encoded, ttl: Ttl, book: Book | None = None) -> Write:
         """Publish *answer* and end the flight."""
         with self._changed:
-            record = self._records.held(lease, "running", "queued", "idle")
+            record = self._records.held(lease, "running", "queued", "idle", writes=True)
             if isinstance(record, Write):
                 self._records.book_late(lease, book, known=record is Write.FENCED)
                 return record
@@ -237,7 +247,9 @@ class MemoryStore:
             if record.flight == "idle" and record.value and record.value.fence == record.fence:
                 return Write.OK
             self.tally.book(book)
-            if record.flight != "running":
+            if record.flight == "running":
+                self._records.count_ended(record)
+            else:
                 self.tally.count(record.name, "in_doubt", -1)
             self.tally.count(record.name, "done")
             record.value = MemoryValue(answer, record.fence, now, now + ttl.fresh, now + ttl.kept)
@@ -260,8 +272,10 @@ class MemoryStore:
                 if failed and (failed.owner, failed.job) == (lease.owner, record.job):
                     return Reply(Write.OK, disclosed(record, self._records.now()))
                 self._records.book_late(lease, failure.book, known=True)
+                self.tally.count_run(record.task, "fenced")
                 return Reply(Write.FENCED, Snapshot())
             self.tally.book(failure.book)
+            self._records.count_ended(record)
             self._fail(lease.key, record, failure)
             return Reply(Write.OK, disclosed(record, self._records.now()))
 
@@ -295,16 +309,18 @@ class MemoryStore:
     def park(self, lease: Lease, reason: str, after: float, within: float, spent: bytes = b"") -> Parking:
         """Give a lease back before anything was paid."""
         with self._changed:
-            record, now = self._records.held(lease, "running", "queued", "idle"), self._records.now()
+            now = self._records.now()
+            record = self._records.held(lease, "running", "queued", "idle", writes=True)
             if isinstance(record, Write):
                 return Parking.ABSENT if record is Write.ABSENT else Parking.FENCED
             if record.flight == "idle":
-                return Parking.CANCELLED if record.is_cancelled(now) else Parking.FENCED
+                return self._parked_late(record)
             if record.flight == "queued":
                 return Parking.PARKED
             cancelled = record.is_cancelled(now)
             if not cancelled and record.parked_for(now) >= within:
                 return Parking.SPENT
+            self.tally.count_run(record.task, "parked")
             record.attempts -= 1
             record.spent = spent or record.spent
             if cancelled:
@@ -313,6 +329,12 @@ class MemoryStore:
             record.park(reason, now, after)
             self._records.commit(lease.key, record)
             return Parking.PARKED
+
+    def _parked_late(self, record: MemoryRecord) -> Parking:
+        if record.is_cancelled(self._records.now()):
+            return Parking.CANCELLED
+        self.tally.count_run(record.task, "fenced")
+        return Parking.FENCED
 
     def cancel(self, key: Key, run: str | None = None) -> Cancellation:
         """End a queued job unpaid; a call under way is the job's last."""
@@ -361,6 +383,7 @@ class MemoryStore:
         if record.sent_at != sent.sent_at / 1000:
             if record.handed_out_until == 0.0:
                 return Write.FENCED
+            self.tally.count_run(record.task, "resent")
             record.count_resend(sent.sent_at / 1000, self._records.now())
             self._records.commit(sent.key, record)
         return Write.OK

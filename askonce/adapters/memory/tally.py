@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter as Sums
 from typing import TYPE_CHECKING
 
-from askonce.record import MAX_COUNTERS
+from askonce.record import BOUNDS, MAX_COUNTERS
 from askonce.tally import Counter
 
 if TYPE_CHECKING:
@@ -54,6 +54,17 @@ class MemoryTally:
         if counter not in self._counted and len(self._counted) >= MAX_COUNTERS:
             counter = counter[0], Counter("other", "", "", what)
         self._counted[counter] += amount
+
+    def count_run(self, task: str, what: str, amount: int = 1) -> None:
+        """Count what a run did, for the task alone."""
+        self.count((task, "", ""), what, amount)
+
+    def count_time(self, task: str, what: str, milliseconds: int) -> None:
+        """Count a time under the first bound that it does not exceed."""
+        least = max(milliseconds, 0)
+        within = (round(bound * 1000) for bound in BOUNDS if least <= round(bound * 1000))
+        self.count_run(task, f"{what}:{next(within, 'inf')}")
+        self.count_run(task, f"{what}_ms", least)
 
     def book(self, book: Book | None) -> None:
         """Count what a run paid."""

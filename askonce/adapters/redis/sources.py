@@ -2,7 +2,7 @@
 
 So a script gets those definitions only that it names: each one costs a tenth of a microsecond. Those of
 ``duplicate.lua`` and ``new.lua`` come first, and the others after them, because most calls end there.
-Constants become numbers.
+Constants become numbers, and lists of numbers.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ _NUMBERS = (
     "HISTORY_KEPT",
     "REASON_KEPT",
 )
-_VALUES: dict[str, int] = {name: int(getattr(record, name) * 1000) for name in _SECONDS}
+_VALUES: dict[str, int | str] = {name: int(getattr(record, name) * 1000) for name in _SECONDS}
 _VALUES |= {name: getattr(record, name) for name in _NUMBERS}
+_VALUES["BOUNDS"] = "{" + ", ".join(str(round(bound * 1000)) for bound in record.BOUNDS) + "}"
 _CONSTANT = re.compile(rf"\b(?:{'|'.join(_VALUES)})\b")
 #: One definition at the top of a text, with the comment of the next one.
 _DEFINITIONS = re.compile(r"^(?=local )", re.MULTILINE)

@@ -26,7 +26,7 @@ end
 
 if r.fp ~= '' and r.fp ~= fingerprint then
   if ARGV[7] == 'conflict' then return counted('conflict') end
-  if r.fl == 'running' then count(name_of(r), 'in_doubt', 1) end
+  doubt(r)
   clear_value(r)
   clear_failure(r)
   set(r, {fl = 'idle'})
@@ -38,7 +38,7 @@ if is_expired(r) then
 end
 -- Its worker is lost, so no answer comes any more: who asks for it now gets a new job.
 if r.fl == 'running' and is_cancelled(r) and is_lost(r) and r.att < asked(r).ma then
-  count(name_of(r), 'in_doubt', 1)
+  doubt(r)
   note(r, 'worker_lost')
   end_unrun(r, 'cancelled')
   commit(r, KEYS[2])
@@ -56,7 +56,7 @@ end
 if r.fl ~= 'idle' then
   if is_lost(r) and not r.paused then
     if r.fl == 'running' then
-      count(name_of(r), 'in_doubt', 1)
+      doubt(r)
       if r.att >= asked(r).ma then
         quarantine(r, 'attempts_spent')
         commit(r, KEYS[2])

@@ -18,11 +18,12 @@ if not r.present then
 end
 if r.own ~= owner then
   book_late(owner, entry, true)
+  count_run(r, 'fenced', 1)
   return 'fenced'
 end
 if r.fl == 'idle' and r.vf == r.fen then return 'ok' end
 book(entry)
-if r.fl ~= 'running' then count(name_of(r), 'in_doubt', -1) end
+if r.fl == 'running' then count_ended(r) else count(name_of(r), 'in_doubt', -1) end
 count(name_of(r), 'done', 1)
 clear_failure(r)
 drop(r, 'nx', 'at', 'ho', 'pk', 'rep', 'rt', 'ref')

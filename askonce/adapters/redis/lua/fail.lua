@@ -13,10 +13,12 @@ control(r, r.task, asked(r).tail)
 if r.own ~= owner or r.fl ~= 'running' then
   if r.eo == owner and r.ej == r.job then return reply('ok', r) end
   book_late(owner, ARGV[9], true)
+  count_run(r, 'fenced', 1)
   return reply('fenced', r, true)
 end
 
 book(ARGV[9])
+count_ended(r)
 if ARGV[11] ~= '' then set(r, {sp = ARGV[11]}) end
 local most = tonumber(ARGV[10])
 if most > 0 then

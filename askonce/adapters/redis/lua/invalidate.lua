@@ -9,7 +9,7 @@ if not known then
   return 'ok'
 end
 if not r.present then return 'absent' end
-if r.fl == 'running' then count(name_of(r), 'in_doubt', 1) end
+doubt(r)
 if r.vf > 0 and r.vf == r.fen and r.own ~= '' then note_booked(r.own) end
 clear_value(r)
 clear_failure(r)

@@ -57,7 +57,7 @@ local function look_at(member)
     return true
   end
   if r.fl == 'running' and r.att >= asked(r).ma then
-    count(name_of(r), 'in_doubt', 1)
+    doubt(r)
     quarantined(r, 'attempts_spent')
     return true
   end
@@ -69,7 +69,7 @@ local function look_at(member)
   if #lost >= jobs or (#lost > 0 and size > bytes) then return false end
   bytes = bytes - size
   if r.fl == 'running' then
-    count(name_of(r), 'in_doubt', 1)
+    doubt(r)
     note(r, 'worker_lost')
     set(r, {fl = 'queued', at = '0', dl = NOW})
     drop(r, 'nx')

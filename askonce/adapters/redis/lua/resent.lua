@@ -10,5 +10,6 @@ if r.ho == 0 then return 'fenced' end
 local resends = r.rep + 1
 drop(r, 'ho', 'rt')
 set(r, {at = ARGV[2], rep = resends, dl = deadline(r, resends)})
+count_run(r, 'resent', 1)
 commit(r, KEYS[2])
 return 'ok'

@@ -12,8 +12,14 @@ local function end_as(reason)
   return reply('negative', r)
 end
 
+-- One more message of a job that needs none.
+local function copy(outcome, bare)
+  count_run(r, 'copy', 1)
+  return reply(outcome, r, bare)
+end
+
 local function grant()
-  if r.fl == 'running' then count(name_of(r), 'in_doubt', 1) end
+  doubt(r)
   if r.att >= asked(r).ma then return end_as('attempts_spent') end
   if r.fl == 'running' then note(r, 'worker_lost') end
   if is_cancelled(r) then return end_as('cancelled') end
@@ -23,6 +29,9 @@ local function grant()
     commit(r, KEYS[2])
     return reply(returns and 'returned' or 'paused', r)
   end
+  -- The fence is the time of the last start: where that was before the admission, this is the job's first.
+  local admitted_at = asked(r).ad
+  if r.fen < admitted_at * 1000 then count_time(r, 'wait', NOW - admitted_at) else count_run(r, 'restarted', 1) end
   drop(r, 'rep', 'rt', 'nx', 'at', 'ho')
   if is_put_aside(r) then drop(r, 'pk') end
   set(r, {fl = 'running', own = owner, fen = math.max(r.fen + 1, NOW_US), dl = NOW + lease, att = r.att + 1})
@@ -37,14 +46,14 @@ if not r.present then
 end
 control(r, r.task, asked(r).tail)
 if r.job ~= job then
-  if r.fp ~= ARGV[3] then return reply('superseded', r, true) end
-  return reply(is_fresh(r) and 'done' or 'superseded', r)
+  if r.fp ~= ARGV[3] then return copy('superseded', true) end
+  return copy(is_fresh(r) and 'done' or 'superseded')
 end
 if r.fp ~= ARGV[3] then return reply('conflict', r, true) end
 
 if r.fl == 'running' then
   if r.own == owner then return reply('granted', r) end
-  if NOW < r.dl then return reply('busy', r) end
+  if NOW < r.dl then return copy('busy') end
   return grant()
 end
 if r.fl == 'queued' then
@@ -57,5 +66,5 @@ if r.ek == 'quarantined' and r.er == 'undeliverable' and NOW < r.ex then
   clear_failure(r)
   return grant()
 end
-if failure_answers(r) then return reply('negative', r) end
-return reply(has_value(r) and 'done' or 'superseded', r)
+if failure_answers(r) then return copy('negative') end
+return copy(has_value(r) and 'done' or 'superseded')

@@ -19,6 +19,32 @@ local function name_of(r)
   return r.task .. '\n' .. tenant .. '\n' .. model
 end
 
+-- What runs do is counted for the task alone: histograms of every tenant would leave no room for other names.
+local function count_run(r, what, amount) count(r.task .. '\n\n', what, amount) end
+
+-- So many milliseconds, under the first of the bounds that they do not exceed.
+local function count_time(r, what, milliseconds)
+  local bound, least = 'inf', math.max(milliseconds, 0)
+  for _, each in ipairs(BOUNDS) do
+    if least <= each then
+      bound = each
+      break
+    end
+  end
+  count_run(r, what .. ':' .. bound, 1)
+  count_run(r, what .. '_ms', least)
+end
+
+-- The run that has the lease ends with an answer or a failure; its fence is the time of its start.
+local function count_ended(r) count_time(r, 'run', NOW - math.floor(r.fen / 1000)) end
+
+-- A run that has the lease is overtaken: whether its call was paid is unknown.
+local function doubt(r)
+  if r.fl ~= 'running' then return end
+  count(name_of(r), 'in_doubt', 1)
+  count_run(r, 'lost', 1)
+end
+
 -- *entry*: task, tenant and model, one a line; then names and amounts, such as "calls 1 micro_usd 1200".
 local function book(entry)
   if entry == '' then return end
