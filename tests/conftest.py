@@ -76,6 +76,8 @@ def pytest_runtest_setup(item):
         pytest.skip("no rabbitmq-server on PATH; RABBITMQ_SERVER may name one")
     if item.get_closest_marker("browser") and shutil.which("chromium") is None:
         pytest.skip("no chromium on PATH")
+    if item.get_closest_marker("promtool") and shutil.which("promtool") is None:
+        pytest.skip("no promtool on PATH")
     if SUITE_BROKER and (only := item.get_closest_marker("redis_broker")):
         pytest.skip(f"SUITE_BROKER={SUITE_BROKER}: {only.args[0]}")
 

@@ -1,0 +1,202 @@
+"""Each alert rule once firing, once silent, once with its series gone: promtool plays the series."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
+RULES = [
+    rule for group in yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"] for rule in group["rules"]
+]
+ALERTS = {rule["alert"]: rule for rule in RULES}
+#: Each alert: series that make it fire, and those of a quiet day; ``a+bxn`` counts up by b, n times.
+PLAYED = {
+    "AskonceMetricsAway": ({'up{job="askonce"}': "0x40"}, {}),
+    "AskonceStoreAway": ({"askonce_store_up": "0x40"}, {"askonce_store_up": "1x40"}),
+    "AskonceBrokerAway": ({"askonce_broker_up": "0x40"}, {"askonce_broker_up": "1x40"}),
+    "AskonceStoreFull": (
+        {"askonce_store_memory_bytes": "90x40", "askonce_store_memory_limit_bytes": "100x40"},
+        {"askonce_store_memory_bytes": "90x40", "askonce_store_memory_limit_bytes": "0x40"},
+    ),
+    "AskonceEvicted": (
+        {"askonce_store_evicted_keys_total": "0+1x40"},
+        {"askonce_store_evicted_keys_total": "7x40"},
+    ),
+    "AskonceNoWorkers": (
+        {
+            "askonce_workers": "1x40",
+            'askonce_queue_workers{queue="bulk"}': "0x40",
+            'askonce_queue_messages{queue="bulk"}': "1x40",
+        },
+        {
+            "askonce_workers": "1x40",
+            'askonce_queue_workers{queue="bulk"}': "0x40",
+            'askonce_queue_messages{queue="bulk"}': "0x40",
+        },
+    ),
+    "AskonceNothingStarts": (
+        {
+            'askonce_queue_messages{queue="a"}': "3x40",
+            'askonce_runs_started_total{task="t"}': "5x40",
+            "askonce_workers": "1x40",
+            "askonce_pauses": "0x40",
+        },
+        {
+            'askonce_queue_messages{queue="a"}': "3x40",
+            'askonce_runs_started_total{task="t"}': "5x40",
+            "askonce_workers": "1x40",
+            "askonce_pauses": "1x40",
+        },
+    ),
+    "AskonceQueueOld": (
+        {'askonce_queue_oldest_seconds{queue="a"}': "901x40"},
+        {'askonce_queue_oldest_seconds{queue="a"}': "900x40"},
+    ),
+    "AskonceWaits": (
+        {
+            'askonce_wait_seconds_bucket{task="t",le="300.0"}': "0+8x40",
+            'askonce_wait_seconds_bucket{task="t",le="600.0"}': "0+10x40",
+            'askonce_wait_seconds_bucket{task="t",le="+Inf"}': "0+10x40",
+        },
+        {
+            'askonce_wait_seconds_bucket{task="t",le="300.0"}': "0+10x40",
+            'askonce_wait_seconds_bucket{task="t",le="600.0"}': "0+10x40",
+            'askonce_wait_seconds_bucket{task="t",le="+Inf"}': "0+10x40",
+        },
+    ),
+    "AskonceJobsFail": (
+        {
+            'askonce_jobs_total{task="t",outcome="done"}': "0+35x40",
+            'askonce_jobs_total{task="t",outcome="failed"}': "0+15x40",
+        },
+        {
+            'askonce_jobs_total{task="t",outcome="done"}': "0+45x40",
+            'askonce_jobs_total{task="t",outcome="failed"}': "0+5x40",
+        },
+    ),
+    "AskonceDeadJobs": (
+        {'askonce_jobs_total{task="t",outcome="quarantined"}': "0x34 1x6"},
+        {'askonce_jobs_total{task="t",outcome="quarantined"}': "0x10 9x30"},
+    ),
+    "AskonceDeadMessages": (
+        {"askonce_dead_messages": "0x34 2x6"},
+        {"askonce_dead_messages": "9x34 2x6"},
+    ),
+    "AskoncePaused": ({"askonce_pauses": "1x400"}, {"askonce_pauses": "0x200 1x200"}),
+    "AskonceLeasesLost": (
+        {'askonce_leases_lost_total{task="t"}': "0+5x40"},
+        {'askonce_leases_lost_total{task="t"}': "0x38 1x2"},
+    ),
+    "AskonceFencedWrites": (
+        {'askonce_fenced_writes_total{task="t"}': "0+1x40"},
+        {'askonce_fenced_writes_total{task="t"}': "0x38 1x2"},
+    ),
+    "AskonceDegraded": (
+        {'askonce_degraded_total{task="t",source="memory"}': "0x39 1x1"},
+        {'askonce_degraded_total{task="t",source="memory"}': "0x10 5x30"},
+    ),
+    "AskonceProviderMisconfigured": (
+        {'askonce_providers_away{cure="person"}': "1x40"},
+        {'askonce_providers_away{cure="person"}': "0x40", 'askonce_providers_away{cure="wait"}': "1x40"},
+    ),
+    "AskonceProviderAway": (
+        {'askonce_providers_away{cure="wait"}': "1x40"},
+        {'askonce_providers_away{cure="wait"}': "0x38 1x2"},
+    ),
+    "AskonceBill": (
+        {'askonce_cost_usd_total{task="t",model="m"}': "0+1x40"},
+        {'askonce_cost_usd_total{task="t",model="m"}': "0+0.5x40"},
+    ),
+    "AskonceUnpriced": (
+        {'askonce_unpriced_calls_total{task="t",model="m"}': "0x38 1x2"},
+        {
+            'askonce_unpriced_calls_total{task="t",model="m"}': "0x40",
+            'askonce_unpriced_calls_total{task="look-up",model=""}': "0+1x40",
+        },
+    ),
+    "AskonceInDoubt": (
+        {'askonce_in_doubt{task="t",model="m"}': "0+1x40"},
+        {'askonce_in_doubt{task="t",model="m"}': "9x40"},
+    ),
+}
+#: Minutes in each step of the series, and steps in all: one rule waits for a day.
+_STEP = 5
+_STEPS = {alert: 400 if ALERTS[alert].get("for") == "24h" else 40 for alert in ALERTS}
+
+
+def reading(alert):
+    """Return what is there whenever the metrics process reads the store."""
+    return {'up{job="askonce"}': f"1x{_STEPS[alert]}", "askonce_store_up": f"1x{_STEPS[alert]}"}
+
+
+def is_firing(tmp_path, alert, series):
+    """Return whether *alert* fires at the end of *series*."""
+    state = f'clamp_max(count(ALERTS{{alertname="{alert}",alertstate="firing"}}), 1) or vector(0)'
+    expected = [{"labels": "{}", "value": 1}]
+    test = {
+        "interval": f"{_STEP}m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {"expr": state, "eval_time": f"{_STEPS[alert] * _STEP}m", "exp_samples": expected}
+        ],
+    }
+    alerts = str(FOLDER / "alerts.yml")
+    given = {"rule_files": [alerts], "evaluation_interval": f"{_STEP}m", "tests": [test]}
+    path = tmp_path / "played.yml"
+    path.write_text(yaml.safe_dump(given))
+    command = ["promtool", "test", "rules", str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    # What is not 1 is 0, or the series cannot be played.
+    assert ended.returncode == 0 or "got: {} 0E+00" in ended.stdout + ended.stderr, ended
+    return ended.returncode == 0
+
+
+def test_every_alert_is_played():
+    assert ALERTS.keys() == PLAYED.keys()
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_alert_names_its_runbook(alert):
+    runbook = ALERTS[alert]["annotations"]["runbook_url"]
+
+    assert f"docs/operations.md#alert-{alert.lower()}" == runbook
+
+
+@pytest.mark.long
+@pytest.mark.promtool
+@pytest.mark.parametrize("alert", ALERTS)
+def test_alert_fires_once_its_time_is_over(tmp_path, alert):
+    assert is_firing(tmp_path, alert, reading(alert) | PLAYED[alert][0])
+
+
+@pytest.mark.long
+@pytest.mark.promtool
+@pytest.mark.parametrize("alert", ALERTS)
+def test_alert_is_silent_on_a_quiet_day(tmp_path, alert):
+    assert not is_firing(tmp_path, alert, reading(alert) | PLAYED[alert][1])
+
+
+@pytest.mark.long
+@pytest.mark.promtool
+@pytest.mark.parametrize("alert", sorted(ALERTS.keys() - {"AskonceMetricsAway", "AskonceStoreAway"}))
+def test_alert_fires_when_its_series_is_gone_while_others_come(tmp_path, alert):
+    assert is_firing(tmp_path, alert, reading(alert))
+
+
+@pytest.mark.long
+@pytest.mark.promtool
+@pytest.mark.parametrize("alert", ALERTS)
+def test_one_alert_fires_when_all_series_are_gone(tmp_path, alert):
+    assert ("AskonceMetricsAway" == alert) == is_firing(tmp_path, alert, {})
+
+
+@pytest.mark.promtool
+@pytest.mark.parametrize("file", ["alerts.yml", "recording.yml"])
+def test_promtool_reads_the_rules(file):
+    told = subprocess.run(
+        ["promtool", "check", "rules", str(FOLDER / file)], capture_output=True, text=True, check=False
+    )
+
+    assert 0 == told.returncode, told
