@@ -25,6 +25,7 @@ OTHER: Final = "other"
 #: Models, and types of tokens, that have series of their own. A provider names the types.
 _NAMES_AT_MOST: Final = 20
 _TOKENS: Final = "tokens:"
+_TYPES: Final = ("input_tokens", "output_tokens")
 _MICROS: Final = 1_000_000
 _ENQUEUED: Final = ("admitted", "attached", "hit", "negative", "backoff", "conflict", "resend")
 _JOBS: Final = ("done", "failed", "fallback", "quarantined", "expired", "cancelled")
@@ -52,7 +53,7 @@ class Exposition:
         self._tasks = (*models, OTHER)
         self._pairs = {*models.items(), (OTHER, "")}
         self._models = _Names({model for model in models.values() if model})
-        self._types = _Names({"input_tokens", "output_tokens"})
+        self._types = _Names(_TYPES)
 
     def text(self, reading: Reading) -> bytes:
         """Return the text."""
@@ -87,7 +88,8 @@ class Exposition:
             families.add(series, sums[what], *pair)
         for series, what in _OF_DOLLARS.items():
             families.add(series, sums[what] / _MICROS, *pair)
-        tokens = Sums[str]()
+        # A model has these from the start; others begin when a provider counts them.
+        tokens = Sums[str](dict.fromkeys(_TYPES, 0) if pair[1] else {})
         for what, amount in sums.items():
             if what.startswith(_TOKENS):
                 tokens[self._types.label(what.removeprefix(_TOKENS))] += amount
