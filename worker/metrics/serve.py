@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_log = logging.getLogger("askonce")
 #: Seconds for which a text is served again.
 KEPT_FOR: Final = 1.0
 #: Requests that are answered at once; the others wait in the socket's queue.
@@ -95,7 +97,13 @@ class _Handler(BaseHTTPRequestHandler):
         if path not in ("/", "/metrics"):
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        text = self.server.latest.get()
+        try:
+            text = self.server.latest.get()
+        except Exception as error:  # noqa: BLE001  # whatever a reading raises: the next scrape reads anew
+            # Not its text: it may hold anything.
+            _log.error("metrics: a reading failed by %s", type(error).__name__)
+            self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR)
+            return
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", CONTENT_TYPE_LATEST)
         self.send_header("Content-Length", str(len(text)))
