@@ -70,6 +70,11 @@ task_track_started = True
 worker_send_task_events = True
 task_send_sent_event = False
 
+# Celery's scheduler, which shows with each tick that it lives (docs/health.md). The interval bounds the
+# seconds between two ticks: by default they are five minutes.
+beat_scheduler = "worker.signs:Scheduler"
+beat_max_loop_interval = 10
+
 # What ``celery beat`` sends; times are in UTC (docs/scheduling.md).
 _orders_every_night = {
     "task": "orders.reprocess",

@@ -60,6 +60,9 @@ class Settings(ServerSettings):
     customer_api_url: HttpUrl = "http://127.0.0.1:8081"
     customer_api_timeout: CallSeconds = 5.0
 
+    #: Where this process shows that it lives; None for no signs. Each process has a folder of its own.
+    health_folder: Path | None = None
+
     #: Not a FilePath: producers have no such file, and workers may get theirs after their start.
     orders_file: Path | None = None
 

@@ -27,6 +27,7 @@ from worker.events import GroupedEventsStep
 from worker.listeners.counts import count
 from worker.listeners.logs import configure
 from worker.process import PerProcess
+from worker.signs import add_signs
 
 if TYPE_CHECKING:
     from celery import Task as CeleryTask
@@ -62,6 +63,7 @@ once = AskOnce(
     cure_of=cure_of,
     check=lambda once: check(settings, _specs.values(), once.process().store, app),
 )
+add_signs(app)
 #: Whether the worker ends, in memory that the children of prefork share: no signal tells them.
 _is_ending = mmap(-1, 1)
 resources = PerProcess(

@@ -1,0 +1,127 @@
+"""Signs of life of a worker and of beat, for ``python -m worker health``: each from its own loop."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, cast
+
+from celery.beat import PersistentScheduler
+from celery.bootsteps import StartStopStep
+from celery.concurrency.solo import TaskPool as SoloPool
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+
+from settings.environment import EXIT_CONFIG, load
+from worker.heartbeat import INTERVAL, LIMIT, Heartbeat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from celery import Celery
+
+
+def add_signs(app: Celery) -> None:
+    """Let the workers of *app* show their signs where HEALTH_FOLDER names a folder."""
+    if load().health_folder is not None:
+        app.steps["consumer"].add(HeartbeatStep)
+
+
+def new_heartbeat(*, limit: float = LIMIT) -> Heartbeat | None:
+    """Return what writes this process's signs, or None without HEALTH_FOLDER; a bad one ends the process."""
+    folder = load().health_folder
+    if folder is None:
+        return None
+    try:
+        return Heartbeat(folder, limit=limit)
+    except OSError as error:
+        sys.stderr.write(f"bad configuration: HEALTH_FOLDER: cannot be written ({error.strerror})\n")
+        raise SystemExit(EXIT_CONFIG) from None
+
+
+class HeartbeatStep(StartStopStep):
+    """Touches the sign of life from the event loop's timer: a loop that hangs touches nothing.
+
+    While the broker is away the loop stands still, and connects again and again. Then each try is a sign.
+    """
+
+    requires = ("celery.worker.consumer.connection:Connection",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:  # noqa: ANN401  # Celery's signature
+        """Write the first sign: from here on the worker connects."""
+        super().__init__(parent, **options)
+        # The pool "solo" runs its jobs in the loop.
+        runs_jobs = isinstance(parent.pool, SoloPool)
+        heartbeat = new_heartbeat(limit=LIMIT + (load().longest_attempt() if runs_jobs else 0))
+        assert heartbeat is not None, "the step is there with a folder only"
+        self._heartbeat, self._timed = heartbeat, cast("Any", None)
+        self._connect = parent.ensure_connected
+        parent.ensure_connected = self._connect_and_beat
+        # Weak references: the step lives as long as its consumer.
+        worker_ready.connect(self._ready)
+        for ends in (worker_shutting_down, worker_shutdown):
+            ends.connect(self._unready)
+
+    def start(self, parent: Any) -> None:  # noqa: ANN401
+        """Touch the sign in each turn of the timer; there is a connection."""
+        self._heartbeat.beat()
+        self._timed = parent.timer.call_repeatedly(INTERVAL, self._heartbeat.beat)
+
+    def stop(self, parent: Any) -> None:  # noqa: ANN401
+        """Leave the timer alone: the connection is lost, or the worker ends."""
+        if self._timed is not None:
+            parent.timer.cancel(self._timed)
+            self._timed = None
+
+    def _connect_and_beat(self, connection: Any) -> object:  # noqa: ANN401
+        _beat_while_connecting(connection, self._heartbeat)
+        return self._connect(connection)
+
+    def _ready(self, **_: object) -> None:
+        self._heartbeat.ready()
+
+    def _unready(self, **_: object) -> None:
+        self._heartbeat.unready()
+
+
+class Scheduler(PersistentScheduler):
+    """Celery's scheduler, with a sign of life after each tick."""
+
+    _heartbeat: Heartbeat | None = None
+
+    def setup_schedule(self) -> None:
+        """Begin to show signs: this scheduler will tick."""
+        super().setup_schedule()
+        self._heartbeat = new_heartbeat(limit=LIMIT + (self.max_interval or 0))
+
+    def tick(self, *arguments: Any, **options: Any) -> float:  # noqa: ANN401
+        """Send what is due; return the seconds until the next tick."""
+        seconds = float(super().tick(*arguments, **options))
+        if self._heartbeat is not None:
+            self._heartbeat.beat()
+            self._heartbeat.ready()
+        return seconds
+
+    def close(self) -> None:
+        """Write the schedule: beat ends."""
+        if self._heartbeat is not None:
+            self._heartbeat.unready()
+        super().close()
+
+    def _ensure_connected(self) -> object:
+        if self._heartbeat is not None:
+            _beat_while_connecting(self.connection, self._heartbeat)
+        return super()._ensure_connected()  # type: ignore[misc]  # celery-types does not know it
+
+
+def _beat_while_connecting(connection: Any, heartbeat: Heartbeat) -> None:  # noqa: ANN401
+    """Let *connection* beat before each try, and each second between two of them."""
+    connect = connection.ensure_connection
+
+    def ensure(errback: object, max_retries: int | None, callback: Callable[[], object] = int) -> object:
+        def beat() -> None:
+            heartbeat.beat()
+            callback()
+
+        beat()
+        return connect(errback, max_retries, callback=beat)
+
+    connection.ensure_connection = ensure
