@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_address
+from socket import getaddrinfo
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from askonce.adapters.celery.checks import check_broker, check_times
 from askonce.checks import Finding, without_secrets
-from settings.environment import SettingsInvalid, is_openai
+from settings.environment import SettingsInvalid, is_openai, is_stand_in
+from settings.unknown import check_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +28,9 @@ def check(settings: Settings, specs: Iterable[JobSpec], store: Store, app: Celer
     times = check_times(
         specs, app, reap_interval=settings.reap_interval, longest_call=settings.longest_call()
     )
-    return [*store.check(), *check_broker(app), *times, *_check_secrecy(settings.openai_base_url)]
+    url = settings.openai_base_url
+    services = _check_stand_ins(url) if is_stand_in(url) else _check_secrecy(url)
+    return [*store.check(), *check_broker(app), *times, *services, *check_names(os.environ)]
 
 
 def check_outside(settings: Settings) -> list[Finding]:
@@ -35,6 +40,18 @@ def check_outside(settings: Settings) -> list[Finding]:
         _check_model(settings),
         Finding(severity="ok", subject="customers", name="customer_api", text=customers),
     ]
+
+
+def _check_stand_ins(url: str | None) -> list[Finding]:
+    """Refuse a worker that has neither services nor stand-ins: each answer would be a fallback."""
+    try:
+        getaddrinfo(urlsplit(url or "").hostname, None)
+    except OSError:
+        text = "no service is configured, and no stand-in runs"
+        cure = "copy .env.example to .env and fill it in, or: docker compose --profile demo up"
+        return [Finding(severity="error", subject="services", name="stand_ins", text=text, cure=cure)]
+    text = "stand-ins invent all answers: this is the demo"
+    return [Finding(severity="warning", subject="services", name="stand_ins", text=text)]
 
 
 def _check_secrecy(model_url: str | None) -> list[Finding]:

@@ -6,16 +6,28 @@ import os
 import sys
 from functools import cache
 from pathlib import Path  # noqa: TC003  # pydantic reads the annotation
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from askonce.spec import LONGEST_LEASE, SHORTEST
 from settings.http import HttpUrl, socks_proxies
 from settings.prices import ModelPrice, read_prices
 from settings.urls import ServerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: No sensible deadline is longer. Infinity is a mistake.
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -28,6 +40,8 @@ Bytes = Annotated[int, Field(gt=0)]
 Prices = Annotated[dict[str, ModelPrice], NoDecode, BeforeValidator(read_prices)]
 
 OPENAI_URL = "https://api.openai.com/v1"
+#: The host of the stand-ins in docker-compose.yml, and the namespace that keeps their answers.
+STAND_INS, DEMO = "stand-ins", "demo"
 
 
 class Settings(ServerSettings):
@@ -75,6 +89,22 @@ class Settings(ServerSettings):
             raise ValueError("needs the responses form of the API; set LLM_API=responses")
         return background
 
+    @model_validator(mode="after")
+    def _keeps_stand_ins_apart(self) -> Self:
+        """Refuse to keep invented answers beside real ones: the next ask would be served from them."""
+        services = {"OPENAI_BASE_URL": self.openai_base_url, "CUSTOMER_API_URL": self.customer_api_url}
+        invented = [name for name, url in services.items() if is_stand_in(url)]
+        has_key = self.openai_api_key or self.openai_api_key_file
+        is_demo = self.namespace == DEMO and len(invented) == len(services) and not has_key
+        if invented and not is_demo:
+            raise PydanticCustomError(
+                "stand_ins",
+                "{names}: the stand-ins are for the namespace demo and without OPENAI_API_KEY; "
+                "name the real services, and set ASKONCE_NAMESPACE",
+                {"names": ", ".join(invented)},
+            )
+        return self
+
     def llm_flavour(self) -> Literal["responses", "chat"]:
         """Return the form of the API that calls to the model use."""
         return _flavour(self.llm_api, self.openai_base_url)
@@ -107,6 +137,11 @@ class Settings(ServerSettings):
         return key
 
 
+def is_stand_in(url: str | None) -> bool:
+    """Return whether the service is the stand-in that ``docker compose --profile demo up`` starts."""
+    return urlsplit(url or "").hostname == STAND_INS
+
+
 def is_openai(base_url: str | None) -> bool:
     """Return whether the service is OpenAI itself, not a compatible one."""
     host = urlsplit(base_url or OPENAI_URL).hostname or ""
@@ -136,8 +171,7 @@ def load() -> Settings:
         SettingsInvalid: names each variable and what is wrong with it, never its value.
     """
     try:
-        # ENV_FILE= (empty) reads no file: tests and the sandbox must not depend on the working directory.
-        settings = Settings(_env_file=os.environ.get("ENV_FILE", ".env") or None)
+        settings = Settings(_env_file=env_file(os.environ))
     except ValidationError as exc:
         # An error about several variables names them in its own text.
         lines = (": ".join((*(str(part).upper() for part in e["loc"][:1]), e["msg"])) for e in exc.errors())
@@ -145,6 +179,11 @@ def load() -> Settings:
     if socks := socks_proxies(os.environ):
         raise SettingsInvalid(f"{', '.join(socks)}: a SOCKS proxy needs the package socksio")
     return settings
+
+
+def env_file(environment: Mapping[str, str]) -> str | None:
+    """Return the file that is read beside *environment*; an empty ENV_FILE names none."""
+    return environment.get("ENV_FILE", ".env") or None
 
 
 #: BSD's EX_CONFIG.

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
-from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from askonce.adapters.redis.servers import CLUSTER, SENTINEL, Servers, parse
+
+
+def _read_password(path: str) -> str:
+    try:
+        password = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        password = ""
+    if not password:
+        raise ValueError("must name a readable file that holds a password")
+    return password
+
+
+PasswordInFile = Annotated[SecretStr, BeforeValidator(_read_password)]
 
 
 class ServerSettings(BaseSettings):
@@ -22,7 +36,10 @@ class ServerSettings(BaseSettings):
     redis_host: str = "127.0.0.1"
     redis_port: Annotated[int, Field(gt=0, lt=65536)] = 6379
     redis_db: Annotated[int, Field(ge=0)] = 0
+    redis_username: str | None = None
     redis_password: SecretStr | None = None
+    #: What the file holds: it is read once, so another password needs a restart, as another user does.
+    redis_password_file: PasswordInFile | None = None
     redis_ssl: bool = False
     redis_ssl_ca_certs: FilePath | None = None
     redis_ssl_certfile: FilePath | None = None
@@ -76,8 +93,9 @@ class ServerSettings(BaseSettings):
         if self.redis_url is not None:
             return self.redis_url.get_secret_value()
         scheme = "rediss" if self.redis_ssl else "redis"
-        secret = self.redis_password.get_secret_value() if self.redis_password else ""
-        login = f":{quote(secret, safe='')}@" if secret else ""
+        user, secret = self.redis_username or "", self.redis_password or self.redis_password_file
+        password = secret.get_secret_value() if secret else ""
+        login = f"{quote(user, safe='')}:{quote(password, safe='')}@" if user or password else ""
         return f"{scheme}://{login}{self.redis_host}:{self.redis_port}/{self.redis_db}"
 
     def broker_url(self) -> str:

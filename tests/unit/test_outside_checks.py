@@ -1,7 +1,10 @@
+from socket import gaierror
+
 import pytest
 from celery import Celery
 
 from askonce.adapters.memory import MemoryStore
+from settings import checks
 from settings.checks import check
 from settings.environment import Settings
 
@@ -55,3 +58,39 @@ def test_model_without_tls_on_another_host_has_a_warning(warnings, host):
     assert ("warning", "tls") == (warning.severity, warning.name)
     assert "OPENAI_BASE_URL" in warning.cure
     assert SECRET not in str(warning)
+
+
+@pytest.fixture
+def services(monkeypatch):
+    """Return what is found of the stand-ins, where their host has an address and where it has none."""
+
+    def look(*, known):
+        def find(host, _port):
+            assert "stand-ins" == host
+            if not known:
+                raise gaierror(-2, "Name or service not known")
+
+        monkeypatch.setattr(checks, "getaddrinfo", find)
+        settings = Settings(
+            _env_file=None,
+            ASKONCE_NAMESPACE="demo",
+            openai_base_url="http://stand-ins:8080/v1",
+            customer_api_url="http://stand-ins:8080",
+        )
+        app = Celery("shop", broker="memory://", set_as_current=False)
+        found = check(settings, [], MemoryStore(), app)
+        return [str(each) for each in found if each.subject in ("services", "model")]
+
+    return look
+
+
+def test_worker_without_services_and_without_stand_ins_is_refused(services):
+    [line] = services(known=False)
+
+    assert line.startswith(
+        "error: services: no service is configured, and no stand-in runs; copy .env.example"
+    )
+
+
+def test_worker_of_the_demo_says_that_its_answers_are_invented(services):
+    assert ["warning: services: stand-ins invent all answers: this is the demo"] == services(known=True)

@@ -68,6 +68,8 @@ GOOD = {
     "CUSTOMER_API_URL": ("http://127.0.0.1:9", "http://127.0.0.1:9"),
     "CUSTOMER_API_TIMEOUT": ("2", 2.0),
     "REDIS_HOST": ("redis.internal", "redis.internal"),
+    "REDIS_USERNAME": ("worker", "worker"),
+    "HEALTH_FOLDER": ("/tmp/health", Path("/tmp/health")),
     "ORDERS_FILE": ("files/orders.jsonl", Path("files/orders.jsonl")),
 }
 
@@ -227,6 +229,65 @@ def test_key_in_the_environment_wins_over_the_file(read, tmp_path):
     (tmp_path / "key").write_text("sk-1\n")
 
     assert read(OPENAI_API_KEY="sk-2", OPENAI_API_KEY_FILE=str(tmp_path / "key")).openai_key() == "sk-2"
+
+
+def test_user_and_password_of_the_server_come_from_their_places(read, tmp_path):
+    (tmp_path / "password").write_text("p@ss\n")
+
+    found = read(REDIS_HOST="h", REDIS_USERNAME="worker", REDIS_PASSWORD_FILE=str(tmp_path / "password"))
+
+    assert "redis://worker:p%40ss@h:6379/0" == found.store_url() == found.broker_url()
+    assert "p@ss" not in repr(found)
+
+
+def test_password_in_the_environment_wins_over_the_file(read, tmp_path):
+    (tmp_path / "password").write_text("of-the-file")
+
+    found = read(REDIS_PASSWORD="p", REDIS_PASSWORD_FILE=str(tmp_path / "password"))
+
+    assert "redis://:p@127.0.0.1:6379/0" == found.store_url()
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff"])
+def test_file_without_a_password_is_refused_by_the_variables_name(read, tmp_path, content):
+    if content is not None:
+        (tmp_path / "password").write_bytes(content)
+
+    with pytest.raises(
+        SettingsInvalid, match=r"^REDIS_PASSWORD_FILE: .*a readable file that holds a password$"
+    ):
+        read(REDIS_PASSWORD_FILE=str(tmp_path / "password"))
+
+
+STAND_INS = {
+    "ASKONCE_NAMESPACE": "demo",
+    "OPENAI_BASE_URL": "http://stand-ins:8080/v1",
+    "CUSTOMER_API_URL": "http://stand-ins:8080",
+}
+
+
+def test_stand_ins_answer_for_their_own_namespace(read):
+    assert "demo" == read(**STAND_INS).namespace
+
+
+@pytest.mark.parametrize(
+    "mixed",
+    [
+        {"ASKONCE_NAMESPACE": "jobs"},
+        {"OPENAI_BASE_URL": "https://api.openai.com/v1"},
+        {"CUSTOMER_API_URL": "http://127.0.0.1:9"},
+        {"OPENAI_API_KEY": MARKER},
+        {"OPENAI_API_KEY_FILE": "key"},
+    ],
+    ids=lambda mixed: next(iter(mixed)),
+)
+def test_invented_answers_are_never_kept_beside_real_ones(read, mixed):
+    with pytest.raises(
+        SettingsInvalid, match=r"^[A-Z_, ]*: the stand-ins are for the namespace demo"
+    ) as refused:
+        read(**{**STAND_INS, **mixed})
+
+    assert MARKER not in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["REDIS_URL", "REDIS_PASSWORD", "CELERY_BROKER_URL", "OPENAI_API_KEY"])
