@@ -1,4 +1,4 @@
-# Producer, worker, beat and Flower: one image, four commands (docker-compose.yml).
+# Workers, producer, beat, Flower, metrics and the demo's stand-ins: one image, a command for each (docker-compose.yml).
 FROM python:3.13-slim
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
@@ -13,11 +13,13 @@ COPY settings settings
 COPY tasks tasks
 COPY producer producer
 COPY worker worker
+COPY sandbox sandbox
 COPY celeryconfig.py ./
 
 # The one place that is written to: beat's schedule. A new volume takes its owner over. Records are on the server,
 # and logs go to the standard output.
-RUN install -d -o 10001 /var/lib/beat
+RUN install -d -o 10001 -g 10001 /var/lib/beat
 
-USER 10001
+# With the user alone the group would be root's.
+USER 10001:10001
 CMD ["celery", "-A", "worker.app", "worker"]

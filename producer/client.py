@@ -50,15 +50,17 @@ class Client:
         """Enqueue *payloads* for *task*; options, outcomes and errors as ``Producer.enqueue_many``."""
         return self.producer.enqueue_many(self.specs[task], payloads, jobs=jobs, **options)  # type: ignore[arg-type]  # passed on
 
-    def listening(self, task: str, *, tenant: str = "", run: str = "") -> Listening:
-        """Return whether a living worker would run the next job of *task*; two round trips.
+    def listening(self, task: str, *, queue: str = "", tenant: str = "", run: str = "") -> Listening:
+        """Return whether a living worker would run the next job of *task*, by *queue* or the task's own.
+
+        It takes two round trips.
 
         Raises:
             StoreUnavailable: the store did not answer.
         """
         workers, pauses = self.store.announcements.workers(), self.store.controls.pauses()
-        queue = self.queue_of(task)
-        return listening(self.specs[task], queue, workers, pauses, tenant=tenant, run=run)
+        taken = queue or self.queue_of(task)
+        return listening(self.specs[task], taken, workers, pauses, tenant=tenant, run=run)
 
     def cure_of(self, reason: str, *, kind: str = "", key: str = "ID") -> str:
         """Return what a person can do about a failure, as ``tasks.reasons`` has it."""

@@ -78,6 +78,7 @@ _OF_ROWS = (
         "--timeout", type=click.FloatRange(min=0), help="Seconds to wait for a row; 600 without --out FILE."
     ),
     click.option("--tenant", default="", help="The tenant of these jobs: part of the key."),
+    click.option("--queue", default="", help="The queue of these jobs; without it the task's own."),
     click.option(
         "--on-duplicate", type=click.Choice(["attach", "reject"]), default="attach", show_default=True
     ),

@@ -84,7 +84,12 @@ def _new_asker(
         task=wanted.task,
         uid=round_.uid,
         uids=opened.uids,
-        options={"tenant": wanted.tenant, "on_duplicate": wanted.on_duplicate, "run": round_.name},
+        options={
+            "tenant": wanted.tenant,
+            "on_duplicate": wanted.on_duplicate,
+            "run": round_.name,
+            **({"queue": wanted.queue} if wanted.queue else {}),
+        },
         again=opened.again,
         patience=patience_of(wanted),
         may_leave_run=not kept and wanted.run is None,
@@ -106,7 +111,7 @@ def _ahead(wanted: Wanted, client: Client) -> int:
 def _warn_of_workers(wanted: Wanted, client: Client, run: str, progress: Progress) -> None:
     """Say once if no living worker runs the jobs; they wait then."""
     try:
-        heard = client.listening(wanted.task, tenant=wanted.tenant, run=run)
+        heard = client.listening(wanted.task, queue=wanted.queue, tenant=wanted.tenant, run=run)
     except StoreUnavailable:
         # Whether the jobs themselves are in the store is what counts.
         return
@@ -124,7 +129,7 @@ def new_watch(
     renew: Callable[[], object],
 ) -> Watch:
     """Return what says why the rows of *run* wait, and calls *renew* now and then."""
-    model, queue = client.specs[wanted.task].model, client.queue_of(wanted.task)
+    model, queue = client.specs[wanted.task].model, wanted.queue or client.queue_of(wanted.task)
     named = {"task": wanted.task, "tenant": wanted.tenant, "run": run, "model": model, "queue": queue or ""}
     pauses = {Pause(scope, name) for scope, name in named.items() if name}  # type: ignore[arg-type]  # scopes
     concerns = frozenset({Pause("all"), *pauses})

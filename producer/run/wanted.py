@@ -41,6 +41,7 @@ class Wanted:
     wait: bool = False
     timeout: float | None = None
     tenant: str = ""
+    queue: str = ""
     on_duplicate: str = "attach"
     max_age: float | None = None
     refresh: bool = False
@@ -92,7 +93,7 @@ class Wanted:
             for name in _OF_ANSWERS:
                 if getattr(self, name) not in (None, False):
                     raise WantedImpossible(f"{_spelt(name)} is for a run that waits: add --wait or --out")
-        if self.run is not None or self.tenant:
+        if self.run is not None or self.tenant or self.queue:
             self._require_names()
         for excluded, why in self._exclusions():
             if excluded:
@@ -103,7 +104,7 @@ class Wanted:
         from askonce.errors import OptionInvalid
         from askonce.options import name_of
 
-        for name in ("run", "tenant"):
+        for name in ("run", "tenant", "queue"):
             try:
                 name_of(name, getattr(self, name) or "")
             except OptionInvalid as exc:

@@ -57,6 +57,7 @@ class StandIn(ThreadingHTTPServer):
     def __init__(
         self,
         *,
+        host: str = _HOST,
         port: int,
         ledger: Path,
         customers: Path,
@@ -66,7 +67,7 @@ class StandIn(ThreadingHTTPServer):
     ) -> None:
         self._script = Script(answers)
         self._script.begin(settings.script)
-        super().__init__((_HOST, port), Handler)
+        super().__init__((host, port), Handler)
         self.controls = Controls(settings)
         self.customers = Customers(customers)
         self.customer_calls = LedgerWriter(ledger, "customers")
@@ -121,6 +122,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         stand_in = _stand_in(options)
     except (BadSetting, AnswersInvalid) as exc:
         parser.error(str(exc))
+    except OSError as exc:
+        # The ledger's folder, the customers' file or the port.
+        parser.error(f"cannot start: {exc.strerror} ({exc.filename or f'port {options.port}'})")
     with stand_in:
         threading.Thread(target=stand_in.serve_forever, args=(0.05,), name="accept", daemon=True).start()
         ready = {
@@ -137,6 +141,7 @@ def _stand_in(options: argparse.Namespace) -> StandIn:
     names = ("latency", "llm_latency", "failure_rate", "llm_failure_rate", "seed")
     given = {name: getattr(options, name) for name in names}
     return StandIn(
+        host=options.host,
         port=options.port,
         ledger=options.ledger,
         customers=options.customers,
@@ -158,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m sandbox.outside.stand_in", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--ledger", type=Path, required=True, help="folder for the ledger of calls")
+    parser.add_argument("--host", default=_HOST, help="address to listen on; a container's is 0.0.0.0")
     parser.add_argument("--port", type=int, default=0, help="0 selects a free port")
     parser.add_argument("--customers", type=Path, default=CUSTOMERS, help="CSV with a column cliente_id")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds a customer lookup takes")

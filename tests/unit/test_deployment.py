@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import sys
@@ -5,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft7Validator
 
 import celeryconfig
 from settings.environment import Settings
+from tests.servers import compose
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -26,7 +29,7 @@ class Absent:
 
 sys.meta_path.insert(0, Absent())
 import worker.app, producer.run.start, askonce.cli.explained, producer.__main__
-import celery.bin.beat, flower.command, openai
+import celery.bin.beat, flower.command, openai, sandbox.outside.stand_in, worker.health, worker.signs
 worker.app.app.finalize()
 worker.app.app.connection_for_write("redis://127.0.0.1").transport_cls
 """
@@ -35,23 +38,46 @@ IMAGE = (ROOT / "Dockerfile").read_text()
 FIELDS = {(field.alias or name).upper() for name, field in Settings.model_fields.items()}
 
 
+#: What compose itself decides in each container; a password is never in a variable.
+OF_COMPOSE = {"REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_PASSWORD_FILE", "HEALTH_FOLDER"}
 #: What only the containers get that call the paid service.
 SECRET = {"OPENAI_API_KEY", "OPENAI_API_KEY_FILE"}
-SERVICES = yaml.safe_load(COMPOSE)["services"]
-OURS = sorted(SERVICES.keys() - {"valkey"})
+#: What `.env` has for real services.
+REAL = {
+    "ASKONCE_NAMESPACE": "jobs",
+    "OPENAI_BASE_URL": "https://api.openai.com/v1",
+    "CUSTOMER_API_URL": "http://customers.internal",
+}
+SERVICES = compose.read({})["services"]
+#: Those that run this project's image with the variables of the project.
+OURS = sorted(name for name, each in SERVICES.items() if "OPENAI_MODEL" in each.get("environment", {}))
+WORKERS = ["worker", "worker-bulk"]
+USERS = {
+    "worker": "worker",
+    "worker-bulk": "worker",
+    "beat": "producer",
+    "producer": "producer",
+    "demo": "producer",
+    "flower": "flower",
+    "metrics": "metrics",
+}
 
 
 def environment_of(service, **env_file):
     """Return what compose puts into the containers of *service*, with these variables in `.env`."""
+    declared = compose.read(env_file)["services"][service]["environment"]
+    passed = {name: env_file[name] for name, value in declared.items() if value is None and name in env_file}
+    return passed | {name: value for name, value in declared.items() if value}
 
-    def value_of(text):
-        name, sign, word = re.fullmatch(r"\$\{([A-Z_]+):([-+])(.*)\}", text).groups()
-        given = env_file.get(name)
-        return word if bool(given) == (sign == "+") else given or ""
 
-    declared = SERVICES[service]["environment"]
-    passed = {name: env_file[name] for name, text in declared.items() if text is None and name in env_file}
-    return passed | {name: value_of(text) for name, text in declared.items() if text and text[:1] == "$"}
+def test_compose_file_follows_the_specification():
+    schema = json.loads((ROOT / "tests/unit/compose-spec.json").read_text())
+    valid = Draft7Validator(schema).is_valid
+
+    assert valid(yaml.safe_load(COMPOSE))
+    assert valid(compose.read({}))
+    assert not valid(yaml.safe_load(COMPOSE.replace("read_only:", "readonly:")))
+    assert not valid(yaml.safe_load(COMPOSE.replace("stop_grace_period: 60s", "stop_grace_period: 60")))
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -61,55 +87,138 @@ def test_every_variable_reaches_a_container_but_the_key_only_workers(service):
 
     reached = environment_of(service, **given)
 
-    expected = given if service == "worker" else {k: v for k, v in given.items() if k not in SECRET}
-    if service == "worker":
-        expected = expected | {"OPENAI_API_KEY_FILE": "/run/secrets/openai_api_key"}
-    assert expected == reached
-    assert ("secrets" in SERVICES[service]) == (service == "worker")
+    expected = {name: value for name, value in given.items() if name not in OF_COMPOSE}
+    if service in WORKERS:
+        expected["OPENAI_API_KEY_FILE"] = "/run/secrets/openai_api_key"
+    else:
+        expected = {name: value for name, value in expected.items() if name not in SECRET}
+    assert expected == {name: value for name, value in reached.items() if name in expected.keys() | SECRET}
+    assert reached.keys() - expected.keys() <= OF_COMPOSE | {"REMAP_SIGTERM"}
+    assert "REDIS_PASSWORD" not in reached
+    assert ("openai_api_key" in SERVICES[service]["secrets"]) == (service in WORKERS)
 
 
 @pytest.mark.parametrize("service", OURS)
-def test_container_uses_the_server_beside_it_without_any_variable(service, monkeypatch):
+def test_each_container_has_one_user_of_the_server_and_its_password_only(service):
+    declared, secrets = SERVICES[service]["environment"], SERVICES[service]["secrets"]
+
+    assert USERS[service] == declared["REDIS_USERNAME"]
+    assert f"/run/secrets/{USERS[service]}_password" == declared["REDIS_PASSWORD_FILE"]
+    others = {name for name in secrets if name.endswith("_password")}
+    assert {f"{USERS[service]}_password"} == others
+    assert (ROOT / f"deploy/acl/{USERS[service]}.acl").exists()
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_container_uses_the_server_beside_it_with_its_own_user(service, monkeypatch, tmp_path):
+    (tmp_path / "password").write_text("p")
     for name in FIELDS:
         monkeypatch.delenv(name, raising=False)
-    for name, value in environment_of(service).items():
+    for name, value in environment_of(service, **REAL).items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("REDIS_PASSWORD_FILE", str(tmp_path / "password"))
 
     settings = Settings(_env_file=None)
 
-    assert "redis://valkey:6379/0" == settings.store_url() == settings.broker_url()
+    assert f"redis://{USERS[service]}:p@valkey:6379/0" == settings.store_url() == settings.broker_url()
     assert settings.openai_key() is None
+
+
+@pytest.mark.parametrize("missing", REAL)
+def test_container_refuses_real_services_beside_stand_ins(missing, monkeypatch):
+    for name in FIELDS:
+        monkeypatch.delenv(name, raising=False)
+    given = environment_of("worker", **{name: value for name, value in REAL.items() if name != missing})
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("REDIS_PASSWORD_FILE")
+
+    if missing == "ASKONCE_NAMESPACE":
+        assert "demo" == Settings(_env_file=None).namespace
+    else:
+        with pytest.raises(ValueError, match=f"{missing}: the stand-ins are for the namespace demo"):
+            Settings(_env_file=None)
 
 
 def test_environment_example_fits_compose_too():
     text = (ROOT / ".env.example").read_text()
+    named = set(re.findall(r"^(?:# )?([A-Z_]+)=", text, re.MULTILINE))
+    asked = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE))
 
-    assert set(re.findall(r"^(?:# )?([A-Z_]+)=", text, re.MULTILINE)) <= FIELDS
+    assert named <= FIELDS | asked
+    # What has a default of the demo in compose.
+    assert {"ASKONCE_NAMESPACE", "SECRETS", "OPENAI_BASE_URL", "CUSTOMER_API_URL"} <= named
     # In a container these would name the container itself.
     assert not re.search("^(REDIS|CUSTOMER|CELERY)_", text, re.MULTILINE)
 
 
-def test_compose_file_system_of_a_container_is_read_only_but_for_beats_schedule():
-    writable = {
-        name: [volume for volume in SERVICES[name]["volumes"] if not volume.endswith(":ro")] for name in OURS
-    }
+@pytest.mark.parametrize("service", SERVICES)
+def test_container_has_no_rights_and_writes_nothing_but_its_volume(service):
+    each = SERVICES[service]
+    user, group = each["user"].split(":")
 
-    assert all(SERVICES[name]["read_only"] for name in OURS)
-    assert ["beat:/var/lib/beat"] == writable.pop("beat")
-    assert not any(writable.values())
+    assert (True, True, ["ALL"]) == (each["read_only"], each["init"], each["cap_drop"])
+    assert ["no-new-privileges:true"] == each["security_opt"]
+    assert "0" not in (user, group)
+    assert all(each[limit] for limit in ("mem_limit", "cpus", "pids_limit"))
+    assert not each.keys() & {"privileged", "cap_add", "devices", "network_mode", "pid"}
+    writable = [volume for volume in each.get("volumes", ()) if not volume.endswith(":ro")]
+    assert VOLUMES.get(service, []) == writable
+
+
+VOLUMES = {
+    "valkey": ["records:/data"],
+    "beat": ["beat:/var/lib/beat"],
+    "prometheus": ["prometheus:/prometheus"],
+    "grafana": ["grafana:/var/lib/grafana"],
+}
+
+
+def test_schedule_of_beat_is_in_a_folder_of_the_images_user():
     assert "--schedule /var/lib/beat/" in SERVICES["beat"]["command"]
-    assert "install -d -o 10001 /var/lib/beat" in IMAGE
+    assert "install -d -o 10001 -g 10001 /var/lib/beat" in IMAGE
+    assert "USER 10001:10001" in IMAGE
+    assert {"10001:10001"} == {SERVICES[name]["user"] for name in OURS}
+
+
+def test_compose_services_have_one_image_and_one_tag():
+    images = {each["image"] for each in SERVICES.values()}
+
+    ours = {image for image in images if image.startswith("askonce:")}
+    assert {"askonce:0.1.0"} == ours
+    assert {"askonce:next"} == {
+        compose.read({"ASKONCE_TAG": "next"})["services"][name]["image"] for name in OURS
+    }
+    assert not [image for image in images if ":" not in image or image.endswith("latest")]
+
+
+#: Ends by itself, or runs another image.
+OTHERS = {"valkey", "producer", "stand-ins", "demo", "prometheus", "grafana"}
 
 
 def test_compose_service_stays_when_its_configuration_is_refused():
-    services = [each for name, each in SERVICES.items() if name not in ("valkey", "producer")]
+    services = [each for name, each in SERVICES.items() if name not in OTHERS]
 
     assert {"unless-stopped"} == {each["restart"] for each in services}
     assert all(each["command"].startswith("python -m worker.unless_misconfigured ") for each in services)
-    assert all("healthcheck" in each for each in services)
     # A command that ends by itself must not wait for a signal.
     assert ["python", "-m", "producer"] == SERVICES["producer"]["entrypoint"]
-    assert "restart" not in SERVICES["producer"]
+    assert not [name for name in ("producer", "demo") if "restart" in SERVICES[name]]
+
+
+def test_every_service_that_stays_has_a_health_check():
+    assert {"producer", "demo"} == {name for name, each in SERVICES.items() if "healthcheck" not in each}
+
+
+def test_profiles_add_to_what_starts_without_any():
+    profiles = {name: each.get("profiles") for name, each in SERVICES.items()}
+
+    plain = {name for name, given in profiles.items() if given is None}
+    assert {"valkey", "worker", "worker-bulk", "beat", "flower", "metrics"} == plain
+    assert {"stand-ins", "demo"} == {name for name, given in profiles.items() if given == ["demo"]}
+    assert {"prometheus", "grafana"} == {name for name, given in profiles.items() if given == ["monitoring"]}
+    # A profile that is off must not keep a worker from its start.
+    assert all(SERVICES[name]["depends_on"]["stand-ins"]["required"] is False for name in WORKERS)
 
 
 SCHEDULED = """
@@ -127,26 +236,77 @@ def test_every_scheduled_task_is_one_of_the_workers():
 
 
 def test_compose_publishes_ports_to_this_machine_only():
-    ports = re.findall(r"^ +- (\S+:\d+)$", COMPOSE, re.MULTILINE)
+    ports = {name: each["ports"] for name, each in SERVICES.items() if "ports" in each}
 
-    assert ["127.0.0.1:6379:6379", "127.0.0.1:5555:5555"] == ports
+    assert {
+        "flower": ["127.0.0.1:5555:5555"],
+        "prometheus": ["127.0.0.1:9090:9090"],
+        "grafana": ["127.0.0.1:3000:3000"],
+    } == ports
+    assert ["127.0.0.1:7:5555"] == compose.read({"FLOWER_PORT": "7"})["services"]["flower"]["ports"]
 
 
-def test_compose_server_never_evicts_keys():
-    assert "--appendonly yes" in COMPOSE
-    assert "--maxmemory-policy noeviction" in COMPOSE
+def test_compose_server_never_evicts_keys_and_keeps_them():
+    start = (ROOT / "deploy/valkey/start.sh").read_text()
+
+    assert "--appendonly yes" in start
+    assert "--maxmemory-policy noeviction" in start
 
 
-def test_compose_gives_a_worker_the_time_to_stop_softly():
-    grace = int(re.search(r"stop_grace_period: (\d+)s", COMPOSE)[1])
+@pytest.mark.parametrize("seconds", [None, "2.5", "45", "600"])
+def test_compose_gives_a_worker_the_time_to_stop_softly(seconds):
+    given = {"LLM_TIMEOUT": seconds} if seconds else {}
+    settings = Settings(_env_file=None, **{"llm_timeout": seconds} if seconds else {})
 
-    assert grace > celeryconfig.worker_soft_shutdown_timeout
+    for name in WORKERS:
+        grace = compose.seconds_of(compose.read(given)["services"][name]["stop_grace_period"])
+        # worker_soft_shutdown_timeout, and what a worker still does after it.
+        assert grace > settings.longest_call() + 5 + 20
+    assert celeryconfig.worker_soft_shutdown_timeout == celeryconfig._settings.longest_call() + 5
+
+
+@pytest.mark.parametrize("folder", ["made", "demo"])
+def test_every_secret_of_compose_is_a_file_that_is_there(folder, tmp_path):
+    made = tmp_path / "secrets"
+    if folder == "made":
+        subprocess.run(["sh", ROOT / "deploy/new-passwords.sh", made], check=True, capture_output=True)
+    given = {"SECRETS": str(made)} if folder == "made" else {}
+
+    files = {name: ROOT / secret["file"] for name, secret in compose.read(given)["secrets"].items()}
+
+    assert Path("/dev/null") == files.pop("openai_api_key")
+    assert all(file.read_text().strip() for file in files.values())
+
+
+def test_new_passwords_are_of_their_own_and_replace_none(tmp_path):
+    made = tmp_path / "secrets"
+    command = ["sh", str(ROOT / "deploy/new-passwords.sh"), str(made)]
+    first = subprocess.check_output(command, text=True)
+    (made / "worker").write_text("mine")
+
+    again = subprocess.check_output(command, text=True)
+
+    assert (7, "") == (first.count("\n"), again)
+    assert "mine" == (made / "worker").read_text()
+    assert 0o700 == made.stat().st_mode & 0o777
+    passwords = [path.read_text().strip() for path in made.iterdir() if path.name != "worker"]
+    assert len(set(passwords)) == len(passwords)
+    assert all(len(password) >= 40 and not password.startswith("demo-") for password in passwords)
 
 
 def test_image_holds_every_package_that_its_commands_import():
     copied = set(re.findall(r"^COPY (\w+)\S* ", IMAGE, re.MULTILINE))
 
-    assert {"askonce", "settings", "tasks", "producer", "worker", "celeryconfig", "requirements"} == copied
+    assert {
+        "askonce",
+        "settings",
+        "tasks",
+        "producer",
+        "worker",
+        "sandbox",
+        "celeryconfig",
+        "requirements",
+    } == copied
     allowed = (ROOT / ".dockerignore").read_text()
     assert all(f"!{name}" in allowed for name in copied)
 

@@ -1,0 +1,95 @@
+"""Becomes one program as a container runs it, without a container engine: needs root, Linux and mount(8).
+
+``unshare --mount python container.py SPEC``: the file system is a new one that nobody may write, with this
+machine's programs, what the image has, and what the service mounts. Then it becomes the program, as another
+user, without any capability. It runs in the network that it was started in.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+#: What programs of this machine need to start.
+_OF_MACHINE = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl", "nsswitch.conf", "passwd", "group")
+_LINKS = ("bin", "sbin", "lib", "lib64")
+
+
+def main(path):
+    spec = json.loads(Path(path).read_text())
+    root = Path(spec["root"])
+    mount("--make-rprivate", "/")
+    mount("-t", "tmpfs", "tmpfs", root)
+    for name in _LINKS:
+        (root / name).symlink_to(f"usr/{name}")
+    for folder in spec["tmpfs"]:
+        place(folder, root).mkdir(parents=True, exist_ok=True)
+        mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", place(folder, root))
+    for program in ("/usr", *spec["programs"]):
+        bind(program, root, writable=False)
+    copy_machine(root, spec["hosts"])
+    for source, target in spec["copied"]:
+        copy(source, root / target.lstrip("/"))
+    for owner, folder in spec["folders"]:
+        own = root / folder.lstrip("/")
+        own.mkdir(parents=True)
+        os.chown(own, owner, owner)
+    for mounted in spec["mounts"]:
+        bind(mounted["source"], root, mounted["target"], writable=mounted["writable"])
+    for folder in ("/proc", "/dev"):
+        place(folder, root).mkdir()
+        mount("--rbind", folder, place(folder, root))
+    mount("-o", "remount,ro", root)
+    os.chroot(root)
+    os.chdir(spec["folder"])
+    os.execvpe("setpriv", [*as_user(spec["user"]), *spec["command"]], spec["environment"])
+
+
+def as_user(user):
+    """Return the words that take every right away before the program starts."""
+    number, group = user.split(":")
+    rights = ["--no-new-privs", "--bounding-set", "-all", "--inh-caps", "-all", "--pdeathsig", "KILL"]
+    return ["setpriv", "--reuid", number, "--regid", group, "--clear-groups", *rights, "--"]
+
+
+def mount(*words):
+    subprocess.run(["mount", *map(str, words)], check=True)
+
+
+def place(path, root):
+    return root / str(path).lstrip("/")
+
+
+def bind(source, root, target=None, *, writable):
+    where = place(target or source, root)
+    if Path(source).is_dir():
+        where.mkdir(parents=True, exist_ok=True)
+    else:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        where.touch()
+    mount("--bind", source, where)
+    if not writable:
+        mount("-o", "remount,bind,ro", where)
+
+
+def copy(source, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if Path(source).is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    else:
+        shutil.copy(source, target / Path(source).name if target.is_dir() else target)
+
+
+def copy_machine(root, hosts):
+    (root / "etc").mkdir()
+    for name in _OF_MACHINE:
+        source = Path("/etc", name)
+        if source.exists():
+            copy(source, root / "etc" / name)
+    (root / "etc/hosts").write_text("".join(f"127.0.0.1 {name}\n" for name in ("localhost", *hosts)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
