@@ -129,12 +129,13 @@ class Composed:
         done.process.wait(stretched(120))
         return done
 
-    def started(self, words, service, log):
+    def started(self, words, log):
         """Start *words* in the network of the services."""
         network = f"--net=/proc/{self._network.pid}/ns/net"
+        apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL"]
         with log.open("ab") as out:
             return subprocess.Popen(
-                ["nsenter", network, "unshare", "--mount", *words],
+                ["setpriv", "--pdeathsig", "KILL", "nsenter", network, *apart, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -148,6 +149,7 @@ class Composed:
         root = Path(tempfile.mkdtemp(dir=self.folder, prefix=f"{name}-"))
         return {
             "root": str(root),
+            "ready": str(root.with_suffix(".ready")),
             "programs": sorted(
                 {sys.prefix, sys.base_prefix, str(Path(_embedded()).parent), str(self.folder / "programs")}
             ),
@@ -227,9 +229,12 @@ class Service:
         path = self.log.with_suffix(".json")
         path.write_text(json.dumps(spec))
         self._spec = spec
-        self.process = composed.started(
-            [sys.executable, "-S", container.__file__, str(path)], self._written, self.log
-        )
+        self.process = composed.started([sys.executable, "-S", container.__file__, str(path)], self.log)
+        ready = Path(spec["ready"])
+        eventually(lambda: self.process.poll() is not None or (ready.exists() and ready.read_text()), 60)
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        #: The first process of the container, as this machine numbers it; None where it has ended.
+        self._first = next(iter(children.read_text().split()), None)
 
     @property
     def said(self):
@@ -244,18 +249,10 @@ class Service:
 
     def execute(self, *words):
         """Run *words* as ``docker compose exec`` does; return how they ended."""
-        namespaces = [
-            "nsenter",
-            "--target",
-            str(self.process.pid),
-            "--mount",
-            "--net",
-            "--root",
-            f"--wdns={self._spec['folder']}",
-        ]
+        target = ["nsenter", "--target", str(self._first), "--mount", "--net", "--pid", "--root"]
         limit = stretched(seconds_of(self._written.get("healthcheck", {}).get("timeout", "10s")))
         return subprocess.run(
-            [*namespaces, *container.as_user(self._written["user"]), *words],
+            [*target, f"--wdns={self._spec['folder']}", *container.as_user(self._written["user"]), *words],
             check=False,
             env=self._spec["environment"],
             capture_output=True,
@@ -271,7 +268,7 @@ class Service:
 
     def stop(self):
         """End it as ``docker compose stop`` does; return its code, or fail after its grace."""
-        self.process.send_signal(signal.SIGTERM)
+        os.kill(int(self._first), signal.SIGTERM)
         return self.process.wait(stretched(seconds_of(self._written.get("stop_grace_period", "10s"))))
 
     def kill(self):

@@ -1,13 +1,15 @@
 """Becomes one program as a container runs it, without a container engine: needs root, Linux and mount(8).
 
-``unshare --mount python container.py SPEC``: the file system is a new one that nobody may write, with this
-machine's programs, what the image has, and what the service mounts. Then it becomes the program, as another
-user, without any capability. It runs in the network that it was started in.
+``unshare --mount --pid --fork python container.py SPEC``: the file system is a new one that nobody may write,
+with this machine's programs, what the image has, and what the service mounts. The program is another user
+there, without any capability, in the network that this was started in. This process stays as the first one,
+as compose's ``init: true`` does: it passes signals on, and all the others end with it.
 """
 
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,13 +40,28 @@ def main(path):
         os.chown(own, owner, owner)
     for mounted in spec["mounts"]:
         bind(mounted["source"], root, mounted["target"], writable=mounted["writable"])
-    for folder in ("/proc", "/dev"):
-        place(folder, root).mkdir()
-        mount("--rbind", folder, place(folder, root))
+    for folder in ("proc", "dev"):
+        (root / folder).mkdir()
+    mount("-t", "proc", "proc", root / "proc")
+    mount("--rbind", "/dev", root / "dev")
     mount("-o", "remount,ro", root)
-    os.chroot(root)
-    os.chdir(spec["folder"])
-    os.execvpe("setpriv", [*as_user(spec["user"]), *spec["command"]], spec["environment"])
+    with Path(spec["ready"]).open("w") as ready:
+        os.chroot(root)
+        os.chdir(spec["folder"])
+        return run(spec, ready)
+
+
+def run(spec, ready):
+    """Start the program, pass SIGTERM on to it, and return its code."""
+    words = [*as_user(spec["user"]), *spec["command"]]
+    child = os.posix_spawnp("setpriv", words, spec["environment"])
+    signal.signal(signal.SIGTERM, lambda number, _: os.kill(child, number))
+    # From here on this process passes signals on.
+    print("ready", file=ready, flush=True)
+    while True:
+        ended, status = os.wait()
+        if ended == child:
+            return os.waitstatus_to_exitcode(status) % 256
 
 
 def as_user(user):
@@ -92,4 +109,4 @@ def copy_machine(root, hosts):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    sys.exit(main(sys.argv[1]))
