@@ -16,6 +16,7 @@ JobError
 ├── Superseded            a newer payload took the key over
 ├── ResultTimeout         a waiter's timeout ended before the job did
 ├── SendFailed            the broker did not accept the message
+├── BrokerUnavailable     the broker did not answer, or refused
 ├── StoreUnavailable      the store did not answer, or refused
 ├── RecordAbsent          no record has the key
 ├── LayoutNewer           the record was written by a newer askonce

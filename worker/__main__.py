@@ -4,7 +4,7 @@ import sys
 from importlib import import_module
 
 #: Each verb, and the module whose ``main`` takes its arguments and returns the exit code.
-_VERBS = {
+VERBS = {
     "health": "worker.health",
     "metrics": "worker.metrics.command",
 }
@@ -14,10 +14,10 @@ _USAGE = 2
 def main(words: list[str]) -> int:
     """Run the verb that *words* begin with; return its exit code."""
     verb, *arguments = words or [""]
-    if verb not in _VERBS:
-        sys.stderr.write(f"usage: python -m worker {{{','.join(_VERBS)}}} ...\n")
+    if verb not in VERBS:
+        sys.stderr.write(f"usage: python -m worker {{{','.join(VERBS)}}} ...\n")
         return _USAGE
-    return int(import_module(_VERBS[verb]).main(arguments))
+    return int(import_module(VERBS[verb]).main(arguments))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def test_process_that_stood_still_past_its_lease_does_not_pay(scene):
 
     executed = scene.work(never)
 
-    assert executed == Deferred(key=asked.key, job=asked.job, reason="stalled", after=0.0)
+    assert executed == Deferred(key=asked.key, job=asked.job, reason="stalled", after=0.0, parked=True)
     assert scene.deferred == [(asked.key, 0.0)]
     assert (scene.read().flight, scene.read().attempts) == ("queued", 0)
     assert [event.data["reason"] for event in scene.heard.named("job.deferred")] == ["stalled"]
