@@ -111,4 +111,5 @@ def test_port_that_is_taken_is_one_line(capsys):
 @pytest.mark.parametrize("arguments", [[], ["metric"], ["--help"]])
 def test_verb_that_is_not_there_is_refused_with_those_that_are(arguments, capsys):
     assert 2 == main(arguments)
-    assert all(verb in capsys.readouterr().err for verb in VERBS)
+    said = capsys.readouterr().err
+    assert all(verb in said for verb in VERBS)
