@@ -32,7 +32,7 @@ max_tasks = 10_000
 purge_offline_workers = 600
 #: Milliseconds that a page waits for what workers reply.
 inspect_timeout = 5_000.0
-tasks_columns = "name,state,kwargs,result,received,started,runtime,worker,uuid"
+tasks_columns = "name,state,kwargs,result,received,runtime,worker,uuid"
 #: Seconds: a hit takes milliseconds, a model minutes.
 task_runtime_metric_buckets = [0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0]
 
