@@ -34,7 +34,7 @@ class Night(Flower):
 
     def begin(self):
         self.machine._extra.update(self.place.roles["worker"])
-        self.machine.start_worker("-P", "threads", "-c", "4", "--hostname", NAME)
+        self.machine.start_worker("-P", "prefork", "-c", "2", "--hostname", NAME)
         self.start()
         eventually(lambda: "flower_worker_online{" in self.get("metrics"), 60)
 
@@ -176,7 +176,7 @@ def test_person_finds_each_meeting_of_the_night_and_no_transcript(night, new_per
     assert re.search(rf"{NAME} Online 0 1\d \d 1\d", workers)
     person.open(f"worker/{NAME}", "Max concurrency")
     worker = person.look("worker")
-    assert "thread:TaskPool Max concurrency 4" in worker
+    assert "prefork:TaskPool Max concurrency 2" in worker
 
     assert person.failed == []
     assert [] == [word for word in (MARK, "change-me", PASSWORD) if word in "".join(person.seen)]
