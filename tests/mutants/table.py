@@ -10,6 +10,7 @@ from tests.mutants.groups import OF_GROUPS
 from tests.mutants.inputs import OF_INPUTS
 from tests.mutants.judged import OF_JUDGED
 from tests.mutants.meetings import OF_MEETINGS
+from tests.mutants.monitors import OF_MONITORS
 from tests.mutants.mutant import Mutant
 from tests.mutants.pace import OF_PACE
 from tests.mutants.parking import OF_PARKING
@@ -112,6 +113,7 @@ MUTANTS = (
     *OF_CALLS,
     *OF_REFUSALS,
     *OF_MEETINGS,
+    *OF_MONITORS,
     *OF_SHOWN,
     *OF_COMMANDS,
     *OF_RESUMED,
