@@ -11,8 +11,11 @@ it would listen on more than this machine without a login.
 import ipaddress
 import os
 import sys
+from functools import partialmethod
 from pathlib import Path
+from typing import Any
 
+from flower.events import EventsState
 from tornado.options import options
 
 _LOOPBACK = "127.0.0.1"
@@ -81,6 +84,18 @@ def _check() -> None:
         _end(f"FLOWER_DB: cannot write into the folder {str(folder)!r}")
 
 
+def _receive(state: EventsState, event: dict[str, Any], *, receive: Any) -> None:  # noqa: ANN401  # Flower's
+    """Let Flower *receive* an event without the arguments that a sender wrote into it.
+
+    A program that is not ours may send events of its messages (``task_send_sent_event``), with their payload.
+    What a worker sends about the same message has its ids.
+    """
+    if event["type"] == "task-sent":
+        event = {name: value for name, value in event.items() if name not in ("args", "kwargs")}
+    receive(state, event)
+
+
+EventsState.event = partialmethod(_receive, receive=EventsState.event)
 basic_auth = _logins()
 for _name in [each for each in globals() if f"FLOWER_{each.upper()}" in os.environ and each in options]:
     # The environment has set it already.

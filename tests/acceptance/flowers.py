@@ -58,9 +58,10 @@ class Flower:
         options = [f"--conf={DEPLOY / 'flower' / 'flowerconfig.py'}", f"--port={self.port}"]
         command = ("-m", "celery", "-A", "worker.app", "flower", *options, *self.place.options)
         env = {**self.place.roles["flower"], **own}
-        process = self.machine.spawn(*command, log=log, ended_by="SIGKILL", env=env)
-        self.machine.workers.append(process)
-        wait_for(lambda: b"Connected to" in log.read_bytes(), process, log)
+        known = log.stat().st_size if log.exists() else 0
+        self.process = self.machine.spawn(*command, log=log, env=env)
+        self.machine.workers.append(self.process)
+        wait_for(lambda: b"Connected to" in log.read_bytes()[known:], self.process, log)
 
     def get(self, page):
         return self.ask(page)[1]

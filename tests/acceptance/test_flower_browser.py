@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.machine import stop
 from tests.acceptance.flowers import PASSWORD, USER, Flower, on_redis_with_users
 from tests.deadlines import eventually, stretched
 from tests.preloaded import Machine
@@ -180,6 +181,16 @@ def test_person_finds_each_meeting_of_the_night_and_no_transcript(night, new_per
 
     assert person.failed == []
     assert [] == [word for word in (MARK, "change-me", PASSWORD) if word in "".join(person.seen)]
+
+
+def test_what_flower_saw_survives_its_restart(night, submit):
+    assert night.enrich(submit, [meeting(90)], "--wait").code == 0
+    eventually(lambda: night.states("kwargs:meeting_id=mtg-090") == ["SUCCESS"], 60)
+
+    stop(night.process)
+    night.start()
+
+    assert night.states("kwargs:meeting_id=mtg-090") == ["SUCCESS"]
 
 
 def test_failure_ends_with_the_command_that_replays_it(night, new_person, submit):

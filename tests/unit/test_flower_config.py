@@ -19,6 +19,21 @@ apply_options("flower", sys.argv[1:])
 names = ("address", "basic_auth", "read_only", "persistent", "max_tasks", "purge_offline_workers")
 print(json.dumps({name: getattr(options, name) for name in names}))
 """
+#: What Flower keeps of a message that another program sent, before and after a worker received it.
+SEEING = """
+import json, sys
+from flower.command import apply_options
+from flower.events import EventsState
+apply_options("flower", sys.argv[1:])
+state, shown = EventsState(max_tasks_in_memory=10), "{'order_id': 'PED-1'}"
+about = {"uuid": "one", "hostname": "here", "utcoffset": 0, "pid": 1, "name": "orders.enrich"}
+sent, seen = ("sent", "segredo-4711"), []
+for clock, (kind, kwargs) in enumerate([sent, ("received", shown), sent]):
+    times = {"timestamp": clock, "local_received": clock, "clock": clock}
+    state.event({**about, **times, "type": f"task-{kind}", "args": "()", "kwargs": kwargs})
+    seen.append(state.tasks["one"].kwargs)
+print(json.dumps(seen))
+"""
 PASSWORD = "segredo-4711"
 
 
@@ -38,9 +53,9 @@ def login(tmp_path):
 def read(tmp_path):
     """Read the configuration in a process of its own."""
 
-    def read(*options, **env):
+    def read(*options, program=READING, **env):
         environ = {name: value for name, value in os.environ.items() if not name.startswith("FLOWER_")}
-        command = [sys.executable, "-c", READING, f"--conf={CONFIG}", *options]
+        command = [sys.executable, "-c", program, f"--conf={CONFIG}", *options]
         run = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 60}
         return subprocess.run(command, check=False, env={**environ, **env}, **run)
 
@@ -77,6 +92,10 @@ def test_flower_refuses_to_be_open_on_anything_but_loopback(read, options, env):
     assert done.returncode == 78
     assert done.stderr.startswith("flower: refuses to listen on ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_another_program_says_of_its_arguments_is_not_kept(read):
+    assert settings(read(program=SEEING)) == [None, "{'order_id': 'PED-1'}", "{'order_id': 'PED-1'}"]
 
 
 @pytest.mark.long
