@@ -5,6 +5,10 @@ from tests.mutants.mutant import Mutant
 CANCEL = "tests/unit/test_cli_cancel.py::"
 COST = "tests/unit/test_cli_cost.py::"
 PAUSE = "tests/unit/test_cli_pause.py::"
+JOBS = "tests/unit/test_cli_jobs.py::"
+ACTS = "tests/unit/test_cli_acts.py::"
+QUEUE = "tests/unit/test_cli_queue.py::"
+AUDIT = "tests/unit/test_cli_audit.py::"
 APPS = "tests/integration/test_celery_cli.py::"
 
 OF_COMMANDS = (
@@ -49,5 +53,47 @@ OF_COMMANDS = (
         "if known is not None or not any(name in each.queues for each in store.announcements.workers()):",
         "if known is not None:",
         f"{APPS}test_dead_message_goes_back_to_a_queue_that_only_a_worker_names",
+    ),
+    Mutant(
+        "a list shows the token that authorises writes",
+        "askonce/cli/standing.py",
+        'record.owner.rpartition(":")[0] if',
+        "record.owner if",
+        f"{JOBS}test_list_says_where_a_job_runs_and_keeps_the_owners_token_secret",
+    ),
+    Mutant(
+        "a tenant is no part of the key that fields name",
+        "askonce/cli/named.py",
+        "return identify(spec, payload, tenant)\n        except",
+        "return identify(spec, payload)\n        except",
+        f"{JOBS}test_tenant_is_part_of_the_key_that_fields_name",
+    ),
+    Mutant(
+        "a dry run acts",
+        "askonce/cli/acts.py",
+        "        if dry_run:\n",
+        "        if dry_run and not keys:\n",
+        f"{ACTS}test_dry_run_names_the_jobs_and_changes_nothing",
+    ),
+    Mutant(
+        "jobs are changed although the audit took no entry",
+        "askonce/cli/acts.py",
+        "        write_down(site.store, verb.act, _in_words(what, chosen, len(keys)), note)\n        counts",
+        "        counts",
+        f"{ACTS}test_nothing_is_done_where_the_audit_takes_no_entry[replay]",
+    ),
+    Mutant(
+        "a pause leaves no trace of who paused",
+        "askonce/cli/pause.py",
+        '        write_down(site.store, "pause", option_of(chosen), note)\n',
+        "",
+        f"{AUDIT}test_verb_writes_down_who_what_and_why[pause --task rates.fetch]",
+    ),
+    Mutant(
+        "a purge ends the jobs of other queues",
+        "askonce/cli/queue.py",
+        "            and job.record.routing.queue == name\n",
+        "",
+        f"{QUEUE}test_purge_with_cancel_ends_the_jobs_of_the_queue_and_no_others",
     ),
 )
