@@ -14,6 +14,7 @@ from askonce.cli.exits import Exit, unavailable
 from askonce.cli.signed import signed, write_down
 from askonce.cli.site import open_site
 from askonce.cli.working import working
+from askonce.line import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -169,7 +170,7 @@ def _fitting(site: Site, verb: _Verb, chosen: dict[str, Any]) -> list[Key]:
 
 def _tell_dry(verb: _Verb, keys: Sequence[Key], *, as_json: bool) -> None:
     for key in keys:
-        click.echo(json.dumps({"key": key, "outcome": "would be done"}) if as_json else key)
+        click.echo(json.dumps({"key": key, "outcome": "would be done"}) if as_json else one_line(key))
     click.echo(f"--dry-run: {verb.act} would be done to {len(keys):,} jobs", err=True)
 
 
@@ -197,5 +198,6 @@ def _do(site: Site, verb: _Verb, keys: Sequence[Key], *, as_json: bool) -> Count
                 failed.append(done)
             report(counts.total())
     for done in failed:
-        click.echo(f"{done.key} {done.outcome}")
+        # An outcome may name a field of the payload.
+        click.echo(one_line(f"{done.key} {done.outcome}"))
     return counts

@@ -43,7 +43,7 @@ def audit(*, since: float | None, everything: bool, as_json: bool) -> None:
 def _json(entry: Entry) -> str:
     from askonce.cli.moments import moment
 
-    return json.dumps({**asdict(entry), "at": moment(entry.at)}, ensure_ascii=False)
+    return json.dumps({**asdict(entry), "at": moment(entry.at)})
 
 
 def _lines(entries: Sequence[Entry]) -> list[str]:

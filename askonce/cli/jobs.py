@@ -87,7 +87,7 @@ def show(what: tuple[str, ...], *, tenant: str, as_json: bool) -> None:
             for key, record in zip(each.keys, site.store.flights.show(each.keys), strict=True):
                 job = Listed(key, record)
                 shown = job.detailed(stands(site, key, record))
-                click.echo(json.dumps(shown, ensure_ascii=False) if as_json else _told(shown))
+                click.echo(json.dumps(shown) if as_json else _told(shown))
                 failed |= job.state is State.ABSENT
     sys.exit(Exit.FAILED if failed else Exit.OK)
 

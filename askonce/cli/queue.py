@@ -46,7 +46,7 @@ def list_(*, as_json: bool) -> None:
             names = sorted({*queues.names, *(name for each in workers for name in each.queues)})
             found = queues.look(names)
     shown = [_shown(each, workers, note_of_queue(pauses, [each.name])) for each in found]
-    for line in [json.dumps(each, ensure_ascii=False) for each in shown] if as_json else _table(shown):
+    for line in [json.dumps(each) for each in shown] if as_json else _table(shown):
         click.echo(line)
     if any(not each.whole for each in workers):
         click.echo("a worker takes more queues than it could announce", err=True)
@@ -67,7 +67,7 @@ def peek(name: str, *, most: int, as_json: bool) -> None:
             click.echo(text, err=True)
             sys.exit(Exit.FAILED)
         shown = _with_states(site, messages)
-    for line in [json.dumps(each, ensure_ascii=False) for each in shown] if as_json else _table(shown):
+    for line in [json.dumps(each) for each in shown] if as_json else _table(shown):
         click.echo(line)
     click.echo(f"{len(shown)} shown", err=True)
 

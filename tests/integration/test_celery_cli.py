@@ -84,6 +84,28 @@ def test_what_cannot_be_is_refused_by_name(new_app, run, arguments, words):
     assert words in told.stderr
 
 
+def test_jobs_queues_and_acts_of_any_app_are_shown(new_app, run):
+    app = new_app()
+    key = app.tasks["rates.fetch"].enqueue({"currency": "BRL"}).key
+
+    listed, shown = run(app, "jobs", "list", "--json"), run(app, "jobs", "show", key[:16])
+    queues, peeked = run(app, "queue", "list", "--json"), run(app, "queue", "peek", "celery")
+    purged = run(app, "queue", "purge", "celery", "--cancel", "--note", "by mistake")
+    audit = run(app, "audit", "--json")
+
+    assert [(key, "queued")] == [
+        (each["key"], each["state"]) for each in map(json.loads, listed.stdout.splitlines())
+    ]
+    assert (
+        "no worker takes queue celery: jobs wait until one does; 1 messages are in queue celery"
+        in shown.stdout
+    )
+    assert ("celery", 1) == tuple(json.loads(queues.stdout)[name] for name in ("queue", "messages"))
+    assert (1, True) == (peeked.exit_code, "jobs list shows the jobs" in peeked.stderr)
+    assert "1 messages deleted, 1 jobs cancelled\n" == purged.stdout
+    assert ("purge", "by mistake") == tuple(json.loads(audit.stdout)[name] for name in ("act", "note"))
+
+
 @pytest.mark.parametrize("verb", ["cost", "doctor"])
 def test_app_without_askonce_is_told_in_one_line(run, verb):
     with Celery("plain", broker="memory://", set_as_current=False) as app:
