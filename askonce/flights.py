@@ -35,5 +35,5 @@ class Flights(Protocol):
     def walk(self) -> Iterator[list[Key]]:
         """Yield the keys of all records, some at a time: also of those without a job in flight.
 
-        A record that is there from start to end is met at least once, another one perhaps.
+        A record that is there from start to end is met, perhaps more than once; another one perhaps.
         """

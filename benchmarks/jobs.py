@@ -62,15 +62,17 @@ def run(table: Table, *, jobs: int = RECORDS) -> None:
         )
         seconds = _verb(("list", "--reason", "none"))
         table.line("jobs list --reason none", f"{seconds:.1f} s", "looks at all in flight")
+        seconds = _verb(("show", _SPEC.name, "field_00=none"), code=1)
+        table.line("jobs show TASK FIELD=VALUE, no key field", f"{seconds:.1f} s", "looks at all payloads")
         client.flushdb()
 
 
-def _verb(words: tuple[str, ...]) -> float:
+def _verb(words: tuple[str, ...], code: int = 0) -> float:
     """Return the seconds of a verb in this process."""
     context = SimpleNamespace(app=app)
     began = time.perf_counter()
     told = CliRunner().invoke(askonce, ["jobs", *words], obj=context, catch_exceptions=False)
-    if told.exit_code:
+    if told.exit_code != code:
         raise RuntimeError(f"jobs {' '.join(words)} ended with {told.exit_code}")
     return time.perf_counter() - began
 

@@ -140,7 +140,7 @@ def _act(
         if dry_run:
             _tell_dry(verb, keys, as_json=as_json)
             sys.exit(Exit.FAILED if missing else Exit.OK)
-        write_down(site.store, verb.act, _in_words(what, chosen, len(keys)), note)
+        write_down(site.store, verb.act, _in_words(what, chosen, keys), note)
         counts = _do(site, verb, keys, as_json=as_json)
     click.echo(f"{counts[True]:,} done, {counts[False] + missing:,} not", err=True)
     sys.exit(Exit.FAILED if counts[False] or missing else Exit.OK)
@@ -174,16 +174,16 @@ def _tell_dry(verb: _Verb, keys: Sequence[Key], *, as_json: bool) -> None:
     click.echo(f"--dry-run: {verb.act} would be done to {len(keys):,} jobs", err=True)
 
 
-def _in_words(what: tuple[str, ...], chosen: dict[str, Any], count: int) -> str:
-    """Return what the command line named, for the audit."""
+def _in_words(what: tuple[str, ...], chosen: dict[str, Any], keys: Sequence[Key]) -> str:
+    """Return what the command line named, for the audit: keys in place of fields, which are the payload's."""
     from askonce.cli.moments import moment
 
     if what:
-        return " ".join(what)
+        return " ".join([what[0], *keys] if "=" in what[-1] else keys)
     since = {"since": moment(chosen["since"])} if chosen["since"] is not None else {}
     options = {name: value for name, value in {**chosen, **since}.items() if value is not None}
     words = [f"--{name} {value}" for name, value in options.items()] or ["--all"]
-    return f"{' '.join(words)}: {count:,} jobs"
+    return f"{' '.join(words)}: {len(keys):,} jobs"
 
 
 def _do(site: Site, verb: _Verb, keys: Sequence[Key], *, as_json: bool) -> Counter[bool]:

@@ -77,7 +77,7 @@ def show(what: tuple[str, ...], *, tenant: str, as_json: bool) -> None:
     from askonce.cli.listed import Listed
     from askonce.cli.standing import State, stands
 
-    failed = False
+    failed, shown = False, False
     with unavailable():
         site = open_site()
         for each in named(site, what, tenant):
@@ -86,8 +86,11 @@ def show(what: tuple[str, ...], *, tenant: str, as_json: bool) -> None:
                 failed = True
             for key, record in zip(each.keys, site.store.flights.show(each.keys), strict=True):
                 job = Listed(key, record)
-                shown = job.detailed(stands(site, key, record))
-                click.echo(json.dumps(shown) if as_json else _told(shown))
+                detailed = job.detailed(stands(site, key, record))
+                if shown and not as_json:
+                    click.echo()
+                click.echo(json.dumps(detailed) if as_json else _told(detailed))
+                shown = True
                 failed |= job.state is State.ABSENT
     sys.exit(Exit.FAILED if failed else Exit.OK)
 
@@ -116,8 +119,10 @@ def _lines(page: Sequence[Listed], digits: int, *, head: bool) -> list[str]:
     from askonce.cli.table import Table, room_of_stdout
 
     heads = ["key", "task", "state", "since_utc", "tenant", "run", "attempts", "about"]
-    rows = [heads, *(_cells(job, digits) for job in page)]
-    return Table(rows, names=2, left=len(heads)).fitted(room_of_stdout())[0][0 if head else 1 :]
+    rows, room = [heads, *(_cells(job, digits) for job in page)], room_of_stdout()
+    lines = Table(rows, names=2, left=len(heads)).fitted(room)[0]
+    # A person scrolls; a program reads one head, which is one line where nothing has to fit.
+    return lines if head or room is not None else lines[1:]
 
 
 def _cells(job: Listed, digits: int) -> list[str]:

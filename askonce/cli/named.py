@@ -29,7 +29,7 @@ _START = re.compile(rf"[0-9a-f]{{{SHORTEST},64}}")
 #: Stands for the fields of a row that a person does not name: the key does not depend on them.
 _ANY = "-"
 #: Fields that a task may refuse one after the other, and buckets of one round trip.
-_MOST_FIELDS, _BUCKETS_AT_ONCE = 50, 16
+_MOST_FIELDS, _BUCKETS_AT_ONCE = 50, 4
 
 
 class Named(NamedTuple):

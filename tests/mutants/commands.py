@@ -78,7 +78,7 @@ OF_COMMANDS = (
     Mutant(
         "jobs are changed although the audit took no entry",
         "askonce/cli/acts.py",
-        "        write_down(site.store, verb.act, _in_words(what, chosen, len(keys)), note)\n        counts",
+        "        write_down(site.store, verb.act, _in_words(what, chosen, keys), note)\n        counts",
         "        counts",
         f"{ACTS}test_nothing_is_done_where_the_audit_takes_no_entry[replay]",
     ),

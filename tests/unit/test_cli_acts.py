@@ -90,6 +90,7 @@ def test_job_is_replayed_by_its_key_fields(scene, verb, give_up):
     told = verb("replay", "rates.fetch", "currency=BRL")
 
     assert (0, f"{key} admitted\n") == (told.exit_code, told.stdout)
+    assert f"rates.fetch {key}" == acts(scene)[0][2]
 
 
 def test_replay_whose_message_was_not_sent_goes_on(scene, verb, give_up):

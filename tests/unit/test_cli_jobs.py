@@ -174,6 +174,7 @@ def test_long_list_shows_a_page_and_says_so(scene, verb):
     page, everything = verb("list"), verb("list", "--all", "--json")
 
     assert 101 == len(page.stdout.splitlines())  # with its head
+    assert 102 == len(verb("list", "--all").stdout.splitlines())
     assert "100 shown of 101 in flight or dead, there are more: --all shows them\n" == page.stderr
     assert (101, "101 shown\n") == (len(everything.stdout.splitlines()), everything.stderr)
 
