@@ -32,7 +32,8 @@ def connection(request, tcp_server):
 
 @pytest.fixture
 def queues(connection):
-    return queues_of(connection, ["slow"])
+    with queues_of(connection, ["slow"]) as queues:
+        yield queues
 
 
 def send(connection, job="j-1", *, queue="slow", priority=0, sent_at=5):
@@ -125,7 +126,7 @@ def test_user_without_the_right_is_told_so(tcp_server, connection):
         port = client.connection_pool.connection_kwargs["port"]
     with ExitStack() as stack:
         poor = stack.enter_context(Connection(f"redis://poor:x@127.0.0.1:{port}/0"))
-        queues = queues_of(poor, ["slow"])
+        queues = stack.enter_context(queues_of(poor, ["slow"]))
 
         with pytest.raises(BrokerUnavailable, match="noperm"):
             queues.purge("slow")
@@ -134,9 +135,8 @@ def test_user_without_the_right_is_told_so(tcp_server, connection):
 
 
 def test_broker_that_is_away_is_told_so():
-    with Connection(f"redis://127.0.0.1:{free_port()}/0") as away:
-        queues = queues_of(away, ["slow"])
-
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    with Connection(url) as away, queues_of(away, ["slow"]) as queues:
         for ask in (lambda: queues.look(["slow"]), lambda: queues.purge("slow")):
             with pytest.raises(BrokerUnavailable):
                 ask()
@@ -145,8 +145,11 @@ def test_broker_that_is_away_is_told_so():
 @pytest.mark.rabbitmq
 def test_rabbitmq_says_lengths_and_shows_no_message(rabbitmq):
     confirmed = {"confirm_publish": True}
-    with Connection(rabbitmq.url_of(rabbitmq.new_host()), transport_options=confirmed) as connection:
-        queues = queues_of(connection, [])
+    url = rabbitmq.url_of(rabbitmq.new_host())
+    with (
+        Connection(url, transport_options=confirmed) as connection,
+        queues_of(connection, []) as queues,
+    ):
         for job in ("j-1", "j-2"):
             send(connection, job)
 

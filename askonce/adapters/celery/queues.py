@@ -23,5 +23,5 @@ _REPLY = 2.0
 def open_queues(app: Celery) -> Iterator[Queues]:
     """Lend the queues of *app*'s broker; the connection ends with the block."""
     connection: Any = app.connection_for_write(transport_options=bounded_unless_set(app, _REPLY))
-    with connection:
-        yield queues_of(connection, sorted(cast("Any", app).amqp.queues))
+    with connection, queues_of(connection, sorted(cast("Any", app).amqp.queues)) as queues:
+        yield queues

@@ -39,11 +39,15 @@ return -1
 """
 
 
-def queues_of(connection: Any, names: Sequence[str]) -> Queues:  # noqa: ANN401  # kombu's
-    """Return the queues of *connection*'s broker, of which the application configures *names*."""
-    if connection.transport.driver_type == "redis":
-        return RedisQueues(connection, names)
-    return DeclaredQueues(connection, names)
+@contextmanager
+def queues_of(connection: Any, names: Sequence[str]) -> Iterator[Queues]:  # noqa: ANN401  # kombu's
+    """Lend the queues of *connection*'s broker, of which the application configures *names*."""
+    is_redis = connection.transport.driver_type == "redis"
+    queues = (RedisQueues if is_redis else DeclaredQueues)(connection, names)
+    try:
+        yield queues
+    finally:
+        queues.close()
 
 
 class DeclaredQueues:
@@ -52,6 +56,24 @@ class DeclaredQueues:
     def __init__(self, connection: Any, names: Sequence[str]) -> None:  # noqa: ANN401  # kombu's
         """Use *connection*; the application configures *names*."""
         self.names, self._connection = names, connection
+        self._opened: Any = None
+
+    def close(self) -> None:
+        """Close the connection, where there is one."""
+        if self._opened is not None:
+            self._connection.transport.close_connection(self._opened)
+
+    @contextmanager
+    def _channel(self) -> Iterator[Any]:
+        transport = self._connection.transport
+        if self._opened is None:
+            # kombu's own way tries again after two seconds, and a person waits.
+            self._opened = transport.establish_connection()
+        channel = transport.create_channel(self._opened)
+        try:
+            yield channel
+        finally:
+            channel.close()
 
     def look(self, names: Sequence[str]) -> list[Queue]:
         """Return the queues of these *names*."""
@@ -60,13 +82,11 @@ class DeclaredQueues:
 
     def _messages(self, name: str) -> int | None:
         # One that does not exist closes its channel.
-        channel = self._connection.channel()
-        try:
-            return int(channel.queue_declare(queue=name, passive=True).message_count)
-        except self._connection.channel_errors:
-            return None
-        finally:
-            channel.close()
+        with self._channel() as channel:
+            try:
+                return int(channel.queue_declare(queue=name, passive=True).message_count)
+            except self._connection.channel_errors:
+                return None
 
     def peek(self, name: str, most: int) -> list[Waiting] | None:  # noqa: ARG002  # the port's
         """Return nothing: a delivery is counted, and a queue may drop what was delivered too often."""
@@ -78,7 +98,7 @@ class DeclaredQueues:
 
     def purge(self, name: str) -> int:
         """Delete the messages that wait."""
-        with _answering(self._connection), self._connection.channel() as channel:
+        with _answering(self._connection), self._channel() as channel:
             return int(channel.queue_purge(queue=name) or 0)
 
 
@@ -117,11 +137,6 @@ class RedisQueues(DeclaredQueues):
             commands.append(("EVAL", _BEFORE, 1, key, job, _MOST_MESSAGES, _MOST_BYTES))
             *more_urgent, place = _raised(_ask(channel, *commands))
         return sum(more_urgent) + place if place >= 0 else None
-
-    @contextmanager
-    def _channel(self) -> Iterator[Any]:
-        with self._connection.channel() as channel:
-            yield channel
 
 
 def _lists(channel: Any, name: str) -> list[tuple[str, int]]:  # noqa: ANN401  # kombu's
