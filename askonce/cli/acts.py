@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from askonce.cli.choosing import WHAT, choosing, named, wanted
+from askonce.cli.counted import counted
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.signed import signed, write_down
 from askonce.cli.site import open_site
@@ -171,7 +172,7 @@ def _fitting(site: Site, verb: _Verb, chosen: dict[str, Any]) -> list[Key]:
 def _tell_dry(verb: _Verb, keys: Sequence[Key], *, as_json: bool) -> None:
     for key in keys:
         click.echo(json.dumps({"key": key, "outcome": "would be done"}) if as_json else one_line(key))
-    click.echo(f"--dry-run: {verb.act} would be done to {len(keys):,} jobs", err=True)
+    click.echo(f"--dry-run: {verb.act} would be done to {counted(len(keys), 'job')}", err=True)
 
 
 def _in_words(what: tuple[str, ...], chosen: dict[str, Any], keys: Sequence[Key]) -> str:
@@ -183,7 +184,7 @@ def _in_words(what: tuple[str, ...], chosen: dict[str, Any], keys: Sequence[Key]
     since = {"since": moment(chosen["since"])} if chosen["since"] is not None else {}
     options = {name: value for name, value in {**chosen, **since}.items() if value is not None}
     words = [f"--{name} {value}" for name, value in options.items()] or ["--all"]
-    return f"{' '.join(words)}: {len(keys):,} jobs"
+    return f"{' '.join(words)}: {counted(len(keys), 'job')}"
 
 
 def _do(site: Site, verb: _Verb, keys: Sequence[Key], *, as_json: bool) -> Counter[bool]:

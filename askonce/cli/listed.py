@@ -31,6 +31,18 @@ class Listed(NamedTuple):
         return state_of(self.record)
 
     @property
+    def is_lost(self) -> bool:
+        """Whether no worker has the job and no message is on its way, although one should be.
+
+        A job that a pause holds back, or that has rested until now, has no message yet.
+        """
+        record = self.record
+        if record.flight == "running":
+            return record.lost
+        rests = record.paused is not None or record.parked is not None or record.failure is not None
+        return record.lost and not rests
+
+    @property
     def about(self) -> str:
         """Where it runs, or why it does not, in few words."""
         record = self.record
@@ -38,7 +50,7 @@ class Listed(NamedTuple):
             return type(record.error).__name__
         if record.paused is not None and record.flight == "queued":
             return record.paused
-        lost = "lost" if record.lost else ""
+        lost = "lost" if self.is_lost else ""
         cancelled = "cancelled" if record.is_cancelled else ""
         rests = f"rests {record.wait:.0f} s" if record.flight == "queued" and record.wait > 0 else ""
         reason = "" if record.is_cancelled else reason_of(record)
@@ -63,7 +75,7 @@ class Listed(NamedTuple):
             "attempts": record.attempts,
             "resent": record.resent,
             "wait_seconds": record.wait,
-            "lost": record.lost,
+            "lost": self.is_lost,
             "paused": record.paused,
             "reason": reason_of(record),
         }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from askonce.cli.counted import counted
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.signed import signed, write_down
 from askonce.cli.site import open_site
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from askonce.announcements import Announcement
     from askonce.cli.site import Site
     from askonce.job import Key
-    from askonce.queues import Queue, Waiting
+    from askonce.queues import Queue, Queues, Waiting
 
 #: Messages that a peek shows without -n, and at most: each is read whole.
 PAGE, MOST = 10, 1_000
@@ -62,6 +63,7 @@ def peek(name: str, *, most: int, as_json: bool) -> None:
         site = open_site()
         with site.queues() as queues:
             messages = queues.peek(name, most)
+            known = _is_known(site, queues, name)
         if messages is None:
             text = "this broker shows a message only by a delivery, which it counts: jobs list shows the jobs"
             click.echo(text, err=True)
@@ -70,6 +72,9 @@ def peek(name: str, *, most: int, as_json: bool) -> None:
     for line in [json.dumps(each) for each in shown] if as_json else _table(shown):
         click.echo(line)
     click.echo(f"{len(shown)} shown", err=True)
+    if not shown and not known:
+        click.echo(f"{name}: no queue of the application or of a living worker has this name", err=True)
+        sys.exit(Exit.FAILED)
 
 
 @queue.command()
@@ -90,21 +95,26 @@ def purge(name: str, *, ends: bool, dry_run: bool, note: str) -> None:
         site = open_site()
         with site.queues() as queues:
             [there] = queues.look([name])
-            if there.messages is None:
+            if there.messages is None or not (there.messages or _is_known(site, queues, name)):
                 click.echo(f"{name}: the broker has no such queue, or does not show it", err=True)
                 sys.exit(Exit.FAILED)
             # Before the purge: afterwards a job looks the same, whether or not it had a message.
             keys = _waiting_in(site, name) if ends else []
             if dry_run:
-                jobs = f", {len(keys):,} jobs would end" if ends else ""
-                click.echo(f"--dry-run: {there.messages:,} messages would be deleted{jobs}")
+                jobs = f", {counted(len(keys), 'job')} would end" if ends else ""
+                click.echo(f"--dry-run: {counted(there.messages, 'message')} would be deleted{jobs}")
                 return
             write_down(site.store, "purge", f"{name} --cancel" if ends else name, note)
             deleted = queues.purge(name)
-        click.echo(f"{deleted:,} messages deleted{_ended(site, keys) if ends else ''}")
+        click.echo(f"{counted(deleted, 'message')} deleted{_ended(site, keys) if ends else ''}")
     if deleted and not ends:
         text = "their jobs stay: each is sent again after its queue deadline; purge --cancel ends them"
         click.echo(text, err=True)
+
+
+def _is_known(site: Site, queues: Queues, name: str) -> bool:
+    """Return whether the application or a living worker has a queue of this *name*."""
+    return name in queues.names or any(name in each.queues for each in site.store.announcements.workers())
 
 
 def _shown(found: Queue, workers: Sequence[Announcement], paused: str | None) -> dict[str, object]:
@@ -170,7 +180,10 @@ def _ended(site: Site, keys: Sequence[Key]) -> str:
     from askonce.cancel import cancel_keys
 
     counts = Counter(ended.value for _, ended in cancel_keys(site.store, keys))
-    return "".join(f", {count:,} jobs {what}" for what, count in sorted(counts.items())) or ", no job waited"
+    return (
+        "".join(f", {counted(count, 'job')} {what}" for what, count in sorted(counts.items()))
+        or ", no job waited"
+    )
 
 
 def _table(shown: Sequence[dict[str, object]]) -> list[str]:

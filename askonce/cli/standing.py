@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
+from askonce.cli.counted import counted
 from askonce.cli.moments import moment
 from askonce.cli.pauses import line_of
 from askonce.controls import pauses_of_job
@@ -86,7 +87,7 @@ def since_of(record: Snapshot) -> float:
 
 def reason_of(record: Snapshot) -> str:
     """Return the reason for which the job is parked, rests or gave no answer; empty without one."""
-    if record.parked is not None:
+    if record.parked is not None and record.parked.times:
         return record.parked.reason
     return record.failure.reason if record.failure is not None else ""
 
@@ -116,7 +117,9 @@ def waits(site: Site, record: Snapshot, heard: Callable[[], Listening]) -> str |
     if record.wait > 0:
         return _rests(site, record)
     if record.lost:
-        return "its message was lost: a worker sends it again"
+        # What was put back, or rests after a failure, has no message until it is due.
+        rested = record.parked is not None or record.failure is not None
+        return "it is due: a worker sends it" if rested else "its message was lost: a worker sends it again"
     return f"for a free slot: {listening.text}"
 
 
@@ -169,10 +172,11 @@ def _place(site: Site, record: Snapshot) -> str:
     except BrokerUnavailable as error:
         return f"what is before it is unknown: the broker does not answer ({error.reason})"
     if before is not None:
-        return f"{before:,} messages are before it, of {queue.messages or 0:,} in queue {name}"
+        there = counted(queue.messages or 0, "message")
+        return f"{counted(before, 'message')} before it, of {there} in queue {name}"
     if queue.messages is None:
         return f"the broker does not say how long queue {name} is"
-    return f"{queue.messages:,} messages are in queue {name}; its own place is unknown"
+    return f"{counted(queue.messages, 'message')} in queue {name}; its own place is unknown"
 
 
 def _pauses(site: Site, record: Snapshot) -> str:

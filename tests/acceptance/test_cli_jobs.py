@@ -104,7 +104,7 @@ def test_running_job_dead_one_and_done_one_are_shown_and_the_dead_one_replayed(
     assert why(done).startswith("its answer is kept since ")
     assert "1 done, 0 not\n" == replayed.err
     entry = run("audit", "--json").report
-    assert ("replay", "--all: 1 jobs", "up again") == (entry["act"], entry["what"], entry["note"])
+    assert ("replay", "--all: 1 job", "up again") == (entry["act"], entry["what"], entry["note"])
 
 
 def test_purged_queue_is_empty_and_its_jobs_are_cancelled(night, run, submit, new_order, eventually):

@@ -96,13 +96,10 @@ def test_jobs_queues_and_acts_of_any_app_are_shown(new_app, run):
     assert [(key, "queued")] == [
         (each["key"], each["state"]) for each in map(json.loads, listed.stdout.splitlines())
     ]
-    assert (
-        "no worker takes queue celery: jobs wait until one does; 1 messages are in queue celery"
-        in shown.stdout
-    )
+    assert "no worker takes queue celery: jobs wait until one does; 1 message in queue celery" in shown.stdout
     assert ("celery", 1) == tuple(json.loads(queues.stdout)[name] for name in ("queue", "messages"))
     assert (1, True) == (peeked.exit_code, "jobs list shows the jobs" in peeked.stderr)
-    assert "1 messages deleted, 1 jobs cancelled\n" == purged.stdout
+    assert "1 message deleted, 1 job cancelled\n" == purged.stdout
     assert ("purge", "by mistake") == tuple(json.loads(audit.stdout)[name] for name in ("act", "note"))
 
 

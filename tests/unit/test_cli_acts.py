@@ -51,7 +51,7 @@ def test_dead_jobs_that_fit_are_replayed_and_others_are_not(scene, verb, give_up
 
     assert (0, "1 done, 0 not\n") == (told.exit_code, told.stderr)
     assert ["queued", "idle"] == flights(scene, timeout, other)
-    assert ("ana@laptop", "replay", "--reason timeout: 1 jobs", "the gateway is back") == acts(scene)[0]
+    assert ("ana@laptop", "replay", "--reason timeout: 1 job", "the gateway is back") == acts(scene)[0]
 
 
 def test_all_dead_jobs_are_replayed_and_told_to_programs(scene, verb, give_up):
@@ -70,7 +70,7 @@ def test_dry_run_names_the_jobs_and_changes_nothing(scene, verb, give_up):
     told = verb("replay", "--all", "--dry-run")
 
     assert (0, f"{key}\n") == (told.exit_code, told.stdout)
-    assert "--dry-run: replay would be done to 1 jobs\n" == told.stderr
+    assert "--dry-run: replay would be done to 1 job\n" == told.stderr
     assert (["idle"], []) == (flights(scene, key), acts(scene))
 
 
@@ -128,7 +128,7 @@ def test_jobs_of_a_tenant_are_cancelled(scene, verb):
 
     assert (0, "1 done, 0 not\n") == (told.exit_code, told.stderr)
     assert ["idle", "queued"] == flights(scene, theirs, ours)
-    assert ("ana@laptop", "cancel", "--tenant acme: 1 jobs", "") == acts(scene)[0]
+    assert ("ana@laptop", "cancel", "--tenant acme: 1 job", "") == acts(scene)[0]
 
 
 def test_answer_is_invalidated_by_its_key_fields(scene, verb):

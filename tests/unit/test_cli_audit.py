@@ -19,7 +19,7 @@ VERBS = {
     f"cancel {KEY} --run night": ("cancel", f"{KEY} --run night"),
     "dead replay --reason http_503": ("replay", "--reason http_503"),
     "dead discard --all": ("discard", "--all"),
-    "jobs replay --all": ("replay", "--all: 1 jobs"),
+    "jobs replay --all": ("replay", "--all: 1 job"),
     "jobs cancel --task rates.fetch": ("cancel", "--task rates.fetch: 0 jobs"),
     f"jobs invalidate {KEY}": ("invalidate", KEY),
 }

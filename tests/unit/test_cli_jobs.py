@@ -241,8 +241,8 @@ def test_job_without_a_worker_says_so(scene, why):
 @pytest.mark.parametrize(
     ("before", "place"),
     [
-        (37, "37 messages are before it, of 412 in queue slow"),
-        (None, "412 messages are in queue slow; its own place is unknown"),
+        (37, "37 messages before it, of 412 messages in queue slow"),
+        (None, "412 messages in queue slow; its own place is unknown"),
     ],
 )
 def test_job_that_waits_for_a_slot_says_what_is_before_it(scene, why, broker, before, place):
@@ -313,6 +313,20 @@ def test_job_whose_message_was_lost_says_so(scene, why, worker):
     scene.deliver()
 
     assert "its message was lost: a worker sends it again" == why(key)
+
+
+def test_job_whose_pause_is_over_is_due_and_not_lost(scene, verb, why, worker):
+    key = ask(scene, "one")
+    scene.store.controls.pause(Pause("task", scene.spec.name), "ana: stop")
+    run(scene)
+    scene.clock.advance(9)
+    held = json.loads(verb("show", key, "--json").stdout)
+    scene.store.controls.resume(Pause("task", scene.spec.name))
+
+    due = json.loads(verb("show", key, "--json").stdout)
+
+    assert [("paused", False), ("queued", False)] == [(each["state"], each["lost"]) for each in (held, due)]
+    assert ("it is due: a worker sends it", "") == (due["why"], due["reason"])
 
 
 def test_cancelled_job_says_so(scene, why):

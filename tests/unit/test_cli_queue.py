@@ -153,7 +153,7 @@ def test_purge_deletes_messages_and_says_that_the_jobs_stay(scene, verb, broker)
 
     told = verb("purge", "fast", "--note", "a flood")
 
-    assert (0, "1 messages deleted\n", {}) == (told.exit_code, told.stdout, there.messages)
+    assert (0, "1 message deleted\n", {}) == (told.exit_code, told.stdout, there.messages)
     assert "their jobs stay: each is sent again after its queue deadline" in told.stderr
     assert "queued" == scene.read(key).flight
     [entry] = scene.store.audit.entries()
@@ -167,7 +167,7 @@ def test_purge_with_cancel_ends_the_jobs_of_the_queue_and_no_others(scene, verb,
 
     told = verb("purge", "fast", "--cancel")
 
-    assert "1 messages deleted, 1 jobs cancelled\n" == told.stdout
+    assert "1 message deleted, 1 job cancelled\n" == told.stdout
     assert ["idle", "queued", "queued"] == [each.flight for each in scene.store.read([waits, other, later])]
 
 
@@ -177,7 +177,7 @@ def test_dry_run_deletes_nothing(scene, verb, broker):
 
     told = verb("purge", "fast", "--cancel", "--dry-run")
 
-    assert "--dry-run: 1 messages would be deleted, 1 jobs would end\n" == told.stdout
+    assert "--dry-run: 1 message would be deleted, 1 job would end\n" == told.stdout
     assert (["fast"], "queued") == (list(there.messages), scene.read(key).flight)
     assert [] == list(scene.store.audit.entries())
 
@@ -189,6 +189,13 @@ def test_queue_that_the_broker_does_not_have_is_not_purged(scene, verb, broker):
 
     assert (1, True) == (told.exit_code, "fsat: the broker has no such queue" in told.stderr)
     assert [] == list(scene.store.audit.entries())
+
+
+@pytest.mark.parametrize("act", ["peek", "purge"])
+def test_empty_queue_that_nobody_knows_is_told(scene, verb, broker, act):
+    broker({"fsat": [], "fast": []})
+
+    assert (1, 0) == (verb(act, "fsat").exit_code, verb(act, "fast").exit_code)
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["peek", "fast"], ["purge", "fast"]])
