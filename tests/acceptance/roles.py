@@ -23,8 +23,6 @@ from tests.deadlines import stretched
 from tests.records import open_records
 from tests.servers.proxy import Proxy
 
-QUEUE = "{jobs}:askonce"
-
 
 class Commands(threading.Thread):
     """Every command that the server runs, with the port of its client; also those inside scripts."""
@@ -271,4 +269,13 @@ class Work:
         with self.site.client("metrics") as client:
             found = check_server(client, subject="broker", place="here")
             assert {"persistence"} == {each.name for each in found if each.severity != "ok"}
-            client.llen(QUEUE)
+        env = {**self.site.machine.env, **self.site.env("metrics")}
+        with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+            started = preloaded.start(["-m", "worker", "metrics"], env, stdout=out, stderr=err)
+            ended = started.wait(stretched(60))
+            out.seek(0)
+            err.seek(0)
+            text = out.read()
+            assert 0 == ended, (err.read(), self.site.denied())
+        assert {"askonce_store_up 1.0", "askonce_broker_up 1.0"} <= set(text.splitlines())
+        assert 'askonce_queue_messages{queue="askonce"}' in text

@@ -67,7 +67,12 @@ CANNOT = [
     ("flower", "CONFIG", "GET", "masterauth"),
     ("metrics", "CONFIG", "GET", "masterauth"),
     ("metrics", "LPUSH", QUEUE, "any message"),
-    ("metrics", "EVAL", "return 1", 0),
+    ("metrics", "EVAL", SCRIPT, 1, "{askonce:jobs:b0a}:idx"),
+    ("metrics", "EVAL", "return redis.call('HGETALL', KEYS[1])", 1, RECORD),
+    ("metrics", "HGETALL", RECORD),
+    ("metrics", "LRANGE", QUEUE, 0, -1),
+    ("metrics", "HDEL", "{askonce:jobs:b0a}:tally", "a"),
+    ("metrics", "XRANGE", "{askonce:jobs:letters}", "-", "+"),
 ]
 
 
@@ -137,17 +142,18 @@ def test_worker_shares_a_board_and_a_producer_reads_its_state(server, connect):
         lambda store: store.tally.totals(),
         lambda store: store.tally.of_days(range(3)),
         lambda store: store.controls.pauses(),
+        lambda store: store.levels(),
     ],
-    ids=["totals", "days", "pauses"],
+    ids=["totals", "days", "pauses", "levels"],
 )
 def test_store_whose_user_may_not_read_it_is_unavailable_and_says_why(connect, read):
     with pytest.raises(StoreUnavailable) as caught:
-        read(RedisStore(connect("metrics"), namespace="jobs"))
+        read(RedisStore(connect("flower"), namespace="jobs"))
 
     assert "noperm" == caught.value.reason
 
 
-@pytest.mark.parametrize("role", ["producer", "worker", "flower"])
+@pytest.mark.parametrize("role", ["producer", "worker", "flower", "metrics"])
 def test_script_of_a_role_stops_the_server_until_it_is_killed(connect, eventually, role):
     stuck, operator = connect(role), connect("operator")
     operator.ping()
