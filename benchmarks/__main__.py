@@ -1,5 +1,5 @@
 """``python -m benchmarks [part ...]``: enqueue, bulk, worker, slow, provider, read, startup, reaper, memory,
-jobs, million, batch.
+jobs, million, batch, scrape.
 
 Without a name, all of them.
 
@@ -30,6 +30,7 @@ PARTS = {
     "jobs": "jobs",
     "million": "rows",
     "batch": "rows",
+    "scrape": "jobs",
 }
 
 

@@ -30,14 +30,14 @@ class RedisTally:
     def totals(self) -> Mapping[Counter, int]:
         """Return every counter since the store began."""
         sums = Sums(self._folded("total")[0])
-        for _, _, counter, amount in self._in_buckets():
+        for _, counter, amount in self._over_buckets():
             sums[counter] += amount
         return sums
 
     def of_days(self, days: range) -> Mapping[int, Mapping[Counter, int]]:
         """Return the counters of each of *days* that has any: whole days in UTC, counted from 1970."""
         sums = dict(zip(days, map(Sums, self._folded(*map(str, days))), strict=True))
-        for _, day, counter, amount in self._in_buckets():
+        for day, counter, amount in self._over_buckets():
             if day in sums:
                 sums[day][counter] += amount
         return {day: counted for day, counted in sums.items() if counted}
@@ -73,12 +73,28 @@ class RedisTally:
         found = self._scripts.hashes([f"{self._scripts.tally_key}{name}" for name in names])
         return [_to_counters(counted) for counted in found]
 
-    def _in_buckets(self) -> Iterator[tuple[int, int, Counter, int]]:
-        names = [self._scripts.bucket_key(bucket, "tally") for bucket in range(BUCKETS)]
-        for bucket, counted in enumerate(self._scripts.hashes(names)):
+    def _over_buckets(self) -> Iterator[tuple[int, Counter, int]]:
+        """Yield each counter of each day. Most buckets have the same ones, so a name is read once for all."""
+        sums: dict[bytes, int] = {}
+        for counted in self._buckets():
             for field, amount in counted.items():
-                day, *counter = field.decode().split("\n")
-                yield bucket, int(day), Counter(*counter), int(amount)
+                sums[field] = sums.get(field, 0) + int(amount)
+        for field, total in sums.items():
+            yield *_to_day_and_counter(field), total
+
+    def _in_buckets(self) -> Iterator[tuple[int, int, Counter, int]]:
+        for bucket, counted in enumerate(self._buckets()):
+            for field, amount in counted.items():
+                yield bucket, *_to_day_and_counter(field), int(amount)
+
+    def _buckets(self) -> list[dict[bytes, bytes]]:
+        names = [self._scripts.bucket_key(bucket, "tally") for bucket in range(BUCKETS)]
+        return self._scripts.hashes(names)
+
+
+def _to_day_and_counter(field: bytes) -> tuple[int, Counter]:
+    day, *counter = field.decode().split("\n")
+    return int(day), Counter(*counter)
 
 
 def _to_counters(counted: Mapping[bytes, bytes]) -> dict[Counter, int]:
