@@ -143,3 +143,10 @@ def test_panels_of_the_dashboard_do_not_overlap():
         assert not own & taken, panel["title"]
         assert at["x"] + at["w"] <= 24
         taken |= own
+
+
+def test_page_of_the_metrics_names_every_series_and_no_other():
+    page = (DEPLOY.parent / "docs" / "metrics.md").read_text()
+    rows = "".join(line for line in page.splitlines() if line.startswith("| `askonce_"))
+
+    assert {each.metric for each in Series} == set(re.findall(r"`(askonce_\w+)`", rows.split("| `cache_")[0]))
