@@ -10,6 +10,7 @@ from tests.mutants.groups import OF_GROUPS
 from tests.mutants.inputs import OF_INPUTS
 from tests.mutants.judged import OF_JUDGED
 from tests.mutants.meetings import OF_MEETINGS
+from tests.mutants.metrics import OF_METRICS
 from tests.mutants.monitors import OF_MONITORS
 from tests.mutants.mutant import Mutant
 from tests.mutants.pace import OF_PACE
@@ -125,4 +126,5 @@ MUTANTS = (
     *OF_JUDGED,
     *OF_INPUTS,
     *OF_GROUPS,
+    *OF_METRICS,
 )

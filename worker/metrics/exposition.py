@@ -43,6 +43,7 @@ _OF_MONEY: Final = {
     Series.IN_DOUBT: "in_doubt",
 }
 _OF_DOLLARS: Final = {Series.COST: "micro_usd", Series.AVOIDED: "avoided_micro_usd"}
+_MONEY: Final = frozenset({*_OF_MONEY.values(), *_OF_DOLLARS.values()})
 
 
 class Exposition:
@@ -147,7 +148,7 @@ _BOUNDS: Final = (*map(floatToGoString, BOUNDS), "+Inf")
 
 
 def _is_money(what: str) -> bool:
-    return what in {*_OF_MONEY.values(), *_OF_DOLLARS.values()} or what.startswith(_TOKENS)
+    return what in _MONEY or what.startswith(_TOKENS)
 
 
 def _add_task(families: _Families, task: str, sums: Sums[str]) -> None:

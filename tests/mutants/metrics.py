@@ -1,0 +1,59 @@
+"""Guards of the metrics: of what is counted, of what is shown, and of what a scrape costs."""
+
+from tests.mutants.mutant import Mutant
+
+EXPOSITION = "tests/unit/test_metrics_exposition.py::"
+SERVE = "tests/unit/test_metrics_serve.py::"
+QUERIES = "tests/unit/test_metric_queries.py::"
+
+OF_METRICS = (
+    Mutant(
+        "each scrape reads anew",
+        "worker/metrics/serve.py",
+        "if self._clock() - self._made_at >= KEPT_FOR:",
+        "if True:",
+        f"{SERVE}test_a_thousand_scrapes_at_once_cost_one_reading",
+    ),
+    Mutant(
+        "parked jobs still hold their leases",
+        "worker/metrics/exposition.py",
+        """_count("run", sums) + sums["parked"] + sums["lost"]""",
+        """_count("run", sums) + sums["lost"]""",
+        f"{EXPOSITION}test_leases_that_are_held_are_starts_without_ends",
+    ),
+    Mutant(
+        "hits in memory count as the store's too",
+        "worker/metrics/exposition.py",
+        """sums["hit"] - sums["hit_in_memory"]""",
+        """sums["hit"]""",
+        f"{EXPOSITION}test_duplicates_are_told_by_the_place_that_knew",
+    ),
+    Mutant(
+        "every model has series of its own",
+        "worker/metrics/exposition.py",
+        "if len(self._known) > _NAMES_AT_MOST:",
+        "if False:",
+        f"{EXPOSITION}test_models_beyond_the_limit_share_one_name_and_none_changes_its_own",
+    ),
+    Mutant(
+        "a series is renamed",
+        "worker/metrics/series.py",
+        '"askonce_leases_lost_total"',
+        '"askonce_lost_leases_total"',
+        f"{QUERIES}test_query_reads_series_that_are_exported[alert AskonceLeasesLost]",
+    ),
+    Mutant(
+        "a queue waits as long as its busiest priority",
+        "askonce/levels.py",
+        "return max((min(age, bound)",
+        "return min((min(age, bound)",
+        "tests/contract/test_levels.py::test_queue_waits_as_long_as_its_priority_that_waits_longest[memory]",
+    ),
+    Mutant(
+        "a call without the store is any call",
+        "askonce/store_down/calls.py",
+        """(*book.amounts, ("call_without_store", 1))""",
+        "book.amounts",
+        "tests/unit/test_store_down_calls.py::test_call_without_the_store_is_booked_when_it_is_back",
+    ),
+)
