@@ -9,6 +9,7 @@ import shutil
 import pytest
 
 from sandbox.machine import ROOT
+from tests.deadlines import eventually
 from tests.servers import compose
 from tests.servers.compose import Composed
 
@@ -19,7 +20,7 @@ DEMO = {"COMPOSE_PROFILES": "demo"}
 FIRST = ["valkey", "stand-ins"]
 OTHERS = ["worker", "worker-bulk", "beat", "flower", "metrics"]
 #: Fails for a user who may write into what compose mounts read-only.
-INTRUDE = "import os; print(os.getuid(), os.getgid(), os.getgroups()); open('/app/new', 'w')"
+INTRUDE = "import os; print(os.getuid(), os.getgid(), 0 in os.getgroups()); open('/app/new', 'w')"
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -78,7 +79,7 @@ def reports_of(done):
 
 def submit(composed, *options, task="orders.enrich", file="orders", rows=20):
     words = ("submit", task, f"sandbox/samples/{file}.jsonl", "--limit", str(rows), "--json", *options)
-    return composed.run("producer", "python", "-m", "producer", *words)
+    return composed.run("producer", *words)
 
 
 @pytest.mark.parametrize("name", FIRST + OTHERS)
@@ -93,7 +94,7 @@ def test_demo_answers_twenty_rows_without_any_key(demo):
 
     assert 0 == done.process.returncode, done.said
     assert [("done", "call")] * 20 == reports_of(done)
-    assert "OPENAI_API_KEY" not in demo.up["worker"].execute("env").stdout
+    assert "OPENAI_API_KEY=" not in demo.up["worker"].execute("env").stdout
     assert "stand-ins invent all answers: this is the demo" in demo.up["worker"].said
 
 
@@ -118,7 +119,7 @@ def test_queue_of_long_runs_has_a_worker_of_its_own(demo):
 def test_program_has_another_user_and_writes_nothing(demo, name):
     done = demo.up[name].until_healthy().execute("python", "-c", INTRUDE)
 
-    assert "10001 10001 [10001]\n" == done.stdout
+    assert "10001 10001 False\n" == done.stdout
     assert "Read-only file system: '/app/new'" in done.stderr
     rights = demo.up[name].execute("grep", "-E", "Cap(Prm|Eff|Bnd)|NoNewPrivs", "/proc/self/status")
     assert ["0000000000000000"] * 3 + ["1"] == [line.split()[1] for line in rights.stdout.splitlines()]
@@ -132,11 +133,12 @@ def test_server_lets_in_nobody_without_a_password(demo):
 
 def test_each_service_stops_within_its_grace_and_hands_its_jobs_back(composed):
     # A held call ends by its own time, or with the grace of the worker.
-    system = composed({**DEMO, "CUSTOMER_API_TIMEOUT": "4", "LLM_TIMEOUT": "4", "REAP_INTERVAL": "1"})
+    times = {"CUSTOMER_API_TIMEOUT": "4", "LLM_TIMEOUT": "4", "REAP_INTERVAL": "1", "JOB_QUEUE_DEADLINE": "5"}
+    system = composed({**DEMO, **times, "JOB_LEASE": "3"})
     up = {name: system.start(name).until_healthy() for name in (*FIRST, *OTHERS)}
     control(up["stand-ins"], hold=True)
     assert 0 == submit(system).process.returncode
-    compose.eventually(lambda: control(up["stand-ins"])["held"] > 0, 60)
+    eventually(lambda: control(up["stand-ins"])["held"] > 0, 60)
 
     codes = {name: up[name].stop() for name in OTHERS}
     control(up["stand-ins"], hold=False)
@@ -158,7 +160,7 @@ WHAT_IS_LEFT = (
 
 def refusal_of(service, *, seconds=60):
     """Return the lines in which *service* says why it does no work; it stays, and is not healthy."""
-    compose.eventually(lambda: service.said, seconds)
+    eventually(lambda: service.said, seconds)
     assert not service.is_healthy()
     assert "Traceback" not in service.said
     return service.said
@@ -191,7 +193,7 @@ def test_secret_that_a_container_cannot_read_is_named_by_server_and_worker(compo
     server, worker = system.start("valkey"), system.start("worker")
 
     assert "the password of worker cannot be read: user 999 must be able to read" in refusal_of(server)
-    compose.eventually(lambda: "not started again" in worker.said, 60)
+    eventually(lambda: "not started again" in worker.said, 60)
     first, *_ = refusal_of(worker).splitlines()
     assert "bad configuration: REDIS_PASSWORD_FILE: " in first
     assert first.endswith("must name a readable file that holds a password")
@@ -204,7 +206,7 @@ def test_wrong_password_is_named_and_the_worker_stays(composed, secrets):
 
     worker = system.start("worker")
 
-    compose.eventually(lambda: "not started again" in worker.said, 60)
+    eventually(lambda: "not started again" in worker.said, 60)
     assert "error: store and broker: refuses the login" in refusal_of(worker)
 
 
@@ -219,7 +221,7 @@ def test_user_without_its_permissions_is_named_and_the_worker_stays(composed, tm
 
     worker = system.start("worker")
 
-    compose.eventually(lambda: "not started again" in worker.said, 60)
+    eventually(lambda: "not started again" in worker.said, 60)
     assert "scripts" in refusal_of(worker)
 
 
@@ -229,7 +231,7 @@ def test_worker_without_services_and_without_the_demo_is_refused(composed):
 
     worker = system.start("worker")
 
-    compose.eventually(lambda: "not started again" in worker.said, 90)
+    eventually(lambda: "not started again" in worker.said, 90)
     assert "error: services: no service is configured, and no stand-in runs; copy .env.exampl" in refusal_of(
         worker
     )
@@ -246,20 +248,20 @@ def test_worker_waits_for_a_server_that_comes_later_and_loses_nothing_when_it_go
     system = composed(DEMO)
     system.start("stand-ins").until_healthy()
     worker = system.start("worker")
-    compose.eventually(lambda: "Trying again in" in worker.said, 90)
+    eventually(lambda: "Trying again in" in worker.said, 90)
     live = worker.execute("python", "-m", "worker", "health", "live")
     ready = worker.execute("python", "-m", "worker", "health", "ready")
 
     server = system.start("valkey").until_healthy()
     worker.until_healthy(120)
     first = submit(system, "--wait")
-    spent = system.run("producer", "python", "-m", "producer", "cost", "--json")
+    spent = system.run("producer", "cost", "--json")
     server.kill()
-    compose.eventually(lambda: "Connection to broker lost" in worker.said, 60)
+    eventually(lambda: "Connection to broker lost" in worker.said, 60)
     system.start("valkey").until_healthy()
     again = submit(system, "--wait")
 
     assert (0, 1) == (live.returncode, ready.returncode), (live, ready)
     assert [("done", "call")] * 20 == reports_of(first), first.said
-    assert [("done", "hit")] * 20 == reports_of(again), again.said
-    assert spent.said == system.run("producer", "python", "-m", "producer", "cost", "--json").said
+    assert [("done", "cache")] * 20 == reports_of(again), again.said
+    assert spent.said == system.run("producer", "cost", "--json").said

@@ -1,7 +1,8 @@
 """Runs services of docker-compose.yml as processes of this machine, each as it is written, without an engine.
 
 What compose, ``.env`` and the image give is all that a service gets. Names of services are addresses of one
-loopback network of their own. Needs root, and the programs unshare, nsenter, setpriv and mount.
+loopback network of their own. SUITE_IMAGE names the mounted file system of a built image, where there is one.
+Needs root, and the programs unshare, nsenter, setpriv and mount.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from tests.servers import container
 
 FILE = ROOT / "docker-compose.yml"
 IMAGE = (ROOT / "Dockerfile").read_text()
+#: The file system of a built image, in place of what is put together from this machine's programs.
+SUITE_IMAGE = os.environ.get("SUITE_IMAGE", "")
 NEEDED = ("unshare", "nsenter", "setpriv", "mount", "ip", "redis-cli")
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Z_]+)(?::([-+])([^}]*))?\}")
 _SECONDS = {"s": 1, "m": 60}
@@ -149,6 +152,7 @@ class Composed:
         root = Path(tempfile.mkdtemp(dir=self.folder, prefix=f"{name}-"))
         return {
             "root": str(root),
+            "image": SUITE_IMAGE if is_ours else "",
             "ready": str(root.with_suffix(".ready")),
             "programs": sorted(
                 {sys.prefix, sys.base_prefix, str(Path(_embedded()).parent), str(self.folder / "programs")}
@@ -180,13 +184,15 @@ class Composed:
         }
         given |= {name: str(value) for name, value in declared.items() if value is not None}
         image = dict(re.findall(r"([A-Z]+)=(\d+)", IMAGE.partition("ENV ")[2].partition("\n")[0]))
-        path = f"{sys.prefix}/bin:{self.folder}/programs:/usr/bin:/bin"
+        of_machine = f"{sys.prefix}/bin:{self.folder}/programs:/usr/bin:/bin"
+        is_image = SUITE_IMAGE and service["image"].startswith("askonce:")
+        path = "/usr/local/bin:/usr/bin:/bin" if is_image else of_machine
         return {"PATH": path, "HOME": "/", "HOSTNAME": "localhost", **image, **given}
 
     def _volumes_of(self, service):
         for volume in service.get("volumes", ()):
             source, target, *mode = volume.split(":")
-            if source.startswith("."):
+            if source.startswith((".", "/")):
                 path = (ROOT / source).resolve()
             else:
                 path = self.folder / f"volume-{source}"

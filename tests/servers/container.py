@@ -24,24 +24,19 @@ def main(path):
     root = Path(spec["root"])
     mount("--make-rprivate", "/")
     mount("-t", "tmpfs", "tmpfs", root)
-    for name in _LINKS:
-        (root / name).symlink_to(f"usr/{name}")
+    if spec["image"]:
+        build_of_image(root, spec["image"])
     for folder in spec["tmpfs"]:
         place(folder, root).mkdir(parents=True, exist_ok=True)
         mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", place(folder, root))
-    for program in ("/usr", *spec["programs"]):
-        bind(program, root, writable=False)
-    copy_machine(root, spec["hosts"])
-    for source, target in spec["copied"]:
-        copy(source, root / target.lstrip("/"))
-    for owner, folder in spec["folders"]:
-        own = root / folder.lstrip("/")
-        own.mkdir(parents=True)
-        os.chown(own, owner, owner)
+    if not spec["image"]:
+        # Later: the programs may be in a folder of /tmp.
+        build_of_machine(root, spec)
+    (root / "etc/hosts").write_text("".join(f"127.0.0.1 {name}\n" for name in ("localhost", *spec["hosts"])))
     for mounted in spec["mounts"]:
         bind(mounted["source"], root, mounted["target"], writable=mounted["writable"])
     for folder in ("proc", "dev"):
-        (root / folder).mkdir()
+        (root / folder).mkdir(exist_ok=True)
     mount("-t", "proc", "proc", root / "proc")
     mount("--rbind", "/dev", root / "dev")
     mount("-o", "remount,ro", root)
@@ -49,6 +44,33 @@ def main(path):
         os.chroot(root)
         os.chdir(spec["folder"])
         return run(spec, ready)
+
+
+def build_of_image(root, image):
+    """Lay a new file system over the one of the image, which nobody changes."""
+    upper, work = root / "upper", root / "work"
+    upper.mkdir()
+    work.mkdir()
+    mount("-t", "overlay", "overlay", "-o", f"lowerdir={image},upperdir={upper},workdir={work}", root)
+
+
+def build_of_machine(root, spec):
+    """Put together what the image would have: this machine's programs, and what the image copies."""
+    for name in _LINKS:
+        (root / name).symlink_to(f"usr/{name}")
+    for program in ("/usr", *spec["programs"]):
+        bind(program, root, writable=False)
+    (root / "etc").mkdir()
+    for name in _OF_MACHINE:
+        source = Path("/etc", name)
+        if source.exists():
+            copy(source, root / "etc" / name)
+    for source, target in spec["copied"]:
+        copy(source, root / target.lstrip("/"))
+    for owner, folder in spec["folders"]:
+        own = root / folder.lstrip("/")
+        own.mkdir(parents=True)
+        os.chown(own, owner, owner)
 
 
 def run(spec, ready):
@@ -97,15 +119,6 @@ def copy(source, target):
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     else:
         shutil.copy(source, target / Path(source).name if target.is_dir() else target)
-
-
-def copy_machine(root, hosts):
-    (root / "etc").mkdir()
-    for name in _OF_MACHINE:
-        source = Path("/etc", name)
-        if source.exists():
-            copy(source, root / "etc" / name)
-    (root / "etc/hosts").write_text("".join(f"127.0.0.1 {name}\n" for name in ("localhost", *hosts)))
 
 
 if __name__ == "__main__":
