@@ -14,11 +14,12 @@ COPY tasks tasks
 COPY producer producer
 COPY worker worker
 COPY sandbox sandbox
+COPY deploy/flower deploy/flower
 COPY celeryconfig.py ./
 
-# The one place that is written to: beat's schedule. A new volume takes its owner over. Records are on the server,
-# and logs go to the standard output.
-RUN install -d -o 10001 -g 10001 /var/lib/beat
+# What is written: beat's schedule, and what Flower saw. A new volume takes its owner over. Records are on the
+# server, and logs go to the standard output.
+RUN install -d -o 10001 -g 10001 /var/lib/beat /var/lib/flower
 
 # With the user alone the group would be root's.
 USER 10001:10001

@@ -33,6 +33,8 @@ IMAGE = (ROOT / "Dockerfile").read_text()
 #: The file system of a built image, in place of what is put together from this machine's programs.
 SUITE_IMAGE = os.environ.get("SUITE_IMAGE", "")
 NEEDED = ("unshare", "nsenter", "setpriv", "mount", "ip", "redis-cli")
+#: What the image makes for its user.
+_FOLDERS = re.search(r"^RUN install -d -o 10001 -g 10001 (.*)$", IMAGE, re.MULTILINE)[1].split()
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Z_]+)(?::([-+])([^}]*))?\}")
 _SECONDS = {"s": 1, "m": 60}
 
@@ -159,7 +161,7 @@ class Composed:
             ),
             "hosts": sorted(name for name in self.file["services"] if self._is_up(name)),
             "copied": [[str(ROOT / source), f"app/{source}"] for source in _copied()] if is_ours else [],
-            "folders": [[10001, "/var/lib/beat"]] if is_ours else [[0, "/app"]],
+            "folders": [[10001, folder] for folder in _FOLDERS] if is_ours else [[0, "/app"]],
             "tmpfs": service["tmpfs"],
             "mounts": [*self._volumes_of(service), *self._secrets_of(service)],
             "user": service["user"],

@@ -40,6 +40,8 @@ FIELDS = {(field.alias or name).upper() for name, field in Settings.model_fields
 
 #: What compose itself decides in each container; a password is never in a variable.
 OF_COMPOSE = {"REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_PASSWORD_FILE", "HEALTH_FOLDER"}
+#: Read by Celery and by Flower's configuration.
+OF_OTHERS = {"REMAP_SIGTERM", "FLOWER_LOGIN_FILE", "FLOWER_DB"}
 #: What only the containers get that call the paid service.
 SECRET = {"OPENAI_API_KEY", "OPENAI_API_KEY_FILE"}
 #: What `.env` has for real services.
@@ -93,7 +95,7 @@ def test_every_variable_reaches_a_container_but_the_key_only_workers(service):
     else:
         expected = {name: value for name, value in expected.items() if name not in SECRET}
     assert expected == {name: value for name, value in reached.items() if name in expected.keys() | SECRET}
-    assert reached.keys() - expected.keys() <= OF_COMPOSE | {"REMAP_SIGTERM"}
+    assert reached.keys() - expected.keys() <= OF_COMPOSE | OF_OTHERS
     assert "REDIS_PASSWORD" not in reached
     assert ("openai_api_key" in SERVICES[service]["secrets"]) == (service in WORKERS)
 
@@ -169,14 +171,16 @@ def test_container_has_no_rights_and_writes_nothing_but_its_volume(service):
 VOLUMES = {
     "valkey": ["records:/data"],
     "beat": ["beat:/var/lib/beat"],
+    "flower": ["flower:/var/lib/flower"],
     "prometheus": ["prometheus:/prometheus"],
     "grafana": ["grafana:/var/lib/grafana"],
 }
 
 
-def test_schedule_of_beat_is_in_a_folder_of_the_images_user():
+def test_state_of_beat_and_flower_is_in_folders_of_the_images_user():
+    assert "/var/lib/flower/state" == SERVICES["flower"]["environment"]["FLOWER_DB"]
     assert "--schedule /var/lib/beat/" in SERVICES["beat"]["command"]
-    assert "install -d -o 10001 -g 10001 /var/lib/beat" in IMAGE
+    assert "install -d -o 10001 -g 10001 /var/lib/beat /var/lib/flower" in IMAGE
     assert "USER 10001:10001" in IMAGE
     assert {"10001:10001"} == {SERVICES[name]["user"] for name in OURS}
 
@@ -304,6 +308,7 @@ def test_image_holds_every_package_that_its_commands_import():
         "producer",
         "worker",
         "sandbox",
+        "deploy",
         "celeryconfig",
         "requirements",
     } == copied
