@@ -5,6 +5,7 @@ there while the process takes work.
 """
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -42,6 +43,20 @@ class Heartbeat:
     def unready(self) -> None:
         """Show that it takes no more."""
         self._ready.unlink(missing_ok=True)
+
+
+def new_heartbeat(*, limit: float = LIMIT) -> Heartbeat | None:
+    """Return what writes this process's signs, or None without HEALTH_FOLDER; a bad one ends the process."""
+    from settings.environment import EXIT_CONFIG, load  # the probe does not load them
+
+    folder = load().health_folder
+    if folder is None:
+        return None
+    try:
+        return Heartbeat(folder, limit=limit)
+    except OSError as error:
+        sys.stderr.write(f"bad configuration: HEALTH_FOLDER: cannot be written ({error.strerror})\n")
+        raise SystemExit(EXIT_CONFIG) from None
 
 
 def trouble(folder: Path, *, ready: bool = False) -> str | None:

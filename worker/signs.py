@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, cast
 
 from celery.beat import PersistentScheduler
@@ -10,8 +9,8 @@ from celery.bootsteps import StartStopStep
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
-from settings.environment import EXIT_CONFIG, load
-from worker.heartbeat import INTERVAL, LIMIT, Heartbeat
+from settings.environment import load
+from worker.heartbeat import INTERVAL, LIMIT, Heartbeat, new_heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,18 +22,6 @@ def add_signs(app: Celery) -> None:
     """Let the workers of *app* show their signs where HEALTH_FOLDER names a folder."""
     if load().health_folder is not None:
         app.steps["consumer"].add(HeartbeatStep)
-
-
-def new_heartbeat(*, limit: float = LIMIT) -> Heartbeat | None:
-    """Return what writes this process's signs, or None without HEALTH_FOLDER; a bad one ends the process."""
-    folder = load().health_folder
-    if folder is None:
-        return None
-    try:
-        return Heartbeat(folder, limit=limit)
-    except OSError as error:
-        sys.stderr.write(f"bad configuration: HEALTH_FOLDER: cannot be written ({error.strerror})\n")
-        raise SystemExit(EXIT_CONFIG) from None
 
 
 class HeartbeatStep(StartStopStep):

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from kombu.asynchronous.timer import Timer
 
+from settings.environment import load
 from worker import signs
 from worker.__main__ import main
-from worker.heartbeat import LIMIT, Heartbeat, trouble
-from worker.signs import HeartbeatStep, new_heartbeat
+from worker.heartbeat import LIMIT, Heartbeat, new_heartbeat, trouble
+from worker.signs import HeartbeatStep
 
 ROOT = Path(__file__).parents[2]
 #: Runs the probe as ``python -m worker`` does, and prints what it loaded beside Python's own modules.
@@ -196,10 +197,12 @@ def test_each_try_to_reach_a_broker_that_is_away_is_a_sign_of_life(step, tmp_pat
 
 def test_folder_that_cannot_be_written_ends_the_process_by_name(monkeypatch, tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(signs, "load", lambda: type("Of", (), {"health_folder": tmp_path / "file" / "x"}))
+    monkeypatch.setenv("HEALTH_FOLDER", str(tmp_path / "file" / "x"))
+    load.cache_clear()
 
     with pytest.raises(SystemExit) as end:
         new_heartbeat()
 
     assert os.EX_CONFIG == end.value.code
     assert capsys.readouterr().err.startswith("bad configuration: HEALTH_FOLDER: cannot be written")
+    load.cache_clear()
