@@ -1,6 +1,7 @@
 import json
 import select
 import signal
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,21 @@ def test_impossible_option_is_named_before_anything_starts(stand_in_command, tmp
 
     assert ended.returncode == 2
     assert "failure_rate: 3.0" in ended.stderr.splitlines()[-1]
+
+
+def test_port_that_is_taken_is_named_in_one_line(stand_in_command, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = subprocess.run(
+            stand_in_command(tmp_path, "--port", str(port)),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].endswith(f"cannot start: Address already in use (port {port})")
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
