@@ -17,6 +17,8 @@ COPY sandbox sandbox
 COPY deploy/flower deploy/flower
 COPY celeryconfig.py ./
 
+# A name for its number: Celery warns of a user without one.
+RUN groupadd --gid 10001 askonce && useradd --uid 10001 --gid 10001 --no-create-home --home-dir / askonce
 # What is written: beat's schedule, and what Flower saw. A new volume takes its owner over. Records are on the
 # server, and logs go to the standard output.
 RUN install -d -o 10001 -g 10001 /var/lib/beat /var/lib/flower

@@ -102,6 +102,7 @@ def test_demo_answers_twenty_rows_without_any_key(demo):
     assert [("done", "call")] * 20 == reports_of(done)
     assert "OPENAI_API_KEY=" not in demo.up["worker"].execute("env").stdout
     assert "stand-ins invent all answers: this is the demo" in demo.up["worker"].said
+    assert "SecurityWarning" not in demo.up["worker"].said
 
 
 def test_model_of_the_demo_answers_too(demo):
@@ -118,7 +119,8 @@ def test_queue_of_long_runs_has_a_worker_of_its_own(demo):
     done = submit(demo, "--wait", "--refresh", "--queue", "askonce-bulk")
 
     assert [("done", "call")] * 20 == reports_of(done), done.said
-    assert demo.up["worker-bulk"].said.count("job.completed task=orders.enrich") >= 20
+    # Whatever the form of its lines.
+    assert demo.up["worker-bulk"].said.count("orders.enrich") >= 20
 
 
 @pytest.mark.parametrize("name", ["stand-ins", "worker", "worker-bulk", "beat", "flower", "metrics"])

@@ -65,6 +65,10 @@ def build_of_machine(root, spec):
         source = Path("/etc", name)
         if source.exists():
             copy(source, root / "etc" / name)
+    number, group = spec["user"].split(":")
+    with (root / "etc/passwd").open("a") as users, (root / "etc/group").open("a") as groups:
+        users.write(f"container:x:{number}:{group}::/:/bin/false\n")
+        groups.write(f"container:x:{group}:\n")
     for source, target in spec["copied"]:
         copy(source, root / target.lstrip("/"))
     for owner, folder in spec["folders"]:
