@@ -10,15 +10,17 @@ refuse() {
   exec tail -f /dev/null
 }
 
+cure="sh deploy/new-passwords.sh makes all, and SECRETS in .env names their folder"
+
 # Prints the digest of a user's password: the server needs no more.
 digest_of() {
   file="/run/secrets/$1_password"
   [ -r "$file" ] || refuse "the password of $1 cannot be read: user $(id -u) must be able to read $file"
   password=$(cat "$file")
-  [ -n "$password" ] || refuse "no password is set for $1: sh deploy/new-passwords.sh makes all, and SECRETS names their folder"
+  [ -n "$password" ] || refuse "no password is set for $1: $cure"
   case "$namespace:$password" in
     demo:*) ;;
-    *:demo-*) refuse "$1 has the demo's password, which everybody knows: sh deploy/new-passwords.sh, and SECRETS in .env" ;;
+    *:demo-*) refuse "$1 has the demo's password, which everybody knows: $cure" ;;
   esac
   printf %s "$password" | sha256sum | cut -d " " -f 1
 }
@@ -33,7 +35,8 @@ cat /etc/askonce/acl/default.acl > "$users"
 for user in producer worker flower metrics; do
   # Not inside of the pipe: a refusal must end this shell.
   digest_of "$user" > /tmp/digest
-  sed -e "s/>change-me-$user/#$(cat /tmp/digest)/" -e "s/{jobs}/{$namespace}/g" -e "s/askonce:jobs:/askonce:$namespace:/g" \
+  sed -e "s/>change-me-$user/#$(cat /tmp/digest)/" \
+    -e "s/{jobs}/{$namespace}/g" -e "s/askonce:jobs:/askonce:$namespace:/g" \
     "/etc/askonce/acl/$user.acl" >> "$users"
 done
 digest_of operator > /tmp/digest
