@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from askonce.line import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -37,7 +39,8 @@ class Finding:
     def line(self) -> str:
         """The same without its severity."""
         line = f"{self.subject}: {self.text}"
-        return f"{line}; {self.cure}" if self.cure else line
+        # Servers and queues have names of their own.
+        return one_line(f"{line}; {self.cure}" if self.cure else line)
 
 
 def joined(findings: Iterable[Finding]) -> list[Finding]:

@@ -15,6 +15,7 @@ from askonce.adapters.celery.queues import open_queues
 from askonce.checks import Finding
 from askonce.cli.examined import examine_work
 from askonce.cli.exits import Exit
+from askonce.cli.printed import echo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +74,7 @@ def open_app(app: Any) -> AppSite:  # noqa: ANN401  # Celery's
         return AppSite(once)
     except _UNUSABLE as error:
         for found in _unusable(once, error):
-            click.echo(str(found), err=True)
+            echo(str(found), err=True)
         sys.exit(Exit.CONFIG)
 
 
@@ -97,7 +98,7 @@ def once_of(app: Any) -> AskOnce:  # noqa: ANN401  # Celery's
     try:
         return of(app)
     except RuntimeError as error:
-        click.echo(f"{error}; celery -A names the app", err=True)
+        echo(f"{error}; celery -A names the app", err=True)
         sys.exit(Exit.CONFIG)
 
 

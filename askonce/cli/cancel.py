@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections import Counter
@@ -12,6 +11,7 @@ import click
 
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.keys import is_key, read_keys
+from askonce.cli.printed import echo, to_json
 from askonce.cli.signed import signed, write_down
 from askonce.cli.site import mounted, open_site
 
@@ -94,9 +94,9 @@ def cancel(
             ended = _end_rows(site, name, run, task, tenant) if task else _end(site.store, name, run, why)
             failed |= not ended.known or bool(ended.invalid)
             if not ended.known:
-                click.echo(f"{name}: is no run that is known, no file and no key", err=True)
+                echo(f"{name}: is no run that is known, no file and no key", err=True)
             else:
-                click.echo(json.dumps(ended.shown(), ensure_ascii=False) if as_json else ended.line)
+                echo(to_json(ended.shown()) if as_json else ended.line)
     sys.exit(Exit.FAILED if failed else Exit.OK)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from decimal import Decimal
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from askonce.cli.exits import unavailable
+from askonce.cli.printed import echo, to_json
 from askonce.cli.site import open_site
 
 if TYPE_CHECKING:
@@ -77,16 +77,16 @@ def cost(*, by: tuple[By, ...], since: int | None, as_json: bool) -> None:
     total = total_of(lines)
     if as_json:
         for line in lines:
-            click.echo(json.dumps(line.shown(), ensure_ascii=False))
-        click.echo(json.dumps({"total": True, **total.shown()}))
+            echo(to_json(line.shown()))
+        echo(to_json({"total": True, **total.shown()}))
         return
     if since is not None:
-        click.echo(f"since {day_of(since)} 00:00 UTC", err=True)
+        echo(f"since {day_of(since)} 00:00 UTC", err=True)
     shown, left_out = _table(chosen, lines, total).fitted(room_of_stdout())
     for row in shown:
-        click.echo(row)
+        echo(row)
     for note in _notes(total, left_out):
-        click.echo(note, err=True)
+        echo(note, err=True)
 
 
 def _counted(tally: Tally, since: int | None, *, split: bool) -> Iterable[Counted]:

@@ -6,7 +6,6 @@ Only ``show --payload`` prints payloads.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from askonce.cli.exits import Exit, unavailable
+from askonce.cli.printed import echo, to_json
 from askonce.cli.signed import signed, write_down
 from askonce.cli.site import open_site
 
@@ -58,12 +58,12 @@ def list_(*, task: str | None, reason: str | None, as_json: bool, everything: bo
             if shown == PAGE and not everything:
                 more = True
                 break
-            click.echo(json.dumps(letter.shown()) if as_json else letter.line)
+            echo(to_json(letter.shown()) if as_json else letter.line)
             shown, cures[letter.cure] = shown + 1, None
     for cure in filter(None, cures):
-        click.echo(cure, err=True)
+        echo(cure, err=True)
     words = f"{shown} shown, there are more: --all shows them" if more else f"{shown} dead letters"
-    click.echo(words, err=True)
+    echo(words, err=True)
 
 
 @dead.command()
@@ -79,7 +79,7 @@ def show(ids: tuple[str, ...], *, payload: bool) -> None:
             if letter is None:
                 failed = _report_missing(name)
             else:
-                click.echo(json.dumps(letter.shown(payload=payload), ensure_ascii=False))
+                echo(to_json(letter.shown(payload=payload)))
     sys.exit(Exit.FAILED if failed else Exit.OK)
 
 
@@ -135,8 +135,8 @@ def _act(
             outcome, ok = action(letter)
             done, failed = done + ok, failed + (not ok)
             words = {"id": letter.id, "outcome": outcome}
-            click.echo(json.dumps(words) if as_json else f"{letter.id} {outcome}")
-    click.echo(f"{done} done, {failed} not", err=True)
+            echo(to_json(words) if as_json else f"{letter.id} {outcome}")
+    echo(f"{done} done, {failed} not", err=True)
     sys.exit(Exit.FAILED if failed else Exit.OK)
 
 
@@ -147,5 +147,5 @@ def _in_words(ids: tuple[str, ...], task: str | None, reason: str | None) -> str
 
 
 def _report_missing(name: str) -> bool:
-    click.echo(f"{name}: no dead letter has this ID, or more than one has", err=True)
+    echo(f"{name}: no dead letter has this ID, or more than one has", err=True)
     return True

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 
 import click
 
 from askonce.cli.exits import Exit
+from askonce.cli.printed import echo, to_json
 from askonce.cli.site import mounted
 
 
@@ -21,5 +21,5 @@ def doctor(*, as_json: bool, call: bool) -> None:
 
     findings = mounted().examine(call)
     for found in findings if as_json else joined(findings):
-        click.echo(json.dumps(asdict(found), ensure_ascii=False) if as_json else str(found))
+        echo(to_json(asdict(found)) if as_json else str(found))
     sys.exit(Exit.CONFIG if any(found.severity == "error" for found in findings) else Exit.OK)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from askonce.line import LineFormatter
+
 
 def show_events(*, verbose: bool) -> None:
     """Write each event to stderr if *verbose*; otherwise only where the application itself logs."""
@@ -12,5 +14,7 @@ def show_events(*, verbose: bool) -> None:
         # Where nobody handles it, logging writes a warning to stderr.
         logger.addHandler(logging.NullHandler())
         return
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(handlers=[handler])
     logger.setLevel(logging.INFO)

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from askonce.cli.printed import echo
+from askonce.line import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
@@ -84,9 +87,15 @@ def _as_shells_expect() -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, click.Abort):
-        # Behind the ^C of a terminal.
-        click.echo("\ninterrupted" if is_terminal(sys.stderr) else "interrupted", err=True)
+        if is_terminal(sys.stderr):
+            # Behind the ^C.
+            echo("", err=True)
+        echo("interrupted", err=True)
         sys.exit(Exit.INTERRUPTED)
+    except click.ClickException as exc:
+        # click quotes what was typed, which may be the name of a file.
+        exc.message = one_line(exc.message)  # type: ignore[misc]  # final, but what click shows
+        raise
     except BrokenPipeError:
         discard_stdout()
         sys.exit(Exit.STDOUT_CLOSED)
@@ -94,7 +103,7 @@ def _as_shells_expect() -> Iterator[None]:
         if exc.errno not in _FULL:
             raise
         discard_stdout()
-        click.echo(f"stdout cannot be written: {exc.strerror}", err=True)
+        echo(f"stdout cannot be written: {exc.strerror}", err=True)
         sys.exit(Exit.OUTPUT)
 
 
@@ -120,8 +129,8 @@ def unavailable() -> Iterator[None]:
     try:
         yield
     except (BrokerUnavailable, StoreUnavailable, SendFailed) as exc:
-        click.echo(str(exc), err=True)
+        echo(str(exc), err=True)
         sys.exit(Exit.UNAVAILABLE)
     except JobError as exc:
-        click.echo(str(exc), err=True)
+        echo(str(exc), err=True)
         sys.exit(Exit.FAILED)

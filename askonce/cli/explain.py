@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from functools import cache
 
 import click
 
 from askonce.cli.exits import Exit, unavailable
+from askonce.cli.printed import echo, to_json
 from askonce.cli.site import mounted, open_site
 
 
@@ -26,5 +26,5 @@ def explain(task: str, what: str, tenant: str) -> None:
         for row in rows_of(what, site.specs[task], mounted().read or read_file):
             explained = explain_row(site, task, row, tenant, heard)
             failed |= "error" in explained
-            click.echo(json.dumps(explained, ensure_ascii=False))
+            echo(to_json(explained))
     sys.exit(Exit.FAILED if failed else Exit.OK)

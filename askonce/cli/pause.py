@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from askonce.cli.exits import Exit, unavailable
+from askonce.cli.printed import echo, to_json
 from askonce.cli.signed import signed, write_down
 from askonce.cli.site import open_site, require_task
 
@@ -49,9 +49,9 @@ def pause(note: str, **named: Any) -> None:  # noqa: ANN401  # click's
             require_task(chosen.name, site.specs)
         write_down(site.store, "pause", option_of(chosen), note)
         site.store.controls.pause(chosen, whole)
-        click.echo(f"paused {line_of(chosen, whole)}")
+        echo(f"paused {line_of(chosen, whole)}")
         if (doubt := _doubt(chosen, site)) is not None:
-            click.echo(doubt, err=True)
+            echo(doubt, err=True)
 
 
 @click.command()
@@ -70,11 +70,11 @@ def resume(note: str, **named: Any) -> None:  # noqa: ANN401  # click's
         controls = store.controls
         ended, left = controls.resume(chosen), controls.pauses()
     if ended:
-        click.echo(f"resumed {option_of(chosen)}")
+        echo(f"resumed {option_of(chosen)}")
     else:
-        click.echo(f"there is no pause {option_of(chosen)}", err=True)
+        echo(f"there is no pause {option_of(chosen)}", err=True)
     for each, why in sorted(left.items()):
-        click.echo(f"still paused: {line_of(each, why)}", err=True)
+        echo(f"still paused: {line_of(each, why)}", err=True)
     sys.exit(Exit.OK if ended else Exit.FAILED)
 
 
@@ -88,9 +88,9 @@ def pauses(*, as_json: bool) -> None:
         held = sorted(open_site().store.controls.pauses().items())
     for each, note in held:
         shown = {"scope": each.scope, "name": each.name, "note": note}
-        click.echo(json.dumps(shown, ensure_ascii=False) if as_json else line_of(each, note))
+        echo(to_json(shown) if as_json else line_of(each, note))
     if not held:
-        click.echo("nothing is paused", err=True)
+        echo("nothing is paused", err=True)
 
 
 def _chosen(named: dict[str, Any]) -> Pause:

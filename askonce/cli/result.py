@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.keys import is_key
+from askonce.cli.printed import echo, to_json
 from askonce.cli.site import open_site
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ def result(key: str) -> None:
         site = open_site()
         record = site.store.read([Key(key)])[0].checked()
     if record.value is None:
-        click.echo(_why(site, record, key), err=True)
+        echo(_why(site, record, key), err=True)
         sys.exit(Exit.TIMED_OUT if record.status in (Status.QUEUED, Status.RUNNING) else Exit.FAILED)
     with unavailable():
         answer = to_result(Key(key), record.job, record.value, "cache" if record.value.fresh else "stale")
-    click.echo(json.dumps(answer.to_dict(), ensure_ascii=False))
+    echo(to_json(answer.to_dict()))
 
 
 def _why(site: Site, record: Snapshot, key: str) -> str:

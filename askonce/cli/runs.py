@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from itertools import islice
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from askonce.cli.exits import Exit, unavailable
+from askonce.cli.printed import echo, to_json
 from askonce.cli.site import open_site
 
 if TYPE_CHECKING:
@@ -38,14 +38,12 @@ def list_(*, everything: bool, as_json: bool) -> None:
     with unavailable():
         found = open_site().store.runs.list()
     listed = list(islice(found, None if everything else PAGE))
-    for line in (
-        [json.dumps(_shown(each), ensure_ascii=False) for each in listed] if as_json else _lines(listed)
-    ):
-        click.echo(line)
+    for line in [to_json(_shown(each)) for each in listed] if as_json else _lines(listed):
+        echo(line)
     if len(found) > PAGE and not everything:
-        click.echo(f"{PAGE} shown of {len(found)}: --all shows them", err=True)
+        echo(f"{PAGE} shown of {len(found)}: --all shows them", err=True)
     elif not found:
-        click.echo("no run is known", err=True)
+        echo("no run is known", err=True)
 
 
 @runs.command()
@@ -53,17 +51,16 @@ def list_(*, everything: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def show(name: str, *, as_json: bool) -> None:
     """Show the run of this NAME: its producer, its counts and its cost."""
-    from askonce.line import one_line
     from askonce.runs import named
 
     with unavailable():
         record = open_site().store.runs.get(name)
     if record is None:
-        click.echo(f"{name}: no run has this name; runs list names them", err=True)
+        echo(f"{name}: no run has this name; runs list names them", err=True)
         sys.exit(Exit.FAILED)
     shown = _shown(record)
     if as_json:
-        click.echo(json.dumps(shown, ensure_ascii=False))
+        echo(to_json(shown))
         return
     facts = {what: _fact(what, value) for what, value in record.facts.items()}
     shown["holder"] = named(record.holder)
@@ -72,7 +69,7 @@ def show(name: str, *, as_json: bool) -> None:
     width = max(map(len, lines))
     for what, value in lines.items():
         # Whoever may write to the store may write a record.
-        click.echo(one_line(f"{what.ljust(width)}  {value}"))
+        echo(f"{what.ljust(width)}  {value}")
 
 
 def _shown(record: RunRecord) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from askonce.cli.exits import Exit, is_terminal
+from askonce.cli.printed import echo, to_json
 from producer.inputs import InputInvalid, Reading, columns_of, open_inputs
 from producer.run.chosen import chosen_rows
 from producer.run.errors import LimitImpossible
@@ -171,8 +171,8 @@ class Billed:
             self._progress.note("nothing was enqueued: --yes goes on without the question")
             return Exit.LIMIT
         self._progress.finish()
-        for line in [json.dumps(forecast.to_dict())] if self._wanted.as_json else forecast.lines:
-            click.echo(line)
+        for line in [to_json(forecast.to_dict())] if self._wanted.as_json else forecast.lines:
+            echo(line)
         return Exit.OK if not forecast.invalid else Exit.FAILED
 
     @cached_property

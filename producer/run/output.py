@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self
 import orjson
 
 from askonce.cli.exits import discard_stdout
+from askonce.line import in_cell, in_json, in_json_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,11 +74,11 @@ class Results:
     def row(self, line: bytes) -> bytes:
         """Return the result in *line*."""
         result = orjson.loads(line)["result"]
-        return b"" if result is None else orjson.dumps(result) + b"\n"
+        return b"" if result is None else in_json_bytes(orjson.dumps(result)) + b"\n"
 
 
 class Table:
-    """CSV with a header, as RFC 4180 has it."""
+    """CSV with a header, as RFC 4180 has it. No cell of text is a formula, or has a second line."""
 
     def header(self) -> bytes:
         """Return the names of the columns."""
@@ -98,8 +99,8 @@ def _cell(name: str, value: object) -> object:
     if value is None:
         return ""
     if name == "result" or isinstance(value, dict | list):
-        return orjson.dumps(value).decode()
-    return value
+        return in_json(orjson.dumps(value).decode())
+    return in_cell(value) if isinstance(value, str) else value
 
 
 def _csv(cells: object) -> bytes:

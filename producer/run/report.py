@@ -19,6 +19,7 @@ from askonce.errors import (
     SendFailed,
     Superseded,
 )
+from askonce.line import in_json_bytes
 from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, Hit, Negative, Unreadable
 from askonce.rows import as_text
 from askonce.spend import NOTHING, Spend
@@ -102,7 +103,7 @@ class Report:
 
     def to_json(self) -> bytes:
         """Return the line of this row; the result is JSON that a record kept."""
-        return orjson.dumps({name: getattr(self, name) for name in FIELDS})
+        return in_json_bytes(orjson.dumps({name: getattr(self, name) for name in FIELDS}))
 
 
 FIELDS: Final = tuple(each.name for each in fields(Report) if each.name != "place")

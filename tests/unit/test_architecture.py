@@ -199,3 +199,44 @@ def test_script_header_names_keys_and_return(verb):
     assert header[0].startswith(f"-- {verb}: ")
     assert any("KEYS" in line for line in header)
     assert any("returns" in line for line in header)
+
+
+#: Where text reaches a terminal: each passes what it gets through ``askonce.line``.
+PRINTERS = {
+    ROOT / name
+    for name in (
+        "askonce/cli/printed.py",
+        "askonce/adapters/celery/startup.py",
+        "producer/progress/drawing.py",
+        "producer/progress/lines.py",
+        "producer/progress/terminal.py",
+        "settings/environment.py",
+        "worker/unless_misconfigured.py",
+    )
+}
+WRITES = ("click.echo", "click.secho", "sys.stdout.write", "sys.stderr.write", "print")
+WRITES += ("sys.stderr.writelines", "sys.stdout.writelines", "self._stream.write", "live.console.print")
+
+
+def test_only_few_modules_write_to_a_terminal():
+    packages = (
+        "askonce",
+        "settings",
+        "tasks",
+        "producer/commands",
+        "producer/progress",
+        "producer/run",
+        "worker",
+    )
+    sources = {path for name in packages for path in (ROOT / name).rglob("*.py")}
+    # Their streams are the output of a run.
+    sources -= {ROOT / "producer/run/journal.py", ROOT / "producer/run/output.py"}
+
+    assert PRINTERS == {path for path in sources if any(called_in(path.read_text(), WRITES))}
+
+
+def called_in(source, names):
+    """Yield each of *names* that *source* calls."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and (name := ast.unparse(node.func)) in names:
+            yield name

@@ -3,12 +3,13 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
 from producer.bill.estimate import Estimate, Range
 from producer.run.forecast import Forecast
-from producer.run.output import COLUMNS, Files, Table, beside
+from producer.run.output import COLUMNS, Files, JsonLines, Results, Table, beside
 from producer.run.report import FIELDS, Report, id_of
 
 REPORT = Report(
@@ -52,6 +53,29 @@ def test_table_has_data_as_json_and_nothing_for_what_is_unknown():
     assert (json.loads(row["result"]), json.loads(row["tokens"])) == (REPORT.result, REPORT.usage)
     empty = read(Report(row=8, status="done", usage={}))
     assert (empty["cost_usd"], empty["calls"], empty["avoided_usd"], empty["tokens"]) == ("", "", "", "")
+
+
+HOSTILE = "=1+1\n2026-01-01 forged\x1b[2J\x9b2J\u202e\u2028"
+
+
+def test_cell_of_text_is_one_line_and_no_formula():
+    row = read(replace(REPORT, id=HOSTILE, source_reason="@x", error={"kind": "-", "reason": HOSTILE}))
+
+    assert row["id"] == "'=1+1?2026-01-01 forged?[2J?2J??"
+    assert row["source_reason"] == "'@x"
+    assert row["error"].startswith("'-: =1+1?2026")
+
+
+@pytest.mark.parametrize("format_", [JsonLines(), Results(), Table()], ids=lambda each: type(each).__name__)
+def test_answer_of_a_service_is_kept_whole_and_moves_no_cursor(format_):
+    report = replace(REPORT, id="m\x9b", result={HOSTILE: [HOSTILE]})
+
+    line = format_.row(report.to_json()).decode().removesuffix("\n").removesuffix("\r")
+
+    assert line.isprintable()
+    found = line if format_.header() == b"" else next(csv.reader([line]))[COLUMNS.index("result")]
+    answer = json.loads(found)
+    assert {HOSTILE: [HOSTILE]} in (answer, answer.get("result"))
 
 
 def test_files_of_an_earlier_start_stay_until_this_one_begins(tmp_path):
