@@ -1,4 +1,4 @@
-"""Writes one line for each event: ``job.completed task=... key=... name=value``."""
+"""Writes one line for each event: ``job.done task=... key=... name=value``."""
 
 from __future__ import annotations
 
@@ -17,20 +17,40 @@ log = logging.getLogger("askonce")
 _KEY_SHOWN = 16
 
 
+class EventLine:
+    """An event as the message of a log record: its text is the line, and a formatter may read its fields."""
+
+    __slots__ = ("event",)
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+
+    def __str__(self) -> str:
+        return _line(self.event)
+
+
 def log_event(event: Event) -> None:
-    """Log *event* on logger ``askonce``, at its own level."""
+    """Log *event* on logger ``askonce``, at its own level; its text is made only where it is written."""
     if log.isEnabledFor(event.type.level):
-        log.log(event.type.level, "%s", _line(event))
+        log.log(event.type.level, EventLine(event))
+
+
+def fields_of(event: Event) -> dict[str, object]:
+    """Return what is known of *event*: its job with the whole key, then its own fields."""
+    named = {"task": event.task, "key": event.key, "job": event.job, **event.data}
+    return {name: value for name, value in named.items() if value not in ("", None)}
 
 
 def _line(event: Event) -> str:
-    named = {"task": event.task, "key": event.key[:_KEY_SHOWN], "job": event.job, **event.data}
-    words = (f"{name}={_shown(name, value)}" for name, value in named.items() if value not in ("", None))
+    words = (f"{name}={shown(name, value)}" for name, value in fields_of(event).items())
     # Names of tasks, fields and queues come from messages too.
     return one_line(" ".join([event.name, *words]))
 
 
-def _shown(name: str, value: object) -> str:
+def shown(name: str, value: object) -> str:
+    """Return the *value* of a field of this *name* as people read it."""
+    if name == "key":
+        return str(value)[:_KEY_SHOWN]
     # Three digits are enough for seconds, and nothing for money: many a call costs less than that.
     if name == "cost_usd" and isinstance(value, int | float):
         return digits_of(value)

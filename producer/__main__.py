@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from askonce.cli.cancel import cancel
-from askonce.cli.events import show_events
 from askonce.cli.exits import EPILOG, CommandLine
 from askonce.cli.explain import explain
 from askonce.cli.site import mount
 from askonce.cli.verbs import VERBS
 from producer.commands.submit import submit
+from producer.console import show_events
 from producer.input_options import reads_inputs
 from producer.mount import MOUNT
 

@@ -89,6 +89,7 @@ class Machine:
             **{name: value for name, value in os.environ.items() if name in own},
             "ENV_FILE": "",
             "PYTHONUNBUFFERED": "1",
+            "LOG_FORMAT": "console",
             "REDIS_URL": self.valkey.url,
             "CELERY_BROKER_URL": self._broker or self.valkey.broker_url,
             "CUSTOMER_API_URL": self.outside.url,

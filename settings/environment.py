@@ -39,6 +39,9 @@ Bytes = Annotated[int, Field(gt=0)]
 #: Not decoded by pydantic-settings: its error for a text that is no JSON would end the process with a trace.
 Prices = Annotated[dict[str, ModelPrice], NoDecode, BeforeValidator(read_prices)]
 
+#: How log lines are written.
+LogFormat = Literal["json", "console"]
+
 OPENAI_URL = "https://api.openai.com/v1"
 #: The host of the stand-ins in docker-compose.yml, and the namespace that keeps their answers.
 STAND_INS, DEMO = "stand-ins", "demo"
@@ -76,6 +79,8 @@ class Settings(ServerSettings):
 
     #: Where this process shows that it lives; None for no signs. Each process has a folder of its own.
     health_folder: Path | None = None
+    #: None: ``console`` on a terminal, ``json`` elsewhere.
+    log_format: LogFormat | None = None
 
     #: Not a FilePath: producers have no such file, and workers may get theirs after their start.
     orders_file: Path | None = None

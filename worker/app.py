@@ -18,6 +18,7 @@ from askonce.log import log_event
 from askonce.store_down.cache import LocalCache
 from settings.checks import check
 from settings.environment import SettingsInvalid, load_or_exit
+from settings.logs import configure
 from settings.servers import new_store
 from tasks.catalog import CUSTOMERS_LOOKUP, MEETINGS_PART, ORDERS_ENRICH, TASKS, catalog
 from tasks.orders.reprocess import reprocess
@@ -25,7 +26,6 @@ from tasks.reasons import cure_of
 from tasks.resources import new_resources
 from worker.events import GroupedEventsStep
 from worker.listeners.counts import count
-from worker.listeners.logs import configure
 from worker.process import PerProcess
 from worker.signs import add_signs
 
@@ -49,7 +49,7 @@ def _new_cache() -> LocalCache:
 
 
 settings = load_or_exit()
-setup_logging.connect(configure)
+setup_logging.connect(partial(configure, settings.log_format), weak=False)
 _specs = catalog(settings)
 app = Celery("askonce", config_source="celeryconfig", control="worker.control:Control")
 app.steps["consumer"].add(GroupedEventsStep)

@@ -94,7 +94,7 @@ def chatty():
         logger.setLevel(logging.INFO)
     with pytest.MonkeyPatch.context() as patch:
         # The project's worker keeps them quiet, and its app may be loaded in this process.
-        patch.setattr("worker.listeners.logs._CHATTY", ())
+        patch.setattr("settings.logs._CHATTY", ())
         yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
