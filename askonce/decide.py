@@ -257,6 +257,8 @@ def _report_admission(  # noqa: C901  # one arm for each member
         case Admission.HIT:
             emit(listen, EventType.JOB_UNREADABLE, about)
         case Admission.ADMITTED if isinstance(decision, Run):
+            if record.value is not None and not record.value.fresh:
+                emit(listen, EventType.ANSWER_EXPIRED, about, age_seconds=record.value.age)
             emit(listen, EventType.JOB_ADMITTED, about)
         case Admission.RESEND:
             emit(listen, EventType.JOB_RESENT, about, resends=record.resent + 1)

@@ -27,11 +27,27 @@ class _Kind:
     name: str
     level: int = INFO
     fields: Mapping[str, object] = field(default_factory=dict)
+    #: What caches call it; in its log line too, so that a search for either name finds it.
+    also: str = ""
 
 
 #: What the run's calls cost; each only where it is known.
 _MAYBE_USD = (float, int, type(None))
 _SPENT = {"usage": Mapping, "cost_usd": _MAYBE_USD, "maybe_billed": bool}
+_DONE = {
+    "outcome": str,
+    "source": str,
+    "reason": str,
+    "age_seconds": float,
+    "wait_seconds": (float, type(None)),
+    "run_seconds": float,
+    "cost_usd": _MAYBE_USD,
+    "tokens": (int, type(None)),
+    "attempts": int,
+    "size": int,
+    "ttl_seconds": float,
+    "ids": tuple,
+}
 
 
 class EventType(Enum):
@@ -39,11 +55,13 @@ class EventType(Enum):
 
     # A caller enqueues, or calls inline.
     #: A new job: its message is sent next, or its call is made here.
-    JOB_ADMITTED = _Kind("job.admitted")
+    JOB_ADMITTED = _Kind("job.admitted", also="cache_miss")
+    #: The answer that is there was too old for this caller; emitted beside ``job.admitted``.
+    ANSWER_EXPIRED = _Kind("answer.expired", INFO, {"age_seconds": float}, also="cache_expired")
     #: An equal job is in flight; nothing is sent. *ignored* names the options that it does not take.
     JOB_ATTACHED = _Kind("job.attached", INFO, {"ignored": str})
     #: A fresh answer was served from the record.
-    JOB_HIT = _Kind("job.hit", INFO, {"age_seconds": float})
+    JOB_HIT = _Kind("job.hit", INFO, {"age_seconds": float}, also="cache_hit")
     #: A kept failure answered.
     JOB_NEGATIVE = _Kind("job.negative", INFO, {"kind": str, "reason": str})
     #: The key rests after a failure.
@@ -60,14 +78,19 @@ class EventType(Enum):
     JOB_SEND_FAILED = _Kind("job.send_failed", WARNING, {"resends": int, "reason": str})
 
     # A worker runs a job.
+    #: The end of a job where it ran: one line for each job. *outcome* is done, unstored, fenced, reused or a
+    #: kind of failure. *age_seconds* is the answer's, *wait_seconds* from the enqueue to this start, and
+    #: *run_seconds* this run's. *cost_usd* and *tokens* are what this run paid: sums count no cent twice. A
+    #: stored answer has its *size* and *ttl_seconds*. *ids* is what the spec shows of the payload.
+    JOB_DONE = _Kind("job.done", INFO, _DONE, also="cache_set")
     #: The answer was stored. A source other than ``call`` is a fallback.
     JOB_COMPLETED = _Kind(
         "job.completed",
-        INFO,
+        DEBUG,
         {"attempt": int, "run_seconds": float, "cost_usd": _MAYBE_USD, "source": str},
     )
     #: The answer was in the record already.
-    JOB_REUSED = _Kind("job.reused")
+    JOB_REUSED = _Kind("job.reused", DEBUG)
     #: The message had nothing to do: busy, backoff, paused, superseded, absent, conflict or unreadable.
     JOB_SKIPPED = _Kind("job.skipped", INFO, {"outcome": str})
     #: The call failed and will be made again.
@@ -92,7 +115,11 @@ class EventType(Enum):
     #: The answer came too late: another run holds the key, or the record is gone.
     JOB_FENCED = _Kind("job.fenced", WARNING, {"attempt": int, "run_seconds": float, **_SPENT})
 
-    # The store does not answer.
+    # Answers and the store.
+    #: An answer, a failure or a job was removed from its record.
+    ANSWER_CLEARED = _Kind("answer.cleared", also="cache_cleared")
+    #: The first connection of this process to a server of the store.
+    STORE_CONNECTED = _Kind("store.connected", INFO, {"server": str}, also="redis_connected")
     #: The answer could not be stored; this process keeps it until it can.
     JOB_UNSTORED = _Kind("job.unstored", WARNING, {"attempt": int, "run_seconds": float, **_SPENT})
     #: The store is back: the outcome of storing a kept answer.
@@ -103,14 +130,15 @@ class EventType(Enum):
     #: Answered, or sent, without the store, as the task's ``on_store_down`` allows.
     JOB_DEGRADED = _Kind("job.degraded", WARNING, {"policy": str, "source": str})
     #: Three calls in a row had no reply: callers are kept off the store.
-    STORE_DOWN = _Kind("store.down", WARNING)
+    STORE_DOWN = _Kind("store.down", WARNING, also="redis_connection_failed")
     #: The store answered again.
-    STORE_UP = _Kind("store.up")
+    STORE_UP = _Kind("store.up", also="redis_connected")
     #: The store replied that it does not do it: it is full, has no replica, or does not permit it. Once a
     #: minute for each reason.
     STORE_REFUSED = _Kind("store.refused", WARNING, {"reason": str, "server": str})
 
     # A message that no worker can use is kept as a dead letter.
+    #: Its body cannot be decoded.
     MESSAGE_UNDECODABLE = _Kind("message.undecodable", WARNING, {"size": int, "queue": str})
     #: No task of this name here. A job of ours stays on its record instead: then there is no size.
     MESSAGE_UNKNOWN_TASK = _Kind("message.unknown_task", WARNING, {"size": int, "queue": str})
@@ -118,8 +146,9 @@ class EventType(Enum):
     MESSAGE_INVALID_TASK = _Kind("message.invalid_task", WARNING, {"size": int, "queue": str})
     #: Its arguments are not those of the task; emitted beside job.invalid.
     MESSAGE_INVALID_PAYLOAD = _Kind("message.invalid_payload", WARNING, {"size": int, "queue": str})
-    #: Its key is not that of its payload.
+    #: An option of it cannot be honoured; emitted beside job.invalid.
     MESSAGE_INVALID_OPTION = _Kind("message.invalid_option", WARNING, {"size": int, "queue": str})
+    #: Its key is not that of its payload.
     MESSAGE_IDENTITY_MISMATCH = _Kind("message.identity_mismatch", WARNING, {"size": int, "queue": str})
     #: It brings links, and its task takes none.
     MESSAGE_LINK_REFUSED = _Kind("message.link_refused", WARNING, {"size": int, "queue": str})
@@ -161,6 +190,8 @@ class EventType(Enum):
         self.level: int = kind.level
         #: The event's data: each name with its type or types. An unknown value may be missing.
         self.fields: Mapping[str, object] = kind.fields
+        #: The name that caches give it; empty where they have none.
+        self.also: str = kind.also
 
 
 class Event(NamedTuple):

@@ -15,7 +15,16 @@ from askonce.decide import start
 from askonce.decision import Refuse, Run, Serve, Wait, Why
 from askonce.errors import CallFailed, Configuration, JobError, Postponed, Transient
 from askonce.events import EventType, Listener, emit, ignore
-from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
+from askonce.execution import (
+    Computed,
+    Deferred,
+    Delivery,
+    Execution,
+    Failed,
+    Skipped,
+    report_done,
+    reused,
+)
 from askonce.job import new_owner
 from askonce.lease import since_boot
 from askonce.record import FLIGHT_KEPT, REASON_KEPT_FOR
@@ -50,6 +59,8 @@ class _Started(NamedTuple):
     began: float
     #: For how long the job had been parked by then; None where it was not.
     parked: float | None
+    #: Seconds from the job's admission to this start; None where that is unknown.
+    waited: float | None
 
     @property
     def job(self) -> Job:
@@ -60,6 +71,11 @@ class _Started(NamedTuple):
 
     def ran_until(self, now: float) -> dict[str, object]:
         return {"attempt": self.attempt.number, "run_seconds": now - self.began}
+
+    def ended_at(self, now: float) -> dict[str, object]:
+        """Return what the end of the job says of this run."""
+        ran = {"wait_seconds": self.waited, "run_seconds": now - self.began}
+        return {"age_seconds": 0.0, **ran, "attempts": self.attempt.number}
 
     def cost_until(self, why: Postponed) -> Spend:
         """Return what the job cost: the body may have come to fewer of its parts than an attempt before."""
@@ -111,15 +127,19 @@ class Executor:
                 with self.leases.hold(lease) as held:
                     attempt = self._attempt(delivery, held, decision)
                     parked = decision.record.parked.seconds if decision.record.parked else None
-                    run = _Started(delivery, lease, attempt, self.clock(), parked)
+                    waited = _waited(delivery.job, decision)
+                    run = _Started(delivery, lease, attempt, self.clock(), parked, waited)
                     # The lease began after *asked_at*, so it can be over only if this time is longer.
                     if run.began - asked_at >= lease.seconds:
                         return self._give_back(run, Postponed(_STALLED), 0.0, FLIGHT_KEPT)
                     return self._run(run, body)
             case Serve(result=result):
-                return Reused(key=delivery.job.key, job=delivery.job.id, result=result)
+                return reused(self.listen, delivery.job, result)
             case Refuse(why=Why.FAILED):
-                return Failed.of(delivery.job, decision.failure, decision.attempts)
+                ended = Failed.of(delivery.job, decision.failure, decision.attempts)
+                why = {"reason": ended.reason, "attempts": ended.attempts}
+                report_done(self.listen, delivery.job, ended.kind, **why)
+                return ended
             case Wait() | Refuse():
                 return Skipped(key=delivery.job.key, job=delivery.job.id, because=decision)
         assert_never(decision)
@@ -252,12 +272,18 @@ class Executor:
         match written:
             case Write.OK:
                 emit(self.listen, EventType.JOB_COMPLETED, run.job, **ran, **cost, source=made.source)
+                outcome = "done"
             case Write.UNAVAILABLE:
                 emit(self.listen, EventType.JOB_UNSTORED, run.job, **ran, **cost)
+                outcome = "unstored"
             case Write.FENCED | Write.ABSENT:
                 emit(self.listen, EventType.JOB_FENCED, run.job, **ran, **cost)
+                outcome = "fenced"
             case _:
                 assert_never(written)
+        kept = _kept(run, made) if outcome == "done" else {}
+        end = {"source": made.source, "reason": made.reason, **run.ended_at(made.made_at), **kept}
+        report_done(self.listen, run.job, outcome, made.costs.paid, **end)
 
     def _report_unknown(self, job: Job, unknown: tuple[str, ...]) -> None:
         for name in unknown:
@@ -278,6 +304,7 @@ class Executor:
             return self._deferred(run, "store_unavailable", run.lease.seconds, spend)
         if reply.outcome is not Write.OK:
             emit(self.listen, EventType.JOB_FENCED, job, **ran, **spend.known)
+            report_done(self.listen, job, "fenced", spend, reason=error.reason, **run.ended_at(self.clock()))
             return self._overtaken(job)
         record = reply.record
         if record.flight != "idle":
@@ -287,6 +314,7 @@ class Executor:
         if isinstance(error, Unstorable):
             why |= {"field": error.field, "value_type": error.value_type}
         emit(self.listen, EventType.JOB_FAILED, job, **ran, **why, **spend.known)
+        report_done(self.listen, job, ended.kind, spend, reason=ended.reason, **run.ended_at(self.clock()))
         return ended
 
     def _unstored_failure(self, run: _Started, failure: Failing) -> Unstored:
@@ -317,13 +345,27 @@ class Executor:
     def _cancelled(self, run: _Started, cost: Spend) -> Failed:
         """Report the end of a job that was cancelled while its lease was held, and then given back."""
         job, number, why = run.job, run.attempt.number, {"kind": "cancelled", "reason": "cancelled"}
-        emit(self.listen, EventType.JOB_FAILED, job, **run.ran_until(self.clock()), **why)
+        now = self.clock()
+        emit(self.listen, EventType.JOB_FAILED, job, **run.ran_until(now), **why)
+        report_done(self.listen, job, "cancelled", reason="cancelled", **run.ended_at(now))
         # The lease that was given back uses no attempt.
         ended = Failed(key=job.key, job=job.id, kind="cancelled", reason="cancelled", attempts=number - 1)
         return replace(ended, spend=cost)
 
     def _overtaken(self, job: Job) -> Skipped:
         return Skipped(key=job.key, job=job.id, because=Refuse(why=Why.SUPERSEDED, job=job.id))
+
+
+def _waited(job: Job, granted: Run) -> float | None:
+    """Return the seconds from the admission of *job* to its start, both by the store's clock."""
+    return max(0.0, (granted.record.now - job.admitted_at) / 1000) if job.admitted_at else None
+
+
+def _kept(run: _Started, made: Made) -> dict[str, object]:
+    """Return how large a stored answer is, and for how long it is fresh; no later caller gets a fallback."""
+    if made.source != "call":
+        return {}
+    return {"size": len(made.encoded.data), "ttl_seconds": run.delivery.spec.soft_ttl}
 
 
 def _result(run: _Started, made: Made) -> Result:

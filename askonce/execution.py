@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from askonce.bill import to_error
-from askonce.spend import Spend
+from askonce.events import EventType, emit
+from askonce.spend import NOTHING, Spend
 from askonce.store import Claim, Terms
 
 if TYPE_CHECKING:
     from askonce.answer import Result
     from askonce.decision import Refuse, Wait
     from askonce.errors import JobFailed
+    from askonce.events import Listener
     from askonce.job import Job, JobId, Key
     from askonce.record import Failure, FailureOrFallback
     from askonce.spec import JobSpec
@@ -105,6 +107,19 @@ class Failed(Executed):
     def to_error(self) -> JobFailed:
         """Return the error of a caller who waits."""
         return to_error(self.key, self.job, self.kind, self.reason, attempts=self.attempts, spend=self.spend)
+
+
+def reused(listen: Listener, job: Job, result: Result) -> Reused:
+    """Return and report the end of a delivery whose answer was there already."""
+    data = {"source": result.source, "age_seconds": result.age, "attempts": result.attempts}
+    report_done(listen, job, "reused", **data)
+    return Reused(key=job.key, job=job.id, result=result)
+
+
+def report_done(listen: Listener, job: Job, outcome: str, spend: Spend = NOTHING, /, **data: object) -> None:
+    """Emit the end of *job* where it ran; *spend* is what this run paid."""
+    cost = {"cost_usd": spend.known.get("cost_usd"), "tokens": spend.tokens} if spend.calls else {}
+    emit(listen, EventType.JOB_DONE, job, outcome=outcome, **data, **cost, ids=job.shown)
 
 
 Execution = Computed | Reused | Skipped | Deferred | Failed

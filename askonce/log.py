@@ -6,6 +6,7 @@ import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from askonce.events import EventType
 from askonce.line import one_line
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ def log_event(event: Event) -> None:
 def fields_of(event: Event) -> dict[str, object]:
     """Return what is known of *event*: its job with the whole key, then its own fields."""
     named = {"task": event.task, "key": event.key, "job": event.job, **event.data}
+    also, ids = event.type.also, named.pop("ids", ())
+    if also and (event.type is not EventType.JOB_DONE or "size" in named):
+        named["also"] = also
+    if isinstance(ids, tuple):
+        # A field of a payload that has the name of one of ours does not hide it.
+        named = dict(ids) | named
     return {name: value for name, value in named.items() if value not in ("", None)}
 
 

@@ -305,7 +305,7 @@ class Store(Protocol):
         """Admits and sends in one step; None where the store's server can be no broker."""
 
     def report_to(self, listen: Listener) -> None:
-        """Emit store.down and store.up to *listen*, unless the store has a listener."""
+        """Emit what happens to servers and records to *listen*, unless the store has a listener."""
 
     def read(self, keys: Sequence[Key]) -> list[Snapshot]:
         """Look at records; changes nothing. One round trip for all *keys*, each read atomically.

@@ -19,7 +19,7 @@ from askonce.decide import run_without_store, start
 from askonce.decision import Refuse, Run, Serve
 from askonce.errors import CallFailed, StoreUnavailable, ValueInvalid
 from askonce.events import EventType, Listener, emit, ignore
-from askonce.execution import Computed, Failed, Reused
+from askonce.execution import Computed, Failed, Reused, report_done, reused
 from askonce.job import new_owner
 from askonce.lease import since_boot
 from askonce.spend import NOTHING, total
@@ -29,7 +29,7 @@ from askonce.store_down.spill import Spill, Unstored, compact
 from askonce.tally import Book, book_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from askonce.answer import Result
     from askonce.attempt import Made
@@ -105,7 +105,7 @@ class LocalCalls:
             case Serve(result=result):
                 self._report(delivery, "cache")
                 self._hits.count(job, result.spend)
-                return Reused(key=job.key, job=job.id, result=result)
+                return reused(self._listen, job, result)
             case Run():
                 return self._call_once(delivery, body, down)
             case Refuse():
@@ -189,6 +189,8 @@ class LocalCalls:
         self._report_unknown(delivery, made.costs.unknown)
         ran: dict[str, object] = {"attempt": 1, "run_seconds": made.made_at - began}
         emit(self._listen, EventType.JOB_UNSTORED, delivery.job, **ran, cost_usd=made.costs.paid.cost_usd)
+        end = {"source": made.source, "reason": made.reason, **_end_of(ran)}
+        report_done(self._listen, delivery.job, "unstored", made.costs.paid, **end)
 
     def _report_failure(self, delivery: Delivery, error: CallFailed, cost: Costs, began: float) -> None:
         """Emit what a failed call cost: no record will have it."""
@@ -199,6 +201,7 @@ class LocalCalls:
             return
         why = {"kind": error.kind, "reason": error.reason}
         emit(self._listen, EventType.JOB_FAILED, job, **ran, **why, **spend.known)
+        report_done(self._listen, job, error.kind, spend, reason=error.reason, **_end_of(ran))
 
     def _report_unknown(self, delivery: Delivery, unknown: tuple[str, ...]) -> None:
         for name in unknown:
@@ -268,6 +271,11 @@ def _book_of(job: Job, paid: Spend) -> Book:
     """Return what a call without the store paid, and that it was one; a call that was refused is in none."""
     book = book_of(job, paid)
     return book._replace(amounts=(*book.amounts, ("call_without_store", 1))) if book.amounts else book
+
+
+def _end_of(ran: Mapping[str, object]) -> dict[str, object]:
+    """Return what the end of a job says of its only run; how long it waited is in the record."""
+    return {"age_seconds": 0.0, "run_seconds": ran["run_seconds"], "attempts": ran["attempt"]}
 
 
 def _attempt_without_record(delivery: Delivery) -> Attempt:

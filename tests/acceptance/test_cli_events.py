@@ -11,7 +11,8 @@ def test_verbose_shows_each_event_on_stderr(idle_machine, producer, rows_file, n
 
     assert 0 == told.code
     assert "admitted" == told.report["status"]
-    [event, warning] = told.problems
+    [connected, event, warning] = told.problems
+    assert "INFO store.connected server=127.0.0.1:" in connected
     assert no_worker in warning
     assert f"INFO job.admitted task=orders.enrich key={told.report['key'][:16]} job=" in event
     assert "1 row: 1 admitted" == told.total

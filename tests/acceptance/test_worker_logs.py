@@ -68,7 +68,7 @@ def test_payloads_never_appear_in_worker_logs(new_worker, submit, send_raw, awai
 
     assert [0, 0, 0, 1] == [told.code for told in (answered, enriched, fallback, failed)]
     log = (machine.folder / "worker.log").read_text()
-    assert "job.completed" in log
+    assert "job.done" in log
     assert "job.failed" in log
     assert [] == lines_with_mark(machine)
 

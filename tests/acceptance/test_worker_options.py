@@ -82,7 +82,7 @@ def test_log_file_has_the_lines_of_the_worker_and_its_jobs(new_machine, submit, 
     machine.stop_workers()
 
     # Each child of prefork has a file of its own.
-    done = "job.completed task=orders.enrich"
+    done = "job.done task=orders.enrich"
     counts = {path.name: path.read_text().count(done) for path in machine.folder.glob("own*.txt")}
     assert {"threads": [1], "prefork": [0, 0, 1]}[pool[1]] == sorted(counts.values())
     assert {"threads": 1, "prefork": 0}[pool[1]] == counts["own.txt"]
@@ -106,7 +106,7 @@ def test_detached_workers_log_to_their_files(
     answered = submit(machine, "orders.enrich", [new_order()], "--wait")
 
     assert (0, 0) == (told.code, answered.code)
-    eventually(lambda: "job.completed" in "".join(log.read_text() for log in logs))
+    eventually(lambda: "job.done" in "".join(log.read_text() for log in logs))
 
 
 def test_detached_worker_that_is_refused_logs_why(new_machine, start, eventually, detached):

@@ -45,7 +45,7 @@ def test_answer_that_waited_for_its_link_is_fenced(new_linked_scene):
     assert (2, 1) == (calls.answered, calls.surplus), "the silenced worker's lease ran out in its call"
     assert "outcome=fenced" in scene.log("silenced")
     assert visible.fence == scene.record(key).value.fence
-    assert 1 == scene.log("other").count("job.completed")
+    assert 1 == scene.log("other").count("outcome=done")
 
 
 def test_job_whose_message_the_broker_did_not_take_is_done_once(new_linked_scene):

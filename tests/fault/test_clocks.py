@@ -49,7 +49,7 @@ def test_wrong_wall_clock_of_a_worker_adds_no_call(scene, caller, other):
     assert (2, 2, 0) == (calls.calls, calls.answered, calls.undelivered)
     assert [1, 1] == [record.attempts for record in records]
     assert [True, True] == [record.value.fresh and 0 <= record.value.age < 60 for record in records]
-    scene.eventually(lambda: scene.log("caller").count("job.completed") == 2, 15)
+    scene.eventually(lambda: scene.log("caller").count("outcome=done") == 2, 15)
 
 
 def clock_off_by(seconds):

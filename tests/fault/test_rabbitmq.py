@@ -171,9 +171,9 @@ def test_second_attempt_of_a_delayed_message_goes_to_its_queue(scene):
     scene.run_python("-c", send, json.dumps(scene.meetings(1)[0]))
     scene.eventually(lambda: "job.deferred" in scene.log("worker"), 60)
     scene.machine.control(llm_error_rate=0.0)
-    scene.eventually(lambda: "job.completed" in scene.log("worker"), 90)
+    scene.eventually(lambda: "outcome=done" in scene.log("worker"), 90)
 
-    assert 1 == scene.log("worker").count("job.completed")
+    assert 1 == scene.log("worker").count("outcome=done")
 
 
 def test_message_with_a_countdown_waits_on_the_server(scene):
@@ -186,7 +186,7 @@ def test_message_with_a_countdown_waits_on_the_server(scene):
 
     scene.run_python("-c", send, "soon", "1.5")
     scene.run_python("-c", send, "late", "3600")
-    scene.eventually(lambda: scene.log("worker").count("job.completed task=orders.enrich") == 1, 30)
+    scene.eventually(lambda: scene.log("worker").count("job.done task=orders.enrich") == 1, 30)
 
     assert 1 == scene.queue.delayed()
 

@@ -39,7 +39,7 @@ def test_call_that_ends_within_the_grace_of_its_worker_is_made_once(new_scene, p
     calls = scene.machine.ledger.openai
     assert (1, 0, 1) == (calls.calls, calls.undelivered, scene.record(key).attempts)
     assert "Traceback" not in scene.log("first")
-    assert 0 == scene.log("second").count("job.completed")
+    assert 0 == scene.log("second").count("outcome=done")
 
 
 @pytest.mark.long
@@ -53,7 +53,7 @@ def test_call_past_its_process_grace_is_made_by_another(new_scene):
 
     calls = scene.machine.ledger.openai
     assert (2, 2) == (calls.calls, scene.record(key).attempts)
-    scene.eventually(lambda: 1 == scene.log("second").count("job.completed"))
+    scene.eventually(lambda: 1 == scene.log("second").count("outcome=done"))
 
 
 @pytest.mark.long

@@ -49,7 +49,7 @@ def test_stall_beyond_the_lease_overtakes_a_call_once(new_linked_scene, stopped)
     scene.wait_until_done([key])
     scene.wait_until_quiet()
     # A run that was overtaken has no message any more: only its own word tells that it is over.
-    told = ("job.completed", "job.fenced")
+    told = ("outcome=done", "job.fenced")
     scene.eventually(lambda: sum(map(scene.log().count, told)) == scene.machine.ledger.openai.answered, 30)
 
     # The lease may have been renewed or taken over first. Who is overtaken says that he called for nothing.

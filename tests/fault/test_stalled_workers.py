@@ -21,8 +21,8 @@ def test_answer_of_a_process_stalled_past_its_lease_is_fenced(scene, stopped, po
     assert 2 == scene.machine.ledger.openai.answered
     assert visible.value.data == scene.record(key).value.data
     assert visible.value.fence == scene.record(key).value.fence
-    assert 1 == scene.log("other").count("job.completed")
-    assert 0 == scene.log("stalled").count("job.completed")
+    assert 1 == scene.log("other").count("outcome=done")
+    assert 0 == scene.log("stalled").count("outcome=done")
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
@@ -61,5 +61,5 @@ def test_process_stalled_before_its_call_gives_the_job_back(new_scene, tmp_path)
     scene.eventually(lambda: "job.skipped" in scene.log("stalled"), 15)
 
     assert (1, 0) == (scene.machine.ledger.openai.answered, scene.machine.ledger.openai.undelivered)
-    assert 1 == scene.log("other").count("job.completed")
+    assert 1 == scene.log("other").count("outcome=done")
     assert "job.fenced" not in scene.log("stalled")

@@ -239,7 +239,7 @@ def test_failed_call_ends_its_message_and_the_reaper_repeats_it(plain, number, e
     # The reaper may send the job again before Celery has ended the first message.
     eventually(lambda: sorted(state for state, job in ended if job == asked.job) == ["RETRY", "SUCCESS"])
     # The reaper emits its event after it has sent; the worker may have ended the job by then.
-    told = ["job.admitted", "job.completed", "job.deferred", "job.resent"]
+    told = ["job.admitted", "job.completed", "job.deferred", "job.done", "job.resent"]
     eventually(lambda: sorted(plain.names(asked.job)) == told)
     assert len(plain.calls.of(number)) == 2
 

@@ -84,7 +84,20 @@ def test_call_that_always_goes_closes_an_open_breaker(store_url, new_link, heard
 
     assert (BreakerOpen, None) == (type(kept_off), always)
     assert [b"PONG"] == link.ask(PING)
-    assert ["store.down", "store.up"] == heard
+    assert ["store.down", "store.connected", "store.up"] == heard
+
+
+def test_first_connection_of_a_process_is_reported_once(store_url, new_link, heard):
+    link = new_link(store_url)
+    link.report_to(heard.append)
+
+    link.ask(PING)
+    link.close_idle()
+    link.ask(PING)
+
+    [event] = heard
+    assert ("store.connected", link.place_of("")) == (event.name, event.data["server"])
+    assert "@" not in event.data["server"]
 
 
 def test_store_raises_its_own_error_when_a_listener_raises(closed_url, caplog):
@@ -121,7 +134,7 @@ def test_store_without_a_listener_reports_to_its_askonce(store_url, new_link, ap
 
     go_down_and_up(once.process().store, link)
 
-    assert ["store.down", "store.up"] == [event.name for event in heard]
+    assert ["store.down", "store.connected", "store.up"] == [event.name for event in heard]
 
 
 def test_store_keeps_its_own_listener_under_askonce(store_url, new_link, app, heard):
@@ -131,7 +144,7 @@ def test_store_keeps_its_own_listener_under_askonce(store_url, new_link, app, he
 
     go_down_and_up(store, link)
 
-    assert ["store.down", "store.up"] == [event.name for event in heard]
+    assert ["store.down", "store.connected", "store.up"] == [event.name for event in heard]
     assert others == []
 
 
@@ -142,4 +155,4 @@ def test_second_store_on_a_link_does_not_silence_the_first(store_url, new_link, 
 
     go_down_and_up(first, link)
 
-    assert ["store.down", "store.up"] == [event.name for event in heard]
+    assert ["store.down", "store.connected", "store.up"] == [event.name for event in heard]

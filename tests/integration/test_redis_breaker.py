@@ -69,7 +69,8 @@ def test_verb_without_a_caller_passes_the_breaker_and_closes_it(store, heard, ve
 
     assert reply == run(store)
 
-    assert ["store.down", "store.up"] == [event.name for event in heard]
+    states = [event.name for event in heard if event.name in ("store.down", "store.up")]
+    assert ["store.down", "store.up"] == states
     assert Admission.ADMITTED is store.admit(new_claim(OTHER)).outcome
 
 

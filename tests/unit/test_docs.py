@@ -11,6 +11,7 @@ from askonce.cli.plugin import askonce
 from askonce.cli.verbs import VERBS
 from askonce.key import identify
 from settings.environment import Settings
+from tests import events_page
 
 ROOT = Path(__file__).parents[2]
 TABLES = (ROOT / "docs/configuration.md").read_text()
@@ -32,6 +33,11 @@ def test_documented_default_is_the_default(name, told):
         assert "`" not in told
     else:
         assert type(default)(told.strip(" `").replace("false", "")) == default
+
+
+def test_page_of_events_is_made_from_their_list():
+    # python -m tests.events_page writes it.
+    assert events_page.page() == events_page.PAGE.read_text(encoding="utf-8")
 
 
 def test_every_link_of_the_readme_leads_somewhere():

@@ -14,6 +14,8 @@ from askonce.outcomes import Admitted, Attached, Backoff, Conflict, Duplicate, H
 from askonce.spec import RetryPolicy
 
 CORRECTED = {"currency": "BRL", "day": "2026-11-21"}
+#: The events of the end of a run.
+ENDS = ("job.completed", "job.failed", "job.done")
 OTHER = {"currency": "EUR", "day": "2026-11-20"}
 
 
@@ -254,7 +256,7 @@ def test_each_outcome_is_an_event_with_its_data(scene, raising):
     scene.work(raising(Permanent("http_404")))
     scene.ask(OTHER)
 
-    told = [(e.name, dict(e.data)) for e in scene.heard if e.name not in ("job.completed", "job.failed")]
+    told = [(e.name, dict(e.data)) for e in scene.heard if e.name not in ENDS]
     assert told == [
         ("job.admitted", {}),
         ("job.attached", {}),

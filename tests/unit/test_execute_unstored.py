@@ -86,7 +86,7 @@ def test_answer_without_room_anywhere_is_reported(scene):
     scene.executor = replace(scene.executor, spill=Spill(max_bytes=3), clock=lambda: next(ticks) * 0.01)
     scene.work()
 
-    assert [event.name for event in scene.heard][-2:] == ["job.unstored", "job.unkept"]
+    assert [event.name for event in scene.heard][-3:] == ["job.unstored", "job.done", "job.unkept"]
     assert scene.heard.named("job.unkept")[0].data["reason"] == "no_room"
 
 

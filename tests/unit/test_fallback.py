@@ -125,7 +125,7 @@ def test_answer_that_is_not_stored_is_reported_and_returned(scene):
 
     assert isinstance(executed, Computed)
     assert (executed.stored, executed.result.value) == (Write.UNAVAILABLE, scene.answer)
-    assert [event.name for event in scene.heard][-1] == "job.unstored"
+    assert scene.heard.names[-2:] == ["job.unstored", "job.done"]
 
 
 def test_answer_overtaken_while_it_waited_to_be_stored_is_fenced(scene, eventually):

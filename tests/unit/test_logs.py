@@ -165,19 +165,17 @@ def untouched_loggers(monkeypatch):
 
 
 def test_event_is_one_line_with_its_name_first(logged):
-    line = logged("job.completed", run_seconds=0.12345, source="call").getMessage()
+    line = logged("job.deferred", run_seconds=0.12345, reason="x").getMessage()
 
-    assert line == (
-        "job.completed task=rates.fetch key=0123456789abcdef job=job-1 run_seconds=0.123 source=call"
-    )
+    assert line == ("job.deferred task=rates.fetch key=0123456789abcdef job=job-1 run_seconds=0.123 reason=x")
 
 
 def test_unknown_values_are_left_out(logged):
-    assert "cost_usd" not in logged("job.completed", cost_usd=None, reason="").getMessage()
+    assert "cost_usd" not in logged("job.deferred", cost_usd=None, reason="").getMessage()
 
 
 def test_zero_is_logged(logged):
-    assert logged("job.completed", cost_usd=0.0, resends=0).getMessage().endswith("cost_usd=0 resends=0")
+    assert logged("job.deferred", cost_usd=0.0, resends=0).getMessage().endswith("cost_usd=0 resends=0")
 
 
 @pytest.mark.parametrize(
@@ -193,7 +191,7 @@ def test_zero_is_logged(logged):
 )
 def test_cost_is_logged_in_plain_digits_that_show_it(logged, cost, shown):
     assert (
-        logged("job.completed", run_seconds=0.5, cost_usd=cost)
+        logged("job.deferred", run_seconds=0.5, cost_usd=cost)
         .getMessage()
         .endswith(f"run_seconds=0.500 cost_usd={shown}")
     )
@@ -212,9 +210,7 @@ def test_percent_sign_in_an_event_does_no_harm(logged):
 WARNINGS = {"job.failed", "job.fenced", "job.unstored", "job.send_failed", "lease.lost", "reaper.failed"}
 
 
-@pytest.mark.parametrize(
-    "name", sorted(WARNINGS | {"job.admitted", "job.hit", "job.completed", "job.deferred"})
-)
+@pytest.mark.parametrize("name", sorted(WARNINGS | {"job.admitted", "job.hit", "job.done", "job.deferred"}))
 def test_event_for_a_person_is_a_warning(logged, name):
     assert logged(name).levelno == (logging.WARNING if name in WARNINGS else logging.INFO)
 

@@ -22,6 +22,7 @@ from askonce.adapters.memory.records import Records
 from askonce.adapters.memory.runs import MemoryRuns
 from askonce.adapters.memory.shown import disclosed, snapshot
 from askonce.adapters.memory.subscription import MemorySubscription
+from askonce.events import EventType, Subject, emit, ignore
 from askonce.job import JobId
 from askonce.lost import DEFAULT_BUDGET, Budget, Lost
 from askonce.record import BUCKETS, MAX_RESENDS, TOMBSTONE_KEPT, WAITERS_KEPT, Snapshot
@@ -58,9 +59,11 @@ class MemoryStore:
         self.boards = MemoryBoards(records.changed, records.now)
         self.runs = MemoryRuns(records.changed, records.now)
         self.audit = MemoryAudit(records.changed, records.now)
+        self._listen: Listener = ignore
 
     def report_to(self, listen: Listener) -> None:
-        """Report nothing: memory is never down."""
+        """Emit what a person does to a record to *listen*: memory is never down."""
+        self._listen = listen
 
     def levels(self) -> Levels:
         """Return what the store holds now."""
@@ -357,7 +360,8 @@ class MemoryStore:
             if record is None:
                 return Write.ABSENT
             self._records.invalidate(key, record)
-            return Write.OK
+        emit(self._listen, EventType.ANSWER_CLEARED, Subject(key=key))
+        return Write.OK
 
     def reap(
         self, buckets: Sequence[int], delivered: Sequence[Delivered] = (), budget: Budget = DEFAULT_BUDGET

@@ -21,6 +21,7 @@ from redis.exceptions import MaxConnectionsError, ReadOnlyError, RedisError, Res
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from askonce.adapters.redis.refusals import code_of, is_not_in_service
+from askonce.events import EventType, emit
 from askonce.store import Address
 from askonce.store_down.breaker import Breaker
 
@@ -121,6 +122,8 @@ class ServerLink:
         self._turns = Semaphore(_AT_ONCE)
         self._pid = os.getpid()
         self.moves = 0
+        #: Whether this process has told that it reached the server.
+        self._is_known = False
 
     @property
     def address(self) -> Address | None:
@@ -192,6 +195,7 @@ class ServerLink:
             if not connection.is_connected:
                 # Not left to the sending: that would not query the sentinels for the primary.
                 connection.connect()
+                self._report_first()
             connection.send_packed_command(_packed(connection, commands), check_health=False)
             for _ in commands:
                 yield _reply(connection)
@@ -242,12 +246,18 @@ class ServerLink:
         while self._idle:
             self._idle.pop().disconnect()
 
+    def _report_first(self) -> None:
+        if not self._is_known:
+            self._is_known = True
+            emit(self.breaker.listen, EventType.STORE_CONNECTED, server=self.place_of(""))
+
     def _leave(self, moves: int) -> None:
         """Close each connection to a server that is not in service: the next one looks for it anew."""
         if moves != self.moves:
             return  # another thread did, and may have reached the new server
         # First the number: a connection that another thread uses now is closed when it comes back.
         self.moves += 1
+        self._is_known = False
         self.close_idle()
         # What subscriptions and checks use.
         self._pool.disconnect(inuse_connections=False)
@@ -256,7 +266,7 @@ class ServerLink:
         """Begin anew in a forked child: without its parent's sockets, and locks that a thread there held."""
         if self._pid != os.getpid():
             self._idle, self._turns, self._pid = deque(), Semaphore(_AT_ONCE), os.getpid()
-            self.breaker = Breaker(listen=self.breaker.listen)
+            self.breaker, self._is_known = Breaker(listen=self.breaker.listen), False
 
     def _take(self) -> Connection:
         self._renew_after_fork()

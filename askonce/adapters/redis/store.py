@@ -27,6 +27,7 @@ from askonce.adapters.redis.subscription import listening
 from askonce.adapters.redis.tally import RedisTally
 from askonce.checks import Finding
 from askonce.errors import JobError, StoreUnavailable
+from askonce.events import EventType, Subject, emit, ignore
 from askonce.job import Key
 from askonce.lost import DEFAULT_BUDGET, Budget
 from askonce.record import TOMBSTONE_KEPT
@@ -76,10 +77,10 @@ class RedisStore:
     ) -> None:
         """Use the connections of *servers*; *namespace* separates applications that share them.
 
-        *listen* gets store.down and store.up; without one, an AskOnce gives its own listener.
+        *listen* gets what happens to servers and records; without one, an AskOnce gives its own listener.
         """
         self._link: Link = ServerLink(servers) if isinstance(servers, Redis) else servers
-        self._has_listener = listen is not None
+        self._has_listener, self._listen = listen is not None, listen or ignore
         if listen is not None:
             self._link.report_to(listen)
         self._scripts = Scripts(self._link, namespace=namespace, clock=clock)
@@ -117,9 +118,9 @@ class RedisStore:
         return RedisPusher(self._scripts, address) if address else None
 
     def report_to(self, listen: Listener) -> None:
-        """Emit store.down and store.up to *listen*, unless the store has a listener."""
+        """Emit what happens to servers and records to *listen*, unless the store has a listener."""
         if not self._has_listener:
-            self._has_listener = True
+            self._has_listener, self._listen = True, listen
             self._link.report_to(listen)
 
     def __repr__(self) -> str:
@@ -216,7 +217,10 @@ class RedisStore:
 
     def invalidate(self, key: Key) -> Write:
         """Forget answer, failure and flight."""
-        return _WRITES[self._scripts.run("invalidate", key)]
+        written = _WRITES[self._scripts.run("invalidate", key)]
+        if written is Write.OK:
+            emit(self._listen, EventType.ANSWER_CLEARED, Subject(key=key))
+        return written
 
     def reap(
         self, buckets: Sequence[int], delivered: Sequence[Delivered] = (), budget: Budget = DEFAULT_BUDGET
