@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sysconfig
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
@@ -58,6 +58,13 @@ class Attempt:
     #: Whether its job was cancelled, as the lease's last renewal told: then a body that calls more than once
     #: makes no other call. No round trip.
     is_cancelled: Callable[[], bool] = lambda: False
+    #: A body adds what services call its requests: the line of the job has them, for a question to a service.
+    request_ids: list[str] = field(default_factory=list)
+
+    @property
+    def requests(self) -> str:
+        """The same as one word."""
+        return ",".join(self.request_ids)
 
 
 _current: ContextVar[Attempt] = ContextVar("askonce_attempt")

@@ -46,6 +46,7 @@ _DONE = {
     "attempts": int,
     "size": int,
     "ttl_seconds": float,
+    "request_ids": str,
     "ids": tuple,
 }
 
@@ -81,7 +82,8 @@ class EventType(Enum):
     #: The end of a job where it ran: one line for each job. *outcome* is done, unstored, fenced, reused or a
     #: kind of failure. *age_seconds* is the answer's, *wait_seconds* from the enqueue to this start, and
     #: *run_seconds* this run's. *cost_usd* and *tokens* are what this run paid: sums count no cent twice. A
-    #: stored answer has its *size* and *ttl_seconds*. *ids* is what the spec shows of the payload.
+    #: stored answer has its *size* and *ttl_seconds*. *request_ids* is what services call this run's
+    #: requests, *ids* what the spec shows of the payload.
     JOB_DONE = _Kind("job.done", INFO, _DONE, also="cache_set")
     #: The answer was stored. A source other than ``call`` is a fallback.
     JOB_COMPLETED = _Kind(
@@ -97,7 +99,8 @@ class EventType(Enum):
     JOB_DEFERRED = _Kind(
         "job.deferred",
         INFO,
-        {"attempt": int, "reason": str, "after_seconds": float, "run_seconds": float, **_SPENT},
+        {"attempt": int, "reason": str, "after_seconds": float, "run_seconds": float, "request_ids": str}
+        | _SPENT,
     )
     #: The provider takes no call now, or refused this one unpaid: the job is started again later.
     JOB_PARKED = _Kind("job.parked", DEBUG, {"reason": str, "after_seconds": float})

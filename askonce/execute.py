@@ -75,7 +75,12 @@ class _Started(NamedTuple):
     def ended_at(self, now: float) -> dict[str, object]:
         """Return what the end of the job says of this run."""
         ran = {"wait_seconds": self.waited, "run_seconds": now - self.began}
-        return {"age_seconds": 0.0, **ran, "attempts": self.attempt.number}
+        return {"age_seconds": 0.0, **ran, "attempts": self.attempt.number, **self.requests}
+
+    @property
+    def requests(self) -> dict[str, object]:
+        """What the services call the requests of this run."""
+        return {"request_ids": self.attempt.requests}
 
     def cost_until(self, why: Postponed) -> Spend:
         """Return what the job cost: the body may have come to fewer of its parts than an attempt before."""
@@ -331,7 +336,7 @@ class Executor:
     def _deferred(self, run: _Started, reason: str, after: float, spend: Spend) -> Deferred:
         job, rest = run.job, {"reason": reason, "after_seconds": after}
         self.on_deferred(job.key, after)
-        ran = run.ran_until(self.clock())
+        ran = run.ran_until(self.clock()) | run.requests
         emit(self.listen, EventType.JOB_DEFERRED, job, **rest, **ran, **spend.known)
         return Deferred(key=job.key, job=job.id, reason=reason, after=after)
 

@@ -169,14 +169,14 @@ class LocalCalls:
             )
         except CallFailed as error:
             cost = costs_of(error, attempt)
-            self._report_failure(delivery, error, cost, began)
+            self._report_failure(delivery, error, cost, began, attempt.requests)
             self._keep_money(job, cost.paid)
             if error.kind == "transient":
                 raise StoreUnavailable(verb=down.verb, reason=error.reason) from error
             kind, reason = error.kind, error.reason
             return Failed(key=job.key, job=job.id, kind=kind, reason=reason, attempts=1, spend=cost.made)
         self._report(delivery, made.source)
-        self._report_made(delivery, made, began)
+        self._report_made(delivery, made, began, attempt.requests)
         value = _stored(made)
         if made.source == "call":
             self._keep_for_later(delivery, value, made)
@@ -185,23 +185,26 @@ class LocalCalls:
         result = replace(to_result(job.key, job.id, value), degraded=True)
         return Computed(key=job.key, job=job.id, result=result, stored=Write.UNAVAILABLE)
 
-    def _report_made(self, delivery: Delivery, made: Made, began: float) -> None:
+    def _report_made(self, delivery: Delivery, made: Made, began: float, requests: str) -> None:
         self._report_unknown(delivery, made.costs.unknown)
         ran: dict[str, object] = {"attempt": 1, "run_seconds": made.made_at - began}
         emit(self._listen, EventType.JOB_UNSTORED, delivery.job, **ran, cost_usd=made.costs.paid.cost_usd)
-        end = {"source": made.source, "reason": made.reason, **_end_of(ran)}
+        end = {"source": made.source, "reason": made.reason, **_end_of(ran, requests)}
         report_done(self._listen, delivery.job, "unstored", made.costs.paid, **end)
 
-    def _report_failure(self, delivery: Delivery, error: CallFailed, cost: Costs, began: float) -> None:
+    def _report_failure(
+        self, delivery: Delivery, error: CallFailed, cost: Costs, began: float, requests: str
+    ) -> None:
         """Emit what a failed call cost: no record will have it."""
         job, ran, spend = delivery.job, {"attempt": 1, "run_seconds": self._clock() - began}, cost.paid
         self._report_unknown(delivery, cost.unknown)
         if error.kind == "transient":
-            emit(self._listen, EventType.JOB_DEFERRED, job, **ran, reason=error.reason, **spend.known)
+            why = {"reason": error.reason, "request_ids": requests}
+            emit(self._listen, EventType.JOB_DEFERRED, job, **ran, **why, **spend.known)
             return
         why = {"kind": error.kind, "reason": error.reason}
         emit(self._listen, EventType.JOB_FAILED, job, **ran, **why, **spend.known)
-        report_done(self._listen, job, error.kind, spend, reason=error.reason, **_end_of(ran))
+        report_done(self._listen, job, error.kind, spend, reason=error.reason, **_end_of(ran, requests))
 
     def _report_unknown(self, delivery: Delivery, unknown: tuple[str, ...]) -> None:
         for name in unknown:
@@ -273,9 +276,10 @@ def _book_of(job: Job, paid: Spend) -> Book:
     return book._replace(amounts=(*book.amounts, ("call_without_store", 1))) if book.amounts else book
 
 
-def _end_of(ran: Mapping[str, object]) -> dict[str, object]:
+def _end_of(ran: Mapping[str, object], requests: str) -> dict[str, object]:
     """Return what the end of a job says of its only run; how long it waited is in the record."""
-    return {"age_seconds": 0.0, "run_seconds": ran["run_seconds"], "attempts": ran["attempt"]}
+    number = {"attempts": ran["attempt"], "request_ids": requests}
+    return {"age_seconds": 0.0, "run_seconds": ran["run_seconds"], **number}
 
 
 def _attempt_without_record(delivery: Delivery) -> Attempt:

@@ -21,6 +21,7 @@ import httpx2
 from httpx2._utils import get_environment_proxies
 
 from askonce.errors import Transient
+from tasks.providers.correlation import attempt_of_call, keep_id, name_job
 from tasks.providers.deadline import Connections, of_call
 
 if TYPE_CHECKING:
@@ -85,8 +86,13 @@ class _Transport(httpx2.HTTPTransport):
         self._largest_reply = largest_reply
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        attempt = attempt_of_call()
+        if attempt is not None:
+            name_job(request, attempt)
         request.extensions = {**request.extensions, "timeout": of_call(request.extensions["timeout"])}
         with closing(super().handle_request(request)) as reply:
+            if attempt is not None:
+                keep_id(reply, attempt)
             body = _Body(self._largest_reply)
             try:
                 body.read(cast("Iterable[bytes]", reply.stream), reply.headers.get("content-encoding", ""))

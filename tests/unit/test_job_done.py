@@ -49,6 +49,7 @@ def test_end_has_all_that_an_operator_asks_of_a_job(scene, done):
         "attempts": 1,
         "size": 4,
         "ttl_seconds": scene.spec.soft_ttl,
+        "request_ids": "",
         "ids": (("currency", "BRL"),),
     }
 
