@@ -62,12 +62,6 @@ class Spend:
         return float(_EXACT.subtract(Decimal(repr(self.cost_usd)), Decimal(repr(self.own.cost_usd))))
 
     @property
-    def tokens(self) -> int | None:
-        """Input and output tokens together; None where the provider did not count both."""
-        counts = self.usage.get("input_tokens"), self.usage.get("output_tokens")
-        return None if None in counts else sum(count for count in counts if count is not None)
-
-    @property
     def micro_usd(self) -> int | None:
         """The cost in whole millionths of a dollar, rounded to the nearest: sums of them are exact."""
         return _to_micros(self.cost_usd)

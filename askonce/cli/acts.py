@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,10 +11,10 @@ import click
 from askonce.cli.choosing import WHAT, choosing, named, wanted
 from askonce.cli.counted import counted
 from askonce.cli.exits import Exit, unavailable
+from askonce.cli.printed import echo, to_json
 from askonce.cli.signed import signed, write_down
 from askonce.cli.site import open_site
 from askonce.cli.working import working
-from askonce.line import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -143,7 +142,7 @@ def _act(
             sys.exit(Exit.FAILED if missing else Exit.OK)
         write_down(site.store, verb.act, _in_words(what, chosen, keys), note)
         counts = _do(site, verb, keys, as_json=as_json)
-    click.echo(f"{counts[True]:,} done, {counts[False] + missing:,} not", err=True)
+    echo(f"{counts[True]:,} done, {counts[False] + missing:,} not", err=True)
     sys.exit(Exit.FAILED if counts[False] or missing else Exit.OK)
 
 
@@ -154,7 +153,7 @@ def _named_keys(site: Site, what: tuple[str, ...], tenant: str) -> tuple[list[Ke
     for each in named(site, what, tenant):
         keys |= dict.fromkeys(each.keys)
         if each.missing:
-            click.echo(f"{each.what}: {each.missing}", err=True)
+            echo(f"{each.what}: {each.missing}", err=True)
             missing += 1
     return list(keys), missing
 
@@ -171,8 +170,8 @@ def _fitting(site: Site, verb: _Verb, chosen: dict[str, Any]) -> list[Key]:
 
 def _tell_dry(verb: _Verb, keys: Sequence[Key], *, as_json: bool) -> None:
     for key in keys:
-        click.echo(json.dumps({"key": key, "outcome": "would be done"}) if as_json else one_line(key))
-    click.echo(f"--dry-run: {verb.act} would be done to {counted(len(keys), 'job')}", err=True)
+        echo(to_json({"key": key, "outcome": "would be done"}) if as_json else key)
+    echo(f"--dry-run: {verb.act} would be done to {counted(len(keys), 'job')}", err=True)
 
 
 def _in_words(what: tuple[str, ...], chosen: dict[str, Any], keys: Sequence[Key]) -> str:
@@ -194,11 +193,11 @@ def _do(site: Site, verb: _Verb, keys: Sequence[Key], *, as_json: bool) -> Count
         for done in verb.do(site, keys):
             counts[done.ok] += 1
             if as_json:
-                click.echo(json.dumps({"key": done.key, "outcome": done.outcome}))
+                echo(to_json({"key": done.key, "outcome": done.outcome}))
             elif not done.ok or len(keys) == 1:
                 failed.append(done)
             report(counts.total())
     for done in failed:
         # An outcome may name a field of the payload.
-        click.echo(one_line(f"{done.key} {done.outcome}"))
+        echo(f"{done.key} {done.outcome}")
     return counts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from askonce.cli.exits import unavailable
+from askonce.cli.printed import echo, to_json
 from askonce.cli.since import SINCE
 from askonce.cli.site import open_site
 
@@ -36,14 +36,14 @@ def audit(*, since: float | None, everything: bool, as_json: bool) -> None:
     if more:
         entries.popleft()
     for line in map(_json, entries) if as_json else _lines(entries):
-        click.echo(line)
-    click.echo(f"{len(entries)} shown{', there are older ones: --all shows them' if more else ''}", err=True)
+        echo(line)
+    echo(f"{len(entries)} shown{', there are older ones: --all shows them' if more else ''}", err=True)
 
 
 def _json(entry: Entry) -> str:
     from askonce.cli.moments import moment
 
-    return json.dumps({**asdict(entry), "at": moment(entry.at)})
+    return to_json({**asdict(entry), "at": moment(entry.at)})
 
 
 def _lines(entries: Sequence[Entry]) -> list[str]:

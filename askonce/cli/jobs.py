@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 from askonce.cli import acts
 from askonce.cli.choosing import WHAT, choosing, named, wanted
 from askonce.cli.exits import Exit, unavailable
+from askonce.cli.printed import echo, to_json
 from askonce.cli.site import open_site
 from askonce.cli.working import working
 
@@ -62,7 +62,7 @@ def list_(*, states: tuple[str, ...], scan: bool, everything: bool, as_json: boo
             )
             more = next(fitting, None) is not None
     among = f" of {keys.total:,} in flight or dead" if more and keys.total else ""
-    click.echo(f"{shown:,} shown{among}{', there are more: --all shows them' if more else ''}", err=True)
+    echo(f"{shown:,} shown{among}{', there are more: --all shows them' if more else ''}", err=True)
 
 
 @jobs.command(epilog="Of a TASK, all key fields name a job; fewer are looked for in the payloads.")
@@ -82,14 +82,15 @@ def show(what: tuple[str, ...], *, tenant: str, as_json: bool) -> None:
         site = open_site()
         for each in named(site, what, tenant):
             if each.missing:
-                click.echo(f"{each.what}: {each.missing}", err=True)
+                echo(f"{each.what}: {each.missing}", err=True)
                 failed = True
             for key, record in zip(each.keys, site.store.flights.show(each.keys), strict=True):
                 job = Listed(key, record)
                 detailed = job.detailed(stands(site, key, record))
                 if shown and not as_json:
-                    click.echo()
-                click.echo(json.dumps(detailed) if as_json else _told(detailed))
+                    echo("")
+                for line in [to_json(detailed)] if as_json else _told(detailed):
+                    echo(line)
                 shown = True
                 failed |= job.state is State.ABSENT
     sys.exit(Exit.FAILED if failed else Exit.OK)
@@ -100,9 +101,9 @@ def _show_pages(jobs: Iterator[Listed], *, everything: bool, as_json: bool, digi
     shown = 0
     while page := sorted(islice(jobs, PAGE), key=_age):
         for line in (
-            [json.dumps(job.shown()) for job in page] if as_json else _lines(page, digits, head=not shown)
+            [to_json(job.shown()) for job in page] if as_json else _lines(page, digits, head=not shown)
         ):
-            click.echo(line)
+            echo(line)
         shown += len(page)
         if not everything:
             break
@@ -136,10 +137,8 @@ def _cells(job: Listed, digits: int) -> list[str]:
     return [one_line(str(cell)) for cell in cells]
 
 
-def _told(shown: dict[str, object]) -> str:
+def _told(shown: dict[str, object]) -> list[str]:
     """Return one job in lines for people, without what is empty."""
-    from askonce.line import one_line
-
     known = {what: value for what, value in shown.items() if value not in (None, "", 0, False, {})}
     width = max(map(len, known))
-    return "\n".join(one_line(f"{what.ljust(width)}  {value}") for what, value in known.items())
+    return [f"{what.ljust(width)}  {value}" for what, value in known.items()]

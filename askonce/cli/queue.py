@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import Counter
@@ -12,6 +11,7 @@ import click
 
 from askonce.cli.counted import counted
 from askonce.cli.exits import Exit, unavailable
+from askonce.cli.printed import echo, to_json
 from askonce.cli.signed import signed, write_down
 from askonce.cli.site import open_site
 
@@ -47,10 +47,10 @@ def list_(*, as_json: bool) -> None:
             names = sorted({*queues.names, *(name for each in workers for name in each.queues)})
             found = queues.look(names)
     shown = [_shown(each, workers, note_of_queue(pauses, [each.name])) for each in found]
-    for line in [json.dumps(each) for each in shown] if as_json else _table(shown):
-        click.echo(line)
+    for line in [to_json(each) for each in shown] if as_json else _table(shown):
+        echo(line)
     if any(not each.whole for each in workers):
-        click.echo("a worker takes more queues than it could announce", err=True)
+        echo("a worker takes more queues than it could announce", err=True)
 
 
 @queue.command()
@@ -66,14 +66,14 @@ def peek(name: str, *, most: int, as_json: bool) -> None:
             known = _is_known(site, queues, name)
         if messages is None:
             text = "this broker shows a message only by a delivery, which it counts: jobs list shows the jobs"
-            click.echo(text, err=True)
+            echo(text, err=True)
             sys.exit(Exit.FAILED)
         shown = _with_states(site, messages)
-    for line in [json.dumps(each) for each in shown] if as_json else _table(shown):
-        click.echo(line)
-    click.echo(f"{len(shown)} shown", err=True)
+    for line in [to_json(each) for each in shown] if as_json else _table(shown):
+        echo(line)
+    echo(f"{len(shown)} shown", err=True)
     if not shown and not known:
-        click.echo(f"{name}: no queue of the application or of a living worker has this name", err=True)
+        echo(f"{name}: no queue of the application or of a living worker has this name", err=True)
         sys.exit(Exit.FAILED)
 
 
@@ -96,20 +96,20 @@ def purge(name: str, *, ends: bool, dry_run: bool, note: str) -> None:
         with site.queues() as queues:
             [there] = queues.look([name])
             if there.messages is None or not (there.messages or _is_known(site, queues, name)):
-                click.echo(f"{name}: the broker has no such queue, or does not show it", err=True)
+                echo(f"{name}: the broker has no such queue, or does not show it", err=True)
                 sys.exit(Exit.FAILED)
             # Before the purge: afterwards a job looks the same, whether or not it had a message.
             keys = _waiting_in(site, name) if ends else []
             if dry_run:
                 jobs = f", {counted(len(keys), 'job')} would end" if ends else ""
-                click.echo(f"--dry-run: {counted(there.messages, 'message')} would be deleted{jobs}")
+                echo(f"--dry-run: {counted(there.messages, 'message')} would be deleted{jobs}")
                 return
             write_down(site.store, "purge", f"{name} --cancel" if ends else name, note)
             deleted = queues.purge(name)
-        click.echo(f"{counted(deleted, 'message')} deleted{_ended(site, keys) if ends else ''}")
+        echo(f"{counted(deleted, 'message')} deleted{_ended(site, keys) if ends else ''}")
     if deleted and not ends:
         text = "their jobs stay: each is sent again after its queue deadline; purge --cancel ends them"
-        click.echo(text, err=True)
+        echo(text, err=True)
 
 
 def _is_known(site: Site, queues: Queues, name: str) -> bool:

@@ -7,9 +7,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
-
 from askonce.cli.exits import is_terminal
+from askonce.cli.printed import echo, overwrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +29,7 @@ def working(verb: str, total: int | None = None, *, prints: bool = False) -> Ite
     def report(done: int) -> None:
         nonlocal shown, due
         if time.monotonic() >= due and is_terminal(sys.stderr) and not (prints and is_terminal(sys.stdout)):
-            click.echo(f"\r{verb} {done:,}{of}", nl=False, err=True)
+            overwrite(f"{verb} {done:,}{of}")
             shown, due = True, time.monotonic() + _BETWEEN
 
     try:
@@ -38,4 +37,4 @@ def working(verb: str, total: int | None = None, *, prints: bool = False) -> Ite
     finally:
         if shown:
             # What follows begins its own line.
-            click.echo(err=True)
+            echo("", err=True)
