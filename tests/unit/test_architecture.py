@@ -211,6 +211,10 @@ PRINTERS = {
         "producer/progress/lines.py",
         "producer/progress/terminal.py",
         "settings/environment.py",
+        "worker/__main__.py",
+        "worker/health.py",
+        "worker/heartbeat.py",
+        "worker/metrics/command.py",
         "worker/unless_misconfigured.py",
     )
 }

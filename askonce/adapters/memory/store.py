@@ -21,6 +21,7 @@ from askonce.adapters.memory.record import MemoryRecord, MemoryValue
 from askonce.adapters.memory.records import Records
 from askonce.adapters.memory.runs import MemoryRuns
 from askonce.adapters.memory.shown import disclosed, snapshot
+from askonce.adapters.memory.start import copied, start
 from askonce.adapters.memory.subscription import MemorySubscription
 from askonce.events import EventType, Subject, emit, ignore
 from askonce.job import JobId
@@ -159,62 +160,11 @@ class MemoryStore:
                 return Reply(Start.ENDED if ended else Start.ABSENT, Snapshot())
             if record.fingerprint != job.fingerprint:
                 is_own = record.job == job.id
-                outcome = Start.CONFLICT if is_own else self._copy(record, Start.SUPERSEDED)
+                outcome = Start.CONFLICT if is_own else copied(self._records, record, Start.SUPERSEDED)
                 return Reply(outcome, Snapshot())
-            outcome = self._start(record, job, lease, returns=returns)
+            outcome = start(self._records, record, job, lease, returns=returns)
             now, granted = self._records.now(), outcome is Start.GRANTED
             return Reply(outcome, disclosed(record, now, granted=granted))
-
-    def _start(self, record: MemoryRecord, job: Job, lease: Lease, *, returns: bool) -> Start:
-        now = self._records.now()
-        if record.job != job.id:
-            return self._copy(record, Start.DONE if record.fresh(now) else Start.SUPERSEDED)
-        if record.flight == "running":
-            if record.owner == lease.owner:
-                return Start.GRANTED
-            if now < record.deadline:
-                return self._copy(record, Start.BUSY)
-            return self._grant(record, lease, returns=returns)
-        if record.flight == "queued":
-            return self._start_queued(record, lease, returns=returns)
-        failed = record.failed_at(now)
-        if failed and (failed.kind, failed.reason) == ("quarantined", "undeliverable"):
-            record.forget_failure()
-            return self._grant(record, lease, returns=returns)
-        if record.failure_answers(now):
-            return self._copy(record, Start.NEGATIVE)
-        return self._copy(record, Start.DONE if record.value_at(now) else Start.SUPERSEDED)
-
-    def _copy(self, record: MemoryRecord, outcome: Start) -> Start:
-        """Count one more message of a job that needs none."""
-        self.tally.count_run(record.task, "copy")
-        return outcome
-
-    def _start_queued(self, record: MemoryRecord, lease: Lease, *, returns: bool) -> Start:
-        if record.is_expired(self._records.now()):
-            self._records.end_unrun(lease.key, record, "expired")
-            return Start.NEGATIVE
-        if self._records.now() < record.not_before:
-            return Start.BACKOFF if record.paused is None else Start.PAUSED
-        return self._grant(record, lease, returns=returns)
-
-    def _grant(self, record: MemoryRecord, lease: Lease, *, returns: bool) -> Start:
-        self._records.doubt(record)
-        if record.attempts >= record.max_attempts:
-            self._records.quarantine(lease.key, record, "attempts_spent")
-            return Start.NEGATIVE
-        if record.flight == "running":
-            record.note("worker_lost")
-        if record.is_cancelled(self._records.now()):
-            self._records.end_unrun(lease.key, record, "cancelled")
-            return Start.NEGATIVE
-        if record.paused is not None:
-            returned = self._records.hold_back(lease.key, record, returns=returns)
-            return Start.RETURNED if returned else Start.PAUSED
-        self._records.count_started(record)
-        record.grant(lease.owner, self._records.clock(), self._records.now(), lease.seconds)
-        self._records.commit(lease.key, record)
-        return Start.GRANTED
 
     def renew(self, leases: Sequence[Lease]) -> list[Renewal]:
         """Prolong leases."""
