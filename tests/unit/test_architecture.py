@@ -64,7 +64,13 @@ def test_module_has_a_docstring(path):
 #: The only files that may name what a store replied; all others match on Serve, Wait, Run and Refuse.
 DECIDERS = {
     ROOT / "askonce" / name
-    for name in ("decide.py", "store.py", "adapters/memory/start.py", "adapters/memory/store.py", "adapters/redis/claims.py")
+    for name in (
+        "decide.py",
+        "store.py",
+        "adapters/memory/start.py",
+        "adapters/memory/store.py",
+        "adapters/redis/claims.py",
+    )
 }
 REPLIES = {"Admission", "Start"}
 
