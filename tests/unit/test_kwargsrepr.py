@@ -50,6 +50,12 @@ def test_long_names_leave_room_for_as_many_ids_as_fit():
     assert 0 < len(ast.literal_eval(text).keys() & set(names)) < len(names)
 
 
+def test_name_that_no_option_may_have_is_left_out():
+    job = identify(SPEC, ORDER, "x" * 100_000, run="night")
+
+    assert kwargsrepr_of(job) == f"{{'key': '{job.key[:16]}'}}"
+
+
 @pytest.mark.parametrize(
     "written",
     [

@@ -40,8 +40,9 @@ def kwargsrepr_of(job: Job) -> str:
         fields = f"{name!r}: {value!r}, {fields}"
     if len(fields) <= _LONGEST - 2:
         return f"{{{fields}}}"
-    # Only names of 200 characters leave too little room for all ids.
-    return kwargsrepr_of(job._replace(shown=job.shown[:-1]))
+    # Names of 200 characters leave too little room for all ids; only a stranger sends longer ones.
+    shorter = job._replace(shown=job.shown[:-1]) if job.shown else job._replace(tenant="", run="")
+    return kwargsrepr_of(shorter)
 
 
 def received(task: Any, headers: Mapping[str, Any], args: Any, kwargs: Any) -> str:
