@@ -95,7 +95,14 @@ def test_identity_of_a_message_names_its_tenant_and_run():
 
 
 @pytest.mark.parametrize(
-    ("header", "kwargs"), [("no mapping", ORDER), ({"tenant": 7}, ORDER), (None, {"order_id": float("nan")})]
+    ("header", "kwargs"),
+    [
+        ("no mapping", ORDER),
+        ({"tenant": 7}, ORDER),
+        (None, {"order_id": float("nan")}),
+        (None, {7: "order"}),
+        (None, "no mapping"),
+    ],
 )
 def test_message_that_the_worker_will_refuse_shows_nothing(header, kwargs):
     assert shown_of(None, header, kwargs) == NOTHING

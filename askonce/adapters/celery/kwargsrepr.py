@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from askonce.adapters.celery.header import HEADER, NO_REPR, chosen, is_identity
-from askonce.errors import OptionInvalid, PayloadInvalid
 from askonce.key import identify
 
 if TYPE_CHECKING:
@@ -59,8 +58,8 @@ def received(task: Any, headers: Mapping[str, Any], args: Any, kwargs: Any) -> s
         options: Any = header if is_identity(header) else chosen(header)
         row = task.bind_row(args, kwargs)
         job = identify(task.job_spec, row, options.get("tenant", ""), run=options.get("run", ""))
-    except (PayloadInvalid, OptionInvalid):
-        # The worker refuses the message when its turn comes.
+    except Exception:  # noqa: BLE001  # strangers write messages, and this thread serves the whole worker
+        # What the message is worth is judged when its turn comes.
         return NO_REPR["kwargsrepr"]
     return kwargsrepr_of(job)
 
