@@ -69,8 +69,8 @@ OF_MONITORS = (
     Mutant(
         "a hit is shown as paid",
         "askonce/adapters/celery/verdict.py",
-        'Verdict("hit", result.key, result)',
-        'Verdict("hit", result.key, result, result.spend)',
+        'Verdict("reused", result.key, result)',
+        'Verdict("reused", result.key, result, result.spend)',
         f"{VERDICT}test_answer_that_was_there_already_cost_its_message_nothing",
     ),
     Mutant(

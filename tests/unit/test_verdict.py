@@ -13,7 +13,7 @@ KEY = "0123456789abcdef" * 4
 TOKENS = {"input_tokens": 7, "cached_tokens": 5, "output_tokens": 3}
 
 
-def shown(end, *, source="call", **spend):
+def shown(end, *, source="call", stored=Write.OK, **spend):
     """What monitors show of a message that ended with an answer."""
     made = Result(
         key=KEY,
@@ -26,7 +26,7 @@ def shown(end, *, source="call", **spend):
         spend=Spend(usage=TOKENS, **spend),
         stored_at=0.0,
     )
-    how = {"stored": Write.OK} if end is Computed else {}
+    how = {"stored": stored} if end is Computed else {}
     return repr(verdict(end(key=KEY, job="job-1", result=made, **how)))
 
 
@@ -52,10 +52,25 @@ def test_cost_is_what_the_job_itself_caused():
     assert "'cost_usd': 0.1, 'tokens': 2, " in text
 
 
+@pytest.mark.parametrize(
+    ("stored", "outcome"),
+    [
+        (Write.OK, "done"),
+        (Write.UNAVAILABLE, "unstored"),
+        (Write.FENCED, "fenced"),
+        (Write.ABSENT, "fenced"),
+    ],
+)
+def test_outcome_of_a_call_is_what_became_of_its_answer(stored, outcome):
+    assert shown(Computed, stored=stored).startswith(f"{{'outcome': '{outcome}', 'source': 'call', ")
+
+
 def test_answer_that_was_there_already_cost_its_message_nothing():
     text = shown(Reused, source="cache", cost_usd=0.5)
 
-    assert text.startswith("{'outcome': 'hit', 'source': 'cache', 'cost_usd': 0, 'tokens': 0, 'attempts': 3,")
+    assert text.startswith(
+        "{'outcome': 'reused', 'source': 'cache', 'cost_usd': 0, 'tokens': 0, 'attempts': 3,"
+    )
 
 
 def test_message_without_an_answer_shows_its_outcome_and_key():

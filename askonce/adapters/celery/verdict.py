@@ -15,6 +15,7 @@ from askonce.decision import Refuse, Wait, Why
 from askonce.execution import Computed, Deferred, Execution, Failed, Reused, Skipped
 from askonce.log import digits_of
 from askonce.spend import NOTHING
+from askonce.store import Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,11 +58,11 @@ def verdict(executed: Execution) -> Verdict:
         JobFailed: the job ended without an answer.
     """
     match executed:
-        case Computed(result=result):
-            return Verdict("done", result.key, result, result.spend.own)
+        case Computed(result=result, stored=stored):
+            return Verdict(_computed(stored), result.key, result, result.spend.own)
         case Reused(result=result):
             # What it cost was paid by the message that made it.
-            return Verdict("hit", result.key, result)
+            return Verdict("reused", result.key, result)
         case Deferred():
             # Celery only notes the state: the record has the job and the reaper sends it again.
             state = Parked if executed.parked else Retry
@@ -76,6 +77,18 @@ def verdict(executed: Execution) -> Verdict:
         case Skipped():
             return _skipped(executed.because, executed.key)
     assert_never(executed)
+
+
+def _computed(stored: Write) -> str:
+    """Return the outcome of a call that was made, by what became of its answer."""
+    match stored:
+        case Write.OK:
+            return "done"
+        case Write.UNAVAILABLE:
+            return "unstored"
+        case Write.FENCED | Write.ABSENT:
+            return "fenced"
+    assert_never(stored)
 
 
 def _skipped(because: Wait | Refuse, key: str) -> Verdict:
