@@ -227,5 +227,5 @@ def test_job_that_waits_for_its_provider_is_shown_as_parked(night, new_person, s
     task = person.look("parked")
     night.machine.control(llm_credit=True)
 
-    assert re.search(r"no_credit, again in \d+\.\d s", task)
+    assert re.search(r"no_credit, again in \d+\.\d s\. Add credit to the account", task)
     eventually(lambda: night.states("kwargs:meeting_id=mtg-080") == ["SUCCESS"], 90)

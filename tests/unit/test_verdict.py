@@ -1,13 +1,16 @@
 import ast
 
 import pytest
+from celery.exceptions import Retry
 
+from askonce.adapters.celery.states import Parked
 from askonce.adapters.celery.verdict import verdict
 from askonce.answer import Result
 from askonce.decision import Refuse, Why
-from askonce.execution import Computed, Reused, Skipped
+from askonce.execution import Computed, Deferred, Reused, Skipped
 from askonce.spend import Spend
 from askonce.store import Write
+from tasks.reasons import cure_of
 
 KEY = "0123456789abcdef" * 4
 TOKENS = {"input_tokens": 7, "cached_tokens": 5, "output_tokens": 3}
@@ -71,6 +74,20 @@ def test_answer_that_was_there_already_cost_its_message_nothing():
     assert text.startswith(
         "{'outcome': 'reused', 'source': 'cache', 'cost_usd': 0, 'tokens': 0, 'attempts': 3,"
     )
+
+
+@pytest.mark.parametrize(("parked", "state"), [(True, Parked), (False, Retry)])
+def test_job_that_is_put_back_says_why_for_how_long_and_what_a_person_can_do(parked, state):
+    deferred = Deferred(key=KEY, job="job-1", reason="no_credit", after=1.5, parked=parked)
+
+    with pytest.raises(Retry) as plain:
+        verdict(deferred)
+    with pytest.raises(Retry) as cured:
+        verdict(deferred, cure_of)
+
+    assert {state} == {type(plain.value), type(cured.value)}
+    assert str(plain.value) == "no_credit, again in 1.5 s"
+    assert str(cured.value).startswith("no_credit, again in 1.5 s. Add credit ")
 
 
 def test_message_without_an_answer_shows_its_outcome_and_key():

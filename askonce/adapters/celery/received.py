@@ -143,7 +143,8 @@ class Received:
             job = job.under(JobId(str(request.id)))
             return self._call_inline(job, None, admitted=True, eager=request.is_eager)
         delivery = Delivery(spec=self._task.job_spec, job=job, returns=self._returns(request))
-        return verdict(self._task.askonce.process().runner.run(delivery, self._body(job)))
+        once = self._task.askonce
+        return verdict(once.process().runner.run(delivery, self._body(job)), once.cure_of)
 
     def _admit_and_run(
         self, request: Context, options: Options, args: Any, kwargs: Any, *, drawn: bool
@@ -159,7 +160,8 @@ class Received:
             return self._call_inline(job, row, options, admitted=drawn, eager=request.is_eager)
         terms, returns = self._terms(options, job), self._returns(request)
         delivery = Delivery(spec=self._task.job_spec, job=job, terms=terms, returns=returns, drawn=drawn)
-        return verdict(self._task.askonce.process().runner.admit_and_run(delivery, self._body(job)))
+        once = self._task.askonce
+        return verdict(once.process().runner.admit_and_run(delivery, self._body(job)), once.cure_of)
 
     def _identify(self, row: Mapping[str, object], options: Options, job_id: str) -> Job:
         tenant, run = options.get("tenant", ""), options.get("run", "")

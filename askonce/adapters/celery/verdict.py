@@ -50,8 +50,10 @@ class Verdict(_literal):  # type: ignore[misc]  # not in the stubs
         return str(self.value)
 
 
-def verdict(executed: Execution) -> Verdict:
+def verdict(executed: Execution, cure_of: Callable[..., str] = lambda *_, **__: "") -> Verdict:
     """Return what Celery gets of *executed* in place of an answer.
+
+    *cure_of* returns what a person can do about the reason for which a job is put back.
 
     Raises:
         TaskPredicate: the message is done, and the record says how its job goes on.
@@ -66,7 +68,8 @@ def verdict(executed: Execution) -> Verdict:
         case Deferred():
             # Celery only notes the state: the record has the job and the reaper sends it again.
             state = Parked if executed.parked else Retry
-            raise state(f"{executed.reason}, again in {executed.after:.1f} s")
+            cure = cure_of(executed.reason, kind="", key=executed.key)
+            raise state(f"{executed.reason}, again in {executed.after:.1f} s" + (cure and f". {cure}"))
         case Failed(kind="cancelled", reason=reason) if reason == IGNORED:
             raise Ignore
         case Failed(kind="cancelled", reason=reason) if reason == REJECTED:
