@@ -158,6 +158,23 @@ def test_body_that_takes_any_field_may_show_any():
     assert read.job_spec.shown == ("order_id",)
 
 
+def cures(cure_of):
+    app = Celery("curing", broker="memory://", set_as_current=False)
+    return AskOnce(app, store=MemoryStore, cure_of=cure_of)
+
+
+def test_cure_is_one_line_of_the_apps_own_words():
+    once = cures(lambda reason, *, kind, key: f"{reason}\n{kind} {key}\x1b[2J")
+
+    assert once.cure_of("no_credit", kind="permanent", key="0a") == "no_credit?permanent 0a?[2J"
+
+
+def test_cure_that_fails_is_none():
+    once = cures(lambda _reason: 1 / 0)
+
+    assert once.cure_of("no_credit", kind="permanent", key="0a") == ""
+
+
 def test_app_without_askonce_gets_an_error():
     task = Celery("bare", set_as_current=False).task(name="mine", base=IdempotentTask, shared=False)(double)
 

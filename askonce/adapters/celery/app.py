@@ -31,6 +31,7 @@ from askonce.execute import Executor
 from askonce.inline import Caller
 from askonce.key import with_shown
 from askonce.lease import LeaseRenewer
+from askonce.line import one_line
 from askonce.listening import Listening, listening
 from askonce.log import log_event
 from askonce.message import Message
@@ -121,8 +122,7 @@ class AskOnce:
         self.app = app
         self._connect, self._codec, self.listen = store, codec or Codec(), listen
         self.reap_interval, self._local_cache = reap_interval, local_cache
-        #: Called with a reason, and with the ``kind`` of the failure and the ``key`` of its job.
-        self.cure_of = cure_of or self._how_to_replay
+        self._cure_of = cure_of or self._how_to_replay
         #: What the consumer of this process has received, where it is a worker's main process.
         self.deliveries = Deliveries(app)
         #: The queues that this process leaves alone, where it is a worker's main process.
@@ -235,6 +235,16 @@ class AskOnce:
         spec: JobSpec | None = getattr(self.app.tasks.get(lost.job.task), "job_spec", None)
         job = with_shown(spec, lost.job) if spec else lost.job
         self.sender.send(Message(job, sent_at=lost.sent_at), delivery=delivery)
+
+    def cure_of(self, reason: str, *, kind: str = "", key: str = "ID") -> str:
+        """Return what a person can do about a failure, in one line; empty where nothing is known.
+
+        *kind* and *key* are those of a job that ended.
+        """
+        try:
+            return one_line(self._cure_of(reason, kind=kind, key=key))
+        except Exception:  # noqa: BLE001  # the app's own function, called while a job ends
+            return ""
 
     def _how_to_replay(self, _reason: str, *, kind: str, key: str) -> str:
         """Return the command that has a job made again; empty where there is none."""
