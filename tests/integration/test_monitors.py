@@ -109,9 +109,9 @@ def shop(chatty):
         yield shop
 
 
-@pytest.fixture
-def events(shop):
-    """The events of tasks from now on."""
+@pytest.fixture(scope="module")
+def heard(shop):
+    """Every event, from the first test that wants one."""
     heard = []
     with shop.app.connection_for_read() as connection:
         receiver = shop.app.events.Receiver(connection, handlers={"*": heard.append})
@@ -122,6 +122,13 @@ def events(shop):
         yield heard
         receiver.should_stop = True
         thread.join(stretched(10))
+
+
+@pytest.fixture
+def events(heard):
+    """The events of tasks from now on."""
+    heard.clear()
+    return heard
 
 
 @pytest.mark.parametrize("command", ["stats", "conf", "report"])

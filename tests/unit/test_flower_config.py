@@ -94,6 +94,7 @@ def test_flower_refuses_to_be_open_on_anything_but_loopback(read, options, env):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_what_another_program_says_of_its_arguments_is_not_kept(read):
     assert settings(read(program=SEEING)) == [None, "{'order_id': 'PED-1'}", "{'order_id': 'PED-1'}"]
 
