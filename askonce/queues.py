@@ -37,6 +37,9 @@ class Queue(NamedTuple):
     messages: int | None
     #: The message that is delivered next; None where there is none, or where it cannot be seen.
     next: Waiting | None = None
+    #: The broker's own numbers, the most urgent first, each with how many messages have it; empty where the
+    #: broker does not say.
+    priorities: tuple[tuple[int, int], ...] = ()
 
 
 class Queues(Protocol):

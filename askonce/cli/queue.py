@@ -49,6 +49,9 @@ def list_(*, as_json: bool) -> None:
     shown = [_shown(each, workers, note_of_queue(pauses, [each.name])) for each in found]
     for line in [to_json(each) for each in shown] if as_json else _table(shown):
         echo(line)
+    if any(each.messages and each.next is None for each in found):
+        text = "a message is shown by no broker but Redis, and to a user only who may read its queue"
+        echo(f"oldest_seconds is not known of each queue: {text}", err=True)
     if any(not each.whole for each in workers):
         echo("a worker takes more queues than it could announce", err=True)
 
@@ -122,6 +125,7 @@ def _shown(found: Queue, workers: Sequence[Announcement], paused: str | None) ->
     return {
         "queue": found.name,
         "messages": found.messages,
+        "priorities": {str(number): count for number, count in found.priorities},
         "oldest_seconds": _age(found.next) if found.next is not None else None,
         "workers": len(taking),
         "slots": sum(each.slots for each in taking),
@@ -201,5 +205,8 @@ def _table(shown: Sequence[dict[str, object]]) -> list[str]:
 
 
 def _cell(name: str, value: object) -> str:
+    if isinstance(value, dict):
+        # One priority, the usual one, is no news.
+        return ", ".join(f"{each}: {count}" for each, count in value.items()) if value.keys() - {"0"} else ""
     text = "-" if value is None and name != "paused" else str("" if value is None else value)
     return text[:_DIGITS] if name == "key" else text

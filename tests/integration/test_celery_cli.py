@@ -86,6 +86,9 @@ def test_what_cannot_be_is_refused_by_name(new_app, run, arguments, words):
 
 def test_jobs_queues_and_acts_of_any_app_are_shown(new_app, run):
     app = new_app()
+    with app.connection() as connection:
+        # The broker in memory is the process's: another test may have left messages.
+        connection.default_channel.queue_purge("celery")
     key = app.tasks["rates.fetch"].enqueue({"currency": "BRL"}).key
 
     listed, shown = run(app, "jobs", "list", "--json"), run(app, "jobs", "show", key[:16])

@@ -53,7 +53,7 @@ def test_lengths_and_the_next_message_are_shown(connection, queues):
     slow, nothing = queues.look(["slow", "none"])
 
     assert ("slow", 3, "j-0", KEY) == (slow.name, slow.messages, slow.next.id, slow.next.key)
-    assert ("none", 0, None) == nothing
+    assert ("none", 0, None, ()) == nothing
     assert [] == queues.look([])
 
 
@@ -63,6 +63,7 @@ def test_messages_are_shown_in_the_order_of_their_delivery(connection, queues):
 
     found = queues.peek("slow", 10)
 
+    assert ((0, 2), (3, 1), (9, 1)) == queues.look(["slow"])[0].priorities
     assert [("j-1", 0), ("j-3", 0), ("j-2", 3), ("j-0", 9)] == [(each.id, each.priority) for each in found]
     assert found[:3] == queues.peek("slow", 3)
 
@@ -117,7 +118,7 @@ def test_queue_that_is_something_else_says_no_length(tcp_server, queues):
     with Redis.from_url(tcp_server.url) as client:
         client.set("shop:slow", "x")
 
-    assert ("slow", None, None) == queues.look(["slow"])[0]
+    assert ("slow", None, None, ()) == queues.look(["slow"])[0]
 
 
 def test_user_without_the_right_is_told_so(tcp_server, connection):
@@ -153,7 +154,7 @@ def test_rabbitmq_says_lengths_and_shows_no_message(rabbitmq):
         for job in ("j-1", "j-2"):
             send(connection, job)
 
-        assert [("slow", 2, None), ("none", None, None)] == queues.look(["slow", "none"])
+        assert [("slow", 2, None, ()), ("none", None, None, ())] == queues.look(["slow", "none"])
         assert (None, None) == (queues.peek("slow", 1), queues.before("slow", 0, "j-1"))
         assert (2, [0]) == (queues.purge("slow"), [each.messages for each in queues.look(["slow"])])
         json.dumps(queues.look(["slow"]))

@@ -1,6 +1,7 @@
 """``queue`` shows what waits in the broker's queues; a purge deletes messages, and jobs only on request."""
 
 import json
+from collections import Counter
 from contextlib import contextmanager
 
 import pytest
@@ -34,9 +35,9 @@ class Broker:
 
     def _queue(self, name):
         waiting = self.messages.get(name)
-        return Queue(
-            name, None if waiting is None else len(waiting), waiting[0] if waiting and self._shows else None
-        )
+        used = tuple(sorted(Counter(each.priority for each in waiting or ()).items()))
+        length = None if waiting is None else len(waiting)
+        return Queue(name, length, waiting[0] if waiting and self._shows else None, used)
 
     def peek(self, name, most):
         return self.messages.get(name, [])[:most] if self._shows else None
@@ -99,11 +100,27 @@ def test_queues_of_application_and_workers_are_listed(scene, verb, broker):
     assert {
         "queue": "fast",
         "messages": 2,
+        "priorities": {"0": 2},
         "oldest_seconds": 40,
         "workers": 1,
         "slots": 8,
         "paused": None,
     } == json.loads(programs.stdout.splitlines()[0])
+
+
+def test_lengths_are_shown_by_priority_where_there_are_some(verb, broker):
+    broker({"fast": [message(), message(priority=9), message(priority=9)]})
+
+    assert "0: 1, 9: 2" in verb("list").stdout
+
+
+def test_age_that_cannot_be_seen_is_told(verb, broker):
+    broker({"fast": [message()]}, shows=False)
+
+    told = verb("list")
+
+    assert ["fast", "1", "-", "0", "0"] == told.stdout.splitlines()[1].split()
+    assert told.stderr.startswith("oldest_seconds is not known of each queue: ")
 
 
 @pytest.mark.parametrize("messages", [[message(sent_at=0)], None])

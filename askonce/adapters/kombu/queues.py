@@ -168,7 +168,8 @@ def _queue(name: str, lengths: Sequence[Any], ends: Sequence[Any], steps: Sequen
         # Something else has this name, or the user may not look at it.
         return Queue(name, None)
     items = [(end[0], step) for end, step in zip(ends, steps, strict=True) if isinstance(end, list) and end]
-    return Queue(name, sum(lengths), _waiting(*items[0]) if items else None)
+    used = tuple((step, length) for step, length in zip(steps, lengths, strict=True) if length)
+    return Queue(name, sum(lengths), _waiting(*items[0]) if items else None, used)
 
 
 def _waiting(item: bytes, step: int) -> Waiting:
