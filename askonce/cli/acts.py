@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from askonce.cli.choosing import WHAT, choosing, named, wanted
+from askonce.cli.choosing import WHAT, choosing, doubt_task, named, wanted
 from askonce.cli.counted import counted
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.printed import echo, to_json
@@ -137,6 +137,8 @@ def _act(
     with unavailable():
         site = open_site()
         keys, missing = _named_keys(site, what, tenant) if what else (_fitting(site, verb, chosen), 0)
+        if not keys and not what:
+            doubt_task(site, chosen["task"])
         if dry_run:
             _tell_dry(verb, keys, as_json=as_json)
             sys.exit(Exit.FAILED if missing else Exit.OK)

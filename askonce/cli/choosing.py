@@ -44,6 +44,12 @@ def wanted(states: Sequence[str], chosen: dict[str, Any]) -> Wanted:
     return Wanted(frozenset(map(State, states)), **chosen)
 
 
+def doubt_task(site: Site, task: str | None) -> None:
+    """Say that no task has this name, where no job has: it may be a slip."""
+    if task is not None and task not in site.specs:
+        click.echo(f"no task of this application has the name {task!r}", err=True)
+
+
 def named(site: Site, what: Sequence[str], tenant: str) -> Iterable[Named]:
     """Return the jobs that *what* names: keys, or a task and fields of its payloads."""
     from askonce.cli.named import by_fields, by_keys

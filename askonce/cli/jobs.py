@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askonce.cli import acts
-from askonce.cli.choosing import WHAT, choosing, named, wanted
+from askonce.cli.choosing import WHAT, choosing, doubt_task, named, wanted
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.printed import echo, to_json
 from askonce.cli.site import open_site
@@ -53,7 +53,8 @@ def list_(*, states: tuple[str, ...], scan: bool, everything: bool, as_json: boo
     if not scan and (over := means.states - INDEXED):
         raise click.UsageError(f"--state {min(over)}: these are in no index; --scan looks at every record")
     with unavailable():
-        store = open_site().store
+        site = open_site()
+        store = site.store
         keys = all_keys(store) if scan else indexed_keys(store, means.states)
         with working("looked at", keys.total, prints=everything) as report:
             fitting = (job for job in jobs_of(store, keys, report) if means.fits(job))
@@ -61,6 +62,8 @@ def list_(*, states: tuple[str, ...], scan: bool, everything: bool, as_json: boo
                 fitting, everything=everything, as_json=as_json, digits=64 if scan else _DIGITS
             )
             more = next(fitting, None) is not None
+    if not shown:
+        doubt_task(site, means.task)
     among = f" of {keys.total:,} in flight or dead" if more and keys.total else ""
     echo(f"{shown:,} shown{among}{', there are more: --all shows them' if more else ''}", err=True)
 

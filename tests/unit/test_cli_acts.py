@@ -74,6 +74,12 @@ def test_dry_run_names_the_jobs_and_changes_nothing(scene, verb, give_up):
     assert (["idle"], []) == (flights(scene, key), acts(scene))
 
 
+def test_task_that_may_be_a_slip_is_told(verb):
+    told = verb("replay", "--task", "rates.fech")
+
+    assert "no task of this application has the name 'rates.fech'\n0 done, 0 not\n" == told.stderr
+
+
 def test_named_jobs_are_replayed_and_what_is_not_dead_is_told(scene, verb, give_up):
     dead, queued = give_up(), scene.ask({"currency": "EUR"}).key
 

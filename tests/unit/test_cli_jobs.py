@@ -202,6 +202,13 @@ def test_empty_list_says_so(verb):
     assert ("", "0 shown\n") == (verb("list").stdout, verb("list").stderr)
 
 
+def test_task_that_may_be_a_slip_is_told(verb):
+    assert (
+        "no task of this application has the name 'rates.fech'\n0 shown\n"
+        == verb("list", "--task", "rates.fech").stderr
+    )
+
+
 def test_no_list_and_no_show_has_a_payload_or_an_answer(scene, verb, raising):
     give_up(scene, raising)
     key = scene.answered({**ROW, "currency": "one"}, lambda: {"rate": MARKER}).key
