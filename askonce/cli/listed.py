@@ -76,7 +76,7 @@ class Listed(NamedTuple):
             "resent": record.resent,
             "wait_seconds": record.wait,
             "lost": self.is_lost,
-            "paused": record.paused,
+            "paused": record.paused if record.flight == "queued" else None,
             "reason": reason_of(record),
         }
 

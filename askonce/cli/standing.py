@@ -174,6 +174,8 @@ def _place(site: Site, record: Snapshot) -> str:
     if before is not None:
         there = counted(queue.messages or 0, "message")
         return f"{counted(before, 'message')} before it, of {there} in queue {name}"
+    if queue.messages == 0:
+        return f"queue {name} is empty: a worker has received its message, or it was deleted"
     if queue.messages is None:
         return f"the broker does not say how long queue {name} is"
     return f"{counted(queue.messages, 'message')} in queue {name}; its own place is unknown"

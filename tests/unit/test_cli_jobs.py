@@ -32,13 +32,13 @@ class Site(Client):
 
 
 class Broker:
-    """A broker whose queues have 412 messages."""
+    """A broker whose queues have so many messages."""
 
-    def __init__(self, before):
-        self._before = before
+    def __init__(self, before, messages):
+        self._before, self._messages = before, messages
 
     def look(self, names):
-        return [Queue(name, 412) for name in names]
+        return [Queue(name, self._messages) for name in names]
 
     def before(self, name, priority, job):
         return self._before
@@ -56,7 +56,7 @@ def verb(scene, run_verb):
 @pytest.fixture
 def broker(monkeypatch):
     """Describe the broker: how many messages are before a job's, None where that is unknown."""
-    return lambda before: monkeypatch.setattr(Site, "broker", Broker(before))
+    return lambda before, messages: monkeypatch.setattr(Site, "broker", Broker(before, messages))
 
 
 @pytest.fixture
@@ -246,16 +246,19 @@ def test_job_without_a_worker_says_so(scene, why):
 
 
 @pytest.mark.parametrize(
-    ("before", "place"),
+    ("before", "messages", "place"),
     [
-        (37, "37 messages before it, of 412 messages in queue slow"),
-        (None, "412 messages in queue slow; its own place is unknown"),
+        (37, 412, "37 messages before it, of 412 messages in queue slow"),
+        (0, 1, "0 messages before it, of 1 message in queue slow"),
+        (None, 412, "412 messages in queue slow; its own place is unknown"),
+        (None, 0, "queue slow is empty: a worker has received its message, or it was deleted"),
+        (None, None, "the broker does not say how long queue slow is"),
     ],
 )
-def test_job_that_waits_for_a_slot_says_what_is_before_it(scene, why, broker, before, place):
+def test_job_that_waits_for_a_slot_says_what_is_before_it(scene, why, broker, before, messages, place):
     worker = Announcement(worker="w", queues=("slow",), tasks={scene.spec.name: "1"}, slots=1)
     scene.store.announcements.announce(worker, 60.0)
-    broker(before)
+    broker(before, messages)
 
     told = why(ask(scene, "one", queue="slow"))
 
@@ -362,6 +365,17 @@ def test_job_of_another_application_is_shown(scene, run_verb):
     told = run_verb(stranger, "jobs", "show", key)
 
     assert "this application has no task 'rates.fetch'" in told.stdout
+
+
+def test_pause_holds_back_no_job_that_runs_or_is_done(scene, listed):
+    scene.answered({**ROW, "currency": "done"})
+    ask(scene, "one")
+    run(scene)
+    scene.store.controls.pause(Pause("all"), "ana: stop")
+
+    assert {("running", None), ("done", None)} == {
+        (each["state"], each["paused"]) for each in listed("--scan")
+    }
 
 
 def test_first_digits_name_a_job_in_flight_or_dead(scene, verb, raising):
