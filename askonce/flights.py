@@ -5,13 +5,27 @@ No verb depends on it: it is for an operator, who lists jobs or looks for one of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from askonce.job import Key
     from askonce.record import Snapshot
+
+
+#: Any payload.
+NO_FIELDS: Final[Mapping[str, object]] = MappingProxyType({})
+
+
+class Names(NamedTuple):
+    """Whose jobs are meant; None is any."""
+
+    task: str | None = None
+    tenant: str | None = None
+    #: The run that enqueued a job first.
+    run: str | None = None
 
 
 class Flights(Protocol):
@@ -23,10 +37,12 @@ class Flights(Protocol):
     def keys(self, buckets: Sequence[int]) -> list[Key]:
         """Return the keys of the jobs in flight in *buckets*; one round trip, each bucket read atomically."""
 
-    def find(self, buckets: Sequence[int], task: str, fields: Mapping[str, object]) -> list[Key]:
-        """Return the jobs of *task* in *buckets* whose payload has all *fields*; one round trip.
+    def find(
+        self, buckets: Sequence[int], names: Names, fields: Mapping[str, object] = NO_FIELDS
+    ) -> list[Key]:
+        """Return the jobs in flight or in quarantine in *buckets* that have these *names*; one round trip.
 
-        Only a job in flight or in quarantine has a payload. Numbers and texts are compared as they are.
+        Their payloads have all *fields*. Numbers and texts are compared as they are.
         """
 
     def show(self, keys: Sequence[Key]) -> list[Snapshot]:

@@ -48,6 +48,7 @@ def run(table: Table, *, jobs: int = RECORDS) -> None:
             "jobs list --state dead": _LIST_DEAD,
             "jobs list --state dead --task --since": (*_LIST_DEAD, "--task", _SPEC.name, "--since", "1h"),
             "jobs list": ("list",),
+            "jobs list --run, one that has no job": ("list", "--run", "none"),
             "jobs show KEY, of a job in flight": ("show", waits),
             "jobs show KEY, its first 16 digits": ("show", waits[:16]),
             "jobs show KEY, of a job that is done": ("show", done),

@@ -165,7 +165,7 @@ def _fitting(site: Site, verb: _Verb, chosen: dict[str, Any]) -> list[Key]:
     from askonce.cli.listed import indexed_keys, jobs_of
 
     means = wanted(verb.states, chosen)
-    keys = indexed_keys(site.store, means.states)
+    keys = indexed_keys(site.store, means)
     with working("looked at", keys.total) as report:
         return [job.key for job in jobs_of(site.store, keys, report) if means.fits(job)]
 

@@ -55,7 +55,7 @@ def list_(*, states: tuple[str, ...], scan: bool, everything: bool, as_json: boo
     with unavailable():
         site = open_site()
         store = site.store
-        keys = all_keys(store) if scan else indexed_keys(store, means.states)
+        keys = all_keys(store) if scan else indexed_keys(store, means)
         with working("looked at", keys.total, prints=everything) as report:
             fitting = (job for job in jobs_of(store, keys, report) if means.fits(job))
             shown = _show_pages(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from askonce.cli.moments import moment
 from askonce.cli.standing import IN_FLIGHT, State, holder_of, reason_of, since_of, state_of
+from askonce.flights import Names
 from askonce.record import BUCKETS
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from askonce.record import Snapshot
     from askonce.store import Store
 
-#: Records of one round trip, and keys of one: a server does all of it before it serves anyone else.
-_RECORDS_AT_ONCE, _KEYS_AT_ONCE = 200, 20_000
+#: Records of one round trip, keys, and jobs that the store looks at: it serves no one else meanwhile.
+_RECORDS_AT_ONCE, _KEYS_AT_ONCE, _LOOKS_AT_ONCE = 200, 20_000, 4_000
 
 
 class Listed(NamedTuple):
@@ -132,14 +133,19 @@ class Keys(NamedTuple):
     steps: Iterator[list[Key]]
 
 
-def indexed_keys(store: Store, states: frozenset[State]) -> Keys:
-    """Return the keys of the jobs in flight and in quarantine, as far as *states* need them."""
+def indexed_keys(store: Store, means: Wanted) -> Keys:
+    """Return the keys of the jobs in flight and in quarantine that may be meant."""
+    states, names = means.states, Names(means.task, means.tenant, means.run)
+    if any(name is not None for name in names) and states != {State.DEAD}:
+        # The store looks at each job, which costs less than to read it.
+        groups = _groups(store.flights.counts(), _LOOKS_AT_ONCE)
+        return Keys(None, (store.flights.find(buckets, names) for buckets in groups))
     dead = [key for key, _ in store.letters.dead_jobs()] if not states or State.DEAD in states else []
     counts = store.flights.counts() if not states or states & IN_FLIGHT else [0] * BUCKETS
 
     def steps() -> Iterator[list[Key]]:
         yield dead
-        for buckets in _groups(counts):
+        for buckets in _groups(counts, _KEYS_AT_ONCE):
             yield store.flights.keys(buckets)
 
     return Keys(len(dead) + sum(counts), steps())
@@ -150,18 +156,16 @@ def all_keys(store: Store) -> Keys:
     return Keys(None, store.flights.walk())
 
 
-def _groups(counts: list[int]) -> Iterator[list[int]]:
-    """Yield the buckets that have jobs in flight, so many together as one round trip takes."""
+def _groups(counts: list[int], most: int) -> Iterator[list[int]]:
+    """Yield the buckets in groups with so many jobs in flight at *most*, or of one bucket."""
     group, size = list[int](), 0
     for bucket, count in enumerate(counts):
-        if group and size + count > _KEYS_AT_ONCE:
+        if group and size + count > most:
             yield group
             group, size = [], 0
-        if count:
-            group.append(bucket)
-            size += count
-    if group:
-        yield group
+        group.append(bucket)
+        size += count
+    yield group
 
 
 def jobs_of(store: Store, keys: Keys, report: Callable[[int], None] = lambda _done: None) -> Iterator[Listed]:

@@ -11,6 +11,7 @@ import click
 
 from askonce.cli.keys import is_key
 from askonce.errors import PayloadInvalid
+from askonce.flights import Names
 from askonce.job import Key
 from askonce.key import identify
 from askonce.record import BUCKETS
@@ -86,7 +87,7 @@ def by_fields(
     for first in range(0, BUCKETS, _BUCKETS_AT_ONCE):
         for _, fields in readings:
             buckets = range(first, first + _BUCKETS_AT_ONCE)
-            found |= dict.fromkeys(site.store.flights.find(buckets, task, fields))
+            found |= dict.fromkeys(site.store.flights.find(buckets, Names(task), fields))
         report(first + _BUCKETS_AT_ONCE)
     return Named(what, list(found), "" if found else _missing(spec))
 

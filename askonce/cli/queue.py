@@ -164,11 +164,11 @@ def _with_states(site: Site, messages: Sequence[Waiting]) -> list[dict[str, obje
 
 def _waiting_in(site: Site, name: str) -> list[Key]:
     """Return the jobs whose message is, or should be, in the queue *name*."""
-    from askonce.cli.listed import indexed_keys, jobs_of
+    from askonce.cli.listed import Wanted, indexed_keys, jobs_of
     from askonce.cli.standing import State
     from askonce.cli.working import working
 
-    keys = indexed_keys(site.store, frozenset({State.QUEUED}))
+    keys = indexed_keys(site.store, Wanted(frozenset({State.QUEUED})))
     with working("looked at", keys.total) as report:
         return [
             job.key

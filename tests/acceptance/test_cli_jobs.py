@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from askonce.cli.listed import indexed_keys, jobs_of
+from askonce.cli.listed import Wanted, indexed_keys, jobs_of
 from askonce.cli.standing import State
 from tests.acceptance.crowds import POOLS
 from tests.records import open_records
@@ -48,7 +48,7 @@ def records(night):
 
 def parked_keys(store):
     """Return the jobs that are parked for long enough to be shown so."""
-    found = jobs_of(store, indexed_keys(store, frozenset()))
+    found = jobs_of(store, indexed_keys(store, Wanted()))
     return [job.key for job in found if job.state is State.PARKED and job.record.wait > 10]
 
 

@@ -1,10 +1,12 @@
 import pytest
 
+from askonce.flights import Names
 from askonce.record import BUCKETS
 from tests.contract.key_under_test import BUCKET
 
 # One suite for every store: what an operator's list of jobs is made of.
 
+ORDERS = Names("orders")
 PAYLOAD = b'{"id":"7","part":{"n":2},"n":1,"text":"say \\"id\\":\\"8\\""}'
 
 
@@ -79,9 +81,37 @@ def test_shown_failure_has_its_cost_and_no_substitute(scene):
 def test_job_is_found_by_fields_of_its_payload(scene, fields, found):
     scene.admit(payload=PAYLOAD)
 
-    assert [scene.key] * found == scene.store.flights.find([BUCKET], "orders", fields)
-    assert [] == scene.store.flights.find([BUCKET], "meetings", fields)
-    assert [] == scene.store.flights.find([BUCKET + 1], "orders", fields)
+    assert [scene.key] * found == scene.store.flights.find([BUCKET], ORDERS, fields)
+    assert [] == scene.store.flights.find([BUCKET], Names("meetings"), fields)
+    assert [] == scene.store.flights.find([BUCKET + 1], ORDERS, fields)
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (Names(), True),
+        (Names("orders", "acme", "night"), True),
+        (Names(tenant="acme"), True),
+        (Names(run="night"), True),
+        (Names("meetings", "acme", "night"), False),
+        (Names(tenant="acm"), False),
+        (Names(run=""), False),
+        (Names(tenant=""), False),
+    ],
+    ids=str,
+)
+def test_job_is_found_by_its_names(scene, names, found):
+    scene.admit(tenant="acme", run="night")
+    scene.at("0a" + "1" * 62).done()
+
+    assert [scene.key] * found == scene.store.flights.find([BUCKET], names)
+
+
+def test_job_without_tenant_and_run_is_found_by_none_of_them(scene):
+    scene.admit()
+
+    assert [scene.key] == scene.store.flights.find([BUCKET], Names(tenant="", run=""))
+    assert [] == scene.store.flights.find([BUCKET], Names(tenant="acme"))
 
 
 def test_quarantined_job_is_found_and_a_finished_one_is_not(scene):
@@ -89,6 +119,6 @@ def test_quarantined_job_is_found_and_a_finished_one_is_not(scene):
     scene.start()
     scene.fail()
 
-    assert [scene.key] == scene.store.flights.find([BUCKET], "orders", {"id": "7"})
+    assert [scene.key] == scene.store.flights.find([BUCKET], ORDERS, {"id": "7"})
     scene.store.invalidate(scene.key)
-    assert [] == scene.store.flights.find([BUCKET], "orders", {"id": "7"})
+    assert [] == scene.store.flights.find([BUCKET], ORDERS, {"id": "7"})

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from askonce.adapters.memory.shown import dead_job
+from askonce.flights import NO_FIELDS
 from askonce.record import BUCKETS
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from askonce.adapters.memory.record import MemoryRecord
     from askonce.adapters.memory.records import Records
+    from askonce.flights import Names
     from askonce.job import Key
     from askonce.record import Snapshot
 
@@ -33,11 +36,18 @@ class MemoryFlights:
         """Return the keys of the jobs in flight in *buckets*."""
         return [key for key, record in self._of(buckets) if record.flight != "idle"]
 
-    def find(self, buckets: Sequence[int], task: str, fields: Mapping[str, object]) -> list[Key]:
-        """Return the jobs of *task* in *buckets* whose payload has all *fields*."""
-        ours = [(key, record.payload) for key, record in self._of(buckets) if record.task == task]
-        payloads = [(key, orjson.loads(payload)) for key, payload in ours if payload]
-        return [key for key, payload in payloads if fields.items() <= payload.items()]
+    def find(
+        self, buckets: Sequence[int], names: Names, fields: Mapping[str, object] = NO_FIELDS
+    ) -> list[Key]:
+        """Return the jobs in flight or in quarantine in *buckets* that have these *names* and *fields*."""
+        now = self._records.now()
+        return [
+            key
+            for key, record in self._of(buckets)
+            if (record.flight != "idle" or dead_job(key, record, now, payload=False) is not None)
+            and all(wanted in (None, getattr(record, name)) for name, wanted in names._asdict().items())
+            and (not fields or fields.items() <= orjson.loads(record.payload or b"{}").items())
+        ]
 
     def show(self, keys: Sequence[Key]) -> list[Snapshot]:
         """Return records without the data of their answers."""

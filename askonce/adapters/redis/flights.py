@@ -8,6 +8,7 @@ import orjson
 from redis.exceptions import RedisError
 
 from askonce.adapters.redis.reply import to_full_snapshot
+from askonce.flights import NO_FIELDS
 from askonce.job import Key
 from askonce.record import BUCKETS
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from askonce.adapters.redis.scripts import Call, Scripts
+    from askonce.flights import Names
     from askonce.record import Snapshot
 
 #: Names that a server looks at in one step: some milliseconds.
@@ -39,10 +41,13 @@ class RedisFlights:
         replies = self._send(*(("ZRANGE", name, 0, -1) for name in self._indexes(buckets))) if buckets else []
         return [Key(member.decode(errors="replace")) for reply in replies for member in reply]
 
-    def find(self, buckets: Sequence[int], task: str, fields: Mapping[str, object]) -> list[Key]:
-        """Return the jobs of *task* in *buckets* whose payload has all *fields*."""
-        words = [word for name, value in fields.items() for word in (name, orjson.dumps({name: value})[1:-1])]
-        calls: list[Call] = [((name,), (task, *words)) for name in self._indexes(buckets)]
+    def find(
+        self, buckets: Sequence[int], names: Names, fields: Mapping[str, object] = NO_FIELDS
+    ) -> list[Key]:
+        """Return the jobs in flight or in quarantine in *buckets* that have these *names* and *fields*."""
+        words = [word for name in names for word in (int(name is not None), name or "")]
+        pairs = [word for name, value in fields.items() for word in (name, orjson.dumps({name: value})[1:-1])]
+        calls: list[Call] = [((index,), (*words, *pairs)) for index in self._indexes(buckets)]
         return [Key(member.decode()) for reply in self._scripts.run_all("find", calls) for member in reply]
 
     def show(self, keys: Sequence[Key]) -> list[Snapshot]:
