@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,3 +151,19 @@ def test_page_of_the_metrics_names_every_series_and_no_other():
     rows = "".join(line for line in page.splitlines() if line.startswith("| `askonce_"))
 
     assert {each.metric for each in Series} == set(re.findall(r"`(askonce_\w+)`", rows.split("| `cache_")[0]))
+
+
+@pytest.mark.promtool
+def test_promtool_reads_every_query(tmp_path):
+    rules = [
+        {"record": f"query:{number}", "expr": query.replace("$__rate_interval", "5m").replace("$task", ".*")}
+        for number, query in enumerate(QUERIES.values())
+    ]
+    path = tmp_path / "queries.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
+
+    told = subprocess.run(
+        ["promtool", "check", "rules", str(path)], capture_output=True, text=True, check=False
+    )
+
+    assert 0 == told.returncode, told
