@@ -4,6 +4,7 @@ Another user, no capability, a file system that nobody writes, the users of depl
 """
 
 import json
+import re
 import shutil
 
 import pytest
@@ -131,6 +132,42 @@ def test_program_has_another_user_and_writes_nothing(demo, name):
     assert "Read-only file system: '/app/new'" in done.stderr
     rights = demo.up[name].execute("grep", "-E", "Cap(Prm|Eff|Bnd)|NoNewPrivs", "/proc/self/status")
     assert ["0000000000000000"] * 3 + ["1"] == [line.split()[1] for line in rights.stdout.splitlines()]
+
+
+FETCH = """
+import sys, urllib.error, urllib.request
+try:
+    with urllib.request.urlopen(sys.argv[1]) as answer:
+        print(answer.status, answer.read().decode())
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
+
+
+def test_page_of_flower_asks_for_a_login_and_its_health_check_for_none(demo):
+    flower = demo.up["flower"].until_healthy()
+
+    assert "401\n" == flower.execute("python", "-c", FETCH, "http://127.0.0.1:5555/workers").stdout
+
+
+def test_metrics_are_read_with_the_rights_of_their_user(demo):
+    demo.up["worker"].until_healthy()
+    submit(demo, "--wait")
+
+    told = demo.up["metrics"].until_healthy().execute("python", "-c", FETCH, "http://127.0.0.1:9808/metrics")
+
+    assert told.stdout.startswith("200 "), told
+    counted = re.findall(
+        r'^askonce_calls_total\{.*"customers.lookup".*\} ([\d.]+)$', told.stdout, re.MULTILINE
+    )
+    assert sum(map(float, counted)) > 0
+
+
+def test_doctor_in_a_container_finds_no_error(demo):
+    done = demo.run("producer", "doctor")
+
+    assert 0 == done.process.returncode, done.said
+    assert "error: " not in done.said
 
 
 def test_server_lets_in_nobody_without_a_password(demo):
