@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from askonce.cli.printed import echo
 from askonce.cli.since import SINCE
 from askonce.cli.site import require_task
 from askonce.cli.working import working
@@ -47,7 +48,7 @@ def wanted(states: Sequence[str], chosen: dict[str, Any]) -> Wanted:
 def doubt_task(site: Site, task: str | None) -> None:
     """Say that no task has this name, where no job has: it may be a slip."""
     if task is not None and task not in site.specs:
-        click.echo(f"no task of this application has the name {task!r}", err=True)
+        echo(f"no task of this application has the name {task!r}", err=True)
 
 
 def named(site: Site, what: Sequence[str], tenant: str) -> Iterable[Named]:

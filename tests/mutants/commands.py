@@ -5,7 +5,7 @@ from tests.mutants.mutant import Mutant
 CANCEL = "tests/unit/test_cli_cancel.py::"
 COST = "tests/unit/test_cli_cost.py::"
 PAUSE = "tests/unit/test_cli_pause.py::"
-JOBS = "tests/unit/test_cli_jobs.py::"
+JOBS = "tests/unit/jobs/"
 ACTS = "tests/unit/test_cli_acts.py::"
 QUEUE = "tests/unit/test_cli_queue.py::"
 AUDIT = "tests/unit/test_cli_audit.py::"
@@ -59,14 +59,14 @@ OF_COMMANDS = (
         "askonce/cli/standing.py",
         'record.owner.rpartition(":")[0] if',
         "record.owner if",
-        f"{JOBS}test_list_says_where_a_job_runs_and_keeps_the_owners_token_secret",
+        f"{JOBS}test_list.py::test_list_says_where_a_job_runs_and_keeps_the_owners_token_secret",
     ),
     Mutant(
         "a tenant is no part of the key that fields name",
         "askonce/cli/named.py",
         "return identify(spec, payload, tenant)\n        except",
         "return identify(spec, payload)\n        except",
-        f"{JOBS}test_tenant_is_part_of_the_key_that_fields_name",
+        f"{JOBS}test_show.py::test_tenant_is_part_of_the_key_that_fields_name",
     ),
     Mutant(
         "a dry run acts",
