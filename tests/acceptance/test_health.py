@@ -6,11 +6,14 @@ import sys
 import time
 
 import pytest
+from redis import Redis
 
 from sandbox.machine import ROOT
 from tests.deadlines import stretched
 
 pytestmark = pytest.mark.acceptance
+
+WORKERS = "{askonce:jobs:b00}:workers"
 
 
 @pytest.fixture
@@ -77,6 +80,30 @@ def test_worker_of_the_pool_solo_has_the_time_of_an_attempt(new_machine, folder)
 
     # The loop's own 30 s, and an attempt: two calls of 20 s.
     assert "70\n" == (folder / "live").read_text()
+
+
+@pytest.mark.long
+def test_loop_that_hangs_is_not_live_although_other_threads_go_on(
+    new_machine, folder, probe, eventually, submit, new_order
+):
+    machine = new_machine(env={"HEALTH_FOLDER": str(folder)}, outside={"failure_rate": 0})
+    machine.control(hold=True)
+    # This pool runs its jobs in the loop.
+    machine.start_worker("-P", "solo")
+    assert 0 == submit(machine, "orders.enrich", [new_order()]).code
+    assert machine.wait_for_held(1, stretched(30))
+    grow_old(folder)
+
+    with Redis.from_url(machine.valkey.url) as client:
+        for _ in range(2):
+            # A thread of the worker announces it every 5 s: the timer has had its turns.
+            known = client.zrange(WORKERS, 0, -1, withscores=True)
+            eventually(lambda known=known: known != client.zrange(WORKERS, 0, -1, withscores=True), 30)
+    hanging = probe("live")
+    machine.control(hold=False)
+
+    assert "the loop hangs" in hanging
+    eventually(lambda: not probe("live"), 30)
 
 
 @pytest.mark.long
