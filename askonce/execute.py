@@ -363,7 +363,9 @@ class Executor:
 
 def _waited(job: Job, granted: Run) -> float | None:
     """Return the seconds from the admission of *job* to its start, both by the store's clock."""
-    return max(0.0, (granted.record.now - job.admitted_at) / 1000) if job.admitted_at else None
+    # A message says when its job was admitted, and may say anything.
+    now = granted.record.now
+    return (now - job.admitted_at) / 1000 if 0 < job.admitted_at <= now else None
 
 
 def _kept(run: _Started, made: Made) -> dict[str, object]:

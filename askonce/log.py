@@ -44,7 +44,7 @@ def fields_of(event: Event) -> dict[str, object]:
         named["also"] = also
     if isinstance(ids, tuple):
         # A field of a payload that has the name of one of ours does not hide it.
-        named = dict(ids) | named
+        named |= {name: value for name, value in ids if name not in named}
     return {name: value for name, value in named.items() if value not in ("", None)}
 
 
