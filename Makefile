@@ -41,12 +41,12 @@ check: setup ## Lint, types, import contracts
 	$(BIN)/lint-imports
 
 test: setup ## Everything that needs no more than Python: minutes
-	$(PYTEST) -m "not redis and not servers and not rabbitmq and not browser and not bench and not chaos and not long"
+	$(PYTEST) -m "not redis and not servers and not rabbitmq and not browser and not promtool and not bench and not chaos and not long"
 
 # A browser's driver is large, and nothing else needs it.
-test-all: setup ## Also what needs a redis-server, a rabbitmq-server or a chromium, several servers, chaos, many examples
+test-all: setup ## Also what needs a redis-server, a rabbitmq-server, a chromium or a promtool, several servers, chaos, many examples
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/browser.txt
-	SUITE_LENGTH=long $(PYTEST) -m "redis or servers or chaos or rabbitmq or browser or long or hypothesis"
+	SUITE_LENGTH=long $(PYTEST) -m "redis or servers or chaos or rabbitmq or browser or promtool or long or hypothesis"
 	SUITE_BROKER=rabbitmq $(PYTEST) -m "(acceptance or fault) and not servers and not rabbitmq"
 	$(BIN)/python -m tests.mutants
 
