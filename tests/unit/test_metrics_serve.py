@@ -25,8 +25,8 @@ class Reader:
 
 
 @contextmanager
-def serving(latest):
-    with MetricsServer(("127.0.0.1", 0), latest) as server:
+def serving(latest, on_turn=lambda: None):
+    with MetricsServer(("127.0.0.1", 0), latest, on_turn) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
@@ -61,6 +61,12 @@ def test_a_thousand_scrapes_at_once_cost_one_reading():
 def test_client_that_says_nothing_keeps_no_other_waiting():
     with serving(Latest(Reader())) as server, socket.create_connection(server.server_address[:2]):
         assert get(server)
+
+
+def test_loop_shows_that_it_goes_on_while_no_client_comes():
+    turns = Event()
+    with serving(Latest(Reader()), turns.set):
+        assert turns.wait(stretched(10))
 
 
 def test_other_paths_are_not_found():

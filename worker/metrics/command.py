@@ -9,6 +9,7 @@ import sys
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from askonce.adapters.celery.lengths import QueueLengths
 from settings.environment import load_or_exit
 from settings.servers import new_app, new_store
 from tasks.catalog import catalog
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     settings = load_or_exit()
     exposition = Exposition({name: spec.model for name, spec in catalog(settings).items()})
-    reader = Reader(new_store(settings), new_app())
+    app = new_app()
+    reader = Reader(new_store(settings), app.amqp.queues, QueueLengths(app))
     try:
         if given.serve is not None:
             return _serve(given.serve, lambda: exposition.text(reader.read()))

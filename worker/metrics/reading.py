@@ -8,16 +8,13 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from askonce.adapters.celery.lengths import QueueLengths
 from askonce.errors import StoreUnavailable
 from askonce.pace.away import Away, away
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from celery import Celery
+    from collections.abc import Iterable, Mapping, Sequence
 
     from askonce.announcements import Announcement
     from askonce.levels import Levels
@@ -51,14 +48,23 @@ class Reading:
     seconds: float = field(default=0.0, compare=False)
 
 
+class Lengths(Protocol):
+    """Knows how many messages wait; see ``QueueLengths``."""
+
+    def of(self, queues: Iterable[str]) -> dict[str, int | None]:
+        """Return how many wait in each of *queues*; None where the broker cannot say for certain."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
 class Reader:
     """Reads one store and one broker; for one thread."""
 
-    def __init__(self, store: Store, app: Celery) -> None:
-        """Connect at the first reading."""
-        self._store, self._lengths = store, QueueLengths(app)
-        known: Mapping[str, object] = app.amqp.queues
-        self._queues = tuple(sorted(known))
+    def __init__(self, store: Store, queues: Iterable[str], lengths: Lengths) -> None:
+        """Connect at the first reading; *queues* are those that are read although no worker takes them."""
+        self._store, self._lengths = store, lengths
+        self._queues = tuple(sorted(queues))
         self._down: dict[str, str] = {}
 
     def read(self) -> Reading:

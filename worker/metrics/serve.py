@@ -49,13 +49,15 @@ class MetricsServer(HTTPServer):
 
     request_queue_size = _WAITING
 
-    def __init__(self, address: tuple[str, int], latest: Latest) -> None:
-        """Listen on *address*.
+    def __init__(
+        self, address: tuple[str, int], latest: Latest, on_turn: Callable[[], object] = lambda: None
+    ) -> None:
+        """Listen on *address*; *on_turn* is called in each turn of the loop, at least twice a second.
 
         Raises:
             OSError: the address cannot be used.
         """
-        self.latest = latest
+        self.latest, self._on_turn = latest, on_turn
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="askonce-metrics")
         super().__init__(address, _Handler)
 
@@ -64,6 +66,10 @@ class MetricsServer(HTTPServer):
         # HTTPServer would ask it for a name that is shown nowhere.
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def service_actions(self) -> None:
+        """Show that the loop goes on."""
+        self._on_turn()
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # as its base has it
         """Answer in a thread of the pool."""
