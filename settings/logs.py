@@ -78,7 +78,7 @@ class _Formatter(ProcessorFormatter):
         if not isinstance(record.msg, EventLine):
             return super().format(record)
         event = record.msg.event
-        line: Any = {"event": event.name, **fields_of(event), "_record": record, "_from_structlog": False}
+        line: Any = {**fields_of(event), "event": event.name, "_record": record, "_from_structlog": False}
         for process in self.processors:
             line = process(None, record.levelname, line)
         return str(line)

@@ -66,6 +66,20 @@ def test_event_is_json_with_its_fields(written, event_line):
     }
 
 
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_id_of_a_payload_hides_nothing_of_a_line(written, form):
+    names = ("event", "timestamp", "level", "process", "_record", "exception")
+    event = Event(
+        kind_of("job.done"), "t", KEY, "j", {"outcome": "done", "ids": tuple((n, "x") for n in names)}
+    )
+
+    line = written(form, log.EventLine(event))
+
+    assert "job.done" in line
+    assert "WARNING" in line.upper()
+    assert "2" == line.removeprefix('{"timestamp":"')[0]
+
+
 def test_event_is_words_for_a_person(written, event_line):
     _, _, words = written("console", event_line).partition(" ")
 
