@@ -257,10 +257,13 @@ def test_compose_server_never_evicts_keys_and_keeps_them():
     assert "--maxmemory-policy noeviction" in start
 
 
-@pytest.mark.parametrize("seconds", [None, "2.5", "45", "600"])
-def test_compose_gives_a_worker_the_time_to_stop_softly(seconds):
-    given = {"LLM_TIMEOUT": seconds} if seconds else {}
-    settings = Settings(_env_file=None, **{"llm_timeout": seconds} if seconds else {})
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"LLM_TIMEOUT": "2.5"}, {"LLM_TIMEOUT": "600"}, {"CUSTOMER_API_TIMEOUT": "600"}],
+    ids=str,
+)
+def test_compose_gives_a_worker_the_time_to_stop_softly(given):
+    settings = Settings(_env_file=None, **{name.lower(): value for name, value in given.items()})
 
     for name in WORKERS:
         grace = compose.seconds_of(compose.read(given)["services"][name]["stop_grace_period"])
