@@ -1,23 +1,19 @@
-"""``python -m worker VERB``: what runs beside Celery. A verb loads its own module only, so it starts fast."""
+"""The verbs beside the worker itself: ``python -m worker VERB``. A worker is started by ``celery``."""
 
+import importlib
 import sys
-from importlib import import_module
 
-#: Each verb, and the module whose ``main`` takes its arguments and returns the exit code.
-VERBS = {
-    "health": "worker.health",
-    "metrics": "worker.metrics.command",
-}
-_USAGE = 2
+#: Each verb and the module whose ``main`` runs it. It is loaded when it is needed: some verbs run every few
+#: seconds, and load no library.
+VERBS = {"health": "worker.health", "metrics": "worker.metrics.command"}
 
 
-def main(words: list[str]) -> int:
-    """Run the verb that *words* begin with; return its exit code."""
-    verb, *arguments = words or [""]
-    if verb not in VERBS:
-        sys.stderr.write(f"usage: python -m worker {{{','.join(VERBS)}}} ...\n")
-        return _USAGE
-    return int(import_module(VERBS[verb]).main(arguments))
+def main(arguments: list[str]) -> int:
+    """Run the verb that *arguments* begin with; return its exit code."""
+    if not arguments or arguments[0] not in VERBS:
+        sys.stderr.write(f"usage: python -m worker {'|'.join(sorted(VERBS))} ...\n")
+        return 2
+    return int(importlib.import_module(VERBS[arguments[0]]).main(arguments[1:]))
 
 
 if __name__ == "__main__":
