@@ -101,12 +101,12 @@ class Settings(ServerSettings):
         invented = [name for name, url in services.items() if is_stand_in(url)]
         has_key = self.openai_api_key or self.openai_api_key_file
         is_demo = self.namespace == DEMO and len(invented) == len(services) and not has_key
-        if invented and not is_demo:
+        if (invented or self.namespace == DEMO) and not is_demo:
             raise PydanticCustomError(
                 "stand_ins",
-                "{names}: the stand-ins are for the namespace demo and without OPENAI_API_KEY; "
-                "name the real services, and set ASKONCE_NAMESPACE",
-                {"names": ", ".join(invented)},
+                "{names}: the namespace demo is for the stand-ins, which need no OPENAI_API_KEY; "
+                "for real services name both, and another namespace",
+                {"names": ", ".join(invented or ["ASKONCE_NAMESPACE"])},
             )
         return self
 
