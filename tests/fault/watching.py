@@ -17,7 +17,7 @@ from tests.deadlines import stretched
 
 TASK = "meetings.extract"
 #: A line of the log for each answer that a call gave; the cost is that of this attempt.
-_LOGGED = re.compile(r"job\.(?:completed|unstored) .*key=(\w{16}) .*cost_usd=([\d.]+)")
+_LOGGED = re.compile(r"job\.done .*key=(\w{16}) .*cost_usd=([\d.]+)")
 _KEY = re.compile(r"'key': '(\w+)'")
 _COST = re.compile(r"'cost_usd': ([\d.e-]+|None)")
 

@@ -28,7 +28,7 @@ class Absent:
             raise ModuleNotFoundError(name, name=name)
 
 sys.meta_path.insert(0, Absent())
-import worker.app, producer.run.start, askonce.cli.explained, producer.__main__
+import worker.app, worker.metrics.command, producer.run.start, askonce.cli.explained, producer.__main__
 import celery.bin.beat, flower.command, openai, sandbox.outside.stand_in, worker.health, worker.signs
 worker.app.app.finalize()
 worker.app.app.connection_for_write("redis://127.0.0.1").transport_cls

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from askonce.adapters.celery.lengths import QueueLengths
 from settings.environment import load_or_exit
+from settings.logs import configure
 from settings.servers import new_app, new_store
 from tasks.catalog import catalog
+from worker.heartbeat import new_heartbeat
 from worker.metrics.exposition import Exposition
 from worker.metrics.reading import Reader
 from worker.metrics.serve import Latest, MetricsServer
@@ -28,8 +30,8 @@ _LAST_PORT = 65_535
 def main(arguments: Sequence[str]) -> int:
     """Run the command with *arguments*; return its exit code."""
     given = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     settings = load_or_exit()
+    configure(settings.log_format)
     exposition = Exposition({name: spec.model for name, spec in catalog(settings).items()})
     app = new_app()
     reader = Reader(new_store(settings), app.amqp.queues, QueueLengths(app))
@@ -44,9 +46,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _serve(address: tuple[str, int], make: Callable[[], bytes]) -> int:
-    """Serve until SIGTERM or Ctrl-C."""
+    """Serve until SIGTERM or Ctrl-C, with signs of life where HEALTH_FOLDER names a folder."""
+    heartbeat = new_heartbeat()
     try:
-        server = MetricsServer(address, Latest(make))
+        server = MetricsServer(address, Latest(make), heartbeat.beat if heartbeat else lambda: None)
     except OSError as error:
         where = f"{address[0]}:{address[1]}"
         sys.stderr.write(f"metrics: cannot listen on {where}: {error.strerror or error}\n")
@@ -56,7 +59,11 @@ def _serve(address: tuple[str, int], make: Callable[[], bytes]) -> int:
         signal.signal(number, lambda *_: Thread(target=server.shutdown).start())
     with server:
         logging.getLogger("askonce").info("metrics: served on %s:%s", *server.server_address[:2])
+        if heartbeat is not None:
+            heartbeat.ready()
         server.serve_forever()
+        if heartbeat is not None:
+            heartbeat.unready()
     return 0
 
 
