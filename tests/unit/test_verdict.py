@@ -16,7 +16,7 @@ KEY = "0123456789abcdef" * 4
 TOKENS = {"input_tokens": 7, "cached_tokens": 5, "output_tokens": 3}
 
 
-def shown(end, *, source="call", stored=Write.OK, **spend):
+def shown(end, *, source="call", stored=Write.OK, job="job-1", **spend):
     """What monitors show of a message that ended with an answer."""
     made = Result(
         key=KEY,
@@ -30,7 +30,7 @@ def shown(end, *, source="call", stored=Write.OK, **spend):
         stored_at=0.0,
     )
     how = {"stored": stored} if end is Computed else {}
-    return repr(verdict(end(key=KEY, job="job-1", result=made, **how)))
+    return repr(verdict(end(key=KEY, job=job, result=made, **how)))
 
 
 def test_result_begins_with_outcome_source_cost_tokens_and_attempts():
@@ -68,12 +68,18 @@ def test_outcome_of_a_call_is_what_became_of_its_answer(stored, outcome):
     assert shown(Computed, stored=stored).startswith(f"{{'outcome': '{outcome}', 'source': 'call', ")
 
 
-def test_answer_that_was_there_already_cost_its_message_nothing():
-    text = shown(Reused, source="cache", cost_usd=0.5)
+def test_answer_of_another_job_cost_this_one_nothing():
+    text = shown(Reused, source="cache", job="job-2", cost_usd=0.5)
 
     assert text.startswith(
         "{'outcome': 'reused', 'source': 'cache', 'cost_usd': 0, 'tokens': 0, 'attempts': 3,"
     )
+
+
+def test_one_more_message_of_a_job_shows_what_the_job_cost():
+    text = shown(Reused, source="cache", cost_usd=0.5)
+
+    assert text.startswith("{'outcome': 'reused', 'source': 'cache', 'cost_usd': 0.5, ")
 
 
 @pytest.mark.parametrize(("parked", "state"), [(True, Parked), (False, Retry)])

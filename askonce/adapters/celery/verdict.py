@@ -62,9 +62,9 @@ def verdict(executed: Execution, cure_of: Callable[..., str] = lambda *_, **__: 
     match executed:
         case Computed(result=result, stored=stored):
             return Verdict(_computed(stored), result.key, result, result.spend.own)
-        case Reused(result=result):
-            # What it cost was paid by the message that made it.
-            return Verdict("reused", result.key, result)
+        case Reused(job=job, result=result):
+            # Monitors keep the last result of a job: one more message of it shows what the job cost.
+            return Verdict("reused", result.key, result, result.spend.own if result.job == job else NOTHING)
         case Deferred():
             # Celery only notes the state: the record has the job and the reaper sends it again.
             state = Parked if executed.parked else Retry
