@@ -24,6 +24,7 @@ from askonce.execution import (
     Skipped,
     report_done,
     reused,
+    wait_of,
 )
 from askonce.job import new_owner
 from askonce.lease import since_boot
@@ -132,7 +133,7 @@ class Executor:
                 with self.leases.hold(lease) as held:
                     attempt = self._attempt(delivery, held, decision)
                     parked = decision.record.parked.seconds if decision.record.parked else None
-                    waited = _waited(delivery.job, decision)
+                    waited = wait_of(delivery.job, decision.record.now)
                     run = _Started(delivery, lease, attempt, self.clock(), parked, waited)
                     # The lease began after *asked_at*, so it can be over only if this time is longer.
                     if run.began - asked_at >= lease.seconds:
@@ -359,13 +360,6 @@ class Executor:
 
     def _overtaken(self, job: Job) -> Skipped:
         return Skipped(key=job.key, job=job.id, because=Refuse(why=Why.SUPERSEDED, job=job.id))
-
-
-def _waited(job: Job, granted: Run) -> float | None:
-    """Return the seconds from the admission of *job* to its start, both by the store's clock."""
-    # A message says when its job was admitted, and may say anything.
-    now = granted.record.now
-    return (now - job.admitted_at) / 1000 if 0 < job.admitted_at <= now else None
 
 
 def _kept(run: _Started, made: Made) -> dict[str, object]:

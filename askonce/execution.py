@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from askonce.bill import to_error
 from askonce.events import EventType, emit
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from askonce.record import Failure, FailureOrFallback
     from askonce.spec import JobSpec
     from askonce.store import Write
+
+
+#: Milliseconds, a year: no job waits for longer.
+_LONGEST_WAIT: Final = 31_622_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +111,15 @@ class Failed(Executed):
     def to_error(self) -> JobFailed:
         """Return the error of a caller who waits."""
         return to_error(self.key, self.job, self.kind, self.reason, attempts=self.attempts, spend=self.spend)
+
+
+def wait_of(job: Job, now: int) -> float | None:
+    """Return the seconds from the admission of *job* to *now*, milliseconds by the store's clock too.
+
+    The message carries the first time, which may be any number: a wait that cannot be is unknown.
+    """
+    waited = now - job.admitted_at
+    return waited / 1000 if job.admitted_at > 0 and 0 <= waited <= _LONGEST_WAIT else None
 
 
 def reused(listen: Listener, job: Job, result: Result) -> Reused:

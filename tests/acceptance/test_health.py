@@ -131,6 +131,20 @@ def test_beat_is_live_and_ready_also_while_its_broker_is_away(
     assert "takes no work: it starts, or ends\n" == probe("ready")
 
 
+def test_metrics_are_live_and_ready_while_they_serve(idle_machine, start, folder, probe, eventually):
+    words = ("-m", "worker", "metrics", "--serve", "127.0.0.1:0")
+    running = start(idle_machine, *words, HEALTH_FOLDER=str(folder))
+    eventually(lambda: not probe("ready"))
+
+    grow_old(folder)
+    eventually(lambda: is_young(folder), 60)
+    running.process.terminate()
+    code = running.finish().code
+
+    assert 0 == code
+    assert "takes no work: it starts, or ends\n" == probe("ready")
+
+
 def test_folder_that_cannot_be_written_ends_a_worker_by_name(idle_machine, start, tmp_path):
     (tmp_path / "file").write_text("")
     bad = str(tmp_path / "file" / "health")

@@ -55,6 +55,19 @@ def test_end_has_all_that_an_operator_asks_of_a_job(scene, done):
 
 
 @pytest.mark.parametrize(
+    "admitted_at", [0, -(10**400), 10**400, 9 * 10**15], ids=["none", "past", "far", "future"]
+)
+def test_wait_that_cannot_be_is_unknown(scene, done, admitted_at):
+    scene.ask()
+    message = scene.sender.sent[-1]
+    scene.sender.sent[-1] = message._replace(job=message.job._replace(admitted_at=admitted_at))
+
+    scene.work(lambda: PAID)
+
+    assert (None, "done") == (done()["wait_seconds"], done()["outcome"])
+
+
+@pytest.mark.parametrize(
     ("error", "outcome", "reason"),
     [(Permanent("http_404"), "permanent", "http_404"), (Transient("http_503"), "quarantined", "http_503")],
 )

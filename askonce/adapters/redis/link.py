@@ -257,7 +257,6 @@ class ServerLink:
             return  # another thread did, and may have reached the new server
         # First the number: a connection that another thread uses now is closed when it comes back.
         self.moves += 1
-        self._is_known = False
         self.close_idle()
         # What subscriptions and checks use.
         self._pool.disconnect(inuse_connections=False)
