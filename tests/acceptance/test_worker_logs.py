@@ -52,9 +52,10 @@ def await_letters(eventually):
 def test_payloads_never_appear_in_worker_logs(new_worker, submit, send_raw, await_letters, new_meeting, pool):
     machine = new_worker(pool)
     said = {"transcript": f"Ana: We decided on {MARK}."}
-    order = {"order_id": MARK, "cliente_id": 1, "nota": MARK}
-    unknown = {**order, "order_id": f"{MARK}-2", "cliente_id": MARK}
-    other = {**order, "order_id": f"{MARK}-3", "cliente_id": 2}
+    # Its ids are shown: the tasks say so.
+    order = {"order_id": "log-1", "cliente_id": 1, "nota": MARK}
+    unknown = {**order, "order_id": "log-2", "cliente_id": "nobody"}
+    other = {**order, "order_id": "log-3", "cliente_id": 2}
 
     answered = submit(machine, "meetings.extract", [new_meeting(**said)], "--wait")
     enriched = submit(machine, "orders.enrich", [order, unknown], "--wait")
