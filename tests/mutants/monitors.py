@@ -69,9 +69,16 @@ OF_MONITORS = (
     Mutant(
         "a hit is shown as paid",
         "askonce/adapters/celery/verdict.py",
-        'Verdict("reused", result.key, result)',
-        'Verdict("reused", result.key, result, result.spend)',
-        f"{VERDICT}test_answer_that_was_there_already_cost_its_message_nothing",
+        "result.spend.own if result.job == job else NOTHING)",
+        "result.spend.own )",
+        f"{VERDICT}test_answer_of_another_job_cost_this_one_nothing",
+    ),
+    Mutant(
+        "one more message of a job is shown as unpaid",
+        "askonce/adapters/celery/verdict.py",
+        "result.spend.own if result.job == job else NOTHING)",
+        "NOTHING)",
+        f"{VERDICT}test_one_more_message_of_a_job_shows_what_the_job_cost",
     ),
     Mutant(
         "what other jobs paid is shown as this job's cost",

@@ -67,6 +67,7 @@ def test_store_that_refuses_leaves_the_queues_and_is_logged_once(reader, store, 
 
 
 def test_other_reason_is_logged_anew(reader, store, caplog):
+    caplog.set_level("INFO", "askonce")
     for reason in ("noperm", "noperm", "TimeoutError"):
         fail(store, reason)
         reader.read()
@@ -77,6 +78,7 @@ def test_other_reason_is_logged_anew(reader, store, caplog):
 
 
 def test_broker_that_fails_leaves_the_store_and_its_text_is_not_logged(reader, broker, caplog):
+    caplog.set_level("INFO", "askonce")
     broker.error = OSError(f"redis://:{SECRET}@host refused")
 
     reading = reader.read()
