@@ -1,6 +1,7 @@
 """The port to the audit: what people did to jobs, who, when and why.
 
-A command writes its entry before it acts: nothing is done without one. So an entry may stand for an act that
+A command writes its entry before it acts: nothing is done without one, but for what makes room in a full
+store. So an entry may stand for an act that
 did not come about, because the store went away in between.
 """
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 Act = Literal["pause", "resume", "cancel", "replay", "discard", "invalidate", "purge"]
 ACTS: Final[tuple[Act, ...]] = get_args(Act)
+#: What a full store must still do, although it has no room for an entry.
+ROOM_MAKING: Final[frozenset[Act]] = frozenset({"resume", "cancel", "discard", "invalidate", "purge"})
 #: So many entries are kept, the newest; older ones make room.
 ENTRIES_KEPT = 10_000
 #: Seconds for which they are kept after the newest one.

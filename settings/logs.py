@@ -42,6 +42,8 @@ _CHATTY: Final = (
 )
 #: What a line has of its own, before the fields of its event.
 _AHEAD: Final = ("timestamp", "level", "logger", "process", "event")
+#: What a renderer makes lines of its own of: no id of a payload is that.
+_RENDERED: Final = frozenset({"exception", "exc_info", "stack_info"})
 #: The process that is no child of a pool.
 _MAIN: Final = "MainProcess"
 
@@ -78,7 +80,8 @@ class _Formatter(ProcessorFormatter):
         if not isinstance(record.msg, EventLine):
             return super().format(record)
         event = record.msg.event
-        line: Any = {**fields_of(event), "event": event.name, "_record": record, "_from_structlog": False}
+        fields = {name: value for name, value in fields_of(event).items() if name not in _RENDERED}
+        line: Any = {**fields, "event": event.name, "_record": record, "_from_structlog": False}
         for process in self.processors:
             line = process(None, record.levelname, line)
         return str(line)

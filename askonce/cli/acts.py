@@ -41,10 +41,11 @@ class _Verb(NamedTuple):
     act: Act
     #: Those that it means where jobs are chosen by what they are; empty: they must be named.
     states: tuple[str, ...]
-    do: Callable[[Site, Sequence[Key]], Iterator[_Done]]
+    #: With the run whose jobs alone are meant, if any.
+    do: Callable[[Site, Sequence[Key], str | None], Iterator[_Done]]
 
 
-def _replay(site: Site, keys: Sequence[Key]) -> Iterator[_Done]:
+def _replay(site: Site, keys: Sequence[Key], _run: str | None) -> Iterator[_Done]:
     from askonce.cli.letters import QuarantinedJob
 
     for first in range(0, len(keys), _LETTERS_AT_ONCE):
@@ -56,15 +57,15 @@ def _replay(site: Site, keys: Sequence[Key]) -> Iterator[_Done]:
                 yield _Done(key, *QuarantinedJob(site, dead).replay())
 
 
-def _cancel(site: Site, keys: Sequence[Key]) -> Iterator[_Done]:
+def _cancel(site: Site, keys: Sequence[Key], run: str | None) -> Iterator[_Done]:
     from askonce.cancel import cancel_keys
     from askonce.store import Cancellation
 
-    for key, ended in cancel_keys(site.store, keys):
+    for key, ended in cancel_keys(site.store, keys, run):
         yield _Done(key, ended.value, ok=ended in (Cancellation.CANCELLED, Cancellation.RUNNING))
 
 
-def _invalidate(site: Site, keys: Sequence[Key]) -> Iterator[_Done]:
+def _invalidate(site: Site, keys: Sequence[Key], _run: str | None) -> Iterator[_Done]:
     from askonce.store import Write
 
     for key in keys:
@@ -91,6 +92,7 @@ def _acting(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @click.argument("what", nargs=-1, metavar=f"[{WHAT}]")
 @choosing
+@click.option("--state", type=click.Choice(_REPLAY.states), help="Those that are replayed: dead jobs.")
 @click.option("--all", "everything", is_flag=True, help="All dead jobs.")
 @_acting
 def replay(what: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401  # click's
@@ -101,6 +103,7 @@ def replay(what: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401  # cl
 @click.command()
 @click.argument("what", nargs=-1, metavar=f"[{WHAT}]")
 @choosing
+@click.option("--state", type=click.Choice(_CANCEL.states), help="Only jobs in this state.")
 @click.option("--all", "everything", is_flag=True, help="All jobs in flight.")
 @_acting
 def cancel(what: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401  # click's
@@ -143,7 +146,7 @@ def _act(
             _tell_dry(verb, keys, as_json=as_json)
             sys.exit(Exit.FAILED if missing else Exit.OK)
         write_down(site.store, verb.act, _in_words(what, chosen, keys), note)
-        counts = _do(site, verb, keys, as_json=as_json)
+        counts = _do(site, verb, keys, chosen.get("run"), as_json=as_json)
     echo(f"{counts[True]:,} done, {counts[False] + missing:,} not", err=True)
     sys.exit(Exit.FAILED if counts[False] or missing else Exit.OK)
 
@@ -164,7 +167,9 @@ def _fitting(site: Site, verb: _Verb, chosen: dict[str, Any]) -> list[Key]:
     """Return the keys of the jobs that fit; before any of them is changed, which would change the list."""
     from askonce.cli.listed import indexed_keys, jobs_of
 
-    means = wanted(verb.states, chosen)
+    others = dict(chosen)
+    state = others.pop("state")
+    means = wanted((state,) if state else verb.states, others)
     keys = indexed_keys(site.store, means)
     with working("looked at", keys.total) as report:
         return [job.key for job in jobs_of(site.store, keys, report) if means.fits(job)]
@@ -181,18 +186,22 @@ def _in_words(what: tuple[str, ...], chosen: dict[str, Any], keys: Sequence[Key]
     from askonce.cli.moments import moment
 
     if what:
-        return " ".join([what[0], *keys] if "=" in what[-1] else keys)
+        task = [what[0]] if "=" in what[-1] else []
+        tenant = [f"--tenant {chosen['tenant']}"] if chosen["tenant"] else []
+        # The entry has room for a few: then their number says that there are more.
+        named = [counted(len(keys), "job") + ":", *(key[:16] for key in keys)] if len(keys) > 1 else keys
+        return " ".join([*task, *tenant, *named])
     since = {"since": moment(chosen["since"])} if chosen["since"] is not None else {}
     options = {name: value for name, value in {**chosen, **since}.items() if value is not None}
     words = [f"--{name} {value}" for name, value in options.items()] or ["--all"]
     return f"{' '.join(words)}: {counted(len(keys), 'job')}"
 
 
-def _do(site: Site, verb: _Verb, keys: Sequence[Key], *, as_json: bool) -> Counter[bool]:
+def _do(site: Site, verb: _Verb, keys: Sequence[Key], run: str | None, *, as_json: bool) -> Counter[bool]:
     """Act on *keys*; print what became of each, or of those only that could not be done."""
     counts, failed = Counter[bool](), list[_Done]()
     with working(verb.act, len(keys), prints=as_json) as report:
-        for done in verb.do(site, keys):
+        for done in verb.do(site, keys, run):
             counts[done.ok] += 1
             if as_json:
                 echo(to_json({"key": done.key, "outcome": done.outcome}))

@@ -143,7 +143,8 @@ def _act(
 def _in_words(ids: tuple[str, ...], task: str | None, reason: str | None) -> str:
     """Return what the command line named, for the audit."""
     options = [f"--{name} {value}" for name, value in (("task", task), ("reason", reason)) if value]
-    return " ".join(ids or options) or "--all"
+    several = [f"{len(ids)}:"] if len(ids) > 1 else []
+    return " ".join([*several, *(ids or options)]) or "--all"
 
 
 def _report_missing(name: str) -> bool:

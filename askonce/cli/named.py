@@ -87,7 +87,7 @@ def by_fields(
     for first in range(0, BUCKETS, _BUCKETS_AT_ONCE):
         for _, fields in readings:
             buckets = range(first, first + _BUCKETS_AT_ONCE)
-            found |= dict.fromkeys(site.store.flights.find(buckets, Names(task), fields))
+            found |= dict.fromkeys(site.store.flights.find(buckets, Names(task, tenant or None), fields))
         report(first + _BUCKETS_AT_ONCE)
     return Named(what, list(found), "" if found else _missing(spec))
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from askonce.cli.printed import echo
+
 if TYPE_CHECKING:
     from askonce.audit import Act
     from askonce.store import Store
@@ -26,13 +28,21 @@ def signed(note: str, most: int) -> str:
 def write_down(store: Store, act: Act, what: str, note: str = "") -> None:
     """Keep in the audit that this process is about to do *act*.
 
+    A full store keeps no entry. What makes room there, or ends a hold, follows all the same; that is told.
+
     Raises:
         StoreUnavailable: the store did not keep it: the act must not follow.
     """
-    from askonce.audit import Entry
+    from askonce.audit import ROOM_MAKING, Entry
+    from askonce.errors import StoreUnavailable
     from askonce.line import one_line
 
-    store.audit.note(Entry(who=user_at_host(), act=act, what=one_line(what), note=note))
+    try:
+        store.audit.note(Entry(who=user_at_host(), act=act, what=one_line(what), note=note))
+    except StoreUnavailable as refused:
+        if refused.reason != "oom" or act not in ROOM_MAKING:
+            raise
+        echo(f"the store is full: the audit has no entry of this {act}", err=True)
 
 
 def user_at_host() -> str:

@@ -35,8 +35,10 @@ def attempt_of_call() -> Attempt | None:
 
 def name_job(request: httpx2.Request, attempt: Attempt) -> None:
     """Let *request* name the job of *attempt*, where a header can."""
-    if attempt.job.isascii() and attempt.job.isprintable() and 0 < len(attempt.job) <= _LONGEST:
-        request.headers[_OURS] = attempt.job
+    job = attempt.job
+    # No header begins or ends with a space.
+    if job.isascii() and job.isprintable() and job == job.strip() and 0 < len(job) <= _LONGEST:
+        request.headers[_OURS] = job
 
 
 def keep_id(reply: httpx2.Response, attempt: Attempt) -> None:

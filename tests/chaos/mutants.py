@@ -4,7 +4,7 @@ from askonce.adapters.redis import scripts
 
 MUTANTS = {
     "complete forgets the owner": ("complete", "if r.own ~= owner then", "if false then"),
-    "start forgets the lease": ("start", "if NOW < r.dl then return reply('busy', r) end", ""),
+    "start forgets the lease": ("start", "if NOW < r.dl then return copy('busy') end", ""),
     "start forgets the job": ("start", "if r.job ~= job then", "if false then"),
     "start forgets the pause": ("start", "if r.paused then", "if false then"),
     "admit forgets the answer": ("admit", "if fresh then", "if false then"),

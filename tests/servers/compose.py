@@ -107,10 +107,12 @@ class Composed:
             "KILL",
             "sh",
             "-c",
-            "ip link set lo up && cat",
+            "ip link set lo up && echo up && cat",
         ]
-        self._network = subprocess.Popen(holder, stdin=subprocess.PIPE)
+        self._network = subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._stack.callback(self._end_network)
+        # Before that it is in this machine's own network, and so would be who enters there.
+        assert b"up\n" == self._network.stdout.readline()
         self._stack.callback(self._end_services)
         programs = self.folder / "programs"
         programs.mkdir()
@@ -217,6 +219,7 @@ class Composed:
 
     def _end_network(self):
         self._network.stdin.close()
+        self._network.stdout.close()
         self._network.wait(stretched(10))
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from askonce.controls import Pause
 from askonce.errors import PayloadInvalid, StoreUnavailable, Transient
 from askonce.spec import RetryPolicy
 from producer.client import Client
@@ -186,3 +187,60 @@ def test_nothing_is_done_where_the_audit_takes_no_entry(scene, verb, give_up, ac
 
     assert 69 == verb(act, "--all").exit_code
     assert ["idle", "queued"] == flights(scene, dead, queued)
+
+
+def test_fields_with_a_tenant_mean_the_jobs_of_that_tenant_only(scene, verb):
+    rows = {
+        tenant: scene.ask({"currency": "BRL", "desk": "7", "for": tenant}, tenant=tenant) for tenant in "ab"
+    }
+
+    told = verb("cancel", "rates.fetch", "desk=7", "--tenant", "a")
+
+    assert (0, "1 done, 0 not\n") == (told.exit_code, told.stderr)
+    assert ["idle", "queued"] == flights(scene, rows["a"].key, rows["b"].key)
+    assert f"rates.fetch --tenant a {rows['a'].key}" == acts(scene)[-1][2]
+
+
+def test_jobs_that_another_run_asked_for_too_are_left_to_it(scene, verb):
+    shared = scene.ask({"currency": "BRL"}, run="one").key
+    scene.ask({"currency": "BRL"}, run="two")
+    own = scene.ask({"currency": "EUR"}, run="one").key
+
+    told = verb("cancel", "--run", "one")
+
+    assert ["queued", "idle"] == flights(scene, shared, own)
+    assert (1, "1 done, 1 not\n") == (told.exit_code, told.stderr)
+
+
+def test_only_jobs_in_the_state_that_is_named_are_cancelled(scene, verb):
+    waits = scene.ask({"currency": "BRL"}).key
+    scene.store.controls.pause(Pause("tenant", "a"), "ana")
+    paused = scene.ask({"currency": "EUR"}, tenant="a").key
+
+    assert 0 == verb("cancel", "--state", "paused").exit_code
+
+    assert ["queued", "idle"] == flights(scene, waits, paused)
+
+
+def test_entry_of_many_jobs_begins_with_their_number(scene, verb):
+    keys = [scene.ask({"currency": f"c{number}"}).key for number in range(40)]
+
+    verb("cancel", *keys)
+
+    assert acts(scene)[-1][2].startswith(f"40 jobs: {keys[0][:16]} {keys[1][:16]} ")
+
+
+@pytest.mark.parametrize(("reason", "code"), [("oom", 0), ("noperm", 69)])
+def test_full_store_keeps_no_entry_of_what_makes_room_and_says_so(scene, verb, monkeypatch, reason, code):
+    key = scene.ask({"currency": "BRL"}).key
+
+    def refuse(_entry):
+        raise StoreUnavailable(verb="audit", reason=reason)
+
+    monkeypatch.setattr(scene.store.audit, "note", refuse)
+
+    told = verb("cancel", key)
+
+    assert code == told.exit_code
+    assert ("the audit has no entry of this cancel" in told.stderr) == (reason == "oom")
+    assert [("idle" if reason == "oom" else "queued")] == flights(scene, key)

@@ -92,3 +92,12 @@ def test_line_of_a_job_has_the_ids_of_its_requests(scene):
 
     [before], [end] = scene.heard.named("job.deferred"), scene.heard.named("job.done")
     assert ("req_1", "req_2,req_3") == (before.data["request_ids"], end.data["request_ids"])
+
+
+@pytest.mark.parametrize("job", [" order 17", "order 17 ", "é", "a\nb"])
+def test_job_whose_id_fits_into_no_header_is_called_all_the_same(serve, calling, service, job):
+    server, attempt = serve(answering(told(service, "req_abc"))), attempt_of(job)
+
+    run(lambda: Answer(value=calling(service, server.url)()), attempt)
+
+    assert [None] == [named_in(each) for each in server.requests]

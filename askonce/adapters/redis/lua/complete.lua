@@ -23,8 +23,7 @@ if r.own ~= owner then
 end
 if r.fl == 'idle' and r.vf == r.fen then return 'ok' end
 book(entry)
-if r.fl == 'running' then count_ended(r) else count(name_of(r), 'in_doubt', -1) end
-count(name_of(r), 'done', 1)
+local ran = r.fl == 'running'
 clear_failure(r)
 drop(r, 'nx', 'at', 'ho', 'pk', 'rep', 'rt', 'ref')
 remove(r, 'env', 'uc', 'sp')
@@ -33,5 +32,8 @@ set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = NOW + ARGV[4], h
 r.keep = NOW + WAITERS_KEPT
 if ARGV[6] ~= '-1' then set(r, {uc = ARGV[6]}) end
 commit(r, KEYS[2])
+-- A full server counts what comes after a write.
+if ran then count_ended(r) else count(name_of(r), 'in_doubt', -1) end
+count(name_of(r), 'done', 1)
 wake(r)
 return 'ok'

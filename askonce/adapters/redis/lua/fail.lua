@@ -18,7 +18,6 @@ if r.own ~= owner or r.fl ~= 'running' then
 end
 
 book(ARGV[9])
-count_ended(r)
 if ARGV[11] ~= '' then set(r, {sp = ARGV[11]}) end
 local most = tonumber(ARGV[10])
 if most > 0 then
@@ -47,5 +46,7 @@ note_failed(r)
 set(r, {eo = owner}) -- only its own report may be repeated
 drop(r, 'own')
 commit(r, KEYS[2])
+-- A full server counts what comes after a write.
+count_ended(r)
 wake(r)
 return reply('ok', r)
