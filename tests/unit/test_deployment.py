@@ -9,7 +9,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 import celeryconfig
-from settings.environment import Settings
+from settings.environment import Settings, is_stand_in
 from tests.servers import compose
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +49,12 @@ REAL = {
     "ASKONCE_NAMESPACE": "jobs",
     "OPENAI_BASE_URL": "https://api.openai.com/v1",
     "CUSTOMER_API_URL": "http://customers.internal",
+}
+#: What `.env` does not change: the run of the demo is never one of real services.
+DEMO = {
+    "ASKONCE_NAMESPACE": "demo",
+    "OPENAI_BASE_URL": "http://stand-ins:8080/v1",
+    "CUSTOMER_API_URL": "http://stand-ins:8080",
 }
 SERVICES = compose.read({})["services"]
 #: Those that run this project's image with the variables of the project.
@@ -90,6 +96,8 @@ def test_every_variable_reaches_a_container_but_the_key_only_workers(service):
     reached = environment_of(service, **given)
 
     expected = {name: value for name, value in given.items() if name not in OF_COMPOSE}
+    if service == "demo":
+        expected |= DEMO
     if service in WORKERS:
         expected["OPENAI_API_KEY_FILE"] = "/run/secrets/openai_api_key"
     else:
@@ -137,6 +145,23 @@ def test_container_refuses_real_services_beside_stand_ins(missing, monkeypatch):
 
     with pytest.raises(ValueError, match=f"{missing}: the namespace demo is for the stand-ins"):
         Settings(_env_file=None)
+
+
+def test_run_of_the_demo_stays_the_demos_beside_real_services(monkeypatch):
+    for name in FIELDS:
+        monkeypatch.delenv(name, raising=False)
+    given = environment_of("demo", **REAL, OPENAI_API_KEY="real", OPENAI_API_KEY_FILE="files/key")
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("REDIS_PASSWORD_FILE")
+
+    settings = Settings(_env_file=None)
+
+    # The users of a server for another namespace may write none of its keys: deploy/valkey/start.sh.
+    assert DEMO["ASKONCE_NAMESPACE"] == settings.namespace
+    assert is_stand_in(settings.openai_base_url)
+    assert is_stand_in(settings.customer_api_url)
+    assert settings.openai_key() is None
 
 
 def test_environment_example_fits_compose_too():
