@@ -32,7 +32,7 @@ esac
 
 users=/tmp/users.acl
 cat /etc/askonce/acl/default.acl > "$users"
-for user in producer worker flower metrics; do
+for user in producer oncall worker flower metrics; do
   # Not inside of the pipe: a refusal must end this shell.
   digest_of "$user" > /tmp/digest
   sed -e "s/>change-me-$user/#$(cat /tmp/digest)/" \

@@ -172,6 +172,23 @@ def test_doctor_in_a_container_finds_no_error(demo):
     assert "error: " not in done.said
 
 
+def test_only_who_is_on_call_purges_a_queue_and_scans_all_records(demo):
+    # A queue that no worker takes.
+    waiting = submit(
+        demo, "--refresh", "--queue", "askonce-nobody", task="meetings.extract", file="meetings", rows=1
+    )
+    purge, scan = ("queue", "purge", "askonce-nobody", "--cancel"), ("jobs", "list", "--scan")
+
+    refused = [demo.run("producer", *words) for words in (purge, scan)]
+    done = demo.run("oncall", *purge)
+    listed = demo.run("oncall", *scan)
+
+    assert 0 == waiting.process.returncode, waiting.said
+    assert [69, 69] == [each.process.returncode for each in refused], [each.said for each in refused]
+    assert (0, "1 message deleted, 1 job cancelled\n") == (done.process.returncode, done.said)
+    assert (0, True) == (listed.process.returncode, "meetings.extract" in listed.said), listed.said
+
+
 def test_server_lets_in_nobody_without_a_password(demo):
     ping = demo.up["valkey"].execute("valkey-cli", "ping")
 

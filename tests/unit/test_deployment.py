@@ -65,6 +65,7 @@ USERS = {
     "worker-bulk": "worker",
     "beat": "producer",
     "producer": "producer",
+    "oncall": "oncall",
     "demo": "producer",
     "flower": "flower",
     "metrics": "metrics",
@@ -219,7 +220,7 @@ def test_compose_services_have_one_image_and_one_tag():
 
 
 #: Ends by itself, or runs another image.
-OTHERS = {"valkey", "producer", "stand-ins", "demo", "prometheus", "grafana"}
+OTHERS = {"valkey", "producer", "oncall", "stand-ins", "demo", "prometheus", "grafana"}
 
 
 def test_compose_service_stays_when_its_configuration_is_refused():
@@ -228,12 +229,15 @@ def test_compose_service_stays_when_its_configuration_is_refused():
     assert {"unless-stopped"} == {each["restart"] for each in services}
     assert all(each["command"].startswith("python -m worker.unless_misconfigured ") for each in services)
     # A command that ends by itself must not wait for a signal.
-    assert ["python", "-m", "producer"] == SERVICES["producer"]["entrypoint"]
-    assert not [name for name in ("producer", "demo") if "restart" in SERVICES[name]]
+    commands = [SERVICES[name] for name in ("producer", "oncall")]
+    assert [["python", "-m", "producer"]] * 2 == [each["entrypoint"] for each in commands]
+    assert not [each for each in (*commands, SERVICES["demo"]) if "restart" in each]
 
 
 def test_every_service_that_stays_has_a_health_check():
-    assert {"producer", "demo"} == {name for name, each in SERVICES.items() if "healthcheck" not in each}
+    unchecked = {name for name, each in SERVICES.items() if "healthcheck" not in each}
+
+    assert {"producer", "oncall", "demo"} == unchecked
 
 
 def test_profiles_add_to_what_starts_without_any():
@@ -241,6 +245,7 @@ def test_profiles_add_to_what_starts_without_any():
 
     plain = {name for name, given in profiles.items() if given is None}
     assert {"valkey", "worker", "worker-bulk", "beat", "flower", "metrics"} == plain
+    assert {"producer", "oncall"} == {name for name, given in profiles.items() if given == ["producer"]}
     assert {"stand-ins", "demo"} == {name for name, given in profiles.items() if given == ["demo"]}
     assert {"prometheus", "grafana"} == {name for name, given in profiles.items() if given == ["monitoring"]}
     # A profile that is off must not keep a worker from its start.
@@ -315,7 +320,7 @@ def test_new_passwords_are_of_their_own_and_replace_none(tmp_path):
 
     again = subprocess.check_output(command, text=True)
 
-    assert (7, "") == (first.count("\n"), again)
+    assert (8, "") == (first.count("\n"), again)
     assert "mine" == (made / "worker").read_text()
     assert 0o700 == made.stat().st_mode & 0o777
     passwords = [path.read_text().strip() for path in made.iterdir() if path.name != "worker"]
