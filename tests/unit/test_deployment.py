@@ -317,10 +317,12 @@ def test_new_passwords_are_of_their_own_and_replace_none(tmp_path):
     command = ["sh", str(ROOT / "deploy/new-passwords.sh"), str(made)]
     first = subprocess.check_output(command, text=True)
     (made / "worker").write_text("mine")
+    (made / "flower").write_text("")
 
     again = subprocess.check_output(command, text=True)
 
-    assert (8, "") == (first.count("\n"), again)
+    # An empty file is no password.
+    assert (8, f"{made}/flower\n") == (first.count("\n"), again)
     assert "mine" == (made / "worker").read_text()
     assert 0o700 == made.stat().st_mode & 0o777
     passwords = [path.read_text().strip() for path in made.iterdir() if path.name != "worker"]
