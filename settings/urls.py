@@ -24,7 +24,17 @@ def _read_password(path: str) -> str:
     return password
 
 
+def _refuse_service_link(port: object) -> object:
+    if isinstance(port, str) and port.startswith("tcp://"):
+        raise ValueError(
+            "is no port, but what Kubernetes sets for a Service named redis; "
+            "set enableServiceLinks: false in the pod, or REDIS_PORT yourself"
+        )
+    return port
+
+
 PasswordInFile = Annotated[SecretStr, BeforeValidator(_read_password)]
+Port = Annotated[int, Field(gt=0, lt=65536), BeforeValidator(_refuse_service_link)]
 
 
 class ServerSettings(BaseSettings):
@@ -34,7 +44,7 @@ class ServerSettings(BaseSettings):
 
     redis_url: SecretStr | None = None
     redis_host: str = "127.0.0.1"
-    redis_port: Annotated[int, Field(gt=0, lt=65536)] = 6379
+    redis_port: Port = 6379
     redis_db: Annotated[int, Field(ge=0)] = 0
     redis_username: str | None = None
     redis_password: SecretStr | None = None

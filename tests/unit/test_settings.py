@@ -161,6 +161,22 @@ def test_every_bad_variable_is_named_at_once(read):
         read(REDIS_PORT="a", JOB_LEASE="0")
 
 
+def test_what_kubernetes_sets_for_a_service_named_redis_is_told_in_one_line(monkeypatch, capsys):
+    # As in a pod: the URL is set, and would win.
+    monkeypatch.setenv("REDIS_URL", "redis://10.0.0.1:6379/0")
+    monkeypatch.setenv("REDIS_PORT", f"tcp://{MARKER}:6379")
+
+    with pytest.raises(SystemExit) as caught:
+        load_or_exit()
+
+    told = capsys.readouterr().err
+    assert (EXIT_CONFIG, 1) == (caught.value.code, told.count("\n"))
+    assert told.startswith("bad configuration: REDIS_PORT: ")
+    assert "Kubernetes sets for a Service named redis" in told
+    assert "enableServiceLinks: false" in told
+    assert MARKER not in told
+
+
 def test_empty_variable_counts_as_absent(read):
     assert read(REDIS_PORT="", OPENAI_MODEL="").redis_port == 6379
 
