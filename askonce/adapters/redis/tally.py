@@ -9,7 +9,7 @@ from askonce.record import BUCKETS
 from askonce.tally import DAYS_KEPT, Counter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from askonce.adapters.redis.scripts import Call, Scripts
     from askonce.job import Key, Owner
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _DAY = 86_400
 #: Milliseconds: the sum of all days has no end that anyone sees.
 _FOR_EVER = 100 * 365 * _DAY * 1000
+#: Begins the name of a field that is no counter: it marks what is in the sum.
+_MARK = b"bucket\n"
 
 
 class RedisTally:
@@ -29,15 +31,21 @@ class RedisTally:
 
     def totals(self) -> Mapping[Counter, int]:
         """Return every counter since the store began."""
-        sums = Sums(self._folded("total")[0])
-        for _, counter, amount in self._over_buckets():
+        # The buckets come first: what leaves them in between is in the sum, with its mark.
+        buckets, [total] = self._buckets(), self._folded("total")
+        marks = {mark.partition(".")[::2] for mark in _marks_in(total)}
+        folded = {(int(bucket), int(day)) for bucket, day in marks}
+        sums = Sums(_to_counters(total))
+        for _, counter, amount in _over(buckets, folded):
             sums[counter] += amount
         return sums
 
     def of_days(self, days: range) -> Mapping[int, Mapping[Counter, int]]:
         """Return the counters of each of *days* that has any: whole days in UTC, counted from 1970."""
-        sums = dict(zip(days, map(Sums, self._folded(*map(str, days))), strict=True))
-        for day, counter, amount in self._over_buckets():
+        buckets, found = self._buckets(), dict(zip(days, self._folded(*map(str, days)), strict=True))
+        folded = {(int(bucket), day) for day, counted in found.items() for bucket in _marks_in(counted)}
+        sums = {day: Sums(_to_counters(counted)) for day, counted in found.items()}
+        for day, counter, amount in _over(buckets, folded):
             if day in sums:
                 sums[day][counter] += amount
         return {day: counted for day, counted in sums.items() if counted}
@@ -69,18 +77,8 @@ class RedisTally:
         fields = ["\n".join((str(day), *counter)) for counter, _ in counted]
         self._scripts.send("reap", ("HDEL", self._scripts.bucket_key(bucket, "tally"), *fields))
 
-    def _folded(self, *names: str) -> list[dict[Counter, int]]:
-        found = self._scripts.hashes([f"{self._scripts.tally_key}{name}" for name in names])
-        return [_to_counters(counted) for counted in found]
-
-    def _over_buckets(self) -> Iterator[tuple[int, Counter, int]]:
-        """Yield each counter of each day. Most buckets have the same ones, so a name is read once for all."""
-        sums: dict[bytes, int] = {}
-        for counted in self._buckets():
-            for field, amount in counted.items():
-                sums[field] = sums.get(field, 0) + int(amount)
-        for field, total in sums.items():
-            yield *_to_day_and_counter(field), total
+    def _folded(self, *names: str) -> list[dict[bytes, bytes]]:
+        return self._scripts.hashes([f"{self._scripts.tally_key}{name}" for name in names])
 
     def _in_buckets(self) -> Iterator[tuple[int, int, Counter, int]]:
         for bucket, counted in enumerate(self._buckets()):
@@ -90,6 +88,30 @@ class RedisTally:
     def _buckets(self) -> list[dict[bytes, bytes]]:
         names = [self._scripts.bucket_key(bucket, "tally") for bucket in range(BUCKETS)]
         return self._scripts.hashes(names)
+
+
+def _over(
+    buckets: Sequence[Mapping[bytes, bytes]], folded: Container[tuple[int, int]]
+) -> Iterator[tuple[int, Counter, int]]:
+    """Yield each counter of each day without those of the buckets and days that are *folded*.
+
+    Most buckets have the same ones, so a name is read once for all.
+    """
+    days: dict[bytes, int] = {}
+    sums: dict[bytes, int] = {}
+    for bucket, counted in enumerate(buckets):
+        for field, amount in counted.items():
+            if field not in days:
+                days[field] = int(field.partition(b"\n")[0])
+            if (bucket, days[field]) not in folded:
+                sums[field] = sums.get(field, 0) + int(amount)
+    for field, total in sums.items():
+        yield *_to_day_and_counter(field), total
+
+
+def _marks_in(counted: Iterable[bytes]) -> Iterator[str]:
+    """Yield what ``fold`` has marked in a sum: a bucket, and in the sum of all days its day too."""
+    return (name.removeprefix(_MARK).decode() for name in counted if name.startswith(_MARK))
 
 
 def _to_day_and_counter(field: bytes) -> tuple[int, Counter]:
