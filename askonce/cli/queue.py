@@ -37,15 +37,19 @@ def queue() -> None:
 @queue.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each on stdout.")
 def list_(*, as_json: bool) -> None:
-    """List the queues of the application and of its workers: lengths, oldest message, workers, pauses."""
+    """List the queues of the application and of its workers: lengths, oldest message, workers, pauses.
+
+    A queue that no worker takes any more is shown while messages wait in it.
+    """
     from askonce.controls import note_of_queue
 
     with unavailable():
         site = open_site()
         workers, pauses = site.store.announcements.workers(), site.store.controls.pauses()
         with site.queues() as queues:
-            names = sorted({*queues.names, *(name for each in workers for name in each.queues)})
-            found = queues.look(names)
+            taken = {*queues.names, *(name for each in workers for name in each.queues)}
+            names = sorted(taken | site.store.delivering())
+            found = [each for each in queues.look(names) if each.name in taken or each.messages]
     shown = [_shown(each, workers, note_of_queue(pauses, [each.name])) for each in found]
     for line in [to_json(each) for each in shown] if as_json else _table(shown):
         echo(line)

@@ -9,6 +9,7 @@ import pytest
 from askonce.announcements import Announcement
 from askonce.controls import Pause
 from askonce.errors import BrokerUnavailable
+from askonce.lost import Delivered
 from askonce.queues import Queue, Waiting
 from producer.client import Client
 
@@ -106,6 +107,17 @@ def test_queues_of_application_and_workers_are_listed(scene, verb, broker):
         "slots": 8,
         "paused": None,
     } == json.loads(programs.stdout.splitlines()[0])
+
+
+def test_queue_whose_last_worker_is_gone_is_listed_while_messages_wait_in_it(scene, verb, broker):
+    broker({"fast": [], "bulk": [message()], "empty": []})
+    scene.store.reap([3], [Delivered(name, 0, seconds=9.0) for name in ("bulk", "empty", "gone")])
+
+    shown = [json.loads(line) for line in verb("list", "--json").stdout.splitlines()]
+
+    assert [("bulk", 1, 0), ("fast", 0, 0)] == [
+        (each["queue"], each["messages"], each["workers"]) for each in shown
+    ]
 
 
 def test_lengths_are_shown_by_priority_where_there_are_some(verb, broker):

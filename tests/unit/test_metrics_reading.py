@@ -8,6 +8,8 @@ from askonce.adapters.celery.lengths import QueueLengths
 from askonce.adapters.memory import MemoryStore
 from askonce.announcements import Announcement
 from askonce.errors import StoreUnavailable
+from askonce.lost import Delivered
+from worker.metrics.exposition import Exposition
 from worker.metrics.reading import Reader
 
 SECRET = "geheim-4711"
@@ -17,13 +19,13 @@ class Broker:
     """Stands in for the lengths of the queues; raises what it is given."""
 
     def __init__(self):
-        self.error, self.named = None, []
+        self.error, self.named, self.lengths = None, [], {}
 
     def of(self, queues):
         self.named = list(queues)
         if self.error:
             raise self.error
-        return dict.fromkeys(self.named, 0)
+        return {name: self.lengths.get(name, 0) for name in self.named}
 
     def close(self):
         pass
@@ -98,6 +100,50 @@ def test_queues_that_workers_take_are_read_within_a_limit(reader, store, broker)
     reader.read()
 
     assert ["askonce", *queues[:50]] == broker.named
+
+
+def take(store, *queues, ago=9.0):
+    """Report of *queues* what a worker reports that takes them, and be gone."""
+    store.reap([3], [Delivered(name, 0, seconds=ago) for name in queues])
+
+
+def test_queue_whose_last_worker_is_gone_keeps_its_series(reader, store, broker):
+    take(store, "bulk")
+    broker.lengths = {"bulk": 3}
+
+    lines = Exposition({}).text(reader.read()).decode().splitlines()
+
+    assert {
+        'askonce_queue_messages{queue="bulk"} 3.0',
+        'askonce_queue_workers{queue="bulk"} 0.0',
+    } <= set(lines)
+
+
+def test_queue_that_workers_left_and_the_broker_does_not_know_has_no_series(reader, store, broker):
+    take(store, "bulk", "askonce")
+    broker.lengths = {"bulk": None, "askonce": None}
+
+    assert {"askonce": None} == reader.read().queues
+
+
+def test_queue_that_was_left_long_ago_has_series_while_messages_wait_there(reader, store, broker):
+    take(store, "full", "empty", ago=8 * 86_400.0)
+    take(store, "lately", ago=6 * 86_400.0)
+    broker.lengths = {"full": 1}
+
+    assert {"askonce": 0, "full": 1, "lately": 0} == reader.read().queues
+
+
+def test_queues_that_workers_left_are_read_within_the_limit_after_those_that_are_taken(reader, store, broker):
+    worker = Announcement(worker="w", tasks={}, queues=("zz",), slots=1)
+    store.announcements.announce(worker, 15.0)
+    left = [f"left-{n:02}" for n in range(70)]
+    take(store, "before", ago=10.0)
+    take(store, *left)
+
+    reader.read()
+
+    assert ["askonce", "zz", *left[:49]] == broker.named
 
 
 def test_connection_that_fails_is_opened_anew(store):

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from askonce.tally import Counter
 
 _log = logging.getLogger("askonce")
-#: Queues that workers announce and that are not in the settings; each has series of its own.
-_ANNOUNCED_AT_MOST = 50
+#: Queues that workers take or took and that are not in the settings; each has series of its own.
+_OTHERS_AT_MOST = 50
+#: Seconds for which an empty queue keeps its series after workers took the last message from it.
+_LEFT_KEPT = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,7 @@ class Reader:
         """Read both; takes the servers' time limits at most."""
         began = time.perf_counter()
         store = self._of_store()
-        queues = self._of_broker(store.workers if store is not None else ())
+        queues = self._of_broker(store)
         return Reading(store=store, queues=queues, seconds=time.perf_counter() - began)
 
     def close(self) -> None:
@@ -94,16 +96,28 @@ class Reader:
         self._report("store", "")
         return found
 
-    def _of_broker(self, workers: Sequence[Announcement]) -> Mapping[str, int | None] | None:
-        announced = sorted({name for each in workers for name in each.queues} - set(self._queues))
-        names = [*self._queues, *announced[:_ANNOUNCED_AT_MOST]]
+    def _of_broker(self, store: OfStore | None) -> Mapping[str, int | None] | None:
+        taken, left = self._others(store)
         try:
-            found = self._lengths.of(names)
+            found = self._lengths.of([*self._queues, *taken, *left])
         except Exception as error:  # noqa: BLE001  # whatever the transport raises: the store's part is there
             self._report("broker", type(error).__name__)
             return None
         self._report("broker", "")
-        return found
+        # Nothing waits in a queue that the broker does not know.
+        kept = {name for name, waits in left.items() if found[name] is not None and waits < _LEFT_KEPT}
+        return {name: length for name, length in found.items() if length or name in kept or name not in left}
+
+    def _others(self, store: OfStore | None) -> tuple[list[str], dict[str, float]]:
+        """Return the queues beside those of the settings: that workers take, and that they have left."""
+        if store is None:
+            return [], {}
+        announced = {name for each in store.workers for name in each.queues} - set(self._queues)
+        taken = sorted(announced)[:_OTHERS_AT_MOST]
+        known, waits = {*announced, *self._queues}, store.levels.waits
+        # The store forgets none of them while others go on; those that were left last are read.
+        left = sorted(waits.keys() - known, key=lambda name: (waits[name], name))
+        return taken, {name: waits[name] for name in left[: _OTHERS_AT_MOST - len(taken)]}
 
     def _report(self, server: str, reason: str) -> None:
         """Log once that a server cannot be read, and once that it can again."""

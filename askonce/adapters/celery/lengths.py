@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from amqp.exceptions import NotFound
+
 from askonce.adapters.celery.patience import bounded
 
 if TYPE_CHECKING:
@@ -22,8 +24,9 @@ class QueueLengths:
     def __init__(self, app: Celery) -> None:
         """Connect at the first look."""
         self._app = app
-        #: Transport, connection and channel.
-        self._opened: tuple[Any, Any, Any] | None = None
+        #: Transport and connection.
+        self._opened: tuple[Any, Any] | None = None
+        self._channel: Any = None
 
     def of(self, queues: Iterable[str]) -> dict[str, int | None]:
         """Return how many messages wait in each of *queues*; None where the broker cannot say for certain.
@@ -32,36 +35,40 @@ class QueueLengths:
             Exception: whatever the transport raises. The next call connects again.
         """
         try:
-            transport, channel = self._open()
-            return {name: _length(transport, channel, name) for name in queues}
+            return {name: self._length(name) for name in queues}
         except Exception:
             self.close()
             raise
 
     def close(self) -> None:
         """Close the connection."""
-        opened, self._opened = self._opened, None
+        opened, self._opened, self._channel = self._opened, None, None
         if opened is not None:
             with suppress(Exception):
                 opened[0].close_connection(opened[1])
+
+    def _length(self, queue: str) -> int | None:
+        transport, channel = self._open()
+        match transport.driver_type:
+            case "redis":
+                return int(channel._size(queue))  # noqa: SLF001  # a passive declare refuses an empty list
+            case "amqp":
+                try:
+                    return int(channel.queue_declare(queue, passive=True).message_count)
+                except NotFound:
+                    # The server has closed the channel; the connection goes on.
+                    self._channel = None
+                    return None
+            case _:
+                return None
 
     def _open(self) -> tuple[Any, Any]:
         if self._opened is None:
             connection: Any = self._app.connection_for_read(
                 connect_timeout=PATIENCE, transport_options=bounded(self._app, PATIENCE)
             )
-            transport = connection.transport
-            established = transport.establish_connection()
-            self._opened = transport, established, transport.create_channel(established)
-        transport, _, channel = self._opened
-        return transport, channel
-
-
-def _length(transport: Any, channel: Any, queue: str) -> int | None:
-    match transport.driver_type:
-        case "redis":
-            return int(channel._size(queue))  # noqa: SLF001  # a passive declare refuses an empty list
-        case "amqp":
-            return int(channel.queue_declare(queue, passive=True).message_count)
-        case _:
-            return None
+            self._opened = connection.transport, connection.transport.establish_connection()
+        transport, established = self._opened
+        if self._channel is None:
+            self._channel = transport.create_channel(established)
+        return transport, self._channel

@@ -71,6 +71,10 @@ class MemoryStore:
         with self._changed:
             return self._records.levels(len(self.letters.dead_messages()))
 
+    def delivering(self) -> frozenset[str]:
+        """Return the queues that have delivered."""
+        return frozenset(self.levels().waits)
+
     def check(self) -> list[Finding]:
         """Find nothing: memory stands on no server."""
         return []

@@ -16,7 +16,7 @@ from askonce.adapters.redis.claims import arguments, milliseconds, to_admission,
 from askonce.adapters.redis.controls import RedisControls
 from askonce.adapters.redis.flights import RedisFlights
 from askonce.adapters.redis.letters import RedisLetters
-from askonce.adapters.redis.levels import read_levels
+from askonce.adapters.redis.levels import delivering, read_levels
 from askonce.adapters.redis.link import Link, ServerLink
 from askonce.adapters.redis.pusher import RedisPusher
 from askonce.adapters.redis.reply import read, to_full_snapshot, to_lost
@@ -246,6 +246,10 @@ class RedisStore:
     def levels(self) -> Levels:
         """Return what the servers hold now."""
         return read_levels(self._scripts)
+
+    def delivering(self) -> frozenset[str]:
+        """Return the queues that have delivered."""
+        return delivering(self._scripts)
 
     def check(self) -> list[Finding]:
         """Look at the servers, and at whether this user may run the verbs; writes nothing."""
