@@ -41,13 +41,16 @@ PLAYED = {
             'askonce_queue_messages{queue="a"}': "3x40",
             'askonce_runs_started_total{task="t"}': "5x40",
             "askonce_workers": "1x40",
-            "askonce_pauses": "0x40",
+            'askonce_pauses{scope="all"}': "0x40",
+            'askonce_pauses{scope="queue"}': "0x40",
+            'askonce_pauses{scope="tenant"}': "1x40",
         },
         {
             'askonce_queue_messages{queue="a"}': "3x40",
             'askonce_runs_started_total{task="t"}': "5x40",
             "askonce_workers": "1x40",
-            "askonce_pauses": "1x40",
+            'askonce_pauses{scope="all"}': "0x40",
+            'askonce_pauses{scope="queue"}': "1x40",
         },
     ),
     "AskonceQueueOld": (
@@ -84,7 +87,10 @@ PLAYED = {
         {"askonce_dead_messages": "0x34 2x6"},
         {"askonce_dead_messages": "9x34 2x6"},
     ),
-    "AskoncePaused": ({"askonce_pauses": "1x400"}, {"askonce_pauses": "0x200 1x200"}),
+    "AskoncePaused": (
+        {'askonce_pauses{scope="all"}': "0x400", 'askonce_pauses{scope="run"}': "1x400"},
+        {'askonce_pauses{scope="all"}': "0x200 1x200", 'askonce_pauses{scope="run"}': "0x400"},
+    ),
     "AskonceLeasesLost": (
         {'askonce_leases_lost_total{task="t"}': "0+5x40"},
         {'askonce_leases_lost_total{task="t"}': "0x38 1x2"},

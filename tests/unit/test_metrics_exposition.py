@@ -4,6 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from askonce.adapters.memory import MemoryStore
 from askonce.announcements import Announcement
+from askonce.controls import Pause
 from askonce.levels import Levels
 from askonce.pace.away import Away
 from askonce.record import BOUNDS
@@ -118,7 +119,7 @@ def test_workers_queues_and_providers_are_counted():
         Away("crm", "http_503", 3.0, configuration=False),
     ]
 
-    given = reading(queues={"fast": 5, "slow": 0, "odd": None}, workers=[both, one], pauses=2, away=away)
+    given = reading(queues={"fast": 5, "slow": 0, "odd": None}, workers=[both, one], away=away)
     found = samples(given)
 
     assert {
@@ -128,7 +129,6 @@ def test_workers_queues_and_providers_are_counted():
         ("askonce_queue_workers", "slow"): 1,
         ("askonce_queue_messages", "fast"): 5,
         ("askonce_queue_oldest_seconds", "fast"): 7,
-        ("askonce_pauses",): 2,
         ("askonce_providers_away", "person"): 1,
         ("askonce_providers_away", "wait"): 1,
         ("askonce_jobs_in_flight",): 3,
@@ -138,6 +138,16 @@ def test_workers_queues_and_providers_are_counted():
         ("askonce_store_memory_bytes",): 50,
     }.items() <= found.items()
     assert ("askonce_queue_messages", "odd") not in found
+
+
+def test_pauses_are_counted_by_scope_and_none_is_0():
+    text = (
+        Exposition(MODELS).text(reading(pauses=[Pause("all"), Pause("run", "a"), Pause("run", "b")])).decode()
+    )
+
+    found = {line for line in text.splitlines() if line.startswith("askonce_pauses")}
+    counts = {"all": 1, "queue": 0, "task": 0, "tenant": 0, "run": 2, "model": 0}
+    assert {f'askonce_pauses{{scope="{scope}"}} {float(n)}' for scope, n in counts.items()} == found
 
 
 def test_servers_that_cannot_be_read_have_no_series_but_that():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter as Sums
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 from prometheus_client.core import Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.utils import floatToGoString
 
+from askonce.controls import Scope
 from askonce.record import BOUNDS
 from worker.metrics.series import Series
 
@@ -43,6 +44,7 @@ _OF_MONEY: Final = {
     Series.IN_DOUBT: "in_doubt",
 }
 _OF_DOLLARS: Final = {Series.COST: "micro_usd", Series.AVOIDED: "avoided_micro_usd"}
+_SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 _MONEY: Final = frozenset({*_OF_MONEY.values(), *_OF_DOLLARS.values()})
 
 
@@ -202,7 +204,8 @@ def _add_levels(families: _Families, levels: Levels) -> None:
 def _add_state(families: _Families, store: OfStore) -> None:
     families.add(Series.WORKERS, len(store.workers))
     families.add(Series.SLOTS, sum(each.slots for each in store.workers))
-    families.add(Series.PAUSES, store.pauses)
+    for scope in _SCOPES:
+        families.add(Series.PAUSES, sum(pause.scope == scope for pause in store.pauses), scope)
     by_person = sum(each.configuration for each in store.away)
     families.add(Series.PROVIDERS_AWAY, by_person, "person")
     families.add(Series.PROVIDERS_AWAY, len(store.away) - by_person, "wait")

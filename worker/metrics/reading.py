@@ -14,9 +14,10 @@ from askonce.errors import StoreUnavailable
 from askonce.pace.away import Away, away
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from askonce.announcements import Announcement
+    from askonce.controls import Pause
     from askonce.levels import Levels
     from askonce.store import Store
     from askonce.tally import Counter
@@ -35,7 +36,7 @@ class OfStore:
     counted: Mapping[Counter, int]
     levels: Levels
     workers: Sequence[Announcement] = ()
-    pauses: int = 0
+    pauses: Collection[Pause] = ()
     away: Sequence[Away] = ()
 
 
@@ -87,7 +88,7 @@ class Reader:
                 counted=store.tally.totals(),
                 levels=store.levels(),
                 workers=store.announcements.workers(),
-                pauses=len(store.controls.pauses()),
+                pauses=store.controls.pauses(),
                 away=away(store.boards, time.time()),
             )
         except StoreUnavailable as error:

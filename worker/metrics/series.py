@@ -101,7 +101,7 @@ class Series(Enum):
     IN_FLIGHT = _Series("askonce_jobs_in_flight", "gauge", (), "Jobs that are queued or running.")
     DEAD_JOBS = _Series("askonce_dead_jobs", "gauge", (), "Quarantined jobs that wait for a person.")
     DEAD_MESSAGES = _Series("askonce_dead_messages", "gauge", (), "Messages that no worker could use.")
-    PAUSES = _Series("askonce_pauses", "gauge", (), "Pauses that hold.")
+    PAUSES = _Series("askonce_pauses", "gauge", ("scope",), "Pauses that hold, by what they hold back.")
     PROVIDERS_AWAY = _Series(
         "askonce_providers_away",
         "gauge",
