@@ -2,7 +2,7 @@
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Event, Thread
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -12,7 +12,7 @@ import pytest
 from tests.deadlines import stretched
 from worker.__main__ import VERBS, main
 from worker.metrics import command
-from worker.metrics.serve import KEPT_FOR, Latest, MetricsServer
+from worker.metrics.serve import KEPT_FOR, Latest, MetricsServer, _Request
 
 
 class Reader:
@@ -58,9 +58,28 @@ def test_a_thousand_scrapes_at_once_cost_one_reading():
     assert ({b"askonce_workers 1.0\n"}, 1) == (texts, reader.readings)
 
 
-def test_client_that_says_nothing_keeps_no_other_waiting():
-    with serving(Latest(Reader())) as server, socket.create_connection(server.server_address[:2]):
+@pytest.mark.parametrize("sent", [b"", b"GET /metrics HTTP/1.0\r\nx-"])
+def test_clients_that_ask_nothing_are_let_go_and_another_is_answered(sent):
+    with serving(Latest(Reader())) as server, ExitStack() as stack:
+        idle = [stack.enter_context(socket.create_connection(server.server_address[:2])) for _ in range(40)]
+        for each in idle:
+            each.sendall(sent)
+            each.settimeout(stretched(30))
         assert get(server)
+        assert {b""} == {each.recv(1) for each in idle}
+
+
+def test_request_that_drips_is_over_at_its_time(monkeypatch):
+    theirs, ours = socket.socketpair()
+    now = iter([0.0, 0.4, 0.8, 1.2])
+    monkeypatch.setattr("worker.metrics.serve.time.monotonic", lambda: next(now))
+    with theirs, ours:
+        asked = _Request(ours, until=1.0)
+        for byte in (b"G", b"E", b"T"):
+            theirs.sendall(byte)
+            assert 1 == asked.readinto(bytearray(9))
+        with pytest.raises(TimeoutError):
+            asked.readinto(bytearray(9))
 
 
 def test_loop_shows_that_it_goes_on_while_no_client_comes():

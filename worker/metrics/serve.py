@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import BufferedReader, RawIOBase
 from socketserver import TCPServer
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from socket import socket
+
+    from _typeshed import WriteableBuffer
 
 _log = logging.getLogger("askonce")
 #: Seconds for which a text is served again.
@@ -22,7 +26,9 @@ KEPT_FOR: Final = 1.0
 #: Requests that are answered at once; the others wait in the socket's queue.
 _AT_ONCE: Final = 8
 _WAITING: Final = 1_024
-#: Seconds for which a client may be silent: it holds one of those places.
+#: Seconds after its connection within which a whole request must be there: it holds one of those places.
+_ASKED_WITHIN: Final = 1.0
+#: Seconds for which a client may take nothing of its answer.
 _PATIENCE: Final = 5.0
 
 
@@ -59,7 +65,8 @@ class MetricsServer(HTTPServer):
         """
         self.latest, self._on_turn = latest, on_turn
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="askonce-metrics")
-        super().__init__(address, _Handler)
+        # _answer makes each request's handler: it has an end of its own.
+        super().__init__(address, BaseHTTPRequestHandler)
 
     def server_bind(self) -> None:
         """Bind without a look at the resolver of host names, which may take its time."""
@@ -73,7 +80,7 @@ class MetricsServer(HTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # as its base has it
         """Answer in a thread of the pool."""
-        self._threads.submit(self._answer, request, client_address)
+        self._threads.submit(self._answer, request, client_address, time.monotonic() + _ASKED_WITHIN)
 
     def server_close(self) -> None:
         """Listen no more, and end the threads."""
@@ -83,19 +90,49 @@ class MetricsServer(HTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # as its base has it
         """Say nothing: a client that goes away in the middle is no error of ours."""
 
-    def _answer(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # as its base has it
+    def _answer(self, request: Any, client_address: Any, until: float) -> None:  # noqa: ANN401  # as its base has it
         try:
-            self.finish_request(request, client_address)
+            _Handler(request, client_address, self, until)
         except OSError:
             self.handle_error(request, client_address)
         finally:
             self.shutdown_request(request)
 
 
+class _Request(RawIOBase):
+    """What a client sends until a moment; then only what is there already."""
+
+    def __init__(self, connection: socket, until: float) -> None:
+        self._connection, self._until = connection, until
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        # A client that waited for its place has sent its request; one that says nothing gets no time anew.
+        self._connection.settimeout(max(0.0, self._until - time.monotonic()))
+        try:
+            return self._connection.recv_into(buffer)
+        except BlockingIOError:
+            raise TimeoutError from None
+        finally:
+            self._connection.settimeout(_PATIENCE)
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: MetricsServer
     timeout = _PATIENCE
     server_version, sys_version = "askonce", ""
+
+    def __init__(self, request: socket, client_address: object, server: MetricsServer, until: float) -> None:
+        self._until = until
+        super().__init__(request, client_address, server)
+
+    def setup(self) -> None:
+        """Read the request within its time, also from a client that sends byte by byte."""
+        super().setup()
+        self.rfile.close()
+        self.rfile = BufferedReader(_Request(self.connection, self._until))
 
     def do_GET(self) -> None:
         """Send the metrics."""
