@@ -25,8 +25,8 @@ class Reader:
 
 
 @contextmanager
-def serving(latest, on_turn=lambda: None):
-    with MetricsServer(("127.0.0.1", 0), latest, on_turn) as server:
+def serving(latest, on_turn=lambda: None, host="127.0.0.1"):
+    with MetricsServer((host, 0), latest, on_turn) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
@@ -36,8 +36,8 @@ def serving(latest, on_turn=lambda: None):
             thread.join()
 
 
-def get(server, path="/metrics"):
-    with urlopen(f"http://127.0.0.1:{server.server_port}{path}", timeout=stretched(30)) as answer:
+def get(server, path="/metrics", host="127.0.0.1"):
+    with urlopen(f"http://{host}:{server.server_port}{path}", timeout=stretched(30)) as answer:
         return answer.read()
 
 
@@ -114,6 +114,25 @@ def test_reading_that_fails_is_no_answer_and_the_next_one_is(caplog):
         assert b"ok\n" == get(server)
 
     assert ["metrics: a reading failed by ValueError"] == caplog.messages
+
+
+def test_address_of_ipv6_is_served():
+    address = command._address("[::1]:0")
+    assert ("::1", 0) == address
+
+    with serving(Latest(Reader()), host=address[0]) as server:
+        assert get(server, host="[::1]")
+
+
+@pytest.mark.parametrize(
+    "address", ["::1:9808", "[::1:9808", "[localhost]:9808", "[1.2.3.4]:9808", "[]:9808"]
+)
+def test_brackets_are_for_addresses_of_ipv6(address, capsys):
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--serve", address])
+
+    assert 2 == ended.value.code
+    assert f"'{address}' is no [HOST]:PORT; an address of IPv6 is in brackets" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("address", ["9808", ":", ":port", ":65536", "host:-1", ""])

@@ -6,6 +6,8 @@ import argparse
 import logging
 import signal
 import sys
+from contextlib import suppress
+from ipaddress import IPv6Address
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -51,7 +53,8 @@ def _serve(address: tuple[str, int], make: Callable[[], bytes]) -> int:
     try:
         server = MetricsServer(address, Latest(make), heartbeat.beat if heartbeat else lambda: None)
     except OSError as error:
-        where = f"{address[0]}:{address[1]}"
+        host = f"[{address[0]}]" if ":" in address[0] else address[0]
+        where = f"{host}:{address[1]}"
         sys.stderr.write(f"metrics: cannot listen on {where}: {error.strerror or error}\n")
         return _UNAVAILABLE
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -86,4 +89,17 @@ def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > _LAST_PORT:
         raise argparse.ArgumentTypeError(f"{text!r} is no [HOST]:PORT")
-    return host.strip("[]"), int(port)
+    return _host(host, text), int(port)
+
+
+def _host(host: str, text: str) -> str:
+    """Return *host* without the brackets that an address of IPv6 has, and nothing else."""
+    if not {"[", "]", ":"} & set(host):
+        return host
+    inner = host.removeprefix("[").removesuffix("]")
+    with suppress(ValueError):
+        if host == f"[{inner}]":
+            return str(IPv6Address(inner))
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is no [HOST]:PORT; an address of IPv6 is in brackets: [::1]:9808"
+    )

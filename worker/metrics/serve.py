@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import BufferedReader, RawIOBase
+from socket import AF_INET, AF_INET6
 from socketserver import TCPServer
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
@@ -63,6 +64,8 @@ class MetricsServer(HTTPServer):
         Raises:
             OSError: the address cannot be used.
         """
+        # Only an address of IPv6 has a colon; a name is looked up for IPv4.
+        self.address_family = AF_INET6 if ":" in address[0] else AF_INET
         self.latest, self._on_turn = latest, on_turn
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="askonce-metrics")
         # _answer makes each request's handler: it has an end of its own.
