@@ -107,6 +107,7 @@ def test_running_job_dead_one_and_done_one_are_shown_and_the_dead_one_replayed(
     assert ("replay", "--all: 1 job", "up again") == (entry["act"], entry["what"], entry["note"])
 
 
+@pytest.mark.redis_broker("another broker shows no message of a queue")
 def test_purged_queue_is_empty_and_its_jobs_are_cancelled(night, run, submit, new_order, eventually):
     queue = next(each["queue"] for each in run("queue", "list", "--json").reports if each["workers"])
     run("pause", "--queue", queue)
