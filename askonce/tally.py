@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 #: Days for which the counters of one day are kept.
 DAYS_KEPT = 400
 _MOST = 2**53
-#: What runs and their messages do; counted for the task alone, under no tenant and no model.
-_OF_RUNS = frozenset({"wait_ms", "run_ms", "restarted", "lost", "parked", "fenced", "resent", "copy"})
 
 
 class Counter(NamedTuple):
@@ -77,11 +75,6 @@ class Tally(Protocol):
 
     def fold(self) -> int:
         """Add the counters of past days together; return how many buckets had any. May be repeated."""
-
-
-def is_of_runs(what: str) -> bool:
-    """Return whether *what* counts runs, not calls of enqueue, ends of jobs or money."""
-    return what in _OF_RUNS or what.startswith(("wait:", "run:"))
 
 
 def book_of(job: Job, spend: Spend) -> Book:

@@ -2,7 +2,8 @@ import pytest
 
 from askonce.lost import Resent
 from askonce.record import MAX_COUNTERS
-from askonce.tally import Book, Counter, is_of_runs
+from askonce.tally import Book, Counter
+from tests.counters import is_of_runs
 
 # One suite for every store: what is counted, and that it is counted once.
 

@@ -4,7 +4,8 @@ from askonce.answer import Answer
 from askonce.errors import Permanent, Transient
 from askonce.job import Job
 from askonce.spend import Spend
-from askonce.tally import book_of, is_of_runs
+from askonce.tally import book_of
+from tests.counters import is_of_runs
 
 JOB = Job("k", "j", "f", "meetings.extract", b"{}", tenant="acme", model="gpt")
 
