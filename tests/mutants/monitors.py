@@ -104,15 +104,15 @@ OF_MONITORS = (
     Mutant(
         "the last events of a worker are lost",
         "worker/events.py",
-        "        self._is_running = False\n        self._send()\n",
-        "        self._is_running = False\n",
+        "self._limit\n        self._send()\n",
+        "self._limit\n",
         f"{GROUPED}test_events_that_wait_are_sent_when_the_worker_stops",
     ),
     Mutant(
         "an event waits for a loop that has ended",
         "worker/events.py",
-        "        self._is_running = False\n",
-        "",
+        "        self._is_running = False\n        self._sender",
+        "        self._sender",
         f"{GROUPED}test_event_of_a_worker_that_stops_waits_for_no_other",
     ),
     Mutant(
@@ -121,5 +121,19 @@ OF_MONITORS = (
         "        self._is_waiting = False\n        self._consumer",
         "        self._consumer",
         f"{GROUPED}test_event_of_a_later_moment_is_sent_too",
+    ),
+    Mutant(
+        "a thread sends events while the loop reads",
+        "worker/events.py",
+        "self._sender.buffer_limit, sys.maxsize",
+        "self._sender.buffer_limit, self._sender.buffer_limit",
+        f"{GROUPED}test_thread_that_brings_an_event_never_sends_it",
+    ),
+    Mutant(
+        "a group of events grows for as long as the loop stands",
+        "worker/events.py",
+        "        self._sender.buffer_limit = self._limit\n",
+        "",
+        f"{GROUPED}test_group_that_grows_while_the_loop_stands_is_sent",
     ),
 )

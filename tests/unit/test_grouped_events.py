@@ -11,12 +11,17 @@ class Consumer:
     """A consumer of Celery's with its loop, whose turns and timers the test makes."""
 
     def __init__(self):
-        self.hub, self.buffered, self.sent = self, [], []
+        self.hub = self.event_dispatcher = self
+        self.buffered, self.sent, self.buffer_limit = [], [], 24
         self._soon, self.timers = [], []
 
     def emit(self, event):
+        """Do what Celery's dispatcher does in the thread that has *event*."""
         self.buffered.append(event)
-        self.on_send_event_buffered()
+        if len(self.buffered) >= self.buffer_limit:
+            self._flush_events()
+        else:
+            self.on_send_event_buffered()
 
     def turn(self):
         calls, self._soon = self._soon, []
@@ -77,6 +82,26 @@ def test_event_of_a_later_moment_is_sent_too(consumer):
         consumer.let_time_pass()
 
     assert [["started"], ["succeeded"]] == consumer.sent
+
+
+@pytest.mark.usefixtures("step")
+def test_thread_that_brings_an_event_never_sends_it(consumer):
+    for event in range(100):
+        consumer.emit(event)
+
+    assert [] == consumer.sent
+    consumer.turn()
+    consumer.let_time_pass()
+    assert [list(range(100))] == consumer.sent
+
+
+def test_group_that_grows_while_the_loop_stands_is_sent(consumer, step):
+    step.stop(consumer)
+
+    for event in range(24):
+        consumer.emit(event)
+
+    assert [list(range(24))] == consumer.sent
 
 
 def test_events_that_wait_are_sent_when_the_worker_stops(consumer, step):
