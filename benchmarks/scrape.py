@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 RECORDS: Final = 1_000_000
 _WORKERS, _TENANTS, _DAYS, _READINGS, _GROUP = 100, 3, 2, 20, 1000
+#: Days before those, which are folded into the sum of all days from every bucket.
+_FOLDED = 365
 #: Milliseconds of the server's time for a reading, megabytes of the process, and its growth.
 _MOST, _MOST_MEMORY, _MOST_GROWTH = 50, 100, 1.05
 #: What the jobs of one tenant count in each bucket, and the runs of one task.
@@ -45,17 +47,18 @@ _OF_RUNS: Final = (
 
 
 def run(table: Table, *, jobs: int = RECORDS) -> None:
-    """Measure readings beside so many *jobs* in flight, with the counters of two days in every bucket."""
+    """Measure readings after a year, beside so many *jobs* in flight and the counters of two days."""
     with (
         Redis.from_url(URL, socket_timeout=None) as client,
         closing(RedisStore(client, namespace=NAMESPACE)) as store,
     ):
         client.flushdb()
         _admit(store, jobs)
-        counters = _count(client)
+        folded, counters = _fold(client, store), _count(client)
         _announce(store)
-        about = f"{jobs:,} jobs in flight, {_WORKERS} workers, {counters:,} counters"
+        about = f"{jobs:,} jobs in flight, {_WORKERS} workers, {counters:,} counters, {_FOLDED} days folded"
         table.title(f"Scrape of the metrics: {about}")
+        table.line("  fields of the sum of all days", f"{folded:,}", "counters and marks")
         _measure(table, client)
         client.execute_command("FLUSHDB", "SYNC")
 
@@ -68,19 +71,39 @@ def _admit(store: RedisStore, jobs: int) -> None:
         list(store.admit_many([Claim(job, terms) for job in named]))
 
 
+def _fold(client: Redis, store: RedisStore) -> int:
+    """Count on each day of a year in every bucket, and fold it; return how many fields are left."""
+    last = _today() - _DAYS
+    counted = _names(last) + [f"{last - ago}\norders.enrich\n\n\nadmitted" for ago in range(1, _FOLDED)]
+    _write(client, counted)
+    store.tally.fold()
+    return int(client.hlen(f"{{askonce:{NAMESPACE}:tally}}:total"))
+
+
 def _count(client: Redis) -> int:
-    """Write counters as the scripts name them; return how many."""
-    today = int(time.time() // 86_400)
-    names = [
+    """Write counters of the last days; return how many."""
+    names = [name for ago in range(_DAYS) for name in _names(_today() - ago)]
+    _write(client, names)
+    return len(names) * BUCKETS
+
+
+def _today() -> int:
+    return int(time.time() // 86_400)
+
+
+def _names(day: int) -> list[str]:
+    """Return counters as the scripts name them."""
+    return [
         f"{day}\n{task.name}\n{tenant}\n{what}"
-        for day in range(today - _DAYS + 1, today + 1)
         for task in TASKS
         for tenant, counted in (("\n", _OF_RUNS), *((f"t{n}\ngpt", _OF_TENANT) for n in range(_TENANTS)))
         for what in counted
     ]
+
+
+def _write(client: Redis, names: list[str]) -> None:
     for bucket in range(BUCKETS):
         client.hset(f"{{askonce:{NAMESPACE}:b{bucket:02x}}}:tally", mapping=dict.fromkeys(names, 12_345))
-    return len(names) * BUCKETS
 
 
 def _announce(store: RedisStore) -> None:

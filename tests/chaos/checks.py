@@ -206,7 +206,7 @@ def fences_that_went_back(by_key):
 
 
 #: What stays for ever beside the records: counters; and indexes, which are empty when all is done.
-ENDLESS = (":idx", ":tally")
+ENDLESS = (":idx", ":tally", ":tally}:total")
 
 
 def leftovers(client):

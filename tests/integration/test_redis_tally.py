@@ -64,7 +64,27 @@ def test_day_that_is_folded_between_the_reads_is_counted_once(counted, days, mon
     assert (truth, truth) == (between, read(counted, days))
 
 
-@pytest.mark.parametrize("step", range(27))
+@pytest.mark.parametrize("what", READS)
+@pytest.mark.parametrize("after", [0, 1, 9, 10, 11, 12, 19])
+def test_day_that_is_folded_while_the_sums_are_read_is_counted_once(counted, days, monkeypatch, what, after):
+    read, truth = READS[what]
+    send = counted._scripts.send
+
+    def one_by_one(verb, *commands):
+        replies = []
+        for number, command in enumerate(commands):
+            if "tally}:" in command[1] and number == after:
+                monkeypatch.setattr(counted._scripts, "send", send)
+                counted.tally.fold()
+            replies += send(verb, command)
+        return replies
+
+    monkeypatch.setattr(counted._scripts, "send", one_by_one)
+
+    assert (truth, truth) == (read(counted, days), read(counted, days))
+
+
+@pytest.mark.parametrize("step", range(18))
 def test_reading_is_exact_after_each_step_of_a_fold(counted, days, monkeypatch, step):
     steps = iter(range(step))
 
@@ -87,3 +107,48 @@ def test_reading_is_exact_after_each_step_of_a_fold(counted, days, monkeypatch, 
 
     assert (TRUTH, [3, 3, 3]) == stopped
     assert (TRUTH, [3, 3, 3]) == (totals_of(counted), days_of(counted, days))
+
+
+def test_days_are_folded_in_their_order_whatever_the_order_of_the_server(counted, days, monkeypatch):
+    hashes = counted._scripts.hashes
+    monkeypatch.setattr(
+        counted._scripts,
+        "hashes",
+        lambda names: [dict(reversed(found.items())) for found in hashes(names)],
+    )
+    counted.tally.fold()
+
+    assert (TRUTH, [3, 3, 3]) == (totals_of(counted), days_of(counted, days))
+
+
+def go_on_for_a_month(store, clock):
+    for day in range(30):
+        store.admit(new_claim(f"{KEYS[0][:-2]}a{day % 10}", f"job-{day}"))
+        clock.advance(_DAY)
+        store.tally.fold()
+
+
+@pytest.mark.parametrize("verb", ["today", "read", "fold", "reap"])
+def test_folder_that_hangs_for_a_month_counts_nothing_twice(counted, server_clock, monkeypatch, verb):
+    began = int(server_clock()) // _DAY
+    send = counted._scripts.send
+
+    def after_a_month(name, *commands):
+        if name == verb:
+            monkeypatch.setattr(counted._scripts, "send", send)
+            go_on_for_a_month(counted, server_clock)
+        return send(name, *commands)
+
+    monkeypatch.setattr(counted._scripts, "send", after_a_month)
+    counted.tally.fold()
+
+    assert counted._scripts.send == send
+    assert 39 == sum(totals_of(counted).values())
+    assert [3, 3, 3, *[1] * 30] == days_of(counted, range(began - 5, began + 31))
+
+
+def test_sum_keeps_one_mark_for_each_bucket_however_many_days_are_folded(counted, server_clock, client):
+    go_on_for_a_month(counted, server_clock)
+
+    total = client.hkeys("{askonce:test:tally}:total")
+    assert [len(KEYS), 1] == [[name.count(b"\n") for name in total].count(lines) for lines in (1, 3)]

@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 EXPOSITION = "tests/unit/test_metrics_exposition.py::"
 SERVE = "tests/unit/test_metrics_serve.py::"
 QUERIES = "tests/unit/test_metric_queries.py::"
+FOLDS = "tests/integration/test_redis_tally.py::"
 
 OF_METRICS = (
     Mutant(
@@ -55,5 +56,26 @@ OF_METRICS = (
         """(*book.amounts, ("call_without_store", 1))""",
         "book.amounts",
         "tests/unit/test_store_down_calls.py::test_call_without_the_store_is_booked_when_it_is_back",
+    ),
+    Mutant(
+        "a day is folded again by who read it long ago",
+        "askonce/adapters/redis/lua/fold.lua",
+        ">= tonumber(ARGV[2])",
+        "== tonumber(ARGV[2])",
+        f"{FOLDS}test_folder_that_hangs_for_a_month_counts_nothing_twice[fold]",
+    ),
+    Mutant(
+        "days are folded as they come",
+        "askonce/adapters/redis/tally.py",
+        "in sorted(past)",
+        "in past",
+        f"{FOLDS}test_days_are_folded_in_their_order_whatever_the_order_of_the_server",
+    ),
+    Mutant(
+        "a folded day is counted in its bucket too",
+        "askonce/adapters/redis/tally.py",
+        "if days[field] not in without:",
+        "if True:",
+        f"{FOLDS}test_day_that_is_folded_between_the_reads_is_counted_once[totals]",
     ),
 )

@@ -9,17 +9,15 @@ from askonce.record import BUCKETS
 from askonce.tally import DAYS_KEPT, Counter
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
-    from askonce.adapters.redis.scripts import Call, Scripts
+    from askonce.adapters.redis.scripts import Scripts
     from askonce.job import Key, Owner
     from askonce.tally import Book
 
 _DAY = 86_400
-#: Milliseconds: the sum of all days has no end that anyone sees.
-_FOR_EVER = 100 * 365 * _DAY * 1000
-#: Begins the name of a field that is no counter: it marks what is in the sum.
-_MARK = b"bucket\n"
+#: Begins the name of a field that is no counter: the last day of a bucket that is in this sum.
+_MARK = b"folded\n"
 
 
 class RedisTally:
@@ -33,8 +31,7 @@ class RedisTally:
         """Return every counter since the store began."""
         # The buckets come first: what leaves them in between is in the sum, with its mark.
         buckets, [total] = self._buckets(), self._folded("total")
-        marks = {mark.partition(".")[::2] for mark in _marks_in(total)}
-        folded = {(int(bucket), int(day)) for bucket, day in marks}
+        folded = {bucket: range(last + 1) for bucket, last in _marks_in(total)}
         sums = Sums(_to_counters(total))
         for _, counter, amount in _over(buckets, folded):
             sums[counter] += amount
@@ -42,9 +39,11 @@ class RedisTally:
 
     def of_days(self, days: range) -> Mapping[int, Mapping[Counter, int]]:
         """Return the counters of each of *days* that has any: whole days in UTC, counted from 1970."""
-        buckets, found = self._buckets(), dict(zip(days, self._folded(*map(str, days)), strict=True))
-        folded = {(int(bucket), day) for day, counted in found.items() for bucket in _marks_in(counted)}
-        sums = {day: Sums(_to_counters(counted)) for day, counted in found.items()}
+        buckets, found = self._buckets(), self._folded(*map(str, days))
+        folded: dict[int, set[int]] = {}
+        for bucket, day in (mark for counted in found for mark in _marks_in(counted)):
+            folded.setdefault(bucket, set()).add(day)
+        sums = {day: Sums(_to_counters(counted)) for day, counted in zip(days, found, strict=True)}
         for day, counter, amount in _over(buckets, folded):
             if day in sums:
                 sums[day][counter] += amount
@@ -63,17 +62,15 @@ class RedisTally:
             # Over everywhere once the next one is: the servers of a cluster have clocks of their own.
             if day < today[bucket] - 1:
                 past.setdefault((bucket, day), []).append((counter, amount))
-        for (bucket, day), counted in past.items():
-            self._fold_one(bucket, day, counted)
+        # The mark of a bucket is its last day: an earlier one would be refused after it.
+        for bucket, day in sorted(past):
+            self._fold_one(bucket, day, past[bucket, day])
         return len(past)
 
     def _fold_one(self, bucket: int, day: int, counted: list[tuple[Counter, int]]) -> None:
-        amounts = tuple(word for counter, amount in counted for word in ("\n".join(counter), amount))
-        calls: list[Call] = [
-            ((f"{self._scripts.tally_key}{day}",), (bucket, DAYS_KEPT * _DAY * 1000, *amounts)),
-            ((f"{self._scripts.tally_key}total",), (f"{bucket}.{day}", _FOR_EVER, *amounts)),
-        ]
-        self._scripts.run_all("fold", calls)
+        amounts = [word for counter, amount in counted for word in ("\n".join(counter), amount)]
+        sums = f"{self._scripts.tally_key}total", f"{self._scripts.tally_key}{day}"
+        self._scripts.run_all("fold", [(sums, (bucket, day, DAYS_KEPT * _DAY * 1000, *amounts))])
         fields = ["\n".join((str(day), *counter)) for counter, _ in counted]
         self._scripts.send("reap", ("HDEL", self._scripts.bucket_key(bucket, "tally"), *fields))
 
@@ -91,27 +88,30 @@ class RedisTally:
 
 
 def _over(
-    buckets: Sequence[Mapping[bytes, bytes]], folded: Container[tuple[int, int]]
+    buckets: Sequence[Mapping[bytes, bytes]], folded: Mapping[int, Container[int]]
 ) -> Iterator[tuple[int, Counter, int]]:
-    """Yield each counter of each day without those of the buckets and days that are *folded*.
+    """Yield each counter of each day, without the days of each bucket that are *folded*.
 
     Most buckets have the same ones, so a name is read once for all.
     """
     days: dict[bytes, int] = {}
     sums: dict[bytes, int] = {}
     for bucket, counted in enumerate(buckets):
+        without = folded.get(bucket, ())
         for field, amount in counted.items():
             if field not in days:
                 days[field] = int(field.partition(b"\n")[0])
-            if (bucket, days[field]) not in folded:
+            if days[field] not in without:
                 sums[field] = sums.get(field, 0) + int(amount)
     for field, total in sums.items():
         yield *_to_day_and_counter(field), total
 
 
-def _marks_in(counted: Iterable[bytes]) -> Iterator[str]:
-    """Yield what ``fold`` has marked in a sum: a bucket, and in the sum of all days its day too."""
-    return (name.removeprefix(_MARK).decode() for name in counted if name.startswith(_MARK))
+def _marks_in(counted: Mapping[bytes, bytes]) -> Iterator[tuple[int, int]]:
+    """Yield each bucket of a sum, and its last day that ``fold`` has added."""
+    for name, day in counted.items():
+        if name.startswith(_MARK):
+            yield int(name.removeprefix(_MARK)), int(day)
 
 
 def _to_day_and_counter(field: bytes) -> tuple[int, Counter]:
