@@ -128,6 +128,15 @@ def test_write_without_a_lease_is_counted_as_fenced(scene, write):
 
 
 @pytest.mark.parametrize("write", WRITES)
+def test_write_of_an_invalidated_job_is_fenced_under_its_task(scene, write):
+    scene.run()
+    scene.invalidate()
+    getattr(scene, write)()
+
+    assert (1,) == runs(scene, "fenced")
+
+
+@pytest.mark.parametrize("write", WRITES)
 def test_write_of_the_lease_s_owner_is_not_fenced(scene, write):
     scene.run()
     getattr(scene, write)()
@@ -164,6 +173,7 @@ COPIES = {
         scene.clock.advance(2),
         scene.admit("job-2"),
     ),
+    "was invalidated": lambda scene: (scene.run(), scene.invalidate()),
     "has another payload": lambda scene: (scene.run(), scene.complete(), scene.admit("job-2", "fp-2")),
 }
 

@@ -111,8 +111,8 @@ MET_SOON = (
     of_script(
         "invalidate leaves the owner",
         "invalidate",
-        "'task', 'own', 'fp'",
-        "'task', 'fp'",
+        "drop(r, 'own', 'fp'",
+        "drop(r, 'fp'",
         f"{WRITES}test_invalidated_run_has_no_owner_any_more",
     ),
     of_script(
@@ -319,6 +319,13 @@ MET_RARELY = (
         "  count_run(r, 'fenced', 1)\n",
         "",
         f"{RUNS}test_write_without_a_lease_is_counted_as_fenced[complete]",
+    ),
+    of_script(
+        "an invalidated job has no task",
+        "invalidate",
+        "'att', 'rep', 'rt'",
+        "'att', 'task', 'rep', 'rt'",
+        f"{RUNS}test_write_of_an_invalidated_job_is_fenced_under_its_task[complete]",
     ),
     of_script(
         "a lost lease is still held",

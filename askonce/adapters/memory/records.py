@@ -225,11 +225,12 @@ class Records:
         return Counter(self.cancel(key, run) for key in own)
 
     def invalidate(self, key: Key, record: MemoryRecord) -> None:
-        """Forget all but the fence."""
+        """Forget all but the fence and the task, under which a fenced write is counted."""
         self.doubt(record)
         record.forget()
         self.note_booked(record)
-        self.by_key[key] = MemoryRecord(fence=record.fence, kept_until=self.now() + TOMBSTONE_KEPT)
+        kept_until = self.now() + TOMBSTONE_KEPT
+        self.by_key[key] = MemoryRecord(task=record.task, fence=record.fence, kept_until=kept_until)
         self.wake(key)
 
     def levels(self, dead_messages: int) -> Levels:

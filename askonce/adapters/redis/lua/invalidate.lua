@@ -1,5 +1,5 @@
 -- invalidate: forget answer, failure and flight. The fence stays, and so does a tombstone: a run
--- under way is fenced (memcache leases, Nishtala et al., NSDI 2013). A damaged record is removed.
+-- under way is fenced (memcache leases, Nishtala et al., NSDI 2013), and counted under its task. A damaged record is removed.
 -- KEYS record, index                              returns ok | absent
 local known, r = pcall(load, KEYS[1])
 if not known then
@@ -15,7 +15,7 @@ clear_value(r)
 clear_failure(r)
 wake(r)
 set(r, {fl = 'idle'})
-drop(r, 'task', 'own', 'fp', 'job', 'att', 'rep', 'rt', 'nx', 'dl', 'at', 'ho', 'pk', 'ref', 'ask')
+drop(r, 'own', 'fp', 'job', 'att', 'rep', 'rt', 'nx', 'dl', 'at', 'ho', 'pk', 'ref', 'ask')
 remove(r, 'env', 'sh', 'run', 'sp')
 r.keep = NOW + TOMBSTONE_KEPT
 commit(r, KEYS[2])
