@@ -71,6 +71,13 @@ class Reused(Executed):
     """The answer was there already."""
 
     result: Result
+    #: What this job caused of its cost: nothing where another job made it.
+    spend: Spend = NOTHING
+
+    @classmethod
+    def of(cls, job: Job, result: Result) -> Self:
+        """Return the end of one more message of *job*."""
+        return cls(key=job.key, job=job.id, result=result, spend=_caused_by(job, result))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +133,17 @@ def reused(listen: Listener, job: Job, result: Result) -> Reused:
     """Return and report the end of a delivery whose answer was there already."""
     data = {"source": result.source, "age_seconds": result.age, "attempts": result.attempts}
     report_done(listen, job, "reused", **data)
-    return Reused(key=job.key, job=job.id, result=result)
+    return Reused.of(job, result)
+
+
+def _caused_by(job: Job, result: Result) -> Spend:
+    """Return what *job* caused of the cost of *result*.
+
+    After a failure its record still has the answer of the job before: the fence, the time at which that one's
+    run began, is before the admission of this job. What was made without the store has no fence.
+    """
+    is_older = not result.degraded and result.fence < job.admitted_at * 1000
+    return NOTHING if result.job != job.id or is_older else result.spend.own
 
 
 def report_done(listen: Listener, job: Job, outcome: str, spend: Spend = NOTHING, /, **data: object) -> None:

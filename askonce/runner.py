@@ -91,7 +91,7 @@ class Runner:
             return None
         match end_of(job.key, job.id, record):
             case Serve(result=result):
-                return Reused(key=job.key, job=job.id, result=replace(result, source="cache"))
+                return Reused.of(job, replace(result, source="cache"))
             case Refuse(why=Why.FAILED, failure=failure, attempts=attempts):
                 return Failed.of(job, failure, attempts)
             case refused:

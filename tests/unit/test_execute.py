@@ -45,6 +45,21 @@ def test_second_message_of_a_done_job_reuses_the_answer(scene):
     assert (executed.result.value, executed.result.source) == (scene.answer, "cache")
 
 
+def test_answer_of_an_earlier_job_costs_the_job_that_failed_after_it_nothing(scene, raising):
+    paid = Answer(scene.answer, cost_usd=0.5, usage={"input_tokens": 7})
+    scene.answered(body=lambda: paid)
+    own = scene.work(never)
+    scene.clock.advance(1)
+    scene.answered(body=raising(Permanent("refused")), force=True)
+    scene.clock.advance(scene.spec.failure_ttl)
+
+    again = scene.work(never)
+
+    assert [Reused] * 2 == [type(own), type(again)]
+    assert again.result.job == again.job
+    assert (0.5, 0.5, NOTHING) == (own.spend.cost_usd, again.result.cost_usd, again.spend)
+
+
 def test_second_message_of_a_running_job_does_nothing(scene, running):
     scene.ask()
     running(scene.work)

@@ -8,6 +8,7 @@ from askonce.adapters.celery.verdict import verdict
 from askonce.answer import Result
 from askonce.decision import Refuse, Why
 from askonce.execution import Computed, Deferred, Reused, Skipped
+from askonce.job import Job
 from askonce.spend import Spend
 from askonce.store import Write
 from tasks.reasons import cure_of
@@ -16,9 +17,9 @@ KEY = "0123456789abcdef" * 4
 TOKENS = {"input_tokens": 7, "cached_tokens": 5, "output_tokens": 3}
 
 
-def shown(end, *, source="call", stored=Write.OK, job="job-1", **spend):
-    """What monitors show of a message that ended with an answer."""
-    made = Result(
+def made(*, source="call", **spend):
+    """An answer of job-1."""
+    return Result(
         key=KEY,
         job="job-1",
         value="hunter2-of-ana-souza",
@@ -29,12 +30,21 @@ def shown(end, *, source="call", stored=Write.OK, job="job-1", **spend):
         spend=Spend(usage=TOKENS, **spend),
         stored_at=0.0,
     )
-    how = {"stored": stored} if end is Computed else {}
-    return repr(verdict(end(key=KEY, job=job, result=made, **how)))
+
+
+def shown(*, stored=Write.OK, **answer):
+    """What monitors show of a message that ended with a call."""
+    return repr(verdict(Computed(key=KEY, job="job-1", result=made(**answer), stored=stored)))
+
+
+def shown_again(job, **answer):
+    """What monitors show of a message of *job* that needed no call."""
+    named = Job(key=KEY, id=job, fingerprint="fp", task="orders.enrich", payload=b"{}")
+    return repr(verdict(Reused.of(named, made(source="cache", **answer))))
 
 
 def test_result_begins_with_outcome_source_cost_tokens_and_attempts():
-    text = shown(Computed, cost_usd=0.5)
+    text = shown(cost_usd=0.5)
 
     assert text == (
         "{'outcome': 'done', 'source': 'call', 'cost_usd': 0.5, 'tokens': 10, 'attempts': 3,"
@@ -44,13 +54,13 @@ def test_result_begins_with_outcome_source_cost_tokens_and_attempts():
 
 @pytest.mark.parametrize(("cost", "digits"), [(2.13e-05, "0.0000213"), (0.0, "0"), (None, "None")])
 def test_cost_is_in_plain_digits_and_unknown_is_not_zero(cost, digits):
-    assert f"'cost_usd': {digits}, " in shown(Computed, cost_usd=cost)
+    assert f"'cost_usd': {digits}, " in shown(cost_usd=cost)
 
 
 def test_cost_is_what_the_job_itself_caused():
     own = Spend(cost_usd=0.1, usage={"input_tokens": 1, "output_tokens": 1})
 
-    text = shown(Computed, cost_usd=0.5, calls=3, caused=own)
+    text = shown(cost_usd=0.5, calls=3, caused=own)
 
     assert "'cost_usd': 0.1, 'tokens': 2, " in text
 
@@ -65,11 +75,11 @@ def test_cost_is_what_the_job_itself_caused():
     ],
 )
 def test_outcome_of_a_call_is_what_became_of_its_answer(stored, outcome):
-    assert shown(Computed, stored=stored).startswith(f"{{'outcome': '{outcome}', 'source': 'call', ")
+    assert shown(stored=stored).startswith(f"{{'outcome': '{outcome}', 'source': 'call', ")
 
 
 def test_answer_of_another_job_cost_this_one_nothing():
-    text = shown(Reused, source="cache", job="job-2", cost_usd=0.5)
+    text = shown_again("job-2", cost_usd=0.5)
 
     assert text.startswith(
         "{'outcome': 'reused', 'source': 'cache', 'cost_usd': 0, 'tokens': 0, 'attempts': 3,"
@@ -77,7 +87,7 @@ def test_answer_of_another_job_cost_this_one_nothing():
 
 
 def test_one_more_message_of_a_job_shows_what_the_job_cost():
-    text = shown(Reused, source="cache", cost_usd=0.5)
+    text = shown_again("job-1", cost_usd=0.5)
 
     assert text.startswith("{'outcome': 'reused', 'source': 'cache', 'cost_usd': 0.5, ")
 
@@ -103,6 +113,4 @@ def test_message_without_an_answer_shows_its_outcome_and_key():
 
 
 def test_result_is_a_flat_literal():
-    assert all(
-        type(each) in (str, int, float) for each in ast.literal_eval(shown(Computed, cost_usd=1.5)).values()
-    )
+    assert all(type(each) in (str, int, float) for each in ast.literal_eval(shown(cost_usd=1.5)).values())

@@ -62,9 +62,9 @@ def verdict(executed: Execution, cure_of: Callable[..., str] = lambda *_, **__: 
     match executed:
         case Computed(result=result, stored=stored):
             return Verdict(_computed(stored), result.key, result, result.spend.own)
-        case Reused(job=job, result=result):
+        case Reused(result=result, spend=spend):
             # Monitors keep the last result of a job: one more message of it shows what the job cost.
-            return Verdict("reused", result.key, result, result.spend.own if result.job == job else NOTHING)
+            return Verdict("reused", result.key, result, spend)
         case Deferred():
             # Celery only notes the state: the record has the job and the reaper sends it again.
             state = Parked if executed.parked else Retry
