@@ -184,6 +184,8 @@ class EventType(Enum):
     PROVIDER_BACK = _Kind("provider.back", INFO, {"provider": str, "reason": str, "seconds": float})
     #: The store did not answer, so that this process paces its calls to a provider by itself.
     PACE_ALONE = _Kind("pace.alone", WARNING, {"reason": str})
+    #: A job of the schedule succeeded, and the store did not note when: the metrics show an older time.
+    SCHEDULE_UNNOTED = _Kind("schedule.unnoted", WARNING, {"entry": str, "reason": str})
     #: A background thread ended by an error and was started again.
     THREAD_RESTARTED = _Kind("thread.restarted", WARNING, {"thread": str, "reason": str})
 

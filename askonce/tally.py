@@ -13,6 +13,8 @@ A counter is named by task, tenant, model and what is counted, in whole numbers.
 - ``hit_in_memory`` and ``call_without_store``: hits and calls while the store was down, among those above;
 - ``avoided_micro_usd``: what a hit would have cost, ``avoided_unknown`` where that is unknown.
 
+Beside them stands when an entry of the schedule succeeded last: a time, by the store's clock.
+
 A hit is counted again where its reply was lost and the verb repeated. Money is not: it is counted once for
 each run. `docs/counters.md` says when.
 """
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Days for which the counters of one day are kept.
 DAYS_KEPT = 400
+#: Entries of the schedule whose last success is kept; the one that is the longest ago makes room.
+ENTRIES_KEPT = 100
 _MOST = 2**53
 
 
@@ -75,6 +79,12 @@ class Tally(Protocol):
 
     def fold(self) -> int:
         """Add the counters of past days together; return how many buckets had any. May be repeated."""
+
+    def succeeded(self, entry: str) -> None:
+        """Note that a job of this *entry* of the schedule succeeded now; one round trip."""
+
+    def successes(self) -> Mapping[str, float]:
+        """Return when each entry succeeded last, in seconds since 1970; one round trip."""
 
 
 def book_of(job: Job, spend: Spend) -> Book:

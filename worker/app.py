@@ -11,7 +11,7 @@ from celery import Celery
 from celery.exceptions import Reject, Retry
 from celery.signals import setup_logging, worker_shutting_down
 
-from askonce.adapters.celery import AskOnce, IdempotentTask
+from askonce.adapters.celery import AskOnce
 from askonce.answer import Codec
 from askonce.errors import SendFailed, StoreUnavailable
 from askonce.log import log_event
@@ -28,6 +28,7 @@ from worker.events import GroupedEventsStep
 from worker.listeners.counts import count
 from worker.process import PerProcess
 from worker.signs import add_signs
+from worker.successes import RecordedTask
 
 if TYPE_CHECKING:
     from celery import Task as CeleryTask
@@ -51,7 +52,12 @@ def _new_cache() -> LocalCache:
 settings = load_or_exit()
 setup_logging.connect(partial(configure, settings.log_format), weak=False)
 _specs = catalog(settings)
-app = Celery("askonce", config_source="celeryconfig", control="worker.control:Control")
+app = Celery(
+    "askonce",
+    config_source="celeryconfig",
+    control="worker.control:Control",
+    task_cls="worker.successes:PlainTask",
+)
 app.steps["consumer"].add(GroupedEventsStep)
 once = AskOnce(
     app,
@@ -90,7 +96,7 @@ def _register(task: Task) -> None:
     """
     body = resolve_name(task.body)
 
-    @app.task(name=task.name, base=IdempotentTask, spec=_specs[task.name], typing=False, shared=False)
+    @app.task(name=task.name, base=RecordedTask, spec=_specs[task.name], typing=False, shared=False)
     def run(**payload: object) -> object:
         return body(payload, resources.get())
 

@@ -11,11 +11,13 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
 from settings.environment import load
 from worker.heartbeat import INTERVAL, LIMIT, Heartbeat, new_heartbeat
+from worker.successes import named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from celery import Celery
+    from celery.beat import ScheduleEntry
 
 
 def add_signs(app: Celery) -> None:
@@ -70,7 +72,7 @@ class HeartbeatStep(StartStopStep):
 
 
 class Scheduler(PersistentScheduler):
-    """Celery's scheduler, with a sign of life after each tick."""
+    """Celery's scheduler, with a sign of life after each tick, and the entry's name in each message."""
 
     _heartbeat: Heartbeat | None = None
 
@@ -86,6 +88,17 @@ class Scheduler(PersistentScheduler):
             self._heartbeat.beat()
             self._heartbeat.ready()
         return seconds
+
+    def apply_async(
+        self,
+        entry: ScheduleEntry,
+        producer: Any = None,  # noqa: ANN401
+        advance: bool = True,  # noqa: FBT001, FBT002  # Celery's signature
+        **options: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """Send the message of *entry*, which names it."""
+        due: Any = self.reserve(entry) if advance else entry
+        return super().apply_async(named(due), producer=producer, advance=False, **options)
 
     def close(self) -> None:
         """Write the schedule: beat ends."""

@@ -4,6 +4,8 @@ from tests.mutants.mutant import Mutant
 
 EXPOSITION = "tests/unit/test_metrics_exposition.py::"
 SERVE = "tests/unit/test_metrics_serve.py::"
+SUCCESSES = "tests/integration/test_successes.py::"
+VERDICT = "tests/unit/test_verdict.py::"
 QUERIES = "tests/unit/test_metric_queries.py::"
 FOLDS = "tests/integration/test_redis_tally.py::"
 
@@ -77,5 +79,47 @@ OF_METRICS = (
         "if days[field] not in without:",
         "if True:",
         f"{FOLDS}test_day_that_is_folded_between_the_reads_is_counted_once[totals]",
+    ),
+    Mutant(
+        "a duplicate is a success of the schedule",
+        "askonce/adapters/celery/verdict.py",
+        """outcome == "done" and result is not None""",
+        "result is not None",
+        f"{VERDICT}test_call_whose_answer_is_in_the_record_is_a_success_and_nothing_else_is",
+    ),
+    Mutant(
+        "a fallback is a success of the schedule",
+        "askonce/adapters/celery/verdict.py",
+        """ and result.source == "call"\n""",
+        "\n",
+        f"{SUCCESSES}test_failure_and_fallback_are_no_success[replaced]",
+    ),
+    Mutant(
+        "a store that is away fails a scheduled job",
+        "worker/successes.py",
+        "except StoreUnavailable as error:",
+        "except ZeroDivisionError as error:",
+        f"{SUCCESSES}test_store_that_is_away_is_said_and_costs_the_job_nothing[recorded]",
+    ),
+    Mutant(
+        "a stranger's header is an entry",
+        "worker/successes.py",
+        " and entry.isprintable() and 0 < len(entry) <= _LONGEST",
+        "",
+        f"{SUCCESSES}test_message_that_no_scheduler_sent_is_noted_nowhere",
+    ),
+    Mutant(
+        "entries have no bound",
+        "askonce/adapters/memory/tally.py",
+        "if len(self._successes) > ENTRIES_KEPT:",
+        "if False:",
+        "tests/contract/test_successes.py::test_entry_whose_success_is_the_longest_ago_makes_room[memory]",
+    ),
+    Mutant(
+        "an entry that never succeeded has no series",
+        "worker/metrics/exposition.py",
+        "        for entry in self._entries:\n",
+        "        for entry in successes:\n",
+        f"{EXPOSITION}test_entries_of_the_schedule_show_their_last_success_and_0_for_never",
     ),
 )

@@ -11,6 +11,7 @@ RULES = [
     rule for group in yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"] for rule in group["rules"]
 ]
 ALERTS = {rule["alert"]: rule for rule in RULES}
+SUCCEEDED = 'askonce_schedule_last_success_timestamp_seconds{entry="%s"}'
 #: Each alert: series that make it fire, and those of a quiet day; ``a+bxn`` counts up by b, n times.
 PLAYED = {
     "AskonceMetricsAway": ({'up{job="askonce"}': "0x40"}, {}),
@@ -103,6 +104,14 @@ PLAYED = {
         {'askonce_degraded_total{task="t",source="memory"}': "0x39 1x1"},
         {'askonce_degraded_total{task="t",source="memory"}': "0x10 5x30"},
     ),
+    "AskonceScheduleLate": (
+        {"askonce_schedule_entries": "2x400", SUCCEEDED % "a": "1x200 50000x200", SUCCEEDED % "b": "60x400"},
+        {
+            "askonce_schedule_entries": "2x400",
+            SUCCEEDED % "a": "1x200 50000x200",
+            SUCCEEDED % "b": "_x200 0x200",
+        },
+    ),
     "AskonceProviderMisconfigured": (
         {'askonce_providers_away{cure="person"}': "1x40"},
         {'askonce_providers_away{cure="person"}': "0x40", 'askonce_providers_away{cure="wait"}': "1x40"},
@@ -127,9 +136,10 @@ PLAYED = {
         {'askonce_in_doubt{task="t",model="m"}': "9x40"},
     ),
 }
-#: Minutes in each step of the series, and steps in all: one rule waits for a day.
+#: Minutes in each step of the series, and steps in all: some rules look back for a day.
 _STEP = 5
-_STEPS = {alert: 400 if ALERTS[alert].get("for") == "24h" else 40 for alert in ALERTS}
+_OF_DAYS = {"AskoncePaused", "AskonceScheduleLate"}
+_STEPS = {alert: 400 if alert in _OF_DAYS else 40 for alert in ALERTS}
 
 
 def reading(alert):
@@ -189,6 +199,26 @@ def test_alert_is_silent_on_a_quiet_day(tmp_path, alert):
 @pytest.mark.parametrize("alert", sorted(ALERTS.keys() - {"AskonceMetricsAway", "AskonceStoreAway"}))
 def test_alert_fires_when_its_series_is_gone_while_others_come(tmp_path, alert):
     assert is_firing(tmp_path, alert, reading(alert))
+
+
+@pytest.mark.long
+@pytest.mark.promtool
+@pytest.mark.parametrize(
+    ("entries", "succeeded", "fires"),
+    [
+        # Never, since the beginning; and a day with one success in it.
+        ("1x400", "0x400", True),
+        ("1x400", "0x300 90000x100", False),
+        # Its own series is gone, while the schedule has an entry; and a schedule without any.
+        ("1x400", None, True),
+        ("0x400", None, False),
+    ],
+)
+def test_entry_that_never_succeeded_is_late_after_a_day_and_none_is_not(tmp_path, entries, succeeded, fires):
+    alert = "AskonceScheduleLate"
+    series = {"askonce_schedule_entries": entries, **({SUCCEEDED % "a": succeeded} if succeeded else {})}
+
+    assert fires == is_firing(tmp_path, alert, reading(alert) | series)
 
 
 @pytest.mark.long

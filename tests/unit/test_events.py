@@ -95,6 +95,7 @@ WARNINGS = {
     "reaper.failed",
     "provider.away",
     "pace.alone",
+    "schedule.unnoted",
     "thread.restarted",
 }
 

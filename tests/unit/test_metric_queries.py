@@ -51,7 +51,7 @@ def exported():
     store = MemoryStore()
     levels = replace(store.levels(), used_bytes=1, most_bytes=1, evicted=0)
     reading = Reading(store=OfStore(counted=store.tally.totals(), levels=levels), queues={"askonce": 0})
-    text = Exposition({"orders.enrich": "", "meetings.full": "gpt"}).text(reading).decode()
+    text = Exposition({"orders.enrich": "", "meetings.full": "gpt"}, ["nightly"]).text(reading).decode()
     return [
         (sample.name, sample.labels)
         for family in text_string_to_metric_families(text)

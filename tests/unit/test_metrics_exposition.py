@@ -175,3 +175,27 @@ def test_number_of_series_is_constant_over_a_thousand_worker_restarts():
         store.announcements.withdraw(worker.worker)
 
     assert 1 == len(seen)
+
+
+def test_entries_of_the_schedule_show_their_last_success_and_0_for_never():
+    store = MemoryStore(lambda: 1_800_000_000.5)
+    for entry in ("nightly", "of an older schedule"):
+        store.tally.succeeded(entry)
+
+    text = Exposition(MODELS, ["nightly", "weekly"]).text(reading(successes=store.tally.successes())).decode()
+
+    name = "askonce_schedule_last_success_timestamp_seconds"
+    shown = [line for line in text.splitlines() if line.startswith("askonce_schedule_")]
+    assert [
+        "askonce_schedule_entries 2.0",
+        f'{name}{{entry="nightly"}} 1.8000000005e+09',
+        f'{name}{{entry="weekly"}} 0.0',
+    ] == shown
+
+
+def test_installation_without_a_schedule_says_so():
+    text = Exposition(MODELS).text(reading()).decode()
+
+    assert ["askonce_schedule_entries 0.0"] == [
+        line for line in text.splitlines() if line.startswith("askonce_schedule_")
+    ]

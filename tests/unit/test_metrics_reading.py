@@ -146,6 +146,12 @@ def test_queues_that_workers_left_are_read_within_the_limit_after_those_that_are
     assert ["askonce", "zz", *left[:49]] == broker.named
 
 
+def test_successes_of_the_schedule_are_read_from_the_store(reader, store):
+    store.tally.succeeded("nightly")
+
+    assert ["nightly"] == list(reader.read().store.successes)
+
+
 def test_connection_that_fails_is_opened_anew(store):
     app = Celery("lengths", broker="redis://127.0.0.1:1/0", set_as_current=False)
     lengths = QueueLengths(app)

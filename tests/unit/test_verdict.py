@@ -32,15 +32,25 @@ def made(*, source="call", **spend):
     )
 
 
-def shown(*, stored=Write.OK, **answer):
-    """What monitors show of a message that ended with a call."""
-    return repr(verdict(Computed(key=KEY, job="job-1", result=made(**answer), stored=stored)))
+def computed(*, stored=Write.OK, **answer):
+    """What Celery gets of a message that ended with a call."""
+    return verdict(Computed(key=KEY, job="job-1", result=made(**answer), stored=stored))
+
+
+def reused(job, **answer):
+    """What Celery gets of a message of *job* that needed no call."""
+    named = Job(key=KEY, id=job, fingerprint="fp", task="orders.enrich", payload=b"{}")
+    return verdict(Reused.of(named, made(source="cache", **answer)))
+
+
+def shown(**how):
+    """What monitors show of a call."""
+    return repr(computed(**how))
 
 
 def shown_again(job, **answer):
-    """What monitors show of a message of *job* that needed no call."""
-    named = Job(key=KEY, id=job, fingerprint="fp", task="orders.enrich", payload=b"{}")
-    return repr(verdict(Reused.of(named, made(source="cache", **answer))))
+    """What monitors show of one more message."""
+    return repr(reused(job, **answer))
 
 
 def test_result_begins_with_outcome_source_cost_tokens_and_attempts():
@@ -114,3 +124,15 @@ def test_message_without_an_answer_shows_its_outcome_and_key():
 
 def test_result_is_a_flat_literal():
     assert all(type(each) in (str, int, float) for each in ast.literal_eval(shown(cost_usd=1.5)).values())
+
+
+def test_call_whose_answer_is_in_the_record_is_a_success_and_nothing_else_is():
+    others = [
+        reused("job-1"),
+        computed(source="default"),
+        *(computed(stored=stored) for stored in (Write.FENCED, Write.ABSENT, Write.UNAVAILABLE)),
+        verdict(Skipped(key=KEY, job="job-1", because=Refuse(Why.SUPERSEDED))),
+    ]
+
+    assert computed().is_success
+    assert not any(other.is_success for other in others)

@@ -34,8 +34,9 @@ def main(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
     settings = load_or_exit()
     configure(settings.log_format)
-    exposition = Exposition({name: spec.model for name, spec in catalog(settings).items()})
     app = new_app()
+    models = {name: spec.model for name, spec in catalog(settings).items()}
+    exposition = Exposition(models, app.conf.beat_schedule)
     reader = Reader(new_store(settings), app.amqp.queues, QueueLengths(app))
     try:
         if given.serve is not None:

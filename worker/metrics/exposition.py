@@ -49,10 +49,11 @@ _MONEY: Final = frozenset({*_OF_MONEY.values(), *_OF_DOLLARS.values()})
 
 
 class Exposition:
-    """The text of the readings of one catalog."""
+    """The text of the readings of one catalog and one schedule."""
 
-    def __init__(self, models: Mapping[str, str]) -> None:
-        """*models* are the model of each task of the catalog, ``""`` where it has none."""
+    def __init__(self, models: Mapping[str, str], entries: Iterable[str] = ()) -> None:
+        """*models* are the model of each task of the catalog, ``""`` for none; *entries* the schedule's."""
+        self._entries = tuple(entries)
         self._tasks = (*models, OTHER)
         self._pairs = {*models.items(), (OTHER, "")}
         self._models = _Names({model for model in models.values() if model})
@@ -68,6 +69,7 @@ class Exposition:
             self._add_counted(families, reading.store.counted)
             _add_levels(families, reading.store.levels)
             _add_state(families, reading.store)
+            self._add_schedule(families, reading.store.successes)
         if reading.queues is not None:
             _add_queues(families, reading.queues, reading.store)
         return families.text()
@@ -85,6 +87,12 @@ class Exposition:
             _add_task(families, task, sums)
         for pair, sums in of_money.items():
             self._add_money(families, pair, sums)
+
+    def _add_schedule(self, families: _Families, successes: Mapping[str, float]) -> None:
+        families.add(Series.SCHEDULE_ENTRIES, len(self._entries))
+        # The store may have noted others: entries of an older schedule, and what a stranger sent.
+        for entry in self._entries:
+            families.add(Series.SCHEDULE_SUCCESS, successes.get(entry, 0.0), entry)
 
     def _add_money(self, families: _Families, pair: tuple[str, str], sums: Sums[str]) -> None:
         for series, what in _OF_MONEY.items():

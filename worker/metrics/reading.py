@@ -38,6 +38,8 @@ class OfStore:
     workers: Sequence[Announcement] = ()
     pauses: Collection[Pause] = ()
     away: Sequence[Away] = ()
+    #: When each entry of the schedule succeeded last, in seconds since 1970.
+    successes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,7 @@ class Reader:
                 workers=store.announcements.workers(),
                 pauses=store.controls.pauses(),
                 away=away(store.boards, time.time()),
+                successes=store.tally.successes(),
             )
         except StoreUnavailable as error:
             self._report("store", error.reason)

@@ -108,6 +108,13 @@ class Series(Enum):
         ("cure",),
         "Providers that accept no call now: wait, or a person must correct the configuration.",
     )
+    SCHEDULE_ENTRIES = _Series("askonce_schedule_entries", "gauge", (), "Entries of the schedule.")
+    SCHEDULE_SUCCESS = _Series(
+        "askonce_schedule_last_success_timestamp_seconds",
+        "gauge",
+        ("entry",),
+        "When a job of an entry of the schedule succeeded last, by the store's clock; 0 for never.",
+    )
     QUEUE_LENGTH = _Series("askonce_queue_messages", "gauge", ("queue",), "Messages that wait in a queue.")
     QUEUE_OLDEST = _Series(
         "askonce_queue_oldest_seconds",

@@ -33,6 +33,8 @@ class Verdict(_literal):  # type: ignore[misc]  # not in the stubs
 
     #: For the task's own callbacks; never shown.
     result: Result | None
+    #: Whether this message's run made the call, and the record has its answer: no duplicate, no fallback.
+    is_success: bool
 
     def __new__(cls, outcome: str, key: str, result: Result | None = None, spend: Spend = NOTHING) -> Self:
         """Show how the job ended, and its *spend*; a flat literal, so that Flower can search its fields."""
@@ -44,6 +46,7 @@ class Verdict(_literal):  # type: ignore[misc]  # not in the stubs
         text = f"{{{answer}, 'key': '{key[:16]}'}}"
         made: Self = super().__new__(cls, value=text, truncate=False, direction=-1)
         made.result = result
+        made.is_success = outcome == "done" and result is not None and result.source == "call"
         return made
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ from collections import Counter as Sums
 from typing import TYPE_CHECKING
 
 from askonce.record import BOUNDS, MAX_COUNTERS
-from askonce.tally import Counter
+from askonce.tally import ENTRIES_KEPT, Counter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -26,6 +26,7 @@ class MemoryTally:
         self._changed, self._now = changed, now
         self._counted: Sums[tuple[int, Counter]] = Sums()
         self._booked: set[Owner] = set()
+        self._successes: dict[str, float] = {}
 
     def totals(self) -> Mapping[Counter, int]:
         """Return every counter since the store began."""
@@ -47,6 +48,18 @@ class MemoryTally:
     def fold(self) -> int:
         """Do nothing: there is one place only."""
         return 0
+
+    def succeeded(self, entry: str) -> None:
+        """Note that a job of this *entry* of the schedule succeeded now."""
+        with self._changed:
+            self._successes[entry] = self._now()
+            if len(self._successes) > ENTRIES_KEPT:
+                del self._successes[min(self._successes, key=self._successes.__getitem__)]
+
+    def successes(self) -> Mapping[str, float]:
+        """Return when each entry succeeded last, in seconds since 1970."""
+        with self._changed:
+            return dict(self._successes)
 
     def count(self, name: tuple[str, str, str], what: str, amount: int = 1) -> None:
         """Add *amount* to one counter."""

@@ -50,6 +50,7 @@ OTHERS = (
     "book",
     "fold",
     "today",
+    "succeeded",
     "announce",
     "workers",
     "exchange",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter as Sums
 from typing import TYPE_CHECKING
 
+from askonce.errors import RecordDamaged, StoreUnavailable
 from askonce.record import BUCKETS
-from askonce.tally import DAYS_KEPT, Counter
+from askonce.tally import DAYS_KEPT, ENTRIES_KEPT, Counter
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ class RedisTally:
 
     def __init__(self, scripts: Scripts) -> None:
         """Use the link and the keys of *scripts*."""
-        self._scripts = scripts
+        self._scripts, self._successes = scripts, f"{scripts.tally_key}successes"
 
     def totals(self) -> Mapping[Counter, int]:
         """Return every counter since the store began."""
@@ -66,6 +67,19 @@ class RedisTally:
         for bucket, day in sorted(past):
             self._fold_one(bucket, day, past[bucket, day])
         return len(past)
+
+    def succeeded(self, entry: str) -> None:
+        """Note that a job of this *entry* of the schedule succeeded now."""
+        try:
+            self._scripts.run_all("succeeded", [((self._successes,), (entry, ENTRIES_KEPT))])
+        except RecordDamaged as damaged:
+            # No record, but one hash for all entries: without it the store is of no use here.
+            raise StoreUnavailable(verb="succeeded", reason=damaged.reason) from None
+
+    def successes(self) -> Mapping[str, float]:
+        """Return when each entry succeeded last, in seconds since 1970."""
+        [found] = self._scripts.hashes([self._successes])
+        return {entry.decode(errors="replace"): int(at) / 1000 for entry, at in found.items()}
 
     def _fold_one(self, bucket: int, day: int, counted: list[tuple[Counter, int]]) -> None:
         amounts = [word for counter, amount in counted for word in ("\n".join(counter), amount)]
