@@ -84,12 +84,12 @@ def decode(worker: str, data: bytes, *, since: float, seen_in: float) -> Announc
         found = orjson.loads(data)
     except orjson.JSONDecodeError:
         return None
-    if not (isinstance(found, dict) and _is_name(worker) and _is_count(found.get("slots"))):
+    if not (isinstance(found, dict) and is_name(worker) and _is_count(found.get("slots"))):
         return None
     tasks, models, queues = found.get("tasks"), found.get("models", {}), found.get("queues")
     if not (isinstance(tasks, dict) and isinstance(models, dict) and isinstance(queues, list)):
         return None
-    known, taken = _names(tasks), tuple(filter(_is_name, queues))
+    known, taken = _names(tasks), tuple(filter(is_name, queues))
     return Announcement(
         worker=worker,
         tasks=known,
@@ -111,7 +111,7 @@ def require_ttl(ttl: float) -> None:
 def _described(announcement: Announcement, kept: int) -> dict[str, object]:
     """Return the first *kept* tasks and queues, with the rest of the announcement."""
     tasks = _names(dict(islice(sorted(announcement.tasks.items()), kept)))
-    queues = list(filter(_is_name, announcement.queues[:kept]))
+    queues = list(filter(is_name, announcement.queues[:kept]))
     return {
         "tasks": tasks,
         "models": {name: model for name, model in _names(announcement.models).items() if name in tasks},
@@ -128,11 +128,11 @@ def _names(words: Mapping[str, object]) -> dict[str, str]:
 
 
 def _are_names(*words: str) -> bool:
-    return all(map(_is_name, words))
+    return all(map(is_name, words))
 
 
-def _is_name(word: object) -> bool:
-    # It is shown on terminals: no control characters.
+def is_name(word: object) -> bool:
+    """Return whether *word* is kept as a name: it is shown on terminals, so without control characters."""
     return isinstance(word, str) and len(word) <= _NAME_KEPT and word.isprintable()
 
 

@@ -389,8 +389,8 @@ class Store(Protocol):
     def levels(self) -> Levels:
         """Return what the store holds now, without its records: a few round trips, however many there are."""
 
-    def delivering(self) -> frozenset[str]:
-        """Return the queues that have delivered: all of the last week, maybe older ones; one round trip."""
+    def used_queues(self) -> Mapping[str, float]:
+        """Return the queues that jobs were enqueued for or workers took, each with how many seconds ago."""
 
     def check(self) -> list[Finding]:
         """Look at what the store stands on; an unreachable server is a finding."""

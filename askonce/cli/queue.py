@@ -37,9 +37,9 @@ def queue() -> None:
 @queue.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each on stdout.")
 def list_(*, as_json: bool) -> None:
-    """List the queues of the application and of its workers: lengths, oldest message, workers, pauses.
+    """List the queues of the application and those in use: lengths, oldest message, workers, pauses.
 
-    A queue that no worker takes any more is shown while messages wait in it.
+    A queue of no living worker is shown while messages wait in it.
     """
     from askonce.controls import note_of_queue
 
@@ -48,7 +48,7 @@ def list_(*, as_json: bool) -> None:
         workers, pauses = site.store.announcements.workers(), site.store.controls.pauses()
         with site.queues() as queues:
             taken = {*queues.names, *(name for each in workers for name in each.queues)}
-            names = sorted(taken | site.store.delivering())
+            names = sorted(taken | site.store.used_queues().keys())
             found = [each for each in queues.look(names) if each.name in taken or each.messages]
     shown = [_shown(each, workers, note_of_queue(pauses, [each.name])) for each in found]
     for line in [to_json(each) for each in shown] if as_json else _table(shown):
@@ -80,7 +80,7 @@ def peek(name: str, *, most: int, as_json: bool) -> None:
         echo(line)
     echo(f"{len(shown)} shown", err=True)
     if not shown and not known:
-        echo(f"{name}: no queue of the application or of a living worker has this name", err=True)
+        echo(f"{name}: no queue of the application or in use has this name", err=True)
         sys.exit(Exit.FAILED)
 
 
@@ -120,8 +120,8 @@ def purge(name: str, *, ends: bool, dry_run: bool, note: str) -> None:
 
 
 def _is_known(site: Site, queues: Queues, name: str) -> bool:
-    """Return whether the application or a living worker has a queue of this *name*."""
-    return name in queues.names or any(name in each.queues for each in site.store.announcements.workers())
+    """Return whether the application has a queue of this *name*, or a queue in use has it."""
+    return name in queues.names or name in site.store.used_queues()
 
 
 def _shown(found: Queue, workers: Sequence[Announcement], paused: str | None) -> dict[str, object]:

@@ -150,3 +150,21 @@ def test_server_that_is_away_is_shown_and_read_again_when_it_is_back(idle_machin
     ]
     assert SECRET not in told
     assert "Traceback" not in told
+
+
+def test_queue_that_never_had_a_worker_is_listed_and_has_series(
+    idle_machine, producer, submit, serve, new_meeting
+):
+    told = submit(idle_machine, "meetings.extract", [new_meeting()], "--queue", "askonce-nobody")
+    assert 0 == told.code, told.err
+
+    shown = producer(idle_machine, "queue", "list", "--json").reports
+    metrics = serve(idle_machine)
+    seen = metrics.until(lambda seen: seen["askonce_store_up",])
+    metrics.end()
+
+    [listed] = [each for each in shown if each["queue"].endswith("askonce-nobody")]
+    assert (1, 0) == (listed["messages"], listed["workers"])
+    # Of these the alert AskonceNoWorkers is made.
+    name = listed["queue"]
+    assert (1, 0) == (seen["askonce_queue_messages", name], seen["askonce_queue_workers", name])

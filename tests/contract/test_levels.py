@@ -30,14 +30,6 @@ def test_jobs_are_in_flight_from_their_admission_to_their_end(scene, levels):
     assert 1 == levels().in_flight
 
 
-def test_queues_that_delivered_are_named_without_a_living_worker(scene):
-    assert frozenset() == scene.store.delivering()
-
-    report(scene, Delivered("bulk", 0, seconds=3.0), Delivered("fast", seconds=0.0))
-
-    assert {"bulk", "fast"} == scene.store.delivering()
-
-
 def test_quarantined_jobs_count_until_their_time_is_over(scene, levels):
     scene.run(max_attempts=1)
     scene.fail(quarantine=True)

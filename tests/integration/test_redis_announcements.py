@@ -6,11 +6,13 @@ import pytest
 from askonce.adapters.redis import RedisStore
 from askonce.announcements import BYTES_KEPT, Announcement
 from askonce.errors import StoreUnavailable
+from askonce.used_queues import USE_KEPT
 
 pytestmark = pytest.mark.integration
 
 ANNOUNCEMENT = Announcement(worker="w", tasks={"orders": "1"}, queues=("fast",), slots=8)
 LIST = "{askonce:test:b00}:workers"
+QUEUES = "{askonce:test:b00}:queues"
 
 
 @pytest.fixture
@@ -31,9 +33,10 @@ def test_every_key_of_an_announcement_ends_by_itself(board, client):
 
     left = {key.decode(): client.pttl(key) for key in client.keys("*")}
 
-    assert {LIST, f"{LIST}:w"} == set(left)
+    assert {LIST, f"{LIST}:w", QUEUES} == set(left)
     assert 0 < left[f"{LIST}:w"] <= 15_000
     assert 0 < left[LIST] <= 60_000
+    assert 0 < left[QUEUES] <= USE_KEPT * 1000
 
 
 def test_name_of_a_worker_whose_time_is_over_leaves_the_list(board, client):
@@ -77,6 +80,7 @@ def test_each_verb_of_announcements_is_one_write(tcp_server, commands):
         board.announce(ANNOUNCEMENT, 15.0)
         board.workers()
 
-        assert ["announce"] == commands(lambda: board.announce(ANNOUNCEMENT, 15.0))
+        # With its queues.
+        assert ["announce", "EVAL"] == commands(lambda: board.announce(ANNOUNCEMENT, 15.0))
         assert ["workers"] == commands(board.workers)
         assert ["ZREM", "DEL"] == commands(lambda: board.withdraw("w"))

@@ -8,6 +8,8 @@ SUCCESSES = "tests/integration/test_successes.py::"
 VERDICT = "tests/unit/test_verdict.py::"
 QUERIES = "tests/unit/test_metric_queries.py::"
 FOLDS = "tests/integration/test_redis_tally.py::"
+READING = "tests/unit/test_metrics_reading.py::"
+USED = "tests/integration/test_used_queues.py::"
 
 OF_METRICS = (
     Mutant(
@@ -121,5 +123,40 @@ OF_METRICS = (
         "        for entry in self._entries:\n",
         "        for entry in successes:\n",
         f"{EXPOSITION}test_entries_of_the_schedule_show_their_last_success_and_0_for_never",
+    ),
+    Mutant(
+        "a producer notes no queue",
+        "askonce/adapters/redis/used_queues.py",
+        "if now >= due_at.get(name, 0.0) and is_queue(name)]",
+        "if False]",
+        f"{USED}test_first_job_of_a_process_notes_its_queue_and_no_later_one_does[push]",
+    ),
+    Mutant(
+        "each job notes its queue",
+        "askonce/adapters/redis/used_queues.py",
+        "self._due_at.update(dict.fromkeys(queues, monotonic() + NOTED_EVERY))",
+        "pass",
+        f"{USED}test_first_job_of_a_process_notes_its_queue_and_no_later_one_does[push_many]",
+    ),
+    Mutant(
+        "any name is a queue in use",
+        "askonce/used_queues.py",
+        "return bool(name) and is_name(name)",
+        "return bool(name)",
+        f"{USED}test_names_that_somebody_wrote_there_are_read_as_names",
+    ),
+    Mutant(
+        "a queue that is in use no more keeps its series",
+        "worker/metrics/reading.py",
+        "and unused < _UNUSED_KEPT}",
+        "and unused < float('inf')}",
+        f"{READING}test_queue_that_was_used_long_ago_has_series_while_messages_wait_there",
+    ),
+    Mutant(
+        "queues without end have series",
+        "worker/metrics/reading.py",
+        "for name in names[:_OTHERS_AT_MOST]",
+        "for name in names",
+        f"{READING}test_queues_that_were_used_last_are_read_within_the_limit",
     ),
 )

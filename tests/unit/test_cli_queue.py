@@ -9,7 +9,6 @@ import pytest
 from askonce.announcements import Announcement
 from askonce.controls import Pause
 from askonce.errors import BrokerUnavailable
-from askonce.lost import Delivered
 from askonce.queues import Queue, Waiting
 from producer.client import Client
 
@@ -109,9 +108,10 @@ def test_queues_of_application_and_workers_are_listed(scene, verb, broker):
     } == json.loads(programs.stdout.splitlines()[0])
 
 
-def test_queue_whose_last_worker_is_gone_is_listed_while_messages_wait_in_it(scene, verb, broker):
+def test_queue_that_never_had_a_worker_is_listed_while_messages_wait_in_it(scene, verb, broker):
     broker({"fast": [], "bulk": [message()], "empty": []})
-    scene.store.reap([3], [Delivered(name, 0, seconds=9.0) for name in ("bulk", "empty", "gone")])
+    for currency, name in (("EUR", "bulk"), ("BRL", "empty"), ("USD", "gone")):
+        ask(scene, currency, name)
 
     shown = [json.loads(line) for line in verb("list", "--json").stdout.splitlines()]
 

@@ -8,7 +8,8 @@ from askonce.adapters.celery.lengths import QueueLengths
 from askonce.adapters.memory import MemoryStore
 from askonce.announcements import Announcement
 from askonce.errors import StoreUnavailable
-from askonce.lost import Delivered
+from askonce.job import Routing
+from tests.jobs import new_claim
 from worker.metrics.exposition import Exposition
 from worker.metrics.reading import Reader
 
@@ -37,8 +38,8 @@ def broker():
 
 
 @pytest.fixture
-def store():
-    return MemoryStore()
+def store(clock):
+    return MemoryStore(clock)
 
 
 @pytest.fixture
@@ -102,13 +103,15 @@ def test_queues_that_workers_take_are_read_within_a_limit(reader, store, broker)
     assert ["askonce", *queues[:50]] == broker.named
 
 
-def take(store, *queues, ago=9.0):
-    """Report of *queues* what a worker reports that takes them, and be gone."""
-    store.reap([3], [Delivered(name, 0, seconds=ago) for name in queues])
+def take(store, *queues):
+    """Take *queues* as a worker does, and be gone."""
+    store.announcements.announce(Announcement(worker="w", tasks={}, queues=queues, slots=1), 15.0)
+    store.announcements.withdraw("w")
 
 
-def test_queue_whose_last_worker_is_gone_keeps_its_series(reader, store, broker):
-    take(store, "bulk")
+def test_queue_that_never_had_a_worker_has_series(reader, store, broker):
+    claim = new_claim("0a" * 32)
+    store.admit(claim._replace(job=claim.job._replace(routing=Routing("bulk"))))
     broker.lengths = {"bulk": 3}
 
     lines = Exposition({}).text(reader.read()).decode().splitlines()
@@ -119,31 +122,34 @@ def test_queue_whose_last_worker_is_gone_keeps_its_series(reader, store, broker)
     } <= set(lines)
 
 
-def test_queue_that_workers_left_and_the_broker_does_not_know_has_no_series(reader, store, broker):
+def test_unused_queue_that_the_broker_does_not_know_has_no_series(reader, store, broker):
     take(store, "bulk", "askonce")
     broker.lengths = {"bulk": None, "askonce": None}
 
     assert {"askonce": None} == reader.read().queues
 
 
-def test_queue_that_was_left_long_ago_has_series_while_messages_wait_there(reader, store, broker):
-    take(store, "full", "empty", ago=8 * 86_400.0)
-    take(store, "lately", ago=6 * 86_400.0)
+def test_queue_that_was_used_long_ago_has_series_while_messages_wait_there(reader, store, broker, clock):
+    take(store, "full", "empty")
+    clock.advance(2 * 86_400)
+    take(store, "lately")
+    clock.advance(6 * 86_400)
     broker.lengths = {"full": 1}
 
     assert {"askonce": 0, "full": 1, "lately": 0} == reader.read().queues
 
 
-def test_queues_that_workers_left_are_read_within_the_limit_after_those_that_are_taken(reader, store, broker):
-    worker = Announcement(worker="w", tasks={}, queues=("zz",), slots=1)
-    store.announcements.announce(worker, 15.0)
-    left = [f"left-{n:02}" for n in range(70)]
-    take(store, "before", ago=10.0)
-    take(store, *left)
+def test_queues_that_were_used_last_are_read_within_the_limit(reader, store, broker, clock):
+    take(store, "before")
+    clock.advance(86_400)
+    used = [f"used-{n:02}" for n in range(70)]
+    take(store, *used[40:])
+    clock.advance(60)
+    take(store, *used[:40])
 
     reader.read()
 
-    assert ["askonce", "zz", *left[:49]] == broker.named
+    assert ["askonce", *used[:50]] == broker.named
 
 
 def test_successes_of_the_schedule_are_read_from_the_store(reader, store):

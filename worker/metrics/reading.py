@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from askonce.errors import StoreUnavailable
 from askonce.pace.away import Away, away
+from askonce.used_queues import NOTED_EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
     from askonce.tally import Counter
 
 _log = logging.getLogger("askonce")
-#: Queues that workers take or took and that are not in the settings; each has series of its own.
+#: Queues in use that are not in the settings; each has series of its own.
 _OTHERS_AT_MOST = 50
-#: Seconds for which an empty queue keeps its series after workers took the last message from it.
-_LEFT_KEPT = 7 * 86_400
+#: Seconds for which an empty queue keeps its series after its last use.
+_UNUSED_KEPT = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class OfStore:
 
     counted: Mapping[Counter, int]
     levels: Levels
+    #: The queues in use, each with how many seconds ago.
+    used_queues: Mapping[str, float] = field(default_factory=dict)
     workers: Sequence[Announcement] = ()
     pauses: Collection[Pause] = ()
     away: Sequence[Away] = ()
@@ -67,7 +70,7 @@ class Reader:
     """Reads one store and one broker; for one thread."""
 
     def __init__(self, store: Store, queues: Iterable[str], lengths: Lengths) -> None:
-        """Connect at the first reading; *queues* are those that are read although no worker takes them."""
+        """Connect at the first reading; *queues* are those that are read whether or not they are in use."""
         self._store, self._lengths = store, lengths
         self._queues = tuple(sorted(queues))
         self._down: dict[str, str] = {}
@@ -89,6 +92,7 @@ class Reader:
             found = OfStore(
                 counted=store.tally.totals(),
                 levels=store.levels(),
+                used_queues=store.used_queues(),
                 workers=store.announcements.workers(),
                 pauses=store.controls.pauses(),
                 away=away(store.boards, time.time()),
@@ -101,27 +105,27 @@ class Reader:
         return found
 
     def _of_broker(self, store: OfStore | None) -> Mapping[str, int | None] | None:
-        taken, left = self._others(store)
+        others = self._others(store)
         try:
-            found = self._lengths.of([*self._queues, *taken, *left])
+            found = self._lengths.of([*self._queues, *others])
         except Exception as error:  # noqa: BLE001  # whatever the transport raises: the store's part is there
             self._report("broker", type(error).__name__)
             return None
         self._report("broker", "")
+        taken = {name for each in store.workers for name in each.queues} if store else set()
         # Nothing waits in a queue that the broker does not know.
-        kept = {name for name, waits in left.items() if found[name] is not None and waits < _LEFT_KEPT}
-        return {name: length for name, length in found.items() if length or name in kept or name not in left}
+        kept = {name for name, unused in others.items() if found[name] is not None and unused < _UNUSED_KEPT}
+        shown = {*self._queues, *taken, *kept}
+        return {name: length for name, length in found.items() if length or name in shown}
 
-    def _others(self, store: OfStore | None) -> tuple[list[str], dict[str, float]]:
-        """Return the queues beside those of the settings: that workers take, and that they have left."""
-        if store is None:
-            return [], {}
-        announced = {name for each in store.workers for name in each.queues} - set(self._queues)
-        taken = sorted(announced)[:_OTHERS_AT_MOST]
-        known, waits = {*announced, *self._queues}, store.levels.waits
-        # The store forgets none of them while others go on; those that were left last are read.
-        left = sorted(waits.keys() - known, key=lambda name: (waits[name], name))
-        return taken, {name: waits[name] for name in left[: _OTHERS_AT_MOST - len(taken)]}
+    def _others(self, store: OfStore | None) -> dict[str, float]:
+        """Return queues beside those of the settings, each with for how many seconds it was not used."""
+        used = store.used_queues if store else {}
+        # Each use is noted again within an hour: those in use stay in one order.
+        names = sorted(
+            used.keys() - set(self._queues), key=lambda name: (used[name] // (2 * NOTED_EVERY), name)
+        )
+        return {name: used[name] for name in names[:_OTHERS_AT_MOST]}
 
     def _report(self, server: str, reason: str) -> None:
         """Log once that a server cannot be read, and once that it can again."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from askonce.announcements import WORKERS_KEPT, Announcement, decode, encode, require_ttl
+from askonce.used_queues import QUEUES_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Condition
+
+    from askonce.adapters.memory.used_queues import MemoryUsedQueues
 
 
 class _Kept(NamedTuple):
@@ -21,14 +24,15 @@ class _Kept(NamedTuple):
 class MemoryAnnouncements:
     """The announcements of one store."""
 
-    def __init__(self, changed: Condition, now: Callable[[], float]) -> None:
-        """Begin without workers; *changed* is the store's lock."""
-        self._changed, self._now = changed, now
+    def __init__(self, changed: Condition, now: Callable[[], float], used_queues: MemoryUsedQueues) -> None:
+        """Begin without workers; *changed* is the store's lock, *used_queues* notes what workers take."""
+        self._changed, self._now, self._used_queues = changed, now, used_queues
         self._kept: dict[str, _Kept] = {}
 
     def announce(self, announcement: Announcement, ttl: float) -> None:
         """Keep *announcement* for *ttl* seconds, in place of the same worker's last one."""
         require_ttl(ttl)
+        self._used_queues.note(announcement.queues[:QUEUES_KEPT])
         with self._changed:
             now, living = self._now(), self._living()
             last = living.get(announcement.worker)

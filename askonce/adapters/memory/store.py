@@ -23,6 +23,7 @@ from askonce.adapters.memory.runs import MemoryRuns
 from askonce.adapters.memory.shown import disclosed, snapshot
 from askonce.adapters.memory.start import copied, start
 from askonce.adapters.memory.subscription import MemorySubscription
+from askonce.adapters.memory.used_queues import MemoryUsedQueues
 from askonce.events import EventType, Subject, emit, ignore
 from askonce.job import JobId
 from askonce.lost import DEFAULT_BUDGET, Budget, Lost
@@ -56,7 +57,8 @@ class MemoryStore:
         self.flights = MemoryFlights(records, self._snapshot)
         self.letters = MemoryLetters(records.changed, records.now, records.dead_jobs)
         self.controls, self.tally = records.controls, records.tally
-        self.announcements = MemoryAnnouncements(records.changed, records.now)
+        self._used_queues = MemoryUsedQueues(records.changed, records.now)
+        self.announcements = MemoryAnnouncements(records.changed, records.now, self._used_queues)
         self.boards = MemoryBoards(records.changed, records.now)
         self.runs = MemoryRuns(records.changed, records.now)
         self.audit = MemoryAudit(records.changed, records.now)
@@ -71,9 +73,9 @@ class MemoryStore:
         with self._changed:
             return self._records.levels(len(self.letters.dead_messages()))
 
-    def delivering(self) -> frozenset[str]:
-        """Return the queues that have delivered."""
-        return frozenset(self.levels().waits)
+    def used_queues(self) -> dict[str, float]:
+        """Return the queues that are in use."""
+        return self._used_queues.ages()
 
     def check(self) -> list[Finding]:
         """Find nothing: memory stands on no server."""
@@ -93,6 +95,7 @@ class MemoryStore:
         """Give the first caller the right to send a message; give every other caller that job."""
         with self._changed:
             job, terms = claim
+            self._used_queues.note((job.routing.queue,))
             record = self._records.load(job.key) or MemoryRecord()
             self.controls.apply(record, job)
             if record.fingerprint and record.fingerprint != job.fingerprint:

@@ -19,28 +19,34 @@ from askonce.announcements import (
     require_ttl,
 )
 from askonce.errors import RecordDamaged, StoreUnavailable
+from askonce.used_queues import QUEUES_KEPT, is_queue
 
 if TYPE_CHECKING:
-    from askonce.adapters.redis.scripts import Scripts
+    from collections.abc import Iterable
+
+    from askonce.adapters.redis.scripts import Command, Scripts
+    from askonce.adapters.redis.used_queues import RedisUsedQueues
 
 
 class RedisAnnouncements:
     """The announcements of one namespace."""
 
-    def __init__(self, scripts: Scripts) -> None:
-        """Use the link and the keys of *scripts*."""
+    def __init__(self, scripts: Scripts, used_queues: RedisUsedQueues) -> None:
+        """Use the link and the keys of *scripts*; *used_queues* notes what workers take."""
         self._scripts, self._key = scripts, scripts.bucket_key(0, "workers")
+        self._used_queues = used_queues
 
     def announce(self, announcement: Announcement, ttl: float) -> None:
         """Keep *announcement* for *ttl* seconds, in place of the same worker's last one."""
         require_ttl(ttl)
         times = int(ttl * 1000), int(KEPT_FOR_AT_MOST * 1000)
         args = announcement.worker, times[0], encode(announcement), WORKERS_KEPT, times[1]
-        self._run("announce", *args)
+        taken = list(filter(is_queue, announcement.queues[:QUEUES_KEPT]))
+        self._run("announce", *args, along=self._used_queues.note(taken))
 
-    def _run(self, verb: str, *args: bytes | str | int) -> Any:  # noqa: ANN401  # as the script returns
+    def _run(self, verb: str, *args: bytes | str | int, along: Iterable[Command] = ()) -> Any:  # noqa: ANN401  # as the script returns
         try:
-            return self._scripts.run_all(verb, [((self._key,), args)])[0]
+            return self._scripts.run_all(verb, [((self._key,), args)], along)[0]
         except RecordDamaged as damaged:
             # No record, but a list for all: without it the store is of no use here.
             raise StoreUnavailable(verb=verb, reason=damaged.reason) from None

@@ -38,16 +38,6 @@ def read_levels(scripts: Scripts) -> Levels:
     )
 
 
-def delivering(scripts: Scripts) -> frozenset[str]:
-    """Return the queues of which workers have reported what they delivered, in any bucket.
-
-    Raises:
-        StoreUnavailable: a server did not answer, or its user may not read this.
-    """
-    found = scripts.hashes([scripts.bucket_key(bucket, "progress") for bucket in range(BUCKETS)])
-    return frozenset(_queue_of(name) for progress in found for name in progress)
-
-
 def _of_buckets(scripts: Scripts) -> list[Any]:
     calls = [((scripts.bucket_key(bucket, "idx"),), ()) for bucket in range(BUCKETS)]
     try:
@@ -67,11 +57,8 @@ def _messages(scripts: Scripts) -> int:
 def _progress(buckets: Iterable[Sequence[Any]]) -> Iterator[tuple[str, str, float]]:
     for _, _, *flat in buckets:
         for name, age in zip(flat[::2], flat[1::2], strict=True):
-            yield _queue_of(name), name.rpartition(b"\n")[2].decode(errors="replace"), age / 1000
-
-
-def _queue_of(name: bytes) -> str:
-    return name.rpartition(b"\n")[0].decode(errors="replace")
+            queue, _, priority = name.decode(errors="replace").rpartition("\n")
+            yield queue, priority, age / 1000
 
 
 def _infos(scripts: Scripts) -> Iterator[Mapping[str, Any] | None]:

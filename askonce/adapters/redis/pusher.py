@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from redis.exceptions import RedisError
 
     from askonce.adapters.redis.scripts import Call, Scripts
+    from askonce.adapters.redis.used_queues import RedisUsedQueues
     from askonce.store import Address, Admission, Push, Reply
 
 #: Jobs of one script. With more a job would cost no less, and the server serves no other caller meanwhile.
@@ -26,27 +27,33 @@ _JOBS = 50
 class RedisPusher:
     """Admits jobs and pushes their messages on the store's own server."""
 
-    def __init__(self, scripts: Scripts, address: Address) -> None:
-        """Push through *scripts* on the server at *address*."""
-        self._scripts, self.address = scripts, address
+    def __init__(self, scripts: Scripts, address: Address, used_queues: RedisUsedQueues) -> None:
+        """Push through *scripts* on the server at *address*; *used_queues* notes where to."""
+        self._scripts, self.address, self._used_queues = scripts, address, used_queues
 
     def admit_and_push(self, push: Push, tag: str) -> Reply[Admission]:
         """Admit a claim; if ADMITTED, put its message into its list, filled as message.lua says."""
         claim, queue, template, shown = push
         key = claim.job.key
-        reply = self._scripts.run("publish", key, *arguments(claim), key, tag, template, shown, queue=queue)
+        due = self._used_queues.due((claim.job.routing.queue,))
+        args, along = (*arguments(claim), key, tag, template, shown), self._used_queues.note(due)
+        reply = self._scripts.run("publish", key, *args, queue=queue, along=along)
+        self._used_queues.noted(due)
         return to_admission(key, reply, pushes=True)
 
     def admit_and_push_many(self, pushes: Sequence[Push]) -> Iterator[Reply[Admission] | JobError]:
         """Do the same for each of *pushes*, one after the other in one round trip."""
         scripts = list(_by_script(pushes))
-        replies = self._scripts.run_as_they_come("publish_many", list(map(self._call, scripts)))
+        due = self._used_queues.due({script[0].claim.job.routing.queue for script in scripts})
+        calls, along = list(map(self._call, scripts)), self._used_queues.note(due)
+        replies = self._scripts.run_as_they_come("publish_many", calls, along)
         for script, reply in zip(scripts, replies, strict=True):
             if isinstance(reply, JobError):
                 yield from self._push_one_by_one(script, reply)
                 continue
             for push, each in zip(script, reply, strict=True):
                 yield to_admission_or_error(push.claim.job.key, each, pushes=True)
+        self._used_queues.noted(due)
 
     def _call(self, script: list[Push]) -> Call:
         (claim, queue, template, _), *_ = script

@@ -42,7 +42,7 @@ VERBS = (
     "resent",
 )
 #: The scripts of the lists of jobs, the controls, the counters, the workers' announcements, the boards, the
-#: runs and the levels.
+#: runs, the levels and the queues in use.
 OTHERS = (
     "dead",
     "show",
@@ -62,6 +62,8 @@ OTHERS = (
     "look",
     "find",
     "levels",
+    "note_queues",
+    "used_queues",
 )
 #: No caller waits for these, so they run even while callers are kept off a server that is down. They keep
 #: leases and paid answers, and the first of them that gets a reply lets the callers in again.
@@ -70,6 +72,7 @@ _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 #: The keys of a call, and its arguments.
 Call = tuple[tuple[str, ...], tuple[bytes | str | int, ...]]
+Command = tuple[bytes | str | int, ...]
 
 
 def sources(clock: str | None = None) -> dict[str, str]:
@@ -103,8 +106,16 @@ class Scripts:
         """Return another key of the bucket: ``record.lua`` lists them."""
         return f"{self.prefix}{bucket % BUCKETS:02x}}}:{name}"
 
-    def run(self, verb: str, key: Key, *args: bytes | str | int, queue: str = "") -> Any:  # noqa: ANN401  # a status or a list, as the script returns
+    def command(self, verb: str, keys: tuple[str, ...], args: tuple[bytes | str | int, ...]) -> Command:
+        """Return what runs a script with its text: for one that goes along and is not sent a second time."""
+        return "EVAL", self._sources[verb], len(keys), *keys, *args
+
+    def run(
+        self, verb: str, key: Key, *args: bytes | str | int, queue: str = "", along: Iterable[Command] = ()
+    ) -> Any:  # noqa: ANN401  # a status or a list, as the script returns
         """Run one script on the record of *key*: the path of every call, so it does nothing twice.
+
+        What goes *along* is sent in the same round trip; its replies are dropped.
 
         Raises:
             StoreUnavailable: the server did not answer, or refused.
@@ -112,7 +123,7 @@ class Scripts:
         """
         keys = (*self.record_keys(key), queue) if queue else self.record_keys(key)
         command = ("EVALSHA", self._shas[verb], len(keys), *keys, *args)
-        reply = self.send(verb, command)[0]
+        reply = self.send(verb, command, *along)[0]
         if isinstance(reply, NoScriptError):
             reply = self.send(verb, ("EVAL", self._sources[verb], *command[2:]))[0]
         if isinstance(reply, RedisError):
@@ -123,11 +134,16 @@ class Scripts:
             raise self._to_error(verb, keys[0], reply) from reply
         return reply
 
-    def run_on_each(self, verb: str, calls: Iterable[tuple[Key, tuple[bytes | str | int, ...]]]) -> list[Any]:
+    def run_on_each(
+        self,
+        verb: str,
+        calls: Iterable[tuple[Key, tuple[bytes | str | int, ...]]],
+        along: Iterable[Command] = (),
+    ) -> list[Any]:
         """Run one script on the records of some keys, each with its arguments; see ``run_each``."""
-        return self.run_each(verb, [(self.record_keys(key), args) for key, args in calls])
+        return self.run_each(verb, [(self.record_keys(key), args) for key, args in calls], along)
 
-    def run_each(self, verb: str, calls: Sequence[Call]) -> list[Any]:
+    def run_each(self, verb: str, calls: Sequence[Call], along: Iterable[Command] = ()) -> list[Any]:
         """Run one script many times in one round trip; a server that lost the script gets it again.
 
         An error that concerns one record is returned in the place of its reply, as LayoutNewer or
@@ -139,7 +155,7 @@ class Scripts:
         if not calls:
             return []
         commands = [("EVALSHA", self._shas[verb], len(keys), *keys, *args) for keys, args in calls]
-        replies = self.send(verb, *commands)
+        replies = self.send(verb, *commands, *along)[: len(commands)]
         # A cluster's nodes lose scripts one by one: each round teaches at least one of them.
         while missing := [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]:
             # EVAL teaches the script to the server, because its user may not run SCRIPT.
@@ -164,15 +180,19 @@ class Scripts:
             raise error
         return error
 
-    def run_as_they_come(self, verb: str, calls: Sequence[Call]) -> Iterator[Any]:
+    def run_as_they_come(
+        self, verb: str, calls: Sequence[Call], along: Iterable[Command] = ()
+    ) -> Iterator[Any]:
         """Yield what ``run_each`` returns, as the replies come."""
         if not calls:
             return
         commands = [("EVALSHA", self._shas[verb], len(keys), *keys, *args) for keys, args in calls]
         seen = 0
         try:
-            replies = self.link.ask_each(*commands)
+            replies = self.link.ask_each(*commands, *along)
             for reply in replies:
+                if seen == len(calls):
+                    continue
                 if isinstance(reply, NoScriptError):
                     # Its connection is closed if it has replies that were not read.
                     deque(replies, maxlen=0)
@@ -183,14 +203,14 @@ class Scripts:
             raise self.unavailable(verb, first_key(commands[0]), exc) from exc
         yield from self.run_each(verb, calls[seen:])
 
-    def run_all(self, verb: str, calls: Sequence[Call]) -> list[Any]:
+    def run_all(self, verb: str, calls: Sequence[Call], along: Iterable[Command] = ()) -> list[Any]:
         """Run one script many times in one round trip, all or nothing.
 
         Raises:
             StoreUnavailable: a server did not answer, or refused.
             LayoutNewer, RecordDamaged: of the first call that had this error.
         """
-        replies = self.run_each(verb, calls)
+        replies = self.run_each(verb, calls, along)
         for reply in replies:
             if isinstance(reply, JobError):
                 raise reply

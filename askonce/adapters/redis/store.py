@@ -16,7 +16,7 @@ from askonce.adapters.redis.claims import arguments, milliseconds, to_admission,
 from askonce.adapters.redis.controls import RedisControls
 from askonce.adapters.redis.flights import RedisFlights
 from askonce.adapters.redis.letters import RedisLetters
-from askonce.adapters.redis.levels import delivering, read_levels
+from askonce.adapters.redis.levels import read_levels
 from askonce.adapters.redis.link import Link, ServerLink
 from askonce.adapters.redis.pusher import RedisPusher
 from askonce.adapters.redis.reply import read, to_full_snapshot, to_lost
@@ -25,6 +25,7 @@ from askonce.adapters.redis.scripts import Scripts
 from askonce.adapters.redis.servers import connect, place_of
 from askonce.adapters.redis.subscription import listening
 from askonce.adapters.redis.tally import RedisTally
+from askonce.adapters.redis.used_queues import RedisUsedQueues
 from askonce.checks import Finding
 from askonce.errors import JobError, StoreUnavailable
 from askonce.events import EventType, Subject, emit, ignore
@@ -88,7 +89,8 @@ class RedisStore:
         self.letters = RedisLetters(self._scripts)
         self.controls = RedisControls(self._scripts)
         self.tally = RedisTally(self._scripts)
-        self.announcements = RedisAnnouncements(self._scripts)
+        self._used_queues = RedisUsedQueues(self._scripts)
+        self.announcements = RedisAnnouncements(self._scripts, self._used_queues)
         self.boards = RedisBoards(self._scripts)
         self.runs = RedisRuns(self._scripts)
         self.audit = RedisAudit(self._scripts)
@@ -115,7 +117,7 @@ class RedisStore:
     def pusher(self) -> RedisPusher | None:
         """Admits and sends in one step; None where the records are not on one server at a fixed place."""
         address = self._link.address
-        return RedisPusher(self._scripts, address) if address else None
+        return RedisPusher(self._scripts, address, self._used_queues) if address else None
 
     def report_to(self, listen: Listener) -> None:
         """Emit what happens to servers and records to *listen*, unless the store has a listener."""
@@ -135,11 +137,17 @@ class RedisStore:
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""
         key = claim.job.key
-        return to_admission(key, self._scripts.run("admit", key, *arguments(claim)))
+        due = self._used_queues.due((claim.job.routing.queue,))
+        reply = self._scripts.run("admit", key, *arguments(claim), along=self._used_queues.note(due))
+        self._used_queues.noted(due)
+        return to_admission(key, reply)
 
     def admit_many(self, claims: Sequence[Claim]) -> list[Reply[Admission] | JobError]:
         """Admit each of *claims*."""
-        replies = self._scripts.run_on_each("admit", [(each.job.key, arguments(each)) for each in claims])
+        due = self._used_queues.due({claim.job.routing.queue for claim in claims})
+        calls = [(each.job.key, arguments(each)) for each in claims]
+        replies = self._scripts.run_on_each("admit", calls, self._used_queues.note(due))
+        self._used_queues.noted(due)
         found = zip(claims, replies, strict=True)
         return [to_admission_or_error(claim.job.key, reply) for claim, reply in found]
 
@@ -247,9 +255,9 @@ class RedisStore:
         """Return what the servers hold now."""
         return read_levels(self._scripts)
 
-    def delivering(self) -> frozenset[str]:
-        """Return the queues that have delivered."""
-        return delivering(self._scripts)
+    def used_queues(self) -> dict[str, float]:
+        """Return the queues that are in use."""
+        return self._used_queues.ages()
 
     def check(self) -> list[Finding]:
         """Look at the servers, and at whether this user may run the verbs; writes nothing."""
