@@ -11,6 +11,7 @@ from askonce.adapters.redis import used_queues as noting
 from askonce.errors import StoreUnavailable
 from askonce.job import Routing
 from askonce.store import Admission, Push
+from askonce.used_queues import QUEUES_KEPT, USE_KEPT
 from tests.jobs import new_claim
 from tests.servers.proxy import Proxy
 
@@ -114,6 +115,18 @@ def test_server_that_refuses_the_note_admits_the_job(store, server, send):
     assert Admission.ADMITTED is send(store)
     with pytest.raises(StoreUnavailable):
         store.used_queues()
+
+
+def test_registry_does_not_grow_for_ever(store, server):
+    now = server.time()[0] * 1000
+    server.zadd(QUEUES, {"over": now - USE_KEPT * 1000 - 1000})
+    admit(store)
+    first = server.zrange(QUEUES, 0, -1)
+    server.zadd(QUEUES, {f"q{n}": now - n for n in range(QUEUES_KEPT + 100)})
+    store.admit(claim("night"))
+
+    assert ([b"bulk"], QUEUES_KEPT) == (first, server.zcard(QUEUES))
+    assert 0 < server.pttl(QUEUES) <= USE_KEPT * 1000
 
 
 def test_names_that_somebody_wrote_there_are_read_as_names(store, server):

@@ -159,4 +159,11 @@ OF_METRICS = (
         "for name in names",
         f"{READING}test_queues_that_were_used_last_are_read_within_the_limit",
     ),
+    Mutant(
+        "names of queues are kept without end",
+        "askonce/adapters/redis/lua/note_queues.lua",
+        "redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[1])\n",
+        "",
+        f"{USED}test_registry_does_not_grow_for_ever",
+    ),
 )
