@@ -37,6 +37,8 @@ class RedisUsedQueues:
 
     def noted(self, queues: list[str]) -> None:
         """Let *queues* rest: the server replied, if only that it refuses."""
+        if not queues:
+            return  # as with most jobs
         if len(self._due_at) >= _NOTED_KEPT:
             self._due_at.clear()
         self._due_at.update(dict.fromkeys(queues, monotonic() + NOTED_EVERY))
