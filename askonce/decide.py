@@ -135,6 +135,8 @@ def _on_start(reply: Reply[Start], job: Job) -> Decision:  # noqa: C901, PLR0911
             return Refuse(why=Why.SUPERSEDED, job=record.job)
         case Start.NEGATIVE:
             return _refuse(Why.FAILED, job.key, record)
+        case Start.UNRUN:
+            return _refuse(Why.FAILED, job.key, record)._replace(unrun=True)
         case Start.CONFLICT:
             return Refuse(why=Why.CONFLICT)
         case Start.ABSENT | Start.ENDED:
@@ -283,12 +285,19 @@ def _report_start(listen: Listener, decision: Decision, record: Snapshot, job: J
     match decision:
         case Run():
             return  # the end of the run is the event
-        case Serve():
-            emit(listen, EventType.JOB_REUSED, job)
-        case Refuse(why=Why.FAILED):
+        case Serve(result=result):
+            report_reused(listen, job, result)
+        case Refuse(why=Why.FAILED, unrun=True):
             data = {"attempt": record.attempts, **_why(record)}
             emit(listen, EventType.JOB_FAILED, job, run_seconds=0.0, **data)
+        case Refuse(why=Why.FAILED):
+            emit(listen, EventType.JOB_NEGATIVE, job, **_why(record))
         case Wait() | Refuse():
             emit(listen, EventType.JOB_SKIPPED, job, outcome=decision.word)
         case _:
             assert_never(decision)
+
+
+def report_reused(listen: Listener, job: Job, result: Result) -> None:
+    """Emit that the answer was there already. That is no end of *job*: it has ended, or needs no run."""
+    emit(listen, EventType.JOB_REUSED, job, source=result.source, age_seconds=result.age)

@@ -97,6 +97,8 @@ class Refuse(NamedTuple):
     #: The last good answer, where the failure lets it through.
     stale: Result | None = None
     error: AnswerUnreadable | StoreUnavailable | None = None
+    #: This very start ended the job: later ones find its end.
+    unrun: bool = False
 
     @property
     def word(self) -> str:

@@ -63,7 +63,7 @@ class EventType(Enum):
     JOB_ATTACHED = _Kind("job.attached", INFO, {"ignored": str})
     #: A fresh answer was served from the record.
     JOB_HIT = _Kind("job.hit", INFO, {"age_seconds": float}, also="cache_hit")
-    #: A kept failure answered.
+    #: A kept failure answered; also one more message of the job that failed.
     JOB_NEGATIVE = _Kind("job.negative", INFO, {"kind": str, "reason": str})
     #: The key rests after a failure.
     JOB_BACKOFF = _Kind("job.backoff", INFO, {"wait_seconds": float})
@@ -79,8 +79,8 @@ class EventType(Enum):
     JOB_SEND_FAILED = _Kind("job.send_failed", WARNING, {"resends": int, "reason": str})
 
     # A worker runs a job.
-    #: The end of a job where it ran: one line for each job. *outcome* is done, unstored, fenced, reused or a
-    #: kind of failure. *age_seconds* is the answer's, *wait_seconds* from the enqueue to this start, and
+    #: The end of a job, by the process that ended it: one line for each job. *outcome* is done, unstored
+    #: or a kind of failure. *age_seconds* is the answer's, *wait_seconds* from the enqueue to this start, and
     #: *run_seconds* this run's. *cost_usd* and *tokens* are what this run paid: sums count no cent twice. A
     #: stored answer has its *size* and *ttl_seconds*. *request_ids* is what services call this run's
     #: requests, *ids* what the spec shows of the payload.
@@ -91,8 +91,8 @@ class EventType(Enum):
         DEBUG,
         {"attempt": int, "run_seconds": float, "cost_usd": _MAYBE_USD, "source": str},
     )
-    #: The answer was in the record already.
-    JOB_REUSED = _Kind("job.reused", DEBUG)
+    #: One more message of a job, or a call while the store is down: the answer was there already.
+    JOB_REUSED = _Kind("job.reused", INFO, {"source": str, "age_seconds": float})
     #: The message had nothing to do: busy, backoff, paused, superseded, absent, conflict or unreadable.
     JOB_SKIPPED = _Kind("job.skipped", INFO, {"outcome": str})
     #: The call failed and will be made again.
@@ -115,8 +115,12 @@ class EventType(Enum):
     JOB_SPEND_UNKNOWN = _Kind("job.spend_unknown", WARNING, {"field": str})
     #: The payload of a message that something else sent cannot be used.
     JOB_INVALID = _Kind("job.invalid", WARNING, {"field": str, "reason": str})
-    #: The answer came too late: another run holds the key, or the record is gone.
-    JOB_FENCED = _Kind("job.fenced", WARNING, {"attempt": int, "run_seconds": float, **_SPENT})
+    #: The answer or failure came too late: another run holds the key, or the record is gone.
+    JOB_FENCED = _Kind(
+        "job.fenced",
+        WARNING,
+        {"attempt": int, "reason": str, "run_seconds": float, "request_ids": str} | _SPENT,
+    )
 
     # Answers and the store.
     #: An answer, a failure or a job was removed from its record.

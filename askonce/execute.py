@@ -21,9 +21,9 @@ from askonce.execution import (
     Delivery,
     Execution,
     Failed,
+    Reused,
     Skipped,
     report_done,
-    reused,
     wait_of,
 )
 from askonce.job import new_owner
@@ -140,11 +140,12 @@ class Executor:
                         return self._give_back(run, Postponed(_STALLED), 0.0, FLIGHT_KEPT)
                     return self._run(run, body)
             case Serve(result=result):
-                return reused(self.listen, delivery.job, result)
+                return Reused.of(delivery.job, result)
             case Refuse(why=Why.FAILED):
                 ended = Failed.of(delivery.job, decision.failure, decision.attempts)
-                why = {"reason": ended.reason, "attempts": ended.attempts}
-                report_done(self.listen, delivery.job, ended.kind, **why)
+                if decision.unrun:
+                    why = {"reason": ended.reason, "attempts": ended.attempts}
+                    report_done(self.listen, delivery.job, ended.kind, **why)
                 return ended
             case Wait() | Refuse():
                 return Skipped(key=delivery.job.key, job=delivery.job.id, because=decision)
@@ -283,8 +284,9 @@ class Executor:
                 emit(self.listen, EventType.JOB_UNSTORED, run.job, **ran, **cost)
                 outcome = "unstored"
             case Write.FENCED | Write.ABSENT:
-                emit(self.listen, EventType.JOB_FENCED, run.job, **ran, **cost)
-                outcome = "fenced"
+                # No end of its job: another run has the key, or somebody has invalidated it.
+                emit(self.listen, EventType.JOB_FENCED, run.job, **ran, **cost, **run.requests)
+                return
             case _:
                 assert_never(written)
         kept = _kept(run, made) if outcome == "done" else {}
@@ -309,8 +311,8 @@ class Executor:
                 emit(self.listen, EventType.JOB_UNKEPT, job, reason="no_room")
             return self._deferred(run, "store_unavailable", run.lease.seconds, spend)
         if reply.outcome is not Write.OK:
-            emit(self.listen, EventType.JOB_FENCED, job, **ran, **spend.known)
-            report_done(self.listen, job, "fenced", spend, reason=error.reason, **run.ended_at(self.clock()))
+            why = {"reason": error.reason, **run.requests}
+            emit(self.listen, EventType.JOB_FENCED, job, **ran, **why, **spend.known)
             return self._overtaken(job)
         record = reply.record
         if record.flight != "idle":

@@ -129,13 +129,6 @@ def wait_of(job: Job, now: int) -> float | None:
     return waited / 1000 if job.admitted_at > 0 and 0 <= waited <= _LONGEST_WAIT else None
 
 
-def reused(listen: Listener, job: Job, result: Result) -> Reused:
-    """Return and report the end of a delivery whose answer was there already."""
-    data = {"source": result.source, "age_seconds": result.age, "attempts": result.attempts}
-    report_done(listen, job, "reused", **data)
-    return Reused.of(job, result)
-
-
 def _caused_by(job: Job, result: Result) -> Spend:
     """Return what *job* caused of the cost of *result*.
 
@@ -147,7 +140,7 @@ def _caused_by(job: Job, result: Result) -> Spend:
 
 
 def report_done(listen: Listener, job: Job, outcome: str, spend: Spend = NOTHING, /, **data: object) -> None:
-    """Emit the end of *job* where it ran; *spend* is what this run paid."""
+    """Emit the end of *job*, by the process that ended it; *spend* is what this run paid."""
     cost = {"cost_usd": spend.known.get("cost_usd"), "tokens": spend.tokens} if spend.calls else {}
     emit(listen, EventType.JOB_DONE, job, outcome=outcome, **data, **cost, ids=job.shown)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 from askonce.decide import Policy, admit, end_of
 from askonce.decision import Refuse, Run, Serve, Wait, Why
 from askonce.errors import StoreUnavailable
-from askonce.execution import Computed, Failed, Reused, Skipped, reused
+from askonce.execution import Computed, Failed, Reused, Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ class Runner:
         decision = admit(executor.store.admit, delivery.claim, Policy.RUN, executor.listen)
         match decision:
             case Serve(result=result):
-                return reused(executor.listen, job, result)
+                return Reused.of(job, result)
             case Run():
                 return executor.execute(replace(delivery, job=job.under(decision.job)), body)
             case Refuse(why=Why.FAILED):

@@ -98,7 +98,10 @@ class Start(Enum):
     #: A pause stops its queue: its message goes back there, and waits.
     RETURNED = "returned"
     SUPERSEDED = "superseded"
+    #: The job had ended before, without an answer.
     NEGATIVE = "negative"
+    #: This start ended the job: it expired, was cancelled, or its attempts are spent.
+    UNRUN = "unrun"
     CONFLICT = "conflict"
     #: There is no record, and the job cannot have ended by itself: its record was lost.
     ABSENT = "absent"

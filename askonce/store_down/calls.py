@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, assert_never
 
 from askonce.answer import Codec, Encoded, Meta, StoredValue, Ttl, to_result
 from askonce.attempt import Attempt, calling_job, costs_of, make
-from askonce.decide import run_without_store, start
+from askonce.decide import report_reused, run_without_store, start
 from askonce.decision import Refuse, Run, Serve
 from askonce.errors import CallFailed, StoreUnavailable, ValueInvalid
 from askonce.events import EventType, Listener, emit, ignore
-from askonce.execution import Computed, Failed, Reused, report_done, reused
+from askonce.execution import Computed, Failed, Reused, report_done
 from askonce.job import new_owner
 from askonce.lease import since_boot
 from askonce.spend import NOTHING, total
@@ -105,7 +105,8 @@ class LocalCalls:
             case Serve(result=result):
                 self._report(delivery, "cache")
                 self._hits.count(job, result.spend)
-                return reused(self._listen, job, result)
+                report_reused(self._listen, job, result)
+                return Reused.of(job, result)
             case Run():
                 return self._call_once(delivery, body, down)
             case Refuse():

@@ -174,7 +174,7 @@ def start(m):
 
 def _start_queued(m):
     if m.may_be_expired:
-        yield m.unrun("negative", "expired")
+        yield m.unrun("unrun", "expired")
     if not m.may_be_unexpired:
         return
     if m.s.rests:
@@ -214,10 +214,10 @@ def _grant(m):
     """Which pauses hold is no part of the record: `checks.started_while_paused` judges that."""
     s, a = m.s, m.args
     if s.attempts >= s.max_attempts:
-        yield m.quarantined("negative")
+        yield m.quarantined("unrun")
         return
     if s.is_cancelled:
-        yield m.unrun("negative", "cancelled")
+        yield m.unrun("unrun", "cancelled")
         return
     fence = -(abs(s.fence) + 1)
     new = {"flight": "running", "owner": a["owner"], "fence": fence, "attempts": s.attempts + 1}

@@ -139,7 +139,7 @@ LEGAL = {
         park(3.5, "a", "cancelled"),
         start(4, "b", "superseded"),
     ],
-    "cancelled under way, and its worker lost": [A, S, LAST, start(6, "b", "negative"), admit(7, "k")],
+    "cancelled under way, and its worker lost": [A, S, LAST, start(6, "b", "unrun"), admit(7, "k")],
     "cancelled under way, and asked for when its worker was lost": [A, S, LAST, admit(6, "k")],
     "cancelled under way, and reaped": [A, S, LAST, read(6, "idle", "j", "a", FENCE, **CANCELLED)],
     "cancelled under way, and renewed": [A, S, LAST, renew(3, "a", "cancelled"), start(5, "b", "busy")],
@@ -161,7 +161,8 @@ LEGAL = {
     ],
     "expired, so its message starts nothing": [
         admit(0, "j", expires=1.0),
-        start(2, "a", "negative"),
+        start(2, "a", "unrun"),
+        start(2.5, "b", "superseded"),
         admit(3, "k"),
     ],
     "a duplicate prolongs the expiry": [
@@ -263,7 +264,7 @@ ILLEGAL = {
     "a cancelled job is attached to": [A, cancel(1), admit(2, "k", "attached")],
     "no answer of a cancelled job that was paid": [A, S, cancel(5), complete(6, "a", "fenced")],
     "an expired job starts": [admit(0, "j", expires=1.0), start(2, "a", fence=FENCE)],
-    "a job expires before its time": [admit(0, "j", expires=5.0), start(2, "a", "negative")],
+    "a job expires before its time": [admit(0, "j", expires=5.0), start(2, "a", "unrun")],
     "a message counts that was sent for another job": [A, resent(3, job="i")],
     "a less urgent duplicate sends one more message": [
         admit(0, "j", priority=3),

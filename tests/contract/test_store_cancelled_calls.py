@@ -34,7 +34,7 @@ WAYS = {
     "a lease given back": (lambda scene: scene.park(), Parking.CANCELLED),
     "a lease given back for too long": (lambda scene: scene.park(within=0.0), Parking.CANCELLED),
     "a reaper": (lambda scene: (lose(scene), scene.reap())[1], []),
-    "a second worker": (lambda scene: (lose(scene), scene.start("owner-2").outcome)[1], Start.NEGATIVE),
+    "a second worker": (lambda scene: (lose(scene), scene.start("owner-2").outcome)[1], Start.UNRUN),
     "a caller": (lambda scene: (lose(scene), scene.admit("job-2").outcome)[1], Admission.ADMITTED),
 }
 
@@ -254,7 +254,7 @@ def test_pause_does_not_keep_a_cancelled_job(scene, cancelled):
     scene.store.controls.pause(Pause("task", "orders"), "ana: why")
     lose(scene)
 
-    assert Start.NEGATIVE is scene.start("owner-2", returns=True).outcome
+    assert Start.UNRUN is scene.start("owner-2", returns=True).outcome
     assert "cancelled" == scene.read().failure.kind
 
 

@@ -13,7 +13,7 @@ def test_job_past_its_expiry_does_not_start(scene):
 
     reply = scene.start()
 
-    assert (Start.NEGATIVE, "expired", "idle") == (
+    assert (Start.UNRUN, "expired", "idle") == (
         reply.outcome,
         reply.record.failure.kind,
         reply.record.flight,

@@ -80,7 +80,7 @@ def test_job_that_waited_too_long_does_not_start(scene):
 
     reply = scene.start()
 
-    assert Start.NEGATIVE is reply.outcome
+    assert Start.UNRUN is reply.outcome
     assert "expired" == reply.record.failure.kind
 
 

@@ -174,7 +174,7 @@ def test_caller_that_rejects_duplicates_shares_no_job(scene, reject, end):
     assert end is scene.cancel("night")
 
 
-@pytest.mark.parametrize(("reject", "start"), [(False, Start.GRANTED), (True, Start.NEGATIVE)])
+@pytest.mark.parametrize(("reject", "start"), [(False, Start.GRANTED), (True, Start.UNRUN)])
 def test_lost_job_is_handed_to_a_caller_that_rejects_duplicates_too(scene, reject, start):
     scene.admit(expires=90.0)
     scene.clock.advance(60)

@@ -61,10 +61,10 @@ def test_message_seen_again_at_any_time_adds_no_call(scene):
     scene.let_go()
     scene.wait_until_done([key])
     scene.queue.put(messages * 5)
-    scene.eventually(lambda: scene.log("worker").count("outcome=reused") >= 5, 20)
+    scene.eventually(lambda: scene.log("worker").count("job.reused") >= 5, 20)
     scene.end_freshness(key)
     scene.queue.put(messages * 5)
-    scene.eventually(lambda: scene.log("worker").count("outcome=reused") >= 10, 20)
+    scene.eventually(lambda: scene.log("worker").count("job.reused") >= 10, 20)
 
     assert Status.STALE is scene.record(key).status
     assert 1 == scene.machine.ledger.openai.calls

@@ -274,6 +274,21 @@ def test_permanent_failure_fails_its_message_and_is_kept(plain, number, errors, 
     assert len(plain.calls.of(number)) == 1
 
 
+@pytest.mark.parametrize(("error", "told"), [(None, "job.reused"), ("permanent", "job.negative")])
+def test_many_messages_of_one_job_write_one_end(plain, number, errors, eventually, error, told):
+    plain.calls.errors[number] = [errors[error]] if error else []
+    asked = plain.add.enqueue({"n": number})
+    eventually(lambda: "job.done" in plain.names(asked.job))
+    [record] = plain.store.read([asked.key])
+    headers = {"askonce": new_header(new_job(asked.key, asked.job, fingerprint=record.fingerprint))}
+
+    for _ in range(5):
+        plain.app.send_task("add", kwargs={"n": number, "more": 1}, task_id=asked.job, headers=headers)
+
+    eventually(lambda: 5 == plain.names(asked.job).count(told))
+    assert 1 == plain.names(asked.job).count("job.done")
+
+
 def test_foreign_message_of_a_kept_failure_fails_without_a_call(plain, number, errors, eventually, ended):
     plain.calls.errors[number] = [errors["permanent"]]
     with pytest.raises(JobFailed):

@@ -271,7 +271,7 @@ OUTCOMES = [
     *(("admit", each) for each in ("admitted", "resend", "attached", "hit", "negative", "backoff")),
     ("start", "granted after all"),
     *(("start", each) for each in ("granted", "done", "busy", "backoff", "paused", "superseded")),
-    *(("start", each) for each in ("negative", "absent", "ended")),
+    *(("start", each) for each in ("negative", "unrun", "absent", "ended")),
     *(
         (verb, each)
         for verb in ("renew", "checkpoint", "complete", "fail", "resent")

@@ -172,9 +172,9 @@ def _of_idle(record):
 
 def grant(record, limits, owner, moment, *, paused=False):
     if record.attempts >= limits.attempts:
-        return "negative", _quarantine(record, "attempts_spent")
+        return "unrun", _quarantine(record, "attempts_spent")
     if record.cancelled:
-        return "negative", _end_cancelled(record)
+        return "unrun", _end_cancelled(record)
     if paused:
         return "paused", _park(record, "pause", rests=True)
     return "granted", record._replace(

@@ -180,7 +180,13 @@ def test_producer_that_repeats_its_claim_sends_the_message_again(scene):
 #: What the record holds, what ``start`` replies, the event or None, the decision and its fields.
 STARTS = {
     "queued": (lambda scene, **_: scene.ask(), Start.GRANTED, None, Run, {"new": False}),
-    "done": (lambda scene, **_: scene.answered(), Start.DONE, ("job.reused", {}), Serve, {}),
+    "done": (
+        lambda scene, **_: scene.answered(),
+        Start.DONE,
+        ("job.reused", {"source": "cache", "age_seconds": 0.0}),
+        Serve,
+        {},
+    ),
     "running": (
         lambda scene, running, **_: (scene.ask(), running(scene.work)),
         Start.BUSY,
@@ -205,9 +211,16 @@ STARTS = {
     "failed": (
         lambda scene, raising, **_: scene.answered(body=raising(Permanent("http_404"))),
         Start.NEGATIVE,
-        ("job.failed", {"attempt": 1, "kind": "permanent", "reason": "http_404", "run_seconds": 0.0}),
+        ("job.negative", {"kind": "permanent", "reason": "http_404"}),
         Refuse,
         {"why": Why.FAILED, "attempts": 1},
+    ),
+    "expired": (
+        lambda scene, **_: (scene.ask(expires=5.0), scene.clock.advance(6)),
+        Start.UNRUN,
+        ("job.failed", {"attempt": 0, "kind": "expired", "reason": "expired", "run_seconds": 0.0}),
+        Refuse,
+        {"why": Why.FAILED, "unrun": True},
     ),
     "paused": (
         lambda scene, **_: (scene.ask(), scene.store.controls.pause(Pause("all"), "maintenance")),

@@ -21,7 +21,9 @@ def done(scene):
     """Return the fields of the only end that was emitted."""
 
     def one():
-        [event] = scene.heard.named("job.done")
+        ends = scene.heard.named("job.done")
+        assert 1 == len(ends)
+        [event] = ends
         return {**event.data, "task": event.task, "key": event.key, "job": event.job}
 
     return one
@@ -97,35 +99,69 @@ def test_job_that_is_given_back_has_no_end(scene, raising):
     assert [] == scene.heard.named("job.done")
 
 
-def test_late_copy_of_a_message_reuses_the_answer_and_its_age(scene):
+def test_further_messages_of_a_job_reuse_its_answer_and_are_no_end(scene, done):
     scene.answered()
     scene.clock.advance(7)
 
-    scene.work(lambda: pytest.fail("called"))
+    for _ in range(3):
+        scene.work(lambda: pytest.fail("called"))
 
-    _, end = scene.heard.named("job.done")
-    assert ("reused", 7.0) == (end.data["outcome"], end.data["age_seconds"])
-    assert "cost_usd" not in end.data
+    assert "done" == done()["outcome"]
+    assert [{"source": "cache", "age_seconds": 7.0}] * 3 == [
+        event.data for event in scene.heard.named("job.reused")
+    ]
 
 
-def test_message_of_something_else_reuses_the_answer(scene):
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (Permanent("http_404"), {"kind": "permanent", "reason": "http_404"}),
+        (Transient("http_503"), {"kind": "quarantined", "reason": "http_503"}),
+    ],
+    ids=["permanent", "dead"],
+)
+def test_further_messages_of_a_failed_job_are_no_end(scene, raising, done, error, why):
+    scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=1)))
+    scene.answered(body=raising(error))
+
+    for _ in range(3):
+        scene.work(lambda: pytest.fail("called"))
+
+    assert why["kind"] == done()["outcome"]
+    assert [why] * 3 == [event.data for event in scene.heard.named("job.negative")]
+    assert 1 == len(scene.heard.named("job.failed"))
+
+
+def test_message_of_something_else_that_meets_an_answer_is_a_hit_and_no_end(scene, done):
     scene.answered()
 
     scene.run_foreign(lambda: pytest.fail("called"))
 
-    assert ["done", "reused"] == [event.data["outcome"] for event in scene.heard.named("job.done")]
+    assert ("done", 1) == (done()["outcome"], len(scene.heard.named("job.hit")))
 
 
-def test_answer_of_an_overtaken_run_is_an_end_that_was_paid(scene, done):
+def test_hits_without_the_store_are_no_ends(scene, done):
+    scene.use(MemoryStore(scene.clock), replace(scene.spec, on_store_down="local"))
+    scene.fail_on("admit")
+
+    scene.call(lambda: PAID)
+    for _ in range(3):
+        scene.call(lambda: pytest.fail("called"))
+
+    assert "unstored" == done()["outcome"]
+    assert 3 == len(scene.heard.named("job.reused"))
+
+
+def test_answer_of_an_overtaken_run_is_paid_and_no_end_of_its_job(scene):
     asked = scene.ask()
 
     scene.work(lambda: scene.store.invalidate(asked.key) and PAID)
 
-    assert ("fenced", 0.25) == (done()["outcome"], done()["cost_usd"])
-    assert "size" not in done()
+    [fenced] = scene.heard.named("job.fenced")
+    assert (0.25, []) == (fenced.data["cost_usd"], scene.heard.named("job.done"))
 
 
-def test_failure_of_an_overtaken_run_is_an_end_that_was_paid(scene, done):
+def test_failure_of_an_overtaken_run_is_paid_and_no_end_of_its_job(scene):
     asked = scene.ask()
 
     def body():
@@ -134,7 +170,12 @@ def test_failure_of_an_overtaken_run_is_an_end_that_was_paid(scene, done):
 
     scene.work(body)
 
-    assert ("fenced", "http_404", 0.25) == tuple(done()[name] for name in ("outcome", "reason", "cost_usd"))
+    [fenced] = scene.heard.named("job.fenced")
+    assert ("http_404", 0.25, []) == (
+        fenced.data["reason"],
+        fenced.data.get("cost_usd"),
+        scene.heard.named("job.done"),
+    )
 
 
 def test_job_that_is_cancelled_under_way_ends_once(scene, raising, done):
@@ -153,7 +194,8 @@ def test_job_that_ends_before_its_run_has_an_end(scene, done):
     scene.ask(expires=5.0)
     scene.clock.advance(6)
 
-    scene.work(lambda: pytest.fail("called"))
+    for _ in range(2):
+        scene.work(lambda: pytest.fail("called"))
 
     assert ("expired", "expired") == (done()["outcome"], done()["reason"])
 

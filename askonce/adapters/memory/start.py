@@ -45,7 +45,7 @@ def _start_queued(records: Records, record: MemoryRecord, lease: Lease, *, retur
     now = records.now()
     if record.is_expired(now):
         records.end_unrun(lease.key, record, "expired")
-        return Start.NEGATIVE
+        return Start.UNRUN
     if now < record.not_before:
         return Start.BACKOFF if record.paused is None else Start.PAUSED
     return _grant(records, record, lease, returns=returns)
@@ -55,12 +55,12 @@ def _grant(records: Records, record: MemoryRecord, lease: Lease, *, returns: boo
     records.doubt(record)
     if record.attempts >= record.max_attempts:
         records.quarantine(lease.key, record, "attempts_spent")
-        return Start.NEGATIVE
+        return Start.UNRUN
     if record.flight == "running":
         record.note("worker_lost")
     if record.is_cancelled(records.now()):
         records.end_unrun(lease.key, record, "cancelled")
-        return Start.NEGATIVE
+        return Start.UNRUN
     if record.paused is not None:
         returned = records.hold_back(lease.key, record, returns=returns)
         return Start.RETURNED if returned else Start.PAUSED

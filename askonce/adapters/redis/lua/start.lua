@@ -1,7 +1,8 @@
 -- start: lease the key to one owner, if its job is the one admitted.
 -- KEYS record, index   ARGV job, owner, fingerprint, lease, admitted at (0: unknown), for how long at least a record
 --                           lasts from the end of its job on, whether its message can go back to its queue (0, 1)
--- returns reply(granted | done | busy | backoff | paused | returned | superseded | negative | conflict | absent | ended)
+-- returns reply(granted | done | busy | backoff | paused | returned | superseded | negative | unrun | conflict | absent
+--               | ended)
 local job, owner, lease = ARGV[1], ARGV[2], tonumber(ARGV[4])
 if lease <= 0 then error('ASKONCE_LEASE') end
 local r = load(KEYS[1])
@@ -9,7 +10,7 @@ local r = load(KEYS[1])
 local function end_as(reason)
   if reason == 'attempts_spent' then quarantine(r, reason) else end_unrun(r, reason) end
   commit(r, KEYS[2])
-  return reply('negative', r)
+  return reply('unrun', r)
 end
 
 -- One more message of a job that needs none.
