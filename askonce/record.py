@@ -129,8 +129,8 @@ class Parked(NamedTuple):
 class Snapshot(NamedTuple):
     """One record at one moment of the store's clock; times in seconds.
 
-    Only ``read`` fills *task*, *fingerprint*, *owner*, *lost* and *late*. A writer knows the first two, and
-    the owner's token authorises writes.
+    Only ``read`` fills *task*, *fingerprint*, *owner*, *lost*, *late* and *ended_at*. A writer knows the
+    first two, and the owner's token authorises writes.
     """
 
     present: bool = False
@@ -165,7 +165,10 @@ class Snapshot(NamedTuple):
     run: str = ""
     tenant: str = ""
     model: str = ""
+    version: str = ""
     admitted_at: int = 0
+    #: When the job ended without an answer, in seconds since 1970; 0 where it did not, or that is unknown.
+    ended_at: float = 0.0
     #: What the job's earlier attempts cost; only the reply to a start that is granted.
     spent: Spend = NOTHING
 
@@ -198,3 +201,20 @@ class Snapshot(NamedTuple):
         if self.value is None:
             return Status.ABSENT
         return Status.DONE if self.value.fresh else Status.STALE
+
+
+def ended_at(seen: Snapshot, *, due_at: int, kept_until: int) -> float:
+    """Return when the job of an idle record ended without an answer; 0 where that is unknown.
+
+    No field of a record has this time alone. A failure is kept for a known time, but a permanent one: its
+    next attempt is due at once (*due_at*). A record that never had an answer is kept for a known time too
+    (*kept_until*; 0 where it had one). Both are in milliseconds.
+    """
+    if seen.flight != "idle":
+        return 0.0
+    if seen.failure is None:
+        return max(0.0, kept_until / 1000 - TOMBSTONE_KEPT)
+    if seen.failure.kind == "permanent":
+        return due_at / 1000
+    kept = QUARANTINE_KEPT if seen.failure.kind == "quarantined" else REASON_KEPT_FOR
+    return seen.now / 1000 + seen.failure.remaining - kept

@@ -66,6 +66,7 @@ class Listed(NamedTuple):
             "state": self.state.value,
             "since": moment(since) if since else None,
             "task": record.task,
+            "version": record.version,
             "tenant": record.tenant,
             "run": record.run,
             "model": record.model,

@@ -81,14 +81,18 @@ def resume(note: str, **named: Any) -> None:  # noqa: ANN401  # click's
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each on stdout.")
 def pauses(*, as_json: bool) -> None:
-    """List the pauses that hold, with who paused and why."""
-    from askonce.cli.pauses import line_of
+    """List the pauses that hold, with who paused, why, and since when where the audit knows that."""
+    from askonce.cli.moments import moment
+    from askonce.cli.pauses import began, line_of
 
     with unavailable():
-        held = sorted(open_site().store.controls.pauses().items())
+        store = open_site().store
+        held = sorted(store.controls.pauses().items())
+        since = began(dict(held), store.audit.entries()) if held else {}
     for each, note in held:
-        shown = {"scope": each.scope, "name": each.name, "note": note}
-        echo(to_json(shown) if as_json else line_of(each, note))
+        at = moment(since[each]) if each in since else None
+        shown = {"scope": each.scope, "name": each.name, "since": at, "note": note}
+        echo(to_json(shown) if as_json else f"{line_of(each, note)}{f' (since {at})' if at else ''}")
     if not held:
         echo("nothing is paused", err=True)
 

@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
 def signed(note: str, most: int) -> str:
     """Return *note* behind the user and the host of this process; refuse one that would be cut at *most*."""
-    whole = ": ".join(filter(None, (user_at_host(), note)))
+    whole = by_whom(user_at_host(), note)
     if len(whole) > most:
         raise click.UsageError(f"--note: is {len(whole) - most} characters too long")
     if not whole.isprintable():
         raise click.UsageError("--note: must be one line of printable characters")
     return whole
+
+
+def by_whom(who: str, note: str) -> str:
+    """Return *note* behind its writer."""
+    return ": ".join(filter(None, (who, note)))
 
 
 def write_down(store: Store, act: Act, what: str, note: str = "") -> None:

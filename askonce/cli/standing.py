@@ -11,7 +11,7 @@ from askonce.cli.pauses import line_of
 from askonce.controls import pauses_of_job
 from askonce.errors import BrokerUnavailable
 from askonce.listening import listening
-from askonce.record import QUARANTINE_KEPT, Status
+from askonce.record import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,10 +78,10 @@ def since_of(record: Snapshot) -> float:
         return record.fence / 1_000_000
     if state in (State.PARKED, State.PAUSED) and record.parked is not None:
         return now - record.parked.seconds
-    if state is State.DEAD and record.failure is not None:
-        return now + record.failure.remaining - QUARANTINE_KEPT
     if state in (State.DONE, State.STALE) and record.value is not None:
         return record.value.stored_at
+    if state in (State.DEAD, State.FAILED, State.ENDED):
+        return record.ended_at
     return record.admitted_at / 1000
 
 

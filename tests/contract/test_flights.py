@@ -1,7 +1,7 @@
 import pytest
 
 from askonce.flights import Names
-from askonce.record import BUCKETS
+from askonce.record import BUCKETS, REASON_KEPT_FOR
 from tests.contract.key_under_test import BUCKET
 
 # One suite for every store: what an operator's list of jobs is made of.
@@ -122,3 +122,47 @@ def test_quarantined_job_is_found_and_a_finished_one_is_not(scene):
     assert [scene.key] == scene.store.flights.find([BUCKET], ORDERS, {"id": "7"})
     scene.store.invalidate(scene.key)
     assert [] == scene.store.flights.find([BUCKET], ORDERS, {"id": "7"})
+
+
+#: How a job that runs, or one that is queued, ends without an answer.
+ENDS = {
+    "permanent": lambda scene: scene.fail(kind="permanent", keep=900.0),
+    "dead": lambda scene: scene.fail(),
+    "fallback": lambda scene: scene.fail(kind="fallback", data=b"j1"),
+    "at rest": lambda scene: scene.fail(quarantine=False, after=9.0),
+    "cancelled": lambda scene: (scene.invalidate(), scene.admit(), scene.cancel()),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_shown_record_says_when_its_job_ended_without_an_answer(scene, end):
+    scene.run(max_attempts=1)
+    scene.clock.advance(7)
+    ENDS[end](scene)
+    ended = scene.read().now / 1000
+    scene.clock.advance(60)
+
+    [shown] = scene.store.flights.show([scene.key])
+
+    assert ("idle", ended, ended) == (shown.flight, shown.ended_at, scene.read().ended_at)
+
+
+def test_end_is_known_after_its_reason_and_not_where_there_was_an_answer(scene):
+    answered = scene.at("0a" + "1" * 62)
+    scene.admit()
+    scene.cancel()
+    answered.done()
+    ended = scene.read().now / 1000
+    scene.clock.advance(REASON_KEPT_FOR + 1)
+
+    shown, done = scene.store.flights.show([scene.key, answered.key])
+
+    assert (None, ended, 0.0) == (shown.failure, shown.ended_at, done.ended_at)
+
+
+def test_shown_record_has_the_version_of_its_task(scene):
+    scene.admit(version="7")
+
+    [shown] = scene.store.flights.show([scene.key])
+
+    assert ("7", "7") == (shown.version, scene.read().version)

@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 AWAY = "tests/unit/test_away.py::"
 CURES = "tests/unit/test_shown_cures.py::"
+JOBS = "tests/unit/jobs/test_show.py::"
 LISTED = "tests/unit/test_listed_models.py::"
 PROGRESS = "tests/unit/test_progress.py::"
 TRIAL = "tests/integration/test_model_trial.py::"
@@ -143,6 +144,13 @@ OF_SHOWN = (
         "now - samples[1][0] >= _WINDOW",
         "False",
         "tests/unit/test_progress_rate.py::test_rate_is_of_the_last_minute",
+    ),
+    Mutant(
+        "a failed job is shown since its enqueue",
+        "askonce/cli/standing.py",
+        "        return record.ended_at\n",
+        "        return record.admitted_at / 1000\n",
+        f"{JOBS}test_since_is_when_a_job_ended",
     ),
     Mutant(
         "two sandboxes share a folder",

@@ -65,9 +65,25 @@ def test_pauses_are_listed_for_people_and_programs(scene, verb):
     people, programs = verb("pauses"), verb("pauses", "--json")
 
     assert ["all jobs: bob?[2J", "queue jobs: ana@laptop: full"] == people.stdout.splitlines()
-    assert {"scope": "queue", "name": "jobs", "note": "ana@laptop: full"} == json.loads(
+    assert {"scope": "queue", "name": "jobs", "since": None, "note": "ana@laptop: full"} == json.loads(
         programs.stdout.splitlines()[1]
     )
+
+
+def test_pauses_say_since_when_they_hold(scene, verb):
+    verb("pause", "--all", "--note", "before")
+    verb("resume", "--all")
+    scene.clock.advance(60)
+    verb("pause", "--all", "--note", "full")
+    scene.store.controls.pause(Pause("queue", "jobs"), "a program")
+
+    people, programs = verb("pauses"), verb("pauses", "--json")
+
+    assert ["all jobs: ana@laptop: full (since 2100-01-01T00:01:00+00:00)", "queue jobs: a program"] == (
+        people.stdout.splitlines()
+    )
+    since = [json.loads(line)["since"] for line in programs.stdout.splitlines()]
+    assert ["2100-01-01T00:01:00+00:00", None] == since
 
 
 def test_nothing_paused_is_said(verb):

@@ -8,7 +8,7 @@ from askonce import bill
 from askonce.answer import Meta, StoredValue
 from askonce.job import Fingerprint, Owner
 from askonce.letters import DeadJob
-from askonce.record import QUARANTINE_KEPT, Failure, Parked, Snapshot
+from askonce.record import QUARANTINE_KEPT, Failure, Parked, Snapshot, ended_at
 
 if TYPE_CHECKING:
     from askonce.adapters.memory.record import MemoryFailure, MemoryParked, MemoryRecord, MemoryValue
@@ -21,7 +21,7 @@ def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
     if record is None:
         return Snapshot()
     value, failed = record.value_at(now), record.failed_at(now)
-    return Snapshot(
+    shown = Snapshot(
         present=True,
         now=int(now * 1000),
         task=record.task,
@@ -44,8 +44,12 @@ def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
         run=record.run,
         tenant=record.tenant,
         model=record.model,
+        version=record.version,
         admitted_at=int(record.admitted_at * 1000),
     )
+    due_at = round(record.not_before * 1000)
+    kept_until = 0 if record.value else round(record.kept_until * 1000)
+    return shown._replace(ended_at=ended_at(shown, due_at=due_at, kept_until=kept_until))
 
 
 def _spent(record: MemoryRecord, job: JobId) -> Spend:
@@ -89,9 +93,14 @@ def disclosed(
     A start that is *granted* shows what earlier attempts cost.
     """
     shown = snapshot(record, now)._replace(task="", fingerprint=Fingerprint(""), owner=Owner(""), late=None)
+    shown = shown._replace(ended_at=0.0)
     if granted:
         shown = shown._replace(spent=_spent(record, record.job))
-    return shown if to_sender else shown._replace(routing=None, run="", tenant="", model="", admitted_at=0)
+    return (
+        shown
+        if to_sender
+        else shown._replace(routing=None, run="", tenant="", model="", version="", admitted_at=0)
+    )
 
 
 def _stored(value: MemoryValue, now: float) -> StoredValue:

@@ -15,7 +15,7 @@ from askonce.errors import JobError, LayoutNewer, RecordDamaged
 from askonce.job import Fingerprint, Job, JobId, Key, Owner, Routing
 from askonce.letters import DeadJob
 from askonce.lost import Lost
-from askonce.record import Failure, Parked, Snapshot
+from askonce.record import Failure, Parked, Snapshot, ended_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,7 +75,7 @@ class _MorePart(NamedTuple):
 
 
 class _OwnPart(NamedTuple):
-    """What only ``read`` returns; ``got`` holds the run."""
+    """What only ``read`` returns; ``got`` holds the run, and until when the record is kept."""
 
     task: Annotated[bytes, "r.task"]
     fingerprint: Annotated[bytes, "r.fp"]
@@ -83,6 +83,8 @@ class _OwnPart(NamedTuple):
     ask: Annotated[bytes, "r.ask"]
     run: Annotated[bytes, "got[1] or ''"]
     lost: Annotated[int, "r.fl ~= 'idle' and is_lost(r) and 1 or 0"]
+    due_at: Annotated[int, "r.nx"]
+    kept_until: Annotated[int, "r.vf == 0 and tonumber(got[2]) or 0"]
 
 
 class _LostPart(NamedTuple):
@@ -252,6 +254,7 @@ def _with_ask(seen: Snapshot, ask: bytes, run: bytes) -> Snapshot:
         run=run.decode(),
         tenant=brought.tenant,
         model=brought.model,
+        version=brought.version,
         admitted_at=brought.admitted_at,
     )
 
@@ -278,6 +281,7 @@ def _to_full_snapshot(reply: list[Any]) -> Snapshot:
         fingerprint=Fingerprint(own.fingerprint.decode()),
         owner=Owner(own.owner.decode()),
         lost=own.lost == 1,
+        ended_at=ended_at(seen, due_at=own.due_at, kept_until=own.kept_until),
         late=_value(_ValuePart._make(late), seen.now) if late else None,
     )
 

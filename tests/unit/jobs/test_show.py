@@ -8,7 +8,7 @@ import pytest
 from askonce.announcements import Announcement
 from askonce.answer import Answer
 from askonce.controls import Pause
-from askonce.errors import LayoutNewer, PayloadInvalid, Transient
+from askonce.errors import LayoutNewer, PayloadInvalid, Permanent, Transient
 from producer.client import Client
 from tests.unit.jobs.steps import MARKER, ROW, ask, give_up, park, run
 
@@ -141,6 +141,32 @@ def test_cancelled_job_says_so(scene, why):
 
     assert "it was cancelled: no other call follows" in why(running)
     assert why(queued).startswith("cancelled")
+
+
+def test_since_is_when_a_job_ended(scene, verb, raising):
+    def since(key):
+        return json.loads(verb("show", key, "--json").stdout)["since"]
+
+    cancelled, expired, failed = (ask(scene, name, expires=240.0) for name in ("one", "two", "three"))
+    scene.clock.advance(60)
+    scene.store.cancel(cancelled)
+    scene.work(raising(Permanent("no_such_id")))
+    dead = give_up(scene, raising)
+    scene.clock.advance(60)
+    ended = [since(each) for each in (cancelled, failed, dead)]
+    scene.clock.advance(120)
+    scene.work(lambda: pytest.fail("called"), number=1)
+
+    assert ["2100-01-01T00:01:00+00:00"] * 3 == ended
+    assert "2100-01-01T00:04:00+00:00" == since(expired)
+    # Why it ended is not kept any more, and that it ended is.
+    assert "2100-01-01T00:01:00+00:00" == since(cancelled)
+
+
+def test_shown_job_has_the_version_of_its_task(scene, verb):
+    scene.use(scene.store, replace(scene.spec, version="7"))
+
+    assert "7" == json.loads(verb("show", ask(scene, "one"), "--json").stdout)["version"]
 
 
 def test_answered_dead_and_unknown_jobs_say_how_they_ended(scene, verb, why, raising):

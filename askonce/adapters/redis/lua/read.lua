@@ -7,4 +7,4 @@ local late = EMPTY
 if r.fl == 'idle' and NOW >= r.hx and r.vf > r.mark then
   late = value_part(nil, r, redis.call('HMGET', r.key, 'val', 'vm'))
 end
-return {reply('ok', r), own_part(nil, r, redis.call('HMGET', r.key, 'run')), late}
+return {reply('ok', r), own_part(nil, r, redis.call('HMGET', r.key, 'run', 'xp')), late}
