@@ -12,7 +12,7 @@ from askonce.cli.choosing import WHAT, choosing, doubt_task, named, wanted
 from askonce.cli.counted import counted
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.printed import echo, to_json
-from askonce.cli.signed import signed, write_down
+from askonce.cli.signed import in_few_words, signed, write_down
 from askonce.cli.site import open_site
 from askonce.cli.working import working
 
@@ -188,9 +188,7 @@ def _in_words(what: tuple[str, ...], chosen: dict[str, Any], keys: Sequence[Key]
     if what:
         task = [what[0]] if "=" in what[-1] else []
         tenant = [f"--tenant {chosen['tenant']}"] if chosen["tenant"] else []
-        # The entry has room for a few: then their number says that there are more.
-        named = [counted(len(keys), "job") + ":", *(key[:16] for key in keys)] if len(keys) > 1 else keys
-        return " ".join([*task, *tenant, *named])
+        return " ".join([*task, *tenant, *([in_few_words(keys, "job")] if keys else [])])
     since = {"since": moment(chosen["since"])} if chosen["since"] is not None else {}
     options = {name: value for name, value in {**chosen, **since}.items() if value is not None}
     words = [f"--{name} {value}" for name, value in options.items()] or ["--all"]

@@ -12,7 +12,7 @@ import click
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.keys import is_key, read_keys
 from askonce.cli.printed import echo, to_json
-from askonce.cli.signed import signed, write_down
+from askonce.cli.signed import in_few_words, signed, write_down
 from askonce.cli.site import mounted, open_site
 
 if TYPE_CHECKING:
@@ -89,8 +89,9 @@ def cancel(
         _require(name, run)
     with unavailable():
         site = open_site(task)
+        named = in_few_words(what, "name")
+        write_down(site.store, "cancel", f"{named} --run {run}" if run else named, note)
         for name in what:
-            write_down(site.store, "cancel", f"{name} --run {run}" if run else name, note)
             ended = _end_rows(site, name, run, task, tenant) if task else _end(site.store, name, run, why)
             failed |= not ended.known or bool(ended.invalid)
             if not ended.known:

@@ -14,7 +14,7 @@ import click
 
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.printed import echo, to_json
-from askonce.cli.signed import signed, write_down
+from askonce.cli.signed import in_few_words, signed, write_down
 from askonce.cli.site import open_site
 
 if TYPE_CHECKING:
@@ -143,8 +143,7 @@ def _act(
 def _in_words(ids: tuple[str, ...], task: str | None, reason: str | None) -> str:
     """Return what the command line named, for the audit."""
     options = [f"--{name} {value}" for name, value in (("task", task), ("reason", reason)) if value]
-    several = [f"{len(ids)}:"] if len(ids) > 1 else []
-    return " ".join([*several, *(ids or options)]) or "--all"
+    return (in_few_words(ids, "dead letter") if ids else " ".join(options)) or "--all"
 
 
 def _report_missing(name: str) -> bool:

@@ -11,8 +11,13 @@ import click
 from askonce.cli.printed import echo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from askonce.audit import Act
     from askonce.store import Store
+
+#: An entry names so many of what an act is done to, and so many digits of each key.
+_NAMED, _DIGITS = 20, 16
 
 
 def signed(note: str, most: int) -> str:
@@ -50,12 +55,23 @@ def write_down(store: Store, act: Act, what: str, note: str = "") -> None:
         echo(f"the store is full: the audit has no entry of this {act}", err=True)
 
 
+def in_few_words(names: Sequence[str], what: str) -> str:
+    """Return what one act is done to: a name, or how many they are and the first of them."""
+    from askonce.cli.counted import counted
+    from askonce.cli.keys import is_key
+
+    if len(names) == 1:
+        return names[0]
+    first = [name[:_DIGITS] if is_key(name) else name for name in names[:_NAMED]]
+    return " ".join([f"{counted(len(names), what)}:", *first, *(["..."] if names[_NAMED:] else [])])
+
+
 def user_at_host() -> str:
-    """Return who runs this process, and where."""
+    """Return who runs this process, and where; with sudo, who called it."""
     import getpass
 
     try:
-        user = getpass.getuser()
+        user = os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):
         # A container may run under a number that nobody named.
         user = str(os.getuid())

@@ -83,6 +83,20 @@ OF_COMMANDS = (
         f"{ACTS}test_nothing_is_done_where_the_audit_takes_no_entry[replay]",
     ),
     Mutant(
+        "each name of a command is an act of its own",
+        "askonce/cli/cancel.py",
+        '        named = in_few_words(what, "name")\n',
+        '        for named in what:\n            write_down(site.store, "cancel", named)\n',
+        f"{AUDIT}test_command_is_one_entry_that_names_the_first_of_many[cancel]",
+    ),
+    Mutant(
+        "an act of sudo is root's",
+        "askonce/cli/signed.py",
+        'os.environ.get("SUDO_USER") or ',
+        "",
+        f"{AUDIT}test_operator_may_say_who_acts_as_login_and_sudo_do[env1-eve@laptop]",
+    ),
+    Mutant(
         "a pause leaves no trace of who paused",
         "askonce/cli/pause.py",
         '        write_down(site.store, "pause", option_of(chosen), note)\n',

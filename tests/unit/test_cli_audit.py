@@ -1,5 +1,6 @@
 """``audit`` shows who did what to jobs, when and why; each verb writes that before it acts."""
 
+import getpass
 import json
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from askonce.errors import StoreUnavailable, Transient
 from askonce.spec import RetryPolicy
 from producer.client import Client
 
-KEY = "0" * 64
+KEY, LOGGED_IN = "0" * 64, getpass.getuser
 VERBS = {
     "pause --task rates.fetch": ("pause", "--task rates.fetch"),
     "resume --all": ("resume", "--all"),
@@ -57,6 +58,33 @@ def test_verb_writes_down_who_what_and_why(scene, verb, dead, words):
     entries = [(each.act, each.what, each.who, each.note) for each in scene.store.audit.entries()]
 
     assert [(*VERBS[words], "ana@laptop", "the invoice")] == entries
+
+
+@pytest.mark.parametrize("verb_of", ["cancel", "jobs cancel"])
+def test_command_is_one_entry_that_names_the_first_of_many(scene, verb, verb_of):
+    keys = [scene.ask({"currency": f"c{number}"}).key for number in range(21)]
+
+    verb(*verb_of.split(), *keys[:3])
+    verb(*verb_of.split(), *keys)
+
+    entries = [each.what for each in scene.store.audit.entries()]
+    what = {"cancel": "name", "jobs cancel": "job"}[verb_of]
+    few, first = (" ".join(key[:16] for key in keys[:most]) for most in (3, 20))
+    assert [f"3 {what}s: {few}", f"21 {what}s: {first} ..."] == entries
+
+
+@pytest.mark.parametrize(
+    ("env", "who"),
+    [({"LOGNAME": "bob"}, "bob@laptop"), ({"LOGNAME": "root", "SUDO_USER": "eve"}, "eve@laptop")],
+)
+def test_operator_may_say_who_acts_as_login_and_sudo_do(scene, verb, monkeypatch, env, who):
+    monkeypatch.setattr("getpass.getuser", LOGGED_IN)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+
+    verb("pause", "--all")
+
+    assert [who] == [each.who for each in scene.store.audit.entries()]
 
 
 @pytest.mark.parametrize("words", VERBS)
