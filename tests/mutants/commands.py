@@ -2,13 +2,13 @@
 
 from tests.mutants.mutant import Mutant
 
-CANCEL = "tests/unit/test_cli_cancel.py::"
+CANCEL = "tests/unit/cli/test_cancel.py::"
 COST = "tests/unit/test_cli_cost.py::"
-PAUSE = "tests/unit/test_cli_pause.py::"
-JOBS = "tests/unit/jobs/"
-ACTS = "tests/unit/test_cli_acts.py::"
-QUEUE = "tests/unit/test_cli_queue.py::"
-AUDIT = "tests/unit/test_cli_audit.py::"
+PAUSE = "tests/unit/cli/test_pause.py::"
+JOBS = "tests/unit/cli/jobs/"
+ACTS = "tests/unit/cli/test_acts.py::"
+QUEUE = "tests/unit/cli/test_queue.py::"
+AUDIT = "tests/unit/cli/test_audit.py::"
 APPS = "tests/integration/test_celery_cli.py::"
 
 OF_COMMANDS = (

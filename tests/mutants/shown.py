@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant
 
 AWAY = "tests/unit/test_away.py::"
 CURES = "tests/unit/test_shown_cures.py::"
-JOBS = "tests/unit/jobs/test_show.py::"
+JOBS = "tests/unit/cli/jobs/test_show.py::"
 LISTED = "tests/unit/test_listed_models.py::"
 PROGRESS = "tests/unit/test_progress.py::"
 TRIAL = "tests/integration/test_model_trial.py::"

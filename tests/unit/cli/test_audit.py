@@ -10,7 +10,6 @@ from askonce.audit import Entry
 from askonce.controls import Pause
 from askonce.errors import StoreUnavailable, Transient
 from askonce.spec import RetryPolicy
-from producer.client import Client
 
 KEY, LOGGED_IN = "0" * 64, getpass.getuser
 VERBS = {
@@ -24,21 +23,6 @@ VERBS = {
     "jobs cancel --task rates.fetch": ("cancel", "--task rates.fetch: 0 jobs"),
     f"jobs invalidate {KEY}": ("invalidate", KEY),
 }
-
-
-@pytest.fixture(autouse=True)
-def known_user(monkeypatch):
-    monkeypatch.setattr("getpass.getuser", lambda: "ana")
-    monkeypatch.setattr("socket.gethostname", lambda: "laptop")
-
-
-@pytest.fixture
-def verb(scene, run_verb):
-    def run(*arguments):
-        site = Client(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
-        return run_verb(site, *arguments)
-
-    return run
 
 
 @pytest.fixture

@@ -1,26 +1,12 @@
-"""The verb ``jobs`` on an application whose broker a test describes."""
+"""The verb ``jobs``."""
 
 import json
-from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
 from askonce.announcements import Announcement
-from askonce.errors import BrokerUnavailable
 from askonce.queues import Queue
-from producer.client import Client
-
-
-class Site(Client):
-    """An application with a broker that a test describes."""
-
-    broker = None
-
-    @contextmanager
-    def queues(self):
-        if self.broker is None:
-            raise BrokerUnavailable(reason="ConnectionRefusedError")
-        yield self.broker
 
 
 class Broker:
@@ -37,18 +23,14 @@ class Broker:
 
 
 @pytest.fixture
-def verb(scene, run_verb):
-    def run(*arguments):
-        site = Site(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
-        return run_verb(site, "jobs", *arguments)
-
-    return run
+def verb(verb):
+    return partial(verb, "jobs")
 
 
 @pytest.fixture
-def broker(monkeypatch):
+def broker(describe):
     """Describe the broker: how many messages are before a job's, None where that is unknown."""
-    return lambda before, messages: monkeypatch.setattr(Site, "broker", Broker(before, messages))
+    return lambda before, messages: describe(Broker(before, messages))
 
 
 @pytest.fixture

@@ -6,15 +6,8 @@ import pytest
 
 from askonce.key import identify
 from askonce.store import Lease
-from producer.client import Client
 
 KEY = "0" * 64
-
-
-@pytest.fixture
-def verb(scene, run_verb):
-    client = Client(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
-    return lambda *arguments: run_verb(client, *map(str, arguments))
 
 
 @pytest.fixture
@@ -43,8 +36,6 @@ def test_run_is_cancelled_but_for_what_another_run_asked_for(scene, verb, ask):
 
 
 def test_producer_of_the_run_is_asked_to_stop_before_its_jobs_end(scene, verb, ask, monkeypatch):
-    monkeypatch.setattr("getpass.getuser", lambda: "ana")
-    monkeypatch.setattr("socket.gethostname", lambda: "laptop")
     scene.store.runs.hold("monday", "host:1", 60.0, "rates.fetch", {})
     ask(1, run="monday")
     wishes, end = [], scene.store.cancel_run

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -11,19 +12,9 @@ from askonce.spec import RetryPolicy
 from producer.client import Client
 
 
-@pytest.fixture(autouse=True)
-def known_user(monkeypatch):
-    monkeypatch.setattr("getpass.getuser", lambda: "ana")
-    monkeypatch.setattr("socket.gethostname", lambda: "laptop")
-
-
 @pytest.fixture
-def verb(scene, run_verb):
-    def run(*arguments):
-        site = Client(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
-        return run_verb(site, "jobs", *arguments)
-
-    return run
+def verb(verb):
+    return partial(verb, "jobs")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -10,7 +10,6 @@ from askonce.announcements import Announcement
 from askonce.controls import Pause
 from askonce.errors import BrokerUnavailable
 from askonce.queues import Queue, Waiting
-from producer.client import Client
 
 NOW = 4_102_444_800.0
 
@@ -18,8 +17,6 @@ NOW = 4_102_444_800.0
 @pytest.fixture(autouse=True)
 def known_time(monkeypatch):
     monkeypatch.setattr("askonce.cli.queue.time.time", lambda: NOW + 40)
-    monkeypatch.setattr("getpass.getuser", lambda: "ana")
-    monkeypatch.setattr("socket.gethostname", lambda: "laptop")
 
 
 class Broker:
@@ -46,34 +43,15 @@ class Broker:
         return len(self.messages.pop(name))
 
 
-class Site(Client):
-    broker = None
-
-    @contextmanager
-    def queues(self):
-        if self.broker is None:
-            raise BrokerUnavailable(reason="ConnectionRefusedError")
-        yield self.broker
-
-
 @pytest.fixture
-def broker(monkeypatch):
+def broker(describe):
     """Let the broker have these messages."""
-
-    def describe(messages, **how):
-        monkeypatch.setattr(Site, "broker", Broker(messages, **how))
-        return Site.broker
-
-    return describe
+    return lambda messages, **how: describe(Broker(messages, **how))
 
 
 @pytest.fixture
-def verb(scene, run_verb):
-    def run(*arguments):
-        site = Site(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
-        return run_verb(site, "queue", *arguments)
-
-    return run
+def verb(verb):
+    return partial(verb, "queue")
 
 
 def ask(scene, currency, queue="fast", **options):

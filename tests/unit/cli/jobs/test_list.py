@@ -6,7 +6,7 @@ import pytest
 
 from askonce.controls import Pause
 from askonce.errors import Permanent
-from tests.unit.jobs.steps import MARKER, ROW, ask, give_up, park, run
+from tests.unit.cli.jobs.steps import MARKER, ROW, ask, give_up, park, run
 
 
 def test_jobs_in_flight_and_dead_ones_are_listed_and_finished_ones_are_not(scene, listed, raising):

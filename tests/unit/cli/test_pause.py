@@ -7,7 +7,6 @@ import pytest
 from askonce.announcements import Announcement
 from askonce.cli.examined import examine_work
 from askonce.controls import NOTE_KEPT, Pause
-from producer.client import Client
 
 OPTIONS = {
     "--all": Pause("all"),
@@ -17,18 +16,6 @@ OPTIONS = {
     "--run monday": Pause("run", "monday"),
     "--model small": Pause("model", "small"),
 }
-
-
-@pytest.fixture(autouse=True)
-def known_user(monkeypatch):
-    monkeypatch.setattr("getpass.getuser", lambda: "ana")
-    monkeypatch.setattr("socket.gethostname", lambda: "laptop")
-
-
-@pytest.fixture
-def verb(scene, run_verb):
-    client = Client(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
-    return lambda *arguments: run_verb(client, *arguments)
 
 
 @pytest.mark.parametrize("option", OPTIONS)

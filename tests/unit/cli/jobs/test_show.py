@@ -10,7 +10,7 @@ from askonce.answer import Answer
 from askonce.controls import Pause
 from askonce.errors import LayoutNewer, PayloadInvalid, Permanent, Transient
 from producer.client import Client
-from tests.unit.jobs.steps import MARKER, ROW, ask, give_up, park, run
+from tests.unit.cli.jobs.steps import MARKER, ROW, ask, give_up, park, run
 
 
 def test_shown_job_has_its_cost_and_the_ages_of_lease_and_answer(scene, verb):
