@@ -41,6 +41,7 @@ class Site:
     machine: Machine
     folder: Path
     port: int = field(default_factory=free_port)
+    metrics_port: int = field(default_factory=free_port)
     shown: dict[str, str] = field(default_factory=dict)
 
     def env(self, role):
@@ -61,8 +62,8 @@ class Site:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         return path
 
-    def get(self, page):
-        with urlopen(f"http://127.0.0.1:{self.port}/{page}", timeout=stretched(60)) as answer:
+    def get(self, page, port=None):
+        with urlopen(f"http://127.0.0.1:{port or self.port}/{page}", timeout=stretched(60)) as answer:
             return answer.read().decode()
 
     def tasks(self):
@@ -106,11 +107,16 @@ def site(start, tmp_path, customers):
 
 
 def watch(site, app):
-    """Start a worker of *app*, Flower and a listener of events."""
+    """Start a worker of *app*, Flower, a listener of events and the metrics process."""
     site.worker("first", app)
     site.celery("events", "--dump", name="events", ready=b"heartbeat", env="flower")
     address = ("--address=127.0.0.1", f"--port={site.port}")
     site.celery("flower", *address, name="flower", ready=b"Connected to", env="flower")
+    serve = ("-m", "worker", "metrics", "--serve", f"127.0.0.1:{site.metrics_port}")
+    log = site.folder / "metrics.log"
+    site.machine.workers.append(
+        site.machine.spawn(*serve, log=log, ended_by="SIGKILL", env=site.env("metrics"))
+    )
     eventually(lambda: "flower_worker_online{" in site.get("metrics"), 60)
 
 
@@ -208,6 +214,14 @@ def look(site):
     pages += ["metrics", *(f"task/{each['uuid']}" for each in site.tasks())]
     pages += [f"worker/{name}" for name in {each["worker"] for each in site.tasks()} - {None}]
     site.shown["flower"] = "\n".join(map(site.get, pages))
+    site.shown["metrics"] = site.get("metrics", site.metrics_port)
+    for sample in (
+        "askonce_store_up 1.0",
+        "askonce_broker_up 1.0",
+        'task="meetings.extract"',
+        "tokens_total",
+    ):
+        assert sample in site.shown["metrics"], sample
 
 
 def found_in(site):
