@@ -8,7 +8,6 @@ import pytest
 
 from askonce.announcements import Announcement
 from askonce.controls import Pause
-from askonce.errors import BrokerUnavailable
 from askonce.queues import Queue, Waiting
 
 NOW = 4_102_444_800.0
