@@ -72,6 +72,7 @@ def test_discarded_job_is_forgotten_and_may_be_enqueued_again(machine, dead, sto
     assert "absent" == store.read([key])[0].status.value
 
 
+@pytest.mark.long
 def test_message_that_is_no_job_is_listed_and_others_run(
     machine, dead, start, submit, new_order, store, eventually, tmp_path
 ):

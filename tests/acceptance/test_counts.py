@@ -10,6 +10,7 @@ from tests.deadlines import stretched
 pytestmark = pytest.mark.acceptance
 
 
+@pytest.mark.long
 def test_what_happened_is_counted_by_name_and_task(machine, submit, new_order):
     submit(machine, "orders.enrich", [new_order()] * 3, "--wait")
 

@@ -100,6 +100,7 @@ def test_calls_that_orders_did_not_make_are_given_back(machine, producer, rows_f
     assert machine.ledger.customers.calls - before == 12
 
 
+@pytest.mark.long
 def test_calls_under_way_at_a_kill_count_at_the_next_start(
     machine, start, producer, rows_file, new_order, out
 ):

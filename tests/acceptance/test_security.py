@@ -100,6 +100,7 @@ def guarded():
         yield settings
 
 
+@pytest.mark.long
 def test_no_secret_is_in_what_workers_and_commands_say(guarded, new_machine, producer, rows_file, new_order):
     order, wrong = new_order(), f"{MARK}-wrong"
     machine = new_machine(outside={"failure_rate": 0}, env={"REAP_INTERVAL": "1", **guarded()})

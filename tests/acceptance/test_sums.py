@@ -55,6 +55,7 @@ def counted(machine, producer):
     return producer(machine, "cost", "--json").reports[-1]
 
 
+@pytest.mark.long
 def test_meetings_that_share_parts_cost_together_what_the_service_noted(busy_machine, submitted, producer):
     machine = busy_machine
     rows = submitted(machine, TASK, map(meeting, range(MEETINGS)), "--timeout", str(stretched(60)))
@@ -85,6 +86,7 @@ def test_orders_count_the_lookups_that_were_sent(machine, submitted, producer, n
     assert [row["cost_usd"] for row in rows if row["calls"]] == [None] * 5, "its price is unknown"
 
 
+@pytest.mark.long
 def test_row_whose_key_gets_other_content_keeps_its_answer_and_cost(new_machine, submitted, producer):
     machine = new_machine(env={"OPENAI_MODEL": openai_wire.MODEL})
     machine.start_worker("-P", "threads", "-c", "8")

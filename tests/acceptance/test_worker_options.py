@@ -41,6 +41,7 @@ def test_worker_refuses_an_option_that_its_pool_cannot_honour(idle_machine, star
     assert "Traceback" not in told.err
 
 
+@pytest.mark.long
 def test_prefork_worker_honours_autoscale_and_limits(new_machine, submit, new_order):
     machine = new_machine(outside={"failure_rate": 0})
     machine.start_worker(
@@ -109,6 +110,7 @@ def test_detached_workers_log_to_their_files(
     eventually(lambda: "job.done" in "".join(log.read_text() for log in logs))
 
 
+@pytest.mark.long
 def test_detached_worker_that_is_refused_logs_why(new_machine, start, eventually, detached):
     machine = new_machine(outside={"failure_rate": 0})
     folder = machine.folder / "own"
