@@ -108,9 +108,9 @@ def test_answer_that_was_there_is_no_success(shop, send, noted):
     first = send("recorded, first", "recorded", 14)
     # A message of its own, which finds the answer in the worker.
     assert "recorded, first" in noted()
-    again = send("recorded, again", "recorded", 14, shadow="other")
+    again = send("recorded, twice", "recorded", 14, shadow="other")
 
-    assert "recorded, again" not in noted()
+    assert "recorded, twice" not in noted()
     assert first.id != again.id
     assert [("recorded", 14)] == shop.calls.of(14)
 
