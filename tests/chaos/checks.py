@@ -222,6 +222,19 @@ def leftovers(client):
     return left
 
 
+def held(client):
+    """Describe each message that a worker holds: how long ago it was renewed, and what became of its job."""
+    now = client.time()
+    for tag, noted in client.hgetall(UNACKED).items():
+        headers = json.loads(noted)[0]["headers"]
+        renewed = client.zscore(f"{UNACKED}_index", tag)
+        ours = headers.get("askonce", {})
+        names = client.keys(f"{RECORDS}*:rec:{ours.get('key')}")
+        record = names and client.hmget(names[0], "fl", "job", "fen", "own")
+        age = renewed and now[0] + now[1] / 1e6 - renewed
+        yield f"held: {tag.decode()}, renewed {age} s ago, headers {headers}, record {record}"
+
+
 def is_drained(client):
     """Nothing is under way: no message, and no flight in any index."""
     # One look at all: a message goes from a list to what is taken, and back.

@@ -9,6 +9,7 @@ import sys
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
+from threading import Event
 from time import monotonic
 from typing import NamedTuple
 
@@ -42,6 +43,8 @@ ENDS_OF_CELERY = (
 )
 #: Seconds until the end of a pause is tried again, and for which all is healed.
 AGAIN, HEAL_SECONDS = 0.2, 30.0
+#: Seconds in which a worker writes its stacks.
+STACKS_SECONDS = 3.0
 #: Lines of the log of a process that ended by itself.
 SHOWN = 25
 WORKERS, PRODUCERS = ("threads", "prefork"), ("asker-0", "asker-1")
@@ -146,6 +149,16 @@ class Processes:
             return
         shown = said.splitlines()[-SHOWN:]
         self.ended.append("\n  ".join([f"{name} ended by itself with {process.returncode}", *shown]))
+
+    def stacks(self):
+        """Return what each process of the workers does, as Celery writes it into their logs."""
+        for name in WORKERS:
+            log = self.folder / f"{name}.log"
+            known, pid = log.stat().st_size, self.processes[name].pid
+            for each in (pid, *children_of(pid)):
+                os.kill(each, signal.SIGUSR1)
+            Event().wait(STACKS_SECONDS)
+            yield f"{name}: {log.read_bytes()[known:].decode(errors='replace')}"
 
     def end_producers(self):
         for name in PRODUCERS:

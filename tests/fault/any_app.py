@@ -25,6 +25,8 @@ client = Redis.from_url(URL)
 OF_CELERY = "plain", *(name for name in app.tasks if name.startswith("celery."))
 
 
+#: A process says once that it reached the store, whatever it was sent.
+OF_PROCESS = "store.connected"
 #: These end as their task does too.
 TWICE = "message.invalid_payload", "message.invalid_option", "message.identity_mismatch"
 
@@ -32,7 +34,7 @@ TWICE = "message.invalid_payload", "message.invalid_option", "message.identity_m
 def listen(event):
     if event.name.startswith("message.") and event.name not in TWICE:
         client.rpush("kept", event.name)
-    elif not event.name.startswith("job."):
+    elif not event.name.startswith("job.") and event.name != OF_PROCESS:
         client.rpush("other", event.name)
 
 

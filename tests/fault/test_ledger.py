@@ -36,18 +36,24 @@ def meetings(how_many):
 
 
 def end(watched, worker):
-    """End a worker, which first stores what waits for the store; wait until Flower knows all it did."""
+    """End a worker, which first stores what waits for the store."""
     worker.terminate()
     assert 0 == worker.wait(stretched(60))
     assert "job.unkept" not in watched.scene.log("steady")
+    wait_for_flower(watched)
+
+
+def wait_for_flower(watched):
+    """Wait until Flower knows each answer: a worker's events wait for each other, and for Flower."""
     watched.eventually(lambda: not disagreeing({"ledger": watched.logs(), "flower": watched.flower()}), 30)
 
 
 def hold_calls(watched):
-    """Hold calls until each answer so far is stored and logged: only what is under way can be in doubt."""
+    """Hold calls until each answer so far is stored, logged and shown: only what is under way is in doubt."""
     watched.machine.control(hold=True)
     assert watched.machine.wait_for_held(1, stretched(60))
     watched.eventually(lambda: watched.ledger()[:2] == watched.logs()[:2] == watched.booked(), 60)
+    wait_for_flower(watched)
 
 
 def lose(watched, worker):

@@ -111,16 +111,34 @@ OF_MONITORS = (
     Mutant(
         "the last events of a worker are lost",
         "worker/events.py",
-        "self._limit\n        self._send()\n",
-        "self._limit\n",
-        f"{GROUPED}test_events_that_wait_are_sent_when_the_worker_stops",
+        """        self._send()
+
+    def _send_later""",
+        """        self._is_waiting = False
+
+    def _send_later""",
+        f"{GROUPED}test_last_events_are_sent_before_the_connection_is_closed",
     ),
     Mutant(
         "an event waits for a loop that has ended",
         "worker/events.py",
-        "        self._is_running = False\n        self._sender",
-        "        self._sender",
-        f"{GROUPED}test_event_of_a_worker_that_stops_waits_for_no_other",
+        "self._start_a_thread if ends else _wait",
+        "self._ask_the_loop if ends else _wait",
+        f"{GROUPED}test_events_of_a_worker_that_ends_need_no_loop",
+    ),
+    Mutant(
+        "the loop sends on a connection that is lost",
+        "worker/events.py",
+        "self._start_a_thread if ends else _wait",
+        "self._start_a_thread if ends else self._ask_the_loop",
+        f"{GROUPED}test_lost_connection_is_not_tried",
+    ),
+    Mutant(
+        "events are lost with the connection",
+        "worker/events.py",
+        "        if lost:\n",
+        "        if None:\n",
+        f"{GROUPED}test_events_are_sent_on_a_new_connection",
     ),
     Mutant(
         "a second group of events is never sent",
@@ -132,15 +150,8 @@ OF_MONITORS = (
     Mutant(
         "a thread sends events while the loop reads",
         "worker/events.py",
-        "self._sender.buffer_limit, sys.maxsize",
-        "self._sender.buffer_limit, self._sender.buffer_limit",
+        "buffer_limit = sys.maxsize",
+        "buffer_limit = 24",
         f"{GROUPED}test_thread_that_brings_an_event_never_sends_it",
-    ),
-    Mutant(
-        "a group of events grows for as long as the loop stands",
-        "worker/events.py",
-        "        self._sender.buffer_limit = self._limit\n",
-        "",
-        f"{GROUPED}test_group_that_grows_while_the_loop_stands_is_sent",
     ),
 )
