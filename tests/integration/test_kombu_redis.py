@@ -2,6 +2,7 @@ import json
 
 import pytest
 from kombu import Connection, Queue
+from kombu.message import Message
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
@@ -9,7 +10,8 @@ from redis.exceptions import ResponseError
 from askonce.adapters.kombu.put_first import put_first
 from askonce.adapters.kombu.redis import Transport
 from sandbox.valkey import Valkey
-from tests.deadlines import stretched
+from tests.deadlines import eventually, stretched
+from tests.servers.proxy import Proxy
 
 pytestmark = pytest.mark.integration
 
@@ -235,6 +237,27 @@ def test_a_broker_that_is_gone_is_an_error_that_kombu_knows():
         message.channel.qos.restore_at_shutdown = False
 
         assert isinstance(caught.value, RedisConnectionError)
+
+
+@pytest.mark.parametrize("settle", [Message.ack, Message.reject, Message.requeue, put_first])
+def test_delivery_that_could_not_be_settled_comes_again(server, broker, settle):
+    options = {"visibility_timeout": 1, "socket_connect_timeout": 1}
+    with Proxy(server.port) as proxy:
+        url = f"redis://127.0.0.1:{proxy.port}/0"
+        with Connection(url, transport=Transport, transport_options=options) as connection:
+            message = deliver(connection)
+            with proxy.refusing():
+                proxy.cut()
+                with pytest.raises(connection.connection_errors):
+                    settle(message)
+
+            # What is renewed would not be there for another one, nor leave this one a place.
+            message.channel.basic_qos(0, 1, apply_global=False)
+            assert message.channel.qos.can_consume()
+            eventually(lambda: message.channel.qos.restore_visible() or broker.llen("jobs"))
+
+    assert 1 == broker.llen("jobs")
+    assert {} == state(broker)
 
 
 def test_channel_closed_after_its_connection_reports_a_lost_link(connect):

@@ -5,6 +5,7 @@ from tests.mutants.scripts import of_script
 
 CONTROLS = "tests/contract/test_store_controls.py::"
 CANCELLING = "tests/contract/test_store_cancelling.py::"
+DELIVERIES = "tests/integration/test_kombu_redis.py::"
 LAST_CALLS = "tests/contract/test_store_cancelled_calls.py::"
 NO_ANSWER = f"{LAST_CALLS}test_cancelled_call_that_gives_no_answer_is_the_last"
 LEASES = "tests/unit/test_lease.py::"
@@ -168,12 +169,34 @@ OF_STOPPING = (
         f"{QUEUES}test_queue_that_is_paused_again_and_again_is_worked_off_in_its_order",
     ),
     Mutant(
+        "a delivery is held for ever after a lost ack",
+        "askonce/adapters/kombu/redis.py",
+        "        finally:\n            virtual.QoS.ack(self, delivery_tag)\n\n    def reject(",
+        "        except ValueError:\n            pass\n        else:\n"
+        "            virtual.QoS.ack(self, delivery_tag)\n\n    def reject(",
+        f"{DELIVERIES}test_delivery_that_could_not_be_settled_comes_again[ack]",
+    ),
+    Mutant(
+        "a delivery is held for ever after a lost requeue",
+        "askonce/adapters/kombu/redis.py",
+        "        finally:\n            virtual.QoS.ack(self, delivery_tag)\n\n    def restore_visible(",
+        "        except ValueError:\n            pass\n        else:\n"
+        "            virtual.QoS.ack(self, delivery_tag)\n\n    def restore_visible(",
+        f"{DELIVERIES}test_delivery_that_could_not_be_settled_comes_again[requeue]",
+    ),
+    Mutant(
+        "a delivery is held for ever after a lost put_first",
+        "askonce/adapters/kombu/put_first.py",
+        "    finally:\n",
+        "    except ValueError:\n        pass\n    else:\n",
+        f"{DELIVERIES}test_delivery_that_could_not_be_settled_comes_again[put_first]",
+    ),
+    Mutant(
         "a message on its way to a cancelled queue goes behind all others",
         "askonce/adapters/kombu/redis.py",
         "if queue and queue not in callbacks:",
         "if False:",
-        "tests/integration/test_kombu_redis.py::"
-        "test_message_on_its_way_to_a_cancelled_queue_stays_the_first[shop:]",
+        f"{DELIVERIES}test_message_on_its_way_to_a_cancelled_queue_stays_the_first[shop:]",
     ),
     Mutant(
         "what waits in a worker goes back in the wrong order",

@@ -18,6 +18,9 @@ def put_first(message: Any) -> None:  # noqa: ANN401  # a message of any transpo
     if restore is None:
         message.requeue()
         return
-    restore(message.delivery_tag)
-    virtual.QoS.ack(qos, message.delivery_tag)
+    try:
+        restore(message.delivery_tag)
+    finally:
+        # Where the server does not answer, it comes again as from a lost worker.
+        virtual.QoS.ack(qos, message.delivery_tag)
     message._state = "REQUEUED"  # noqa: SLF001  # as its own requeue

@@ -34,7 +34,11 @@ UNKEPT_REST = 0.5
 
 
 class QoS(redis.QoS):
-    """The deliveries that are not acknowledged; keys, fields and errors are kombu's."""
+    """The deliveries that are not acknowledged; keys, fields and errors are kombu's.
+
+    A delivery that the server did not let go is renewed no more: it comes again as from a lost worker. Celery
+    does not try again, so one that is renewed would take a place of this worker for ever.
+    """
 
     channel: Any
     _delivered: Any
@@ -55,10 +59,19 @@ class QoS(redis.QoS):
 
     def ack(self, delivery_tag: str) -> None:
         """Forget a message that is done."""
-        self.channel.transact(
-            ("ZREM", self.unacked_index_key, delivery_tag), ("HDEL", self.unacked_key, delivery_tag)
-        )
-        virtual.QoS.ack(self, delivery_tag)
+        try:
+            self.channel.transact(
+                ("ZREM", self.unacked_index_key, delivery_tag), ("HDEL", self.unacked_key, delivery_tag)
+            )
+        finally:
+            virtual.QoS.ack(self, delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's signature
+        """Drop a message, or give it back to its queue."""
+        try:
+            super().reject(delivery_tag, requeue=requeue)
+        finally:
+            virtual.QoS.ack(self, delivery_tag)
 
     def restore_visible(self, *_: object, **__: object) -> None:
         """Put a dead worker's deliveries back into their queues; kombu's limits are not needed."""
