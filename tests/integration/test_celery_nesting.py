@@ -138,8 +138,9 @@ def test_job_that_rests_for_long_holds_no_slot(nested, number, errors):
 
 def test_part_that_rests_longer_than_it_waits_for_others_completes(nested, number, monkeypatch):
     monkeypatch.setattr(received, "LONGEST_REST_IN_A_SLOT", 0.5)
-    monkeypatch.setattr(nested.kept, "attach_timeout", 0.5)
-    nested.calls.errors[number] = [Transient("http_429", retry_after=2.0)]
+    # Longer than a rest in the slot, however late the worker is.
+    monkeypatch.setattr(nested.kept, "attach_timeout", 3.0)
+    nested.calls.errors[number] = [Transient("http_429", retry_after=4.0)]
 
     answers = group(nested.kept.s(number), nested.kept.s(number + 1)).delay()
 
