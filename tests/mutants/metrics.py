@@ -160,6 +160,20 @@ OF_METRICS = (
         f"{READING}test_queues_that_were_used_last_are_read_within_the_limit",
     ),
     Mutant(
+        "a name of a caller hides a queue that a worker takes",
+        "worker/metrics/reading.py",
+        "return name not in taken, used",
+        "return True, used",
+        f"{READING}test_queue_that_a_worker_takes_is_read_before_those_that_callers_name",
+    ),
+    Mutant(
+        "a broker that tells of no queue is up",
+        "askonce/adapters/celery/lengths.py",
+        "if refused and len(refused) == len(told):",
+        "if False:",
+        "tests/integration/test_queue_lengths.py::test_server_that_refuses_to_tell_of_any_queue_is_no_answer",
+    ),
+    Mutant(
         "names of queues are kept without end",
         "askonce/adapters/redis/lua/note_queues.lua",
         "redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[1])\n",

@@ -152,6 +152,16 @@ def test_queues_that_were_used_last_are_read_within_the_limit(reader, store, bro
     assert ["askonce", *used[:50]] == broker.named
 
 
+def test_queue_that_a_worker_takes_is_read_before_those_that_callers_name(reader, store, broker):
+    take(store, *(f"a{n:02}" for n in range(60)))
+    worker = Announcement(worker="w", tasks={}, queues=("own",), slots=1)
+    store.announcements.announce(worker, 15.0)
+
+    reader.read()
+
+    assert "own" in broker.named
+
+
 def test_successes_of_the_schedule_are_read_from_the_store(reader, store):
     store.tally.succeeded("nightly")
 

@@ -105,26 +105,29 @@ class Reader:
         return found
 
     def _of_broker(self, store: OfStore | None) -> Mapping[str, int | None] | None:
-        others = self._others(store)
+        taken = {name for each in store.workers for name in each.queues} if store else set()
+        others = self._others(store, taken)
         try:
             found = self._lengths.of([*self._queues, *others])
         except Exception as error:  # noqa: BLE001  # whatever the transport raises: the store's part is there
             self._report("broker", type(error).__name__)
             return None
         self._report("broker", "")
-        taken = {name for each in store.workers for name in each.queues} if store else set()
         # Nothing waits in a queue that the broker does not know.
         kept = {name for name, unused in others.items() if found[name] is not None and unused < _UNUSED_KEPT}
         shown = {*self._queues, *taken, *kept}
         return {name: length for name, length in found.items() if length or name in shown}
 
-    def _others(self, store: OfStore | None) -> dict[str, float]:
+    def _others(self, store: OfStore | None, taken: Collection[str]) -> dict[str, float]:
         """Return queues beside those of the settings, each with for how many seconds it was not used."""
         used = store.used_queues if store else {}
-        # Each use is noted again within an hour: those in use stay in one order.
-        names = sorted(
-            used.keys() - set(self._queues), key=lambda name: (used[name] // (2 * NOTED_EVERY), name)
-        )
+
+        def turn(name: str) -> tuple[bool, float, str]:
+            # Callers name queues: those that workers take come first. Each use is noted again within an hour:
+            # those in use stay in one order.
+            return name not in taken, used[name] // (2 * NOTED_EVERY), name
+
+        names = sorted(used.keys() - set(self._queues), key=turn)
         return {name: used[name] for name in names[:_OTHERS_AT_MOST]}
 
     def _report(self, server: str, reason: str) -> None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from amqp.exceptions import NotFound
+from redis.exceptions import ResponseError
 
 from askonce.adapters.celery.patience import bounded
 
@@ -32,13 +33,19 @@ class QueueLengths:
         """Return how many messages wait in each of *queues*; None where the broker cannot say for certain.
 
         Raises:
-            Exception: whatever the transport raises. The next call connects again.
+            Exception: whatever the transport raises, or the server tells of no queue at all. The next call
+                connects again.
         """
         try:
-            return {name: self._length(name) for name in queues}
+            told = {name: self._told(name) for name in queues}
         except Exception:
             self.close()
             raise
+        refused = [answer for answer in told.values() if isinstance(answer, ResponseError)]
+        if refused and len(refused) == len(told):
+            raise refused[0]
+        # Callers name queues: one that this user may not read, or that is no queue, hides no other.
+        return {name: None if isinstance(answer, ResponseError) else answer for name, answer in told.items()}
 
     def close(self) -> None:
         """Close the connection."""
@@ -46,6 +53,12 @@ class QueueLengths:
         if opened is not None:
             with suppress(Exception):
                 opened[0].close_connection(opened[1])
+
+    def _told(self, queue: str) -> int | ResponseError | None:
+        try:
+            return self._length(queue)
+        except ResponseError as refused:
+            return refused
 
     def _length(self, queue: str) -> int | None:
         transport, channel = self._open()
