@@ -161,3 +161,21 @@ def test_answer_repeated_late_is_counted_once(scene, then):
     scene.complete(soft=5.0, book=BOOK)
 
     assert (money(scene), counted) == (ONCE, ONCE)
+
+
+@pytest.mark.parametrize("hard", [10.0, 600.0, 3599.0])
+@pytest.mark.parametrize(
+    "then", [lambda _: None, lambda scene: scene.run("owner-2", "job-2")], ids=["gone", "anew"]
+)
+def test_answer_repeated_within_the_hour_is_counted_once_however_short_it_is_kept(scene, hard, then):
+    scene.run()
+    scene.complete(soft=min(hard, 60.0), hard=hard, book=BOOK)
+    scene.clock.advance(max(hard, 30.0) - 1.0)
+    assert scene.read().present
+    scene.clock.advance(1.0)
+    assert not scene.read().present
+    then(scene)
+
+    scene.complete(soft=min(hard, 60.0), hard=hard, book=BOOK)
+
+    assert money(scene) == ONCE

@@ -286,6 +286,14 @@ MET_RARELY = (
         "tests/contract/test_store_tally.py::test_what_a_run_paid_is_counted_once[permanent failure]",
     ),
     of_script(
+        "money of an answer that is gone is booked again",
+        "complete",
+        "r.xp < NOW + TOMBSTONE_KEPT",
+        "false",
+        "tests/contract/test_store_money.py"
+        "::test_answer_repeated_within_the_hour_is_counted_once_however_short_it_is_kept[anew-10.0]",
+    ),
+    of_script(
         "a refused duplicate changes the job",
         "attach",
         "if ARGV[15] ~= '1' then",

@@ -32,6 +32,8 @@ set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = NOW + ARGV[4], h
 r.keep = NOW + WAITERS_KEPT
 if ARGV[6] ~= '-1' then set(r, {uc = ARGV[6]}) end
 commit(r, KEYS[2])
+-- A repetition of this write may find the record gone.
+if entry ~= '' and r.xp < NOW + TOMBSTONE_KEPT then note_booked(owner) end
 -- A full server counts what comes after a write.
 if ran then count_ended(r) else count(name_of(r), 'in_doubt', -1) end
 count(name_of(r), 'done', 1)

@@ -88,8 +88,8 @@ local function drop(r, ...)
   end
 end
 
--- What an owner paid is counted once. The record forgets an owner whose write it counted, and that write may be
--- repeated: this note outlives the repetition.
+-- What an owner paid is counted once. The record forgets an owner whose write it counted, or ends soon, and that write
+-- may be repeated: this note outlives the repetition.
 local function note_booked(owner) redis.call('SET', SLOT .. 'booked:' .. owner, '1', 'PX', TOMBSTONE_KEPT) end
 
 -- An owner whose failure was recorded has left the record; one that was lost is still there, and was not counted.
