@@ -71,8 +71,8 @@ CANCEL_LOOKS = 100
 PAUSE_REST, PAUSE_LOOK = 1.0, 302_400.0
 #: Seconds: waits and runs are counted by the first of these that they do not exceed.
 BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
-#: Names in the counters of one bucket; beyond that they share one.
-MAX_COUNTERS = 2_000
+#: Names in the counters of one bucket, and in the sum of all days or of one; beyond that tenants share one.
+MAX_COUNTERS, MAX_SUMMED = 2_000, 50_000
 #: The reasons of so many earlier attempts are kept, each cut to so many characters.
 HISTORY_KEPT, REASON_KEPT = 8, 40
 #: Seconds until the reaper looks again at a record that is damaged, or that a newer version wrote.

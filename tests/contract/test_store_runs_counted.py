@@ -1,7 +1,8 @@
 import pytest
 
 from askonce.lost import Resent
-from askonce.record import BOUNDS
+from askonce.record import BOUNDS, MAX_COUNTERS
+from askonce.tally import Book
 
 # One suite for every store: what is counted of runs and of their messages.
 
@@ -219,3 +220,14 @@ def test_leases_that_are_held_follow_from_the_counters(scene, end):
     ENDS[end](scene)
 
     assert 1 == held(scene)
+
+
+@pytest.mark.parametrize("end", ["an answer", "a failure", "parking", "a lost worker"])
+def test_leases_that_are_held_follow_from_the_counters_of_a_full_bucket(scene, end):
+    scene.run()
+    many = Book("orders", "", "", tuple((f"tokens:{n}", 1) for n in range(MAX_COUNTERS)))
+    scene.store.tally.book_late(scene.key, "owner-9", many)
+
+    ENDS[end](scene)
+
+    assert 0 == held(scene)

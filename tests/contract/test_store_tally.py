@@ -255,16 +255,16 @@ def test_folded_days_are_counted_once(scene, at_once):
     assert [(0, 1), (1, 1), (2, 1), (5, 1)] == of_days
 
 
-def test_names_beyond_the_limit_share_one(scene):
+def test_tenants_beyond_the_limit_share_one_name(scene):
     many = Book("orders", "", "", tuple((f"tokens:{n}", 1) for n in range(MAX_COUNTERS)))
     scene.run()
     scene.complete(book=many)
 
     for n in range(3):
-        scene.at(f"{scene.key[:-1]}{n + 1}").admit(tenant=f"tenant-{n}")
+        scene.at(f"{scene.key[:-1]}{n + 1}").admit(tenant=f"tenant-{n}", model="small")
     scene.admit("job-2")
 
     totals = scene.store.tally.totals()
-    assert 3 == totals[Counter("other", "", "", "admitted")]
+    assert 3 == totals[Counter("orders", "other", "small", "admitted")]
     assert MAX_COUNTERS + 7 == sum(n for each, n in totals.items() if not is_of_runs(each.what))
-    assert (1, 1) == (counted(scene)["admitted"], totals[Counter("other", "", "", "hit")])
+    assert (1, 1) == (counted(scene)["admitted"], counted(scene)["hit"])

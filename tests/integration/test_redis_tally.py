@@ -3,6 +3,8 @@ from contextlib import suppress
 import pytest
 
 from askonce.errors import StoreUnavailable
+from askonce.record import MAX_SUMMED
+from askonce.tally import Counter
 from tests.jobs import new_claim
 
 pytestmark = pytest.mark.integration
@@ -152,3 +154,22 @@ def test_sum_keeps_one_mark_for_each_bucket_however_many_days_are_folded(counted
 
     total = client.hkeys("{askonce:test:tally}:total")
     assert [len(KEYS), 1] == [[name.count(b"\n") for name in total].count(lines) for lines in (1, 3)]
+
+
+def test_tenants_beyond_the_limit_of_a_sum_share_one_name(shifted_store, server_clock, client):
+    total, day = "{askonce:test:tally}:total", int(server_clock()) // _DAY
+    client.hset(total, mapping={f"orders\nt{n}\n\nhit": 1 for n in range(MAX_SUMMED)})
+    new = {f"{day}\norders\n{tenant}\nsmall\nhit": 2 for tenant in ("acme", "umbrella")}
+    known = {f"{day}\norders\nt7\n\nhit": 3, f"{day}\norders\n\n\nwait:50": 4}
+    client.hset(shifted_store._scripts.bucket_key(1, "tally"), mapping=new | known)
+    before = shifted_store.tally.totals()
+    server_clock.advance(2 * _DAY)
+
+    shifted_store.tally.fold()
+
+    after, of_day = shifted_store.tally.totals(), shifted_store.tally.of_days(range(day, day + 1))[day]
+    assert sum(before.values()) == sum(after.values())
+    assert 4 == after[Counter("orders", "other", "small", "hit")]
+    assert (4, 4) == (after["orders", "t7", "", "hit"], after["orders", "", "", "wait:50"])
+    assert (2, 2) == (of_day["orders", "acme", "small", "hit"], of_day["orders", "umbrella", "small", "hit"])
+    assert MAX_SUMMED + len({"other", "wait", "mark"}) == client.hlen(total)

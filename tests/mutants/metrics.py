@@ -69,6 +69,13 @@ OF_METRICS = (
         f"{FOLDS}test_folder_that_hangs_for_a_month_counts_nothing_twice[fold]",
     ),
     Mutant(
+        "the sum of all days has no bound",
+        "askonce/adapters/redis/lua/fold.lua",
+        "MAX_SUMMED",
+        "math.huge",
+        f"{FOLDS}test_tenants_beyond_the_limit_of_a_sum_share_one_name",
+    ),
+    Mutant(
         "days are folded as they come",
         "askonce/adapters/redis/tally.py",
         "in sorted(past)",

@@ -343,6 +343,13 @@ MET_RARELY = (
         f"{RUNS}test_leases_that_are_held_follow_from_the_counters[a lost worker]",
     ),
     of_script(
+        "the end of a run in a full bucket is of another task",
+        "tally",
+        "'^([^\\n]*\\n)[^\\n]+', '%1other')",
+        "'^[^\\n]*\\n[^\\n]*', 'other\\n')",
+        f"{RUNS}test_leases_that_are_held_follow_from_the_counters_of_a_full_bucket[an answer]",
+    ),
+    of_script(
         "a parked job is still held",
         "park",
         "count_run(r, 'parked', 1)\n",

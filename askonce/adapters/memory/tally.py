@@ -65,7 +65,8 @@ class MemoryTally:
         """Add *amount* to one counter."""
         counter = int(self._now() // _DAY), Counter(*name, what)
         if counter not in self._counted and len(self._counted) >= MAX_COUNTERS:
-            counter = counter[0], Counter("other", "", "", what)
+            # Task and model are the application's, and keep their counts: only tenants share a name.
+            counter = counter[0], counter[1]._replace(tenant=name[1] and "other")
         self._counted[counter] += amount
 
     def count_run(self, task: str, what: str, amount: int = 1) -> None:

@@ -39,6 +39,7 @@ _NUMBERS = (
     "CANCEL_LOOKS",
     "RESUMED_LOOKS",
     "MAX_COUNTERS",
+    "MAX_SUMMED",
     "HISTORY_KEPT",
     "REASON_KEPT",
 )

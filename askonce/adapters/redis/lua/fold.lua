@@ -7,7 +7,7 @@ local mark = 'folded\n' .. ARGV[1]
 if tonumber(redis.call('HGET', KEYS[1], mark) or -1) >= tonumber(ARGV[2]) then return 0 end
 for _, sum in ipairs(KEYS) do
   redis.call('HSET', sum, mark, ARGV[2])
-  for i = 4, #ARGV, 2 do redis.call('HINCRBY', sum, ARGV[i], ARGV[i + 1]) end
+  for i = 4, #ARGV, 2 do add_within(MAX_SUMMED, 'call', sum, '', ARGV[i], tonumber(ARGV[i + 1])) end
 end
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 1

@@ -1,14 +1,19 @@
 -- Counters of this bucket: one hash; a field is the day (UTC, counted from 1970), task, tenant, model and what is
 -- counted, one a line. The script that makes a transition counts it, so nothing is counted twice and no round trip is
 -- added. Days that are over are folded into one hash for all buckets (fold.lua).
-local function add(run, name, what, amount)
-  local field = math.floor(NOW / 86400000) .. '\n' .. name .. '\n' .. what
-  local total = redis[run]('HINCRBY', SLOT .. 'tally', field, amount)
-  if total == amount and redis.call('HLEN', SLOT .. 'tally') > MAX_COUNTERS then
-    -- Names come from callers: beyond the limit they share one.
-    redis.call('HDEL', SLOT .. 'tally', field)
-    redis.call('HINCRBY', SLOT .. 'tally', math.floor(NOW / 86400000) .. '\nother\n\n\n' .. what, amount)
+-- Tenants come from callers: beyond *most* names in a hash, new ones have the tenant `other`. Task and model are the
+-- application's, so what is counted of them stays exact: a start and its end are never of two tasks, and no sum falls.
+local function add_within(most, run, hash, day, name, amount)
+  local total = redis[run]('HINCRBY', hash, day .. name, amount)
+  if total == amount and redis.call('HLEN', hash) > most then
+    local shared = string.gsub(name, '^([^\n]*\n)[^\n]+', '%1other')
+    redis.call('HDEL', hash, day .. name)
+    redis.call('HINCRBY', hash, day .. shared, amount)
   end
+end
+
+local function add(run, name, what, amount)
+  add_within(MAX_COUNTERS, run, SLOT .. 'tally', math.floor(NOW / 86400000) .. '\n', name .. '\n' .. what, amount)
 end
 
 -- A server that takes no writes still answers duplicates: they are not counted then.
