@@ -9,6 +9,7 @@ VERDICT = "tests/unit/test_verdict.py::"
 QUERIES = "tests/unit/test_metric_queries.py::"
 FOLDS = "tests/integration/test_redis_tally.py::"
 READING = "tests/unit/test_metrics_reading.py::"
+ALERTS = "tests/unit/test_alerts.py::"
 USED = "tests/integration/test_used_queues.py::"
 
 OF_METRICS = (
@@ -186,5 +187,33 @@ OF_METRICS = (
         "redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[1])\n",
         "",
         f"{USED}test_registry_does_not_grow_for_ever",
+    ),
+    Mutant(
+        "a broker that is away has no workers",
+        "deploy/prometheus/alerts.yml",
+        "(absent(askonce_queue_workers) and on() askonce_broker_up == 1 and",
+        "(absent(askonce_queue_workers) and",
+        f"{ALERTS}test_server_that_is_away_is_told_by_its_own_alert_alone[broker]",
+    ),
+    Mutant(
+        "a broker that is away starts nothing",
+        "deploy/prometheus/alerts.yml",
+        "(absent(askonce_queue_messages) and on() askonce_broker_up == 1)",
+        "(absent(askonce_queue_messages) and on() askonce_store_up == 1)",
+        f"{ALERTS}test_server_that_is_away_is_told_by_its_own_alert_alone[broker]",
+    ),
+    Mutant(
+        "a broker that is away has an old queue",
+        "deploy/prometheus/alerts.yml",
+        "(absent(askonce_queue_oldest_seconds) and on() askonce_broker_up == 1 and",
+        "(absent(askonce_queue_oldest_seconds) and",
+        f"{ALERTS}test_server_that_is_away_is_told_by_its_own_alert_alone[broker]",
+    ),
+    Mutant(
+        "a broker of which nothing is known is well",
+        "deploy/prometheus/alerts.yml",
+        "askonce_broker_up == 0 or (absent(askonce_broker_up) and on() askonce_store_up == 1)",
+        "askonce_broker_up == 0",
+        f"{ALERTS}test_server_that_is_away_is_told_by_its_own_alert_alone[whether the broker is there]",
     ),
 )

@@ -1,10 +1,17 @@
 """Each alert rule once firing, once silent, once with its series gone: promtool plays the series."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from askonce.adapters.memory import MemoryStore
+from askonce.announcements import Announcement
+from worker.metrics.exposition import Exposition
+from worker.metrics.reading import OfStore, Reading
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
 RULES = [
@@ -143,30 +150,52 @@ _STEPS = {alert: 400 if alert in _OF_DAYS else 40 for alert in ALERTS}
 
 
 def reading(alert):
-    """Return what is there whenever the metrics process reads the store."""
-    return {'up{job="askonce"}': f"1x{_STEPS[alert]}", "askonce_store_up": f"1x{_STEPS[alert]}"}
+    """Return what is there whenever the metrics process reads both servers."""
+    there = ('up{job="askonce"}', "askonce_store_up", "askonce_broker_up")
+    return dict.fromkeys(there, f"1x{_STEPS[alert]}")
 
 
-def is_firing(tmp_path, alert, series):
-    """Return whether *alert* fires at the end of *series*."""
-    state = f'clamp_max(count(ALERTS{{alertname="{alert}",alertstate="firing"}}), 1) or vector(0)'
-    expected = [{"labels": "{}", "value": 1}]
+def played(tmp_path, series, steps, state, expected):
+    """Return how promtool ended, which plays *steps* of *series* and compares *state* with *expected*."""
     test = {
         "interval": f"{_STEP}m",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
-        "promql_expr_test": [
-            {"expr": state, "eval_time": f"{_STEPS[alert] * _STEP}m", "exp_samples": expected}
-        ],
+        "promql_expr_test": [{"expr": state, "eval_time": f"{steps * _STEP}m", "exp_samples": expected}],
     }
     alerts = str(FOLDER / "alerts.yml")
     given = {"rule_files": [alerts], "evaluation_interval": f"{_STEP}m", "tests": [test]}
     path = tmp_path / "played.yml"
     path.write_text(yaml.safe_dump(given))
     command = ["promtool", "test", "rules", str(path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def is_firing(tmp_path, alert, series):
+    """Return whether *alert* fires at the end of *series*."""
+    state = f'clamp_max(count(ALERTS{{alertname="{alert}",alertstate="firing"}}), 1) or vector(0)'
+    ended = played(tmp_path, series, _STEPS[alert], state, [{"labels": "{}", "value": 1}])
     # What is not 1 is 0, or the series cannot be played.
     assert ended.returncode == 0 or "got: {} 0E+00" in ended.stdout + ended.stderr, ended
     return ended.returncode == 0
+
+
+def exported(*, store=True, broker=True):
+    """Return the series of a quiet day, as the metrics process shows them while it reads these servers."""
+    kept = MemoryStore()
+    levels = replace(kept.levels(), used_bytes=1, most_bytes=100, evicted=0)
+    worker = Announcement(worker="w", tasks={}, queues=("askonce",), slots=1)
+    of_store = OfStore(counted=kept.tally.totals(), levels=levels, workers=[worker])
+    reading = Reading(store=of_store if store else None, queues={"askonce": 0} if broker else None)
+    text = Exposition({"orders.enrich": "", "meetings.full": "gpt"}, ["nightly"]).text(reading).decode()
+    families = text_string_to_metric_families(text)
+    found = {selector(one): f"{one.value:g}x40" for family in families for one in family.samples}
+    return {'up{job="askonce"}': "1x40", **found}
+
+
+def selector(sample):
+    """Return the name of *sample* with its labels, as promtool reads it."""
+    labels = ",".join(f'{name}="{value}"' for name, value in sample.labels.items())
+    return f"{sample.name}{{{labels}}}"
 
 
 def test_every_alert_is_played():
@@ -198,7 +227,9 @@ def test_alert_is_silent_on_a_quiet_day(tmp_path, alert):
 @pytest.mark.promtool
 @pytest.mark.parametrize("alert", sorted(ALERTS.keys() - {"AskonceMetricsAway", "AskonceStoreAway"}))
 def test_alert_fires_when_its_series_is_gone_while_others_come(tmp_path, alert):
-    assert is_firing(tmp_path, alert, reading(alert))
+    own = ("askonce_broker_up",) if alert == "AskonceBrokerAway" else ()
+
+    assert is_firing(tmp_path, alert, without(reading(alert), *own))
 
 
 @pytest.mark.long
@@ -226,6 +257,36 @@ def test_entry_that_never_succeeded_is_late_after_a_day_and_none_is_not(tmp_path
 @pytest.mark.parametrize("alert", ALERTS)
 def test_one_alert_fires_when_all_series_are_gone(tmp_path, alert):
     assert ("AskonceMetricsAway" == alert) == is_firing(tmp_path, alert, {})
+
+
+def without(series, *names):
+    """Return *series* without those of these *names*."""
+    return {each: values for each, values in series.items() if each.partition("{")[0] not in names}
+
+
+OF_QUEUES = ("askonce_queue_messages", "askonce_queue_workers", "askonce_queue_oldest_seconds")
+
+
+@pytest.mark.promtool
+@pytest.mark.parametrize(
+    ("series", "fires"),
+    [
+        (exported(), []),
+        (exported(broker=False), ["AskonceBrokerAway"]),
+        (exported(store=False), ["AskonceStoreAway"]),
+        # The rules on the queues cannot know then whether the broker is there.
+        (without(exported(broker=False), "askonce_broker_up"), ["AskonceBrokerAway"]),
+        (without(exported(), *OF_QUEUES), ["AskonceNoWorkers", "AskonceNothingStarts", "AskonceQueueOld"]),
+    ],
+    ids=["none", "broker", "store", "whether the broker is there", "queues alone"],
+)
+def test_server_that_is_away_is_told_by_its_own_alert_alone(tmp_path, series, fires):
+    state = 'count by (alertname) (ALERTS{alertstate="firing"})'
+    expected = [{"labels": f'{{alertname="{alert}"}}', "value": 1} for alert in fires]
+
+    ended = played(tmp_path, series, 40, state, expected)
+
+    assert 0 == ended.returncode, ended.stdout + ended.stderr
 
 
 @pytest.mark.promtool
