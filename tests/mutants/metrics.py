@@ -216,4 +216,11 @@ OF_METRICS = (
         "askonce_broker_up == 0",
         f"{ALERTS}test_server_that_is_away_is_told_by_its_own_alert_alone[whether the broker is there]",
     ),
+    Mutant(
+        "a full list of dead messages is peace",
+        "deploy/prometheus/alerts.yml",
+        "          or askonce_dead_messages >= 1000\n",
+        "",
+        f"{ALERTS}test_full_list_of_dead_messages_fires_although_it_grows_no_more",
+    ),
 )

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from askonce.adapters.memory import MemoryStore
 from askonce.announcements import Announcement
+from askonce.letters import MESSAGES_KEPT
 from worker.metrics.exposition import Exposition
 from worker.metrics.reading import OfStore, Reading
 
@@ -230,6 +231,15 @@ def test_alert_fires_when_its_series_is_gone_while_others_come(tmp_path, alert):
     own = ("askonce_broker_up",) if alert == "AskonceBrokerAway" else ()
 
     assert is_firing(tmp_path, alert, without(reading(alert), *own))
+
+
+@pytest.mark.promtool
+@pytest.mark.parametrize(("kept", "fires"), [(MESSAGES_KEPT, True), (MESSAGES_KEPT - 1, False)])
+def test_full_list_of_dead_messages_fires_although_it_grows_no_more(tmp_path, kept, fires):
+    alert = "AskonceDeadMessages"
+    series = {"askonce_dead_messages": f"{kept}x40"}
+
+    assert fires == is_firing(tmp_path, alert, reading(alert) | series)
 
 
 @pytest.mark.long
