@@ -31,6 +31,7 @@ _WORDS = {
     "running": "under way: they end by themselves",
     "idle": "over before",
     "absent": "unknown",
+    "unreadable": "unreadable: left alone",
 }
 
 
@@ -45,6 +46,13 @@ class _Ended(NamedTuple):
     told: bool = False
     #: Rows that never were a job; None where no rows were read.
     invalid: int | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether something was named that is no job, or one whose record was left alone."""
+        from askonce.store import Cancellation
+
+        return not self.known or bool(self.invalid or self.counts[Cancellation.UNREADABLE])
 
     def shown(self) -> dict[str, object]:
         """Return the same for programs."""
@@ -93,7 +101,7 @@ def cancel(
         write_down(site.store, "cancel", f"{named} --run {run}" if run else named, note)
         for name in what:
             ended = _end_rows(site, name, run, task, tenant) if task else _end(site.store, name, run, why)
-            failed |= not ended.known or bool(ended.invalid)
+            failed |= ended.failed
             if not ended.known:
                 echo(f"{name}: is no run that is known, no file and no key", err=True)
             else:

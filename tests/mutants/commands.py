@@ -34,6 +34,13 @@ OF_COMMANDS = (
         f"{CANCEL}test_long_file_whose_last_line_is_no_key_ends_nothing",
     ),
     Mutant(
+        "a cancel that left a record alone has done all",
+        "askonce/cli/cancel.py",
+        "bool(self.invalid or self.counts[Cancellation.UNREADABLE])",
+        "bool(self.invalid)",
+        f"{CANCEL}test_unreadable_record_is_left_alone_and_the_rest_is_cancelled[options1]",
+    ),
+    Mutant(
         "a producer goes on with a run that is cancelled",
         "askonce/cli/cancel.py",
         "told = store.runs.ask_to_stop(name, why)",

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from askonce.key import identify
-from askonce.store import Lease
+from askonce.record import BUCKETS
+from askonce.store import Cancellation, Cancelled, Lease
 
 KEY = "0" * 64
 
@@ -178,6 +179,32 @@ def test_what_nobody_knows_is_said_and_the_rest_is_cancelled(scene, verb, ask):
     assert (1, ["idle"]) == (told.exit_code, flights(scene, [key]))
     unknown = ": is no run that is known, no file and no key"
     assert [f"mnoday{unknown}", f"{KEY}{unknown}"] == told.stderr.splitlines()
+
+
+@pytest.mark.parametrize("became", Cancellation)
+def test_each_thing_that_may_become_of_a_job_has_its_words(scene, verb, monkeypatch, became):
+    step = Cancelled({became: 1}, None)
+    monkeypatch.setattr(scene.store, "cancel_run", lambda _run, places: [step] * len(places))
+
+    assert verb("cancel", "monday").stdout.startswith(f"monday: {BUCKETS} ")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_unreadable_record_is_left_alone_and_the_rest_is_cancelled(scene, verb, ask, monkeypatch, options):
+    unreadable, key = ask(1, 2)
+    end = scene.store.cancel_many
+
+    def cancel_many(keys, run):
+        return [Cancellation.UNREADABLE] if keys == [unreadable] else end(keys, run)
+
+    monkeypatch.setattr(scene.store, "cancel_many", cancel_many)
+
+    told = verb("cancel", unreadable, key, *options)
+
+    assert (1, ["queued", "idle"]) == (told.exit_code, flights(scene, [unreadable, key]))
+    first, second = told.stdout.splitlines()
+    words = '"unreadable": 1' if options else f"{unreadable}: 1 unreadable: left alone"
+    assert (True, True) == (words in first, "cancelled" in second)
 
 
 def test_run_that_is_over_is_known(scene, verb):
