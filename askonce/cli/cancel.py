@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from askonce.cli.choosing import NAME
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.keys import is_key, read_keys
 from askonce.cli.printed import echo, to_json
@@ -76,8 +77,10 @@ class _Ended(NamedTuple):
 
 @click.command()
 @click.argument("what", nargs=-1, required=True, metavar="RUN|FILE|KEY...")
-@click.option("--run", help="Of a FILE or KEY only jobs of this run that no other run asked for.")
-@click.option("--task", help="Each FILE has rows as they were submitted to this task, not what a run wrote.")
+@click.option("--run", type=NAME, help="Of a FILE or KEY only jobs of this run that no other run asked for.")
+@click.option(
+    "--task", type=NAME, help="Each FILE has rows as they were submitted to this task, not what a run wrote."
+)
 @click.option("--tenant", default="", help="The tenant of these rows: part of the key.")
 @click.option("--note", default="", metavar="TEXT", help="Why; the producer of a RUN shows it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each on stdout.")
@@ -92,7 +95,8 @@ def cancel(
     from askonce.runs import NAME_KEPT
 
     why, failed = signed(note, NAME_KEPT), False
-    _require_possible(run, task, tenant)
+    if tenant and task is None:
+        raise click.UsageError("--tenant is for rows of a file: add --task, whose rows they are")
     for name in () if task else what:
         _require(name, run)
     with unavailable():
@@ -107,13 +111,6 @@ def cancel(
             else:
                 echo(to_json(ended.shown()) if as_json else ended.line)
     sys.exit(Exit.FAILED if failed else Exit.OK)
-
-
-def _require_possible(run: str | None, task: str | None, tenant: str) -> None:
-    if run == "":
-        raise click.UsageError("--run: is empty")
-    if tenant and task is None:
-        raise click.UsageError("--tenant is for rows of a file: add --task, whose rows they are")
 
 
 def _require(name: str, run: str | None) -> None:

@@ -24,14 +24,30 @@ _CommandT = TypeVar("_CommandT", bound=Callable[..., Any])
 WHAT = "KEY...|TASK FIELD=VALUE..."
 
 
+class _Name(click.ParamType[str]):
+    """The name of something that jobs have."""
+
+    name = "text"
+
+    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> str:
+        """Return *value*; refuse an empty one, which a shell makes of a variable that is not set."""
+        if not value:
+            # It would mean all jobs that have no such name.
+            self.fail("is empty", param, context)
+        return str(value)
+
+
+NAME = _Name()
+
+
 def choosing(command: _CommandT) -> _CommandT:
     """Add the options that choose jobs by what they are."""
     for option in (
         click.option("--since", type=SINCE, metavar="TIME|7d|24h|30m", help="In their state since then."),
-        click.option("--reason", help="Parked, resting, failed or given up for this reason."),
-        click.option("--run", help="Jobs that this run enqueued first."),
+        click.option("--reason", type=NAME, help="Parked, resting, failed or given up for this reason."),
+        click.option("--run", type=NAME, help="Jobs that this run enqueued first."),
         click.option("--tenant", help="Jobs of this tenant; of a TASK's job, part of the key."),
-        click.option("--task", help="Jobs of this task."),
+        click.option("--task", type=NAME, help="Jobs of this task."),
     ):
         command = option(command)
     return command

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from askonce.cli.choosing import NAME
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.printed import echo, to_json
 from askonce.cli.signed import in_few_words, signed, write_down
@@ -29,8 +30,8 @@ _CommandT = TypeVar("_CommandT", bound=Callable[..., Any])
 def _choosing(command: _CommandT) -> _CommandT:
     """Add the options that choose dead letters."""
     for option in (
-        click.option("--task", help="Only dead letters of this task."),
-        click.option("--reason", help="Only dead letters with this reason."),
+        click.option("--task", type=NAME, help="Only dead letters of this task."),
+        click.option("--reason", type=NAME, help="Only dead letters with this reason."),
         click.option("--json", "as_json", is_flag=True, help="One JSON object for each on stdout."),
     ):
         command = option(command)

@@ -111,6 +111,13 @@ OF_COMMANDS = (
         f"{AUDIT}test_verb_writes_down_who_what_and_why[pause --task rates.fetch]",
     ),
     Mutant(
+        "a shell's variable that is not set chooses all jobs",
+        "askonce/cli/choosing.py",
+        "        if not value:\n",
+        "        if value is None:\n",
+        f"{ACTS}test_empty_name_chooses_no_job[cancel-run]",
+    ),
+    Mutant(
         "a purge ends the jobs of other queues",
         "askonce/cli/queue.py",
         "            and job.record.routing.queue == name\n",

@@ -129,6 +129,24 @@ def test_jobs_of_a_tenant_are_cancelled(scene, verb):
     assert ("ana@laptop", "cancel", "--tenant acme: 1 job", "") == acts(scene)[0]
 
 
+@pytest.mark.parametrize("option", ["run", "reason", "task"])
+@pytest.mark.parametrize("act", ["replay", "cancel"])
+def test_empty_name_chooses_no_job(scene, verb, give_up, act, option):
+    dead, queued = give_up(), scene.ask({"currency": "EUR"}).key
+
+    told = verb(act, f"--{option}", "")
+
+    assert (2, ["idle", "queued"], []) == (told.exit_code, flights(scene, dead, queued), acts(scene))
+    assert f"'--{option}': is empty" in told.stderr
+
+
+def test_empty_tenant_chooses_the_jobs_without_one(scene, verb):
+    theirs, ours = (scene.ask({"currency": c}, tenant=t).key for c, t in (("a", "acme"), ("b", "")))
+
+    assert 0 == verb("cancel", "--task", "rates.fetch", "--tenant", "").exit_code
+    assert ["queued", "idle"] == flights(scene, theirs, ours)
+
+
 def test_answer_is_invalidated_by_its_key_fields(scene, verb):
     key = scene.answered({"currency": "EUR"}).key
 

@@ -225,6 +225,7 @@ def test_run_that_is_over_is_known(scene, verb):
         ["a" * 300],
         ["--run", "monday", "tuesday"],
         ["--run", "", KEY],
+        ["--task", "", KEY],
         ["--task", "x", KEY],
         ["--tenant", "x", KEY],
         ["--note", "x" * 200, KEY],

@@ -54,7 +54,16 @@ def test_jobs_since_a_time_are_listed(scene, listed):
 
 
 @pytest.mark.parametrize(
-    "options", [["--since", "yesterday"], ["--state", "odd"], ["--state", "done"], ["--state", "ended"]]
+    "options",
+    [
+        ["--since", "yesterday"],
+        ["--state", "odd"],
+        ["--state", "done"],
+        ["--state", "ended"],
+        ["--task", ""],
+        ["--run", ""],
+        ["--reason", ""],
+    ],
 )
 def test_list_that_cannot_be_meant_is_refused(verb, options):
     assert 2 == verb("list", *options).exit_code
