@@ -66,10 +66,16 @@ def _cancel(site: Site, keys: Sequence[Key], run: str | None) -> Iterator[_Done]
 
 
 def _invalidate(site: Site, keys: Sequence[Key], _run: str | None) -> Iterator[_Done]:
+    from askonce.errors import LayoutNewer
     from askonce.store import Write
 
     for key in keys:
-        ok = site.store.invalidate(key) is Write.OK
+        try:
+            ok = site.store.invalidate(key) is Write.OK
+        except LayoutNewer as exc:
+            # The keys after it are meant all the same.
+            yield _Done(key, f"refused: {exc}", ok=False)
+            continue
         yield _Done(key, "invalidated" if ok else "absent", ok=ok)
 
 

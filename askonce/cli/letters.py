@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import orjson
 
 from askonce.cli.moments import moment
-from askonce.errors import JobError, SendFailed, StoreUnavailable
+from askonce.errors import JobError, LayoutNewer, SendFailed, StoreUnavailable
 from askonce.letters import DeadJob
 from askonce.line import one_line
 from askonce.outcomes import Admitted
@@ -130,8 +130,8 @@ class QuarantinedJob:
             return Done(f"refused: {exc}", ok=False)
         if outcome.key != job.key and isinstance(outcome, Admitted):
             # A new version of the task gives the payload a new key. The new job replaces the old one.
-            self.site.store.invalidate(job.key)
-            return Done(f"admitted as {outcome.key}", ok=True)
+            refused = self._forget()
+            return Done("; ".join(filter(None, (f"admitted as {outcome.key}", refused))), ok=not refused)
         return Done(type(outcome).__name__.lower(), ok=outcome.key == job.key)
 
     def discard(self) -> Done:
@@ -139,8 +139,17 @@ class QuarantinedJob:
         key = self.found.job.key
         if self.site.store.letters.show([key])[0] is None:
             return Done("gone", ok=False)
-        self.site.store.invalidate(key)
-        return Done("discarded", ok=True)
+        refused = self._forget()
+        return Done(refused or "discarded", ok=not refused)
+
+    def _forget(self) -> str:
+        """Forget what is kept under the job's key; return why the store does not, empty where it does."""
+        try:
+            self.site.store.invalidate(self.found.job.key)
+        except LayoutNewer as exc:
+            # It concerns this job alone, not those after it.
+            return f"refused: {exc}"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

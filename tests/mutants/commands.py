@@ -6,6 +6,7 @@ CANCEL = "tests/unit/cli/test_cancel.py::"
 COST = "tests/unit/test_cli_cost.py::"
 PAUSE = "tests/unit/cli/test_pause.py::"
 JOBS = "tests/unit/cli/jobs/"
+DEAD = "tests/unit/cli/test_dead.py::"
 ACTS = "tests/unit/cli/test_acts.py::"
 QUEUE = "tests/unit/cli/test_queue.py::"
 AUDIT = "tests/unit/cli/test_audit.py::"
@@ -116,6 +117,13 @@ OF_COMMANDS = (
         "        if not value:\n",
         "        if value is None:\n",
         f"{ACTS}test_empty_name_chooses_no_job[cancel-run]",
+    ),
+    Mutant(
+        "one record of a newer version stops a command for many",
+        "askonce/cli/letters.py",
+        "        except LayoutNewer as exc:\n",
+        "        except LayoutNewer as exc:\n            raise\n",
+        f"{DEAD}test_record_of_a_newer_version_is_left_alone_and_the_others_are_discarded",
     ),
     Mutant(
         "a purge ends the jobs of other queues",

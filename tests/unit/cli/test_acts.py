@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from askonce.controls import Pause
-from askonce.errors import PayloadInvalid, StoreUnavailable, Transient
+from askonce.errors import LayoutNewer, PayloadInvalid, StoreUnavailable, Transient
 from askonce.spec import RetryPolicy
 from producer.client import Client
 
@@ -156,6 +156,24 @@ def test_answer_is_invalidated_by_its_key_fields(scene, verb):
     assert None is scene.read(key).value
     assert ["invalidate", "invalidate"] == [act for _, act, _, _ in acts(scene)]
     assert 0 == again.exit_code  # its tombstone
+
+
+def test_record_of_a_newer_version_is_left_alone_and_those_after_it_are_invalidated(scene, verb, monkeypatch):
+    newer, key = (scene.answered({"currency": each}).key for each in ("one", "two"))
+    invalidate = scene.store.invalidate
+
+    def refusing(each):
+        if each == newer:
+            raise LayoutNewer(verb="invalidate", key=newer)
+        return invalidate(each)
+
+    monkeypatch.setattr(scene.store, "invalidate", refusing)
+
+    told = verb("invalidate", newer, key)
+
+    assert (1, "1 done, 1 not\n") == (told.exit_code, told.stderr)
+    assert told.stdout.startswith(f"{newer} refused: The record was written by a newer version")
+    assert [False, True] == [scene.read(each).value is None for each in (newer, key)]
 
 
 def test_absent_key_is_not_invalidated(verb):

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from askonce.errors import Transient
+from askonce.errors import LayoutNewer, Transient
 from askonce.spec import RetryPolicy
 
 
@@ -33,3 +33,36 @@ def test_empty_name_chooses_no_dead_letter(scene, verb, dead, act, option):
 
     assert (2, set(dead)) == (told.exit_code, left(scene))
     assert f"'--{option}': is empty" in told.stderr
+
+
+@pytest.fixture
+def newer(scene, dead, monkeypatch):
+    """The first of the dead jobs: a newer version has written its record."""
+    newer, invalidate = dead[0], scene.store.invalidate
+
+    def refusing(key):
+        if key == newer:
+            raise LayoutNewer(verb="invalidate", key=key)
+        return invalidate(key)
+
+    monkeypatch.setattr(scene.store, "invalidate", refusing)
+    return newer
+
+
+def test_record_of_a_newer_version_is_left_alone_and_the_others_are_discarded(scene, verb, dead, newer):
+    told = verb("discard", "--all")
+
+    assert (1, "1 done, 1 not\n") == (told.exit_code, told.stderr)
+    assert f"{newer} refused: The record was written by a newer version" in told.stdout
+    assert {newer} == left(scene)
+
+
+def test_job_replayed_under_a_new_key_tells_that_its_old_record_was_left_alone(scene, verb, dead, newer):
+    scene.use(scene.store, replace(scene.spec, version="2"))
+
+    told = verb("replay", "--all")
+
+    first, second = sorted(told.stdout.splitlines(), key=lambda line: not line.startswith(newer))
+    assert (1, "1 done, 1 not\n") == (told.exit_code, told.stderr)
+    assert (True, False) == tuple("; refused: The record was written" in each for each in (first, second))
+    assert {newer} == left(scene)
