@@ -102,7 +102,9 @@ def cancel(
     with unavailable():
         site = open_site(task)
         named = in_few_words(what, "name")
-        write_down(site.store, "cancel", f"{named} --run {run}" if run else named, note)
+        chosen = {"task": task, "tenant": tenant, "run": run}
+        options = [f"--{option} {value}" for option, value in chosen.items() if value]
+        write_down(site.store, "cancel", " ".join([named, *options]), note)
         for name in what:
             ended = _end_rows(site, name, run, task, tenant) if task else _end(site.store, name, run, why)
             failed |= ended.failed

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from askonce.cli.choosing import NAME
+from askonce.cli.counted import counted
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.printed import echo, to_json
 from askonce.cli.signed import in_few_words, signed, write_down
@@ -126,9 +127,9 @@ def _act(
     with unavailable():
         site = open_site()
         letters = DeadLetters(site)
-        write_down(site.store, act, _in_words(ids, task, reason), note)
         # A list, because the actions change what the store yields.
         matching = [] if ids else [(each.id, each) for each in letters.matching(task=task, reason=reason)]
+        write_down(site.store, act, _in_words(ids, task, reason, len(matching)), note)
         for name, letter in letters.named(ids) if ids else matching:
             if letter is None:
                 failed += _report_missing(name)
@@ -141,10 +142,12 @@ def _act(
     sys.exit(Exit.FAILED if failed else Exit.OK)
 
 
-def _in_words(ids: tuple[str, ...], task: str | None, reason: str | None) -> str:
-    """Return what the command line named, for the audit."""
+def _in_words(ids: tuple[str, ...], task: str | None, reason: str | None, matching: int) -> str:
+    """Return what the command line named, for the audit; of a choice also how many fit."""
+    if ids:
+        return in_few_words(ids, "dead letter")
     options = [f"--{name} {value}" for name, value in (("task", task), ("reason", reason)) if value]
-    return (in_few_words(ids, "dead letter") if ids else " ".join(options)) or "--all"
+    return f"{' '.join(options) or '--all'}: {counted(matching, 'dead letter')}"
 
 
 def _report_missing(name: str) -> bool:

@@ -17,8 +17,9 @@ VERBS = {
     "resume --all": ("resume", "--all"),
     f"cancel {KEY}": ("cancel", KEY),
     f"cancel {KEY} --run night": ("cancel", f"{KEY} --run night"),
-    "dead replay --reason http_503": ("replay", "--reason http_503"),
-    "dead discard --all": ("discard", "--all"),
+    f"dead discard {KEY}": ("discard", KEY),
+    "dead replay --reason http_503": ("replay", "--reason http_503: 1 dead letter"),
+    "dead discard --all": ("discard", "--all: 1 dead letter"),
     "jobs replay --all": ("replay", "--all: 1 job"),
     "jobs cancel --task rates.fetch": ("cancel", "--task rates.fetch: 0 jobs"),
     f"jobs invalidate {KEY}": ("invalidate", KEY),
@@ -42,6 +43,16 @@ def test_verb_writes_down_who_what_and_why(scene, verb, dead, words):
     entries = [(each.act, each.what, each.who, each.note) for each in scene.store.audit.entries()]
 
     assert [(*VERBS[words], "ana@laptop", "the invoice")] == entries
+
+
+def test_entry_of_a_file_of_rows_says_whose_rows_they_are(scene, verb, tmp_path):
+    file = tmp_path / "orders.jsonl"
+    file.write_text('{"currency":"BRL"}\n')
+
+    verb("cancel", file, "--task", "rates.fetch", "--tenant", "acme", "--run", "night")
+
+    [entry] = scene.store.audit.entries()
+    assert f"{file} --task rates.fetch --tenant acme --run night" == entry.what
 
 
 @pytest.mark.parametrize("verb_of", ["cancel", "jobs cancel"])
