@@ -46,7 +46,7 @@ for _act in (acts.replay, acts.cancel, acts.invalidate):
 @click.option("--all", "everything", is_flag=True, help=f"All of them, not only {PAGE}.")
 def list_(*, states: tuple[str, ...], scan: bool, everything: bool, as_json: bool, **chosen: Any) -> None:  # noqa: ANN401  # click's
     """List the jobs in flight and the dead ones; with --scan also those that are over."""
-    from askonce.cli.listed import all_keys, indexed_keys, jobs_of
+    from askonce.cli.listed import all_keys, each_once, indexed_keys, jobs_of
     from askonce.cli.standing import INDEXED
 
     means = wanted(states, chosen)
@@ -57,7 +57,7 @@ def list_(*, states: tuple[str, ...], scan: bool, everything: bool, as_json: boo
         store = site.store
         keys = all_keys(store) if scan else indexed_keys(store, means)
         with working("looked at", keys.total, prints=everything) as report:
-            fitting = (job for job in jobs_of(store, keys, report) if means.fits(job))
+            fitting = each_once(job for job in jobs_of(store, keys, report) if means.fits(job))
             shown = _show_pages(
                 fitting, everything=everything, as_json=as_json, digits=64 if scan else _DIGITS
             )

@@ -169,6 +169,15 @@ def _groups(counts: list[int], most: int) -> Iterator[list[int]]:
     yield group
 
 
+def each_once(jobs: Iterator[Listed]) -> Iterator[Listed]:
+    """Yield each of *jobs* once: a server that resizes its table of keys meanwhile shows some again."""
+    seen: set[Key] = set()
+    for job in jobs:
+        if job.key not in seen:
+            seen.add(job.key)
+            yield job
+
+
 def jobs_of(store: Store, keys: Keys, report: Callable[[int], None] = lambda _done: None) -> Iterator[Listed]:
     """Yield the job of each of *keys*, as they are read; one that has ended meanwhile is left out.
 

@@ -78,6 +78,13 @@ def test_scan_finds_jobs_that_are_over(scene, listed, raising):
     assert ["failed"] == [each["state"] for each in listed("--scan", "--state", "failed")]
 
 
+def test_job_that_a_walk_meets_twice_is_listed_once(scene, listed, monkeypatch):
+    one, two = (scene.answered({**ROW, "currency": each}).key for each in ("one", "two"))
+    monkeypatch.setattr(scene.store.flights, "walk", lambda: iter([[one, two], [two, one]]))
+
+    assert sorted([one, two]) == sorted(each["key"] for each in listed("--scan"))
+
+
 def test_long_list_shows_a_page_and_says_so(scene, verb):
     for number in range(101):
         ask(scene, f"c{number}")
