@@ -14,7 +14,7 @@ from askonce.cli.exits import Exit, unavailable
 from askonce.cli.keys import is_key, read_keys
 from askonce.cli.printed import echo, to_json
 from askonce.cli.signed import in_few_words, signed, write_down
-from askonce.cli.site import mounted, open_site
+from askonce.cli.site import FILE, mounted, open_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,7 +76,7 @@ class _Ended(NamedTuple):
 
 
 @click.command()
-@click.argument("what", nargs=-1, required=True, metavar="RUN|FILE|KEY...")
+@click.argument("what", nargs=-1, required=True, type=FILE, metavar="RUN|FILE|KEY...")
 @click.option("--run", type=NAME, help="Of a FILE or KEY only jobs of this run that no other run asked for.")
 @click.option(
     "--task", type=NAME, help="Each FILE has rows as they were submitted to this task, not what a run wrote."

@@ -9,12 +9,12 @@ import click
 
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.printed import echo, to_json
-from askonce.cli.site import mounted, open_site
+from askonce.cli.site import FILE, mounted, open_site
 
 
 @click.command()
 @click.argument("task")
-@click.argument("what", metavar="FILE-OR-JSON")
+@click.argument("what", type=FILE, metavar="FILE-OR-JSON")
 @click.option("--tenant", default="", help="The tenant of these jobs: part of the key.")
 def explain(task: str, what: str, tenant: str) -> None:
     """Show the key, the job and its holder for each payload, and whether a call would be made."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from askonce.store import Store
 
 _MOUNT = "askonce.cli.mount"
+#: A word that may be the name of a file, whose bytes need not be UTF-8. Whoever reads it says what is wrong.
+FILE = click.Path(readable=False)
 
 
 class Site(Protocol):
@@ -80,11 +82,38 @@ def mounted() -> Mount:
 
 
 def open_site(task: str | None = None) -> Site:
-    """Return the application of the command that runs; end with a usage error for an unknown *task*."""
+    """Return the application of the command that runs.
+
+    End it with a usage error for a word that is not UTF-8, or for an unknown *task*.
+    """
+    require_text()
     site = mounted().open()
     if task is not None:
         require_task(task, site.specs)
     return site
+
+
+def require_text() -> None:
+    """End the command that runs with a usage error where it has a word that is not UTF-8.
+
+    A shell passes on any bytes, as a file may be called so. What jobs have is text.
+    """
+    context = click.get_current_context()
+    for param in context.command.params:
+        if isinstance(param.type, click.Path):
+            continue
+        value = context.params.get(param.name or "")
+        for word in value if isinstance(value, tuple) else (value,):
+            if isinstance(word, str) and not _is_text(word):
+                raise click.BadParameter(f"{word!a} is not UTF-8", context, param)
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def require_task(task: str, specs: Mapping[str, JobSpec]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askonce.cli.exits import Exit, discard_stdout, is_terminal
+from askonce.cli.site import FILE, require_text
 from producer.input_options import OF_INPUTS
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 @click.command(epilog=_EPILOG)
 @click.argument("task")
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.argument("inputs", nargs=-1, required=True, type=FILE, metavar="INPUT...")
 @_with(*OF_INPUTS, *_OF_CHOICE, *_OF_ROWS, *_OF_RUN, *_OF_BILL, *_OF_OUTPUT)
 def submit(**words: Any) -> None:  # noqa: ANN401  # the fields of Wanted
     """Submit the rows of each INPUT to TASK.
@@ -145,6 +146,7 @@ def submit(**words: Any) -> None:  # noqa: ANN401  # the fields of Wanted
     """
     from producer.run.wanted import Wanted, WantedImpossible
 
+    require_text()
     wanted = Wanted(**words)
     try:
         wanted.require_possible()
