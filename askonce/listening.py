@@ -49,7 +49,7 @@ class Listening:
     task: str
     #: The queue of its messages; None where the broker's exchange chooses it.
     queue: str | None
-    #: The version that the producer enqueues, and its model.
+    #: The version that is asked for, and its model.
     version: str
     model: str = ""
     #: How many workers run it, and how many jobs at once.
@@ -59,6 +59,8 @@ class Listening:
     others: tuple[tuple[str, str], ...] = ()
     #: The note of the pause that holds its jobs back.
     paused: str | None = None
+    #: Who has that version.
+    whose: str = "this producer"
 
     @property
     def ok(self) -> bool:
@@ -82,9 +84,8 @@ class Listening:
                 return f"no worker of {where} has the task {self.task}: jobs wait until one does"
             case Workers.OTHER_VERSION:
                 theirs, ours = _joined(self.others), _named(self.version, self.model)
-                return (
-                    f"the workers of {where} have version {theirs} of {self.task}, this producer has {ours}"
-                )
+                have = f"the workers of {where} have version {theirs} of {self.task}"
+                return f"{have}, {self.whose} has {ours}"
             case Workers.PAUSED:
                 return f"{self.task} is paused: {self.paused}"
         assert_never(self.workers)

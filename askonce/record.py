@@ -129,8 +129,8 @@ class Parked(NamedTuple):
 class Snapshot(NamedTuple):
     """One record at one moment of the store's clock; times in seconds.
 
-    Only ``read`` fills *task*, *fingerprint*, *owner*, *lost*, *late* and *ended_at*. A writer knows the
-    first two, and the owner's token authorises writes.
+    Only ``read`` fills *task*, *fingerprint*, *owner*, *lost*, *late*, *due_at* and *ended_at*. A writer
+    knows the first two, and the owner's token authorises writes.
     """
 
     present: bool = False
@@ -167,6 +167,8 @@ class Snapshot(NamedTuple):
     model: str = ""
     version: str = ""
     admitted_at: int = 0
+    #: Until when its start is or was put off, in seconds since 1970; 0 where it is not.
+    due_at: float = 0.0
     #: When the job ended without an answer, in seconds since 1970; 0 where it did not, or that is unknown.
     ended_at: float = 0.0
     #: What the job's earlier attempts cost; only the reply to a start that is granted.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import cache
 
 import click
 
@@ -20,8 +19,9 @@ def explain(task: str, what: str, tenant: str) -> None:
     """Show the key, the job and its holder for each payload, and whether a call would be made."""
     site = open_site(task)
     from askonce.cli.explained import explain_row, read_file, rows_of
+    from askonce.cli.standing import hears
 
-    failed, heard = False, cache(lambda: site.listening(task))
+    failed, heard = False, hears(site)
     with unavailable():
         for row in rows_of(what, site.specs[task], mounted().read or read_file):
             explained = explain_row(site, task, row, tenant, heard)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import orjson
 
-from askonce.cli.standing import holder_of, waits
+from askonce.cli.standing import hears, holder_of, waits
 from askonce.errors import LayoutNewer, PayloadInvalid, RecordDamaged
 from askonce.key import identify, identity_of
 from askonce.record import Status
@@ -51,11 +50,15 @@ def rows_of(
 
 
 def explain_row(
-    site: Site, task: str, row: Row | BadRow, tenant: str, heard: Callable[[], Listening] | None = None
+    site: Site,
+    task: str,
+    row: Row | BadRow,
+    tenant: str,
+    heard: Callable[[Snapshot], Listening] | None = None,
 ) -> dict[str, object]:
     """Return all that the record shows about one payload; never the stored answer.
 
-    *heard* returns whether workers listen for the task's jobs; without it each queued row queries
+    *heard* returns whether workers listen for the job of a record; without it each queued row queries
     the store.
     """
     if isinstance(row, BadRow):
@@ -81,7 +84,7 @@ def explain_row(
         "key": identity.key,
         "fingerprint": identity.fingerprint,
         **_state(site, record, identity.key),
-        "waits": waits(site, record, heard or partial(site.listening, task)),
+        "waits": waits(site, record, heard or hears(site)),
         **_verdict(spec, record, identity.fingerprint),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from askonce.cli.moments import moment
-from askonce.cli.standing import IN_FLIGHT, State, holder_of, reason_of, since_of, state_of
+from askonce.cli.standing import IN_FLIGHT, State, holder_of, is_lost, reason_of, since_of, state_of
 from askonce.flights import Names
 from askonce.record import BUCKETS
 
@@ -33,15 +33,8 @@ class Listed(NamedTuple):
 
     @property
     def is_lost(self) -> bool:
-        """Whether no worker has the job and no message is on its way, although one should be.
-
-        A job that a pause holds back, or that has rested until now, has no message yet.
-        """
-        record = self.record
-        if record.flight == "running":
-            return record.lost
-        rests = record.paused is not None or record.parked is not None or record.failure is not None
-        return record.lost and not rests
+        """Whether no worker has the job and no message is on its way, although one should be."""
+        return is_lost(self.record)
 
     @property
     def about(self) -> str:

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from askonce.checks import Finding
     from askonce.letters import DeadMessage
-    from askonce.listening import Listening
     from askonce.outcomes import Outcome
     from askonce.queues import Queues
     from askonce.rows import BadRow, Row
@@ -37,13 +36,6 @@ class Site(Protocol):
 
     def enqueue(self, task: str, payload: Mapping[str, object], **options: object) -> Outcome:
         """Enqueue *payload* for *task*; options and errors as ``Producer.enqueue``."""
-
-    def listening(self, task: str) -> Listening:
-        """Return whether a living worker would run the next job of *task*; one round trip.
-
-        Raises:
-            StoreUnavailable: the store did not answer.
-        """
 
     def cure_of(self, reason: str, *, kind: str = "", key: str = "ID") -> str:
         """Return what a person can do about a failure, in one line; empty where nothing is known.

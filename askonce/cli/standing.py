@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, assert_never
 
 from askonce.cli.counted import counted
@@ -11,7 +13,7 @@ from askonce.cli.pauses import line_of
 from askonce.controls import pauses_of_job
 from askonce.errors import BrokerUnavailable
 from askonce.listening import listening
-from askonce.record import Status
+from askonce.record import REASON_KEPT_FOR, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +102,45 @@ def holder_of(record: Snapshot) -> str:
     return record.owner.rpartition(":")[0] if record.flight == "running" else ""
 
 
-def waits(site: Site, record: Snapshot, heard: Callable[[], Listening]) -> str | None:
+def is_lost(record: Snapshot) -> bool:
+    """Return whether no worker has the job and no message is on its way, although one should be.
+
+    A job that a pause holds back, or whose start was put off until now, has no message yet.
+    """
+    if record.flight == "running":
+        return record.lost
+    return record.lost and record.paused is None and not _was_put_off(record)
+
+
+def _was_put_off(record: Snapshot) -> bool:
+    """Return whether a queued job was put back, rested after a failure, or was delayed by its caller.
+
+    A record keeps a failure for so long after the rest: a delay is known for the same time.
+    """
+    is_delayed = record.now / 1000 < record.due_at + REASON_KEPT_FOR
+    return record.parked is not None or record.failure is not None or is_delayed
+
+
+def hears(site: Site) -> Callable[[Snapshot], Listening]:
+    """Return a function that says whether a living worker would run the queued job of a record.
+
+    It asks for the job's own queue and version, which may differ from its task's; once for each of them.
+    """
+
+    @cache
+    def heard(task: str, queue: str, version: str, model: str) -> Listening:
+        spec = replace(site.specs[task], version=version, model=model)
+        found = listening(spec, queue or None, site.store.announcements.workers())
+        return replace(found, whose="the job")
+
+    def heard_of(record: Snapshot) -> Listening:
+        queue = record.routing.queue if record.routing else ""
+        return heard(record.task, queue, record.version, record.model)
+
+    return heard_of
+
+
+def waits(site: Site, record: Snapshot, heard: Callable[[Snapshot], Listening]) -> str | None:
     """Return why a queued job does not run yet, or that no call follows the one that is under way.
 
     None for any other job.
@@ -111,21 +151,22 @@ def waits(site: Site, record: Snapshot, heard: Callable[[], Listening]) -> str |
         return None
     if record.paused is not None:
         return f"paused: {record.paused}"
-    listening = heard()
-    if not listening.ok:
-        return listening.text
+    workers = heard(record)
+    if not workers.ok:
+        return workers.text
     if record.wait > 0:
         return _rests(site, record)
     if record.lost:
-        # What was put back, or rests after a failure, has no message until it is due.
-        rested = record.parked is not None or record.failure is not None
-        return "it is due: a worker sends it" if rested else "its message was lost: a worker sends it again"
-    return f"for a free slot: {listening.text}"
+        lost = "its message was lost: a worker sends it again"
+        return lost if is_lost(record) else "it is due: a worker sends it"
+    return f"for a free slot: {workers.text}"
 
 
 def _rests(site: Site, record: Snapshot) -> str:
     """Return why a queued job is not due yet."""
     if record.parked is None:
+        if record.failure is None:
+            return f"its caller delayed it: it starts in {record.wait:.1f} s"
         return f"it rests for {record.wait:.1f} s, after a failure"
     if not record.parked.times:
         return f"its pause is over: it starts in {record.wait:.1f} s"
@@ -156,7 +197,7 @@ def stands(site: Site, key: Key, record: Snapshot) -> str:
 def _queued(site: Site, record: Snapshot) -> str:
     if record.task not in site.specs:
         return f"this application has no task {record.task!r}: look with the one that has it"
-    why = waits(site, record, lambda: _listening(site, record)) or ""
+    why = waits(site, record, hears(site)) or ""
     is_sent = state_of(record) is State.QUEUED and record.wait <= 0 and not record.lost
     return f"{why}; {_place(site, record)}" if is_sent and record.routing else why
 
@@ -192,12 +233,6 @@ def _pauses(site: Site, record: Snapshot) -> str:
         model=record.model,
     )
     return "; ".join(line_of(pause, note) for pause, note in holding) or str(record.paused)
-
-
-def _listening(site: Site, record: Snapshot) -> Listening:
-    """Return whether a living worker takes the job's own queue, which may differ from its task's."""
-    queue = record.routing.queue if record.routing else ""
-    return listening(site.specs[record.task], queue or None, site.store.announcements.workers())
 
 
 def _runs(record: Snapshot) -> str:

@@ -166,3 +166,16 @@ def test_shown_record_has_the_version_of_its_task(scene):
     [shown] = scene.store.flights.show([scene.key])
 
     assert ("7", "7") == (shown.version, scene.read().version)
+
+
+def test_shown_record_says_until_when_its_start_was_put_off(scene):
+    scene.admit(countdown=30.0)
+    admitted = scene.read().now / 1000
+    scene.clock.advance(30)
+    other = scene.at("0a" + "1" * 62)
+    other.admit()
+
+    [delayed, at_once] = scene.store.flights.show([scene.key, other.key])
+
+    assert (0.0, pytest.approx(admitted + 30, abs=1)) == (at_once.due_at, delayed.due_at)
+    assert delayed.due_at == scene.read().due_at

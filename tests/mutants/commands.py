@@ -9,6 +9,7 @@ JOBS = "tests/unit/cli/jobs/"
 DEAD = "tests/unit/cli/test_dead.py::"
 ACTS = "tests/unit/cli/test_acts.py::"
 QUEUE = "tests/unit/cli/test_queue.py::"
+STANDING = "askonce/cli/standing.py"
 AUDIT = "tests/unit/cli/test_audit.py::"
 APPS = "tests/integration/test_celery_cli.py::"
 
@@ -131,5 +132,27 @@ OF_COMMANDS = (
         "            and job.record.routing.queue == name\n",
         "",
         f"{QUEUE}test_purge_with_cancel_ends_the_jobs_of_the_queue_and_no_others",
+    ),
+    Mutant(
+        "a job waits for workers of its task's version",
+        STANDING,
+        "        spec = replace(site.specs[task], version=version, model=model)\n",
+        "        spec = site.specs[task]\n",
+        f"{JOBS}test_show.py::test_job_of_another_version_than_its_task_waits_for_workers_with_its_own"
+        "[only another]",
+    ),
+    Mutant(
+        "a delayed job that is due has lost its message",
+        STANDING,
+        "record.now / 1000 < record.due_at + REASON_KEPT_FOR",
+        "False",
+        f"{JOBS}test_show.py::test_delayed_job_is_due_for_as_long_as_one_that_rested_and_then_lost",
+    ),
+    Mutant(
+        "a job waits in the queue of its task",
+        STANDING,
+        'queue = record.routing.queue if record.routing else ""',
+        'queue = ""',
+        "tests/unit/test_explain.py::test_queued_job_waits_for_workers_of_its_own_queue[of none]",
     ),
 )

@@ -4,6 +4,7 @@ from dataclasses import replace
 import click
 import pytest
 
+from askonce.announcements import Announcement
 from askonce.answer import Answer
 from askonce.cli.explained import explain_row, rows_of
 from askonce.errors import Configuration, LayoutNewer, Permanent, RecordDamaged, Transient
@@ -186,6 +187,38 @@ def test_queued_job_shows_its_deadline_and_its_resends(scene, explain):
         None,
         None,
     )
+
+
+@pytest.mark.parametrize(
+    ("queue", "words"),
+    [
+        ("fast", "no worker takes queue fast: jobs wait until one does"),
+        ("slow", "for a free slot: rates.fetch is run by 1 worker of queue slow"),
+    ],
+    ids=["of none", "of one"],
+)
+def test_queued_job_waits_for_workers_of_its_own_queue(scene, explain, queue, words):
+    worker = Announcement(worker="w", queues=("slow",), tasks={scene.spec.name: "1"}, slots=1)
+    scene.store.announcements.announce(worker, 60.0)
+    scene.ask(queue=queue)
+
+    assert words == explain()["waits"]
+
+
+def test_each_queue_is_looked_up_once(scene, run_verb, tmp_path, monkeypatch):
+    looks, workers = [], scene.store.announcements.workers
+    monkeypatch.setattr(scene.store.announcements, "workers", lambda: looks.append(1) or workers())
+    for number in range(4):
+        scene.ask({"currency": f"c{number}"}, queue="slow" if number % 2 else "fast")
+    rows = tmp_path / "rows"
+    rows.write_text("".join(f'{{"currency": "c{number}"}}\n' for number in range(4)))
+    client = Client(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
+
+    told = run_verb(client, "explain", "rates.fetch", str(rows))
+
+    why = [f"no worker takes queue {name}: jobs wait until one does" for name in ("fast", "slow")]
+    assert why * 2 == [json.loads(line)["waits"] for line in told.stdout.splitlines()]
+    assert 2 == len(looks)
 
 
 def test_stored_failure_is_shown_with_its_reason(scene, explain, raising):

@@ -115,7 +115,7 @@ def test_dead_letters_are_chosen_by_the_word_of_their_reason(client, given_up, r
 def waits(scene, client):
     """Return a function that explains why the job waits, although a worker listens."""
     row, heard = Row(number=1, payload=scene.question), SimpleNamespace(ok=True, text="a worker listens")
-    return lambda: explain_row(client, scene.spec.name, row, "", lambda: heard)["waits"]
+    return lambda: explain_row(client, scene.spec.name, row, "", lambda _: heard)["waits"]
 
 
 def test_job_that_is_paused_says_so_and_when_its_pause_is_over(scene, waits):
@@ -136,7 +136,7 @@ def test_job_that_is_attempted_again_needs_nobody_to_ask(scene, client, raising)
     scene.work(raising(Transient("timeout")))
     row, heard = Row(number=1, payload=scene.question), SimpleNamespace(ok=True, text="a worker listens")
 
-    explained = explain_row(client, scene.spec.name, row, "", lambda: heard)
+    explained = explain_row(client, scene.spec.name, row, "", lambda _: heard)
 
     assert explained["failure"]["cure"] == CURES["timeout"]
 

@@ -49,7 +49,8 @@ def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
     )
     due_at = round(record.not_before * 1000)
     kept_until = 0 if record.value else round(record.kept_until * 1000)
-    return shown._replace(ended_at=ended_at(shown, due_at=due_at, kept_until=kept_until))
+    ended = ended_at(shown, due_at=due_at, kept_until=kept_until)
+    return shown._replace(due_at=due_at / 1000, ended_at=ended)
 
 
 def _spent(record: MemoryRecord, job: JobId) -> Spend:
@@ -93,7 +94,7 @@ def disclosed(
     A start that is *granted* shows what earlier attempts cost.
     """
     shown = snapshot(record, now)._replace(task="", fingerprint=Fingerprint(""), owner=Owner(""), late=None)
-    shown = shown._replace(ended_at=0.0)
+    shown = shown._replace(due_at=0.0, ended_at=0.0)
     if granted:
         shown = shown._replace(spent=_spent(record, record.job))
     return (

@@ -281,6 +281,7 @@ def _to_full_snapshot(reply: list[Any]) -> Snapshot:
         fingerprint=Fingerprint(own.fingerprint.decode()),
         owner=Owner(own.owner.decode()),
         lost=own.lost == 1,
+        due_at=own.due_at / 1000,
         ended_at=ended_at(seen, due_at=own.due_at, kept_until=own.kept_until),
         late=_value(_ValuePart._make(late), seen.now) if late else None,
     )

@@ -59,6 +59,27 @@ def test_job_that_waits_for_a_slot_says_what_is_before_it(scene, why, broker, be
     assert f"for a free slot: rates.fetch is run by 1 worker of queue slow; {place}" == told
 
 
+@pytest.mark.parametrize(
+    ("workers", "told"),
+    [
+        ("2", "the workers of queue slow have version 2 of rates.fetch, the job has 1 (model small)"),
+        ("1", "for a free slot: rates.fetch is run by 1 worker of queue slow; 1 message in queue slow"),
+    ],
+    ids=["only another", "its own"],
+)
+def test_job_of_another_version_than_its_task_waits_for_workers_with_its_own(
+    scene, why, broker, workers, told
+):
+    scene.use(scene.store, replace(scene.spec, version="1", model="small"))
+    key = ask(scene, "one", queue="slow")
+    scene.use(scene.store, replace(scene.spec, version="2", model="big"))
+    worker = Announcement(worker="w", queues=("slow",), tasks={scene.spec.name: workers}, slots=1)
+    scene.store.announcements.announce(worker, 60.0)
+    broker(None, 1)
+
+    assert why(key).startswith(told)
+
+
 def test_job_is_shown_although_the_broker_is_away(scene, why, worker):
     told = why(ask(scene, "one"))
 
@@ -88,6 +109,32 @@ def test_resting_job_says_how_long(scene, why, worker, raising):
     asked = scene.answered(body=raising(Transient("http_503")))
 
     assert "it rests for 5.0 s, after a failure" == why(asked.key)
+
+
+def test_delayed_job_says_when_it_starts(scene, why, worker):
+    key = ask(scene, "one", countdown=30.0)
+    scene.clock.advance(10)
+
+    assert "its caller delayed it: it starts in 20.0 s" == why(key)
+
+
+def test_delayed_job_is_due_for_as_long_as_one_that_rested_and_then_lost(scene, verb, raising):
+    def shown():
+        worker = Announcement(worker="w", queues=("",), tasks={scene.spec.name: "1"}, slots=1)
+        scene.store.announcements.announce(worker, 60.0)
+        told = [json.loads(verb("show", key, "--json").stdout) for key in (rested, delayed)]
+        return [(each["why"], each["lost"]) for each in told]
+
+    rested = scene.answered({**ROW, "currency": "two"}, raising(Transient("http_503"))).key
+    delayed = ask(scene, "one", countdown=5.0)
+    scene.clock.advance(5)
+    at_once = shown()
+    scene.clock.advance(119)
+    late = shown()
+    scene.clock.advance(1)
+
+    assert [("it is due: a worker sends it", False)] * 4 == at_once + late
+    assert [("its message was lost: a worker sends it again", True)] * 2 == shown()
 
 
 def test_running_job_says_where_and_since_when(scene, why):
