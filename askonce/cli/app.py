@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from askonce.adapters.celery.app import AskOnce
     from askonce.letters import DeadMessage
-    from askonce.listening import Listening
     from askonce.outcomes import Outcome
     from askonce.queues import Queues
     from askonce.spec import JobSpec
@@ -49,13 +48,9 @@ class AppSite:
         """Enqueue *payload* for *task*; options and errors as ``Producer.enqueue``."""
         return self._once.producer.enqueue(self.specs[task], payload, **options)  # type: ignore[arg-type]  # passed on
 
-    def listening(self, task: str) -> Listening:
-        """Return whether a living worker would run the next job of *task*, as ``AskOnce.listening``."""
-        return self._once.listening(task)
-
-    def cure_of(self, reason: str, *, kind: str = "", key: str = "ID") -> str:  # noqa: ARG002  # Site's
-        """Return nothing: the reasons are the app's own words."""
-        return ""
+    def cure_of(self, reason: str, *, kind: str = "", key: str = "ID") -> str:
+        """Return what a person can do about a failure, as ``AskOnce.cure_of``: the app's own words."""
+        return self._once.cure_of(reason, kind=kind, key=key)
 
     def queues(self) -> AbstractContextManager[Queues]:
         """Lend the queues of the app's broker."""

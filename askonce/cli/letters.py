@@ -84,7 +84,8 @@ class QuarantinedJob:
     def cure(self) -> str:
         """What to do about all jobs of its reason."""
         word = self.found.reason.partition("@")[0]
-        return one_line(f"{word}: {self.site.cure_of(word, kind='quarantined')}")
+        cure = self.site.cure_of(word, kind="quarantined")
+        return one_line(f"{word}: {cure}") if cure else ""
 
     def shown(self, *, payload: bool = False) -> dict[str, object]:
         """Return the job with its history."""

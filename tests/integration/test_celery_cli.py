@@ -212,6 +212,38 @@ def give_up():
     return happen
 
 
+def test_failure_is_shown_with_what_the_app_says_of_it(new_app, run, give_up):
+    def cure_of(reason, *, kind, key):
+        return f"call the bank of {reason} about {key} ({kind})"
+
+    app = new_app(cure_of=cure_of)
+    key = give_up(app, {"currency": "BRL"})
+
+    listed, shown = run(app, "dead", "list"), json.loads(run(app, "dead", "show", key).stdout)
+
+    assert "timeout: call the bank of timeout about ID (quarantined)" == listed.stderr.splitlines()[0]
+    assert f"call the bank of timeout about {key} (quarantined)" == shown["cure"]
+
+
+def test_app_without_words_of_its_own_names_the_command_that_replays(new_app, run, give_up):
+    app = new_app()
+    key = give_up(app, {"currency": "BRL"})
+
+    why = json.loads(run(app, "jobs", "show", key, "--json").stdout)["why"]
+
+    assert f"quarantined: timeout: Then: celery -A shop askonce dead replay {key}" == why
+
+
+def test_failure_of_which_nothing_is_known_has_no_line(new_app, run, give_up):
+    app = new_app(cure_of=lambda reason, *, kind, key: "")
+    key = give_up(app, {"currency": "BRL"})
+
+    listed, shown = run(app, "dead", "list"), run(app, "jobs", "show", key, "--json")
+
+    assert "1 dead letters\n" == listed.stderr
+    assert "quarantined: timeout" == json.loads(shown.stdout)["why"]
+
+
 def test_dead_message_goes_back_to_a_queue_that_only_a_worker_names(new_app, run):
     app = new_app()
     store = app.askonce.process().store
