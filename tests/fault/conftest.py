@@ -315,7 +315,9 @@ def kill_with_children(worker):
     children = children_of(worker.pid) if worker.poll() is None else []
     worker.kill()
     for pid in children:
-        os.kill(pid, signal.SIGKILL)
+        # It ends with its parent, perhaps first.
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     worker.wait(stretched(10))
     return children
 
