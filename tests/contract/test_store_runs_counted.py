@@ -1,5 +1,6 @@
 import pytest
 
+from askonce.controls import Pause
 from askonce.lost import Resent
 from askonce.record import BOUNDS, MAX_COUNTERS
 from askonce.tally import Book
@@ -68,6 +69,52 @@ def test_job_waits_once_however_often_it_starts(scene):
     scene.start("owner-3")
 
     assert (1, 0, 2) == runs(scene, "wait:50", "wait_ms", "restarted")
+
+
+def test_wait_begins_when_the_caller_wanted_the_start(scene):
+    scene.admit(countdown=600.0)
+    scene.clock.advance(600)
+    scene.resend()
+    scene.clock.advance(3)
+    scene.start()
+
+    assert (1, 3000) == runs(scene, "wait:5000", "wait_ms")
+
+
+def test_wait_begins_at_the_sooner_start_that_a_later_caller_wanted(scene):
+    scene.admit(countdown=600.0)
+    scene.clock.advance(30)
+    scene.admit("job-2", countdown=60.0)
+    scene.clock.advance(63)
+    scene.start()
+
+    assert (1, 3000) == runs(scene, "wait:5000", "wait_ms")
+
+
+@pytest.mark.parametrize("returns", [False, True], ids=["put back", "returned"])
+@pytest.mark.parametrize("countdown", [0.0, 60.0])
+def test_pause_that_a_worker_met_is_waited_for_since_the_enqueue(scene, countdown, returns):
+    scene.admit(countdown=countdown)
+    scene.clock.advance(countdown)
+    scene.store.controls.pause(Pause("all"), "")
+    scene.start(returns=returns)
+    scene.clock.advance(600)
+    scene.store.controls.resume(Pause("all"))
+    scene.clock.advance(60)
+    scene.start()
+
+    assert (1, round((countdown + 660) * 1000)) == runs(scene, "wait:1800000", "wait_ms")
+
+
+def test_rest_of_a_failure_is_no_wait(scene):
+    scene.admit(countdown=60.0)
+    scene.clock.advance(61)
+    scene.start()
+    scene.fail(after=30.0)
+    scene.clock.advance(40)
+    scene.start("owner-2")
+
+    assert (1, 1000, 1) == runs(scene, "wait:1000", "wait_ms", "restarted")
 
 
 def test_next_job_of_a_key_waits_anew(scene):

@@ -8,6 +8,7 @@ SUCCESSES = "tests/integration/test_successes.py::"
 VERDICT = "tests/unit/test_verdict.py::"
 QUERIES = "tests/unit/test_metric_queries.py::"
 FOLDS = "tests/integration/test_redis_tally.py::"
+RUNS = "tests/contract/test_store_runs_counted.py::"
 READING = "tests/unit/test_metrics_reading.py::"
 ALERTS = "tests/unit/test_alerts.py::"
 USED = "tests/integration/test_used_queues.py::"
@@ -222,5 +223,19 @@ OF_METRICS = (
         "          or askonce_dead_messages >= 1000\n",
         "",
         f"{ALERTS}test_full_list_of_dead_messages_fires_although_it_grows_no_more",
+    ),
+    Mutant(
+        "a countdown is waited for in memory",
+        "askonce/adapters/memory/record.py",
+        "self.admitted_at if self.parked else max(self.admitted_at, self.not_before)",
+        "self.admitted_at",
+        f"{RUNS}test_wait_begins_when_the_caller_wanted_the_start[memory]",
+    ),
+    Mutant(
+        "a pause is a countdown in memory",
+        "askonce/adapters/memory/record.py",
+        "self.admitted_at if self.parked else max(self.admitted_at, self.not_before)",
+        "max(self.admitted_at, self.not_before)",
+        f"{RUNS}test_pause_that_a_worker_met_is_waited_for_since_the_enqueue",
     ),
 )

@@ -322,6 +322,20 @@ MET_RARELY = (
         f"{RUNS}test_job_waits_once_however_often_it_starts",
     ),
     of_script(
+        "a countdown is waited for",
+        "start",
+        "local wanted_at = r.pk == '' and math.max(r.nx, admitted_at) or admitted_at",
+        "local wanted_at = admitted_at",
+        f"{RUNS}test_wait_begins_when_the_caller_wanted_the_start",
+    ),
+    of_script(
+        "a pause is a countdown",
+        "start",
+        "r.pk == '' and math.max(r.nx, admitted_at) or admitted_at",
+        "math.max(r.nx, admitted_at)",
+        f"{RUNS}test_pause_that_a_worker_met_is_waited_for_since_the_enqueue[0.0-put back]",
+    ),
+    of_script(
         "a fenced answer is not counted",
         "complete",
         "  count_run(r, 'fenced', 1)\n",

@@ -72,7 +72,7 @@ class Series(Enum):
         "askonce_wait_seconds",
         "histogram",
         _TASK,
-        "Seconds from a job's first enqueue to its first start, by the store's clock.",
+        "Seconds from a job's first enqueue, or its countdown's end, to its first start (the store's clock).",
     )
     RUN = _Series(
         "askonce_run_seconds",

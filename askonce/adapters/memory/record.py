@@ -192,6 +192,11 @@ class MemoryRecord:
         return self.flight == "queued" and now < self.not_before and unrun
 
     @property
+    def wanted_at(self) -> float:
+        """When the first start was wanted; a pause that put the job aside forgot a countdown."""
+        return self.admitted_at if self.parked else max(self.admitted_at, self.not_before)
+
+    @property
     def look_at(self) -> float:
         """When a reaper looks at the job."""
         if self.looked_again is not None:

@@ -147,10 +147,10 @@ class Records:
             self.tally.count_run(record.task, "lost")
 
     def count_started(self, record: MemoryRecord) -> None:
-        """Count a start: the first one of a job with the time since its admission."""
-        admitted_at = round(record.admitted_at * 1000)
-        if record.fence < admitted_at * 1000:
-            self.tally.count_time(record.task, "wait", round(self.now() * 1000) - admitted_at)
+        """Count a start: the first one of a job with the time since its caller wanted it."""
+        if record.fence < round(record.admitted_at * 1000) * 1000:
+            waited = round(self.now() * 1000) - round(record.wanted_at * 1000)
+            self.tally.count_time(record.task, "wait", waited)
         else:
             self.tally.count_run(record.task, "restarted")
 

@@ -19,6 +19,12 @@ local function copy(outcome, bare)
   return reply(outcome, r, bare)
 end
 
+-- A job that was put aside before its first start was so by a pause: `nx` is that rest's end, not its caller's wish.
+local function count_waited(r, admitted_at)
+  local wanted_at = r.pk == '' and math.max(r.nx, admitted_at) or admitted_at
+  count_time(r, 'wait', NOW - wanted_at)
+end
+
 local function grant()
   doubt(r)
   if r.att >= asked(r).ma then return end_as('attempts_spent') end
@@ -32,7 +38,7 @@ local function grant()
   end
   -- The fence is the time of the last start: where that was before the admission, this is the job's first.
   local admitted_at = asked(r).ad
-  if r.fen < admitted_at * 1000 then count_time(r, 'wait', NOW - admitted_at) else count_run(r, 'restarted', 1) end
+  if r.fen < admitted_at * 1000 then count_waited(r, admitted_at) else count_run(r, 'restarted', 1) end
   drop(r, 'rep', 'rt', 'nx', 'at', 'ho')
   if is_put_aside(r) then drop(r, 'pk') end
   set(r, {fl = 'running', own = owner, fen = math.max(r.fen + 1, NOW_US), dl = NOW + lease, att = r.att + 1})
