@@ -285,6 +285,7 @@ OUTCOMES = [
 ]
 
 
+@pytest.mark.long
 def test_model_and_store_agree_on_every_walk(clock):
     seen = walk_all(clock)
 

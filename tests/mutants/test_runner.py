@@ -4,6 +4,9 @@ from tests.mutants import __main__ as runner
 from tests.mutants.copies import Copy
 from tests.mutants.mutant import Mutant
 
+#: Each runs pytest in processes of its own.
+pytestmark = pytest.mark.long
+
 GUARD = "def twice(number):\n    return number * 2\n"
 TEST = "from guard import twice\n\n\ndef test_twice():\n    assert 4 == twice(2)\n"
 

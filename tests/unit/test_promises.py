@@ -5,8 +5,6 @@ import re
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 TESTS = Path(__file__).parents[1]
 FAULTS, PROOFS = (
     [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if line[:3] != "|--"]
@@ -21,19 +19,17 @@ def test_every_fault_and_every_test_has_its_row():
     assert ({5}, {4}) == (set(map(len, FAULTS)), set(map(len, PROOFS)))
 
 
-@pytest.mark.parametrize("name", NAMED)
-def test_named_test_exists(name):
-    path, _, function = name.partition("::")
+def test_named_tests_exist():
+    assert len(NAMED) > 200
+    parts = [name.partition("::") for name in NAMED]
 
-    assert function in functions_of(path)
+    assert [] == [(path, function) for path, _, function in parts if function not in functions_of(path)]
 
 
-@pytest.mark.parametrize("row", FAULTS + PROOFS, ids=lambda row: f"{len(row)}-{row[0]}")
-def test_row_has_a_result_and_without_a_test_a_reason(row):
-    *_, tests, result = row
+def test_row_has_a_result_and_without_a_test_a_reason():
+    rows = [row for row in FAULTS + PROOFS if not row[-1] or (row[-1].startswith("holds") and not row[-2])]
 
-    assert result
-    assert tests or not result.startswith("holds"), "a promise that no test holds needs a reason"
+    assert [] == rows, "a promise that no test holds needs a reason"
 
 
 @cache
