@@ -55,6 +55,8 @@ def execute(folder, options, faults, seconds):
     run = Run()
     folder.mkdir(exist_ok=True, parents=True)
     with Processes(folder, options.seed, KEYS, mutant=options.mutant, recorded=not options.soak) as scene:
+        # On a busy machine the processes take longer to start than a storm lasts.
+        _wait_until(lambda _client: scene.has_called(), scene)
         _break_things(scene, run, faults, seconds)
         scene.end_producers()
         run.drained = _wait_until(checks.is_drained, scene)

@@ -150,6 +150,10 @@ class Processes:
         shown = said.splitlines()[-SHOWN:]
         self.ended.append("\n  ".join([f"{name} ended by itself with {process.returncode}", *shown]))
 
+    def has_called(self):
+        """Return whether a worker has made a call."""
+        return (self.folder / "ledger.jsonl").exists()
+
     def stacks(self):
         """Return what each process of the workers does, as Celery writes it into their logs."""
         for name in WORKERS:
