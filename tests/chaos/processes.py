@@ -115,9 +115,9 @@ class Processes:
     def __exit__(self, *_):
         self._stack.close()
 
-    def start(self, name):
+    def _env(self, name):
         broker = self.store if name == ONE_STEP else self.broker
-        env = {
+        return {
             **os.environ,
             "CHAOS_FOLDER": str(self.folder),
             "CHAOS_STORE_URL": f"redis://127.0.0.1:{self.store.port}/0",
@@ -125,6 +125,9 @@ class Processes:
             "CHAOS_MUTANT": self.mutant,
             "CHAOS_RECORDED": str(int(self.recorded)),
         }
+
+    def start(self, name):
+        env = self._env(name)
         wrapper = [sys.executable, "-m", "sandbox.run_with_parent", "SIGKILL", "--", sys.executable]
         with (self.folder / f"{name}.log").open("ab") as log:
             self._logged[name] = log.tell()
@@ -153,6 +156,15 @@ class Processes:
     def has_called(self):
         """Return whether a worker has made a call."""
         return (self.folder / "ledger.jsonl").exists()
+
+    def inspected(self):
+        """Return the messages that the workers say they have, and in which state."""
+        for state in ("active", "reserved", "scheduled"):
+            command = [sys.executable, "-m", "celery", "-A", "tests.chaos.app", "inspect", state]
+            done = subprocess.run(
+                command, cwd=ROOT, env=self._env(""), capture_output=True, text=True, check=False
+            )
+            yield f"{state}: {done.stdout}{done.stderr}"
 
     def stacks(self):
         """Return what each process of the workers does, as Celery writes it into their logs."""
