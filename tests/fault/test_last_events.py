@@ -9,7 +9,7 @@ from celery import Celery
 from tests.deadlines import stretched
 
 pytestmark = pytest.mark.fault
-POOLS = pytest.mark.parametrize("pool", ["threads", "prefork"])
+POOLS = pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.long)])
 
 
 class Monitor:
