@@ -40,8 +40,10 @@ def main():
         print(ROW.format("mutant", "caught by the model", "killed by"))
         with ThreadPoolExecutor(copies.qsize()) as pool:
             judged = pool.map(partial(judge, copies), MUTANTS)
-            survivors = [mutant.name for mutant, noticed in zip(MUTANTS, judged, strict=True) if not noticed]
-    return f"survived: {', '.join(survivors)}" if survivors else 0
+            missed = [mutant for mutant, noticed in zip(MUTANTS, judged, strict=True) if not noticed]
+        # A race that a busy machine did not show is asked for once more, and its line above stays.
+        survivors = [mutant.name for mutant in missed if not judge(copies, mutant)]
+    return f"survived twice: {', '.join(survivors)}" if survivors else 0
 
 
 def judge(copies, mutant):

@@ -10,6 +10,18 @@ pytestmark = pytest.mark.long
 GUARD = "def twice(number):\n    return number * 2\n"
 TEST = "from guard import twice\n\n\ndef test_twice():\n    assert 4 == twice(2)\n"
 
+#: Notices a broken guard the second time.
+SELDOM = """
+from pathlib import Path
+from guard import twice
+
+def test_twice():
+    missed = Path("missed")
+    if twice(3) != 6:
+        assert not missed.exists()
+        missed.touch()
+"""
+
 
 @pytest.fixture
 def project(tmp_path):
@@ -45,10 +57,17 @@ def test_mutant_that_proves_nothing_ends_the_run(project, sound, broken, told):
         runner.by_test(project, mutant(sound, broken))
 
 
-@pytest.mark.long
 def test_survivor_is_named_at_the_end(project, monkeypatch):
     survivor = mutant("number * 2", "number + number")
     monkeypatch.setattr(runner, "ROOT", project.folder)
     monkeypatch.setattr(runner, "MUTANTS", (survivor, mutant("* 2", "* 3")))
 
-    assert "survived: a mutant" == runner.main()
+    assert "survived twice: a mutant" == runner.main()
+
+
+def test_mutant_that_its_test_noticed_at_the_second_try_is_no_survivor(project, monkeypatch):
+    (project.folder / "test_guard.py").write_text(SELDOM)
+    monkeypatch.setattr(runner, "ROOT", project.folder)
+    monkeypatch.setattr(runner, "MUTANTS", (mutant("* 2", "* 3"),))
+
+    assert 0 == runner.main()
