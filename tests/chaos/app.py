@@ -17,6 +17,7 @@ from askonce.attempt import current_attempt
 from askonce.errors import Permanent, Transient
 from askonce.spec import RetryPolicy
 from askonce.store import Start
+from tests.chaos import holding  # noqa: F401  # registers its command
 from tests.chaos.mutants import break_on_purpose
 from tests.chaos.recording import Journal, RecordingStore, count_attempts
 

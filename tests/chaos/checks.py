@@ -228,7 +228,7 @@ def held(client):
     for tag, noted in client.hgetall(UNACKED).items():
         headers = json.loads(noted)[0]["headers"]
         renewed = client.zscore(f"{UNACKED}_index", tag)
-        ours = headers.get("askonce", {})
+        ours = (headers.get("headers") or {}).get("askonce", {})
         names = client.keys(f"{RECORDS}*:rec:{ours.get('key')}")
         record = names and client.hmget(names[0], "fl", "job", "fen", "own")
         age = renewed and now[0] + now[1] / 1e6 - renewed

@@ -45,8 +45,8 @@ ENDS_OF_CELERY = (
 AGAIN, HEAL_SECONDS = 0.2, 30.0
 #: Seconds in which a worker writes its stacks.
 STACKS_SECONDS = 3.0
-#: Lines of the log of a process that ended by itself.
-SHOWN = 25
+#: Lines of the log of a process that ended by itself, and bytes of that of a worker that holds a message.
+SHOWN, LAST_SAID = 25, 4000
 WORKERS, PRODUCERS = ("threads", "prefork"), ("asker-0", "asker-1")
 #: Its broker has the address of its store, so it admits and sends in one step.
 ONE_STEP = "asker-1"
@@ -159,7 +159,7 @@ class Processes:
 
     def inspected(self):
         """Return the messages that the workers say they have, and in which state."""
-        for state in ("active", "reserved", "scheduled"):
+        for state in ("active", "reserved", "scheduled", "held"):
             command = [sys.executable, "-m", "celery", "-A", "tests.chaos.app", "inspect", state]
             done = subprocess.run(
                 command, cwd=ROOT, env=self._env(""), capture_output=True, text=True, check=False
@@ -167,14 +167,16 @@ class Processes:
             yield f"{state}: {done.stdout}{done.stderr}"
 
     def stacks(self):
-        """Return what each process of the workers does, as Celery writes it into their logs."""
+        """Return what each worker said last, and what each of its processes does, as Celery logs it."""
         for name in WORKERS:
             log = self.folder / f"{name}.log"
             known, pid = log.stat().st_size, self.processes[name].pid
             for each in (pid, *children_of(pid)):
                 os.kill(each, signal.SIGUSR1)
             Event().wait(STACKS_SECONDS)
-            yield f"{name}: {log.read_bytes()[known:].decode(errors='replace')}"
+            said = log.read_bytes()
+            yield f"{name} said: {said[:known][-LAST_SAID:].decode(errors='replace')}"
+            yield f"{name}: {said[known:].decode(errors='replace')}"
 
     def end_producers(self):
         for name in PRODUCERS:
