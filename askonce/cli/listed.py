@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from askonce.cli.moments import moment
-from askonce.cli.standing import IN_FLIGHT, State, holder_of, is_lost, reason_of, since_of, state_of
+from askonce.cli.standing import (
+    IN_FLIGHT,
+    State,
+    holder_of,
+    is_lost,
+    is_resting,
+    reason_of,
+    since_of,
+    state_of,
+)
 from askonce.flights import Names
 from askonce.record import BUCKETS
 
@@ -46,9 +55,10 @@ class Listed(NamedTuple):
             return record.paused
         lost = "lost" if self.is_lost else ""
         cancelled = "cancelled" if record.is_cancelled else ""
-        rests = f"rests {record.wait:.0f} s" if record.flight == "queued" and record.wait > 0 else ""
+        verb = "rests" if is_resting(record) else "starts in"
+        due = f"{verb} {record.wait:.0f} s" if record.flight == "queued" and record.wait > 0 else ""
         reason = "" if record.is_cancelled else reason_of(record)
-        return ", ".join(filter(None, (holder_of(record), cancelled, lost, rests, reason)))
+        return ", ".join(filter(None, (holder_of(record), cancelled, lost, due, reason)))
 
     def shown(self) -> dict[str, object]:
         """Return the job for programs; never its payload or its answer."""

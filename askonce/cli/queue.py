@@ -113,10 +113,12 @@ def purge(name: str, *, ends: bool, dry_run: bool, note: str) -> None:
                 return
             write_down(site.store, "purge", f"{name} --cancel" if ends else name, note)
             deleted = queues.purge(name)
-        echo(f"{counted(deleted, 'message')} deleted{_ended(site, keys) if ends else ''}")
+        ended = _end(site, keys)
+        echo(f"{counted(deleted, 'message')} deleted{_in_words(ended) if ends else ''}")
     if deleted and not ends:
         text = "their jobs stay: each is sent again after its queue deadline; purge --cancel ends them"
         echo(text, err=True)
+    sys.exit(Exit.FAILED if ended["unreadable"] else Exit.OK)
 
 
 def _is_known(site: Site, queues: Queues, name: str) -> bool:
@@ -184,14 +186,16 @@ def _waiting_in(site: Site, name: str) -> list[Key]:
         ]
 
 
-def _ended(site: Site, keys: Sequence[Key]) -> str:
+def _end(site: Site, keys: Sequence[Key]) -> Counter[str]:
+    """End the jobs of *keys*; return how many met which end."""
     from askonce.cancel import cancel_keys
 
-    counts = Counter(ended.value for _, ended in cancel_keys(site.store, keys))
-    return (
-        "".join(f", {counted(count, 'job')} {what}" for what, count in sorted(counts.items()))
-        or ", no job waited"
-    )
+    return Counter(ended.value for _, ended in cancel_keys(site.store, keys))
+
+
+def _in_words(ended: Counter[str]) -> str:
+    counts = (f", {counted(count, 'job')} {what}" for what, count in sorted(ended.items()))
+    return "".join(counts) or ", no job waited"
 
 
 def _table(shown: Sequence[dict[str, object]]) -> list[str]:

@@ -162,14 +162,21 @@ def waits(site: Site, record: Snapshot, heard: Callable[[Snapshot], Listening]) 
     return f"for a free slot: {workers.text}"
 
 
+def is_resting(record: Snapshot) -> bool:
+    """Return whether a queued job that is not due yet rests.
+
+    Otherwise its caller delayed it, or its pause is over.
+    """
+    return record.failure is not None if record.parked is None else record.parked.times > 0
+
+
 def _rests(site: Site, record: Snapshot) -> str:
     """Return why a queued job is not due yet."""
+    if not is_resting(record):
+        why = "its caller delayed it" if record.parked is None else "its pause is over"
+        return f"{why}: it starts in {record.wait:.1f} s"
     if record.parked is None:
-        if record.failure is None:
-            return f"its caller delayed it: it starts in {record.wait:.1f} s"
         return f"it rests for {record.wait:.1f} s, after a failure"
-    if not record.parked.times:
-        return f"its pause is over: it starts in {record.wait:.1f} s"
     since = f"since {record.parked.seconds:.0f} s ({record.parked.reason})"
     text = f"for its provider, {since}; the next look is in {record.wait:.1f} s"
     return ": ".join(filter(None, (text, site.cure_of(record.parked.reason))))

@@ -149,6 +149,20 @@ OF_COMMANDS = (
         f"{JOBS}test_show.py::test_delayed_job_is_due_for_as_long_as_one_that_rested_and_then_lost",
     ),
     Mutant(
+        "a delayed job rests",
+        STANDING,
+        "return record.failure is not None if record.parked is None else record.parked.times > 0",
+        "return True",
+        f"{JOBS}test_list.py::test_list_says_whether_a_job_that_is_not_due_rests_or_was_delayed",
+    ),
+    Mutant(
+        "a purge that left a job alone has done all",
+        "askonce/cli/queue.py",
+        'Exit.FAILED if ended["unreadable"] else Exit.OK',
+        "Exit.OK",
+        f"{QUEUE}test_purge_whose_job_was_left_alone_has_not_done_all",
+    ),
+    Mutant(
         "a job waits in the queue of its task",
         STANDING,
         'queue = record.routing.queue if record.routing else ""',

@@ -9,6 +9,7 @@ import pytest
 from askonce.announcements import Announcement
 from askonce.controls import Pause
 from askonce.queues import Queue, Waiting
+from askonce.store import Cancellation
 
 NOW = 4_102_444_800.0
 
@@ -175,6 +176,16 @@ def test_purge_with_cancel_ends_the_jobs_of_the_queue_and_no_others(scene, verb,
 
     assert "1 message deleted, 1 job cancelled\n" == told.stdout
     assert ["idle", "queued", "queued"] == [each.flight for each in scene.store.read([waits, other, later])]
+
+
+def test_purge_whose_job_was_left_alone_has_not_done_all(scene, verb, broker, monkeypatch):
+    broker({"fast": [message(ask(scene, "EUR"))]})
+    left = Cancellation.UNREADABLE
+    monkeypatch.setattr("askonce.cancel.cancel_keys", lambda _store, keys: [(key, left) for key in keys])
+
+    told = verb("purge", "fast", "--cancel")
+
+    assert (1, "1 message deleted, 1 job unreadable\n") == (told.exit_code, told.stdout)
 
 
 def test_dry_run_deletes_nothing(scene, verb, broker):

@@ -1,11 +1,12 @@
 """``jobs list`` shows jobs by what they are."""
 
 import json
+import re
 
 import pytest
 
 from askonce.controls import Pause
-from askonce.errors import Permanent
+from askonce.errors import Permanent, Transient
 from tests.unit.cli.jobs.steps import MARKER, ROW, ask, give_up, park, run
 
 
@@ -32,6 +33,17 @@ def test_list_says_where_a_job_runs_and_keeps_the_owners_token_secret(scene, ver
 
     assert ("host:7", 1, "2100-01-01T00:00:00+00:00") == (job["holder"], job["attempts"], job["since"][:25])
     assert "secret" not in verb("list").stdout + json.dumps(job)
+
+
+def test_list_says_whether_a_job_that_is_not_due_rests_or_was_delayed(scene, verb, raising):
+    scene.answered({**ROW, "currency": "rested"}, raising(Transient("http_503", retry_after=30.0)))
+    ask(scene, "delayed", countdown=60.0)
+
+    told = verb("list").stdout
+
+    assert ["rests 30 s, http_503", "starts in 60 s"] == sorted(
+        re.findall(r"(?:rests|starts) .*$", told, re.MULTILINE)
+    )
 
 
 @pytest.mark.parametrize(
