@@ -81,8 +81,11 @@ def admit(m):
 
 
 def _admit_flight(m):
+    s = m.s
     if m.may_be_over:
         yield from _take_over(m)
+    # It may also be under way still.
+    m.s = s
     yield from _attach(m)
 
 

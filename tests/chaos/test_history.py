@@ -150,6 +150,13 @@ LEGAL = {
         admit(2.5, "k", "attached"),
         renew(3, "a"),
     ],
+    "cancelled under way, and joined shortly before its lease ends": [
+        A,
+        S,
+        LAST,
+        admit(3.95, "k", "attached"),
+        renew(3.97, "a"),
+    ],
     "cancelled under way, and answered": [A, S, LAST, complete(3, "a"), admit(4, "k", "hit")],
     "cancelled under way, and asked for again": [
         A,
