@@ -126,7 +126,9 @@ def _judge(scene, run, options, seconds):
     run.problems += [f"left over: {name}" for name in checks.leftovers(scene.client)]
     if not run.drained:
         run.problems.append(f"not done after {DRAIN_SECONDS:.0f} s without faults")
-        run.problems += [*checks.held(scene.client), *scene.inspected(), *scene.stacks()]
+        # Held twice under one tag it stays where it is; under another one it is delivered again and again.
+        run.problems += [*checks.held(scene.client), *scene.inspected(), *checks.held(scene.client)]
+        run.problems += scene.stacks()
     keys = {call.key for call in ledger.calls} | by_key.keys()
     kinds = Counter(kind for kind, _, _ in run.faults)
     ways = Counter(way for ops in by_key.values() for op in ops if (way := _way_of(op)))
