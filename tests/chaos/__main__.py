@@ -136,7 +136,7 @@ def _judge(scene, run, options, seconds):
         f"seed {options.seed}: {seconds:.0f} s, {sum(map(len, by_key.values()))} operations,"
         f" {len(keys)} keys ({undecided} undecided), {len(ledger.calls)} calls, faults {dict(kinds)},"
         f" surplus calls {dict(reasons)}, ways {dict(ways)}, waits {dict(ledger.waits)}, {len(lost)} lost,"
-        f" {len(run.problems)} problems"
+        f" {scene.forgotten()} forgotten, {len(run.problems)} problems"
     )
 
 

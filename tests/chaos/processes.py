@@ -166,6 +166,10 @@ class Processes:
             )
             yield f"{state}: {done.stdout}{done.stderr}"
 
+    def forgotten(self):
+        """Return how many messages the workers gave back because nothing ran for them any more."""
+        return sum((self.folder / f"{name}.log").read_bytes().count(b"message.forgotten") for name in WORKERS)
+
     def stacks(self):
         """Return what each worker said last, and what each of its processes does, as Celery logs it."""
         for name in WORKERS:

@@ -35,7 +35,7 @@ class Stage:
 
         self.app = queue_app
 
-    def start_worker(self, *queues, pool="threads", slots=1, prefetch=1):
+    def start_worker(self, *queues, pool="threads", slots=1, prefetch=1, include=()):
         number = len(self.workers)
         path = self.folder / f"worker-{number}.log"
         options = (
@@ -48,6 +48,7 @@ class Stage:
             f"--prefetch-multiplier={prefetch}",
             "-Q",
             ",".join(queues),
+            *(("-I", ",".join(include)) if include else ()),
         )
         command = (
             "-m",

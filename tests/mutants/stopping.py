@@ -13,6 +13,7 @@ OF_TASK = "[Pause(scope='task', name='orders')]"
 RUNS = "tests/contract/test_runs.py::"
 STOPS = "tests/unit/test_run_stops.py::"
 QUEUES = "tests/fault/test_paused_queues.py::"
+FORGOTTEN, OF_FORGOTTEN = "askonce/adapters/celery/forgotten.py", "tests/unit/test_forgotten.py::"
 
 OF_STOPPING = (
     of_script(
@@ -247,5 +248,47 @@ OF_STOPPING = (
         "> SOON and False:",
         "tests/unit/test_model_pace.py::"
         "test_call_whose_job_was_paused_while_it_waited_for_its_turn_is_not_made[waited]",
+    ),
+    Mutant(
+        "a job that waits for the end of another is forgotten",
+        FORGOTTEN,
+        "if len(active) < self._consumer.pool.num_processes:",
+        "if True:",
+        f"{OF_FORGOTTEN}test_job_that_waits_for_the_end_of_another_is_not_forgotten",
+    ),
+    Mutant(
+        "a message without a request is held for ever",
+        FORGOTTEN,
+        "if message.delivery_tag not in known and",
+        "if False and",
+        f"{OF_FORGOTTEN}test_message_for_which_nothing_waits_is_given_back",
+    ),
+    Mutant(
+        "one look is enough to be forgotten",
+        FORGOTTEN,
+        "self._times.get(tag, 0) + 1",
+        "self._times.get(tag, 0) + LOOKS",
+        f"{OF_FORGOTTEN}test_only_what_each_look_finds_is_given_back",
+    ),
+    Mutant(
+        "a message that may not come twice is given back",
+        FORGOTTEN,
+        'isinstance(task, str) and hasattr(self._consumer.app.tasks.get(task), "job_spec")',
+        "True",
+        f"{OF_FORGOTTEN}test_message_whose_task_may_not_run_twice_is_kept",
+    ),
+    Mutant(
+        "a message of a paused queue is forgotten",
+        FORGOTTEN,
+        "known |= self._consumer.app.askonce.paused_queues.returned",
+        "known |= set()",
+        f"{OF_FORGOTTEN}test_message_that_waits_for_something_is_kept[goes_back_to_a_paused_queue]",
+    ),
+    Mutant(
+        "a job that was forgotten keeps its place",
+        FORGOTTEN,
+        "            task_ready(request)\n",
+        "",
+        f"{OF_FORGOTTEN}test_job_that_waits_although_a_place_is_free_is_given_back_with_its_place",
     ),
 )

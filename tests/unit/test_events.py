@@ -91,6 +91,7 @@ WARNINGS = {
     "message.garbage",
     "message.other_version",
     "message.unkept",
+    "message.forgotten",
     "lease.lost",
     "reaper.failed",
     "provider.away",

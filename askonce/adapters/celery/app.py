@@ -17,6 +17,7 @@ from askonce.adapters.celery.bodies import check_bodies
 from askonce.adapters.celery.canvas import carry_to_items
 from askonce.adapters.celery.checks import check_app
 from askonce.adapters.celery.deliveries import Deliveries, DeliveriesStep
+from askonce.adapters.celery.forgotten import ForgottenStep
 from askonce.adapters.celery.letters import LettersStep
 from askonce.adapters.celery.one_message import BY_ITEM, OneMessage, carry_own_options
 from askonce.adapters.celery.one_step import new_producer
@@ -145,7 +146,7 @@ class AskOnce:
             _adapt_canvas(app)
         app.steps["worker"].update((CheckStep, ReaperStep, PauseStep, AnnounceStep))
         app.steps["consumer"].update(
-            (CheckLaterStep, LettersStep, DeliveriesStep, PauseAtStartStep, _WATCHED)
+            (CheckLaterStep, LettersStep, DeliveriesStep, PauseAtStartStep, ForgottenStep, _WATCHED)
         )
 
     @property

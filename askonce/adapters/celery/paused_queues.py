@@ -75,6 +75,11 @@ class PausedQueues:
         """Queues of this worker that it takes messages from when their pause ends."""
         return tuple(self._held)
 
+    @property
+    def returned(self) -> set[object]:
+        """The delivery tags of messages that wait here to go back to their queue."""
+        return {message.delivery_tag for message in self._returned}
+
     def follow(self, consumer: Any) -> None:
         """Apply pauses to *consumer* from now on; it consumes nothing yet."""
         self._consumer, self._cancel, self._add = (

@@ -90,7 +90,7 @@ class QoS(redis.QoS):
             index = f"{self.channel.global_keyprefix}{self.unacked_index_key}"
             # A connection of its own: another thread may use the channel's.
             link = ServerLink(self.channel._create_client())  # noqa: SLF001  # this module's own
-            lease = DeliveryLease(link, index, self.visibility_timeout, self._held)
+            lease = DeliveryLease(link, index, self.visibility_timeout, self.held)
             try:
                 lease.begin()
             except ResponseError:
@@ -104,7 +104,8 @@ class QoS(redis.QoS):
         if self._lease is not None:
             self._lease.end()
 
-    def _held(self) -> list[str]:
+    def held(self) -> list[str]:
+        """Return the tags of the deliveries that are neither acknowledged nor given back."""
         return [tag for tag in list(self._delivered) if tag not in self._dirty]
 
 
