@@ -179,8 +179,8 @@ class EventType(Enum):
     WORKER_PAUSED = _Kind("worker.paused", WARNING, {"queues": str, "note": str})
     #: The pause is over: the worker takes messages from these queues again.
     WORKER_RESUMED = _Kind("worker.resumed", INFO, {"queues": str})
-    #: The worker held a message for which nothing ran any more, and gave it back. By its *state* the job had
-    #: ``ended``, or was ``waiting`` although there was a free place.
+    #: The worker held a message for which nothing ran, and gave it back. By its *state* the job was
+    #: ``waiting`` in the pool, which had a free process, or was ``unknown`` to Celery.
     MESSAGE_FORGOTTEN = _Kind("message.forgotten", WARNING, {"queue": str, "state": str})
     #: A provider accepts no call: all processes leave it alone, and one call at a time looks if it is back.
     #: Emitted once for all of them, by the process that found it.

@@ -34,4 +34,4 @@ def test_message_whose_end_is_lost_takes_no_place(redis_stage):
 
     stage.eventually(lambda: not stage.client.exists("unacked"))
     assert [0, 1, 2] == sorted(stage.calls())
-    assert "ended" in forgotten(stage)
+    assert "unknown" in forgotten(stage)

@@ -4,9 +4,11 @@ from collections import deque
 from types import SimpleNamespace
 
 import pytest
+from kombu.asynchronous.semaphore import LaxBoundedSemaphore
+from kombu.asynchronous.timer import Timer
 
 from askonce.adapters.celery import forgotten
-from askonce.adapters.celery.forgotten import LOOKS, Forgotten
+from askonce.adapters.celery.forgotten import LOOKS, Forgotten, ForgottenStep
 
 
 class Message:
@@ -16,28 +18,40 @@ class Message:
 
 
 class Request:
-    def __init__(self, tag, task="call"):
-        self.name, self._message, self.acknowledged = task, Message(tag, task), False
+    def __init__(self, tag, task="call", name=""):
+        self.type, self.name, self.id = task, name or task, f"job-{tag}"
+        self._message, self.acknowledged = Message(tag, task), False
+        self.discarded = 0
+        # Celery keeps a weak reference.
+        self._apply_result = lambda: self
+
+    def discard(self):
+        self.discarded += 1
 
 
 class Holding:
-    """A consumer with one place, whose channel holds *messages*."""
+    """A consumer of a pool with two processes, whose channel holds *messages*."""
 
     def __init__(self, heard):
         self.messages, self.requests = {}, SimpleNamespace(active=set(), reserved=set(), scheduled=set())
-        self.returned, self.released, self.given_back, self.ready = set(), [], [], []
+        self.returned, self.given_back, self.ready, self.in_pool = set(), [], [], []
+        self.slots = LaxBoundedSemaphore(2)
         qos = SimpleNamespace(held=lambda: list(self.messages), get=self.messages.__getitem__)
         once = SimpleNamespace(paused_queues=self, listen=heard.append)
         self.consumer = SimpleNamespace(
             app=SimpleNamespace(askonce=once, tasks={"call": SimpleNamespace(job_spec=1), "plain": object()}),
-            pool=SimpleNamespace(num_processes=1, uses_semaphore=True),
+            pool=SimpleNamespace(num_processes=2, uses_semaphore=True),
             task_buckets={"call": None},
             task_consumer=SimpleNamespace(channel=SimpleNamespace(qos=qos)),
-            controller=SimpleNamespace(
-                semaphore=SimpleNamespace(release=lambda: self.released.append("a place"))
-            ),
+            controller=SimpleNamespace(semaphore=self.slots),
         )
         self._forgotten = Forgotten(self.consumer)
+
+    def reserve(self, request):
+        """Hold the message of *request*, and let the pool have it as soon as a process is free."""
+        self.requests.reserved.add(self.hold(request))
+        self.slots.acquire(self.in_pool.append, request)
+        return request
 
     def hold(self, request):
         self.messages[request._message.delivery_tag] = request._message
@@ -58,34 +72,64 @@ def holding(monkeypatch, heard):
     return it
 
 
-def test_job_that_waits_although_a_place_is_free_is_given_back_with_its_place(holding, heard):
-    request = holding.hold(Request(1))
-    holding.requests.reserved.add(request)
+def test_job_that_waits_in_a_pool_with_a_free_process_is_given_back_with_its_slot(holding, heard):
+    request = holding.reserve(Request(1))
 
     holding.look(LOOKS - 1)
     assert [] == holding.given_back
     holding.look(1)
 
-    assert ([1], [request], ["a place"]) == (holding.given_back, holding.ready, holding.released)
-    # Should the pool run it after all, there is nothing to acknowledge.
-    assert request.acknowledged
+    assert ([1], [request], 2) == (holding.given_back, holding.ready, holding.slots.value)
+    # Should the pool run it after all, there is nothing to acknowledge, and no slot to release.
+    assert (True, 1) == (request.acknowledged, request.discarded)
     [event] = heard
     told = ("message.forgotten", "call", "job-1", {"queue": "fast", "state": "waiting"})
     assert told == (event.name, event.task, event.job, event.data)
 
 
-def test_message_for_which_nothing_waits_is_given_back(holding, heard):
+def test_jobs_behind_one_that_is_lost_keep_their_order_and_the_first_gets_its_slot(holding):
+    lost, long, *others = [holding.reserve(Request(tag)) for tag in range(1, 9)]
+    holding.requests.active.add(long)
+
+    holding.look()
+
+    assert [1] == holding.given_back
+    assert [lost, long, others[0]] == holding.in_pool
+
+
+def test_message_that_nothing_waits_for_is_given_back(holding, heard):
     holding.hold(Request(1))
 
     holding.look()
 
-    assert ([1], [], []) == (holding.given_back, holding.ready, holding.released)
-    assert ["ended"] == [event.data["state"] for event in heard]
+    assert ([1], [], 2) == (holding.given_back, holding.ready, holding.slots.value)
+    assert ["unknown"] == [event.data["state"] for event in heard]
+
+
+def test_job_that_is_lost_again_is_waited_for_longer(holding):
+    holding.hold(Request(1))
+    holding.look(2 * LOOKS + LOOKS - 1)
+    assert [1] == holding.given_back
+
+    holding.look(1)
+    assert [1, 1] == holding.given_back
+
+
+def test_pool_without_slots_has_all_that_waits(holding):
+    holding.consumer.pool.uses_semaphore = False
+    request = holding.reserve(Request(1))
+    request._apply_result = None
+
+    holding.look()
+
+    # The slots are not its own.
+    assert ([1], 1) == (holding.given_back, holding.slots.value)
 
 
 def test_job_that_waits_for_the_end_of_another_is_not_forgotten(holding):
-    holding.requests.reserved.add(holding.hold(Request(1)))
-    holding.requests.active.add(holding.hold(Request(2)))
+    holding.consumer.pool.uses_semaphore = False
+    holding.reserve(Request(1))
+    holding.requests.active.update([Request(2), Request(3)])
 
     holding.look()
 
@@ -93,8 +137,7 @@ def test_job_that_waits_for_the_end_of_another_is_not_forgotten(holding):
 
 
 def test_only_what_each_look_finds_is_given_back(holding):
-    request = holding.hold(Request(1))
-    holding.requests.reserved.add(request)
+    request = holding.reserve(Request(1))
     holding.look(LOOKS - 1)
     holding.requests.active.add(request)
     holding.look(1)
@@ -140,12 +183,21 @@ def test_message_that_waits_for_something_is_kept(holding, held):
 
 @pytest.mark.parametrize("task", ["plain", "unknown", None, ["call"]])
 def test_message_whose_task_may_not_run_twice_is_kept(holding, task):
-    holding.hold(Request(1, task))
-    holding.requests.reserved.add(Request(2, task))
+    holding.hold(Request(1, task, name="call"))
+    holding.requests.reserved.add(Request(2, task, name="call"))
 
     holding.look()
 
     assert [] == holding.given_back
+
+
+@pytest.mark.parametrize("headers", [None, {}])
+def test_message_of_the_first_protocol_is_given_back_by_its_request(holding, headers):
+    holding.reserve(Request(1))._message.headers = headers
+
+    holding.look()
+
+    assert [1] == holding.given_back
 
 
 def test_message_without_headers_is_kept(holding):
@@ -177,3 +229,20 @@ def test_look_during_a_change_in_another_thread_is_made_later(holding, monkeypat
     holding.look(LOOKS - 1)
 
     assert [] == holding.given_back
+
+
+def test_consumer_that_connects_again_looks_once(heard):
+    timer = Timer()
+    consumer = SimpleNamespace(hub=object(), timer=timer)
+    step = ForgottenStep(consumer)
+    step.stop(consumer)
+    for _ in range(2):
+        step.start(consumer)
+        step.stop(consumer)
+    step.start(consumer)
+
+    assert 1 == sum(not each.entry.canceled for each in timer.queue)
+
+
+def test_consumer_without_a_loop_does_not_look():
+    assert not ForgottenStep(SimpleNamespace(hub=None)).enabled
