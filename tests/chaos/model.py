@@ -103,25 +103,20 @@ def _take_over(m):
         yield m.quarantined("negative", "undeliverable")
         return
     out = NOT_OUT if s.flight == "running" else s.sent_at
-    yield m.handed_out("resend", sent_at=out, rests=False, delayed=False)
+    longer, _ = _join(m)
+    yield _with(m.handed_out("resend", sent_at=out, rests=False, delayed=False), longer)
 
 
 def _attach(m):
-    """A duplicate prolongs the expiry, and may start the job sooner or send one more message.
+    """A duplicate may start the job sooner, or send one more message.
 
     Nobody takes over what a pause holds back, or what its queue has not delivered yet: so a duplicate may be
     attached although the time is over. A job that was cancelled under way goes on.
     """
-    s, a = m.s._replace(failure="") if m.s.is_cancelled else m.s, m.args
-    m.s = s
-    longer = {}
-    if s.may_expire and a["expires"] is None:
-        longer = {"expires": (NEVER, NEVER)}
-        s = s._replace(may_expire=False)
-    elif s.may_expire:
-        longer = {"expires": tuple(map(max, m.b.expires, m.after(a["expires"])))}
-    urgent = a["priority"] is not None and a["priority"] < s.priority
-    m.s = s._replace(priority=a["priority"]) if urgent else s
+    a = m.args
+    m.s = m.s._replace(failure="") if m.s.is_cancelled else m.s
+    longer, urgent = _join(m)
+    s = m.s
     if urgent and s.flight == "queued" and s.sent_at != NOT_OUT:
         # It may come in the admission's own millisecond; its message does not count then.
         sent_at = PERHAPS_ADMISSION if s.sent_at == ADMISSION else s.sent_at
@@ -133,6 +128,19 @@ def _attach(m):
         ends = tuple(map(min, m.b.ends, m.after(a["countdown"])))
         longer = longer | {"ends": ends}
     yield _with(m.step("attached"), longer)
+
+
+def _join(m):
+    """A duplicate prolongs the expiry, and may be more urgent; return the limits, and whether it is."""
+    s, a, longer = m.s, m.args, {}
+    if s.may_expire and a["expires"] is None:
+        longer = {"expires": (NEVER, NEVER)}
+        s = s._replace(may_expire=False)
+    elif s.may_expire:
+        longer = {"expires": tuple(map(max, m.b.expires, m.after(a["expires"])))}
+    urgent = a["priority"] is not None and a["priority"] < s.priority
+    m.s = s._replace(priority=a["priority"]) if urgent else s
+    return longer, urgent
 
 
 def _with(step, limits):

@@ -157,6 +157,12 @@ LEGAL = {
         admit(3.95, "k", "attached"),
         renew(3.97, "a"),
     ],
+    "asked for without an expiry when its worker was lost": [
+        admit(0, "j", expires=2.0),
+        S,
+        admit(4.5, "k", "resend"),
+        start(5, "b", fence=FENCE + 5, attempts=2),
+    ],
     "cancelled under way, and answered": [A, S, LAST, complete(3, "a"), admit(4, "k", "hit")],
     "cancelled under way, and asked for again": [
         A,
