@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 #: Seconds. The store keeps times as whole milliseconds, so a shorter one would be none at all. Ten years are
@@ -82,6 +82,14 @@ class JobSpec:
     hard_ttl: float = 86400.0
     #: How long a permanent failure answers for its payload.
     failure_ttl: float = 120.0
+    #: For how long after ``soft_ttl`` a stale answer is served while one job makes it anew; 0: not at all.
+    stale_while_revalidate: float = 0.0
+    #: For how long after ``soft_ttl`` it is served when the call fails; None: until ``hard_ttl``.
+    stale_if_error: float | None = None
+    #: Keep the payload beside the answer, so that a schedule can make it anew before it is stale.
+    keep_payload: bool = False
+    #: Returns the tags of a payload, read after ``input``: answers of one tag can be invalidated together.
+    tags: Callable[[Mapping[str, object]], Iterable[str]] | None = None
     #: A worker's timed right to run; renewed every third of it.
     lease: float = 30.0
     #: After this long without a start the message counts as lost and is sent again.
@@ -114,6 +122,10 @@ class JobSpec:
             # Records and counters keep each of them as one line.
             if not getattr(self, name).isprintable():
                 raise ValueError(f"JobSpec {self.name!r}: {name} must be one printable line")
+        for name in ("stale_while_revalidate", "stale_if_error"):
+            seconds: object = getattr(self, name)
+            if seconds is not None and (seconds != 0 or isinstance(seconds, bool)):
+                _require_seconds(f"JobSpec {self.name}", name, seconds, LONGEST)
         if self.hard_ttl < self.soft_ttl:
             raise ValueError(f"JobSpec {self.name}: hard_ttl must not be shorter than soft_ttl")
 
@@ -129,9 +141,10 @@ class JobSpec:
         _require(owner, "shown", "printable lines", fits="".join(self.shown).isprintable())
         if taken := _SHOWN_ALREADY.intersection(self.shown):
             raise ValueError(f"{owner}: shown names {min(taken)!r}: that is the job's own")
-        for name in ("input", "present"):
+        for name in ("input", "present", "tags"):
             fits = getattr(self, name) is None or callable(getattr(self, name))
             _require(owner, name, "a function", fits=fits)
+        _require(owner, "keep_payload", "True or False", fits=isinstance(self.keep_payload, bool))
         _require(owner, "retry", "a RetryPolicy", fits=isinstance(self.retry, RetryPolicy))
         for name, words in _POLICIES.items():
             _require(owner, name, " or ".join(words), fits=getattr(self, name) in words)

@@ -1,0 +1,1 @@
+"""Cached functions: paid once, over threads, processes and machines."""

@@ -1,0 +1,142 @@
+"""What is asked anew, when, and within which bounds: one entry of a schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from askonce.spec import LONGEST
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Overlap = Literal["skip", "queue_one"]
+CatchUp = Literal["once", "all", "never"]
+
+#: Characters of an entry's name.
+NAME_KEPT: Final = 200
+#: Jobs a second: faster than any store enqueues them.
+FASTEST: Final = 10_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """A slot each so many seconds, on a grid that begins with the year 1970 in UTC and *offset* seconds."""
+
+    seconds: float
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, by name."""
+        _require_within("Every", "seconds", self.seconds, 1.0, LONGEST)
+        _require_within("Every", "offset", self.offset, 0.0, self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """Slots at times of the day in *zone*, in the five fields of cron: ``"30 3 * * mon-fri"``."""
+
+    times: str
+    #: A name of the IANA time zone database.
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoingStale:
+    """Answers of *task* that go stale before the next slot, and were asked for since they were made.
+
+    Only of a task that keeps its payloads (``JobSpec.keep_payload``).
+    """
+
+    task: str
+    #: Seconds; None is the time to the next slot.
+    within: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetters:
+    """Dead letters of *task* whose cause may have passed: all of them after a release, or some."""
+
+    task: str
+    #: Their last failures' reasons; empty for any.
+    reasons: tuple[str, ...] = ()
+    #: Seconds since they died, at least.
+    older_than: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """The rows of a file that each worker can read, as jobs of *task* in the version that the worker has.
+
+    So a new prompt rolls over the rows that are there. A row that was answered within *max_age* seconds costs
+    nothing.
+    """
+
+    task: str
+    #: None: not configured, so the entry is refused by name where it is due.
+    path: Path | None
+    max_age: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRun:
+    """The rows of a producer's run, from the journal of that run, which each worker can read."""
+
+    task: str
+    journal: Path
+    max_age: float | None = None
+
+
+Query = GoingStale | DeadLetters | StoredFile | StoredRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The bounds of one entry."""
+
+    #: Jobs a second that a slot enqueues at most; None for no limit.
+    rate: float | None = None
+    #: US dollars that the jobs of one slot may cost: at that the entry pauses, until a person resumes it.
+    max_cost: float | None = None
+    #: What becomes of a slot whose entry has another one under way: nothing, or it waits, one at most.
+    overlap: Overlap = "skip"
+    #: Which slots fire that passed while no scheduler ran: the last of them, each, or none.
+    catch_up: CatchUp = "once"
+    #: Whether a slot that fails pauses its entry, until a person resumes it.
+    pause_on_failure: bool = False
+    #: Count what would be asked, and ask nothing.
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, by name."""
+        if self.rate is not None:
+            _require_within("Policy", "rate", self.rate, 1 / LONGEST, FASTEST)
+        if self.max_cost is not None:
+            _require_within("Policy", "max_cost", self.max_cost, 0.0, inf)
+        for name, words in (("overlap", get_args(Overlap)), ("catch_up", get_args(CatchUp))):
+            if getattr(self, name) not in words:
+                raise ValueError(f"Policy: {name} must be {' or '.join(words)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of a schedule."""
+
+    #: What people, logs and metrics show.
+    name: str
+    at: Every | Cron
+    query: Query
+    policy: Policy = field(default_factory=Policy)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, by name."""
+        if not (0 < len(self.name) <= NAME_KEPT and self.name.isprintable()):
+            raise ValueError(f"Entry: name must be one printable line of 1 to {NAME_KEPT} characters")
+
+
+def _require_within(owner: str, name: str, number: object, least: float, most: float) -> None:
+    # NaN is within no limits.
+    fits = isinstance(number, int | float) and not isinstance(number, bool) and least <= number <= most
+    if not fits or number == inf:
+        raise ValueError(f"{owner}: {name} must be from {least:g} to {most:g}, not {number}")
