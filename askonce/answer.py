@@ -55,6 +55,11 @@ class Answer:
     #: What this run's own calls cost, where the three above are what the answer cost as a whole: parts of it
     #: may have come from other records, or from earlier attempts. Nothing is added then.
     paid: Spend | None = None
+    #: For how many seconds the answer is fresh, where the answer itself says so; None is the task's own
+    #: ``soft_ttl``. It is kept for the task's ``hard_ttl``, and at least for so long.
+    ttl: float | None = None
+    #: Whether the record keeps the answer; those who wait for this job get it in any case.
+    keep: bool = True
     #: With *paid*: what of the whole this job caused to be paid, without parts that other jobs paid; None is
     #: all of it.
     caused: Spend | None = None
@@ -70,7 +75,7 @@ class Encoded(NamedTuple):
 
 
 #: Seconds: an answer that is stored too late to be fresh is stale at once.
-_SHORTEST = 0.001
+SHORTEST_TTL = 0.001
 
 
 class Ttl(NamedTuple):
@@ -82,7 +87,7 @@ class Ttl(NamedTuple):
     def after(self, seconds: float) -> Self:
         """Return what is left when the answer is stored *seconds* after it was made."""
         return self._replace(
-            fresh=max(_SHORTEST, self.fresh - seconds), kept=max(_SHORTEST, self.kept - seconds)
+            fresh=max(SHORTEST_TTL, self.fresh - seconds), kept=max(SHORTEST_TTL, self.kept - seconds)
         )
 
 
@@ -137,7 +142,14 @@ class StoredValue:
     #: UTC, seconds since 1970, by the store's clock.
     stored_at: float
     age: float
-    fresh: bool
+    #: Seconds until it is stale, and since then; 0 where that does not apply.
+    fresh_for: float = 0.0
+    stale_for: float = 0.0
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it may be served without a call."""
+        return self.fresh_for > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +174,9 @@ class Result:
     degraded: bool = False
     #: Why there is no better answer, in one word, where *source* is ``stale`` or ``default`` and it is known.
     reason: str = ""
+    #: Until it is stale, and since then; 0 where that does not apply.
+    fresh_for: float = 0.0
+    stale_for: float = 0.0
 
     @property
     def cost_usd(self) -> float | None:
@@ -186,6 +201,8 @@ class Result:
             "cost_usd": self.cost_usd,
             "usage": dict(self.usage),
             "stored_at": self.stored_at,
+            "fresh_for": self.fresh_for,
+            "stale_for": self.stale_for,
             "degraded": self.degraded,
         }
 
@@ -207,6 +224,8 @@ def to_result(key: Key, job: JobId, stored: StoredValue, source: Source | None =
         spend=stored.meta.spend,
         stored_at=stored.stored_at,
         reason=stored.meta.reason,
+        fresh_for=stored.fresh_for,
+        stale_for=stored.stale_for,
     )
 
 

@@ -9,16 +9,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
-from askonce.answer import Answer, Encoded, Meta, Source, decode
+from askonce.answer import SHORTEST_TTL, Answer, Encoded, Meta, Source, Ttl, decode
 from askonce.errors import CallFailed, Permanent, Transient, ValueInvalid
 from askonce.line import one_line
-from askonce.spend import NOTHING, Costs, Spend, check, costs, spend_of_failure
+from askonce.spec import LONGEST, is_seconds
+from askonce.spend import NOTHING, Costs, Spend, check, costs, spend_of_failure, total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from decimal import Decimal
 
     from askonce.answer import Codec, Result
     from askonce.job import JobId, Key
+    from askonce.spec import JobSpec
 
 #: One step of a path that is shown: a name, then places in lists. Any other key may be data.
 _STEP = re.compile(r"(?:[^\W\d]\w{0,39})?(?:\[\d+\])*")
@@ -28,8 +31,8 @@ _LIBRARIES = (
     "<frozen",
     str(PurePath(__file__).parent),
 )
-#: Characters of a path that are shown, and of the reason of a fallback.
-_PATH_SHOWN, _REASON_KEPT = 120, 200
+#: Characters of a path that are shown, of the reason of a fallback, and of a time to live that cannot be.
+_PATH_SHOWN, _REASON_KEPT, _TTL_SHOWN = 120, 200, 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,7 @@ class Attempt:
     number: int
     #: Hand it to downstream stores: they refuse a lower one.
     fence: int
-    #: The last good answer, when it is too old to be served.
+    #: The answer that is kept from before, fresh or stale.
     stale: Result | None
     #: What an earlier attempt of this job left with ``checkpoint``; kept until the job ends.
     reference: str
@@ -60,6 +63,34 @@ class Attempt:
     is_cancelled: Callable[[], bool] = lambda: False
     #: A body adds what services call its requests: the line of the job has them, for a question to a service.
     request_ids: list[str] = field(default_factory=list)
+
+    def not_modified(
+        self,
+        *,
+        cost_usd: float | Decimal | None = None,
+        usage: Mapping[str, int] | None = None,
+        ttl: float | None = None,
+    ) -> Answer:
+        """Return the kept answer once more: the service says that it is still good.
+
+        *cost_usd*, in US dollars, and *usage* are those of this question alone; *ttl* as in ``Answer``.
+
+        Raises:
+            LookupError: there is no kept answer; ask for it without a condition.
+        """
+        if self.stale is None:
+            raise LookupError("there is no kept answer that could be unmodified")
+        own = check(usage or {}, cost_usd).spend
+        whole = total([self.stale.spend, own])
+        return Answer(
+            self.stale.value,
+            cost_usd=whole.cost_usd,
+            usage=whole.usage,
+            calls=whole.calls,
+            ttl=ttl,
+            paid=own,
+            caused=own,
+        )
 
     @property
     def requests(self) -> str:
@@ -94,6 +125,17 @@ class Made(NamedTuple):
     made_at: float
     costs: Costs
     reason: str = ""
+    #: As in ``Answer``; one that cannot be is None, and its text is in *refused_ttl*.
+    ttl: float | None = None
+    keep: bool = True
+    refused_ttl: str = ""
+
+    def lives(self, spec: JobSpec, shortened: float) -> Ttl:
+        """Return how long it is fresh and kept; what is fresh is *shortened* by this part."""
+        if not self.keep:
+            return Ttl(SHORTEST_TTL, SHORTEST_TTL)
+        fresh = spec.soft_ttl if self.ttl is None else self.ttl
+        return Ttl(fresh * (1 - shortened), max(spec.hard_ttl, fresh))
 
 
 class Unstorable(Permanent):
@@ -159,7 +201,13 @@ def make(
     # One that a mistake made of something else may quote the payload.
     reason = one_line(answer.reason)[:_REASON_KEPT] if isinstance(answer.reason, str) else ""
     meta = Meta(source=source, attempts=attempt.number, spend=cost.made, reason=reason)
-    return Made(value, source, Encoded(data, meta.encode(), cost.made.micro_usd), made_at, cost, reason)
+    made = Made(value, source, Encoded(data, meta.encode(), cost.made.micro_usd), made_at, cost, reason)
+    ttl, known = answer.ttl, answer.ttl is None or is_seconds(answer.ttl, LONGEST)
+    # What is no number may quote the payload.
+    shown = str(ttl)[:_TTL_SHOWN] if isinstance(ttl, int | float) else type(ttl).__name__
+    return made._replace(
+        ttl=ttl if known else None, keep=answer.keep is not False, refused_ttl="" if known else shown
+    )
 
 
 def _shown(path: str) -> str:

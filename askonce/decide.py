@@ -17,18 +17,19 @@ from enum import Enum
 from typing import TYPE_CHECKING, assert_never
 
 from askonce.answer import to_result
+from askonce.claim import Claim, Terms
 from askonce.decision import Decision, Refuse, Run, Serve, Wait, Why
 from askonce.errors import AnswerUnreadable, StoreUnavailable
 from askonce.events import EventType, Listener, Subject, emit, ignore
-from askonce.freshness import fallback_of, kept_answer, last_good_answer
+from askonce.freshness import answer_meanwhile, fallback_of, kept_answer, last_good_answer
 from askonce.job import JobId, new_job_id
 from askonce.record import TOMBSTONE_KEPT, Snapshot
-from askonce.store import Admission, Claim, Start, Terms
+from askonce.store import Admission, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from askonce.answer import Result
+    from askonce.answer import Result, Source
     from askonce.job import Job, Key
     from askonce.spec import JobSpec
     from askonce.store import Lease, Reply, Store
@@ -60,33 +61,40 @@ def admit(
         StoreUnavailable: the store did not answer.
     """
     reply = reply or store_admit(claim)
-    decision = _on_admission(reply, claim.job, policy)
+    decision = _on_admission(reply, claim, policy)
     if _is_damaged(decision):
-        forced = Claim(claim.job.under(new_job_id()), claim.terms._replace(force=True))
+        terms = claim.terms._replace(force=True, stale_while_revalidate=0.0)
+        forced = Claim(claim.job.under(new_job_id()), terms)
         reply = store_admit(forced)
-        decision = _on_admission(reply, forced.job, policy)
+        decision = _on_admission(reply, forced, policy)
     if listen is not ignore:
         _report_admission(listen, reply, decision, claim.job)
     return decision
 
 
-def _on_admission(reply: Reply[Admission], job: Job, policy: Policy) -> Decision:
+def _on_admission(  # noqa: C901  # one arm for each member
+    reply: Reply[Admission], claim: Claim, policy: Policy
+) -> Decision:
     """Decide what the reply of ``admit`` means for a caller with *policy*."""
-    record = reply.record
+    record, (job, terms) = reply.record, claim
+    if reply.outcome is Admission.HIT:  # most callers' reply
+        return _serve(job.key, record)
+    if reply.outcome is Admission.STALE:
+        return _serve(job.key, record, "stale")
+    stale = _stale(job.key, record, terms.stale_if_error)
     match reply.outcome:
         case Admission.ATTACHED:
-            return _join(job.key, record, policy, reply.ignored)
-        case Admission.HIT:
-            return _serve(job.key, record)
+            return _join(record, policy, stale, reply.ignored)
         case Admission.ADMITTED:
-            return _admitted(job.key, reply, policy)
+            return _admitted(reply, policy, stale, terms)
         case Admission.RESEND:
-            stale = _stale(job.key, record)
-            return Run(job=record.job, record=record, new=False, stale=stale, ignored=reply.ignored)
+            meanwhile = answer_meanwhile(stale, terms)
+            run = Run(job=record.job, record=record, new=False, stale=stale, meanwhile=meanwhile)
+            return run._replace(ignored=reply.ignored)
         case Admission.NEGATIVE:
-            return _refuse(Why.FAILED, job.key, record)
+            return _refuse(Why.FAILED, record, stale)
         case Admission.BACKOFF:
-            return _refuse(Why.RESTS, job.key, record)
+            return _refuse(Why.RESTS, record, stale)
         case Admission.CONFLICT:
             return Refuse(why=Why.CONFLICT)
     assert_never(reply.outcome)
@@ -134,9 +142,9 @@ def _on_start(reply: Reply[Start], job: Job) -> Decision:  # noqa: C901, PLR0911
         case Start.SUPERSEDED:
             return Refuse(why=Why.SUPERSEDED, job=record.job)
         case Start.NEGATIVE:
-            return _refuse(Why.FAILED, job.key, record)
+            return _refuse(Why.FAILED, record, _stale(job.key, record))
         case Start.UNRUN:
-            return _refuse(Why.FAILED, job.key, record)._replace(unrun=True)
+            return _refuse(Why.FAILED, record, _stale(job.key, record))._replace(unrun=True)
         case Start.CONFLICT:
             return Refuse(why=Why.CONFLICT)
         case Start.ABSENT | Start.ENDED:
@@ -177,8 +185,8 @@ def enqueue_without_store(
     assert_never(spec.on_store_down)
 
 
-def _serve(key: Key, record: Snapshot) -> Serve | Refuse:
-    answer = kept_answer(key, record)
+def _serve(key: Key, record: Snapshot, source: Source = "cache") -> Serve | Refuse:
+    answer = kept_answer(key, record, source)
     if isinstance(answer, AnswerUnreadable):
         return Refuse(why=Why.UNREADABLE, job=record.job, error=answer)
     if answer is None:
@@ -186,16 +194,19 @@ def _serve(key: Key, record: Snapshot) -> Serve | Refuse:
     return Serve(result=answer)
 
 
-def _admitted(key: Key, reply: Reply[Admission], policy: Policy) -> Serve | Wait | Run | Refuse:
+def _admitted(reply: Reply[Admission], policy: Policy, stale: Result | None, terms: Terms) -> Wait | Run:
     record = reply.record
     if policy is Policy.RUN and record.wait > 0:
         # The reply to a repeated claim: the caller's own job rests after a failure.
-        return _join(key, record, policy)
-    return Run(job=record.job, record=record, sent=reply.sent, rest=record.wait, stale=_stale(key, record))
+        return _join(record, policy, stale)
+    run = Run(job=record.job, record=record, sent=reply.sent, rest=record.wait, stale=stale)
+    return run._replace(meanwhile=answer_meanwhile(stale, terms)) if stale else run
 
 
-def _join(key: Key, record: Snapshot, policy: Policy, ignored: tuple[str, ...] = ()) -> Wait | Run:
-    stale, running = _stale(key, record), record.flight == "running"
+def _join(
+    record: Snapshot, policy: Policy, stale: Result | None, ignored: tuple[str, ...] = ()
+) -> Wait | Run:
+    running = record.flight == "running"
     match policy:
         case Policy.RUN if not running and record.wait <= 0:
             # Do not wait for a queued job: this thread may hold the slot that it needs.
@@ -214,7 +225,9 @@ def end_of(key: Key, job: JobId, record: Snapshot) -> Serve | Refuse | None:
         return None
     if record.failure is not None and record.failure.job == job:
         fallback = fallback_of(key, job, record.failure)
-        return _refuse(Why.FAILED, key, record) if fallback is None else Serve(result=fallback)
+        if fallback is not None:
+            return Serve(result=fallback)
+        return _refuse(Why.FAILED, record, _stale(key, record))
     value = record.value or record.late
     if value is None:
         return None
@@ -224,19 +237,19 @@ def end_of(key: Key, job: JobId, record: Snapshot) -> Serve | Refuse | None:
         return Refuse(why=Why.UNREADABLE, job=job, error=unreadable)
 
 
-def _refuse(why: Why, key: Key, record: Snapshot) -> Refuse:
+def _refuse(why: Why, record: Snapshot, stale: Result | None) -> Refuse:
     return Refuse(
         why=why,
         job=record.job,
         failure=record.failure,
         attempts=record.attempts,
         rest=record.wait,
-        stale=_stale(key, record),
+        stale=stale,
     )
 
 
-def _stale(key: Key, record: Snapshot) -> Result | None:
-    return last_good_answer(key, record.job, record) if record.value else None
+def _stale(key: Key, record: Snapshot, if_error: float | None = None) -> Result | None:
+    return last_good_answer(key, record.job, record, if_error) if record.value else None
 
 
 def _is_damaged(decision: Decision) -> bool:
@@ -244,7 +257,7 @@ def _is_damaged(decision: Decision) -> bool:
     return isinstance(unreadable, AnswerUnreadable) and not unreadable.codec
 
 
-def _report_admission(  # noqa: C901  # one arm for each member
+def _report_admission(  # noqa: C901, PLR0912  # one arm for each member
     listen: Listener, reply: Reply[Admission], decision: Decision, job: Job
 ) -> None:
     record = reply.record
@@ -256,7 +269,10 @@ def _report_admission(  # noqa: C901  # one arm for each member
             emit(listen, EventType.JOB_ATTACHED, about)
         case Admission.HIT if isinstance(decision, Serve):
             emit(listen, EventType.JOB_HIT, about, age_seconds=decision.result.age)
-        case Admission.HIT:
+        case Admission.STALE if isinstance(decision, Serve):
+            age, stale_for = decision.result.age, decision.result.stale_for
+            emit(listen, EventType.JOB_STALE, about, age_seconds=age, stale_seconds=stale_for)
+        case Admission.HIT | Admission.STALE:
             emit(listen, EventType.JOB_UNREADABLE, about)
         case Admission.ADMITTED if isinstance(decision, Run):
             if record.value is not None and not record.value.fresh:

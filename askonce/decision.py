@@ -83,6 +83,8 @@ class Run(NamedTuple):
     stale: Result | None = None
     #: Options of this caller that the job does not take.
     ignored: tuple[str, ...] = ()
+    #: The stale answer, where this caller does not wait for the job.
+    meanwhile: Result | None = None
 
 
 class Refuse(NamedTuple):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Unpack, assert_never
 
+from askonce.claim import Claim
 from askonce.decide import Policy, admit, enqueue_without_store
 from askonce.decision import Refuse, Run, Serve, Wait
 from askonce.errors import JobError, OptionInvalid, PayloadInvalid, SendFailed, StoreUnavailable
@@ -21,12 +22,12 @@ from askonce.lost import Resent
 from askonce.message import Message, SendsMany, message_of, send_each
 from askonce.options import as_passed, id_of, name_of, routing_of, terms_of
 from askonce.outcomes import Admitted, Attached, Duplicate, Hit, joined, refused
-from askonce.store import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from askonce.answer import Result
+    from askonce.claim import Terms
     from askonce.decision import Decision
     from askonce.job import Fingerprint, JobId, Key, Routing
     from askonce.join import Join
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from askonce.options import Options
     from askonce.outcomes import Outcome
     from askonce.spec import JobSpec
-    from askonce.store import Admission, Reply, Store, Terms
+    from askonce.store import Admission, Reply, Store
 
 
 class _Call(NamedTuple):
@@ -253,7 +254,10 @@ class Producer:
                     source="none",
                 )
                 again = partial(self._enqueue_again, claim, is_new=False)
-                handle = Handle(self.store, claim.job, again, join, is_admitted=False)
+                if_error = claim.terms.stale_if_error
+                handle = Handle(
+                    self.store, claim.job, again, join, is_admitted=False, stale_if_error=if_error
+                )
                 return Admitted(key=claim.job.key, job=claim.job.id, handle=handle, degraded=True)
         assert_never(decision)
 
@@ -271,6 +275,8 @@ class Producer:
 
     def _under_way(self, claim: Claim, decision: Run | Wait, join: Join, call: _Call | None) -> Outcome:
         key, job, stale = claim.job.key, decision.job, decision.stale
+        if isinstance(decision, Run) and decision.meanwhile is not None:
+            return Hit(key=key, job=job, answer=decision.meanwhile)
         if isinstance(decision, Run) and decision.new:
             return Admitted(key=key, job=job, handle=self._handle(claim, job, join), stale=stale)
         if claim.terms.reject and decision.job != claim.job.id:
@@ -280,7 +286,8 @@ class Producer:
         return Attached(key=key, job=job, handle=handle, stale=stale, ignored=ignored)
 
     def _handle(self, claim: Claim, job: JobId, join: Join) -> Handle:
-        return Handle(self.store, claim.job, partial(self._enqueue_again, claim), join, job)
+        again, if_error = partial(self._enqueue_again, claim), claim.terms.stale_if_error
+        return Handle(self.store, claim.job, again, join, job, stale_if_error=if_error)
 
     def _enqueue_again(self, claim: Claim, *, is_new: bool = True) -> Handle | Result:
         """Enqueue the same payload once more: the record of its job is gone, or was never made.

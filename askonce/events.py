@@ -63,6 +63,8 @@ class EventType(Enum):
     JOB_ATTACHED = _Kind("job.attached", INFO, {"ignored": str})
     #: A fresh answer was served from the record.
     JOB_HIT = _Kind("job.hit", INFO, {"age_seconds": float}, also="cache_hit")
+    #: A stale answer was served: a job makes it anew, or its key rests after a failure.
+    JOB_STALE = _Kind("job.stale", INFO, {"age_seconds": float, "stale_seconds": float}, also="cache_stale")
     #: A kept failure answered; also one more message of the job that failed.
     JOB_NEGATIVE = _Kind("job.negative", INFO, {"kind": str, "reason": str})
     #: The key rests after a failure.
@@ -75,6 +77,8 @@ class EventType(Enum):
     JOB_RESENT = _Kind("job.resent", INFO, {"resends": int})
     #: The rest of a parked job is over: its message is sent again.
     JOB_RESUMED = _Kind("job.resumed", DEBUG)
+    #: An answer's own time to live cannot be: the task's own holds. *ttl* is its text.
+    ANSWER_TTL_REFUSED = _Kind("answer.ttl_refused", WARNING, {"ttl": str})
     #: The broker did not accept the message.
     JOB_SEND_FAILED = _Kind("job.send_failed", WARNING, {"resends": int, "reason": str})
 

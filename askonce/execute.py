@@ -9,7 +9,7 @@ from threading import Event as Signal
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from askonce import bill
-from askonce.answer import Codec, Result, Ttl
+from askonce.answer import Codec, Result
 from askonce.attempt import Attempt, Unstorable, calling_job, costs_of, make
 from askonce.decide import start
 from askonce.decision import Refuse, Run, Serve, Wait, Why
@@ -38,6 +38,7 @@ from askonce.tally import book_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from askonce.answer import Ttl
     from askonce.attempt import Made
     from askonce.job import Job
     from askonce.lease import Held, LeaseRenewer
@@ -213,41 +214,43 @@ class Executor:
 
     def _complete(self, run: _Started, made: Made) -> Computed:
         self._report_unknown(run.job, made.costs.unknown)
-        written, unkept = self._persist(run, made)
+        if made.refused_ttl:
+            emit(self.listen, EventType.ANSWER_TTL_REFUSED, run.job, ttl=made.refused_ttl)
+        ttl = made.lives(run.delivery.spec, self.draw(0.0, _JITTER))
+        written, unkept = self._persist(run, made, ttl)
         self._report(run, made, written)
         if unkept:
             emit(self.listen, EventType.JOB_UNKEPT, run.job, reason=unkept)
-        result = _result(run, made)
+        result = _result(run, made, ttl)
         if written in (Write.UNAVAILABLE, Write.ABSENT):
             result = replace(result, degraded=True)
         return Computed(key=run.job.key, job=run.job.id, result=result, stored=written)
 
-    def _unstored(self, run: _Started, made: Made) -> Unstored:
+    def _unstored(self, run: _Started, made: Made, ttl: Ttl) -> Unstored:
         """Return the write of an answer. It keeps the encoded answer only: the spill may hold it for long."""
-        write = (
-            self._write_of_answer(run, made) if made.source == "call" else self._write_of_fallback(run, made)
-        )
-        encoded = made.encoded
+        is_answer, encoded = made.source == "call", made.encoded
+        write = self._write_of_answer(run, made, ttl) if is_answer else self._write_of_fallback(run, made)
         return Unstored(job=run.job, size=len(encoded.data) + len(encoded.meta), write=write)
 
-    def _write_of_answer(self, run: _Started, made: Made) -> Callable[[], Write]:
-        spec, lease, encoded, made_at = run.delivery.spec, run.lease, made.encoded, made.made_at
-        ttl = Ttl(spec.soft_ttl * (1 - self.draw(0.0, _JITTER)), spec.hard_ttl)
-        book = book_of(run.job, made.costs.paid)
+    def _write_of_answer(self, run: _Started, made: Made, ttl: Ttl) -> Callable[[], Write]:
+        lease, encoded, made_at = run.lease, made.encoded, made.made_at
+        book, keeps = book_of(run.job, made.costs.paid), run.delivery.spec.keep_payload and made.keep
         # Its times to live began when it was made.
-        return lambda: self.store.complete(lease, encoded, ttl.after(self.clock() - made_at), book)
+        return lambda: self.store.complete(
+            lease, encoded, ttl.after(self.clock() - made_at), book, keep_payload=keeps
+        )
 
     def _write_of_fallback(self, run: _Started, made: Made) -> Callable[[], Write]:
         ended = Failing(kind="fallback", reason=made.source, keep=REASON_KEPT_FOR, fallback=made.encoded)
         lease, fallback = run.lease, run.booked(ended, made.costs)
         return lambda: self.store.fail(lease, fallback).outcome
 
-    def _persist(self, run: _Started, made: Made) -> tuple[Write, str]:
+    def _persist(self, run: _Started, made: Made, ttl: Ttl) -> tuple[Write, str]:
         """Store a paid answer, or leave it to the spill; while that is full, try as long as a lease.
 
         Return also why no process keeps the answer, where that is so.
         """
-        answer, lease = self._unstored(run, made), run.lease
+        answer, lease = self._unstored(run, made, ttl), run.lease
         give_up_at = self.clock() + lease.seconds
         while True:
             try:
@@ -368,10 +371,10 @@ def _kept(run: _Started, made: Made) -> dict[str, object]:
     """Return how large a stored answer is, and for how long it is fresh; no later caller gets a fallback."""
     if made.source != "call":
         return {}
-    return {"size": len(made.encoded.data), "ttl_seconds": run.delivery.spec.soft_ttl}
+    return {"size": len(made.encoded.data), "ttl_seconds": made.lives(run.delivery.spec, 0.0).fresh}
 
 
-def _result(run: _Started, made: Made) -> Result:
+def _result(run: _Started, made: Made, ttl: Ttl) -> Result:
     fence = run.attempt.fence
     return Result(
         key=run.job.key,
@@ -384,4 +387,5 @@ def _result(run: _Started, made: Made) -> Result:
         spend=made.costs.made,
         stored_at=fence / 1_000_000,
         reason=made.reason,
+        fresh_for=ttl.fresh if made.source == "call" and made.keep else 0.0,
     )

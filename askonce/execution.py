@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 from askonce.bill import to_error
+from askonce.claim import Claim, Terms
 from askonce.events import EventType, emit
 from askonce.spend import NOTHING, Spend
-from askonce.store import Claim, Terms
 
 if TYPE_CHECKING:
     from askonce.answer import Result

@@ -12,11 +12,11 @@ from askonce.outcomes import Conflict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from askonce.claim import Claim
     from askonce.errors import JobError
     from askonce.job import Fingerprint, Key
     from askonce.join import Join
     from askonce.outcomes import Outcome
-    from askonce.store import Claim
 
 #: Payloads that are admitted in one round trip, and their bytes; one payload always fits.
 ROWS, SIZE = 500, 1 << 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from threading import Event as Signal
 from typing import TYPE_CHECKING, Self
 
@@ -29,7 +30,17 @@ class Handle:
     """One caller's hold on a job, its own or an equal one."""
 
     # A run may have one for each of its rows.
-    __slots__ = ("_enqueue_again", "_is_admitted", "_join", "_store", "_task", "fingerprint", "job", "key")
+    __slots__ = (
+        "_enqueue_again",
+        "_is_admitted",
+        "_join",
+        "_stale_if_error",
+        "_store",
+        "_task",
+        "fingerprint",
+        "job",
+        "key",
+    )
 
     def __init__(
         self,
@@ -40,12 +51,14 @@ class Handle:
         job_id: JobId | None = None,
         *,
         is_admitted: bool = True,
+        stale_if_error: float | None = None,
     ) -> None:
         """Follow *job*; *enqueue_again* admits the same payload once more when the record is gone.
 
         *join* joins the answer to this caller's own row; without it the answer is as the record keeps it.
         *job_id* is the id of an equal job that is in flight. A job that is not *is_admitted* was sent while
-        the store was down: what the record has may be older than this request.
+        the store was down: what the record has may be older than this request. After a failure, an answer
+        that is stale for *stale_if_error* seconds at most is good enough; None for any that is kept.
         """
         self.key: Key = job.key
         self.job: JobId = job_id or job.id
@@ -55,6 +68,7 @@ class Handle:
         self._task = job.task
         self._join = join
         self._is_admitted = is_admitted
+        self._stale_if_error = stale_if_error
 
     @classmethod
     def from_key(cls, store: Store, key: Key, task: str = "") -> Self:
@@ -82,8 +96,10 @@ class Handle:
         record = self._store.read([self.key])[0]
         return record.checked().status, self.settle(record)
 
-    def result(self, timeout: float) -> Result:
+    def result(self, timeout: float, *, fresh_within: float | None = None) -> Result:
         """Wait at most *timeout* seconds for the answer.
+
+        After *fresh_within* seconds the last good answer is good enough, while the job goes on.
 
         Raises:
             JobFailed: the job ended without one.
@@ -92,11 +108,28 @@ class Handle:
             ResultTimeout: the job goes on; call again.
             StoreUnavailable: the store did not answer when the time was over.
         """
+        began = time.monotonic()
+        if fresh_within is not None and fresh_within < timeout:
+            with suppress(ResultTimeout):
+                return self._wait(max(0.0, fresh_within))
+            if (stale := self._last_good()) is not None:
+                return stale
+        return self._wait(max(0.0, timeout - (time.monotonic() - began)))
+
+    def _wait(self, timeout: float) -> Result:
         for _, outcome in as_completed(self._store, [self], timeout):
             if isinstance(outcome, JobError):
                 raise outcome
             return outcome
         raise AssertionError("as_completed yields every handle")
+
+    def _last_good(self) -> Result | None:
+        """Return the answer of an earlier job of the same payload."""
+        record = self._store.read([self.key])[0].checked()
+        if record.fingerprint not in ("", self.fingerprint or record.fingerprint):
+            return None
+        stale = last_good_answer(self.key, self.job, record)
+        return None if stale is None else self._join(stale)
 
     def settle(self, record: Snapshot) -> Result | None:
         """Read the answer from *record*; None while the job is under way.
@@ -119,7 +152,7 @@ class Handle:
         if failure is not None and failure.job == self.job:
             if failure.fallback is not None:
                 return to_result(self.key, self.job, failure.fallback)
-            stale = last_good_answer(self.key, self.job, record)
+            stale = last_good_answer(self.key, self.job, record, self._stale_if_error)
             if stale is not None:
                 return stale
             if record.flight == "idle":

@@ -13,26 +13,26 @@ from math import inf
 from threading import Event as Signal
 from typing import TYPE_CHECKING, assert_never
 
+from askonce.claim import Terms
 from askonce.decide import Policy, admit, end_of
 from askonce.decision import Refuse, Run, Serve, Wait, Why
 from askonce.errors import FingerprintMismatch, JobFailed, ResultTimeout
 from askonce.events import ignore
 from askonce.execution import Computed, Deferred, Delivery, Failed, Reused, Skipped
-from askonce.freshness import lets_stale_through
+from askonce.freshness import is_within, lets_stale_through
 from askonce.join import join_to
 from askonce.record import PAUSED, Status
-from askonce.store import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from askonce.answer import Result
+    from askonce.claim import Claim
     from askonce.decision import Decision
     from askonce.execution import Execution
     from askonce.job import Job, JobId, Key, Routing
     from askonce.runner import Runner
     from askonce.spec import JobSpec
-    from askonce.store import Claim
 
 #: Seconds between looks at a running job while no wake-up comes.
 POLL = 1.0
@@ -160,12 +160,12 @@ class Caller:
             _refuse_duplicate(claim, decision)
             # The first decision of a call is its event. What the call then waits for is new enough.
             _require_patience(decision, longest_rest)
-            listen, claim = ignore, claim._replace(terms=Terms.of(delivery.spec))
+            listen, claim = ignore, claim._replace(terms=_later(claim.terms, delivery.spec))
             if (answer := _answer_of(decision, key)) is not None:
                 return Reused(key=key, job=job_id, result=answer)
             match decision:
                 case Run():
-                    executed = self._run(delivery, decision, body)
+                    executed = self._run(delivery, decision, body, claim.terms.stale_if_error)
                     if executed is not None:
                         return executed
                     Signal().wait(min(_PAUSE, max(0.0, give_up_at - self.clock())))
@@ -181,13 +181,18 @@ class Caller:
         """Return *decision*, without a stale answer that this caller does not want."""
         return decision if self.serve_stale or isinstance(decision, Serve) else decision._replace(stale=None)
 
-    def _run(self, delivery: Delivery, decision: Run, body: Callable[[], object]) -> Execution | None:
+    def _run(
+        self, delivery: Delivery, decision: Run, body: Callable[[], object], if_error: float | None
+    ) -> Execution | None:
         """Run the job here; None when the call should look at the record again."""
+        stale = decision.stale
+        if stale is not None and not is_within(stale.stale_for, if_error):
+            stale = None
         executed = self._execute(replace(delivery, job=delivery.job.under(decision.job)), body)
         match executed:
-            case Failed(kind=kind, reason=reason) if decision.stale is not None and lets_stale_through(kind):
-                stale = replace(decision.stale, reason=reason)
-                return Reused(key=executed.key, job=executed.job, result=stale)
+            case Failed(kind=kind, reason=reason) if stale is not None and lets_stale_through(kind):
+                last_good = replace(stale, reason=reason)
+                return Reused(key=executed.key, job=executed.job, result=last_good)
             case Skipped(because=Refuse(why=Why.CONFLICT)):
                 raise FingerprintMismatch(key=executed.key)
             case Skipped() | Deferred():
@@ -211,6 +216,11 @@ class Caller:
                 if not record.is_cancelled or self.clock() >= give_up_at:
                     break
         return end_of(key, job, record)
+
+
+def _later(terms: Terms, spec: JobSpec) -> Terms:
+    """Return the terms of a call's later looks: what came since it began is new enough."""
+    return Terms.of(spec)._replace(stale_while_revalidate=0.0, stale_if_error=terms.stale_if_error)
 
 
 def _refuse_duplicate(claim: Claim, decision: Decision) -> None:

@@ -9,11 +9,12 @@ from askonce.errors import SendFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from askonce.claim import Claim
     from askonce.decision import Run
     from askonce.errors import JobError
     from askonce.job import Job, Routing
     from askonce.options import Options
-    from askonce.store import Admission, Claim, Reply
+    from askonce.store import Admission, Reply
 
 
 class Message(NamedTuple):

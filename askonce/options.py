@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, TypedDict, get_args
+from typing import Literal, TypedDict, TypeVar, get_args
 
 from askonce.canonical import to_json
+from askonce.claim import Terms
 from askonce.errors import OptionInvalid, PayloadInvalid
 from askonce.job import NO_CHOICE, Routing
 from askonce.spec import JobSpec
-from askonce.store import Terms
 
 OnDuplicate = Literal["attach", "reject"]
 
@@ -38,6 +38,10 @@ class Options(TypedDict, total=False):
     force: bool
     #: Make a new job when the answer is older.
     max_age: float | None
+    #: Be served an answer that is stale for less than so long, while a job makes it anew.
+    stale_while_revalidate: float | None
+    #: Be served an answer that is stale for at most so long where the call fails.
+    stale_if_error: float | None
     #: Separates the answers of tenants; part of the key.
     tenant: str
     #: The id of the new job, a printable line of its own; drawn at random by default.
@@ -82,11 +86,16 @@ def terms_of(spec: JobSpec, options: Options, more_urgent: Literal["<", ">"], no
         chosen.append("limits")
     if options.get("priority") is not None:
         chosen.append(f"priority{more_urgent}")
-    return Terms.of(spec, force=_force(options), max_age=max_age)._replace(
+    terms = Terms.of(spec, force=_force(options), max_age=max_age)
+    return terms._replace(
         expires=expires,
         countdown=countdown,
         chosen=tuple(chosen),
         reject=options.get("on_duplicate") == "reject",
+        stale_while_revalidate=_stale(
+            "stale_while_revalidate", options, otherwise=terms.stale_while_revalidate
+        ),
+        stale_if_error=_stale("stale_if_error", options, otherwise=terms.stale_if_error),
     )
 
 
@@ -212,6 +221,16 @@ def _duration(option: str, seconds: object, *, at_least: float) -> float:
     if not at_least <= seconds <= _LONGEST:
         raise OptionInvalid(option=option, reason=f"must be from {at_least:g} to {_LONGEST:g} seconds")
     return float(seconds)
+
+
+_OtherwiseT = TypeVar("_OtherwiseT", float, float | None)
+
+
+def _stale(
+    name: Literal["stale_while_revalidate", "stale_if_error"], options: Options, *, otherwise: _OtherwiseT
+) -> float | _OtherwiseT:
+    seconds = options.get(name)
+    return otherwise if seconds is None else _duration(name, seconds, at_least=0.0)
 
 
 def _headers(headers: Mapping[str, object] | None) -> str:

@@ -37,9 +37,9 @@ class _UnderWay(Enqueued):
     #: The last good answer, too old to be a hit.
     stale: Result | None = None
 
-    def result(self, timeout: float) -> Result:
-        """Wait at most *timeout* seconds; errors as Handle.result."""
-        return self.handle.result(timeout)
+    def result(self, timeout: float, *, fresh_within: float | None = None) -> Result:
+        """Wait at most *timeout* seconds; options and errors as Handle.result."""
+        return self.handle.result(timeout, fresh_within=fresh_within)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +59,22 @@ class Attached(_UnderWay):
 class Duplicate(Enqueued):
     """An equal job is in flight, and the caller passed ``on_duplicate="reject"``."""
 
-    def result(self, timeout: float) -> Result:
+    def result(self, timeout: float, *, fresh_within: float | None = None) -> Result:
         """Raise JobFailed: there is nothing to wait for."""
         raise _failed(self, "duplicate", "duplicate", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit(Enqueued):
-    """A fresh answer was in the record."""
+    """An answer was in the record: fresh, or stale and good enough for this caller.
+
+    ``answer.source`` is then ``cache`` or ``stale``. A stale one is made anew by *job* meanwhile, or its key
+    rests after a failure.
+    """
 
     answer: Result
 
-    def result(self, timeout: float) -> Result:
+    def result(self, timeout: float, *, fresh_within: float | None = None) -> Result:
         """Return the answer."""
         return self.answer
 
@@ -84,7 +88,7 @@ class Unreadable(Enqueued):
 
     error: AnswerUnreadable
 
-    def result(self, timeout: float) -> Result:
+    def result(self, timeout: float, *, fresh_within: float | None = None) -> Result:
         """Raise AnswerUnreadable."""
         raise self.error
 
@@ -98,7 +102,7 @@ class Negative(Enqueued):
     #: The last good answer, where the attempts are spent; never where the failure is permanent.
     stale: Result | None = None
 
-    def result(self, timeout: float) -> Result:
+    def result(self, timeout: float, *, fresh_within: float | None = None) -> Result:
         """Return the stale answer, or raise JobFailed with the kept reason."""
         if self.stale is not None:
             return self.stale
@@ -113,7 +117,7 @@ class Backoff(Enqueued):
     failure: Failure | None = None
     stale: Result | None = None
 
-    def result(self, timeout: float) -> Result:
+    def result(self, timeout: float, *, fresh_within: float | None = None) -> Result:
         """Return the stale answer, or raise JobFailed with the last reason."""
         if self.stale is not None:
             return self.stale
@@ -127,7 +131,7 @@ class Conflict(Enqueued):
 
     job: JobId = field(default=JobId(""), init=False)
 
-    def result(self, timeout: float) -> Result:
+    def result(self, timeout: float, *, fresh_within: float | None = None) -> Result:
         """Raise FingerprintMismatch."""
         raise FingerprintMismatch(key=self.key)
 
@@ -154,6 +158,9 @@ def joined(decision: Decision, join: Join) -> Decision:
                 return Serve(result=join(result))
             except AnswerUnreadable as error:
                 return Refuse(why=Why.UNREADABLE, job=result.job, error=error)
+        case Run(stale=stale) if decision.meanwhile is not None and stale is not None:
+            whole = _joined_stale(stale, join)
+            return decision._replace(stale=whole, meanwhile=whole)
         case Wait(stale=stale) | Run(stale=stale) | Refuse(stale=stale):
             return decision if stale is None else decision._replace(stale=_joined_stale(stale, join))
     assert_never(decision)

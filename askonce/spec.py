@@ -169,7 +169,12 @@ def _require(owner: str, name: str, kind: str, *, fits: bool) -> None:
 
 def _require_seconds(owner: str, name: str, seconds: object, longest: float) -> None:
     """Raise ValueError where *seconds* is a time that the store could not keep."""
+    if not is_seconds(seconds, longest):
+        raise ValueError(f"{owner}: {name} must be {SHORTEST} to {longest:.0f} seconds, not {seconds}")
+
+
+def is_seconds(seconds: object, longest: float) -> bool:
+    """Return whether *seconds* is a time that a store can keep."""
     number = seconds if isinstance(seconds, int | float) and not isinstance(seconds, bool) else 0.0
     # NaN is within no limits.
-    if not SHORTEST <= number <= longest:
-        raise ValueError(f"{owner}: {name} must be {SHORTEST} to {longest:.0f} seconds, not {seconds}")
+    return SHORTEST <= number <= longest

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from askonce.lost import DEFAULT_BUDGET
 from askonce.record import TOMBSTONE_KEPT
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from askonce.audit import Audit
     from askonce.board import Boards
     from askonce.checks import Finding
+    from askonce.claim import Claim
     from askonce.controls import Controls
+    from askonce.due import Due
     from askonce.errors import JobError, RecordDamaged
     from askonce.events import Listener
     from askonce.flights import Flights
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from askonce.lost import Budget, Delivered, Lost, Resent
     from askonce.record import Snapshot
     from askonce.runs import Runs
-    from askonce.spec import JobSpec
     from askonce.tally import Book, Tally
 
 
@@ -44,6 +45,8 @@ class Admission(Enum):
     RESEND = "resend"
     ATTACHED = "attached"
     HIT = "hit"
+    #: The answer is stale and good enough for this caller: it is made anew, or rests after a failure.
+    STALE = "stale"
     NEGATIVE = "negative"
     BACKOFF = "backoff"
     CONFLICT = "conflict"
@@ -133,44 +136,6 @@ class Reply(NamedTuple, Generic[_OutcomeT]):
     sent: bool = False
     #: Options of this caller that the job in flight does not take.
     ignored: tuple[str, ...] = ()
-
-
-class Terms(NamedTuple):
-    """On what conditions a job is admitted. Times in seconds."""
-
-    queue_deadline: float
-    max_attempts: int
-    on_mismatch: Literal["replace", "conflict"] = "replace"
-    #: Admit a new job although an answer is fresh or a failure is kept.
-    force: bool = False
-    #: Admit a new job when the answer is older.
-    max_age: float | None = None
-    #: A job that is queued for longer ends without an answer.
-    expires: float | None = None
-    #: The job starts no sooner.
-    countdown: float = 0.0
-    #: What of its routing the caller chose itself; ``priority>`` where a higher number is more urgent.
-    chosen: tuple[str, ...] = ()
-    #: Change nothing of an equal job in flight.
-    reject: bool = False
-
-    @classmethod
-    def of(cls, spec: JobSpec, *, force: bool = False, max_age: float | None = None) -> Self:
-        """Return the terms of *spec*."""
-        return cls(
-            queue_deadline=spec.queue_deadline,
-            max_attempts=spec.retry.max_attempts,
-            on_mismatch=spec.on_mismatch,
-            force=force,
-            max_age=max_age,
-        )
-
-
-class Claim(NamedTuple):
-    """What a caller brings to ``admit``. The record keeps the job's payload until the job ends."""
-
-    job: Job
-    terms: Terms
 
 
 class Lease(NamedTuple):
@@ -276,6 +241,10 @@ class Store(Protocol):
         """All jobs of this store, for an operator."""
 
     @property
+    def due(self) -> Due:
+        """The answers of this store, by when they go stale."""
+
+    @property
     def letters(self) -> Letters:
         """The dead letters on this store."""
 
@@ -341,8 +310,13 @@ class Store(Protocol):
     def checkpoint(self, lease: Lease, reference: str) -> Write:
         """Keep the provider's reference of a call under way, for the next worker of the job."""
 
-    def complete(self, lease: Lease, answer: Encoded, ttl: Ttl, book: Book | None = None) -> Write:
-        """Publish *answer* and end the flight; count what *book* says, also where the answer is refused."""
+    def complete(
+        self, lease: Lease, answer: Encoded, ttl: Ttl, book: Book | None = None, *, keep_payload: bool = False
+    ) -> Write:
+        """Publish *answer* and end the flight; count what *book* says, also where the answer is refused.
+
+        With *keep_payload*, the record keeps the job's payload as long as the answer.
+        """
 
     def fail(self, lease: Lease, failure: Failing) -> Reply[Write]:
         """Record why there is no answer; the failure's kind decides whether the job goes on."""

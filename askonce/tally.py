@@ -2,7 +2,8 @@
 
 A counter is named by task, tenant, model and what is counted, in whole numbers. What is counted:
 
-- how each call of ``enqueue`` ended: admitted, attached, hit, negative, backoff, conflict, resend, cancelled;
+- how each call of ``enqueue`` ended: admitted, attached, hit, stale, negative, backoff, conflict, resend,
+  cancelled;
 - ``calls`` that a provider replied to, and what they cost: ``micro_usd``, or ``unpriced`` where the price is
   unknown;
 - ``tokens:<name>``, as the provider counted them; some are parts of others, so they are never added up;
@@ -11,7 +12,8 @@ A counter is named by task, tenant, model and what is counted, in whole numbers.
   ``record.BOUNDS`` that their time did not exceed; ``wait_ms`` and ``run_ms`` are the sums;
 - ``restarted``, ``lost``, ``parked``, ``fenced``, ``resent``, ``copy``: what became of leases and messages;
 - ``hit_in_memory`` and ``call_without_store``: hits and calls while the store was down, among those above;
-- ``avoided_micro_usd``: what a hit would have cost, ``avoided_unknown`` where that is unknown.
+- ``avoided_micro_usd``: what a hit, or a stale answer that was served, would have cost;
+  ``avoided_unknown`` where that is unknown.
 
 Beside them stands when an entry of the schedule succeeded last: a time, by the store's clock.
 

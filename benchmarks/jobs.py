@@ -14,10 +14,11 @@ from click.testing import CliRunner
 from redis import Redis
 
 from askonce.answer import Encoded, Ttl
+from askonce.claim import Claim, Terms
 from askonce.cli.plugin import askonce
 from askonce.job import Key, Owner
 from askonce.key import identify
-from askonce.store import Claim, Failing, Lease, Terms
+from askonce.store import Failing, Lease
 from benchmarks.apps import NAMESPACE, URL, app, once, once_noop, payload
 
 if TYPE_CHECKING:

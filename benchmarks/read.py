@@ -11,10 +11,11 @@ import orjson
 import redis
 
 from askonce.answer import Codec, Encoded, Ttl, to_result
+from askonce.claim import Claim, Terms
 from askonce.job import Key, Owner
 from askonce.key import identify
 from askonce.spec import JobSpec
-from askonce.store import Claim, Lease, Terms
+from askonce.store import Lease
 from benchmarks.apps import URL, VALUE, once, payload
 from benchmarks.measure import percentile
 

@@ -17,9 +17,9 @@ from redis import Redis
 
 from askonce.adapters.redis import RedisStore
 from askonce.announcements import KEPT_FOR_AT_MOST, Announcement
+from askonce.claim import Claim, Terms
 from askonce.job import Fingerprint, Job, JobId, Key
 from askonce.record import BOUNDS, BUCKETS
-from askonce.store import Claim, Terms
 from benchmarks.apps import NAMESPACE, URL
 from sandbox.server import free_port
 from tasks.catalog import TASKS

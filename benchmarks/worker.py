@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from askonce.answer import Codec, Encoded, Ttl
+from askonce.claim import Claim, Terms
 from askonce.job import Owner
 from askonce.key import identify
 from askonce.message import Message
-from askonce.store import Claim, Lease, Terms
+from askonce.store import Lease
 from benchmarks.apps import (
     URL,
     VALUE,

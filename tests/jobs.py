@@ -1,9 +1,10 @@
 """Jobs, claims, leases and answers for tests that call a store directly."""
 
 from askonce.answer import Encoded, Ttl
+from askonce.claim import Claim, Terms
 from askonce.job import Job
 from askonce.lost import Delivered
-from askonce.store import Claim, Lease, Terms
+from askonce.store import Lease
 
 ANSWER = Encoded(b"j1", b"")
 TTL = Ttl(60.0, 600.0)

@@ -116,7 +116,7 @@ def _table(by: Sequence[str], lines: Sequence[Line], total: Line) -> Table:
         numbers = [counted["calls"], *[counted["unpriced"]] * unpriced]
         paid = _dollars(line.micro_usd, known=line.is_priced)
         avoided = _dollars(line.avoided_micro_usd, known=line.is_avoided_known)
-        more = [paid, counted["in_doubt"], counted["hit"], avoided, *(line.tokens.get(t, 0) for t in tokens)]
+        more = [paid, counted["in_doubt"], line.hits, avoided, *(line.tokens.get(t, 0) for t in tokens)]
         rows.append([*names, *map(str, [*numbers, *more])])
     return Table(rows, names=len(by), left=len(by), optional=len(tokens))
 

@@ -19,7 +19,7 @@ _MICROS: Final = 1_000_000
 _TOKENS: Final = "tokens:"
 #: What money counts; the other counters are of jobs.
 _COUNTED: Final = frozenset(
-    {"calls", "micro_usd", "unpriced", "in_doubt", "hit", "avoided_micro_usd", "avoided_unknown"}
+    {"calls", "micro_usd", "unpriced", "in_doubt", "hit", "stale", "avoided_micro_usd", "avoided_unknown"}
 )
 
 
@@ -47,6 +47,11 @@ class Line:
         return self.counted["avoided_micro_usd"]
 
     @property
+    def hits(self) -> int:
+        """How often a kept answer was served, fresh or stale."""
+        return self.counted["hit"] + self.counted["stale"]
+
+    @property
     def is_avoided_known(self) -> bool:
         """Whether the cost of every answer of a hit is known."""
         return not self.counted["avoided_unknown"]
@@ -68,7 +73,7 @@ class Line:
             "known_micro_usd": self.micro_usd,
             "unpriced": self.counted["unpriced"],
             "in_doubt": self.counted["in_doubt"],
-            "hits": self.counted["hit"],
+            "hits": self.hits,
             "avoided_usd": self.avoided_micro_usd / _MICROS if self.is_avoided_known else None,
             "known_avoided_micro_usd": self.avoided_micro_usd,
             "avoided_unknown": self.counted["avoided_unknown"],

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from askonce.answer import Codec, Encoded, Meta, StoredValue, Ttl, to_result
 from askonce.attempt import Attempt, calling_job, costs_of, make
+from askonce.claim import Claim, Terms
 from askonce.decide import report_reused, run_without_store, start
 from askonce.decision import Refuse, Run, Serve
 from askonce.errors import CallFailed, StoreUnavailable, ValueInvalid
@@ -23,7 +24,7 @@ from askonce.execution import Computed, Failed, Reused, report_done
 from askonce.job import new_owner
 from askonce.lease import since_boot
 from askonce.spend import NOTHING, total
-from askonce.store import Claim, Lease, Terms, Write
+from askonce.store import Lease, Write
 from askonce.store_down.hits import LocalHits
 from askonce.store_down.spill import Spill, Unstored, compact
 from askonce.tally import Book, book_of
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from askonce.execution import Delivery
     from askonce.job import Fingerprint, Job, Key, Owner
     from askonce.record import Snapshot
+    from askonce.spec import JobSpec
     from askonce.spend import Costs, Spend
     from askonce.store import Store
     from askonce.store_down.cache import LocalCache
@@ -75,7 +77,7 @@ class LocalCalls:
     def keep(self, delivery: Delivery, result: Result) -> None:
         """Keep *result* if it is fresh."""
         job, spec = delivery.job, delivery.spec
-        if result.source not in ("call", "cache"):
+        if result.source not in ("call", "cache") or result.fresh_for <= 0:
             return
         try:
             data = self._codec.encode(result.value, spec.max_value_bytes)
@@ -87,9 +89,9 @@ class LocalCalls:
             fence=result.fence,
             stored_at=result.stored_at,
             age=result.age,
-            fresh=True,
+            fresh_for=result.fresh_for,
         )
-        self._cache.put(job.key, job.fingerprint, result.job, value, spec.soft_ttl - result.age)
+        self._cache.put(job.key, job.fingerprint, result.job, value, result.fresh_for)
 
     def run(
         self, delivery: Delivery, body: Callable[[], object], down: StoreUnavailable
@@ -178,8 +180,8 @@ class LocalCalls:
             return Failed(key=job.key, job=job.id, kind=kind, reason=reason, attempts=1, spend=cost.made)
         self._report(delivery, made.source)
         self._report_made(delivery, made, began, attempt.requests)
-        value = _stored(made)
-        if made.source == "call":
+        value = _stored(made, delivery.spec)
+        if made.source == "call" and made.keep:
             self._keep_for_later(delivery, value, made)
         else:
             self._keep_money(job, made.costs.paid)
@@ -223,13 +225,13 @@ class LocalCalls:
     def _keep_for_later(self, delivery: Delivery, value: StoredValue, made: Made) -> None:
         job = delivery.job._replace(payload=compact(delivery.job.payload))
         kept, encoded, cost = replace(delivery, job=job), made.encoded, made.costs
-        self._cache.put(job.key, job.fingerprint, job.id, value, delivery.spec.soft_ttl)
+        self._cache.put(job.key, job.fingerprint, job.id, value, value.fresh_for)
         # One token for all tries: a verb may have been executed although its reply was lost.
-        owner, made_at = new_owner(self._holder), self._clock()
+        owner, made_at, ttl = new_owner(self._holder), self._clock(), made.lives(delivery.spec, 0.0)
         unstored = Unstored(
             job=job,
             size=len(encoded.data) + len(encoded.meta),
-            write=lambda: self._write(kept, owner, encoded, made_at, cost),
+            write=lambda: self._write(kept, owner, encoded, made_at, cost, ttl),
         )
         self._keep(unstored)
 
@@ -249,7 +251,7 @@ class LocalCalls:
             emit(self._listen, EventType.JOB_UNKEPT, unstored.job, reason="no_room")
 
     def _write(
-        self, delivery: Delivery, owner: Owner, encoded: Encoded, made_at: float, cost: Costs
+        self, delivery: Delivery, owner: Owner, encoded: Encoded, made_at: float, cost: Costs, ttl: Ttl
     ) -> Write:
         """Store an answer that was made without a lease: fenced if another run has one, or has answered."""
         store, spec, book = self._store, delivery.spec, _book_of(delivery.job, cost.paid)
@@ -259,8 +261,13 @@ class LocalCalls:
         granted = isinstance(started, Run)
         if isinstance(started, Run) and cost.made == cost.paid:
             encoded = _after(started.record, encoded)
-        ttl = Ttl(spec.soft_ttl, spec.hard_ttl).after(self._clock() - made_at)
-        written = store.complete(lease, encoded, ttl, book if granted else None)
+        written = store.complete(
+            lease,
+            encoded,
+            ttl.after(self._clock() - made_at),
+            book if granted else None,
+            keep_payload=spec.keep_payload,
+        )
         if written is not Write.OK:
             # No run of the record was overtaken, so none is in doubt: counted beside the record.
             store.tally.book_late(lease.key, owner, book)
@@ -309,7 +316,8 @@ def _after(record: Snapshot, encoded: Encoded) -> Encoded:
     return Encoded(encoded.data, meta.encode(), spend.micro_usd)
 
 
-def _stored(made: Made) -> StoredValue:
+def _stored(made: Made, spec: JobSpec) -> StoredValue:
+    fresh_for = made.lives(spec, 0.0).fresh if made.keep else 0.0
     meta = Meta(source=made.source, spend=made.costs.made, reason=made.reason)
     data = made.encoded.data
-    return StoredValue(data=data, meta=meta, fence=0, stored_at=time.time(), age=0.0, fresh=True)
+    return StoredValue(data=data, meta=meta, fence=0, stored_at=time.time(), age=0.0, fresh_for=fresh_for)

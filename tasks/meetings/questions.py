@@ -30,6 +30,7 @@ from pydantic import BaseModel, ValidationError
 from askonce.answer import Answer
 from askonce.attempt import current_attempt
 from askonce.bill import spend_of
+from askonce.claim import Terms
 from askonce.errors import (
     Cancelled,
     Configuration,
@@ -46,7 +47,6 @@ from askonce.inline import Resting
 from askonce.job import JobId
 from askonce.key import identify
 from askonce.spend import NOTHING, Spend, total
-from askonce.store import Terms
 from tasks.meetings.parts import Reading, split
 from tasks.meetings.prompts import MeetingSummary, QuestionKind, prompt_of
 from tasks.providers.failures import as_whole

@@ -77,9 +77,9 @@ class RecordingStore:
         calls = [("renew", key, {"owner": owner, "lease": seconds}) for key, owner, seconds in leases]
         return self._record(calls, lambda: self._store.renew(leases))
 
-    def complete(self, lease, answer, ttl, book=None):
+    def complete(self, lease, answer, ttl, book=None, **kept):
         args, run = {"owner": lease.owner, "soft": ttl.fresh}, self._store.complete
-        return self._one("complete", lease.key, lambda: run(lease, answer, ttl, book), **args)
+        return self._one("complete", lease.key, lambda: run(lease, answer, ttl, book, **kept), **args)
 
     def fail(self, lease, failure):
         args = {"kind": failure.kind, "after": failure.after, "quarantine": failure.quarantine}

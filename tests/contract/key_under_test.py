@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from askonce.answer import Encoded, Meta, Ttl
+from askonce.claim import Claim, Terms
 from askonce.job import Job
 from askonce.lost import Budget, Delivered, Resent
+from askonce.record import BUCKETS
 from askonce.spend import Spend
-from askonce.store import Claim, Failing, Lease, Push, Terms
+from askonce.store import Failing, Lease, Push
 
 BUCKET = 10
 KEY = "0a" + "0" * 62
@@ -61,10 +63,19 @@ class KeyUnderTest:
         return self.store.checkpoint(self.lease(owner), reference)
 
     def complete(
-        self, owner="owner-1", data=ANSWER, soft=60.0, hard=600.0, *, meta=META, micro_usd=None, book=None
+        self,
+        owner="owner-1",
+        data=ANSWER,
+        soft=60.0,
+        hard=600.0,
+        *,
+        meta=META,
+        micro_usd=None,
+        book=None,
+        keep_payload=False,
     ):
-        encoded = Encoded(data, meta, micro_usd)
-        return self.store.complete(self.lease(owner), encoded, Ttl(soft, hard), book)
+        encoded, ttl = Encoded(data, meta, micro_usd), Ttl(soft, hard)
+        return self.store.complete(self.lease(owner), encoded, ttl, book, keep_payload=keep_payload)
 
     def fail(self, owner="owner-1", kind="transient", reason="http_503", *, data=None, meta=b"", **more):
         fallback = None if data is None else Encoded(data, meta)
@@ -110,6 +121,9 @@ class KeyUnderTest:
     def done(self, owner="owner-1", job="job-1", **times):
         self.run(owner, job)
         self.complete(owner, **times)
+
+    def going_stale(self, within=60.0, task="orders"):
+        return self.store.due.going_stale(range(BUCKETS), task, within)
 
     def quarantined(self):
         self.run(max_attempts=1)

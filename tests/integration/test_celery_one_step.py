@@ -9,11 +9,11 @@ from redis import Redis
 from askonce.adapters.celery.one_step import OneStep, address, new_producer
 from askonce.adapters.celery.sender import CelerySender
 from askonce.adapters.redis import RedisStore
+from askonce.claim import Claim, Terms
 from askonce.errors import RecordDamaged, StoreUnavailable
 from askonce.lost import Budget, Delivered
 from askonce.outcomes import Admitted, Attached, Hit
 from askonce.spec import JobSpec
-from askonce.store import Claim, Terms
 from sandbox.valkey import Valkey
 from tests.integration.two_producers import PAYLOADS, comparable
 from tests.jobs import ANSWER, TTL, new_claim, new_job, new_lease

@@ -4,12 +4,12 @@ import pytest
 from celery import chain, group
 
 from askonce.adapters.celery import IdempotentTask
+from askonce.claim import Claim, Terms
 from askonce.errors import AnswerUnreadable, PayloadInvalid
 from askonce.fields import as_id
 from askonce.key import identify
 from askonce.outcomes import Attached
 from askonce.spec import JobSpec
-from askonce.store import Claim, Terms
 from tests.deadlines import stretched
 from tests.jobs import new_header
 

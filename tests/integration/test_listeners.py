@@ -5,11 +5,11 @@ import pytest
 from askonce import decide
 from askonce.adapters.memory import MemoryStore
 from askonce.background import start_thread
+from askonce.claim import Claim, Terms
 from askonce.decide import Policy
 from askonce.decision import Run
 from askonce.events import EventType
 from askonce.job import Job
-from askonce.store import Claim, Terms
 
 JOB = Job(key="0a" + "0" * 62, id="job-1", fingerprint="fp-1", task="orders", payload=b"{}")
 CLAIM = Claim(JOB, Terms(queue_deadline=60.0, max_attempts=3))

@@ -4,6 +4,7 @@ import pytest
 from redis import Redis
 
 from askonce.adapters.redis import RedisStore
+from askonce.answer import Ttl
 from askonce.controls import Pause
 from askonce.errors import LayoutNewer, StoreUnavailable
 from askonce.lost import Budget, Resent
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.integration
 KEY, NEIGHBOUR = "0a" + "0" * 62, "0a" + "0" * 61 + "1"
 RECORD, INDEX = f"{{askonce:test:b0a}}:rec:{KEY}", "{askonce:test:b0a}:idx"
 TALLY = "{askonce:test:b0a}:tally"
-DEAD = "{askonce:test:b0a}:dead"
+DEAD, DUE = "{askonce:test:b0a}:dead", "{askonce:test:b0a}:due"
 LEASE = new_lease(KEY)
 
 
@@ -29,6 +30,35 @@ def test_record_index_and_channel_share_one_slot(shifted_store, client):
 
     assert {RECORD, INDEX, TALLY, "test:clock"} == {name.decode() for name in client.scan_iter()}
     assert KEY.encode() in client.zrange(INDEX, 0, -1)
+
+
+def test_answer_is_looked_at_when_it_goes_stale_and_when_it_ends_and_leaves_its_index(
+    shifted_store, client, server_clock
+):
+    def looked_at_in():
+        shifted_store.reap([10])
+        now = int(server_clock() * 1000)
+        return [round((at - now) / 1000) for _, at in client.zrange(DUE, 0, -1, withscores=True)]
+
+    shifted_store.admit(new_claim(KEY))
+    shifted_store.start(new_job(KEY), LEASE)
+    shifted_store.complete(LEASE, ANSWER, Ttl(10.0, 60.0))
+
+    times = [looked_at_in()]
+    for seconds in (11.0, 50.0):
+        server_clock.advance(seconds)
+        times.append(looked_at_in())
+
+    assert [[10], [49], []] == times
+
+
+def test_forgotten_answer_leaves_its_index_at_once(shifted_store, client):
+    shifted_store.admit(new_claim(KEY))
+    shifted_store.start(new_job(KEY), LEASE)
+    shifted_store.complete(LEASE, ANSWER, TTL)
+    shifted_store.invalidate(KEY)
+
+    assert 0 == client.zcard(DUE)
 
 
 def test_namespaces_do_not_see_each_other(shifted_store, client, server_clock):

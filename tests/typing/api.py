@@ -51,6 +51,7 @@ from askonce.adapters.redis import RedisStore
 from askonce.announcements import Announcement
 from askonce.answer import Encoded, Source, Ttl
 from askonce.board import Seen
+from askonce.claim import Claim, Terms
 from askonce.decision import Decision, Refuse, Run, Serve, Wait, Why
 from askonce.execute import Executor
 from askonce.execution import Computed, Deferred, Delivery, Execution, Failed, Reused, Skipped
@@ -62,7 +63,7 @@ from askonce.letters import DeadJob, DeadMessage
 from askonce.options import Options
 from askonce.pace import Allowance, Pace, Provider, Rest, State, Turn
 from askonce.runner import Runner
-from askonce.store import Admission, Claim, Lease, Renewal, Reply, Start, Store, Terms, Write
+from askonce.store import Admission, Lease, Renewal, Reply, Start, Store, Write
 from askonce.store_down.cache import LocalCache
 from askonce.store_down.calls import LocalCalls
 

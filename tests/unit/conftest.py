@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from askonce.adapters.memory import MemoryStore
+from askonce.claim import Claim, Terms
 from askonce.cli.site import Mount, mount
 from askonce.cli.verbs import VERBS
 from askonce.decide import admit
@@ -21,7 +22,6 @@ from askonce.lost import Budget
 from askonce.record import BUCKETS
 from askonce.runner import Runner
 from askonce.spec import JobSpec, RetryPolicy
-from askonce.store import Claim, Terms
 from askonce.store_down.cache import LocalCache
 from askonce.store_down.calls import LocalCalls
 from askonce.store_down.spill import Spill

@@ -186,7 +186,18 @@ def test_bill_by_own_prices_loads_no_client_and_no_price_list():
 
 def test_every_verb_of_the_store_is_one_script():
     members = {name for name in vars(Store) if not name.startswith("_")}
-    ports = {"audit", "flights", "letters", "announcements", "boards", "controls", "tally", "runs", "pusher"}
+    ports = {
+        "audit",
+        "due",
+        "flights",
+        "letters",
+        "announcements",
+        "boards",
+        "controls",
+        "tally",
+        "runs",
+        "pusher",
+    }
     # ``admit_many`` is the script of ``admit``, many times.
     others = {"subscribe", "check", "levels", "used_queues", "report_to", "admit_many", "cancel_many"}
     verbs = members - ports - others
@@ -196,6 +207,7 @@ def test_every_verb_of_the_store_is_one_script():
         "tally",
         "ends",
         "pauses",
+        "due",
         "reply",
         "attach",
         "message",

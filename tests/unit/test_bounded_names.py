@@ -10,9 +10,9 @@ from askonce.adapters.celery import one_step, sender
 from askonce.adapters.celery.one_step import OneStep
 from askonce.adapters.celery.sender import CelerySender
 from askonce.adapters.memory import MemoryStore
+from askonce.claim import Claim, Terms
 from askonce.events import Event, EventType, emit
 from askonce.spec import JobSpec
-from askonce.store import Claim, Terms
 from tasks.catalog import TASKS
 from tests.jobs import new_job
 from worker.listeners import counts

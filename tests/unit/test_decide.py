@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from askonce.claim import Claim, Terms
 from askonce.controls import Pause
 from askonce.decide import Policy, enqueue_without_store, run_without_store, start
 from askonce.decision import Refuse, Run, Serve, Wait, Why
@@ -19,7 +20,7 @@ from askonce.key import identify
 from askonce.lost import Budget
 from askonce.record import BUCKETS, PAUSE_REST
 from askonce.spec import RetryPolicy
-from askonce.store import Admission, Claim, Lease, Start, Terms
+from askonce.store import Admission, Lease, Start
 from tests.jobs import DELIVERED
 
 CORRECTED = {"currency": "BRL", "day": "2026-11-21"}
@@ -54,6 +55,14 @@ def conflicting(scene):
 def aged(scene):
     scene.answered()
     scene.clock.advance(7)
+
+
+def stale(scene):
+    """Leave an answer that is stale for a second, and a job that makes it anew."""
+    scene.use(scene.store, replace(scene.spec, stale_while_revalidate=60.0))
+    scene.answered()
+    scene.clock.advance(55)
+    scene.ask()
 
 
 #: What the record holds, what ``admit`` replies, the event, and for each policy the decision and its fields.
@@ -92,6 +101,12 @@ ADMISSIONS = {
         lambda scene, **_: aged(scene),
         Admission.HIT,
         ("job.hit", {"age_seconds": 7.0}),
+        {LEAVE: (Serve, {}), RUN: (Serve, {})},
+    ),
+    "stale, and made anew": (
+        lambda scene, **_: stale(scene),
+        Admission.STALE,
+        ("job.stale", {"age_seconds": 55.0, "stale_seconds": 1.0}),
         {LEAVE: (Serve, {}), RUN: (Serve, {})},
     ),
     "failed": (

@@ -49,7 +49,8 @@ def test_option_that_the_job_in_flight_does_not_take_is_named_as_it_was_passed(s
 
 
 def test_every_option_is_honoured_or_named_for_a_job_in_flight():
-    of_the_asker = {"on_duplicate", "force", "max_age", "tenant", "job", "run"}
+    of_its_age = {"force", "max_age", "stale_while_revalidate", "stale_if_error"}
+    of_the_asker = {"on_duplicate", *of_its_age, "tenant", "job", "run"}
 
     assert Options.__annotations__.keys() == NOT_TAKEN.keys() | of_the_asker
 

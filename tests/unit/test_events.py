@@ -67,6 +67,7 @@ def test_event_has_a_level_and_typed_fields(kind):
 
 
 WARNINGS = {
+    "answer.ttl_refused",
     "job.unreadable",
     "job.send_failed",
     "job.failed",

@@ -21,7 +21,8 @@ LETS_THROUGH = {
 
 
 def record(data=b"j1", kind=None, *, fresh=False):
-    value = StoredValue(data=data, meta=Meta(attempts=2), fence=7, stored_at=5.0, age=9.0, fresh=fresh)
+    meta, fresh_for = Meta(attempts=2), float(fresh)
+    value = StoredValue(data=data, meta=meta, fence=7, stored_at=5.0, age=9.0, fresh_for=fresh_for)
     failure = Failure(kind=kind, reason="http_503", job="job-2", remaining=9.0) if kind else None
     return Snapshot(present=True, job="job-1", value=value, failure=failure)
 

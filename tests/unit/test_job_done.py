@@ -263,6 +263,7 @@ SEEDS = {
     "cache_miss",
     "cache_set",
     "cache_expired",
+    "cache_stale",
     "cache_cleared",
     "redis_connected",
     "redis_connection_failed",

@@ -8,8 +8,8 @@ def failure(kind, remaining=9.0):
     return Failure(kind=kind, reason="http_400", job="job-1", remaining=remaining)
 
 
-FRESH = StoredValue(data=b"j1", meta=Meta(), fence=1, stored_at=0.0, age=1.0, fresh=True)
-STALE = StoredValue(data=b"j1", meta=Meta(), fence=1, stored_at=0.0, age=99.0, fresh=False)
+FRESH = StoredValue(data=b"j1", meta=Meta(), fence=1, stored_at=0.0, age=1.0, fresh_for=1.0)
+STALE = StoredValue(data=b"j1", meta=Meta(), fence=1, stored_at=0.0, age=99.0)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from askonce.answer import Meta, StoredValue
 from askonce.store_down.cache import _OVERHEAD, LocalCache
 
-VALUE = StoredValue(data=b"j1", meta=Meta(), fence=1, stored_at=0.0, age=0.0, fresh=True)
+VALUE = StoredValue(data=b"j1", meta=Meta(), fence=1, stored_at=0.0, age=0.0, fresh_for=1.0)
 SIZE = len(VALUE.data) + _OVERHEAD
 
 

@@ -166,7 +166,7 @@ class Down:
     def __getattr__(self, name):
         return getattr(self._store, name)
 
-    def complete(self, *_answer):
+    def complete(self, *_answer, **_kept):
         if not self.up:
             raise StoreUnavailable(verb="complete", reason="TimeoutError")
         return Write.OK

@@ -28,7 +28,7 @@ _NAMES_AT_MOST: Final = 20
 _TOKENS: Final = "tokens:"
 _TYPES: Final = ("input_tokens", "output_tokens")
 _MICROS: Final = 1_000_000
-_ENQUEUED: Final = ("admitted", "attached", "hit", "negative", "backoff", "conflict", "resend")
+_ENQUEUED: Final = ("admitted", "attached", "hit", "stale", "negative", "backoff", "conflict", "resend")
 _JOBS: Final = ("done", "failed", "fallback", "quarantined", "expired", "cancelled")
 #: Counters that one series shows as they are.
 _OF_TASK: Final = {
@@ -168,7 +168,7 @@ def _add_task(families: _Families, task: str, sums: Sums[str]) -> None:
         families.add(Series.JOBS, sums[outcome], task, outcome)
     places = {
         "flight": sums["attached"],
-        "record": sums["hit"] - sums["hit_in_memory"],
+        "record": sums["hit"] + sums["stale"] - sums["hit_in_memory"],
         "memory": sums["hit_in_memory"],
         "failure": sums["negative"] + sums["backoff"],
         "worker": sums["copy"],

@@ -24,7 +24,9 @@ HEADER = RESERVED_HEADER
 #: When the options were chosen: milliseconds since 1970 by the caller's clock.
 ASKED_AT = "asked_at"
 #: The options that Celery knows no place for.
-OWN = frozenset({"on_duplicate", "force", "max_age", "tenant", "run"})
+OWN = frozenset(
+    {"on_duplicate", "force", "max_age", "stale_while_revalidate", "stale_if_error", "tenant", "run"}
+)
 
 #: Options of a message whose arguments Celery would otherwise show to every monitor.
 NO_REPR = {"argsrepr": "()", "kwargsrepr": "{}"}

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from askonce.adapters.celery.sender import CelerySender
+    from askonce.claim import Claim
     from askonce.errors import JobError
-    from askonce.store import Admission, Claim, Pusher, Reply, Store
+    from askonce.store import Admission, Pusher, Reply, Store
 
 #: Stands for the parts that each message has of its own; no other text of a message equals them.
 _SAMPLE = Job(

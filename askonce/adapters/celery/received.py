@@ -50,10 +50,10 @@ if TYPE_CHECKING:
 
     from celery.app.task import Context
 
+    from askonce.claim import Terms
     from askonce.job import Job
     from askonce.options import Options
     from askonce.spec import JobSpec
-    from askonce.store import Terms
 
 #: Seconds that a job may rest in the slot of a message that is waited for; for longer, the message goes back.
 LONGEST_REST_IN_A_SLOT = 5.0

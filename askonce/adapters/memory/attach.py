@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from askonce.adapters.memory.record import MemoryRecord
+    from askonce.claim import Claim, Terms
     from askonce.job import Routing
-    from askonce.store import Claim, Terms
 
 
 def attach(record: MemoryRecord, claim: Claim, now: float) -> tuple[tuple[str, ...], bool]:

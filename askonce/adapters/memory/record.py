@@ -25,7 +25,7 @@ from askonce.record import (
 
 if TYPE_CHECKING:
     from askonce.answer import Encoded
-    from askonce.store import Claim
+    from askonce.claim import Claim
 
 
 @dataclass(slots=True)
@@ -50,6 +50,13 @@ class MemoryValue:
     stored_at: float
     fresh_until: float
     kept_until: float
+    #: Whether somebody was served it.
+    asked: bool = False
+
+    def stale_for(self, now: float, max_age: float | None = None) -> float:
+        """Return for how long it has been too old, for one who takes none older than *max_age*."""
+        fresh_until = self.fresh_until if max_age is None else min(self.fresh_until, self.stored_at + max_age)
+        return max(0.0, round(now - fresh_until, 3))
 
 
 @dataclass(slots=True)

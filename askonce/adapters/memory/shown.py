@@ -111,7 +111,8 @@ def _stored(value: MemoryValue, now: float) -> StoredValue:
         fence=value.fence,
         stored_at=value.stored_at,
         age=round(now - value.stored_at, 3),
-        fresh=now < value.fresh_until,
+        fresh_for=max(0.0, round(value.fresh_until - now, 3)),
+        stale_for=value.stale_for(now),
     )
 
 
@@ -122,7 +123,6 @@ def _failure(failed: MemoryFailure, now: float, spent: Spend) -> Failure:
         fence=0,
         stored_at=now,
         age=0.0,
-        fresh=False,
     )
     return Failure(
         kind=failed.kind,

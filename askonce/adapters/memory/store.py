@@ -14,6 +14,7 @@ from askonce.adapters.memory.announcements import MemoryAnnouncements
 from askonce.adapters.memory.attach import attach
 from askonce.adapters.memory.audit import MemoryAudit
 from askonce.adapters.memory.boards import MemoryBoards
+from askonce.adapters.memory.due import MemoryDue
 from askonce.adapters.memory.flights import MemoryFlights
 from askonce.adapters.memory.letters import MemoryLetters
 from askonce.adapters.memory.reap import reap
@@ -25,6 +26,7 @@ from askonce.adapters.memory.start import copied, start
 from askonce.adapters.memory.subscription import MemorySubscription
 from askonce.adapters.memory.used_queues import MemoryUsedQueues
 from askonce.events import EventType, Subject, emit, ignore
+from askonce.freshness import lets_stale_through
 from askonce.job import JobId
 from askonce.lost import DEFAULT_BUDGET, Budget, Lost
 from askonce.record import BUCKETS, MAX_RESENDS, TOMBSTONE_KEPT, WAITERS_KEPT, Snapshot
@@ -35,12 +37,13 @@ if TYPE_CHECKING:
 
     from askonce.answer import Encoded, Ttl
     from askonce.checks import Finding
+    from askonce.claim import Claim, Terms
     from askonce.errors import JobError, RecordDamaged
     from askonce.events import Listener
     from askonce.job import Job, Key
     from askonce.levels import Levels
     from askonce.lost import Delivered, Resent
-    from askonce.store import Claim, Failing, Lease, Place
+    from askonce.store import Failing, Lease, Place
     from askonce.tally import Book
 
 
@@ -55,6 +58,7 @@ class MemoryStore:
         self._records = records = Records(clock)
         self._changed = records.changed
         self.flights = MemoryFlights(records, self._snapshot)
+        self.due = MemoryDue(records)
         self.letters = MemoryLetters(records.changed, records.now, records.dead_jobs)
         self.controls, self.tally = records.controls, records.tally
         self._used_queues = MemoryUsedQueues(records.changed, records.now)
@@ -125,12 +129,14 @@ class MemoryStore:
         now, (job, terms) = self._records.now(), claim
         value = record.value if record.fresh(now) and not terms.force else None
         if value and (terms.max_age is None or now - value.stored_at <= terms.max_age):
-            cost = value.answer.micro_usd
-            what = "avoided_unknown" if cost is None else "avoided_micro_usd"
-            self.tally.count((job.task, job.tenant, job.model), what, 1 if cost is None else cost)
-            return Admission.HIT, ()
+            return self._served(value, job, Admission.HIT)
+        meanwhile = _good_enough_meanwhile(record, terms, now)
         if record.flight != "idle":
+            if meanwhile and (record.paused is not None or not self._records.is_lost(record)):
+                return self._served(meanwhile, job, Admission.STALE)
             return self._attach_or_resend(record, claim)
+        if meanwhile and not terms.force and (record.failure_answers(now) or now < record.not_before):
+            return self._served(meanwhile, job, Admission.STALE)
         if not terms.force and record.failure_answers(now):
             return Admission.NEGATIVE, ()
         if not terms.force and now < record.not_before:
@@ -138,6 +144,12 @@ class MemoryStore:
         record.enter(claim, now)
         self._records.commit(job.key, record)
         return Admission.ADMITTED, ()
+
+    def _served(self, value: MemoryValue, job: Job, outcome: Admission) -> tuple[Admission, tuple[str, ...]]:
+        value.asked, cost = True, value.answer.micro_usd
+        what = "avoided_unknown" if cost is None else "avoided_micro_usd"
+        self.tally.count((job.task, job.tenant, job.model), what, 1 if cost is None else cost)
+        return outcome, ()
 
     def _attach_or_resend(self, record: MemoryRecord, claim: Claim) -> tuple[Admission, tuple[str, ...]]:
         now, job = self._records.now(), claim.job
@@ -196,7 +208,9 @@ class MemoryStore:
             record.checkpoint = reference
             return Write.OK
 
-    def complete(self, lease: Lease, answer: Encoded, ttl: Ttl, book: Book | None = None) -> Write:
+    def complete(
+        self, lease: Lease, answer: Encoded, ttl: Ttl, book: Book | None = None, *, keep_payload: bool = False
+    ) -> Write:
         """Publish *answer* and end the flight."""
         with self._changed:
             record = self._records.held(lease, "running", "queued", "idle", writes=True)
@@ -215,7 +229,9 @@ class MemoryStore:
             record.value = MemoryValue(answer, record.fence, now, now + ttl.fresh, now + ttl.kept)
             record.forget_failure()
             record.leave()
-            record.payload, record.checkpoint, record.not_before, record.spent = b"", "", 0.0, b""
+            record.checkpoint, record.not_before, record.spent = "", 0.0, b""
+            if not keep_payload:
+                record.payload = b""
             self._records.commit(lease.key, record, now + WAITERS_KEPT)
             if book is not None and record.kept_until < now + TOMBSTONE_KEPT:
                 # A repetition of this write may find the record gone.
@@ -356,6 +372,14 @@ class MemoryStore:
     def subscribe(self, keys: Sequence[Key]) -> Iterator[MemorySubscription]:
         """Wake up when a flight of one of *keys* ends."""
         yield MemorySubscription(self._changed, self._records.ended, keys)
+
+
+def _good_enough_meanwhile(record: MemoryRecord, terms: Terms, now: float) -> MemoryValue | None:
+    """Return the answer for a caller who waits for none that is made anew."""
+    value, failed = record.value_at(now), record.failed_at(now)
+    if value is None or not lets_stale_through(failed.kind if failed else None):
+        return None
+    return value if value.stale_for(now, terms.max_age) < terms.stale_while_revalidate else None
 
 
 def _require_lease(lease: Lease) -> None:

@@ -9,8 +9,8 @@ from askonce.errors import JobError, RecordDamaged
 from askonce.store import Admission, Reply
 
 if TYPE_CHECKING:
+    from askonce.claim import Claim
     from askonce.job import Key
-    from askonce.store import Claim
 
 # Looked up by the bytes of the reply: calling the enum would decode and search.
 _ADMISSIONS = {outcome.value.encode(): outcome for outcome in Admission}
@@ -40,6 +40,7 @@ def arguments(claim: Claim) -> tuple[bytes | str | int, ...]:
         " ".join(terms.chosen),
         job.run,
         int(terms.reject),
+        milliseconds(terms.stale_while_revalidate),
     )
 
 

@@ -7,9 +7,9 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, cast
 
 from askonce.adapters.redis.claims import arguments, to_admission, to_admission_or_error
+from askonce.claim import Claim
 from askonce.errors import JobError, LayoutNewer, RecordDamaged
 from askonce.job import Fingerprint, JobId
-from askonce.store import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, cast, get_ty
 
 from askonce import bill
 from askonce.answer import Meta, StoredValue
+from askonce.due import GoingStale
 from askonce.errors import JobError, LayoutNewer, RecordDamaged
 from askonce.job import Fingerprint, Job, JobId, Key, Owner, Routing
 from askonce.letters import DeadJob
@@ -49,6 +50,7 @@ class _ValuePart(NamedTuple):
     fence: Annotated[int, "r.vf"]
     stored_at: Annotated[int, "r.vt"]
     fresh: Annotated[int, "is_fresh(r) and 1 or 0"]
+    left: Annotated[int, "r.sx - NOW"]
 
 
 class _FailurePart(NamedTuple):
@@ -119,7 +121,17 @@ class _DeadPart(NamedTuple):
     payload: Annotated[bytes, "got[4] or ''"]
 
 
-_PARTS = (_FlightPart, _ValuePart, _FailurePart, _MorePart, _OwnPart, _LostPart, _DeadPart)
+class _DuePart(NamedTuple):
+    """One answer that goes stale; ``got`` holds its payload."""
+
+    key: Annotated[bytes, "string.sub(r.key, -64)"]
+    ask: Annotated[bytes, "r.ask"]
+    age: Annotated[int, "NOW - r.vt"]
+    stale_in: Annotated[int, "r.sx - NOW"]
+    payload: Annotated[bytes, "got[1] or ''"]
+
+
+_PARTS = (_FlightPart, _ValuePart, _FailurePart, _MorePart, _OwnPart, _LostPart, _DeadPart, _DuePart)
 #: Lines that the store writes before what the admission brought: attempts, queue deadline, admission, expiry.
 _STORES_OWN = 4
 
@@ -294,13 +306,14 @@ def _value(part: _ValuePart, now: int) -> StoredValue:
         fence=part.fence,
         stored_at=part.stored_at / 1000,
         age=(now - part.stored_at) / 1000,
-        fresh=part.fresh == 1,
+        fresh_for=part.left / 1000 if part.fresh else 0.0,
+        stale_for=max(0.0, -part.left / 1000),
     )
 
 
 def _failure(part: _FailurePart, seen: Snapshot) -> Failure:
     now, job = seen.now, JobId(part.job.decode())
-    fallback = _value(_ValuePart(part.data, part.meta, 0, now, 0), now) if part.data else None
+    fallback = _value(_ValuePart(part.data, part.meta, 0, now, 0, 0), now) if part.data else None
     return Failure(
         kind=cast("FailureOrFallback", part.kind.decode()),
         reason=part.reason.decode(),
@@ -339,6 +352,17 @@ def _job(key: Key, part: _LostPart | _DeadPart, payload: bytes) -> Job:
         routing=brought.routing,
         admitted_at=brought.admitted_at,
     )
+
+
+def to_going_stale(reply: list[Any]) -> GoingStale:
+    """Return one answer that goes stale.
+
+    Raises:
+        ValueError: something else wrote to its record.
+    """
+    due = _DuePart._make(reply)
+    brought, key = Brought.decode(due.ask), Key(due.key.decode())
+    return GoingStale(key, brought.tenant, brought.version, due.payload, due.age / 1000, due.stale_in / 1000)
 
 
 def to_dead_job(key: Key, reply: list[Any] | JobError) -> DeadJob | None:

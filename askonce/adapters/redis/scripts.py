@@ -64,6 +64,7 @@ OTHERS = (
     "levels",
     "note_queues",
     "used_queues",
+    "going_stale",
 )
 #: No caller waits for these, so they run even while callers are kept off a server that is down. They keep
 #: leases and paid answers, and the first of them that gets a reply lets the callers in again.

@@ -55,7 +55,7 @@ _COMMENT = re.compile(r"(?:^|(?<=\s))--.*")
 
 def sources(verbs: tuple[str, ...], clock: str | None = None) -> dict[str, str]:
     """Return the texts of *verbs* and of the admissions; *clock* replaces the server's clock in tests."""
-    own = (clock or _text("clock")) + "".join(map(_text, ("record", "tally", "ends", "pauses")))
+    own = (clock or _text("clock")) + "".join(map(_text, ("record", "tally", "ends", "pauses", "due")))
     shared = _Shared(own + with_numbers(lua_parts()) + "".join(map(_text, ("reply", "attach", "message"))))
     terms, first = _text("terms"), _text("duplicate") + _text("new")
     admit, publish = _text("admit"), _text("publish")

@@ -14,6 +14,7 @@ from askonce.adapters.redis.boards import RedisBoards
 from askonce.adapters.redis.checks import check_server, no_answer
 from askonce.adapters.redis.claims import arguments, milliseconds, to_admission, to_admission_or_error
 from askonce.adapters.redis.controls import RedisControls
+from askonce.adapters.redis.due import RedisDue
 from askonce.adapters.redis.flights import RedisFlights
 from askonce.adapters.redis.letters import RedisLetters
 from askonce.adapters.redis.levels import read_levels
@@ -41,13 +42,14 @@ if TYPE_CHECKING:
     from askonce.adapters.redis.scripts import Call
     from askonce.adapters.redis.subscription import RedisSubscription
     from askonce.answer import Encoded, Ttl
+    from askonce.claim import Claim
     from askonce.errors import RecordDamaged
     from askonce.events import Listener
     from askonce.job import Job
     from askonce.levels import Levels
     from askonce.lost import Delivered, Lost, Resent
     from askonce.record import Snapshot
-    from askonce.store import Admission, Claim, Failing, Lease, Place
+    from askonce.store import Admission, Failing, Lease, Place
     from askonce.tally import Book
 
 #: Short enough that a hanging server costs a caller less than a second, the one replay included. redis-py's
@@ -86,6 +88,7 @@ class RedisStore:
             self._link.report_to(listen)
         self._scripts = Scripts(self._link, namespace=namespace, clock=clock)
         self.flights = RedisFlights(self._scripts)
+        self.due = RedisDue(self._scripts)
         self.letters = RedisLetters(self._scripts)
         self.controls = RedisControls(self._scripts)
         self.tally = RedisTally(self._scripts)
@@ -173,11 +176,14 @@ class RedisStore:
         """Keep the provider's reference of a call under way."""
         return self._write("checkpoint", lease, reference)
 
-    def complete(self, lease: Lease, answer: Encoded, ttl: Ttl, book: Book | None = None) -> Write:
+    def complete(
+        self, lease: Lease, answer: Encoded, ttl: Ttl, book: Book | None = None, *, keep_payload: bool = False
+    ) -> Write:
         """Publish *answer* and end the flight."""
         cost = -1 if answer.micro_usd is None else answer.micro_usd
         times = milliseconds(ttl.fresh), milliseconds(ttl.kept)
-        return self._write("complete", lease, answer.data, answer.meta, *times, cost, _entry(book))
+        kept = cost, _entry(book), int(keep_payload)
+        return self._write("complete", lease, answer.data, answer.meta, *times, *kept)
 
     def fail(self, lease: Lease, failure: Failing) -> Reply[Write]:
         """Record why there is no answer."""

@@ -2,9 +2,10 @@
 -- KEYS record, index   ARGV job, fingerprint, task, payload, queue deadline, max attempts,
 --                           on_mismatch (replace, conflict), force (0, 1), max age (-1: any),
 --                           expires (0: never), countdown, what the caller brings (see `brought`),
---                           which of that it chose itself, such as "queue priority>", its run, and
---                           whether to change nothing of a job in flight (0, 1)
--- returns reply(admitted | resend | attached | hit | negative | backoff | conflict)
+--                           which of that it chose itself, such as "queue priority>", its run,
+--                           whether to change nothing of a job in flight (0, 1), and for how long a stale
+--                           answer is good enough while a job makes it anew
+-- returns reply(admitted | resend | attached | hit | stale | negative | backoff | conflict)
 --
 --   producer A      producer B
 --   admit: ADMITTED
@@ -22,6 +23,14 @@ local completed_by = r.vf > 0 and r.vf == r.fen and r.own or ''
 local function counted(outcome)
   count(name, outcome, 1)
   return reply(outcome, r, outcome == 'conflict')
+end
+
+-- Somebody still wants the answer: the first of them writes that down, for a schedule that makes answers anew.
+local function served(outcome)
+  local cost, asked_for = unpack(redis.call('HMGET', KEYS[1], 'uc', 'as'))
+  if not asked_for then redis.pcall('HSET', KEYS[1], 'as', 1) end
+  count(name, cost and 'avoided_micro_usd' or 'avoided_unknown', tonumber(cost or 1))
+  return counted(outcome)
 end
 
 if r.fp ~= '' and r.fp ~= fingerprint then
@@ -48,10 +57,11 @@ local fresh = is_fresh(r) and not force and (max_age < 0 or NOW - r.vt <= max_ag
 if r.fl == 'queued' and r.job == job then return reply('admitted', r), true end -- publish.lua sends nothing more
 if r.fl == 'queued' and r.rt == job and NOW < r.ho then return reply('resend', r) end
 if fresh then
-  local cost = redis.call('HGET', KEYS[1], 'uc')
-  count(name, cost and 'avoided_micro_usd' or 'avoided_unknown', tonumber(cost or 1))
-  return counted('hit')
+  return served('hit')
 end
+-- The answer is made anew, or its key rests after a failure: this caller waits for neither.
+local meanwhile = has_value(r) and not is_doubtful(r) and stale_for(r, max_age) < tonumber(ARGV[16])
+if meanwhile and r.fl ~= 'idle' and (r.paused or not is_lost(r)) then return served('stale') end
 
 if r.fl ~= 'idle' then
   if is_lost(r) and not r.paused then
@@ -80,6 +90,7 @@ if r.fl ~= 'idle' then
 end
 
 if not force then
+  if meanwhile and (failure_answers(r) or NOW < r.nx) then return served('stale') end
   if failure_answers(r) then return counted('negative') end
   if NOW < r.nx then return counted('backoff') end
 end

@@ -1,5 +1,6 @@
 -- complete: publish the answer and end the flight.
--- KEYS record, index   ARGV owner, answer, meta, soft, hard, micro-dollars (-1: unknown), book
+-- KEYS record, index   ARGV owner, answer, meta, soft, hard, micro-dollars (-1: unknown), book, whether the payload
+--                           is kept beside the answer (0, 1)
 -- returns ok | fenced | absent
 --
 --   owner A               owner B
@@ -26,12 +27,14 @@ book(entry)
 local ran = r.fl == 'running'
 clear_failure(r)
 drop(r, 'nx', 'at', 'ho', 'pk', 'rep', 'rt', 'ref')
-remove(r, 'env', 'uc', 'sp')
+remove(r, 'uc', 'sp', 'as')
+if ARGV[8] ~= '1' then remove(r, 'env') end
 set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = NOW + ARGV[4], hx = NOW + ARGV[5], fl = 'idle'})
 -- An answer that is kept for less than a wake-up takes still reaches those who waited for it.
 r.keep = NOW + WAITERS_KEPT
 if ARGV[6] ~= '-1' then set(r, {uc = ARGV[6]}) end
 commit(r, KEYS[2])
+redis.call('ZADD', SLOT .. 'due', r.sx, string.sub(r.key, -64))
 -- A repetition of this write may find the record gone.
 if entry ~= '' and r.xp < NOW + TOMBSTONE_KEPT then note_booked(owner) end
 -- A full server counts what comes after a write.

@@ -10,7 +10,7 @@
 -- * resend: the job keeps its own id, which this message does not have, so the caller sends that message.
 local admitted, repeated = admit()
 if admitted[1][1] == 'admitted' and not repeated then
-  local parts, places = cut(ARGV[18])
-  redis.call('LPUSH', KEYS[3], filled(parts, places, shared_values(), ARGV[16], ARGV[17], ARGV[19]))
+  local parts, places = cut(ARGV[19])
+  redis.call('LPUSH', KEYS[3], filled(parts, places, shared_values(), ARGV[17], ARGV[18], ARGV[20]))
 end
 return admitted

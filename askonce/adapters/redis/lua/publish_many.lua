@@ -6,17 +6,17 @@
 -- returns a list of replies of admit
 --
 -- KEYS and ARGV are those of one job here, as publish has them: many.lua has hidden the others.
-local parts, places = cut(ALL_ARGV[16])
+local parts, places = cut(ALL_ARGV[17])
 local values, replies, messages = shared_values(), {}, {}
 local function admit_all()
   for i = 2, #ALL_KEYS do
-    local record, job = ALL_KEYS[i], 10 + 4 * i
+    local record, job = ALL_KEYS[i], 11 + 4 * i
     SLOT = slot_of(record)
     KEYS[1], KEYS[2] = record, SLOT .. 'idx'
     ARGV[1], ARGV[2], ARGV[4] = ALL_ARGV[job], ALL_ARGV[job + 1], ALL_ARGV[job + 2]
     local admitted, repeated = admit()
     if admitted[1][1] == 'admitted' and not repeated then
-      local key, tag, shown = string.sub(record, -64), ALL_ARGV[17] .. i, ALL_ARGV[job + 3]
+      local key, tag, shown = string.sub(record, -64), ALL_ARGV[18] .. i, ALL_ARGV[job + 3]
       messages[#messages + 1] = filled(parts, places, values, key, tag, shown)
     end
     replies[i - 1] = admitted

@@ -4,6 +4,8 @@
 --                           priority, how: at (a message's time was delivered) | ago (all until so long ago), ms
 -- returns a list of lost_part; of a damaged record its key only
 --
+-- Answers that end are forgotten by the server; here they leave their index.
+--
 -- The old owner's token stays until the next start: if that owner wakes first, its paid answer counts.
 local jobs, bytes, lost = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
 for i = 3, #ARGV, 4 do
@@ -83,6 +85,7 @@ local function look_at(member)
 end
 
 if jobs == 0 then return lost end
+sweep()
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', NOW, 'LIMIT', 0, LOOKS)) do
   local known, goes_on = pcall(look_at, member)
   if not known then

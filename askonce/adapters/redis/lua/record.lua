@@ -2,18 +2,19 @@
 -- capitals are those of `askonce/record.py`. A field that has its default is not stored.
 --   lv layout     task        fp fingerprint  fl flight (idle, queued, running)
 --   job admitted  own owner   fen fence       dl lease or queue deadline   att attempts
---   rep resends   rt job id of the last resend nx not before                env payload, until done
+--   rep resends   rt job id of the last resend nx not before                env payload, until done or longer
 --   ask what the admission brought, one line each: see `asked`             ref provider's reference
 --   at the last message's time (absent: the admission's; 0: none is out)   ho handed out until
 --   pk parked: since, times (0: by a pause), reason    run, sh  its run; other runs share it
 --   val vm answer and its meta   vf its fence   vt stored at   sx fresh until   hx kept until
---   uc its cost in micro-dollars   ek er failure kind, reason (see `is_cancelled`)
+--   as asked for since it was made    uc its cost in micro-dollars   ek er failure kind, reason (see `is_cancelled`)
 --   ej its job   eo the owner that last failed
 --   ex answers until   ed em fallback and meta   hist reasons of the attempts so far
 --   sp what the attempts so far cost: `askonce/bill.py`
 --   xp the whole record is kept until
--- Beside the records of a bucket, in the same slot: idx (jobs in flight, by when to look at them), dead (quarantined
--- jobs), ctl (pauses and marks), progress (what each queue has delivered), tally (counters).
+-- Beside the records of a bucket, in the same slot: idx (jobs in flight, by when to look at them), due (answers, by when
+-- they go stale, then by when they end), dead (quarantined jobs), ctl (pauses and marks), progress (what each queue has
+-- delivered), tally (counters).
 -- Numbers go to the server as they are: it writes them with 17 digits, and all of ours are below 2^53.
 local NOW_US = clock()
 local NOW = math.floor(NOW_US / 1000)
@@ -103,7 +104,10 @@ local function remove(r, ...)
 end
 
 local function clear_value(r)
-  if r.hx > 0 then remove(r, 'val', 'vm', 'uc') end
+  if r.hx > 0 then
+    remove(r, 'val', 'vm', 'uc', 'as')
+    redis.call('ZREM', SLOT .. 'due', string.sub(r.key, -64))
+  end
   drop(r, 'vf', 'vt', 'sx', 'hx')
 end
 
@@ -119,6 +123,17 @@ end
 -- An answer that was begun before a mark is as good as none.
 local function has_value(r) return NOW < r.hx and r.vf > r.mark end
 local function is_fresh(r) return has_value(r) and NOW < r.sx end
+
+-- For how long the answer has been too old for a caller who takes none older than *max_age*; -1: any that is fresh.
+local function stale_for(r, max_age)
+  return math.max(0, NOW - math.min(r.sx, max_age < 0 and r.sx or r.vt + max_age))
+end
+
+-- A failure after which the last good answer is served no more, as `freshness.py` says.
+local function is_doubtful(r)
+  return NOW < r.ex and r.ek ~= 'transient' and r.ek ~= 'quarantined' and r.ek ~= 'expired'
+end
+
 local function failure_answers(r) return NOW < r.ex and (r.ek == 'permanent' or r.ek == 'quarantined') end
 
 -- Of a job under way: its call may still give an answer, and what would queue the job again ends it. It is kept as a
