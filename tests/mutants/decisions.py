@@ -18,7 +18,7 @@ OF_DECISIONS = (
     Mutant(
         "a new claim finds the damaged answer",
         "askonce/decide.py",
-        "claim.terms._replace(force=True)",
+        "claim.terms._replace(force=True, stale_while_revalidate=0.0)",
         "claim.terms",
         f"{DECISIONS}test_damaged_answer_admits_a_new_job[memory]",
     ),
@@ -60,8 +60,8 @@ OF_DECISIONS = (
     Mutant(
         "a job that is sent again counts as new",
         "askonce/decide.py",
-        "return Run(job=record.job, record=record, new=False, stale=stale, ignored=reply.ignored)",
-        "return Run(job=record.job, record=record, stale=stale, ignored=reply.ignored)",
+        "run = Run(job=record.job, record=record, new=False, stale=stale, meanwhile=meanwhile)",
+        "run = Run(job=record.job, record=record, stale=stale, meanwhile=meanwhile)",
         f"{DECISIONS}test_job_that_is_sent_again_is_not_new[memory]",
     ),
     Mutant(

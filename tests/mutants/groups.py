@@ -101,8 +101,8 @@ OF_GROUPS = (
     Mutant(
         "all messages of a script have one tag",
         "askonce/adapters/redis/lua/publish_many.lua",
-        "ALL_ARGV[17] .. i,",
-        "ALL_ARGV[17],",
+        "ALL_ARGV[18] .. i,",
+        "ALL_ARGV[18],",
         f"{APP}test_every_message_of_a_group_has_its_own_tag",
     ),
     Mutant(

@@ -31,7 +31,7 @@ OF_METRICS = (
     Mutant(
         "hits in memory count as the store's too",
         "worker/metrics/exposition.py",
-        """sums["hit"] - sums["hit_in_memory"]""",
+        """sums["hit"] + sums["stale"] - sums["hit_in_memory"]""",
         """sums["hit"]""",
         f"{EXPOSITION}test_duplicates_are_told_by_the_place_that_knew",
     ),

@@ -9,6 +9,7 @@ from tests.mutants.edges import OF_EDGES
 from tests.mutants.groups import OF_GROUPS
 from tests.mutants.inputs import OF_INPUTS
 from tests.mutants.judged import OF_JUDGED
+from tests.mutants.life import OF_LIFE
 from tests.mutants.logs import OF_LOGS
 from tests.mutants.meetings import OF_MEETINGS
 from tests.mutants.metrics import OF_METRICS
@@ -125,6 +126,7 @@ MUTANTS = (
     *OF_PACE,
     *OF_PARKING,
     *OF_JUDGED,
+    *OF_LIFE,
     *OF_LOGS,
     *OF_INPUTS,
     *OF_GROUPS,
