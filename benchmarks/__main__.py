@@ -1,5 +1,5 @@
 """``python -m benchmarks [part ...]``: enqueue, bulk, worker, slow, provider, read, startup, reaper, memory,
-jobs, million, batch, scrape.
+jobs, million, batch, scrape, due.
 
 Without a name, all of them.
 
@@ -31,6 +31,7 @@ PARTS = {
     "million": "rows",
     "batch": "rows",
     "scrape": "jobs",
+    "due": "jobs",
 }
 
 
