@@ -20,6 +20,7 @@ from askonce.join import as_it_is, join_to
 from askonce.key import identify
 from askonce.lost import Resent
 from askonce.message import Message, SendsMany, message_of, send_each
+from askonce.off_loop import off_loop
 from askonce.options import as_passed, id_of, name_of, routing_of, terms_of
 from askonce.outcomes import Admitted, Attached, Duplicate, Hit, joined, refused
 
@@ -90,6 +91,15 @@ class Producer:
             return self._enqueue(claim, join, call)
         except StoreUnavailable as down:
             return self._enqueue_without_store(spec, claim, join, down, call)
+
+    async def enqueue_async(
+        self, spec: JobSpec, payload: Mapping[str, object], **options: Unpack[Options]
+    ) -> Outcome:
+        """Enqueue as ``enqueue`` does, on the running loop of asyncio; one of a few threads makes the call.
+
+        To cancel this ends the wait; the job is enqueued.
+        """
+        return await off_loop(partial(self.enqueue, spec, payload, **options))
 
     def enqueue_many(
         self,

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
-from askonce.errors import JobError, StoreUnavailable
+from askonce.errors import JobError, ResultTimeout, StoreUnavailable
+from askonce.record import PAUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,9 +43,13 @@ _HandleT = TypeVar("_HandleT", bound=Followed)
 class Follower(Generic[_HandleT]):
     """Waits for any number of jobs at once, and takes more of them meanwhile; a context manager."""
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
-        """Read records on *store*; *clock* counts seconds."""
+    def __init__(
+        self, store: Store, clock: Callable[[], float] = time.monotonic, *, wakeable: bool = False
+    ) -> None:
+        """Read records on *store*; *clock* counts seconds. Any thread may ``wake`` one that is *wakeable*."""
         self._store, self._clock = store, clock
+        self._wakeable = wakeable
+        self._ring: Callable[[], None] | None = None
         self._stack = ExitStack()
         self._subscription: Subscription | None = None
         #: In the order of the last look at each.
@@ -93,6 +98,15 @@ class Follower(Generic[_HandleT]):
         del self._waiting[handle]
         self._leave([handle])
 
+    def wake(self) -> None:
+        """End the wait of ``ended``; any thread may.
+
+        Nobody waits without a bell: a call of ``ended`` that subscribes looks at records, and returns.
+        """
+        ring = self._ring
+        if ring is not None:
+            ring()
+
     def ended(self, timeout: float) -> list[tuple[_HandleT, Result | JobError]]:
         """Return the handles whose jobs ended, and follow them no more.
 
@@ -117,6 +131,7 @@ class Follower(Generic[_HandleT]):
             if settled:
                 return settled
             self._subscription = self._stack.enter_context(self._store.subscribe(list(self._by_key)))
+            self._ring = self._subscription.bell() if self._wakeable else None
             self._new = dict(self._waiting)
         if self._new:
             return self._look_at_new(self._subscription)
@@ -125,7 +140,7 @@ class Follower(Generic[_HandleT]):
         return self._look([*look_at, *self._due()])
 
     def _unsubscribe(self) -> None:
-        self._subscription = None
+        self._subscription = self._ring = None
         self._stack.close()
 
     def _look_at_new(self, subscription: Subscription) -> list[tuple[_HandleT, Result | JobError]]:
@@ -174,3 +189,9 @@ def _settle(handle: Followed, record: Snapshot) -> Result | JobError | None:
         raise
     except JobError as error:
         return error
+
+
+def timed_out(handle: Followed, record: Snapshot, waited: float) -> ResultTimeout:
+    """Return the error of a caller who *waited* so many seconds in vain; *record* says how far the job is."""
+    state = PAUSED if record.flight == "queued" and record.paused is not None else record.status.value
+    return ResultTimeout(key=handle.key, state=state, waited_seconds=round(waited, 3))

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Self
 
 from askonce.answer import Result, to_result
 from askonce.bill import to_error
-from askonce.errors import JobError, RecordAbsent, ResultTimeout, StoreUnavailable, Superseded
-from askonce.follow import POLL, Follower
+from askonce.errors import JobError, RecordAbsent, StoreUnavailable, Superseded
+from askonce.follow import POLL, Follower, timed_out
 from askonce.freshness import last_good_answer
 from askonce.job import Fingerprint, Job, JobId
 from askonce.join import as_it_is
-from askonce.record import PAUSED
+from askonce.waiting import waiting_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -131,6 +131,16 @@ class Handle:
         stale = last_good_answer(self.key, self.job, record)
         return None if stale is None else self._join(stale)
 
+    async def aresult(self, timeout: float) -> Result:
+        """Wait as ``result`` does, with its errors, on the running loop of asyncio.
+
+        One thread and one connection wait for all jobs of a store and process. To cancel this ends the wait;
+        the job goes on.
+        """
+        from asyncio import wrap_future
+
+        return await wrap_future(waiting_on(self._store).wait(self, timeout))
+
     def settle(self, record: Snapshot) -> Result | None:
         """Read the answer from *record*; None while the job is under way.
 
@@ -224,9 +234,3 @@ def as_completed(
             return
     for handle, record in zip(waiting, store.read([each.key for each in waiting]), strict=True):
         yield handle, timed_out(handle, record, clock() - began)
-
-
-def timed_out(handle: Handle, record: Snapshot, waited: float) -> ResultTimeout:
-    """Return the error of a caller who *waited* so many seconds in vain; *record* says how far the job is."""
-    state = PAUSED if record.flight == "queued" and record.paused is not None else record.status.value
-    return ResultTimeout(key=handle.key, state=state, waited_seconds=round(waited, 3))

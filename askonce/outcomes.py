@@ -30,6 +30,14 @@ class Enqueued:
     #: The store did not answer, so its outcome is unknown.
     degraded: bool = field(default=False, kw_only=True)
 
+    def result(self, timeout: float) -> Result:
+        """Return the answer, or raise why there is none; a job under way has *timeout* seconds."""
+        raise NotImplementedError
+
+    async def aresult(self, timeout: float) -> Result:
+        """Do as ``result`` does, on the running loop of asyncio."""
+        return self.result(timeout)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _UnderWay(Enqueued):
@@ -40,6 +48,10 @@ class _UnderWay(Enqueued):
     def result(self, timeout: float, *, fresh_within: float | None = None) -> Result:
         """Wait at most *timeout* seconds; options and errors as Handle.result."""
         return self.handle.result(timeout, fresh_within=fresh_within)
+
+    async def aresult(self, timeout: float) -> Result:
+        """Wait at most *timeout* seconds; errors as Handle.result."""
+        return await self.handle.aresult(timeout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from askonce.lost import DEFAULT_BUDGET
 from askonce.record import TOMBSTONE_KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from askonce.announcements import Announcements
@@ -198,6 +198,9 @@ class Subscription(Protocol):
 
     def wait(self, timeout: float) -> frozenset[Key]:
         """Return the keys whose wake-up came within *timeout* seconds, possibly none."""
+
+    def bell(self) -> Callable[[], None]:
+        """Return a function that ends the wait under way, or the next one; any thread may call it."""
 
 
 class Address(NamedTuple):

@@ -8,8 +8,7 @@ from threading import Event as Signal
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from askonce.errors import JobError, JobFailed, StoreUnavailable
-from askonce.follow import Follower
-from askonce.handle import timed_out
+from askonce.follow import Follower, timed_out
 from producer.run.ask import REST
 from producer.run.report import Report, settle, unavailable
 

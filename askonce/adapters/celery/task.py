@@ -52,6 +52,7 @@ from askonce.errors import (
 from askonce.handle import Handle
 from askonce.job import Key
 from askonce.key import identify
+from askonce.off_loop import off_loop
 from askonce.options import id_of
 from askonce.outcomes import Conflict, Duplicate, Hit, Unreadable
 from askonce.spec import JobSpec
@@ -163,6 +164,10 @@ class IdempotentTask(PlainBody, Task):  # type: ignore[type-arg]  # generic in t
         """Enqueue *payload*, the task's keyword arguments; options and errors as Producer.enqueue."""
         row = self.bind_row((), payload)
         return self.askonce.producer.enqueue(self.job_spec, row, **self._that_count(options))
+
+    async def enqueue_async(self, payload: Mapping[str, object], **options: Unpack[Options]) -> Outcome:
+        """Enqueue as ``enqueue`` does, on the running loop of asyncio; see Producer.enqueue_async."""
+        return await off_loop(partial(self.enqueue, payload, **options))
 
     def enqueue_many(
         self,

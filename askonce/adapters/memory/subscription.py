@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from threading import Condition
 
     from askonce.job import Key
@@ -18,6 +18,7 @@ class MemorySubscription:
         """Listen for *keys* in *ended*, which numbers each key's last end, from now on."""
         self._changed, self._ended, self._keys = changed, ended, set(keys)
         self._seen = max(ended.values(), default=0)
+        self._rung = False
 
     def add(self, keys: Iterable[Key]) -> None:
         """Listen for *keys* too."""
@@ -32,10 +33,19 @@ class MemorySubscription:
     def wait(self, timeout: float) -> frozenset[Key]:
         """Return the keys whose wake-up came within *timeout* seconds."""
         with self._changed:
-            self._changed.wait_for(self._woken, timeout)
-            woken = self._woken()
+            self._changed.wait_for(lambda: self._rung or self._woken(), timeout)
+            self._rung, woken = False, self._woken()
             self._seen = max(self._ended.values(), default=0)
             return woken
+
+    def bell(self) -> Callable[[], None]:
+        """Return a function that ends a wait."""
+        return self._ring
+
+    def _ring(self) -> None:
+        with self._changed:
+            self._rung = True
+            self._changed.notify_all()
 
     def _woken(self) -> frozenset[Key]:
         return frozenset(key for key in self._keys if self._ended.get(key, 0) > self._seen)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from redis.exceptions import RedisError
 
+from askonce.adapters.redis.bell import Bell
 from askonce.adapters.redis.servers import reason_of
 from askonce.errors import StoreUnavailable
 from askonce.job import Key
@@ -39,7 +40,7 @@ def listening(
             subscription.open()
         yield subscription
     finally:
-        subscription.close()
+        subscription.end()
 
 
 class RedisSubscription:
@@ -55,6 +56,7 @@ class RedisSubscription:
         self._moves = 0
         #: Channels that are heard although nobody follows them any more.
         self._left: set[bytes] = set()
+        self._bell: Bell | None = None
 
     def open(self) -> None:
         """Subscribe.
@@ -104,12 +106,26 @@ class RedisSubscription:
             self.open()
             return frozenset(self._channels.values())
         woken: set[Key] = set()
-        message = self._pubsub.get_message(timeout=timeout)
+        message = self._next_message(self._pubsub, timeout)
         while message is not None:
             if message["type"] == "message":
                 woken.add(self._channels.get(message["channel"], _NO_KEY))
             message = self._pubsub.get_message(timeout=0)
         return frozenset(woken - {_NO_KEY})
+
+    def _next_message(self, pubsub: PubSub, timeout: float) -> dict[str, Any] | None:
+        """Return the next message within *timeout* seconds; None where none came, or the bell rang first."""
+        message = pubsub.get_message(timeout=timeout if self._bell is None else 0)
+        if message is None and self._bell is not None:
+            # redis-py waits for its own socket only, and has no public name for it.
+            self._bell.wait(cast("Any", pubsub.connection)._sock, timeout)  # noqa: SLF001
+            message = pubsub.get_message(timeout=0)
+        return cast("dict[str, Any] | None", message)
+
+    def bell(self) -> Callable[[], None]:
+        """Return a function that ends a wait; it costs two file descriptors until the subscription ends."""
+        self._bell = self._bell or Bell()
+        return self._bell.ring
 
     @contextmanager
     def unavailable(self) -> Iterator[None]:
@@ -120,8 +136,14 @@ class RedisSubscription:
             place = self._link.place_of(self._first)
             raise StoreUnavailable(verb="subscribe", reason=reason_of(exc), server=place) from exc
 
+    def end(self) -> None:
+        """Subscribe no more, and end no wait any more."""
+        self.close()
+        if self._bell is not None:
+            self._bell.close()
+
     def close(self) -> None:
-        """Subscribe no more."""
+        """Close the connection; the next wait opens another one."""
         if self._pubsub is not None:
             self._pubsub.close()
             self._pubsub = None
