@@ -85,3 +85,65 @@ def test_subscriber_hears_no_more_of_keys_that_it_leaves(scene, eventually):
         eventually(lambda: heard.update(subscription.wait(0.5)) or neighbour.key in heard)
 
     assert {neighbour.key} == heard
+
+
+def test_bell_ends_a_wait_in_another_thread(scene):
+    scene.run()
+    with scene.store.subscribe([scene.key]) as subscription:
+        ring, heard = subscription.bell(), []
+        subscription.wait(0.05)
+        waiter = threading.Thread(target=lambda: heard.append(subscription.wait(600)), daemon=True)
+        waiter.start()
+
+        ring()
+
+        waiter.join(stretched(20))
+        assert [frozenset()] == heard
+
+
+def test_bell_that_rang_before_ends_the_next_wait_only(scene, eventually):
+    scene.run()
+    with scene.store.subscribe([scene.key]) as subscription:
+        ring = subscription.bell()
+        subscription.wait(0.05)
+        for _ in range(3):
+            ring()
+        waiter = threading.Thread(target=subscription.wait, args=(600,), daemon=True)
+        waiter.start()
+        waiter.join(stretched(20))
+        assert not waiter.is_alive()
+
+        ender = threading.Timer(0.05, scene.complete)
+        ender.start()
+        assert {scene.key} == subscription.wait(stretched(20))
+        ender.join()
+
+
+def test_subscriber_with_a_bell_hears_what_came_before_it_waits(scene, eventually):
+    neighbour = scene.at(scene.key[:-1] + "1")
+    scene.run()
+    neighbour.run()
+    with scene.store.subscribe([scene.key]) as subscription:
+        subscription.bell()
+        subscription.add([neighbour.key])
+        subscription.wait(0.05)
+        scene.complete()
+        neighbour.complete()
+
+        heard = set()
+        eventually(lambda: heard.update(subscription.wait(0.5)) or {scene.key, neighbour.key} == heard)
+
+
+def test_bell_of_a_subscription_that_ended_does_nothing(scene):
+    with scene.store.subscribe([scene.key]) as subscription:
+        ring = subscription.bell()
+        subscription.wait(0.05)
+
+    ring()
+
+
+def test_bell_rings_as_often_as_one_likes(scene):
+    with scene.store.subscribe([scene.key]) as subscription:
+        ring = subscription.bell()
+        for _ in range(5000):
+            ring()

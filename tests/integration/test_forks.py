@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import signal
@@ -7,14 +8,18 @@ from dataclasses import replace
 
 import pytest
 
+from askonce import waiting
 from askonce.adapters.redis import RedisStore
 from askonce.errors import StoreUnavailable
 from askonce.events import Event, EventType
 from askonce.execution import Delivery
+from askonce.handle import Handle
 from askonce.key import identify
 from askonce.message import Message
+from askonce.off_loop import off_loop
 from askonce.store import Write
 from askonce.store_down.spill import Unstored
+from askonce.waiting import Waiting, waiting_on
 from tests.deadlines import stretched
 from worker.listeners import counts
 from worker.process import PerProcess
@@ -96,6 +101,8 @@ LOCKS = {
     "local cache": lambda once: once.process().runner.local._cache._lock,
     "sender": lambda once: once.sender._pool._resource.mutex,
     "counts": lambda _once: counts._lock,
+    "waits": lambda once: waiting_on(once.process().store)._changed,
+    "waits of all stores": lambda _once: waiting._lock,
 }
 
 
@@ -122,6 +129,8 @@ def use_every_part(shop, number):
     process.reaper.look_at(job.key, 60.0)
     shop.once.sender.send(Message(job))
     counts.count(Event(EventType.JOB_HIT))
+    asyncio.run(Handle.from_key(process.store, job.key).aresult(stretched(5)))
+    asyncio.run(off_loop(lambda: None))
     return {"done": True}
 
 
@@ -141,6 +150,23 @@ def test_child_goes_on_with_its_parents_store_whose_breaker_was_locked(tcp_serve
             seen = in_a_child(lambda: {"present": store.read(["0" * 64])[0].present})
 
     assert {"present": False} == seen
+
+
+def test_child_waits_for_its_own_callers_only(new_shop, number):
+    shop = new_shop("waiting")
+    other, waits = shop.add.enqueue({"n": number, "more": 1}), Waiting(shop.store)
+    future = waits.wait(other.handle, 600.0)
+    answered = shop.add.enqueue({"n": number + 1, "more": 1})
+
+    def end_in_child():
+        waits.wait(answered.handle, 0).exception(stretched(10))
+        return {"own": len(waits._new) + len(waits._waiters), "other": future.done()}
+
+    with held_by_another_thread(waits._changed):
+        seen = in_a_child(end_in_child)
+
+    assert {"own": 0, "other": False} == seen
+    assert future.cancel()
 
 
 @pytest.mark.servers
