@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from askonce.answer import Result
     from askonce.job import Key
     from askonce.record import Snapshot
-    from askonce.store import Store, Subscription
+    from askonce.store import Store
+    from askonce.subscription import Subscription
 
 #: Seconds between looks at records for which no wake-up comes: one may be missed.
 POLL = 1.0

@@ -14,7 +14,7 @@ from askonce.lost import DEFAULT_BUDGET
 from askonce.record import TOMBSTONE_KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from askonce.announcements import Announcements
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from askonce.lost import Budget, Delivered, Lost, Resent
     from askonce.record import Snapshot
     from askonce.runs import Runs
+    from askonce.subscription import Subscription
     from askonce.tally import Book, Tally
 
 
@@ -185,22 +186,6 @@ class Cancelled(NamedTuple):
     counts: Mapping[Cancellation, int]
     #: None at the end of the bucket.
     next: Place | None
-
-
-class Subscription(Protocol):
-    """Wake-ups for finished jobs. A wake-up may be missed: only the record is certain."""
-
-    def add(self, keys: Sequence[Key]) -> None:
-        """Listen for *keys* too; one round trip at most."""
-
-    def leave(self, keys: Sequence[Key]) -> None:
-        """Listen for *keys* no more."""
-
-    def wait(self, timeout: float) -> frozenset[Key]:
-        """Return the keys whose wake-up came within *timeout* seconds, possibly none."""
-
-    def bell(self) -> Callable[[], None]:
-        """Return a function that ends the wait under way, or the next one; any thread may call it."""
 
 
 class Address(NamedTuple):

@@ -10,7 +10,8 @@ from tests.deadlines import stretched
 
 pytestmark = pytest.mark.acceptance
 
-EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+#: Those that serve are tried in test_web_examples.py.
+SERVING = {"fastapi_app.py", "flask_app.py", "http_replies.py"}
 #: What each one prints, in this order.
 LINES = {
     "own_celery_app.py": [
@@ -29,7 +30,11 @@ def server(request):
         yield server
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_is_tried():
+    assert {*LINES, *SERVING} == {path.name for path in (ROOT / "examples").glob("*.py")}
+
+
+@pytest.mark.parametrize("name", LINES)
 def test_example_runs_to_its_end_and_prints_what_it_should(server, name):
     env = {
         **os.environ,

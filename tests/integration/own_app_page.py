@@ -128,7 +128,7 @@ def test_direct_call_touches_no_record():
 
 def test_handlers_return_the_rate():
     assert (200, 5.42) == web.quote("EUR")
-    assert (200, 5.42) == asyncio.run(web.quote_in_a_thread("USD"))
+    assert (200, 5.42) == asyncio.run(web.quote_on_a_loop("USD"))
 
 
 def test_handler_returns_a_key_that_a_later_request_uses(monkeypatch):
@@ -139,6 +139,7 @@ def test_handler_returns_a_key_that_a_later_request_uses(monkeypatch):
     status, key = web.quote("GBP")
 
     assert (202, (202, key)) == (status, web.look_again(key))
+    assert (202, key) == asyncio.run(web.quote_on_a_loop("GBP"))
     gate.set()
     assert 7.1 == shop.fetch.result(key).get(timeout=SECONDS)
     assert (200, 7.1) == web.look_again(key)
@@ -151,6 +152,7 @@ def impatient(enqueue):
     class Impatient:
         def __init__(self, outcome):
             self.key, self.result = outcome.key, lambda timeout: outcome.result(timeout / 1000)
+            self.aresult = lambda timeout: outcome.aresult(timeout / 1000)
 
     return lambda payload: Impatient(enqueue(payload))
 

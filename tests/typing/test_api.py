@@ -7,6 +7,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 API = Path(__file__).with_name("api.py")
 ERRORS = API.with_name("errors.py")
+ASYNCHRONOUS = API.with_name("asynchronous.py")
 
 
 def check(file, cache):
@@ -28,7 +29,7 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("mypy")
 
 
-@pytest.mark.parametrize("file", [API, ERRORS], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", [API, ERRORS, ASYNCHRONOUS], ids=lambda file: file.stem)
 def test_public_api_passes_the_type_checker(cache, file):
     assert check(file, cache) == (0, "")
 
