@@ -23,6 +23,7 @@ from tests.mutants.scripts import MET_RARELY, MET_SOON, RECOVERY, WRITES, of_scr
 from tests.mutants.shown import OF_SHOWN
 from tests.mutants.spent import OF_SPENT
 from tests.mutants.stopping import OF_STOPPING
+from tests.mutants.waits import OF_WAITS
 
 MEMORY_RECORD = "askonce/adapters/memory/record.py"
 
@@ -131,4 +132,5 @@ MUTANTS = (
     *OF_INPUTS,
     *OF_GROUPS,
     *OF_METRICS,
+    *OF_WAITS,
 )

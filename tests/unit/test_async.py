@@ -156,7 +156,7 @@ def test_call_is_made_although_its_caller_is_cancelled_before_it_begins():
 
 
 def test_calls_run_in_a_few_threads_with_the_variables_of_their_callers():
-    request, gate = ContextVar("request"), threading.Barrier(16)
+    request, gate = ContextVar("request", default=None), threading.Barrier(16)
 
     def call():
         gate.wait(stretched(20))
