@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Self
 
 from askonce.answer import Result, to_result
 from askonce.bill import to_error
-from askonce.errors import JobError, RecordAbsent, StoreUnavailable, Superseded
+from askonce.errors import JobError, RecordAbsent, ResultTimeout, StoreUnavailable, Superseded
 from askonce.follow import POLL, Follower, timed_out
 from askonce.freshness import last_good_answer
 from askonce.job import Fingerprint, Job, JobId
 from askonce.join import as_it_is
+from askonce.off_loop import off_loop
 from askonce.waiting import waiting_on
 
 if TYPE_CHECKING:
@@ -131,15 +132,22 @@ class Handle:
         stale = last_good_answer(self.key, self.job, record)
         return None if stale is None else self._join(stale)
 
-    async def aresult(self, timeout: float) -> Result:
-        """Wait as ``result`` does, with its errors, on the running loop of asyncio.
+    async def aresult(self, timeout: float, *, fresh_within: float | None = None) -> Result:
+        """Wait as ``result`` does, with its options and errors, on the running loop of asyncio.
 
         One thread and one connection wait for all jobs of a store and process. To cancel this ends the wait;
         the job goes on.
         """
         from asyncio import wrap_future
 
-        return await wrap_future(waiting_on(self._store).wait(self, timeout))
+        waiting, began = waiting_on(self._store), time.monotonic()
+        if fresh_within is not None and fresh_within < timeout:
+            with suppress(ResultTimeout):
+                return await wrap_future(waiting.wait(self, max(0.0, fresh_within)))
+            if (stale := await off_loop(self._last_good)) is not None:
+                return stale
+        left = max(0.0, timeout - (time.monotonic() - began))
+        return await wrap_future(waiting.wait(self, left))
 
     def settle(self, record: Snapshot) -> Result | None:
         """Read the answer from *record*; None while the job is under way.

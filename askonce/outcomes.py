@@ -30,13 +30,13 @@ class Enqueued:
     #: The store did not answer, so its outcome is unknown.
     degraded: bool = field(default=False, kw_only=True)
 
-    def result(self, timeout: float) -> Result:
+    def result(self, timeout: float, *, fresh_within: float | None = None) -> Result:
         """Return the answer, or raise why there is none; a job under way has *timeout* seconds."""
         raise NotImplementedError
 
-    async def aresult(self, timeout: float) -> Result:
+    async def aresult(self, timeout: float, *, fresh_within: float | None = None) -> Result:
         """Do as ``result`` does, on the running loop of asyncio."""
-        return self.result(timeout)
+        return self.result(timeout, fresh_within=fresh_within)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +49,9 @@ class _UnderWay(Enqueued):
         """Wait at most *timeout* seconds; options and errors as Handle.result."""
         return self.handle.result(timeout, fresh_within=fresh_within)
 
-    async def aresult(self, timeout: float) -> Result:
-        """Wait at most *timeout* seconds; errors as Handle.result."""
-        return await self.handle.aresult(timeout)
+    async def aresult(self, timeout: float, *, fresh_within: float | None = None) -> Result:
+        """Wait at most *timeout* seconds; options and errors as Handle.result."""
+        return await self.handle.aresult(timeout, fresh_within=fresh_within)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,8 +79,8 @@ OF_WAITS = (
     Mutant(
         "each handle has a thread of its own",
         "askonce/handle.py",
-        "waiting_on(self._store).wait(",
-        "type(waiting_on(self._store))(self._store).wait(",
+        "return await wrap_future(waiting.wait(self, left))",
+        "return await wrap_future(type(waiting)(self._store).wait(self, left))",
         "tests/integration/test_waiting.py::"
         "test_thousand_waiters_take_no_more_threads_and_connections_than_ten",
     ),

@@ -1,5 +1,6 @@
 """The life of an answer as its callers and its body see it."""
 
+import asyncio
 from dataclasses import replace
 from math import inf, nan
 
@@ -191,3 +192,12 @@ def test_permanent_failure_is_not_hidden_by_a_stale_answer(scene, aged, raising)
 
     with pytest.raises(JobFailed, match="http_404"):
         scene.ask().result(0)
+
+
+def test_asynchronous_waiter_gets_the_stale_answer_too(scene, aged):
+    aged(95.0)
+    asked = scene.ask()
+
+    stale = asyncio.run(asked.aresult(1.0, fresh_within=0.0))
+
+    assert ("stale", 95.0) == (stale.source, stale.age)
