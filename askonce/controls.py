@@ -1,14 +1,21 @@
 """Controls that every process obeys at its next verb: pauses, and marks that make kept answers old.
 
-A pause holds back jobs that are not running yet. A mark makes every answer old whose run began before it.
+A pause holds back jobs that are not running yet. A mark makes every answer old whose run began before it: it
+is removed, or stale. A mark is written once for each bucket of records, however many answers it makes old.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
+
+import orjson
+
+from askonce.spec import LONGEST, TAG_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from askonce.job import Key
 
 Scope = Literal["all", "queue", "task", "tenant", "run", "model"]
 #: Their pauses stop whole queues: no worker takes messages from them, and those keep their order.
@@ -31,18 +38,37 @@ class Pause(NamedTuple):
         return "pause\nall" if self.scope == "all" else f"pause\n{self.scope}\n{self.name}"
 
 
-class Mark(NamedTuple):
-    """Which kept answers a mark makes old; *version* only for the scope ``version``."""
+#: ``remove``: no caller gets such an answer again. ``expire``: it is stale, so it may be served while a job
+#: makes it anew, or where that job's call fails.
+MarkMode = Literal["remove", "expire"]
+MARK_MODES: tuple[MarkMode, ...] = get_args(MarkMode)
+MarkScope = Literal["all", "task", "tenant", "version", "tag"]
+MARK_SCOPES: tuple[MarkScope, ...] = get_args(MarkScope)
 
-    scope: Literal["task", "tenant", "version"]
-    name: str
+
+class Mark(NamedTuple):
+    """Which answers a mark makes old; *name* is empty for all, *version* only for the scope ``version``."""
+
+    scope: MarkScope
+    name: str = ""
     version: str = ""
+    mode: MarkMode = "remove"
 
     @property
     def field(self) -> str:
-        """Its name in the store."""
-        versioned = f"\n{self.version}" if self.scope == "version" else ""
-        return f"mark\n{self.scope}\n{self.name}{versioned}"
+        """Its name in the store, the same for both modes: the times of both stand beside each other."""
+        names = {"all": (), "version": (self.name, self.version)}.get(self.scope, (self.name,))
+        return "\n".join((self.scope, *names))
+
+    @property
+    def notice(self) -> bytes:
+        """What processes learn that keep answers too: a JSON object of its scope, names and mode."""
+        return orjson.dumps({name: value for name, value in self._asdict().items() if value})
+
+
+def notice_of(key: Key, *, expire: bool) -> bytes:
+    """Return what processes learn of one key whose answer was made old: a JSON object of both."""
+    return orjson.dumps({"key": key, "mode": "expire" if expire else "remove"})
 
 
 class Controls(Protocol):
@@ -58,8 +84,16 @@ class Controls(Protocol):
     def resume(self, pause: Pause) -> bool:
         """End *pause*; return whether there was one."""
 
-    def mark(self, mark: Mark) -> None:
-        """Make every answer of *mark* old whose run began before now."""
+    def mark(self, mark: Mark, kept: float = LONGEST) -> None:
+        """Make every answer of *mark* old whose run began before now, in one round trip.
+
+        The mark is forgotten after *kept* seconds: the longest ``hard_ttl`` with which such an answer was
+        stored. When this has returned, no process gets such an answer from the store as a fresh one.
+
+        Raises:
+            ValueError: *mark* names nothing, or what no answer can have.
+            StoreUnavailable: also with the reason ``marks_full``: the store keeps MAX_MARKS of them.
+        """
 
     def pauses(self) -> Mapping[Pause, str]:
         """Return the pauses that hold, with their notes; one round trip."""
@@ -72,6 +106,24 @@ def require_pause(pause: Pause) -> None:
             raise ValueError("a pause of all has no name")
     elif not 0 < len(pause.name) <= NAME_KEPT or not pause.name.isprintable():
         raise ValueError(f"a pause names a {pause.scope}: 1 to {NAME_KEPT} printable characters")
+
+
+def require_mark(mark: Mark) -> None:
+    """Raise ValueError where *mark* names nothing, or what no answer can have."""
+    if mark.scope not in MARK_SCOPES:
+        raise ValueError(f"the scope of a mark is one of {', '.join(MARK_SCOPES)}, not {mark.scope!r}")
+    if mark.mode not in MARK_MODES:
+        raise ValueError(f"the mode of a mark is {' or '.join(MARK_MODES)}, not {mark.mode!r}")
+    most = TAG_KEPT if mark.scope == "tag" else NAME_KEPT
+    if mark.scope == "all":
+        if mark.name:
+            raise ValueError("a mark of all has no name")
+    elif not 0 < len(mark.name) <= most or not mark.name.isprintable():
+        raise ValueError(f"a mark names a {mark.scope}: 1 to {most} printable characters")
+    if (mark.scope == "version") != bool(mark.version) or not mark.version.isprintable():
+        raise ValueError(
+            "a mark of a version names its task and the version, and no other mark has a version"
+        )
 
 
 def note_of_queue(pauses: Mapping[Pause, str], names: Iterable[str]) -> str | None:

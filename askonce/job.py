@@ -92,6 +92,8 @@ class Job(NamedTuple):
     admitted_at: int = 0
     #: What may be shown of the payload. A store does not keep it: ``askonce.key.with_shown`` finds it again.
     shown: Shown = ()
+    #: Answers of one tag can be invalidated together.
+    tags: tuple[str, ...] = ()
 
     def under(self, job_id: JobId) -> Self:
         """Return the same job under *job_id*."""

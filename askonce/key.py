@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from secrets import token_hex
@@ -15,6 +15,7 @@ from askonce.canonical import to_json
 from askonce.errors import PayloadInvalid
 from askonce.job import NO_CHOICE, Fingerprint, Job, JobId, Key, Routing, Shown
 from askonce.mistake import name_of
+from askonce.spec import MOST_TAGS, TAG_KEPT
 
 if TYPE_CHECKING:
     from askonce.spec import JobSpec
@@ -72,6 +73,7 @@ def identify(
         routing,
         0,
         _shown_of(spec, payload) if spec.shown else (),
+        _tags_of(spec.tags, payload) if spec.tags else (),
     )
 
 
@@ -93,6 +95,29 @@ def _shown_of(spec: JobSpec, payload: Mapping[str, object]) -> Shown:
     """Return the fields of *payload* that may be shown; it has a canonical form."""
     found = [(name, _as_shown(payload.get(name))) for name in spec.shown]
     return tuple([(name, value) for name, value in found if value is not None])
+
+
+def _tags_of(
+    read: Callable[[Mapping[str, object]], Iterable[str]], payload: Mapping[str, object]
+) -> tuple[str, ...]:
+    """Return the tags that *read*, the ``tags`` of a spec, finds in *payload*, each once.
+
+    Raises:
+        PayloadInvalid: it fails, or what it finds can be no tags; never names a value.
+    """
+    try:
+        found = read(payload)
+        tags = tuple(dict.fromkeys(found)) if not isinstance(found, str) else None
+    except Exception as exc:  # noqa: BLE001  # the app's own code: any error refuses the payload
+        raise PayloadInvalid(field="tags", reason=name_of(exc)) from None
+    if tags is None or not all(type(tag) is str and tag for tag in tags):
+        raise PayloadInvalid(field="tags", reason="must be texts in a list or a tuple, none of them empty")
+    if len(tags) > MOST_TAGS:
+        raise PayloadInvalid(field="tags", reason=f"are {len(tags)}, more than {MOST_TAGS}")
+    if not all(len(tag) <= TAG_KEPT and tag.isprintable() for tag in tags):
+        reason = f"must each be one printable line of at most {TAG_KEPT} characters"
+        raise PayloadInvalid(field="tags", reason=reason)
+    return tags
 
 
 def _as_shown(value: object) -> str | int | None:

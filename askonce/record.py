@@ -73,6 +73,8 @@ PAUSE_REST, PAUSE_LOOK = 1.0, 302_400.0
 BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 #: Names in the counters of one bucket, and in the sum of all days or of one; beyond that tenants share one.
 MAX_COUNTERS, MAX_SUMMED = 2_000, 50_000
+#: Marks in one bucket, and each is in all of them: at about 130 bytes, so many take 66 MB.
+MAX_MARKS = 2_000
 #: The reasons of so many earlier attempts are kept, each cut to so many characters.
 HISTORY_KEPT, REASON_KEPT = 8, 40
 #: Seconds until the reaper looks again at a record that is damaged, or that a newer version wrote.
@@ -167,6 +169,7 @@ class Snapshot(NamedTuple):
     model: str = ""
     version: str = ""
     admitted_at: int = 0
+    tags: tuple[str, ...] = ()
     #: Until when its start is or was put off, in seconds since 1970; 0 where it is not.
     due_at: float = 0.0
     #: When the job ended without an answer, in seconds since 1970; 0 where it did not, or that is unknown.

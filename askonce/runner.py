@@ -13,11 +13,11 @@ from askonce.decide import Policy, admit, end_of
 from askonce.decision import Refuse, Run, Serve, Wait, Why
 from askonce.errors import StoreUnavailable
 from askonce.execution import Computed, Failed, Reused, Skipped
+from askonce.store import Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from askonce.answer import Result
     from askonce.execute import Executor
     from askonce.execution import Delivery, Execution
     from askonce.job import Job
@@ -61,7 +61,7 @@ class Runner:
             if delivery.looks:
                 raise
             return self.local.run(delivery, body, down)
-        if isinstance(executed, Computed | Reused) and _may_be_needed(delivery, executed.result):
+        if isinstance(executed, Computed | Reused) and _may_be_needed(delivery, executed):
             self.local.keep(delivery, executed.result)
         return executed
 
@@ -99,6 +99,11 @@ class Runner:
                 return Skipped(key=job.key, job=job.id, because=because)
 
 
-def _may_be_needed(delivery: Delivery, result: Result) -> bool:
-    """Return whether *result* may be served while the store is down, or is not in the store."""
-    return delivery.spec.on_store_down == "local" or result.degraded
+def _may_be_needed(delivery: Delivery, executed: Computed | Reused) -> bool:
+    """Return whether an answer may be served while the store is down, or is not in the store.
+
+    One that the store refused is another run's to give, or was made old by somebody.
+    """
+    if isinstance(executed, Computed) and executed.stored is Write.FENCED:
+        return False
+    return delivery.spec.on_store_down == "local" or executed.result.degraded

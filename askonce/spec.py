@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 #: Seconds. The store keeps times as whole milliseconds, so a shorter one would be none at all. Ten years are
 #: for ever, and their milliseconds are whole numbers that Lua and JSON keep exactly (below 2**53).
 SHORTEST, LONGEST = 0.001, 315_360_000.0
+#: Tags of one payload, and characters of each.
+MOST_TAGS, TAG_KEPT = 8, 100
 #: Seconds: no job rests longer before its next attempt, whatever its provider wishes.
 LONGEST_REST = 86_400.0
 #: Seconds: a record outlives a lease by this, so that a late write is fenced (``record.TOMBSTONE_KEPT``).
@@ -88,7 +90,8 @@ class JobSpec:
     stale_if_error: float | None = None
     #: Keep the payload beside the answer, so that a schedule can make it anew before it is stale.
     keep_payload: bool = False
-    #: Returns the tags of a payload, read after ``input``: answers of one tag can be invalidated together.
+    #: Returns the tags of a payload, read after ``input``: at most 8 printable lines of 100 characters each.
+    #: Answers of one tag, of whatever task, can be invalidated together.
     tags: Callable[[Mapping[str, object]], Iterable[str]] | None = None
     #: A worker's timed right to run; renewed every third of it.
     lease: float = 30.0

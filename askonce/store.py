@@ -333,8 +333,12 @@ class Store(Protocol):
         its start to its end.
         """
 
-    def invalidate(self, key: Key) -> Write:
-        """Forget answer, failure and flight; a run under way is fenced."""
+    def invalidate(self, key: Key, *, expire: bool = False) -> Write:
+        """Forget answer, failure and flight; a run under way is fenced.
+
+        With *expire*, the answer stays, as a stale one, and a job in flight goes on: what a run gives that
+        has begun already is stale too.
+        """
 
     def reap(
         self, buckets: Sequence[int], delivered: Sequence[Delivered] = (), budget: Budget = DEFAULT_BUDGET

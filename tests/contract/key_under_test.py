@@ -88,8 +88,8 @@ class KeyUnderTest:
     def cancel(self, run=None):
         return self.store.cancel(self.key, run)
 
-    def invalidate(self):
-        return self.store.invalidate(self.key)
+    def invalidate(self, *, expire=False):
+        return self.store.invalidate(self.key, expire=expire)
 
     def reap(self, jobs=100, size=1 << 20, *, delivered=None):
         """Look for lost jobs; by default every queue has delivered all of its messages."""

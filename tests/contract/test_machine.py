@@ -18,7 +18,7 @@ from askonce.adapters.memory import MemoryStore
 from askonce.adapters.redis import RedisStore, scripts
 from askonce.adapters.redis.sources import with_numbers
 from askonce.answer import Meta
-from askonce.controls import Mark, Pause
+from askonce.controls import MARK_MODES, Mark, Pause
 from askonce.job import Routing
 from askonce.lost import Resent
 from askonce.record import Snapshot
@@ -67,8 +67,18 @@ BROUGHT = st.one_of(
             "chosen": st.sampled_from([(), ("queue", "priority<"), ("priority>",)]),
             "run": st.sampled_from(["", "night"]),
             "reject": st.booleans(),
+            "tags": st.sampled_from([(), ("red",), ("blue", "red")]),
         }
     ),
+)
+MARKS = st.sampled_from(
+    [
+        Mark("task", "orders"),
+        Mark("version", "orders", "1"),
+        Mark("tenant", "x"),
+        Mark("tag", "red"),
+        Mark("all"),
+    ]
 )
 PAUSES = st.sampled_from(
     [
@@ -101,6 +111,8 @@ class Actors(RuleBasedStateMachine):
         self.lost = False
         #: Until when each actor holds the lease as far as it knows, by the server's clock.
         self.leases = {}
+        #: When the last mark removed the answer of this key.
+        self.removed_at = 0.0
 
     @initialize(max_attempts=st.sampled_from([1, 2, 3]))
     def first(self, max_attempts):
@@ -121,7 +133,8 @@ class Actors(RuleBasedStateMachine):
         reply = self.both("admit", job, fingerprint, **terms, **(brought or {}))
         if reply.outcome is Admission.CONFLICT:
             assert Snapshot() == reply.record
-        if reply.outcome is Admission.ADMITTED and fingerprint != self.before.fingerprint:
+        replaced = fingerprint != self.before.fingerprint or self.is_void(self.before)
+        if reply.outcome is Admission.ADMITTED and replaced:
             self.leases.clear()
         elif self.before.flight != "idle" and self.before.deadline_in > 0 and not brought:
             after = self.now()
@@ -174,7 +187,9 @@ class Actors(RuleBasedStateMachine):
         data, meta = b"j%d" % self.calls, Meta(attempts=self.calls).encode()
         outcome = self.both("complete", owner, data, soft, soft + more, meta=meta, book=BOOK)
         self.check_write(owner, outcome)
-        if outcome is Write.OK:
+        if self.is_void(self.before):
+            assert outcome is Write.FENCED, "an answer was kept whose run began before a mark"
+        if outcome is Write.OK or owner == self.before.owner:
             self.leases.pop(owner, None)
 
     @known
@@ -234,11 +249,14 @@ class Actors(RuleBasedStateMachine):
             for pause in scene.store.controls.pauses():
                 assert scene.store.controls.resume(pause)
 
-    @precondition(lambda self: self.before.value is not None)
-    @rule(mark=st.sampled_from([Mark("task", "orders"), Mark("version", "orders", "1"), Mark("tenant", "x")]))
-    def mark(self, mark):
+    @precondition(lambda self: self.before.value is not None or self.before.flight == "running")
+    @rule(mark=MARKS, mode=st.sampled_from(MARK_MODES))
+    def mark(self, mark, mode):
         for scene in (self.scripts, self.reference):
-            scene.store.controls.mark(mark)
+            scene.store.controls.mark(mark._replace(mode=mode))
+        names = {"task": "orders", "version": "orders", "tenant": self.before.tenant, "all": ""}
+        if mode == "remove" and mark.name in (names.get(mark.scope), *self.before.tags):
+            self.removed_at = self.clock()
 
     @rule(
         queue=st.sampled_from(["", "slow"]),
@@ -264,10 +282,11 @@ class Actors(RuleBasedStateMachine):
         assert self.reference.store.resent(sent) == self.scripts.store.resent(sent)
 
     @precondition(lambda self: self.before.present and self.calls % 3 == 2)
-    @rule()
-    def invalidate(self):
-        self.both("invalidate")
-        self.leases.clear()
+    @rule(expire=st.booleans())
+    def invalidate(self, expire):
+        self.both("invalidate", expire=expire)
+        if not expire:
+            self.leases.clear()
 
     @rule(jobs=st.sampled_from([0, 1, 10]))
     def reap(self, jobs):
@@ -342,6 +361,10 @@ class Actors(RuleBasedStateMachine):
         counted = {name: amount for name, amount in self.scripts.store.tally.totals().items() if amount}
         known = {name: amount for name, amount in self.reference.store.tally.totals().items() if amount}
         assert known == counted
+
+    def is_void(self, record):
+        """Whether the answer of the run under way is as good as none."""
+        return record.flight == "running" and record.fence <= self.removed_at * 1_000_000
 
     def now(self):
         return self.scripts.read()

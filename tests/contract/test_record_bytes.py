@@ -2,7 +2,7 @@ import pytest
 
 from askonce import bill
 from askonce.answer import Meta
-from askonce.controls import Mark
+from askonce.controls import Mark, Pause
 from askonce.job import Routing
 from askonce.spend import Spend
 from tests.contract.key_under_test import KEY, KeyUnderTest
@@ -12,6 +12,7 @@ from tests.contract.key_under_test import KEY, KeyUnderTest
 
 pytestmark = pytest.mark.integration
 
+MARKS = "{askonce:test:bff}:marks"
 RECORD, INDEX = f"{{askonce:test:b0a}}:rec:{KEY}", "{askonce:test:b0a}:idx"
 #: A job that rests after its first attempt, beside the stale answer of the job before.
 RESTING = {
@@ -143,7 +144,7 @@ def test_record_and_index_have_the_pinned_bytes(scene, client, act, record, inde
 
 @pytest.mark.parametrize("expires", [None, 30.0, 3600.0])
 @pytest.mark.parametrize("brought", [{}, BROUGHT], ids=["nothing", "everything"])
-def test_new_record_is_the_same_in_a_bucket_with_marks(scene, client, brought, expires):
+def test_new_record_is_the_same_in_a_bucket_with_pauses(scene, client, brought, expires):
     def admitted():
         reply = scene.admit(expires=expires, **brought)
         index = client.zrange(INDEX, 0, -1, withscores=True)
@@ -152,9 +153,23 @@ def test_new_record_is_the_same_in_a_bucket_with_marks(scene, client, brought, e
         return reply, index, record, until
 
     without = admitted()
-    scene.store.controls.mark(Mark("task", "others"))
+    scene.store.controls.pause(Pause("task", "others"), "")
 
     assert without == admitted()
+
+
+def test_marks_of_a_bucket_have_the_pinned_bytes(scene, client):
+    scene.store.controls.mark(Mark("version", "orders", "2"), kept=600.0)
+    scene.clock.advance(1)
+    scene.store.controls.mark(Mark("version", "orders", "2", mode="expire"), kept=60.0)
+    scene.store.controls.mark(Mark("all"), kept=60.0)
+
+    assert client.hgetall(MARKS) == {
+        b"version\norders\n2": b"4102444800000000 4102444801000000 4102445400000",
+        b"all": b"4102444801000000 0 4102444861000",
+        b"until": b"4102445400000",
+    }
+    assert 4102445400000 == client.pexpiretime(MARKS)
 
 
 def test_pinned_bytes_are_read_as_a_record(scene, client):

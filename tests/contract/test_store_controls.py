@@ -1,12 +1,12 @@
 import pytest
 
-from askonce.controls import NAME_KEPT, NOTE_KEPT, Mark, Pause
+from askonce.controls import NAME_KEPT, NOTE_KEPT, Pause
 from askonce.job import Routing
 from askonce.lost import Delivered
 from askonce.record import PAUSE_REST, RESUMED_LOOKS, Status
 from askonce.store import Admission, Renewal, Start, Write
 
-# One suite for every store: pauses hold jobs back, marks make answers old.
+# One suite for every store: pauses hold jobs back.
 
 JOB = {"task": "orders", "tenant": "acme", "run": "night", "model": "small", "version": "2"}
 JOB |= {"routing": Routing("slow", 3)}
@@ -198,82 +198,6 @@ def test_pause_that_no_job_can_have_is_refused(scene, pause, why):
         scene.store.controls.pause(pause, "")
 
     assert {} == scene.store.controls.pauses()
-
-
-MARKS = [Mark("task", "orders"), Mark("tenant", "acme"), Mark("version", "orders", "2")]
-
-
-def answered(scene, **more):
-    scene.run(**JOB, **more)
-    scene.complete()
-
-
-@pytest.mark.parametrize("mark", MARKS, ids=str)
-def test_marked_answer_is_none(scene, mark):
-    answered(scene)
-    scene.store.controls.mark(mark)
-
-    reply = scene.admit("job-2", **JOB)
-
-    assert (Admission.ADMITTED, None) == (reply.outcome, reply.record.value)
-    assert scene.read().value is None
-
-
-@pytest.mark.parametrize(
-    "mark", [Mark("task", "lookups"), Mark("tenant", "other"), Mark("version", "orders", "1")], ids=str
-)
-def test_mark_of_others_leaves_an_answer(scene, mark):
-    answered(scene)
-    scene.store.controls.mark(mark)
-
-    assert Admission.HIT is scene.admit("job-2", **JOB).outcome
-
-
-def test_answer_whose_run_began_before_a_mark_is_none(scene):
-    scene.run(**JOB)
-    scene.clock.advance(1)
-    scene.store.controls.mark(MARKS[0])
-    scene.clock.advance(1)
-
-    assert Write.OK is scene.complete()
-    assert (None, None) == (scene.read().value, scene.read().late)
-    assert Admission.ADMITTED is scene.admit("job-2", **JOB).outcome
-
-
-def test_answer_whose_run_began_after_a_mark_is_served(scene):
-    scene.admit(**JOB)
-    scene.store.controls.mark(MARKS[0])
-    scene.clock.advance(1)
-    scene.start()
-    scene.complete()
-
-    assert Admission.HIT is scene.admit("job-2", **JOB).outcome
-
-
-def test_message_of_a_marked_answer_is_not_done(scene):
-    answered(scene)
-    scene.store.controls.mark(MARKS[0])
-
-    assert Start.SUPERSEDED is scene.start("owner-2").outcome
-
-
-def test_failed_refresh_of_a_marked_answer_shows_none(scene):
-    answered(scene)
-    scene.store.controls.mark(MARKS[0])
-    scene.admit("job-2", **JOB)
-    scene.start("owner-2", "job-2")
-
-    assert scene.fail("owner-2", kind="permanent").record.value is None
-
-
-def test_second_mark_makes_later_answers_old(scene):
-    scene.store.controls.mark(MARKS[0])
-    scene.clock.advance(1)
-    answered(scene)
-    scene.clock.advance(1)
-    scene.store.controls.mark(MARKS[0])
-
-    assert scene.read().value is None
 
 
 @pytest.mark.parametrize("pause", QUEUES, ids=str)

@@ -117,14 +117,14 @@ OF_GROUPS = (
         "askonce/adapters/redis/lua/new.lua",
         "unpack(run == '' and EMPTY or {'run', run})",
         "unpack(EMPTY)",
-        "tests/contract/test_record_bytes.py::test_new_record_is_the_same_in_a_bucket_with_marks[everything-None]",
+        "tests/contract/test_record_bytes.py::test_new_record_is_the_same_in_a_bucket_with_pauses[everything-None]",
     ),
     Mutant(
         "a new record outlives its expiry",
         "askonce/adapters/redis/lua/new.lua",
         "    over = math.min(over, xe)\n",
         "",
-        "tests/contract/test_record_bytes.py::test_new_record_is_the_same_in_a_bucket_with_marks[nothing-30.0]",
+        "tests/contract/test_record_bytes.py::test_new_record_is_the_same_in_a_bucket_with_pauses[nothing-30.0]",
     ),
     Mutant(
         "a script that ends with an error forgets its messages",

@@ -206,6 +206,7 @@ def test_every_verb_of_the_store_is_one_script():
         "record",
         "tally",
         "ends",
+        "marks",
         "pauses",
         "due",
         "reply",

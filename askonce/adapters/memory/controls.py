@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from askonce.controls import NOTE_KEPT, QUEUE_SCOPES, Mark, Pause, require_pause
+from askonce.controls import NOTE_KEPT, QUEUE_SCOPES, Mark, Pause, require_mark, require_pause
+from askonce.errors import StoreUnavailable
+from askonce.record import MAX_MARKS
+from askonce.spec import LONGEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from threading import Condition
 
     from askonce.adapters.memory.record import MemoryRecord
     from askonce.job import Job
+
+
+class _Marked(NamedTuple):
+    """When a mark was set, in microseconds, and until when such answers are kept, in seconds."""
+
+    at: int
+    until: float
 
 
 class MemoryControls:
@@ -21,7 +31,7 @@ class MemoryControls:
         """Begin without any; *on_resume* is called, under the lock, when a pause ends."""
         self._changed, self._clock, self._on_resume = changed, clock, on_resume
         self._pauses: dict[Pause, str] = {}
-        self._marks: dict[Mark, int] = {}
+        self._marks: dict[Mark, _Marked] = {}
 
     def pause(self, pause: Pause, note: str) -> None:
         """Start no job of *pause* any more."""
@@ -35,10 +45,18 @@ class MemoryControls:
             self._on_resume()
             return self._pauses.pop(pause, None) is not None
 
-    def mark(self, mark: Mark) -> None:
+    def mark(self, mark: Mark, kept: float = LONGEST) -> None:
         """Make every answer of *mark* old whose run began before now."""
+        require_mark(mark)
         with self._changed:
-            self._marks[mark] = int(self._clock() * 1_000_000)
+            now = self._clock()
+            self._marks = {each: at for each, at in self._marks.items() if at.until > now}
+            if (
+                mark not in self._marks
+                and len({each.field for each in self._marks} | {mark.field}) > MAX_MARKS
+            ):
+                raise StoreUnavailable(verb="mark", reason="marks_full", server="memory")
+            self._marks[mark] = _Marked(int(now * 1_000_000), now + kept)
 
     def pauses(self) -> Mapping[Pause, str]:
         """Return the pauses that hold, with their notes."""
@@ -48,8 +66,7 @@ class MemoryControls:
     def apply(self, record: MemoryRecord, job: Job | None = None) -> None:
         """Set on *record* what holds for *job*, or for the job that it keeps."""
         of = job or record
-        marks = Mark("task", of.task), Mark("tenant", of.tenant), Mark("version", of.task, of.version)
-        record.mark = max(self._marks.get(mark, 0) for mark in marks)
+        self.apply_marks(record)
         pauses = (
             Pause("all"),
             Pause("queue", of.routing.queue),
@@ -61,3 +78,20 @@ class MemoryControls:
         holds = next((pause for pause in pauses if pause in self._pauses), None)
         record.paused = None if holds is None else self._pauses[holds]
         record.queue_paused = holds is not None and holds.scope in QUEUE_SCOPES
+
+    def apply_marks(self, record: MemoryRecord) -> None:
+        """Set on *record* which runs began too early for their answers."""
+        marks = (
+            Mark("all"),
+            Mark("task", record.task),
+            Mark("tenant", record.tenant),
+            Mark("version", record.task, record.version),
+            *(Mark("tag", tag) for tag in record.tags),
+        )
+        record.mark = self._latest(marks)
+        record.aged = max(record.aged, self._latest([mark._replace(mode="expire") for mark in marks]))
+        if (value := record.value) is not None and value.fence <= record.aged:
+            value.fresh_until = min(value.fresh_until, record.aged // 1000 / 1000)
+
+    def _latest(self, marks: Iterable[Mark]) -> int:
+        return max(self._marks[mark].at if mark in self._marks else 0 for mark in marks)

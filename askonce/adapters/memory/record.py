@@ -109,8 +109,11 @@ class MemoryRecord:
     value: MemoryValue | None = None
     failed: MemoryFailure | None = None
     kept_until: float = 0.0
-    #: An answer of a lower fence is as good as none; set by each verb that looks at the controls.
+    tags: tuple[str, ...] = ()
+    #: An answer of no higher fence is as good as none; set by each verb that looks at the controls.
     mark: int = 0
+    #: An answer of no higher fence is never fresh.
+    aged: int = 0
     paused: str | None = None
     queue_paused: bool = False
     #: Owners whose writes were counted, and that this record forgets.
@@ -130,6 +133,11 @@ class MemoryRecord:
         """Return whether the answer may be served without a call."""
         value = self.value_at(now)
         return value is not None and now < value.fresh_until
+
+    @property
+    def is_void(self) -> bool:
+        """Whether the run that has the lease began before a mark that removes."""
+        return self.flight == "running" and self.fence <= self.mark
 
     def failed_at(self, now: float) -> MemoryFailure | None:
         """Return the last failure while it is remembered."""
@@ -168,7 +176,7 @@ class MemoryRecord:
         self.flight = "queued"
         self.forget_failure()
         self.task, self.version, self.tenant, self.model = job.task, job.version, job.tenant, job.model
-        self.run, self.shared, self.routing = job.run, False, job.routing
+        self.run, self.shared, self.routing, self.tags = job.run, False, job.routing, job.tags
         self.fingerprint, self.job, self.payload = job.fingerprint, job.id, job.payload
         self.owner, self.attempts, self.not_before, self.checkpoint = Owner(""), 0, 0.0, ""
         self.spent = b""
@@ -293,6 +301,7 @@ class MemoryRecord:
             run=self.run,
             routing=self.routing,
             admitted_at=int(self.admitted_at * 1000),
+            tags=self.tags,
         )
 
     def quarantine(self, reason: str, now: float) -> None:

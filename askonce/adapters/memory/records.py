@@ -11,6 +11,7 @@ from askonce.adapters.memory.controls import MemoryControls
 from askonce.adapters.memory.record import MemoryRecord
 from askonce.adapters.memory.shown import dead_job
 from askonce.adapters.memory.tally import MemoryTally
+from askonce.job import Owner
 from askonce.levels import Levels, longest_waits
 from askonce.lost import ANY_PRIORITY
 from askonce.record import PAUSE_REST, PROGRESS_SLACK, TOMBSTONE_KEPT
@@ -224,9 +225,37 @@ class Records:
         own = [key for key, each in found if each and each.flight != "idle" and each.run == run]
         return Counter(self.cancel(key, run) for key in own)
 
+    def expire(self, key: Key, record: MemoryRecord) -> None:
+        """Make the answer stale; a job in flight goes on."""
+        now = self.now()
+        if record.value is not None:
+            record.value.fresh_until = min(record.value.fresh_until, now)
+        if record.flight == "running":
+            record.aged = int(self.clock() * 1_000_000)
+        if record.flight == "idle":
+            record.forget_failure()
+        self.commit(key, record, now + TOMBSTONE_KEPT)
+
+    def refuse(self, key: Key, record: MemoryRecord, book: Book | None) -> None:
+        """Count a paid answer whose run began before a mark that removes, and keep it for no caller."""
+        if book is not None:
+            self.tally.note_booked([record.owner])
+        if record.flight == "running":
+            self.count_ended(record)
+            self.forget(key, record)
+        else:
+            self.tally.count(record.name, "in_doubt", -1)
+            record.owner = Owner("")
+            self.commit(key, record)
+        self.tally.count_run(record.task, "fenced")
+
     def invalidate(self, key: Key, record: MemoryRecord) -> None:
-        """Forget all but the fence and the task, under which a fenced write is counted."""
+        """Forget all but the fence and the task; a run under way is overtaken."""
         self.doubt(record)
+        self.forget(key, record)
+
+    def forget(self, key: Key, record: MemoryRecord) -> None:
+        """Forget all but the fence and the task, under which a fenced write is counted."""
         record.forget()
         self.note_booked(record)
         kept_until = self.now() + TOMBSTONE_KEPT

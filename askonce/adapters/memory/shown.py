@@ -46,6 +46,7 @@ def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
         model=record.model,
         version=record.version,
         admitted_at=int(record.admitted_at * 1000),
+        tags=record.tags,
     )
     due_at = round(record.not_before * 1000)
     kept_until = 0 if record.value else round(record.kept_until * 1000)
@@ -100,7 +101,7 @@ def disclosed(
     return (
         shown
         if to_sender
-        else shown._replace(routing=None, run="", tenant="", model="", version="", admitted_at=0)
+        else shown._replace(routing=None, run="", tenant="", model="", version="", admitted_at=0, tags=())
     )
 
 

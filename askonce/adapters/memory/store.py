@@ -102,10 +102,11 @@ class MemoryStore:
             self._used_queues.note((job.routing.queue,))
             record = self._records.load(job.key) or MemoryRecord()
             self.controls.apply(record, job)
-            if record.fingerprint and record.fingerprint != job.fingerprint:
-                if terms.on_mismatch == "conflict":
-                    self.tally.count((job.task, job.tenant, job.model), "conflict")
-                    return Reply(Admission.CONFLICT, Snapshot())
+            differs = record.fingerprint not in ("", job.fingerprint)
+            if differs and terms.on_mismatch == "conflict":
+                self.tally.count((job.task, job.tenant, job.model), "conflict")
+                return Reply(Admission.CONFLICT, Snapshot())
+            if differs or record.is_void:
                 self._records.doubt(record)
                 record.forget()
                 record.flight, record.not_before, record.job = "idle", 0.0, JobId("")
@@ -221,12 +222,17 @@ class MemoryStore:
             if record.flight == "idle" and record.value and record.value.fence == record.fence:
                 return Write.OK
             self.tally.book(book)
+            self.controls.apply_marks(record)
+            if record.fence <= record.mark:
+                self._records.refuse(lease.key, record, book)
+                return Write.FENCED
             if record.flight == "running":
                 self._records.count_ended(record)
             else:
                 self.tally.count(record.name, "in_doubt", -1)
             self.tally.count(record.name, "done")
-            record.value = MemoryValue(answer, record.fence, now, now + ttl.fresh, now + ttl.kept)
+            fresh = 0.0 if record.fence <= record.aged else ttl.fresh
+            record.value = MemoryValue(answer, record.fence, now, now + fresh, now + ttl.kept)
             record.forget_failure()
             record.leave()
             record.checkpoint, record.not_before, record.spent = "", 0.0, b""
@@ -329,13 +335,16 @@ class MemoryStore:
         with self._changed:
             return [Cancelled(self._records.cancel_run(run, place.bucket), None) for place in places]
 
-    def invalidate(self, key: Key) -> Write:
-        """Forget answer, failure and flight."""
+    def invalidate(self, key: Key, *, expire: bool = False) -> Write:
+        """Forget answer, failure and flight, or make the answer stale."""
         with self._changed:
             record = self._records.load(key)
             if record is None:
                 return Write.ABSENT
-            self._records.invalidate(key, record)
+            if expire:
+                self._records.expire(key, record)
+            else:
+                self._records.invalidate(key, record)
         emit(self._listen, EventType.ANSWER_CLEARED, Subject(key=key))
         return Write.OK
 

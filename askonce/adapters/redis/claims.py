@@ -36,7 +36,7 @@ def arguments(claim: Claim) -> tuple[bytes | str | int, ...]:
         -1 if terms.max_age is None else milliseconds(terms.max_age),
         0 if terms.expires is None else max(1, milliseconds(terms.expires)),
         milliseconds(terms.countdown),
-        Brought(job.tenant, job.model, job.version, job.routing).encode(),
+        Brought(job.tenant, job.model, job.version, job.routing, job.tags).encode(),
         " ".join(terms.chosen),
         job.run,
         int(terms.reject),

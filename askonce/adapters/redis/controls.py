@@ -1,11 +1,14 @@
-"""Keeps controls on Redis: ``...:ctl`` beside each bucket's index, the same in all of them."""
+"""Keeps controls on Redis: ``...:ctl`` and ``...:marks`` beside each bucket's index, the same in all."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from askonce.controls import NOTE_KEPT, Pause, require_pause
+from askonce.adapters.redis.claims import milliseconds
+from askonce.controls import NOTE_KEPT, Pause, require_mark, require_pause
+from askonce.errors import StoreUnavailable
 from askonce.record import BUCKETS
+from askonce.spec import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,9 +37,19 @@ class RedisControls:
         """End *pause*; return whether there was one."""
         return self._set(pause.field, "")
 
-    def mark(self, mark: Mark) -> None:
-        """Make every answer of *mark* old whose run began before now."""
-        self._set(mark.field, "now")
+    def mark(self, mark: Mark, kept: float = LONGEST) -> None:
+        """Make every answer of *mark* old whose run began before now, in one round trip."""
+        require_mark(mark)
+        told = (self._scripts.invalidated, mark.notice)
+        terms, last = (mark.field, mark.mode, milliseconds(kept)), BUCKETS - 1
+        # Who learns of it finds every bucket marked.
+        calls: list[Call] = [
+            ((self._scripts.bucket_key(bucket, "idx"),), (*terms, *(told if bucket == last else ("", ""))))
+            for bucket in range(BUCKETS)
+        ]
+        if not all(self._scripts.run_all("mark", calls)):
+            server = self._scripts.link.place_of(calls[0][0][0])
+            raise StoreUnavailable(verb="mark", reason="marks_full", server=server)
 
     def pauses(self) -> Mapping[Pause, str]:
         """Return the pauses that hold, with their notes."""

@@ -94,4 +94,5 @@ def _by_script(pushes: Sequence[Push]) -> Iterator[list[Push]]:
 
 def _shared(push: Push) -> tuple[object, ...]:
     (job, terms), queue, template, _ = push
-    return terms, queue, template, job.routing, job.task, job.version, job.tenant, job.model, job.run
+    names = job.task, job.version, job.tenant, job.model, job.run
+    return terms, queue, template, job.routing, job.tags, *names

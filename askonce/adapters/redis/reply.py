@@ -158,6 +158,7 @@ class Brought(NamedTuple):
     model: str = ""
     version: str = ""
     routing: Routing = Routing()
+    tags: tuple[str, ...] = ()
     admitted_at: int = 0
 
     def encode(self) -> str:
@@ -165,15 +166,16 @@ class Brought(NamedTuple):
         routing = self.routing
         priority = "" if routing.priority is None else routing.priority
         own = f"{self.tenant}\n{self.model}\n{self.version}\n"
-        return f"{own}{routing.queue}\n{priority}\n{routing.limits}\n{routing.headers}"
+        lines = f"{own}{routing.queue}\n{priority}\n{routing.limits}\n{routing.headers}"
+        return "\n".join((lines, *self.tags)) if self.tags else lines
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Read a record's whole field; an empty one brought nothing."""
         if not data:
             return cls()
-        lines = data.decode().split("\n", _STORES_OWN + 6)
-        tenant, model, version, queue, priority, limits, headers = lines[_STORES_OWN:]
+        lines = data.decode().split("\n")
+        tenant, model, version, queue, priority, limits, headers, *tags = lines[_STORES_OWN:]
         hard, _, soft = limits.partition(",")
         routing = Routing(
             queue=queue,
@@ -182,7 +184,7 @@ class Brought(NamedTuple):
             soft_time_limit=float(soft) if soft else None,
             headers=headers,
         )
-        return cls(tenant, model, version, routing, int(lines[2]))
+        return cls(tenant, model, version, routing, tuple(tags), int(lines[2]))
 
 
 def read(key: Key, reply: list[Any]) -> tuple[bytes, Snapshot]:
@@ -268,6 +270,7 @@ def _with_ask(seen: Snapshot, ask: bytes, run: bytes) -> Snapshot:
         model=brought.model,
         version=brought.version,
         admitted_at=brought.admitted_at,
+        tags=brought.tags,
     )
 
 
@@ -351,6 +354,7 @@ def _job(key: Key, part: _LostPart | _DeadPart, payload: bytes) -> Job:
         run=part.run.decode(),
         routing=brought.routing,
         admitted_at=brought.admitted_at,
+        tags=brought.tags,
     )
 
 

@@ -47,6 +47,7 @@ OTHERS = (
     "dead",
     "show",
     "control",
+    "mark",
     "book",
     "fold",
     "today",
@@ -92,6 +93,8 @@ class Scripts:
         self.prefix = f"{{askonce:{namespace}:b"
         self.letters_key = f"{{askonce:{namespace}:letters}}"
         self.tally_key = f"{{askonce:{namespace}:tally}}:"
+        #: The channel that says which answers were made old.
+        self.invalidated = f"{self.prefix}00}}:invalidated"
         self._sources = sources(clock)
         self._shas = {
             verb: sha1(text.encode(), usedforsecurity=False).hexdigest()

@@ -40,6 +40,7 @@ _NUMBERS = (
     "RESUMED_LOOKS",
     "MAX_COUNTERS",
     "MAX_SUMMED",
+    "MAX_MARKS",
     "HISTORY_KEPT",
     "REASON_KEPT",
 )
@@ -47,6 +48,8 @@ _VALUES: dict[str, int | str] = {name: int(getattr(record, name) * 1000) for nam
 _VALUES |= {name: getattr(record, name) for name in _NUMBERS}
 _VALUES["BOUNDS"] = "{" + ", ".join(str(round(bound * 1000)) for bound in record.BOUNDS) + "}"
 _CONSTANT = re.compile(rf"\b(?:{'|'.join(_VALUES)})\b")
+#: Definitions, in the order in which they need each other.
+_DEFINED = ("record", "tally", "ends", "marks", "pauses", "due")
 #: One definition at the top of a text, with the comment of the next one.
 _DEFINITIONS = re.compile(r"^(?=local )", re.MULTILINE)
 _NAME = re.compile(r"local (?:function )?(\w+)")
@@ -55,7 +58,7 @@ _COMMENT = re.compile(r"(?:^|(?<=\s))--.*")
 
 def sources(verbs: tuple[str, ...], clock: str | None = None) -> dict[str, str]:
     """Return the texts of *verbs* and of the admissions; *clock* replaces the server's clock in tests."""
-    own = (clock or _text("clock")) + "".join(map(_text, ("record", "tally", "ends", "pauses", "due")))
+    own = (clock or _text("clock")) + "".join(map(_text, _DEFINED))
     shared = _Shared(own + with_numbers(lua_parts()) + "".join(map(_text, ("reply", "attach", "message"))))
     terms, first = _text("terms"), _text("duplicate") + _text("new")
     admit, publish = _text("admit"), _text("publish")

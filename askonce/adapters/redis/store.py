@@ -28,6 +28,7 @@ from askonce.adapters.redis.subscription import listening
 from askonce.adapters.redis.tally import RedisTally
 from askonce.adapters.redis.used_queues import RedisUsedQueues
 from askonce.checks import Finding
+from askonce.controls import notice_of
 from askonce.errors import JobError, StoreUnavailable
 from askonce.events import EventType, Subject, emit, ignore
 from askonce.job import Key
@@ -229,9 +230,10 @@ class RedisStore:
         replies = self._scripts.run_all("cancel_run", calls)
         return [_cancelled(place, *reply) for place, reply in zip(places, replies, strict=True)]
 
-    def invalidate(self, key: Key) -> Write:
-        """Forget answer, failure and flight."""
-        written = _WRITES[self._scripts.run("invalidate", key)]
+    def invalidate(self, key: Key, *, expire: bool = False) -> Write:
+        """Forget answer, failure and flight, or make the answer stale."""
+        told = self._scripts.invalidated, notice_of(key, expire=expire)
+        written = _WRITES[self._scripts.run("invalidate", key, int(expire), *told)]
         if written is Write.OK:
             emit(self._listen, EventType.ANSWER_CLEARED, Subject(key=key))
         return written

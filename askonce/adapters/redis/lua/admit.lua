@@ -33,8 +33,10 @@ local function served(outcome)
   return counted(outcome)
 end
 
-if r.fp ~= '' and r.fp ~= fingerprint then
-  if ARGV[7] == 'conflict' then return counted('conflict') end
+local differs = r.fp ~= '' and r.fp ~= fingerprint
+if differs and ARGV[7] == 'conflict' then return counted('conflict') end
+-- The answer of a run that began before a mark would be as good as none: who asks now gets a new job.
+if differs or is_void(r) then
   doubt(r)
   clear_value(r)
   clear_failure(r)

@@ -6,7 +6,7 @@ local function take(r, expires, countdown, tail, chosen, run)
   local a, ignored, changed, resend = asked(r), {}, false, false
   local ma, qd, ad, xe, own_tail = a.ma, a.qd, a.ad, a.xe, a.tail
   local _, _, _, queue, priority, limits, headers = brought(tail)
-  local tenant, model, version, own_queue, own_priority, own_limits, own_headers = brought(own_tail)
+  local tenant, model, version, own_queue, own_priority, own_limits, own_headers, own_tags = brought(own_tail)
   local function refuse(name, differs)
     if differs and string.find(chosen, name, 1, true) then ignored[#ignored + 1] = name end
   end
@@ -54,7 +54,7 @@ local function take(r, expires, countdown, tail, chosen, run)
   if #ignored > 0 then r.ignored = table.concat(ignored, ' ') end
   if changed then
     write_ask(r, ma, qd, ad, xe,
-      table.concat({tenant, model, version, own_queue, own_priority, own_limits, own_headers}, '\n'))
+      table.concat({tenant, model, version, own_queue, own_priority, own_limits, own_headers .. own_tags}, '\n'))
   end
   return changed, resend
 end

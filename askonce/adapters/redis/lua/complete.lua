@@ -10,7 +10,8 @@
 --   complete: FENCED      complete: OK
 --
 -- An owner whose lease ran out still publishes while no other run has started: its answer is paid for. So does
--- one whose job was quarantined, cancelled or expired while its process stood still.
+-- one whose job was quarantined, cancelled or expired while its process stood still. An answer whose run began before a
+-- mark is refused, or stale at once.
 local r = load(KEYS[1])
 local owner, entry = ARGV[1], ARGV[7]
 if not r.present then
@@ -24,12 +25,28 @@ if r.own ~= owner then
 end
 if r.fl == 'idle' and r.vf == r.fen then return 'ok' end
 book(entry)
+if redis.call('EXISTS', SLOT .. 'marks') == 1 then read_marks(r) end
 local ran = r.fl == 'running'
+if r.fen <= r.mark then
+  if entry ~= '' then note_booked(owner) end
+  if ran then
+    count_ended(r)
+    forget(r) -- those who wait for it make a new job
+  else
+    count(name_of(r), 'in_doubt', -1)
+    drop(r, 'own')
+  end
+  commit(r, KEYS[2])
+  count_run(r, 'fenced', 1)
+  return 'fenced'
+end
 clear_failure(r)
 drop(r, 'nx', 'at', 'ho', 'pk', 'rep', 'rt', 'ref')
 remove(r, 'uc', 'sp', 'as')
 if ARGV[8] ~= '1' then remove(r, 'env') end
-set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = NOW + ARGV[4], hx = NOW + ARGV[5], fl = 'idle'})
+set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = r.fen <= r.aged and NOW or NOW + ARGV[4],
+  hx = NOW + ARGV[5], fl = 'idle'})
+if r.xm > 0 then drop(r, 'xm') end
 -- An answer that is kept for less than a wake-up takes still reaches those who waited for it.
 r.keep = NOW + WAITERS_KEPT
 if ARGV[6] ~= '-1' then set(r, {uc = ARGV[6]}) end

@@ -39,6 +39,17 @@ local function end_unrun(r, reason)
   wake(r)
 end
 
+-- Forget all but the fence and the task, under which a fenced write is counted.
+local function forget(r)
+  clear_value(r)
+  clear_failure(r)
+  wake(r)
+  set(r, {fl = 'idle'})
+  drop(r, 'own', 'fp', 'job', 'att', 'rep', 'rt', 'nx', 'dl', 'at', 'ho', 'pk', 'ref', 'ask', 'xm')
+  remove(r, 'env', 'sh', 'run', 'sp')
+  r.keep = NOW + TOMBSTONE_KEPT
+end
+
 -- Let the call under way be the job's last.
 local function cancel_running(r)
   if not is_cancelled(r) then set(r, {ek = 'cancelled', er = 'cancelled', ej = r.job, ex = NOW + FLIGHT_KEPT}) end

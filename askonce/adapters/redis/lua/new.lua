@@ -1,5 +1,5 @@
--- new: the second part of admit, for a key without a record in a bucket without pauses and marks. There is nothing to
--- look at and nothing to forget, so the record is written at once, as the rest of admit would write it.
+-- new: the second part of admit, for a key without a record in a bucket without pauses. There is nothing to look at, to
+-- forget or to mark, so the record is written at once, as the rest of admit would write it.
 if not lv and countdown == 0 and redis.call('EXISTS', SLOT .. 'ctl') == 0 then
   local over, xe = NOW + ARGV[5], 0
   if expires > 0 then

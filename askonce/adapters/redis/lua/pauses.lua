@@ -1,14 +1,12 @@
--- Pauses and marks of this bucket: one hash, which is absent while there are none. A field is a word and names, one a
--- line; a pause holds its note, a mark its time in microseconds.
+-- Pauses of this bucket: one hash, which is absent while there are none. A field is a word and names, one a line; it
+-- holds the pause's note.
 --
--- Set the record's mark, and return the note of the pause that holds for the job, or nil.
+-- Set what marks say of the record, and return the note of the pause that holds for the job, or nil.
 local function control(r, task, tail, run)
-  if redis.call('EXISTS', SLOT .. 'ctl') == 0 then return nil end
-  local tenant, model, version, queue = brought(tail)
+  if redis.call('EXISTS', SLOT .. 'ctl', SLOT .. 'marks') == 0 then return nil end
+  read_marks(r)
+  local tenant, model, _, queue = brought(tail)
   run = run or redis.call('HGET', r.key, 'run') or ''
-  local marks = redis.call('HMGET', SLOT .. 'ctl', 'mark\ntask\n' .. task, 'mark\ntenant\n' .. tenant,
-    'mark\nversion\n' .. task .. '\n' .. version)
-  for i = 1, 3 do r.mark = math.max(r.mark, tonumber(marks[i] or 0)) end
   local pauses = redis.call('HMGET', SLOT .. 'ctl', 'pause\nall', 'pause\nqueue\n' .. queue, 'pause\ntask\n' .. task,
     'pause\ntenant\n' .. tenant, 'pause\nrun\n' .. run, 'pause\nmodel\n' .. model)
   for i = 1, 6 do

@@ -11,9 +11,10 @@
 --   ej its job   eo the owner that last failed
 --   ex answers until   ed em fallback and meta   hist reasons of the attempts so far
 --   sp what the attempts so far cost: `askonce/bill.py`
+--   xm an answer that an earlier run gives is never fresh
 --   xp the whole record is kept until
 -- Beside the records of a bucket, in the same slot: idx (jobs in flight, by when to look at them), due (answers, by when
--- they go stale, then by when they end), dead (quarantined jobs), ctl (pauses and marks), progress (what each queue has
+-- they go stale, then by when they end), dead (quarantined jobs), ctl (pauses), marks, progress (what each queue has
 -- delivered), tally (counters).
 -- Numbers go to the server as they are: it writes them with 17 digits, and all of ours are below 2^53.
 local NOW_US = clock()
@@ -24,15 +25,15 @@ local SLOT = slot_of(KEYS[1])
 local function absent(key, lv)
   return {key = key, present = false, ghost = lv, dirty = {}, gone = {}, task = '', fp = '', fl = 'idle', job = '',
     own = '', fen = 0, dl = 0, att = 0, rep = 0, rt = '', nx = 0, ask = '', at = '', ho = 0, pk = '', ref = '',
-    vf = 0, vt = 0, sx = 0, hx = 0, ek = '', er = '', ej = '', eo = '', ex = 0, mark = 0}
+    vf = 0, vt = 0, sx = 0, hx = 0, ek = '', er = '', ej = '', eo = '', ex = 0, xm = 0, mark = 0, aged = 0}
 end
 
 -- A record past its time is absent, whether or not the server has removed it already; so is one of an older layout.
 -- Each field is written out: a loop over names costs as much as the rest of a script.
 local function load(key)
-  local lv, task, fp, fl, job, own, fen, dl, att, rep, rt, nx, ask, at, ho, pk, ref, vf, vt, sx, hx, ek, er, ej, eo, ex, xp =
+  local lv, task, fp, fl, job, own, fen, dl, att, rep, rt, nx, ask, at, ho, pk, ref, vf, vt, sx, hx, ek, er, ej, eo, ex, xm, xp =
     unpack(redis.call('HMGET', key, 'lv', 'task', 'fp', 'fl', 'job', 'own', 'fen', 'dl', 'att', 'rep', 'rt', 'nx',
-      'ask', 'at', 'ho', 'pk', 'ref', 'vf', 'vt', 'sx', 'hx', 'ek', 'er', 'ej', 'eo', 'ex', 'xp'))
+      'ask', 'at', 'ho', 'pk', 'ref', 'vf', 'vt', 'sx', 'hx', 'ek', 'er', 'ej', 'eo', 'ex', 'xm', 'xp'))
   if lv and tonumber(lv) > LAYOUT then error('ASKONCE_LAYOUT_NEWER') end
   if not lv or tonumber(lv) < LAYOUT or tonumber(xp) <= NOW then
     return absent(key, lv)
@@ -41,7 +42,8 @@ local function load(key)
     own = own or '', fen = tonumber(fen or 0), dl = tonumber(dl or 0), att = tonumber(att or 0), rep = tonumber(rep or 0),
     rt = rt or '', nx = tonumber(nx or 0), ask = ask or '', at = at or '', ho = tonumber(ho or 0), pk = pk or '',
     ref = ref or '', vf = tonumber(vf or 0), vt = tonumber(vt or 0), sx = tonumber(sx or 0), hx = tonumber(hx or 0),
-    ek = ek or '', er = er or '', ej = ej or '', eo = eo or '', ex = tonumber(ex or 0), mark = 0}
+    ek = ek or '', er = er or '', ej = ej or '', eo = eo or '', ex = tonumber(ex or 0), xm = tonumber(xm or 0),
+    mark = 0, aged = tonumber(xm or 0)}
 end
 
 -- What the admission brought. Most verbs need none of it, so it is one field, read on demand.
@@ -56,9 +58,9 @@ end
 
 local NEVER_EXPIRES = '^%d+\n%d+\n%d+\n0\n'
 
--- The caller's part of it: tenant, model, version, queue, priority, limits, headers.
+-- The caller's part of it: tenant, model, version, queue, priority, limits, headers, and each tag behind a line's end.
 local function brought(tail)
-  return string.match(tail, '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
+  return string.match(tail, '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)(.*)$')
 end
 
 local function set(r, changes)
@@ -120,7 +122,7 @@ local function clear_failure(r)
   r.hist = '' -- what is noted from here on in this script begins anew
 end
 
--- An answer that was begun before a mark is as good as none.
+-- An answer whose run began before a mark that removes is as good as none.
 local function has_value(r) return NOW < r.hx and r.vf > r.mark end
 local function is_fresh(r) return has_value(r) and NOW < r.sx end
 

@@ -1,0 +1,22 @@
+-- Marks of this bucket: one hash, which is absent while there are none. A field is a scope and names, one a line. It
+-- holds three numbers: answers whose run began by the first are removed, those by the second are never fresh (both
+-- microseconds), and no such answer is kept any more at the third (milliseconds). `until` is the latest of these.
+--
+-- Set what marks say of the record's answer, and of the run that has its lease. An answer that a mark made old was
+-- fresh until then.
+local function read_marks(r)
+  if r.vf == 0 and r.own == '' then return end
+  local tenant, _, version, _, _, _, _, tags = brought(asked(r).tail)
+  local names = {'all', 'task\n' .. r.task, 'tenant\n' .. tenant, 'version\n' .. r.task .. '\n' .. version}
+  for tag in string.gmatch(tags, '[^\n]+') do names[#names + 1] = 'tag\n' .. tag end
+  for _, mark in ipairs(redis.call('HMGET', SLOT .. 'marks', unpack(names))) do
+    if mark then
+      local removed, aged = string.match(mark, '^(%d+) (%d+) ')
+      r.mark, r.aged = math.max(r.mark, tonumber(removed)), math.max(r.aged, tonumber(aged))
+    end
+  end
+  if r.vf <= r.aged then r.sx = math.min(r.sx, math.floor(r.aged / 1000)) end
+end
+
+-- Whether the run that has the lease began before a mark that removes: its answer would be as good as none.
+local function is_void(r) return r.fl == 'running' and r.fen <= r.mark end
