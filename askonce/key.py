@@ -107,17 +107,18 @@ def _tags_of(
     """
     try:
         found = read(payload)
-        tags = tuple(dict.fromkeys(found)) if not isinstance(found, str) else None
+        tags = [] if isinstance(found, str) else list(found)
     except Exception as exc:  # noqa: BLE001  # the app's own code: any error refuses the payload
         raise PayloadInvalid(field="tags", reason=name_of(exc)) from None
-    if tags is None or not all(type(tag) is str and tag for tag in tags):
+    if isinstance(found, str) or not all(type(tag) is str and tag for tag in tags):
         raise PayloadInvalid(field="tags", reason="must be texts in a list or a tuple, none of them empty")
+    tags = list(dict.fromkeys(tags))
     if len(tags) > MOST_TAGS:
         raise PayloadInvalid(field="tags", reason=f"are {len(tags)}, more than {MOST_TAGS}")
     if not all(len(tag) <= TAG_KEPT and tag.isprintable() for tag in tags):
         reason = f"must each be one printable line of at most {TAG_KEPT} characters"
         raise PayloadInvalid(field="tags", reason=reason)
-    return tags
+    return tuple(tags)
 
 
 def _as_shown(value: object) -> str | int | None:

@@ -54,6 +54,15 @@ def test_every_message_of_a_group_has_its_own_tag(scene):
     assert 240 == len({message["properties"]["delivery_tag"] for message in scene.take()})
 
 
+def test_each_job_of_a_group_has_its_own_tags(scene):
+    scene.spec = replace(scene.spec, tags=lambda row: [f"customer-{row['key'] % 2}"])
+    keys = [outcome.key for outcome in scene.ask([{"key": number} for number in range(4)])]
+
+    tags = [record.tags for record in scene.store.read(keys)]
+
+    assert [("customer-0",), ("customer-1",)] * 2 == tags
+
+
 def test_group_sends_one_message_for_equal_payloads(scene):
     outcomes = scene.ask([{"key": 1}, {"key": 2}, {"key": 1}])
 
