@@ -168,6 +168,7 @@ def test_marks_of_a_bucket_have_the_pinned_bytes(scene, client):
         b"version\norders\n2": b"4102444800000000 4102444801000000 4102445400000",
         b"all": b"4102444801000000 0 4102444861000",
         b"until": b"4102445400000",
+        b"latest": b"4102444801000000",
     }
     assert 4102445400000 == client.pexpiretime(MARKS)
 

@@ -25,7 +25,7 @@ if r.own ~= owner then
 end
 if r.fl == 'idle' and r.vf == r.fen then return 'ok' end
 book(entry)
-if redis.call('EXISTS', SLOT .. 'marks') == 1 then read_marks(r) end
+read_marks(r)
 local ran = r.fl == 'running'
 if r.fen <= r.mark then
   if entry ~= '' then note_booked(owner) end

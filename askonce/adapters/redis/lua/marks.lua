@@ -1,11 +1,14 @@
 -- Marks of this bucket: one hash, which is absent while there are none. A field is a scope and names, one a line. It
 -- holds three numbers: answers whose run began by the first are removed, those by the second are never fresh (both
--- microseconds), and no such answer is kept any more at the third (milliseconds). `until` is the latest of these.
---
+-- microseconds), and no such answer is kept any more at the third (milliseconds). `until` is the latest of these, and
+-- `latest` the time of the last mark: no mark says anything of a run that began later.
+local function latest_mark() return tonumber(redis.call('HGET', SLOT .. 'marks', 'latest') or 0) end
+
 -- Set what marks say of the record's answer, and of the run that has its lease. An answer that a mark made old was
 -- fresh until then.
 local function read_marks(r)
-  if r.vf == 0 and r.own == '' then return end
+  local latest = latest_mark()
+  if (r.vf == 0 or r.vf > latest) and (r.own == '' or r.fen > latest) then return end
   local tenant, _, version, _, _, _, _, tags = brought(asked(r).tail)
   local names = {'all', 'task\n' .. r.task, 'tenant\n' .. tenant, 'version\n' .. r.task .. '\n' .. version}
   for tag in string.gmatch(tags, '[^\n]+') do names[#names + 1] = 'tag\n' .. tag end
