@@ -12,7 +12,7 @@ from tests.contract.key_under_test import KEY, KeyUnderTest
 
 pytestmark = pytest.mark.integration
 
-MARKS = "{askonce:test:bff}:marks"
+MARKS, DUE = "{askonce:test:bff}:marks", "{askonce:test:b0a}:due"
 RECORD, INDEX = f"{{askonce:test:b0a}}:rec:{KEY}", "{askonce:test:b0a}:idx"
 #: A job that rests after its first attempt, beside the stale answer of the job before.
 RESTING = {
@@ -171,6 +171,30 @@ def test_marks_of_a_bucket_have_the_pinned_bytes(scene, client):
         b"latest": b"4102444801000000",
     }
     assert 4102445400000 == client.pexpiretime(MARKS)
+
+
+@pytest.mark.parametrize(("mode", "kept"), [("remove", False), ("expire", True)])
+def test_sweep_deletes_what_a_mark_removed(scene, client, mode, kept):
+    scene.done()
+    scene.store.controls.mark(Mark("task", "orders", mode=mode))
+    scene.clock.advance(60)
+    scene.reap()
+
+    assert [kept] * 3 == [client.hexists(RECORD, name) for name in ("val", "vm")] + [client.exists(DUE) == 1]
+
+
+def test_sweep_leaves_the_run_that_follows_a_removed_answer(scene, client):
+    scene.done()
+    scene.store.controls.mark(Mark("task", "orders"))
+    scene.clock.advance(1)
+    scene.admit("job-2")
+    scene.start("owner-2", "job-2", lease=300.0)
+    scene.clock.advance(59)
+    before = scene.read()
+    scene.reap()
+
+    assert before == scene.read()
+    assert [False, True] == [client.hexists(RECORD, name) for name in ("val", "env")]
 
 
 def test_pinned_bytes_are_read_as_a_record(scene, client):

@@ -10,6 +10,7 @@ from askonce.record import Status
 from askonce.spec import TAG_KEPT
 from askonce.store import Admission, Renewal, Start, Write
 from askonce.tally import Book
+from tests.contract.key_under_test import BUCKET
 
 # One suite for every store: marks make answers old, however many they are.
 
@@ -203,6 +204,55 @@ def test_failed_refresh_of_an_expired_answer_shows_it(scene):
     scene.start("owner-2", "job-2")
 
     assert scene.fail("owner-2").record.value is not None
+
+
+def test_expired_answer_is_served_while_a_job_makes_it_anew(scene):
+    answered(scene)
+    scene.clock.advance(20)
+    scene.store.controls.mark(EXPIRED)
+    scene.clock.advance(5)
+
+    first, second = (scene.admit(f"job-{n}", **JOB, stale_while_revalidate=9.0) for n in (2, 3))
+    scene.clock.advance(5)
+    late = scene.admit("job-4", **JOB, stale_while_revalidate=9.0)
+
+    assert [Admission.ADMITTED, Admission.STALE] == [first.outcome, second.outcome]
+    assert (Admission.ATTACHED, 5.0) == (late.outcome, second.record.value.stale_for)
+
+
+def test_removed_answer_is_not_served_while_a_job_makes_it_anew(scene):
+    answered(scene)
+    scene.store.controls.mark(MARK)
+
+    outcomes = [scene.admit(f"job-{n}", **JOB, stale_while_revalidate=600.0).outcome for n in (2, 3)]
+
+    assert [Admission.ADMITTED, Admission.ATTACHED] == outcomes
+
+
+@pytest.mark.parametrize("mark", [MARK, EXPIRED], ids=str)
+def test_marked_answer_does_not_go_stale_soon(scene, mark):
+    answered(scene)
+    scene.admit("job-2", **JOB)
+    before = scene.store.due.going_stale([BUCKET], "orders", 600.0)
+    scene.store.controls.mark(mark)
+    scene.clock.advance(1)
+
+    assert [scene.key] == [each.key for each in before]
+    assert [] == scene.store.due.going_stale([BUCKET], "orders", 600.0)
+
+
+def test_sweep_over_removed_answers_changes_nothing_that_is_shown(scene):
+    answered(scene)
+    scene.store.controls.mark(MARK)
+    before = scene.read()
+    scene.clock.advance(60)
+    scene.reap()
+
+    after = scene.read()
+
+    assert (before.job, before.fence, None) == (after.job, after.fence, after.value)
+    assert Write.OK is scene.complete(), "a repeated write was taken for a new one"
+    assert Admission.ADMITTED is scene.admit("job-2", **JOB).outcome
 
 
 @pytest.mark.parametrize("modes", [("remove", "expire"), ("expire", "remove")], ids="-".join)

@@ -8,10 +8,10 @@ local found, last = {0}, from
 for i = 1, #members, 2 do
   last = tonumber(members[i + 1])
   local known, r = pcall(load, SLOT .. 'rec:' .. members[i])
-  if known and r.present and r.task == ARGV[3] and r.sx == last and r.fl == 'idle' then
+  if known and r.present and r.task == ARGV[3] and r.fl == 'idle' then
     control(r, r.task, asked(r).tail)
     local got = redis.call('HMGET', r.key, 'as', 'env')
-    if has_value(r) and got[1] and NOW >= r.nx and not failure_answers(r) then
+    if r.sx == last and has_value(r) and got[1] and NOW >= r.nx and not failure_answers(r) then
       found[#found + 1] = due_part(nil, r, {got[2]})
     end
   end

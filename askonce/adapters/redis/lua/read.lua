@@ -5,6 +5,7 @@ if not r.present then return {{'ok'}, EMPTY, EMPTY} end
 control(r, r.task, asked(r).tail)
 local late = EMPTY
 if r.fl == 'idle' and NOW >= r.hx and r.vf > r.mark then
-  late = value_part(nil, r, redis.call('HMGET', r.key, 'val', 'vm'))
+  local got = redis.call('HMGET', r.key, 'val', 'vm')
+  if got[1] then late = value_part(nil, r, got) end -- else a sweep has deleted it
 end
 return {reply('ok', r), own_part(nil, r, redis.call('HMGET', r.key, 'run', 'xp')), late}
