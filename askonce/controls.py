@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
 
 import orjson
 
-from askonce.spec import LONGEST, TAG_KEPT
+from askonce.spec import TAG_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from askonce.job import Key
 
 Scope = Literal["all", "queue", "task", "tenant", "run", "model"]
 #: Their pauses stop whole queues: no worker takes messages from them, and those keep their order.
@@ -62,13 +60,8 @@ class Mark(NamedTuple):
 
     @property
     def notice(self) -> bytes:
-        """What processes learn that keep answers too: a JSON object of its scope, names and mode."""
+        """What processes learn that keep answers too, as JSON; of one record they learn the key alone."""
         return orjson.dumps({name: value for name, value in self._asdict().items() if value})
-
-
-def notice_of(key: Key, *, expire: bool) -> bytes:
-    """Return what processes learn of one key whose answer was made old: a JSON object of both."""
-    return orjson.dumps({"key": key, "mode": "expire" if expire else "remove"})
 
 
 class Controls(Protocol):
@@ -84,11 +77,11 @@ class Controls(Protocol):
     def resume(self, pause: Pause) -> bool:
         """End *pause*; return whether there was one."""
 
-    def mark(self, mark: Mark, kept: float = LONGEST) -> None:
+    def mark(self, mark: Mark) -> None:
         """Make every answer of *mark* old whose run began before now, in one round trip.
 
-        The mark is forgotten after *kept* seconds: the longest ``hard_ttl`` with which such an answer was
-        stored. When this has returned, no process gets such an answer from the store as a fresh one.
+        When this has returned, no process gets such an answer from the store as a fresh one. The mark is
+        kept as long as the answers of before, and for a day at least: a run that takes longer is not met.
 
         Raises:
             ValueError: *mark* names nothing, or what no answer can have.

@@ -1,13 +1,14 @@
-"""The port to answers by when they go stale, for what makes them anew before that."""
+"""The port to answers by when they go stale: for what makes them anew before that, and for an operator."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from askonce.job import Key
+    from askonce.store import Place
 
 
 class GoingStale(NamedTuple):
@@ -22,8 +23,50 @@ class GoingStale(NamedTuple):
     stale_in: float
 
 
+class KeptAnswer(NamedTuple):
+    """An answer that is kept, without its value. Times in seconds."""
+
+    key: Key
+    task: str
+    version: str
+    tenant: str
+    tags: tuple[str, ...]
+    age: float
+    #: 0 where it is stale.
+    fresh_for: float
+    #: Then the record has no answer any more.
+    kept_for: float
+
+
+class Meant(NamedTuple):
+    """Whose answers are meant; None is any."""
+
+    task: str | None = None
+    tenant: str | None = None
+    tag: str | None = None
+
+
+#: Any answer.
+ANY: Final = Meant()
+
+
 class Due(Protocol):
     """The answers of one store."""
+
+    def counts(self) -> list[int]:
+        """Return how many answers each bucket has; one round trip.
+
+        One that a mark removed counts until it would have gone stale.
+        """
+
+    def answers(self, places: Sequence[Place], meant: Meant = ANY) -> tuple[list[KeptAnswer], list[Place]]:
+        """Return some answers that are meant after each place, and where to go on; one round trip.
+
+        A walk to the end of a bucket meets each answer that is there and is not made anew meanwhile.
+        """
+
+    def look(self, key: Key) -> KeptAnswer | None:
+        """Return the answer of *key*, fresh or stale."""
 
     def going_stale(self, buckets: Sequence[int], task: str, within: float) -> list[GoingStale]:
         """Return answers of *task* that go stale *within* some seconds, and are wanted.

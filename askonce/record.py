@@ -75,6 +75,8 @@ BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 6
 MAX_COUNTERS, MAX_SUMMED = 2_000, 50_000
 #: Marks in one bucket, and each is in all of them: at about 130 bytes, so many take 66 MB.
 MAX_MARKS = 2_000
+#: Seconds for which a mark is kept at least, beside the time of the answers: longer than any run.
+MARK_KEPT = 86_400.0
 #: The reasons of so many earlier attempts are kept, each cut to so many characters.
 HISTORY_KEPT, REASON_KEPT = 8, 40
 #: Seconds until the reaper looks again at a record that is damaged, or that a newer version wrote.

@@ -159,18 +159,18 @@ def test_new_record_is_the_same_in_a_bucket_with_pauses(scene, client, brought, 
 
 
 def test_marks_of_a_bucket_have_the_pinned_bytes(scene, client):
-    scene.store.controls.mark(Mark("version", "orders", "2"), kept=600.0)
+    scene.store.controls.mark(Mark("version", "orders", "2"))
     scene.clock.advance(1)
-    scene.store.controls.mark(Mark("version", "orders", "2", mode="expire"), kept=60.0)
-    scene.store.controls.mark(Mark("all"), kept=60.0)
+    scene.store.controls.mark(Mark("version", "orders", "2", mode="expire"))
+    scene.store.controls.mark(Mark("all"))
 
     assert client.hgetall(MARKS) == {
-        b"version\norders\n2": b"4102444800000000 4102444801000000 4102445400000",
-        b"all": b"4102444801000000 0 4102444861000",
-        b"until": b"4102445400000",
+        b"version\norders\n2": b"4102444800000000 4102444801000000 4102531201000",
+        b"all": b"4102444801000000 0 4102531201000",
+        b"until": b"4102531201000",
         b"latest": b"4102444801000000",
     }
-    assert 4102445400000 == client.pexpiretime(MARKS)
+    assert 4102531201000 == client.pexpiretime(MARKS)
 
 
 @pytest.mark.parametrize(("mode", "kept"), [("remove", False), ("expire", True)])

@@ -6,7 +6,7 @@ from askonce.controls import NAME_KEPT, Mark
 from askonce.errors import StoreUnavailable
 from askonce.job import Routing
 from askonce.lost import Delivered
-from askonce.record import Status
+from askonce.record import MARK_KEPT, Status
 from askonce.spec import TAG_KEPT
 from askonce.store import Admission, Renewal, Start, Write
 from askonce.tally import Book
@@ -35,6 +35,7 @@ OTHERS = [
     Mark("tag", "orders"),
 ]
 MARK, EXPIRED = MARKS[1], MARKS[1]._replace(mode="expire")
+LONG = 2 * MARK_KEPT
 BOOK = Book("orders", "acme", "small", (("calls", 1), ("micro_usd", 7)))
 
 
@@ -114,11 +115,27 @@ def test_answer_whose_run_began_before_it_expired_is_stale(scene):
 
 def test_answer_that_expired_during_its_run_stays_stale_when_the_mark_is_forgotten(scene):
     scene.run(**JOB)
-    scene.store.controls.mark(EXPIRED, kept=10.0)
-    scene.complete(soft=60.0)
-    scene.clock.advance(11)
+    scene.store.controls.mark(EXPIRED)
+    scene.complete(soft=LONG, hard=2 * LONG)
+    scene.clock.advance(MARK_KEPT + 1)
 
     assert not scene.read().value.fresh
+
+
+@pytest.mark.parametrize("mode", ["remove", "expire"])
+def test_mark_lasts_as_long_as_any_answer_of_before(few_marks, scene, mode):
+    answered(scene)
+    scene.run(job="job-2", owner="owner-2", **JOB, force=True)
+    scene.complete("owner-2", soft=LONG, hard=2 * LONG)
+    scene.store.controls.mark(MARK._replace(mode=mode))
+    scene.clock.advance(2 * LONG - 1)
+    # Those that are over make room.
+    for number in range(few_marks - 1):
+        scene.store.controls.mark(Mark("tag", f"t-{number}"))
+    with pytest.raises(StoreUnavailable, match="marks_full"):
+        scene.store.controls.mark(Mark("tag", "one more"))
+
+    assert scene.admit("job-3", **JOB).outcome is Admission.ADMITTED
 
 
 @pytest.mark.parametrize("mark", MARKS, ids=str)
@@ -287,13 +304,13 @@ def test_second_mark_makes_later_answers_old(scene):
 
 def test_room_for_marks_is_bounded_and_found_again(few_marks, scene):
     for number in range(few_marks):
-        scene.store.controls.mark(Mark("tag", f"t-{number}"), kept=60.0)
+        scene.store.controls.mark(Mark("tag", f"t-{number}"))
     with pytest.raises(StoreUnavailable, match="marks_full"):
-        scene.store.controls.mark(Mark("tag", "one more"), kept=60.0)
-    scene.store.controls.mark(Mark("tag", "t-0", mode="expire"), kept=30.0)
-    scene.clock.advance(61)
+        scene.store.controls.mark(Mark("tag", "one more"))
+    scene.store.controls.mark(Mark("tag", "t-0", mode="expire"))
+    scene.clock.advance(MARK_KEPT + 1)
 
-    scene.store.controls.mark(Mark("tag", "one more"), kept=60.0)
+    scene.store.controls.mark(Mark("tag", "one more"))
 
 
 def test_tags_of_a_job_last_as_long_as_its_record(scene):

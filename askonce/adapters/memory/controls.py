@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from askonce.controls import NOTE_KEPT, QUEUE_SCOPES, Mark, Pause, require_mark, require_pause
 from askonce.errors import StoreUnavailable
-from askonce.record import MAX_MARKS
-from askonce.spec import LONGEST
+from askonce.record import MARK_KEPT, MAX_MARKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,9 +26,19 @@ class _Marked(NamedTuple):
 class MemoryControls:
     """The controls of one store, behind its lock."""
 
-    def __init__(self, changed: Condition, clock: Callable[[], float], on_resume: Callable[[], None]) -> None:
-        """Begin without any; *on_resume* is called, under the lock, when a pause ends."""
+    def __init__(
+        self,
+        changed: Condition,
+        clock: Callable[[], float],
+        on_resume: Callable[[], None],
+        kept_until: Callable[[], float],
+    ) -> None:
+        """Begin without any; *on_resume* is called, under the lock, when a pause ends.
+
+        *kept_until* returns, under the lock, until when the last of the answers is kept.
+        """
         self._changed, self._clock, self._on_resume = changed, clock, on_resume
+        self._kept_until = kept_until
         self._pauses: dict[Pause, str] = {}
         self._marks: dict[Mark, _Marked] = {}
 
@@ -45,7 +54,7 @@ class MemoryControls:
             self._on_resume()
             return self._pauses.pop(pause, None) is not None
 
-    def mark(self, mark: Mark, kept: float = LONGEST) -> None:
+    def mark(self, mark: Mark) -> None:
         """Make every answer of *mark* old whose run began before now."""
         require_mark(mark)
         with self._changed:
@@ -56,7 +65,7 @@ class MemoryControls:
                 and len({each.field for each in self._marks} | {mark.field}) > MAX_MARKS
             ):
                 raise StoreUnavailable(verb="mark", reason="marks_full", server="memory")
-            self._marks[mark] = _Marked(int(now * 1_000_000), now + kept)
+            self._marks[mark] = _Marked(int(now * 1_000_000), max(now + MARK_KEPT, self._kept_until()))
 
     def pauses(self) -> Mapping[Pause, str]:
         """Return the pauses that hold, with their notes."""

@@ -1,16 +1,19 @@
-"""Finds answers that go stale in memory; the rules of ``lua/going_stale.lua``."""
+"""Finds answers in memory by when they go stale; the rules of ``lua/going_stale.lua`` and ``lua/kept.lua``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from askonce.due import GoingStale
+from askonce.due import ANY, GoingStale, KeptAnswer
 from askonce.record import BUCKETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from askonce.adapters.memory.records import Records
+    from askonce.due import Meant
+    from askonce.job import Key
+    from askonce.store import Place
 
 
 class MemoryDue:
@@ -19,6 +22,42 @@ class MemoryDue:
     def __init__(self, records: Records) -> None:
         """Look into *records*."""
         self._records = records
+
+    def counts(self) -> list[int]:
+        """Return how many answers each bucket has."""
+        with self._records.changed:
+            found = [int(each.key[:2], 16) for each in self._answers()]
+            return [found.count(bucket) for bucket in range(BUCKETS)]
+
+    def answers(self, places: Sequence[Place], meant: Meant = ANY) -> tuple[list[KeptAnswer], list[Place]]:
+        """Return all answers that are meant in the buckets of *places*."""
+        with self._records.changed:
+            chosen = {place.bucket for place in places}
+            return [
+                each
+                for each in self._answers()
+                if int(each.key[:2], 16) in chosen
+                and meant.task in (None, each.task)
+                and meant.tenant in (None, each.tenant)
+                and (meant.tag is None or meant.tag in each.tags)
+            ], []
+
+    def look(self, key: Key) -> KeptAnswer | None:
+        """Return the answer of *key*, fresh or stale."""
+        with self._records.changed:
+            return next((each for each in self._answers() if each.key == key), None)
+
+    def _answers(self) -> Iterator[KeptAnswer]:
+        now = self._records.now()
+        for key in list(self._records.by_key):
+            record = self._records.look(key)
+            value = record.value_at(now) if record is not None else None
+            if record is None or value is None:
+                continue
+            age, kept_for = round(now - value.stored_at, 3), round(value.kept_until - now, 3)
+            fresh_for = max(0.0, round(value.fresh_until - now, 3))
+            names = record.task, record.version, record.tenant, record.tags
+            yield KeptAnswer(key, *names, age, fresh_for, kept_for)
 
     def going_stale(self, buckets: Sequence[int], task: str, within: float) -> list[GoingStale]:
         """Return answers of *task* that go stale *within* some seconds and are wanted."""

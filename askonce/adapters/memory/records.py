@@ -40,7 +40,7 @@ class Records:
         self.ended: dict[Key, int] = {}
         #: Up to when each queue has delivered its messages, by its name and priority.
         self.delivered: dict[tuple[str, int | Literal["*"]], float] = {}
-        self.controls = MemoryControls(self.changed, clock, self._look_at_paused)
+        self.controls = MemoryControls(self.changed, clock, self._look_at_paused, self._kept_until)
         self.tally = MemoryTally(self.changed, self.now)
         self._ends = count(1)
 
@@ -49,6 +49,11 @@ class Records:
         for record in self.by_key.values():
             if record.flight != "idle" and record.look_at >= self.now() + PAUSE_REST:
                 record.looked_again = self.now()
+
+    def _kept_until(self) -> float:
+        """Return until when the last of the answers is kept."""
+        values = (record.value for record in self.by_key.values())
+        return max((value.kept_until for value in values if value is not None), default=0.0)
 
     def clear(self) -> None:
         """Lose every record, as a server that comes back empty."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from askonce.adapters.redis.claims import milliseconds
 from askonce.controls import NOTE_KEPT, Pause, require_mark, require_pause
 from askonce.errors import StoreUnavailable
 from askonce.record import BUCKETS
-from askonce.spec import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,18 +35,15 @@ class RedisControls:
         """End *pause*; return whether there was one."""
         return self._set(pause.field, "")
 
-    def mark(self, mark: Mark, kept: float = LONGEST) -> None:
+    def mark(self, mark: Mark) -> None:
         """Make every answer of *mark* old whose run began before now, in one round trip."""
         require_mark(mark)
-        told = (self._scripts.invalidated, mark.notice)
-        terms, last = (mark.field, mark.mode, milliseconds(kept)), BUCKETS - 1
-        # Who learns of it finds every bucket marked.
-        calls: list[Call] = [
-            ((self._scripts.bucket_key(bucket, "idx"),), (*terms, *(told if bucket == last else ("", ""))))
-            for bucket in range(BUCKETS)
-        ]
+        indexes = [self._scripts.bucket_key(bucket, "idx") for bucket in range(BUCKETS)]
+        calls: list[Call] = [((index,), (mark.field, mark.mode, "", "")) for index in indexes]
+        # The last one tells: who learns of it finds every bucket marked.
+        calls[-1] = (indexes[-1],), (mark.field, mark.mode, self._scripts.invalidated, mark.notice)
         if not all(self._scripts.run_all("mark", calls)):
-            server = self._scripts.link.place_of(calls[0][0][0])
+            server = self._scripts.link.place_of(indexes[0])
             raise StoreUnavailable(verb="mark", reason="marks_full", server=server)
 
     def pauses(self) -> Mapping[Pause, str]:

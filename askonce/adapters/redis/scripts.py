@@ -48,6 +48,7 @@ OTHERS = (
     "show",
     "control",
     "mark",
+    "kept",
     "book",
     "fold",
     "today",

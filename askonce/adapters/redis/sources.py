@@ -30,6 +30,7 @@ _SECONDS = (
     "PAUSE_REST",
     "PAUSE_LOOK",
     "DAMAGED_REST",
+    "MARK_KEPT",
 )
 _NUMBERS = (
     "LAYOUT",

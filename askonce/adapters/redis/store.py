@@ -28,7 +28,6 @@ from askonce.adapters.redis.subscription import listening
 from askonce.adapters.redis.tally import RedisTally
 from askonce.adapters.redis.used_queues import RedisUsedQueues
 from askonce.checks import Finding
-from askonce.controls import notice_of
 from askonce.errors import JobError, StoreUnavailable
 from askonce.events import EventType, Subject, emit, ignore
 from askonce.job import Key
@@ -232,8 +231,7 @@ class RedisStore:
 
     def invalidate(self, key: Key, *, expire: bool = False) -> Write:
         """Forget answer, failure and flight, or make the answer stale."""
-        told = self._scripts.invalidated, notice_of(key, expire=expire)
-        written = _WRITES[self._scripts.run("invalidate", key, int(expire), *told)]
+        written = _WRITES[self._scripts.run("invalidate", key, int(expire), self._scripts.invalidated)]
         if written is Write.OK:
             emit(self._listen, EventType.ANSWER_CLEARED, Subject(key=key))
         return written

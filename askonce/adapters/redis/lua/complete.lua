@@ -52,6 +52,7 @@ r.keep = NOW + WAITERS_KEPT
 if ARGV[6] ~= '-1' then set(r, {uc = ARGV[6]}) end
 commit(r, KEYS[2])
 redis.call('ZADD', SLOT .. 'due', r.sx, string.sub(r.key, -64))
+note_kept(r)
 -- A repetition of this write may find the record gone.
 if entry ~= '' and r.xp < NOW + TOMBSTONE_KEPT then note_booked(owner) end
 -- A full server counts what comes after a write.

@@ -1,6 +1,6 @@
 -- invalidate: forget answer, failure and flight. The fence stays, and so does a tombstone: a run
 -- under way is fenced (memcache leases, Nishtala et al., NSDI 2013), and counted under its task. A damaged record is removed.
--- KEYS record, index   ARGV whether the answer stays, as a stale one (0, 1), channel that learns of it, what it learns
+-- KEYS record, index   ARGV whether the answer stays, as a stale one (0, 1), channel that learns the key
 -- returns ok | absent
 --
 -- Where the answer stays, a job in flight goes on; what a run gives that has begun already is stale too.
@@ -9,7 +9,7 @@ if not known then
   if string.find(tostring(type(r) == 'table' and r.err or r), 'ASKONCE_LAYOUT_NEWER', 1, true) then error('ASKONCE_LAYOUT_NEWER') end
   redis.call('DEL', KEYS[1])
   redis.call('ZREM', KEYS[2], string.sub(KEYS[1], -64))
-  redis.call('PUBLISH', ARGV[2], ARGV[3])
+  redis.call('PUBLISH', ARGV[2], string.sub(KEYS[1], -64))
   return 'ok'
 end
 if not r.present then return 'absent' end
@@ -24,5 +24,5 @@ else
   forget(r)
 end
 commit(r, KEYS[2])
-redis.call('PUBLISH', ARGV[2], ARGV[3])
+redis.call('PUBLISH', ARGV[2], string.sub(KEYS[1], -64))
 return 'ok'

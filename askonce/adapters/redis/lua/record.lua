@@ -14,8 +14,8 @@
 --   xm an answer that an earlier run gives is never fresh
 --   xp the whole record is kept until
 -- Beside the records of a bucket, in the same slot: idx (jobs in flight, by when to look at them), due (answers, by when
--- they go stale, then by when they end), dead (quarantined jobs), ctl (pauses), marks, progress (what each queue has
--- delivered), tally (counters).
+-- they go stale, then by when they end), answers (until when they are kept), dead (quarantined jobs), ctl (pauses),
+-- marks, progress (what each queue has delivered), tally (counters).
 -- Numbers go to the server as they are: it writes them with 17 digits, and all of ours are below 2^53.
 local NOW_US = clock()
 local NOW = math.floor(NOW_US / 1000)

@@ -1,0 +1,25 @@
+-- kept: answers of this bucket, or of some of its keys, that have some names.
+-- KEYS index           ARGV how many were looked at before (-1: only the keys that follow), for task, tenant and tag in
+--                           turn: whether it counts (0, 1), the name; then keys
+-- returns how many were looked at (0: there are no more), then for each answer its key, task, ask, age, how long it is
+-- fresh (negative: since when it is stale), how long it is kept
+local function is_meant(r)
+  local tenant, _, _, _, _, _, _, tags = brought(asked(r).tail)
+  return (ARGV[2] == '0' or r.task == ARGV[3]) and (ARGV[4] == '0' or tenant == ARGV[5])
+    and (ARGV[6] == '0' or string.find(tags .. '\n', '\n' .. ARGV[7] .. '\n', 1, true) ~= nil)
+end
+
+local seen = tonumber(ARGV[1])
+local members, found = {unpack(ARGV, 8)}, {0}
+if seen >= 0 then members = redis.call('ZRANGE', SLOT .. 'due', seen, seen + LOOKS - 1) end
+for _, member in ipairs(members) do
+  local known, r = pcall(load, SLOT .. 'rec:' .. member)
+  if known and r.present and is_meant(r) then
+    read_marks(r)
+    if has_value(r) then
+      for _, part in ipairs({member, r.task, r.ask, NOW - r.vt, r.sx - NOW, r.hx - NOW}) do found[#found + 1] = part end
+    end
+  end
+end
+if seen >= 0 and #members == LOOKS then found[1] = seen + LOOKS end
+return found
