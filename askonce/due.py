@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from askonce.job import Key
-    from askonce.store import Place
 
 
 class GoingStale(NamedTuple):
@@ -38,6 +37,14 @@ class KeptAnswer(NamedTuple):
     kept_for: float
 
 
+class Walked(NamedTuple):
+    """How far a walk through the answers of one bucket has come."""
+
+    bucket: int
+    #: So many were looked at.
+    answers: int = 0
+
+
 class Meant(NamedTuple):
     """Whose answers are meant; None is any."""
 
@@ -59,8 +66,8 @@ class Due(Protocol):
         One that a mark removed counts until it would have gone stale.
         """
 
-    def answers(self, places: Sequence[Place], meant: Meant = ANY) -> tuple[list[KeptAnswer], list[Place]]:
-        """Return some answers that are meant after each place, and where to go on; one round trip.
+    def answers(self, walks: Sequence[Walked], meant: Meant = ANY) -> tuple[list[KeptAnswer], list[Walked]]:
+        """Return some answers that are meant after each walk, and those that go on; one round trip.
 
         A walk to the end of a bucket meets each answer that is there and is not made anew meanwhile.
         """

@@ -3,9 +3,8 @@
 import pytest
 
 from askonce.controls import Mark
-from askonce.due import Meant
+from askonce.due import Meant, Walked
 from askonce.record import BUCKETS
-from askonce.store import Place
 from tests.contract.key_under_test import BUCKET, KEY
 
 TAGS = ("customer-7", "red")
@@ -13,9 +12,9 @@ TAGS = ("customer-7", "red")
 
 def walk(scene, **meant):
     """Return all answers that are meant, and how many round trips that took."""
-    places, found, trips = [Place(bucket) for bucket in range(BUCKETS)], [], 0
-    while places:
-        some, places = scene.store.due.answers(places, Meant(**meant))
+    walks, found, trips = [Walked(bucket) for bucket in range(BUCKETS)], [], 0
+    while walks:
+        some, walks = scene.store.due.answers(walks, Meant(**meant))
         found, trips = found + some, trips + 1
     return found, trips
 
@@ -59,8 +58,8 @@ def test_answer_is_shown_with_its_names_and_times(scene):
 
     assert (KEY, "orders", "2", "acme", TAGS, 20.0, 40.0, 580.0) == fresh
     assert (80.0, 0.0, 520.0) == scene.store.due.look(scene.key)[-3:]
-    assert [fresh.key] == [each.key for each in scene.store.due.answers([Place(BUCKET)])[0]]
-    assert [] == scene.store.due.answers([Place(BUCKET + 1)])[0]
+    assert [fresh.key] == [each.key for each in scene.store.due.answers([Walked(BUCKET)])[0]]
+    assert [] == scene.store.due.answers([Walked(BUCKET + 1)])[0]
 
 
 def test_key_without_an_answer_shows_none(scene):

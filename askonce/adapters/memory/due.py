@@ -1,4 +1,4 @@
-"""Finds answers in memory by when they go stale; the rules of ``lua/going_stale.lua`` and ``lua/kept.lua``."""
+"""Finds answers in memory by when they go stale; the rules of ``lua/going_stale.lua`` and ``kept.lua``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from askonce.adapters.memory.records import Records
-    from askonce.due import Meant
+    from askonce.due import Meant, Walked
     from askonce.job import Key
-    from askonce.store import Place
 
 
 class MemoryDue:
@@ -29,10 +28,10 @@ class MemoryDue:
             found = [int(each.key[:2], 16) for each in self._answers()]
             return [found.count(bucket) for bucket in range(BUCKETS)]
 
-    def answers(self, places: Sequence[Place], meant: Meant = ANY) -> tuple[list[KeptAnswer], list[Place]]:
-        """Return all answers that are meant in the buckets of *places*."""
+    def answers(self, walks: Sequence[Walked], meant: Meant = ANY) -> tuple[list[KeptAnswer], list[Walked]]:
+        """Return all answers that are meant in the buckets of *walks*."""
         with self._records.changed:
-            chosen = {place.bucket for place in places}
+            chosen = {walk.bucket for walk in walks}
             return [
                 each
                 for each in self._answers()

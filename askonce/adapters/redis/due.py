@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from askonce.adapters.redis.scripts import Call, Scripts
-    from askonce.due import GoingStale, Meant
-    from askonce.store import Place
+    from askonce.due import GoingStale, Meant, Walked
 
 
 class RedisDue:
@@ -36,16 +35,16 @@ class RedisDue:
                 raise self._scripts.unavailable("list", name, reply) from reply
         return list(map(int, replies))
 
-    def answers(self, places: Sequence[Place], meant: Meant = ANY) -> tuple[list[KeptAnswer], list[Place]]:
-        """Return some answers that are meant after each place, and where to go on."""
+    def answers(self, walks: Sequence[Walked], meant: Meant = ANY) -> tuple[list[KeptAnswer], list[Walked]]:
+        """Return some answers that are meant after each walk, and those that go on."""
         calls: list[Call] = [
-            ((self._scripts.bucket_key(place.bucket, "idx"),), (place.cursor, *_words(meant)))
-            for place in places
+            ((self._scripts.bucket_key(walk.bucket, "idx"),), (walk.answers, *_words(meant)))
+            for walk in walks
         ]
         replies = self._scripts.run_all("kept", calls)
         found = [each for reply in replies for each in _kept(reply[1:])]
-        goes_on = zip(places, replies, strict=True)
-        return found, [place._replace(cursor=reply[0]) for place, reply in goes_on if reply[0] > 0]
+        came = zip(walks, replies, strict=True)
+        return found, [walk._replace(answers=reply[0]) for walk, reply in came if reply[0] > 0]
 
     def look(self, key: Key) -> KeptAnswer | None:
         """Return the answer of *key*, fresh or stale."""
