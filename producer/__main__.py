@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import click
 
+from askonce.cli.cache import warm
 from askonce.cli.cancel import cancel
 from askonce.cli.exits import EPILOG, CommandLine
 from askonce.cli.explain import explain
@@ -25,9 +28,18 @@ def cli(context: click.Context, *, verbose: bool) -> None:
     mount(context, MOUNT)
 
 
+def _reading(verb: click.Command) -> click.Command:
+    """Return *verb* with the options of inputs where it, or a verb in it, reads rows."""
+    if isinstance(verb, click.Group):
+        group = copy(verb)
+        group.commands = {name: _reading(each) for name, each in verb.commands.items()}
+        return group
+    return reads_inputs(verb) if verb in (cancel, explain, warm) else verb
+
+
 cli.add_command(submit)
 for _verb in VERBS:
-    cli.add_command(reads_inputs(_verb) if _verb in (cancel, explain) else _verb)
+    cli.add_command(_reading(_verb))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -76,7 +77,8 @@ def by_fields(
     Raises:
         click.UsageError: a word is no field, or the task refuses it.
     """
-    spec, given = site.specs[task], _given(words)
+    # Tags are no part of the key, and their function may want a whole payload.
+    spec, given = replace(site.specs[task], tags=None), _given(words)
     readings = list(_readings(spec, given, tenant))
     what = f"{task} {' '.join(words)}"
     if spec.key_fields and given.keys() >= set(spec.key_fields):

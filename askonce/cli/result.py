@@ -25,20 +25,26 @@ def result(key: str) -> None:
         raise click.UsageError("KEY must be 64 hexadecimal digits")
     from askonce.answer import to_result
     from askonce.job import Key
-    from askonce.record import Status
 
     with unavailable():
         site = open_site()
         record = site.store.read([Key(key)])[0].checked()
     if record.value is None:
-        echo(_why(site, record, key), err=True)
-        sys.exit(Exit.TIMED_OUT if record.status in (Status.QUEUED, Status.RUNNING) else Exit.FAILED)
+        echo(why_none(site, record, key), err=True)
+        sys.exit(end_of(record))
     with unavailable():
         answer = to_result(Key(key), record.job, record.value, "cache" if record.value.fresh else "stale")
     echo(to_json(answer.to_dict()))
 
 
-def _why(site: Site, record: Snapshot, key: str) -> str:
+def end_of(record: Snapshot) -> Exit:
+    """Return how a command ends that wanted an answer where *record* has none."""
+    from askonce.record import Status
+
+    return Exit.TIMED_OUT if record.status in (Status.QUEUED, Status.RUNNING) else Exit.FAILED
+
+
+def why_none(site: Site, record: Snapshot, key: str) -> str:
     """Return why there is no answer, what that cost, and what a person can do about it."""
     from askonce.line import one_line
     from askonce.log import digits_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from askonce.cli.audit import audit
+from askonce.cli.cache import cache
 from askonce.cli.cancel import cancel
 from askonce.cli.cost import cost
 from askonce.cli.dead import dead
@@ -24,6 +25,7 @@ VERBS: Final[tuple[click.Command, ...]] = (
     explain,
     doctor,
     cost,
+    cache,
     jobs,
     queue,
     runs,
