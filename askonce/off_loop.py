@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import Future
 from contextvars import copy_context
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -21,10 +22,23 @@ async def off_loop(call: Callable[[], _T]) -> _T:
 
     The caller's context variables are the call's too. To cancel this ends the wait; the call is made.
     """
-    from asyncio import get_running_loop, shield
+    from asyncio import wrap_future
 
-    context = copy_context()
-    return await shield(get_running_loop().run_in_executor(_threads(), context.run, call))
+    # One that is pending until the call is over: to cancel it reaches no call, and no loop that has closed.
+    answer: Future[_T] = Future()
+    made = _threads().submit(copy_context().run, call)
+    made.add_done_callback(partial(_pass_on, answer))
+    return await wrap_future(answer)
+
+
+def _pass_on(answer: Future[_T], made: Future[_T]) -> None:
+    if not answer.set_running_or_notify_cancel():
+        return
+    error = made.exception()
+    if error is None:
+        answer.set_result(made.result())
+    else:
+        answer.set_exception(error)
 
 
 @cache

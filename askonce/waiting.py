@@ -143,11 +143,11 @@ class Waiting:
             if not (self._waiters or self._new):
                 self._thread = None
                 return False
-            new, self._new = self._new, []
-        self._waiters.update(new)
-        follower.add(new)
+            new, self._new = [each for each in self._new if not each.future.cancelled()], []
         for waiter in new:
             heappush(self._deadlines, (waiter.deadline, next(self._numbers), waiter))
+        self._waiters.update(new)
+        follower.add(new)
         while self._cancelled:
             self._drop(self._cancelled.popleft(), follower)
         if len(self._deadlines) > 2 * len(self._waiters) + _ENDED_KEPT:

@@ -1,7 +1,15 @@
+import threading
+from contextlib import closing
+
 import pytest
 
+from askonce.adapters.redis import RedisStore
+from askonce.job import Job
+from askonce.spec import JobSpec
+from askonce.store import Claim, Terms
 from sandbox.valkey import Valkey
 from tests.acceptance.papers import env_of
+from tests.deadlines import stretched
 from tests.preloaded import Machine
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.redis]
@@ -44,6 +52,30 @@ def test_worker_and_producer_do_a_job_over_tls(secured, customers, submit, produ
 
     assert (0, 1) == (told.code, calls)
     assert (0, []) == (looked.code, [line for line in looked.out.splitlines() if line.startswith("error")])
+
+
+def test_wait_over_tls_hears_its_bell_and_every_end_of_many(secured, eventually):
+    tls = {
+        name.removeprefix("REDIS_").lower(): path for name, path in env_of(secured.papers, own=True).items()
+    }
+    keys = [f"{number:064x}" for number in range(300)]
+    url = f"rediss://localhost:{secured.server.port}/0"
+    with (
+        closing(RedisStore.from_url(url, namespace="bell", tls=tls)) as store,
+        store.subscribe(keys) as subscription,
+    ):
+        ring, heard = subscription.bell(), set()
+        waiter = threading.Thread(target=subscription.wait, args=(600,), daemon=True)
+        waiter.start()
+        ring()
+        waiter.join(stretched(20))
+        assert not waiter.is_alive()
+
+        for key in keys:
+            store.admit(Claim(Job(key, "job", "f" * 64, task="t", payload=b"{}"), Terms.of(JobSpec())))
+            store.invalidate(key)
+        # One wait may hear many ends: those that are in TLS's own buffer too.
+        eventually(lambda: heard.update(subscription.wait(5)) or heard == set(keys))
 
 
 @pytest.mark.parametrize("trouble", ["authority", "name"])

@@ -85,15 +85,16 @@ def test_thousand_waiters_take_no_more_threads_and_connections_than_ten(scene):
         # So that the pool has all of its threads from now on.
         await asyncio.gather(*(off_loop(lambda: gate.wait(stretched(20))) for _ in range(_AT_ONCE)))
         tasks = await waits_for([await scene.enqueue(number) for number in range(10)], scene)
-        before = threading.active_count(), scene.listeners()
+        before = set(threading.enumerate())
         tasks += await waits_for(await asyncio.gather(*map(scene.enqueue, range(10, 1010))), scene)
-        after, connections = (threading.active_count(), scene.listeners()), scene.connections()
+        more = set(threading.enumerate()) - before
+        listeners, connections = scene.listeners(), scene.connections()
         await asyncio.to_thread(scene.work)
-        return before, after, connections, await asyncio.gather(*tasks)
+        return more, listeners, connections, await asyncio.gather(*tasks)
 
-    before, after, connections, answers = run(wait())
+    more, listeners, connections, answers = run(wait())
 
-    assert (before, 1) == (after, after[1])
+    assert (set(), 1) == (more, listeners)
     # Those of the link, the listener's and this test's own.
     assert connections <= _AT_ONCE + 2
     assert [1] * 1010 == [answer.value for answer in answers]

@@ -108,15 +108,22 @@ OF_WAITS = (
     Mutant(
         "who cancels a wait cancels the call",
         "askonce/off_loop.py",
-        "await shield(get_running_loop().run_in_executor(_threads(), context.run, call))",
-        "await get_running_loop().run_in_executor(_threads(), context.run, call)",
+        "await wrap_future(answer)",
+        "await wrap_future(made)",
         f"{ASYNC}test_call_is_made_although_its_caller_is_cancelled_before_it_begins",
+    ),
+    Mutant(
+        "a call hands its result to a loop that has closed",
+        "askonce/off_loop.py",
+        "    if not answer.set_running_or_notify_cancel():\n        return\n",
+        "    answer.set_running_or_notify_cancel()\n",
+        f"{ASYNC}test_loop_that_closes_during_a_call_is_left_in_peace",
     ),
     Mutant(
         "a call lacks the variables of its caller",
         "askonce/off_loop.py",
-        "context.run, call)",
-        "call)",
+        "submit(copy_context().run, call)",
+        "submit(call)",
         f"{ASYNC}test_calls_run_in_a_few_threads_with_the_variables_of_their_callers",
     ),
     Mutant(

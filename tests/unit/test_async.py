@@ -14,7 +14,7 @@ from askonce.errors import (
     StoreUnavailable,
 )
 from askonce.handle import Handle
-from askonce.off_loop import off_loop
+from askonce.off_loop import _AT_ONCE, off_loop
 from tests.deadlines import eventually, stretched
 from tests.unit.conftest import ANSWER, QUESTION
 
@@ -155,8 +155,30 @@ def test_call_is_made_although_its_caller_is_cancelled_before_it_begins():
     assert made.wait(stretched(20))
 
 
+def test_loop_that_closes_during_a_call_is_left_in_peace(caplog):
+    began, go, gate = Signal(), Signal(), threading.Barrier(_AT_ONCE)
+
+    def block():
+        began.set()
+        assert go.wait(stretched(20))
+
+    async def leave():
+        left = asyncio.ensure_future(off_loop(block))
+        await asyncio.to_thread(began.wait, stretched(20))
+        assert not left.done()
+
+    async def have_every_thread():
+        await asyncio.gather(*(off_loop(lambda: gate.wait(stretched(20))) for _ in range(_AT_ONCE)))
+
+    run(leave())
+    go.set()
+    run(have_every_thread())
+
+    assert [] == caplog.records
+
+
 def test_calls_run_in_a_few_threads_with_the_variables_of_their_callers():
-    request, gate = ContextVar("request", default=None), threading.Barrier(16)
+    request, gate = ContextVar("request", default=None), threading.Barrier(_AT_ONCE)
 
     def call():
         gate.wait(stretched(20))
@@ -172,7 +194,7 @@ def test_calls_run_in_a_few_threads_with_the_variables_of_their_callers():
     seen = run(many())
 
     assert list(range(64)) == [number for number, _ in seen]
-    assert 16 == len({name for _, name in seen})
+    assert _AT_ONCE == len({name for _, name in seen})
 
 
 def test_enqueued_while_its_caller_is_cancelled(scene, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Channels that are left in one step.
 _LEFT_AT_ONCE = 1000
+#: Seconds for the rest of a message that has begun: with none, redis-py takes its first bytes for a timeout.
+_WHOLE = 1.0
 #: The channel of no key.
 _NO_KEY = Key("")
 
@@ -106,21 +108,22 @@ class RedisSubscription:
             self.open()
             return frozenset(self._channels.values())
         woken: set[Key] = set()
-        message = self._next_message(self._pubsub, timeout)
-        while message is not None:
-            if message["type"] == "message":
+        self._pubsub.check_health()
+        comes = self._wait_for_bytes(self._pubsub.connection, timeout)
+        while comes:
+            message = self._pubsub.get_message(timeout=_WHOLE)
+            if message is not None and message["type"] == "message":
                 woken.add(self._channels.get(message["channel"], _NO_KEY))
-            message = self._pubsub.get_message(timeout=0)
+            comes = _can_read(self._pubsub.connection)
         return frozenset(woken - {_NO_KEY})
 
-    def _next_message(self, pubsub: PubSub, timeout: float) -> dict[str, Any] | None:
-        """Return the next message within *timeout* seconds; None where none came, or the bell rang first."""
-        message = pubsub.get_message(timeout=timeout if self._bell is None else 0)
-        if message is None and self._bell is not None:
-            # redis-py waits for its own socket only, and has no public name for it.
-            self._bell.wait(cast("Any", pubsub.connection)._sock, timeout)  # noqa: SLF001
-            message = pubsub.get_message(timeout=0)
-        return cast("dict[str, Any] | None", message)
+    def _wait_for_bytes(self, connection: Any, timeout: float) -> bool:  # noqa: ANN401  # redis-py's
+        """Return whether *connection* has bytes within *timeout* seconds; False where the bell rang first."""
+        if self._bell is None or _can_read(connection):
+            return _can_read(connection, timeout)
+        # redis-py waits for its own socket only, and has no public name for it.
+        self._bell.wait(connection._sock, timeout)  # noqa: SLF001
+        return _can_read(connection)
 
     def bell(self) -> Callable[[], None]:
         """Return a function that ends a wait; it costs two file descriptors until the subscription ends."""
@@ -147,3 +150,7 @@ class RedisSubscription:
         if self._pubsub is not None:
             self._pubsub.close()
             self._pubsub = None
+
+
+def _can_read(connection: Any, timeout: float = 0) -> bool:  # noqa: ANN401  # redis-py's
+    return bool(connection.can_read(timeout))
