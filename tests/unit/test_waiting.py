@@ -26,18 +26,7 @@ def patient(monkeypatch):
 
 @pytest.fixture
 def new_waiting(heard):
-    """Make a Waiting whose thread must have ended after the test."""
-    made = []
-
-    def make(store):
-        made.append(Waiting(store, heard.append))
-        return made[-1]
-
-    yield make
-    for each in made:
-        # Cancelled futures are forgotten at the next turn.
-        end_of(each.wait(Ended(), 0))
-        eventually(lambda each=each: each._thread is None)
+    return lambda store: Waiting(store, heard.append)
 
 
 @pytest.fixture
