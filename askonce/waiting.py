@@ -47,9 +47,12 @@ class _Waiter:
         self._mistake: Exception | None = None
 
     def settle(self, record: Snapshot) -> Result | None:
-        """Settle as the handle does; an error of any other kind ends this wait, and no other one."""
+        """Settle as the handle does; no error concerns another wait."""
         try:
             return self.handle.settle(record)
+        except StoreUnavailable:
+            # The server of this record, of several: it is looked at again.
+            return None
         except JobError:
             raise
         except Exception as error:

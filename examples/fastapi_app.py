@@ -1,6 +1,6 @@
 """A web form on FastAPI that pays once under a double click.
 
-In this folder, with REDIS_URL set to the address of your server:
+In this folder, with fastapi and uvicorn installed and REDIS_URL set to the address of your server:
 
     celery -A own_celery_app worker -P threads -l INFO
     uvicorn fastapi_app:web

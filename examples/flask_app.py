@@ -1,6 +1,6 @@
 """A web form on Flask that pays once under a double click.
 
-In this folder, with REDIS_URL set to the address of your server:
+In this folder, with flask installed and REDIS_URL set to the address of your server:
 
     celery -A own_celery_app worker -P threads -l INFO
     flask --app flask_app run

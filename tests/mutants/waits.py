@@ -38,6 +38,13 @@ OF_WAITS = (
         f"{WAITS}test_error_that_no_handle_should_raise_ends_its_wait_only[600.0]",
     ),
     Mutant(
+        "a server that is away holds up the waits for others",
+        FILE,
+        "        except StoreUnavailable:\n            # The",
+        "        except ZeroDivisionError:\n            # The",
+        f"{WAITS}test_record_whose_own_server_is_away_holds_up_no_other",
+    ),
+    Mutant(
         "a wait whose time is over does not look",
         FILE,
         "if result is None else result\n",

@@ -269,6 +269,20 @@ def test_wait_whose_time_is_over_while_the_store_is_down_says_so(scene, new_wait
     failing.left = 0
 
 
+def test_record_whose_own_server_is_away_holds_up_no_other(scene, store, wait):
+    [handle] = asked(scene, "A")
+    away = Ended(StoreUnavailable(verb="read", reason="TimeoutError"))
+    # Each look is at both.
+    futures = [wait(away, LONG), wait(handle, LONG)]
+    assert store.waits.acquire(timeout=stretched(10))
+
+    assert StoreUnavailable is type(end_of(wait(away, 0)))
+    scene.work()
+
+    assert ANSWER == value_of(futures[1])
+    assert futures[0].cancel()
+
+
 @pytest.mark.parametrize("seconds", [LONG, 0])
 def test_error_that_no_handle_should_raise_ends_its_wait_only(scene, store, wait, seconds):
     [handle] = asked(scene, "A")
