@@ -56,7 +56,7 @@ OF_WAITS = (
         FILE,
         "ended = follower.ended(left)",
         "ended = follower.ended(POLL)",
-        f"{WAITS}test_wait_ends_with_its_time_and_says_how_far_the_job_is[0.01]",
+        f"{WAITS}test_wait_ends_with_its_time_and_says_how_far_the_job_is[0.5]",
     ),
     Mutant(
         "waits are forgotten with their thread",
