@@ -88,8 +88,7 @@ OF_WAITS = (
         "askonce/handle.py",
         "return await wrap_future(waiting.wait(self, left))",
         "return await wrap_future(type(waiting)(self._store).wait(self, left))",
-        "tests/integration/test_waiting.py::"
-        "test_thousand_waiters_take_no_more_threads_and_connections_than_ten",
+        f"{ASYNC}test_handles_wait_in_one_thread",
     ),
     Mutant(
         "a child waits for its parent's callers",

@@ -119,6 +119,24 @@ def test_timeout_ends_the_wait_and_not_the_job(scene):
     assert (ResultTimeout, "queued", ANSWER) == (type(late), late.state, answer.value)
 
 
+def test_handles_wait_in_one_thread(scene):
+    async def ends():
+        outcomes = [scene.ask({"currency": f"C{number}"}) for number in range(50)]
+        before = set(threading.enumerate())
+        tasks = [asyncio.ensure_future(outcome.aresult(LONG)) for outcome in outcomes]
+        # Each of them begins.
+        await asyncio.sleep(0)
+        more = set(threading.enumerate()) - before
+        for number in range(50):
+            scene.work(number=number)
+        return more, await asyncio.gather(*tasks)
+
+    more, answers = run(ends())
+
+    assert ["askonce-waiting"] == [thread.name for thread in more]
+    assert [ANSWER] * 50 == [answer.value for answer in answers]
+
+
 def test_cancelled_wait_cancels_no_job(scene):
     async def ends():
         outcome = await enqueue(scene)
