@@ -92,6 +92,33 @@ def test_answer_of_the_apps_own_task_is_explained_counted_and_printed(shop, asko
 
 
 @pytest.mark.long
+def test_answers_are_asked_for_ahead_shown_and_made_old(shop, askonce, eventually):
+    rows = shop.folder / "ahead.jsonl"
+    rows.write_text('{"currency": "SEK"}\n{"currency": "NOK"}\n')
+    key = askonce("explain", "rates.fetch", '{"currency": "SEK"}').report["key"]
+    asked = askonce("cache", "warm", "rates.fetch", rows, "--json").report
+    shown = eventually(
+        lambda: (got := askonce("cache", "get", key, "--value", "--json")).code == 0 and got, 60
+    )
+    listed = askonce("cache", "list", "--task", "rates.fetch", "--fresh", "--json").reports
+    expired = askonce("cache", "invalidate", "--task", "rates.fetch", "--expire", "--note", "a new source")
+    stale = askonce("cache", "get", "rates.fetch", '{"currency": "SEK"}', "--json").report
+    refused = askonce("cache", "invalidate", key, "--task", "rates.fetch"), askonce("cache", "clear")
+    cleared = askonce("cache", "clear", "--yes")
+
+    assert {"fresh_already": 0, "asked": 2, "under_way": 0, "failing": 0, "refused": 0} == asked
+    assert (5.42, "fresh") == (shown.report["value"], shown.report["state"])
+    assert key in {each["key"] for each in listed}
+    assert (0, "stale") == (expired.code, stale["state"])
+    assert [2, 2] == [each.code for each in refused]
+    assert "--yes says that it is meant" in refused[1].err
+    assert (0, 1) == (cleared.code, askonce("cache", "get", key).code)
+    written = [(each["act"], each["what"]) for each in askonce("audit", "--json").reports[-2:]]
+    assert [("invalidate", "--task rates.fetch --expire"), ("invalidate", "--all")] == written
+    assert askonce("cache", "stats", "--json").reports[-2]["total"]
+
+
+@pytest.mark.long
 def test_message_of_a_stranger_is_listed_sent_again_and_discarded(shop, askonce, eventually):
     with Celery(broker=shop.url, set_as_current=False) as stranger:
         stranger.send_task("no.such.task")
