@@ -102,16 +102,15 @@ def stats(*, as_json: bool) -> None:
 
     with unavailable():
         store = open_site().store
-        lines, kept, levels = stats_of(store.tally.totals()), sum(store.due.counts()), store.levels()
+        lines, kept = stats_of(store.tally.totals()), sum(store.due.counts())
     if as_json:
         for line in lines:
             echo(to_json(line))
-        echo(to_json({"kept": kept, "used_bytes": levels.used_bytes}))
+        echo(to_json({"kept": kept}))
         return
     for text in table_of_stats(lines):
         echo(text)
-    size = "" if levels.used_bytes is None else f"; the servers use {levels.used_bytes / 1e6:,.1f} MB for all"
-    echo(f"about {kept:,} answers are kept{size}", err=True)
+    echo(f"about {kept:,} answers are kept", err=True)
 
 
 @cache.command()
@@ -220,7 +219,8 @@ def _mark(mark: Mark, note: str) -> None:
         store = _site_of(mark).store
         name = ":".join(filter(None, (mark.name, mark.version)))
         option = f"--{mark.scope} {name}".rstrip()
-        write_down(store, "invalidate", f"{option} --expire" if mark.mode == "expire" else option, note)
+        done = f"{option} --expire" if mark.mode == "expire" else option
+        write_down(store, "invalidate", done, note)
         store.controls.mark(mark)
     became = "stale" if mark.mode == "expire" else "removed"
     echo(f"{option}: each answer whose call began before now is {became}")

@@ -207,6 +207,7 @@ class Work:
         assert "paused" in self.produce("jobs", "show", job["key"][:16])
         self.produce("jobs", "show", "orders.enrich", "cliente_id=5")
         self.produce("jobs", "replay", "--all")
+        self.make_old()
         assert "askonce" in self.produce("queue", "list")
         assert "orders.enrich" in self.produce("queue", "peek", "askonce")
         self.produce("queue", "purge", "askonce", code=69)
@@ -215,6 +216,16 @@ class Work:
         self.produce("queue", "purge", "askonce", "--cancel", role="oncall")
         assert "purge" in self.produce("audit")
         self.produce("resume", "--queue", "askonce")
+
+    def make_old(self):
+        """Look at answers, and make some of them old."""
+        [kept, *_] = map(json.loads, self.produce("cache", "list", "--json").splitlines())
+        self.produce("cache", "get", kept["key"], "--value")
+        assert "orders.enrich" in self.produce("cache", "stats")
+        self.produce("cache", "invalidate", kept["key"], "--expire")
+        self.produce("cache", "invalidate", "--tag", "acl")
+        self.produce("cache", "clear", "--task", "meetings.full", "--yes")
+        self.produce("cache", "warm", "orders.enrich", self.rows({"order_id": "A", "cliente_id": 1}))
 
     def leave_counters(self):
         """Leave the counters of a day long ago, which a worker folds."""

@@ -8,6 +8,7 @@ from tests.mutants.decisions import OF_DECISIONS
 from tests.mutants.edges import OF_EDGES
 from tests.mutants.groups import OF_GROUPS
 from tests.mutants.inputs import OF_INPUTS
+from tests.mutants.invalidation import OF_INVALIDATION
 from tests.mutants.judged import OF_JUDGED
 from tests.mutants.life import OF_LIFE
 from tests.mutants.logs import OF_LOGS
@@ -126,6 +127,7 @@ MUTANTS = (
     *OF_STOPPING,
     *OF_PACE,
     *OF_PARKING,
+    *OF_INVALIDATION,
     *OF_JUDGED,
     *OF_LIFE,
     *OF_LOGS,

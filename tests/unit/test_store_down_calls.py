@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from askonce.answer import Answer
+from askonce.controls import Mark
 from askonce.errors import Configuration, JobFailed, Permanent, StoreUnavailable, Transient
 from askonce.execution import Computed, Failed, Reused
 
@@ -69,6 +70,18 @@ def test_answer_made_before_the_outage_is_served_during_it(scene):
     again = scene.call(never)
 
     assert (again.value, again.source, again.degraded) == (scene.answer, "cache", True)
+
+
+def test_answer_that_was_refused_is_not_kept_for_the_time_without_a_store(scene):
+    def marked_meanwhile():
+        scene.clock.advance(1)
+        scene.store.controls.mark(Mark("all"))
+        return "old"
+
+    scene.call(marked_meanwhile)
+    down(scene, "admit")
+
+    assert "new" == scene.call(lambda: "new").value
 
 
 def test_kept_answer_grows_old_here_too(scene):
