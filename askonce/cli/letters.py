@@ -6,19 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import orjson
-
 from askonce.cli.moments import moment
-from askonce.errors import JobError, LayoutNewer, SendFailed, StoreUnavailable
 from askonce.letters import DeadJob
 from askonce.line import one_line
-from askonce.outcomes import Admitted
+from askonce.replay import forget, replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from askonce.cli.site import Site
-    from askonce.job import Job
     from askonce.letters import DeadMessage
 
 #: Records of one round trip.
@@ -116,41 +112,16 @@ class QuarantinedJob:
         found = self.site.store.letters.show([self.found.job.key], payload=True)[0]
         if found is None:
             return Done("gone", ok=False)
-        job = found.job
-        if job.task not in self.site.specs:
-            return Done("unknown task", ok=False)
-        try:
-            payload = orjson.loads(job.payload)
-            # Forced, because the stored failure would answer. It attaches to an equal job in flight.
-            outcome = self.site.enqueue(job.task, payload, force=True, **_as_first(job))
-        except SendFailed:
-            return Done("admitted, but not sent; a worker sends it after the queue deadline", ok=True)
-        except StoreUnavailable:
-            raise
-        except (JobError, orjson.JSONDecodeError) as exc:
-            return Done(f"refused: {exc}", ok=False)
-        if outcome.key != job.key and isinstance(outcome, Admitted):
-            # A new version of the task gives the payload a new key. The new job replaces the old one.
-            refused = self._forget()
-            return Done("; ".join(filter(None, (f"admitted as {outcome.key}", refused))), ok=not refused)
-        return Done(type(outcome).__name__.lower(), ok=outcome.key == job.key)
+        done = replay(self.site, found)
+        return Done(done.words, ok=done.ok)
 
     def discard(self) -> Done:
         """Forget the job, and the last good answer under its key."""
         key = self.found.job.key
         if self.site.store.letters.show([key])[0] is None:
             return Done("gone", ok=False)
-        refused = self._forget()
+        refused = forget(self.site, self.found.job)
         return Done(refused or "discarded", ok=not refused)
-
-    def _forget(self) -> str:
-        """Forget what is kept under the job's key; return why the store does not, empty where it does."""
-        try:
-            self.site.store.invalidate(self.found.job.key)
-        except LayoutNewer as exc:
-            # It concerns this job alone, not those after it.
-            return f"refused: {exc}"
-        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,21 +212,6 @@ class DeadLetters:
             fitting = [key for key in keys if key.startswith(name)] if len(name) >= _SHORTEST else []
             job = self._letters.show(fitting, payload=payload)[0] if len(fitting) == 1 else None
             yield name, QuarantinedJob(self._site, job) if job else None
-
-
-def _as_first(job: Job) -> dict[str, object]:
-    """Return the options by which *job* goes where its first message went."""
-    routing = job.routing
-    options = {
-        "tenant": job.tenant,
-        "run": job.run,
-        "queue": routing.queue or None,
-        "priority": routing.priority,
-        "headers": orjson.loads(routing.headers) if routing.headers else None,
-        "time_limit": routing.time_limit,
-        "soft_time_limit": routing.soft_time_limit,
-    }
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _fits(found: DeadJob | DeadMessage, task: str | None, reason: str | None) -> bool:

@@ -121,9 +121,9 @@ OF_COMMANDS = (
     ),
     Mutant(
         "one record of a newer version stops a command for many",
-        "askonce/cli/letters.py",
-        "        except LayoutNewer as exc:\n",
-        "        except LayoutNewer as exc:\n            raise\n",
+        "askonce/replay.py",
+        "    except LayoutNewer as exc:\n",
+        "    except LayoutNewer as exc:\n        raise\n",
         f"{DEAD}test_record_of_a_newer_version_is_left_alone_and_the_others_are_discarded",
     ),
     Mutant(
