@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from askonce.schedule.slots import Cron, Every, require_slots, require_within
 from askonce.spec import LONGEST
 
 if TYPE_CHECKING:
@@ -18,28 +19,6 @@ CatchUp = Literal["once", "all", "never"]
 NAME_KEPT: Final = 200
 #: Jobs a second: faster than any store enqueues them.
 FASTEST: Final = 10_000.0
-
-
-@dataclass(frozen=True, slots=True)
-class Every:
-    """A slot each so many seconds, on a grid that begins with the year 1970 in UTC and *offset* seconds."""
-
-    seconds: float
-    offset: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work, by name."""
-        _require_within("Every", "seconds", self.seconds, 1.0, LONGEST)
-        _require_within("Every", "offset", self.offset, 0.0, self.seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Cron:
-    """Slots at times of the day in *zone*, in the five fields of cron: ``"30 3 * * mon-fri"``."""
-
-    times: str
-    #: A name of the IANA time zone database.
-    zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +90,9 @@ class Policy:
     def __post_init__(self) -> None:
         """Refuse what cannot work, by name."""
         if self.rate is not None:
-            _require_within("Policy", "rate", self.rate, 1 / LONGEST, FASTEST)
+            require_within("Policy", "rate", self.rate, 1 / LONGEST, FASTEST)
         if self.max_cost is not None:
-            _require_within("Policy", "max_cost", self.max_cost, 0.0, inf)
+            require_within("Policy", "max_cost", self.max_cost, 0.0, inf)
         for name, words in (("overlap", get_args(Overlap)), ("catch_up", get_args(CatchUp))):
             if getattr(self, name) not in words:
                 raise ValueError(f"Policy: {name} must be {' or '.join(words)}")
@@ -133,10 +112,7 @@ class Entry:
         """Refuse what cannot work, by name."""
         if not (0 < len(self.name) <= NAME_KEPT and self.name.isprintable()):
             raise ValueError(f"Entry: name must be one printable line of 1 to {NAME_KEPT} characters")
-
-
-def _require_within(owner: str, name: str, number: object, least: float, most: float) -> None:
-    # NaN is within no limits.
-    fits = isinstance(number, int | float) and not isinstance(number, bool) and least <= number <= most
-    if not fits or number == inf:
-        raise ValueError(f"{owner}: {name} must be from {least:g} to {most:g}, not {number}")
+        try:
+            require_slots(self.at)
+        except (ValueError, ModuleNotFoundError) as error:
+            raise type(error)(f"Entry {self.name!r}: {error}") from None
