@@ -119,18 +119,18 @@ def require_hold(name: str, holder: str, ttl: float, task: str) -> None:
         raise ValueError(f"a run is held for more than 0 and at most {HELD_AT_MOST:g} seconds")
 
 
-def encode_facts(facts: Mapping[str, Fact]) -> bytes:
+def encode_facts(facts: Mapping[str, Fact], *, owner: str = "a run", most: int = FACTS_KEPT) -> bytes:
     """Return *facts* as a JSON object.
 
     Raises:
-        ValueError: they are more than FACTS_KEPT bytes, or a value is neither a number nor a text.
+        ValueError: they are more than *most* bytes, or a value is neither a number nor a text.
     """
     for name, value in facts.items():
         if not isinstance(value, int | float | str) or isinstance(value, bool):
-            raise ValueError(f"the fact {name!r} of a run must be a number or a text")  # noqa: TRY004  # of a value
+            raise ValueError(f"the fact {name!r} of {owner} must be a number or a text")  # noqa: TRY004  # of a value
     encoded = orjson.dumps(dict(facts))
-    if len(encoded) > FACTS_KEPT:
-        raise ValueError(f"the facts of a run have {len(encoded)} bytes, and {FACTS_KEPT} are kept")
+    if len(encoded) > most:
+        raise ValueError(f"the facts of {owner} have {len(encoded)} bytes, and {most} are kept")
     return encoded
 
 

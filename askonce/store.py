@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from askonce.lost import Budget, Delivered, Lost, Resent
     from askonce.record import Snapshot
     from askonce.runs import Runs
+    from askonce.schedules import Schedules
     from askonce.subscription import Subscription
     from askonce.tally import Book, Tally
 
@@ -259,6 +260,10 @@ class Store(Protocol):
     @property
     def audit(self) -> Audit:
         """What people did to the jobs of this store."""
+
+    @property
+    def schedules(self) -> Schedules:
+        """What the schedule remembers of its entries."""
 
     @property
     def pusher(self) -> Pusher | None:

@@ -59,7 +59,7 @@ class Cron:
 At = Every | Cron
 
 
-class Missed(NamedTuple):
+class Passed(NamedTuple):
     """The slots that passed since the last one that was decided."""
 
     #: The newest, oldest first; the last of them is the latest slot.
@@ -100,32 +100,14 @@ def after(at: At, slot: int) -> int:
     assert_never(at)
 
 
-def missed(at: At, last: int, now: int, most: int = CAUGHT_UP) -> Missed:
+def passed(at: At, last: int, now: int, most: int = CAUGHT_UP) -> Passed:
     """Return the slots after *last* and not after *now*: the newest, *most* at most."""
     found: list[int] = []
     slot = latest(at, now)
     while slot > last and len(found) < most:
         found.append(slot)
         slot = latest(at, slot - 1)
-    return Missed(tuple(reversed(found)), has_older=slot > last)
-
-
-def name_of(slot: int) -> str:
-    """Return a slot's name: its time in UTC, such as ``2026-11-28T03:00:00Z``."""
-    exact = "milliseconds" if slot % 1000 else "seconds"
-    return _to_moment(slot).isoformat(timespec=exact).replace("+00:00", "Z")
-
-
-def slot_of(name: str) -> int:
-    """Return the slot of this name.
-
-    Raises:
-        ValueError: no slot has it.
-    """
-    slot = _to_ms(datetime.fromisoformat(name))
-    if name_of(slot) != name:
-        raise ValueError("a slot is named by its time in UTC")
-    return slot
+    return Passed(tuple(reversed(found)), has_older=slot > last)
 
 
 def require_within(owner: str, name: str, number: object, least: float, most: float) -> None:

@@ -197,6 +197,7 @@ def test_every_verb_of_the_store_is_one_script():
         "tally",
         "runs",
         "pusher",
+        "schedules",
     }
     # ``admit_many`` is the script of ``admit``, many times.
     others = {"subscribe", "check", "levels", "used_queues", "report_to", "admit_many", "cancel_many"}
@@ -215,6 +216,7 @@ def test_every_verb_of_the_store_is_one_script():
         "many",
         "counts",
         "terms",
+        "schedule",
     }
 
     assert sorted(verbs) == sorted((*VERBS, "admit"))

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askonce.schedule.entry import Cron, Entry, Every, StoredFile
-from askonce.schedule.slots import CAUGHT_UP, Missed, after, latest, missed, name_of, slot_of
+from askonce.schedule.slots import CAUGHT_UP, Passed, after, latest, passed
+from askonce.schedules import Slot
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 #: Noon in UTC before each change of the clocks of a zone: forward, and back.
@@ -154,33 +155,37 @@ def test_every_moment_is_between_its_two_slots(now, at):
     assert slot <= now < to_come
     assert (slot, to_come) == (latest(at, slot), latest(at, to_come))
     assert (to_come, slot) == (after(at, slot), latest(at, to_come - 1))
-    assert Missed((), has_older=False) == missed(at, slot, now)
-    assert Missed((slot,), has_older=False) == missed(at, slot - 1, now)
-    assert slot == slot_of(name_of(slot))
+    assert Passed((), has_older=False) == passed(at, slot, now)
+    assert Passed((slot,), has_older=False) == passed(at, slot - 1, now)
+    assert Slot(slot) == Slot.named(Slot(slot).name)
 
 
 def test_missed_slots_are_the_newest_in_their_order():
     now = ms(datetime(2026, 11, 28, 12, tzinfo=UTC))
 
-    assert Missed((now - 2000, now - 1000, now), has_older=True) == missed(
+    assert Passed((now - 2000, now - 1000, now), has_older=True) == passed(
         Every(1), now - 9000, now + 500, most=3
     )
-    assert Missed((now - 1000, now), has_older=False) == missed(Every(1), now - 2000, now, most=3)
-    assert CAUGHT_UP == len(missed(Cron("* * * * *"), 0, now).slots)
+    assert Passed((now - 1000, now), has_older=False) == passed(Every(1), now - 2000, now, most=3)
+    assert CAUGHT_UP == len(passed(Cron("* * * * *"), 0, now).slots)
 
 
 def test_slot_is_named_by_its_time_in_utc():
     slot = ms(datetime(2026, 11, 28, 3, tzinfo=UTC))
 
-    assert ("2026-11-28T03:00:00Z", "2026-11-28T03:00:00.050Z") == (name_of(slot), name_of(slot + 50))
+    assert ("2026-11-28T03:00:00Z", "2026-11-28T03:00:00.050Z") == (
+        Slot(slot).name,
+        Slot(slot + 50).name,
+    )
+    assert Slot(slot, by_hand=True) == Slot.named("2026-11-28T03:00:00Z by hand")
 
 
 @pytest.mark.parametrize(
     "name", ["", "soon", "2026-11-28", "2026-11-28T03:00:00+00:00", "2026-11-28T04:00:00+01:00"]
 )
 def test_what_names_no_slot_is_refused(name):
-    with pytest.raises((ValueError, TypeError)):
-        slot_of(name)
+    with pytest.raises(ValueError):  # noqa: PT011  # its text is for no person
+        Slot.named(name)
 
 
 @pytest.mark.parametrize(

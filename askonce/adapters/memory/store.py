@@ -21,6 +21,7 @@ from askonce.adapters.memory.reap import reap
 from askonce.adapters.memory.record import MemoryRecord, MemoryValue
 from askonce.adapters.memory.records import Records
 from askonce.adapters.memory.runs import MemoryRuns
+from askonce.adapters.memory.schedules import MemorySchedules
 from askonce.adapters.memory.shown import disclosed, snapshot
 from askonce.adapters.memory.start import copied, start
 from askonce.adapters.memory.subscription import MemorySubscription
@@ -66,6 +67,7 @@ class MemoryStore:
         self.boards = MemoryBoards(records.changed, records.now)
         self.runs = MemoryRuns(records.changed, records.now)
         self.audit = MemoryAudit(records.changed, records.now)
+        self.schedules = MemorySchedules(records.changed, records.now)
         self._listen: Listener = ignore
 
     def report_to(self, listen: Listener) -> None:

@@ -42,7 +42,7 @@ VERBS = (
     "resent",
 )
 #: The scripts of the lists of jobs, the controls, the counters, the workers' announcements, the boards, the
-#: runs, the levels and the queues in use.
+#: runs, the schedule, the levels and the queues in use.
 OTHERS = (
     "dead",
     "show",
@@ -61,6 +61,11 @@ OTHERS = (
     "release",
     "ask_to_stop",
     "runs",
+    "schedule_look",
+    "schedule_decide",
+    "schedule_ended",
+    "schedule_progress",
+    "schedule_pause",
     "look",
     "find",
     "levels",

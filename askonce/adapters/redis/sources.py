@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from askonce import record
 from askonce.adapters.redis.reply import lua_parts
+from askonce.schedules import LINES_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -47,10 +48,11 @@ _NUMBERS = (
 )
 _VALUES: dict[str, int | str] = {name: int(getattr(record, name) * 1000) for name in _SECONDS}
 _VALUES |= {name: getattr(record, name) for name in _NUMBERS}
+_VALUES["LINES_KEPT"] = LINES_KEPT
 _VALUES["BOUNDS"] = "{" + ", ".join(str(round(bound * 1000)) for bound in record.BOUNDS) + "}"
 _CONSTANT = re.compile(rf"\b(?:{'|'.join(_VALUES)})\b")
 #: Definitions, in the order in which they need each other.
-_DEFINED = ("record", "tally", "ends", "marks", "pauses", "due")
+_DEFINED = ("record", "tally", "ends", "marks", "pauses", "due", "schedule")
 #: One definition at the top of a text, with the comment of the next one.
 _DEFINITIONS = re.compile(r"^(?=local )", re.MULTILINE)
 _NAME = re.compile(r"local (?:function )?(\w+)")

@@ -22,6 +22,7 @@ from askonce.adapters.redis.link import Link, ServerLink
 from askonce.adapters.redis.pusher import RedisPusher
 from askonce.adapters.redis.reply import read, to_full_snapshot, to_lost
 from askonce.adapters.redis.runs import RedisRuns
+from askonce.adapters.redis.schedules import RedisSchedules
 from askonce.adapters.redis.scripts import Scripts
 from askonce.adapters.redis.servers import connect, place_of
 from askonce.adapters.redis.subscription import listening
@@ -97,6 +98,7 @@ class RedisStore:
         self.boards = RedisBoards(self._scripts)
         self.runs = RedisRuns(self._scripts)
         self.audit = RedisAudit(self._scripts)
+        self.schedules = RedisSchedules(self._scripts)
 
     @classmethod
     def from_url(
