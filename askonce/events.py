@@ -197,6 +197,12 @@ class EventType(Enum):
     PACE_ALONE = _Kind("pace.alone", WARNING, {"reason": str})
     #: A job of the schedule succeeded, and the store did not note when: the metrics show an older time.
     SCHEDULE_UNNOTED = _Kind("schedule.unnoted", WARNING, {"entry": str, "reason": str})
+    #: An *item* of a slot cannot be asked for, and the others go on; without one, nothing of its entry can.
+    SCHEDULE_REFUSED = _Kind(
+        "schedule.refused", WARNING, {"entry": str, "slot": str, "item": str, "reason": str}
+    )
+    #: A slot has paused its entry, and itself, until a person resumes it: its *reason* says why.
+    SCHEDULE_HELD = _Kind("schedule.held", WARNING, {"entry": str, "slot": str, "reason": str})
     #: A background thread ended by an error and was started again.
     THREAD_RESTARTED = _Kind("thread.restarted", WARNING, {"thread": str, "reason": str})
 

@@ -98,6 +98,8 @@ WARNINGS = {
     "provider.away",
     "pace.alone",
     "schedule.unnoted",
+    "schedule.refused",
+    "schedule.held",
     "thread.restarted",
 }
 

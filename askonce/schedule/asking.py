@@ -1,0 +1,119 @@
+"""Enqueues what the query of a slot found, each payload under an id of the slot's own.
+
+So a payload that is asked for again after a kill is the same job: it is counted once, and so is its cost.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from askonce.errors import JobError, PayloadInvalid, SendFailed, StoreUnavailable
+from askonce.job import JobId
+from askonce.key import identify
+from askonce.outcomes import Admitted
+from askonce.record import Status
+from askonce.replay import replay
+
+if TYPE_CHECKING:
+    from askonce.job import Key
+    from askonce.letters import DeadJob
+    from askonce.outcomes import Outcome
+    from askonce.schedule.entry import Entry
+    from askonce.schedule.item import Item
+    from askonce.schedule.site import Site
+
+
+class Own(NamedTuple):
+    """A job that the slot has made."""
+
+    job: JobId
+    key: Key
+
+
+class Asked(NamedTuple):
+    """What came of one payload."""
+
+    #: ``admitted`` for a job of the slot, else the name of the outcome.
+    word: str
+    own: Own | None = None
+    #: Why it was not enqueued; never its content.
+    refused: str = ""
+    #: Whether the broker took the message; a record without one is the reaper's.
+    is_sent: bool = True
+
+
+class Asking:
+    """Asks for payloads in the name of one slot."""
+
+    def __init__(self, site: Site, entry: Entry, slot: str) -> None:
+        """Enqueue on *site* for the slot of this name."""
+        self._site, self._task = site, entry.query.task
+        self._named = f"{entry.name}\0{slot}"
+
+    def own(self, item: Item) -> Own:
+        """Return the job that the slot makes of *item*.
+
+        Raises:
+            PayloadInvalid: names the field.
+        """
+        key = identify(self._site.specs[self._task], item.payload, str(item.options.get("tenant", ""))).key
+        drawn = sha256(f"{self._named}\0{item.name}\0{key}".encode()).hexdigest()
+        return Own(JobId(drawn[:32]), key)
+
+    def ask(self, item: Item, own: Own) -> Asked:
+        """Enqueue *item* as *own*.
+
+        Raises:
+            StoreUnavailable: nothing was enqueued.
+        """
+        if item.dead is not None:
+            return self._replay(item.dead, own)
+        try:
+            return _asked(self._site.enqueue(self._task, item.payload, job=own.job, **item.options), own)
+        except SendFailed:
+            return Asked("admitted", own, is_sent=False)
+        except PayloadInvalid as invalid:
+            return refusal(invalid)
+        except StoreUnavailable:
+            raise
+        except JobError as error:
+            # Of this payload's record, or its options: the others go on.
+            return Asked("refused", refused=str(error))
+
+    def _replay(self, dead: DeadJob, own: Own) -> Asked:
+        done = replay(self._site, dead, job=own.job)
+        if not done.ok:
+            return Asked("refused", refused=done.words)
+        return Asked("admitted", own, is_sent=False) if done.outcome is None else _asked(done.outcome, own)
+
+    def look_at(self, item: Item, key: Key) -> Asked:
+        """Return what asking for *item* would come to."""
+        try:
+            record = self._site.store.read([key])[0].checked()
+        except StoreUnavailable:
+            raise
+        except JobError as error:
+            return Asked("refused", refused=str(error))
+        max_age, value = cast("float | None", item.options.get("max_age")), record.value
+        if record.flight != "idle":
+            return Asked("attached")
+        if item.dead is not None:
+            return Asked("would_ask")
+        if value is not None and value.fresh and (max_age is None or value.age <= max_age):
+            return Asked("hit")
+        if record.status in (Status.FAILED, Status.QUARANTINED):
+            return Asked("negative")
+        return Asked("backoff" if record.wait > 0 else "would_ask")
+
+
+def refusal(invalid: PayloadInvalid) -> Asked:
+    """Return what comes of a payload that cannot be used."""
+    fields = "; ".join(f"{field} {reason}".strip() for field, reason in invalid.reasons.items())
+    return Asked("invalid", refused=fields)
+
+
+def _asked(outcome: Outcome, own: Own) -> Asked:
+    if outcome.job == own.job or isinstance(outcome, Admitted):
+        return Asked("admitted", Own(outcome.job, outcome.key))
+    return Asked(type(outcome).__name__.lower())
