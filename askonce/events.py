@@ -203,6 +203,23 @@ class EventType(Enum):
     )
     #: A slot has paused its entry, and itself, until a person resumes it: its *reason* says why.
     SCHEDULE_HELD = _Kind("schedule.held", WARNING, {"entry": str, "slot": str, "reason": str})
+    #: A slot of an entry of the schedule is under way: its job was enqueued. Again where its scheduler died.
+    SCHEDULE_SENT = _Kind("schedule.sent", INFO, {"entry": str, "slot": str})
+    #: A slot does not fire: another one of its entry is under way (*reason* skip), or the entry is paused.
+    SCHEDULE_SKIPPED = _Kind("schedule.skipped", INFO, {"entry": str, "slot": str, "reason": str})
+    #: Slots passed while no scheduler ran, and do not fire.
+    SCHEDULE_MISSED = _Kind("schedule.missed", WARNING, {"entry": str, "slot": str, "until": str})
+    #: A slot ended: done or failed.
+    SCHEDULE_ENDED = _Kind("schedule.ended", INFO, {"entry": str, "slot": str, "outcome": str})
+    #: An entry fires no slot any more, until a person resumes it: a slot failed.
+    SCHEDULE_PAUSED = _Kind("schedule.paused", WARNING, {"entry": str, "note": str})
+    #: The store does not answer this scheduler: its entries rest until it does. Emitted once until then.
+    SCHEDULE_AWAY = _Kind("schedule.away", WARNING, {"reason": str})
+    #: It answers again: what was missed is caught up with, as each entry's policy says.
+    SCHEDULE_BACK = _Kind("schedule.back")
+    #: The clock of a scheduler's host is ahead of the store's by so many seconds, or behind. No slot depends
+    #: on it. Emitted once for each change.
+    SCHEDULE_CLOCK_OFF = _Kind("schedule.clock_off", WARNING, {"seconds": float})
     #: A background thread ended by an error and was started again.
     THREAD_RESTARTED = _Kind("thread.restarted", WARNING, {"thread": str, "reason": str})
 

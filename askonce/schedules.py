@@ -145,6 +145,15 @@ class SlotDecision(Enum):
     BEGUN = "begun"
 
 
+class Ended(NamedTuple):
+    """What ``ended`` did."""
+
+    #: Whether the slot was under way. If not, nothing was changed.
+    was_open: bool
+    #: The slot that waited and is under way now: its job is to be enqueued.
+    begun: Slot | None = None
+
+
 class Line(NamedTuple):
     """One line of an entry's history."""
 
@@ -175,8 +184,8 @@ class Schedules(Protocol):
         what: Literal["done", "failed"],
         facts: Mapping[str, Fact],
         pause: str = "",
-    ) -> bool:
-        """End the slot under way, and begin the next one that waits; return False where it had ended.
+    ) -> Ended:
+        """End the slot under way, and begin the next one that waits.
 
         With the note *pause* the entry pauses in the same step.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from celery.beat import PersistentScheduler
 from celery.bootsteps import StartStopStep
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
+from askonce.adapters.celery.scheduler import Scheduler as FiringScheduler
 from settings.environment import load
 from worker.heartbeat import INTERVAL, LIMIT, Heartbeat, new_heartbeat
 from worker.successes import named
@@ -71,8 +71,8 @@ class HeartbeatStep(StartStopStep):
         self._heartbeat.unready()
 
 
-class Scheduler(PersistentScheduler):
-    """Celery's scheduler, with a sign of life after each tick, and the entry's name in each message."""
+class Scheduler(FiringScheduler):
+    """The scheduler of both schedules: with signs of life, and an entry's name in messages of Celery's."""
 
     _heartbeat: Heartbeat | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -41,8 +41,7 @@ class AppSite:
     @cached_property
     def specs(self) -> Mapping[str, JobSpec]:
         """The terms of the app's idempotent tasks, by their names."""
-        tasks = cast("Any", self._once.app).tasks.items()
-        return {name: task.job_spec for name, task in tasks if hasattr(task, "job_spec")}
+        return self._once.specs
 
     def enqueue(self, task: str, payload: Mapping[str, object], **options: object) -> Outcome:
         """Enqueue *payload* for *task*; options and errors as ``Producer.enqueue``."""

@@ -10,6 +10,7 @@ from askonce.schedule.slots import Cron, Every, require_slots, require_within
 from askonce.spec import LONGEST
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 Overlap = Literal["skip", "queue_one"]
@@ -116,3 +117,19 @@ class Entry:
             require_slots(self.at)
         except (ValueError, ModuleNotFoundError) as error:
             raise type(error)(f"Entry {self.name!r}: {error}") from None
+
+
+def by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
+    """Return *entries* by their names.
+
+    Raises:
+        ValueError: two have one name; or what is given is no entry.
+    """
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        if not isinstance(entry, Entry):
+            raise ValueError(f"schedule: must have entries, not {type(entry).__name__}")  # noqa: TRY004  # of a value
+        if entry.name in found:
+            raise ValueError(f"schedule: two entries have the name {entry.name!r}")
+        found[entry.name] = entry
+    return found

@@ -10,6 +10,7 @@ from askonce.schedules import (
     LINES_KEPT,
     NOTE_KEPT,
     Due,
+    Ended,
     EntryState,
     Line,
     Look,
@@ -93,7 +94,7 @@ def test_slot_is_skipped_while_another_one_is_under_way(schedules, decide):
     first, second = decide(1), decide(2)
     ended = schedules.ended("night", Slot(HOUR), "done", {"asked": 3})
 
-    assert ([SEND], [SKIP], True) == (first, second, ended)
+    assert ([SEND], [SKIP], Ended(was_open=True)) == (first, second, ended)
     assert [SEND] == decide(3)
     assert [(1, "sent"), (2, "skipped"), (1, "done"), (3, "sent")] == lines(schedules)
 
@@ -155,12 +156,12 @@ def test_end_of_a_slot_counts_once(schedules, decide, scene):
 
     state = schedules.look(["night"]).states["night"]
 
-    assert [True, False] == ended
+    assert [Ended(was_open=True, begun=Slot(2 * HOUR)), Ended(was_open=False)] == ended
     assert round(float(scene.clock()) * 1000) == state.succeeded
     assert Slot(2 * HOUR) == state.open
     assert {"asked": 2, "note": "ü"} == schedules.history("night")[1].facts
-    assert not schedules.ended("night", Slot(9 * HOUR), "done", {})
-    assert not schedules.ended("other", Slot(HOUR), "done", {})
+    assert not schedules.ended("night", Slot(9 * HOUR), "done", {}).was_open
+    assert not schedules.ended("other", Slot(HOUR), "done", {}).was_open
 
 
 def test_failed_slot_is_no_success_and_may_pause_its_entry(schedules, decide):

@@ -100,6 +100,10 @@ WARNINGS = {
     "schedule.unnoted",
     "schedule.refused",
     "schedule.held",
+    "schedule.missed",
+    "schedule.paused",
+    "schedule.away",
+    "schedule.clock_off",
     "thread.restarted",
 }
 

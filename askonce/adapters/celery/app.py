@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass, replace
+from pkgutil import resolve_name
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +16,7 @@ from celery.utils import uuid
 from askonce.adapters.celery.announce import AnnounceStep
 from askonce.adapters.celery.bodies import check_bodies
 from askonce.adapters.celery.canvas import carry_to_items
-from askonce.adapters.celery.checks import check_app
+from askonce.adapters.celery.checks import check_app, check_schedule
 from askonce.adapters.celery.deliveries import Deliveries, DeliveriesStep
 from askonce.adapters.celery.forgotten import ForgottenStep
 from askonce.adapters.celery.letters import LettersStep
@@ -39,12 +40,14 @@ from askonce.message import Message
 from askonce.pause_watch import PauseWatch
 from askonce.reaper import INTERVAL, Reaper
 from askonce.runner import Runner
+from askonce.schedule.entry import by_name
 from askonce.store_down.cache import LocalCache
 from askonce.store_down.calls import LocalCalls
 from askonce.store_down.spill import Spill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from celery import Celery, Task
 
@@ -53,11 +56,15 @@ if TYPE_CHECKING:
     from askonce.events import Listener
     from askonce.job import Job, Routing
     from askonce.lost import Lost
+    from askonce.schedule.entry import Entry
+    from askonce.schedule.site import RunInputs
     from askonce.spec import JobSpec
     from askonce.store import Store
 
 #: By its name: a producer does not load it.
 _WATCHED = "askonce.adapters.celery.watched:WatchedStep"
+#: By its name: it makes a task, and tasks are made of this module's apps.
+_SLOTS = "askonce.adapters.celery.slot_task:register"
 #: Seconds that a process waits at its end for a store that is down to accept its last answers.
 DRAIN_SECONDS = 5.0
 
@@ -99,7 +106,7 @@ def _require_usable(app: Celery, store: object) -> None:
 class AskOnce:
     """askonce for one Celery app."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what an app may choose; all but two have a default
         self,
         app: Celery,
         *,
@@ -110,6 +117,8 @@ class AskOnce:
         local_cache: Callable[[], LocalCache] = LocalCache,
         cure_of: Callable[..., str] | None = None,
         check: Callable[[AskOnce], list[Finding]] | None = _check,
+        schedule: Iterable[Entry] = (),
+        inputs_of_run: Callable[[Path], RunInputs] | None = None,
     ) -> None:
         """Join *app* to the store that *store* connects to, once in each process.
 
@@ -117,7 +126,8 @@ class AskOnce:
         the whole store once in *reap_interval* seconds. *local_cache* keeps answers for the time when the
         store is down. Monitors show what *cure_of* returns: what a person can do about a failure. At its
         start a worker logs the warnings of *check*, and ends with exit code 78 on an error; None checks
-        nothing.
+        nothing. The slots of *schedule* are fired by ``scheduler.Scheduler``; *inputs_of_run* finds what a
+        ``StoredRun`` of it asked for.
         """
         _require_usable(app, store)
         self.app = app
@@ -129,7 +139,7 @@ class AskOnce:
         #: The queues that this process leaves alone, where it is a worker's main process.
         self.paused_queues = PausedQueues(app)
         log_no_traceback()
-        self.start_up = StartUp(lambda: check(self) if check else [])
+        self.start_up = StartUp(lambda: [*self.check_schedule(), *(check(self) if check else [])])
         self._check = check or _check
         #: The way to this app's workers.
         self.sender = CelerySender(app)
@@ -139,11 +149,15 @@ class AskOnce:
         os.register_at_fork(after_in_child=self._forget)
         worker_process_shutdown.connect(self._drain, weak=False)
         cast("Any", app).askonce = self
+        #: The entries of the schedule, by their names.
+        self.schedule, self.inputs_of_run = by_name(schedule), inputs_of_run
         check_bodies(app)
         carry_own_options(app)
         app.on_after_finalize.connect(_adapt_canvas, weak=False)
         if cast("Any", app).finalized:
             _adapt_canvas(app)
+        if self.schedule:
+            resolve_name(_SLOTS)(self)
         app.steps["worker"].update((CheckStep, ReaperStep, PauseStep, AnnounceStep))
         app.steps["consumer"].update(
             (CheckLaterStep, LettersStep, DeliveriesStep, PauseAtStartStep, ForgottenStep, _WATCHED)
@@ -176,9 +190,19 @@ class AskOnce:
         workers, pauses = store.announcements.workers(), store.controls.pauses()
         return listening(spec, self.sender.queue_of(name), workers, pauses)
 
+    @property
+    def specs(self) -> Mapping[str, JobSpec]:
+        """The terms of the app's idempotent tasks, by their names."""
+        tasks = cast("Any", self.app).tasks.items()
+        return {name: task.job_spec for name, task in tasks if hasattr(task, "job_spec")}
+
     def examine(self) -> list[Finding]:
         """Return what a worker's check finds now; the check of any app where *check* is None."""
-        return self._check(self)
+        return [*self.check_schedule(), *self._check(self)]
+
+    def check_schedule(self) -> list[Finding]:
+        """Return which entries of the schedule no task of the app can answer."""
+        return check_schedule(self.schedule.values(), self.specs) if self.schedule else []
 
     def process(self) -> Process:
         """Return what this process works with, built at its first use."""

@@ -13,12 +13,14 @@ from askonce.adapters.celery.patience import bounded, broker_url
 from askonce.checks import REACHABLE, Finding, without_secrets
 from askonce.lease import LOOK, RENEWALS
 from askonce.record import TOMBSTONE_KEPT
+from askonce.schedule.entry import GoingStale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from celery import Celery
 
+    from askonce.schedule.entry import Entry
     from askonce.spec import JobSpec
     from askonce.store import Store
 
@@ -91,6 +93,20 @@ def check_times(
 def check_settings(app: Celery) -> list[Finding]:
     """Return which settings of *app* and its tasks lose messages, parts of canvases, or paid calls."""
     return [*_check_messages(app), *_check_killed(app)]
+
+
+def check_schedule(entries: Iterable[Entry], specs: Mapping[str, JobSpec]) -> list[Finding]:
+    """Return which *entries* ask for what no task of the app, by its *specs*, can give."""
+    findings = []
+    for entry in entries:
+        task = entry.query.task
+        if task not in specs:
+            text = f"{entry.name!r} is of task {task!r}, which is no idempotent task of this app"
+            findings.append(_error("schedule", "task", text, f"name one of {', '.join(sorted(specs))}"))
+        elif isinstance(entry.query, GoingStale) and not specs[task].keep_payload:
+            text = f"{entry.name!r} makes answers of {task!r} anew, which keeps no payloads"
+            findings.append(_error("schedule", "payload", text, "set keep_payload=True in its JobSpec"))
+    return findings
 
 
 def _check_messages(app: Celery) -> list[Finding]:

@@ -42,7 +42,7 @@ class StartUp:
             if each not in errors and each not in self._logged:
                 log.warning("start: %s%s", each.line, "; not checked" if each in unreachable else "")
         self._logged.update(found)
-        _refuse(errors)
+        refuse(errors)
         # Never on a later connection: the worker has jobs by then, and a failover shows strange roles.
         self._runs_left = self._runs_left - 1 if unreachable else 0
 
@@ -53,13 +53,13 @@ class CheckStep(Step):
     def create(self, parent: Any) -> None:
         """End the worker on an error."""
         limits = limits_of(parent)
-        _refuse(check_options(parent, limits))
+        refuse(check_options(parent, limits))
         # The checks, and monitors, read a worker's limits in its settings.
         parent.app.conf.update(limits)
         parent.app.askonce.start_up.run()
 
 
-def _refuse(errors: list[Finding]) -> None:
+def refuse(errors: list[Finding]) -> None:
     """End the process where there are *errors*, after a line for each on stderr, and in the log's file."""
     if not errors:
         return

@@ -9,6 +9,7 @@ from askonce.schedules import (
     LINES_KEPT,
     NOTE_KEPT,
     Due,
+    Ended,
     EntryState,
     Line,
     Look,
@@ -95,20 +96,19 @@ class MemorySchedules:
         what: Literal["done", "failed"],
         facts: Mapping[str, Fact],
         pause: str = "",
-    ) -> bool:
+    ) -> Ended:
         """End the slot under way, and begin the next one that waits."""
         encoded = encode(facts)
         with self._changed:
             if self._look(entry).open != slot:
-                return False
+                return Ended(was_open=False)
             kept = self._keep(entry)
             self._note(kept, slot, what, decode(encoded))
             kept.open, kept.since, kept.facts = None, 0, b"{}"
             if what == "done":
                 kept.succeeded = self._now()
             kept.paused = pause[:NOTE_KEPT] or kept.paused
-            self._next(kept)
-            return True
+            return Ended(was_open=True, begun=self._next(kept))
 
     def progress(self, entry: str, slot: Slot, facts: Mapping[str, Fact]) -> bool:
         """Keep how far the slot is."""
@@ -152,9 +152,12 @@ class MemorySchedules:
         kept.open, kept.since, kept.facts = slot, self._now(), b"{}"
         self._note(kept, slot, "sent")
 
-    def _next(self, kept: _Kept) -> None:
-        if kept.open is None and kept.paused is None and kept.waiting:
-            self._send(kept, kept.waiting.pop(0))
+    def _next(self, kept: _Kept) -> Slot | None:
+        if kept.open is not None or kept.paused is not None or not kept.waiting:
+            return None
+        begun = kept.waiting.pop(0)
+        self._send(kept, begun)
+        return begun
 
     def _note(self, kept: _Kept, slot: Slot, what: What, facts: Mapping[str, Fact] | None = None) -> None:
         kept.lines = [Line(slot, what, self._now(), facts or {}), *kept.lines][:LINES_KEPT]

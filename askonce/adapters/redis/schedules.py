@@ -9,6 +9,7 @@ from askonce.schedules import (
     ENTRY_KEPT,
     NOTE_KEPT,
     Due,
+    Ended,
     EntryState,
     Line,
     Look,
@@ -58,10 +59,11 @@ class RedisSchedules:
         what: Literal["done", "failed"],
         facts: Mapping[str, Fact],
         pause: str = "",
-    ) -> bool:
+    ) -> Ended:
         """End the slot under way, and begin the next one that waits."""
         args = (slot.token, what, encode(facts), pause[:NOTE_KEPT], _KEPT)
-        return bool(self._run("schedule_ended", (self._key(entry),), *args))
+        was_open, begun = self._run("schedule_ended", (self._key(entry),), *args)
+        return Ended(bool(was_open), Slot.of_token(begun.decode()) if begun else None)
 
     def progress(self, entry: str, slot: Slot, facts: Mapping[str, Fact]) -> bool:
         """Keep how far the slot is."""

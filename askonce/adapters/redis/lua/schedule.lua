@@ -16,11 +16,12 @@ local function schedule_send(key, slot)
   schedule_note(key, slot, 'sent')
 end
 
--- Begin the first slot that waits, unless one is under way or the entry is paused.
+-- Begin the first slot that waits, unless one is under way or the entry is paused; return it.
 local function schedule_next(key)
   local open, wait, paused = unpack(redis.call('HMGET', key, 'open', 'wait', 'paused'))
   if open or paused or not wait or wait == '' then return end
   local first, others = string.match(wait, '^(%S+) ?(.*)$')
   redis.call('HSET', key, 'wait', others)
   schedule_send(key, first)
+  return first
 end
