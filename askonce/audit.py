@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Act = Literal["pause", "resume", "cancel", "replay", "discard", "invalidate", "purge"]
+Act = Literal["pause", "resume", "cancel", "replay", "discard", "invalidate", "purge", "run"]
 ACTS: Final[tuple[Act, ...]] = get_args(Act)
 #: What a full store must still do, although it has no room for an entry.
 ROOM_MAKING: Final[frozenset[Act]] = frozenset({"resume", "cancel", "discard", "invalidate", "purge"})

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from askonce.adapters.celery.dead_messages import send_again
 from askonce.adapters.celery.one_step import new_producer
 from askonce.adapters.celery.queues import open_queues
 from askonce.adapters.celery.sender import CelerySender
+from askonce.events import ignore
 from askonce.listening import Listening, listening
 from askonce.log import log_event
+from askonce.schedule.entry import by_name
+from askonce.schedule.firing import Firing
+from askonce.schedule.site import SLOT
 from settings.servers import new_app, new_store
 from tasks.catalog import catalog
 from tasks.reasons import cure_of
+from tasks.schedule import entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from askonce.enqueue import Producer
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
     from askonce.letters import DeadMessage
     from askonce.outcomes import Outcome
     from askonce.queues import Queues
+    from askonce.schedule.entry import Entry
     from askonce.spec import JobSpec
     from askonce.store import Store
     from settings.environment import Settings
@@ -39,6 +46,9 @@ class Client:
     producer: Producer
     #: The queue of a task's messages; None where it is not known.
     queue_of: Callable[[str], str | None] = lambda _task: None
+    #: The entries of the schedule, which only its verbs read.
+    entries: Callable[[], Iterable[Entry]] = tuple
+    listen: Listener = ignore
 
     def enqueue(self, task: str, payload: Mapping[str, object], **options: object) -> Outcome:
         """Enqueue *payload* for *task*; options and errors as ``Producer.enqueue``."""
@@ -66,6 +76,16 @@ class Client:
         """Return what a person can do about a failure, as ``tasks.reasons`` has it."""
         return cure_of(reason, kind=kind, key=key)
 
+    def firing(self) -> Firing:
+        """Return what fires the slots of the schedule."""
+        return Firing(
+            entries=by_name(self.entries()),
+            store=self.store,
+            spec=SLOT,
+            enqueue=partial(self.producer.enqueue, SLOT),
+            listen=self.listen,
+        )
+
     def queues(self) -> AbstractContextManager[Queues]:
         """Lend the queues of the configured broker."""
         return open_queues(new_app())
@@ -84,4 +104,11 @@ def connect(settings: Settings, *, listen: Listener = log_event) -> Client:
     store, app = new_store(settings, listen=listen), new_app()
     sender = CelerySender(app)
     producer = new_producer(app, store, sender, listen)
-    return Client(specs=catalog(settings), store=store, producer=producer, queue_of=sender.queue_of)
+    return Client(
+        specs=catalog(settings),
+        store=store,
+        producer=producer,
+        queue_of=sender.queue_of,
+        entries=partial(entries, settings),
+        listen=listen,
+    )

@@ -12,6 +12,7 @@ from askonce.adapters.celery.app import of
 from askonce.adapters.celery.checks import check_broker
 from askonce.adapters.celery.dead_messages import send_again
 from askonce.adapters.celery.queues import open_queues
+from askonce.adapters.celery.slot_task import firing_of
 from askonce.checks import Finding
 from askonce.cli.examined import examine_work
 from askonce.cli.exits import Exit
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from askonce.letters import DeadMessage
     from askonce.outcomes import Outcome
     from askonce.queues import Queues
+    from askonce.schedule.firing import Firing
     from askonce.spec import JobSpec
 
 #: What a URL that cannot be used raises, and a transport or a store that is not installed.
@@ -50,6 +52,10 @@ class AppSite:
     def cure_of(self, reason: str, *, kind: str = "", key: str = "ID") -> str:
         """Return what a person can do about a failure, as ``AskOnce.cure_of``: the app's own words."""
         return self._once.cure_of(reason, kind=kind, key=key)
+
+    def firing(self) -> Firing:
+        """Return what fires the slots of the app's schedule."""
+        return firing_of(self._once)
 
     def queues(self) -> AbstractContextManager[Queues]:
         """Lend the queues of the app's broker."""

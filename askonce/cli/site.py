@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from askonce.outcomes import Outcome
     from askonce.queues import Queues
     from askonce.rows import BadRow, Row
+    from askonce.schedule.firing import Firing
     from askonce.spec import JobSpec
     from askonce.store import Store
 
@@ -42,6 +43,9 @@ class Site(Protocol):
 
         The *kind* of a failure that was given up adds how the job with this *key* is made again.
         """
+
+    def firing(self) -> Firing:
+        """Return what fires the slots of the application's schedule."""
 
     def queues(self) -> AbstractContextManager[Queues]:
         """Lend the queues of the application's broker."""

@@ -16,6 +16,7 @@ from askonce.cli.pause import pause, pauses, resume
 from askonce.cli.queue import queue
 from askonce.cli.result import result
 from askonce.cli.runs import runs
+from askonce.cli.schedule import schedule
 
 if TYPE_CHECKING:
     import click
@@ -33,6 +34,7 @@ VERBS: Final[tuple[click.Command, ...]] = (
     pause,
     resume,
     pauses,
+    schedule,
     dead,
     audit,
 )

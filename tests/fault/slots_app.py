@@ -11,7 +11,7 @@ from redis import Redis
 from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.redis import RedisStore
 from askonce.events import EventType
-from askonce.schedule.entry import Cron, Entry, Every, Policy, StoredFile
+from askonce.schedule import Cron, Entry, Every, Policy, StoredFile
 from askonce.schedule.firing import Firing
 from askonce.spec import JobSpec
 

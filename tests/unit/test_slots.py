@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from askonce.schedule.entry import Cron, Entry, Every, StoredFile
+from askonce.schedule import Cron, Entry, Every, StoredFile
 from askonce.schedule.slots import CAUGHT_UP, Passed, after, latest, passed
 from askonce.schedules import Slot
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from askonce.adapters.celery.task import IdempotentTask
@@ -85,8 +86,6 @@ def site_of(once: AskOnce) -> Site:
 
 def firing_of(once: AskOnce) -> Firing:
     """Return what fires the slots of *once* from this process."""
-    task: Any = once.app.tasks[SLOT.name]
-    store = once.process().store
-    return Firing(
-        entries=once.schedule, store=store, spec=task.job_spec, enqueue=task.enqueue, listen=once.listen
-    )
+    process = once.process()
+    enqueue = partial(process.producer.enqueue, SLOT)
+    return Firing(entries=once.schedule, store=process.store, spec=SLOT, enqueue=enqueue, listen=once.listen)

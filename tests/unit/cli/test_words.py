@@ -24,6 +24,7 @@ KEY = "0" * 64
         ["explain", "rates.fetch", "{}", "--tenant", CAFE],
         ["queue", "peek", CAFE],
         ["runs", "show", CAFE],
+        ["schedule", "run", CAFE],
     ],
     ids=" ".join,
 )

@@ -11,7 +11,7 @@ from askonce.enqueue import Producer
 from askonce.errors import SendFailed, StoreUnavailable
 from askonce.events import EventType
 from askonce.job import NO_CHOICE
-from askonce.schedule.entry import Cron, Entry, Every, Policy, StoredFile
+from askonce.schedule import Cron, Entry, Every, Policy, StoredFile
 from askonce.schedule.firing import CLOCK_OFF, LATE, LONGEST_TICK, Firing, by_hand, due
 from askonce.schedule.site import SLOT
 from askonce.schedules import Due, Missed, Slot
