@@ -27,7 +27,7 @@ PAGE = 100
 @click.option("--all", "everything", is_flag=True, help=f"All of them, not only the {PAGE} latest.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each on stdout.")
 def audit(*, since: float | None, everything: bool, as_json: bool) -> None:
-    """Show who paused, resumed, cancelled, replayed, discarded, invalidated or purged what, and why."""
+    """Show who paused, resumed, cancelled, replayed, discarded, invalidated, purged or ran what, and why."""
     with unavailable():
         entries = deque(
             open_site().store.audit.entries(since or 0.0), maxlen=None if everything else PAGE + 1

@@ -8,6 +8,7 @@ from askonce.controls import Pause
 from askonce.levels import Levels
 from askonce.pace.away import Away
 from askonce.record import BOUNDS
+from askonce.schedules import EntryState
 from askonce.tally import Book, Counter
 from worker.metrics.exposition import Exposition
 from worker.metrics.reading import OfStore, Reading
@@ -190,7 +191,24 @@ def test_entries_of_the_schedule_show_their_last_success_and_0_for_never():
         "askonce_schedule_entries 2.0",
         f'{name}{{entry="nightly"}} 1.8000000005e+09',
         f'{name}{{entry="weekly"}} 0.0',
-    ] == shown
+    ] == [line for line in shown if "paused" not in line]
+
+
+def test_entries_whose_slots_the_store_decides_show_last_success_and_pause():
+    states = {"a": EntryState(succeeded=1_800_000_000_500), "b": EntryState(paused="too dear")}
+
+    text = Exposition(MODELS, ["plain", "a", "b"]).text(reading(entries=states)).decode()
+
+    success, paused = "askonce_schedule_last_success_timestamp_seconds", "askonce_schedule_paused"
+    assert [
+        "askonce_schedule_entries 3.0",
+        f'{success}{{entry="plain"}} 0.0',
+        f'{success}{{entry="a"}} 1.8000000005e+09',
+        f'{success}{{entry="b"}} 0.0',
+        f'{paused}{{entry="plain"}} 0.0',
+        f'{paused}{{entry="a"}} 0.0',
+        f'{paused}{{entry="b"}} 1.0',
+    ] == [line for line in text.splitlines() if line.startswith("askonce_schedule_")]
 
 
 def test_installation_without_a_schedule_says_so():

@@ -69,6 +69,17 @@ def test_store_that_refuses_leaves_the_queues_and_is_logged_once(reader, store, 
     ] == caplog.messages
 
 
+def test_entries_of_the_schedule_are_read(store, broker):
+    store.schedules.pause("night", "too dear")
+
+    reading = Reader(store, ["askonce"], broker, ["night", "day"]).read()
+
+    assert {"night": "too dear", "day": None} == {
+        name: state.paused for name, state in reading.store.entries.items()
+    }
+    assert {} == Reader(store, ["askonce"], broker).read().store.entries
+
+
 def test_other_reason_is_logged_anew(reader, store, caplog):
     caplog.set_level("INFO", "askonce")
     for reason in ("noperm", "noperm", "TimeoutError"):

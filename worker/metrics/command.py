@@ -16,6 +16,7 @@ from settings.environment import load_or_exit
 from settings.logs import configure
 from settings.servers import new_app, new_store
 from tasks.catalog import catalog
+from tasks.schedule import entries
 from worker.heartbeat import new_heartbeat
 from worker.metrics.exposition import Exposition
 from worker.metrics.reading import Reader
@@ -36,8 +37,9 @@ def main(arguments: Sequence[str]) -> int:
     configure(settings.log_format)
     app = new_app()
     models = {name: spec.model for name, spec in catalog(settings).items()}
-    exposition = Exposition(models, app.conf.beat_schedule)
-    reader = Reader(new_store(settings), app.amqp.queues, QueueLengths(app))
+    slots = [entry.name for entry in entries(settings)]
+    exposition = Exposition(models, [*app.conf.beat_schedule, *slots])
+    reader = Reader(new_store(settings), app.amqp.queues, QueueLengths(app), slots)
     try:
         if given.serve is not None:
             return _serve(given.serve, lambda: exposition.text(reader.read()))

@@ -69,7 +69,7 @@ class Exposition:
             self._add_counted(families, reading.store.counted)
             _add_levels(families, reading.store.levels)
             _add_state(families, reading.store)
-            self._add_schedule(families, reading.store.successes)
+            self._add_schedule(families, reading.store)
         if reading.queues is not None:
             _add_queues(families, reading.queues, reading.store)
         return families.text()
@@ -88,11 +88,15 @@ class Exposition:
         for pair, sums in of_money.items():
             self._add_money(families, pair, sums)
 
-    def _add_schedule(self, families: _Families, successes: Mapping[str, float]) -> None:
+    def _add_schedule(self, families: _Families, store: OfStore) -> None:
         families.add(Series.SCHEDULE_ENTRIES, len(self._entries))
         # The store may have noted others: entries of an older schedule, and what a stranger sent.
         for entry in self._entries:
-            families.add(Series.SCHEDULE_SUCCESS, successes.get(entry, 0.0), entry)
+            known = store.entries.get(entry)
+            succeeded = known.succeeded / 1000 if known else store.successes.get(entry, 0.0)
+            families.add(Series.SCHEDULE_SUCCESS, succeeded, entry)
+            is_paused = known is not None and known.paused is not None
+            families.add(Series.SCHEDULE_PAUSED, float(is_paused), entry)
 
     def _add_money(self, families: _Families, pair: tuple[str, str], sums: Sums[str]) -> None:
         for series, what in _OF_MONEY.items():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from askonce.announcements import Announcement
     from askonce.controls import Pause
     from askonce.levels import Levels
+    from askonce.schedules import EntryState
     from askonce.store import Store
     from askonce.tally import Counter
 
@@ -43,6 +44,8 @@ class OfStore:
     away: Sequence[Away] = ()
     #: When each entry of the schedule succeeded last, in seconds since 1970.
     successes: Mapping[str, float] = field(default_factory=dict)
+    #: What is known of each entry whose slots the store decides.
+    entries: Mapping[str, EntryState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +72,14 @@ class Lengths(Protocol):
 class Reader:
     """Reads one store and one broker; for one thread."""
 
-    def __init__(self, store: Store, queues: Iterable[str], lengths: Lengths) -> None:
-        """Connect at the first reading; *queues* are those that are read whether or not they are in use."""
-        self._store, self._lengths = store, lengths
+    def __init__(
+        self, store: Store, queues: Iterable[str], lengths: Lengths, entries: Iterable[str] = ()
+    ) -> None:
+        """Connect at the first reading; *queues* are those that are read whether or not they are in use.
+
+        *entries* are those of the schedule whose slots the store decides.
+        """
+        self._store, self._lengths, self._entries = store, lengths, tuple(entries)
         self._queues = tuple(sorted(queues))
         self._down: dict[str, str] = {}
 
@@ -97,6 +105,7 @@ class Reader:
                 pauses=store.controls.pauses(),
                 away=away(store.boards, time.time()),
                 successes=store.tally.successes(),
+                entries=store.schedules.look(self._entries).states if self._entries else {},
             )
         except StoreUnavailable as error:
             self._report("store", error.reason)

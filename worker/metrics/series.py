@@ -115,6 +115,12 @@ class Series(Enum):
         ("entry",),
         "When a job of an entry of the schedule succeeded last, by the store's clock; 0 for never.",
     )
+    SCHEDULE_PAUSED = _Series(
+        "askonce_schedule_paused",
+        "gauge",
+        ("entry",),
+        "1 where an entry of the schedule fires nothing until a person resumes it, else 0.",
+    )
     QUEUE_LENGTH = _Series("askonce_queue_messages", "gauge", ("queue",), "Messages that wait in a queue.")
     QUEUE_OLDEST = _Series(
         "askonce_queue_oldest_seconds",
