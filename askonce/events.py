@@ -201,8 +201,6 @@ class EventType(Enum):
     SCHEDULE_REFUSED = _Kind(
         "schedule.refused", WARNING, {"entry": str, "slot": str, "item": str, "reason": str}
     )
-    #: A slot has paused its entry, and itself, until a person resumes it: its *reason* says why.
-    SCHEDULE_HELD = _Kind("schedule.held", WARNING, {"entry": str, "slot": str, "reason": str})
     #: A slot of an entry of the schedule is under way: its job was enqueued. Again where its scheduler died.
     SCHEDULE_SENT = _Kind("schedule.sent", INFO, {"entry": str, "slot": str})
     #: A slot does not fire: another one of its entry is under way (*reason* skip), or the entry is paused.
@@ -211,7 +209,7 @@ class EventType(Enum):
     SCHEDULE_MISSED = _Kind("schedule.missed", WARNING, {"entry": str, "slot": str, "until": str})
     #: A slot ended: done or failed.
     SCHEDULE_ENDED = _Kind("schedule.ended", INFO, {"entry": str, "slot": str, "outcome": str})
-    #: An entry fires no slot any more, until a person resumes it: a slot failed.
+    #: An entry fires no slot any more, until a person resumes it: a slot failed, or reached its ceiling.
     SCHEDULE_PAUSED = _Kind("schedule.paused", WARNING, {"entry": str, "note": str})
     #: The store does not answer this scheduler: its entries rest until it does. Emitted once until then.
     SCHEDULE_AWAY = _Kind("schedule.away", WARNING, {"reason": str})

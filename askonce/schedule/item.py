@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 
 class Refused(Exception):
-    """An entry cannot be asked for; the text says why, in one line."""
+    """An entry cannot be asked for."""
+
+    def __init__(self, word: str, text: str) -> None:
+        """Say why in a short stable *word*, and in a *text* of one line."""
+        super().__init__(text)
+        self.word = word
 
 
 class Item(NamedTuple):

@@ -61,10 +61,10 @@ def found_by(query: Query, site: Site, times: Times, run: str) -> Found:
         Refused: the query cannot be asked.
     """
     if query.task not in site.specs:
-        raise Refused(f"no task is called {query.task}")
+        raise Refused("unknown_task", f"no task is called {query.task}")
     match query:
         case StoredFile(path=None):
-            raise Refused("the path of its StoredFile is not set")
+            raise Refused("path_not_set", "the path of its StoredFile is not set")
         case StoredFile(path=path, max_age=max_age):
             return StoredRows([cast("Path", path)], times.of_rows(max_age, {"run": run}))
         case StoredRun(journal=journal, max_age=max_age):
@@ -75,18 +75,20 @@ def found_by(query: Query, site: Site, times: Times, run: str) -> Found:
             return _Dead(site, query, times)
         case GoingStale(task=task, within=within):
             if not site.specs[task].keep_payload:
-                raise Refused(f"{task} keeps no payloads: set keep_payload in its JobSpec")
+                raise Refused(
+                    "payloads_not_kept", f"{task} keeps no payloads: set keep_payload in its JobSpec"
+                )
             return _Stale(site, task, times.period if within is None else within, run)
     assert_never(query)
 
 
 def _inputs_of(site: Site, journal: Path) -> RunInputs:
     if site.inputs_of_run is None:
-        raise Refused("StoredRun: this app reads no journals of runs")
+        raise Refused("runs_unknown", "StoredRun: this app reads no journals of runs")
     try:
         return site.inputs_of_run(journal)
     except InputsUnusable as unusable:
-        raise Refused(f"{journal}: {unusable}") from None
+        raise Refused("run_unusable", f"{journal}: {unusable}") from None
 
 
 @dataclass(frozen=True, slots=True)

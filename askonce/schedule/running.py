@@ -55,7 +55,7 @@ def run_slot(site: Site, entry: Entry, slot: str, attempt: Attempt) -> Facts:
     except Refused as refused:
         note = one_line(f"{entry.name}: {refused}")
         emit(site.listen, EventType.SCHEDULE_REFUSED, entry=entry.name, slot=slot, item="", reason=note)
-        raise Configuration("entry_refused", note=note) from None
+        raise Configuration(refused.word, note=note) from None
     except StoreUnavailable:
         raise Postponed("store_unavailable", retry_after=AWAY) from None
 
@@ -172,8 +172,7 @@ class _Slot:
         self._position.held = self._state.resumed
         self._keep()
         self._site.store.schedules.pause(self._entry.name, note)
-        entry, slot = self._entry.name, self._slot.name
-        emit(self._site.listen, EventType.SCHEDULE_HELD, entry=entry, slot=slot, reason=note)
+        emit(self._site.listen, EventType.SCHEDULE_PAUSED, entry=self._entry.name, note=note)
         self._go_on("held", PAUSED)
 
     def _recall_planned(self) -> None:

@@ -62,11 +62,11 @@ class StoredRows:
 
 def _opened(path: Path) -> BinaryIO:
     if path.exists() and not path.is_file():
-        raise Refused(f"{path}: must be a plain file")
+        raise Refused("file_unreadable", f"{path}: must be a plain file")
     try:
         return path.open("rb")
     except OSError as exc:
-        raise Refused(f"{path}: {exc.strerror}") from None
+        raise Refused("file_unreadable", f"{path}: {exc.strerror}") from None
 
 
 def _is_there(stream: BinaryIO, place: _Place) -> bool:

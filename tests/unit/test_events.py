@@ -99,7 +99,6 @@ WARNINGS = {
     "pace.alone",
     "schedule.unnoted",
     "schedule.refused",
-    "schedule.held",
     "schedule.missed",
     "schedule.paused",
     "schedule.away",

@@ -7,7 +7,7 @@ import pytest
 from askonce.answer import Answer
 from askonce.attempt import current_attempt
 from askonce.execution import Computed, Delivery
-from askonce.schedule.entry import Entry, Every, Policy, StoredFile
+from askonce.schedule import Entry, Every, Policy, StoredFile
 from askonce.schedule.running import run_slot
 from askonce.schedule.site import SLOT, Site
 from askonce.schedules import Slot

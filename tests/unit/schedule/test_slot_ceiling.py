@@ -4,13 +4,14 @@ import pytest
 
 from askonce.answer import Answer
 from askonce.errors import Permanent
+from askonce.execution import Computed
 from askonce.schedule.ceiling import to_micros
 from askonce.schedule.position import WINDOW, Position
 from tests.unit.schedule.conftest import ENTRY, PRICE, Killed
 
 
 def held(scene):
-    return [event.data["reason"] for event in scene.heard.named("schedule.held")]
+    return [event.data["note"] for event in scene.heard.named("schedule.paused")]
 
 
 def step_until_held(one_entry, scene, body=None):

@@ -130,21 +130,21 @@ def test_rows_of_a_run_have_its_name_and_that_of_the_slot(one_entry, scene):
 
 
 @pytest.mark.parametrize(
-    ("path", "why"),
+    ("path", "word", "why"),
     [
-        (None, "the path of its StoredFile is not set"),
-        ("nothing.jsonl", "nothing.jsonl: No such file or directory"),
-        (".", ".: must be a plain file"),
+        (None, "path_not_set", "the path of its StoredFile is not set"),
+        ("nothing.jsonl", "file_unreadable", "nothing.jsonl: No such file or directory"),
+        (".", "file_unreadable", ".: must be a plain file"),
     ],
 )
-def test_entry_that_cannot_be_asked_for_is_refused_by_name(one_entry, scene, monkeypatch, path, why):
+def test_entry_that_cannot_be_asked_for_is_refused_by_name(one_entry, scene, monkeypatch, path, word, why):
     monkeypatch.chdir(one_entry.folder)
     one_entry.begin(StoredFile(task=one_entry.spec.name, path=path and Path(path)))
 
     failed = one_entry.step()
 
     assert isinstance(failed, Failed)
-    assert ("configuration", "entry_refused") == (failed.kind, failed.reason)
+    assert ("configuration", word) == (failed.kind, failed.reason)
     assert [("", f"{ENTRY}: {why}")] == refusals(scene)
 
 
