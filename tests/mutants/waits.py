@@ -55,7 +55,7 @@ OF_WAITS = (
         "a wait has no time of its own",
         FILE,
         "ended = follower.ended(left)",
-        "ended = follower.ended(POLL)",
+        "ended = follower.ended(1e9)",
         f"{WAITS}test_wait_ends_with_its_time_and_says_how_far_the_job_is[0.5]",
     ),
     Mutant(
