@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from askonce.schedule.slots import At, require_slots, require_within
+from askonce.schedule.slots import Cron, Every, require_slots, require_within
 from askonce.spec import LONGEST
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Entry:
 
     #: What people, logs and metrics show.
     name: str
-    at: At
+    at: Every | Cron
     query: Query
     policy: Policy = field(default_factory=Policy)
 

@@ -130,6 +130,8 @@ class AskOnce:
         ``StoredRun`` of it asked for.
         """
         _require_usable(app, store)
+        #: The entries of the schedule, by their names.
+        self.schedule, self.inputs_of_run = by_name(schedule), inputs_of_run
         self.app = app
         self._connect, self._codec, self.listen = store, codec or Codec(), listen
         self.reap_interval, self._local_cache = reap_interval, local_cache
@@ -149,8 +151,9 @@ class AskOnce:
         os.register_at_fork(after_in_child=self._forget)
         worker_process_shutdown.connect(self._drain, weak=False)
         cast("Any", app).askonce = self
-        #: The entries of the schedule, by their names.
-        self.schedule, self.inputs_of_run = by_name(schedule), inputs_of_run
+        self._add_to(app)
+
+    def _add_to(self, app: Celery) -> None:
         check_bodies(app)
         carry_own_options(app)
         app.on_after_finalize.connect(_adapt_canvas, weak=False)
