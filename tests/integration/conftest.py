@@ -58,6 +58,8 @@ class Calls:
 class Shop:
     """One Celery app with askonce and some tasks, on one server."""
 
+    schedule = ()
+
     def __init__(self, server, name, **conf):
         self.server, self.calls, self.heard = server, Calls(), []
         self.app = Celery(name, broker=server.url, set_as_current=False)
@@ -77,6 +79,7 @@ class Shop:
             store=lambda: RedisStore.from_url(server.url, namespace=name),
             listen=self.heard.append,
             reap_interval=0.2,
+            schedule=self.schedule,
         )
         self._add_tasks(self.calls)
 
