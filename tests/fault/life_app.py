@@ -11,10 +11,12 @@ from askonce.adapters.celery import AskOnce, IdempotentTask
 from askonce.adapters.redis import RedisStore
 from askonce.answer import Answer
 from askonce.errors import Transient
+from askonce.schedule.entry import Entry, Every, GoingStale
 from askonce.spec import JobSpec, RetryPolicy
 
 URL, OUTSIDE = os.environ["REDIS_URL"], os.environ["CUSTOMER_API_URL"]
-FRESH = float(os.environ.get("FRESH_SECONDS", "2"))
+FRESH = float(os.environ["FRESH_SECONDS"])
+AHEAD = Entry(name="ahead", at=Every(1), query=GoingStale(task="customers.strict", within=2.0))
 
 app = Celery("life", broker=os.environ["CELERY_BROKER_URL"], set_as_current=False)
 app.conf.update(
@@ -26,7 +28,9 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     beat_scheduler="askonce.adapters.celery.scheduler:Scheduler",
 )
-once = AskOnce(app, store=lambda: RedisStore.from_url(URL, namespace="life"), reap_interval=0.5)
+once = AskOnce(
+    app, store=lambda: RedisStore.from_url(URL, namespace="life"), reap_interval=0.5, schedule=[AHEAD]
+)
 SPEC = JobSpec(
     key_fields=("cliente_id",),
     soft_ttl=FRESH,

@@ -2,17 +2,25 @@
 
 import importlib
 import sys
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
+from time import monotonic
 
 import pytest
 
 from askonce.errors import JobFailed
 from askonce.outcomes import Hit
+from sandbox.outside.ledger import content_of
 from tests.deadlines import eventually, stretched
 from tests.preloaded import Machine
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("starts an app of its own")]
 
+#: Seconds for which an answer is fresh, and so many times as long is a day.
+PERIOD, PERIODS = 30, 3
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 
 
@@ -24,6 +32,10 @@ class Life:
 
     def ask(self, number, task="strict", **options):
         return self.producer.enqueue(getattr(self.app, task).job_spec, {"cliente_id": number}, **options)
+
+    @property
+    def store(self):
+        return self.app.once.process().store
 
     @property
     def calls(self):
@@ -88,6 +100,43 @@ def test_outage_is_answered_by_what_is_known_and_ends_with_one_call_for_each_key
         lambda: not left.difference_update({n for n in left if is_fresh(life.ask(n))}) and not left, 60
     )
     assert 20 == life.calls
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_day_of_askers_none_of_whom_waits_and_no_answer_that_nobody_wants(new_life):
+    life, wanted, once, left = new_life(300, fresh=PERIOD), range(200), range(200, 250), range(250, 300)
+    for name in ("one", "other"):
+        life.start_worker(name)
+    made = [life.ask(n) for n in (*wanted, *once, *left)]
+    assert {"call"} == {each.result(stretched(60)).source for each in made}
+    life.start("beat", "beat", "-s", str(life.machine.folder / "beat-schedule"))
+    before, asked = life.machine.ledger.customers, [{*wanted, *once}, *(set() for _ in range(PERIODS - 1))]
+
+    began = monotonic()
+    outcomes = [life.ask(n) for n in once]
+    with ThreadPoolExecutor(4) as askers:
+        for each in [askers.submit(ask_at_random, life, wanted, began, asked) for _ in range(4)]:
+            outcomes += each.result()
+    after = life.machine.ledger.customers
+
+    assert [] == [each for each in outcomes if not isinstance(each, Hit)]
+    calls = after.answered - before.answered
+    assert calls <= 1.1 * sum(map(len, asked)), f"{calls} calls for {list(map(len, asked))} keys"
+    assert Counter({1: 50, 2: 50}) == Counter(after.by_content[content_of(str(n))] for n in (*once, *left))
+    paid = [n for counter, n in life.store.tally.totals().items() if counter.what == "calls"]
+    assert after.answered == sum(paid)
+
+
+def ask_at_random(life, keys, began, asked):
+    """Ask for *keys* until the day is over; note which were asked for in each period."""
+    draw, outcomes, never = Random(threading.get_ident()), [], threading.Event()
+    while (period := int((monotonic() - began) / PERIOD)) < PERIODS:
+        number = draw.choice(keys)
+        asked[period].add(number)
+        outcomes.append(life.ask(number))
+        never.wait(0.02)
+    return outcomes
 
 
 def is_stale(outcome):

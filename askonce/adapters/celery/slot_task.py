@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from askonce.adapters.celery.task import IdempotentTask
 from askonce.adapters.celery.verdict import Verdict
+from askonce.answer import Answer
 from askonce.attempt import current_attempt
 from askonce.errors import JobFailed, Postponed, StoreUnavailable
 from askonce.schedule.ending import end, to_facts
@@ -15,6 +16,7 @@ from askonce.schedule.firing import Firing
 from askonce.schedule.running import run_slot
 from askonce.schedule.site import SLOT, Site
 from askonce.schedules import Slot
+from askonce.spend import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +67,9 @@ def register(once: AskOnce) -> None:
         found = once.schedule.get(entry)
         if found is None:
             raise Postponed("unknown_entry", retry_after=_UNKNOWN_REST, ends_as="configuration")
-        return run_slot(site_of(once), found, slot, current_attempt())
+        facts = run_slot(site_of(once), found, slot, current_attempt())
+        # What the jobs of the slot paid is counted by each of them.
+        return Answer(facts, calls=0, cost_usd=0.0, paid=NOTHING)
 
 
 def site_of(once: AskOnce) -> Site:
