@@ -73,7 +73,7 @@ PAUSE_REST, PAUSE_LOOK = 1.0, 302_400.0
 BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 #: Names in the counters of one bucket, and in the sum of all days or of one; beyond that tenants share one.
 MAX_COUNTERS, MAX_SUMMED = 2_000, 50_000
-#: Marks in one bucket, and each is in all of them: at about 130 bytes, so many take 66 MB.
+#: Marks in one bucket, and each is in all of them: so many take 40 MB of the server.
 MAX_MARKS = 2_000
 #: Seconds for which a mark is kept at least, beside the time of the answers: longer than any run.
 MARK_KEPT = 86_400.0
