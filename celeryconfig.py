@@ -3,8 +3,6 @@
 import re
 import sys
 
-from celery.schedules import crontab
-
 from settings.brokers import broker_settings
 from settings.environment import load_or_exit
 
@@ -70,19 +68,8 @@ task_track_started = True
 worker_send_task_events = True
 task_send_sent_event = False
 
-# Celery's scheduler, which shows with each tick that it lives (docs/health.md). The interval bounds the
-# seconds between two ticks: by default they are five minutes.
+# Fires the slots of tasks/schedule.py, and what stands in Celery's own beat_schedule (docs/scheduling.md). It
+# shows with each tick that it lives (docs/health.md). The interval bounds the seconds between two ticks: by
+# default they are five minutes.
 beat_scheduler = "worker.signs:Scheduler"
 beat_max_loop_interval = 10
-
-# What ``celery beat`` sends; times are in UTC (docs/scheduling.md).
-_orders_every_night = {
-    "task": "orders.reprocess",
-    "schedule": crontab(hour=3, minute=0),
-    # An order that was answered in the last five minutes is not looked up again: a run that is interrupted
-    # begins with the first row.
-    "kwargs": {"max_age": 300.0},
-    # Where no worker runs for days, the messages of these days do not pile up.
-    "options": {"expires": 6 * 3600},
-}
-beat_schedule = {"orders every night": _orders_every_night} if _settings.orders_file else {}

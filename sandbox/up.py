@@ -105,7 +105,7 @@ def _print_addresses(machine: Machine, flower: str) -> None:
     print("  export " + " ".join(f"{name}={shlex.quote(machine.env[name])}" for name in names))
     print(f"  python -m producer submit orders.enrich {_ORDERS.relative_to(ROOT)} --wait\n")
     print("The scheduler enqueues these orders every night at 3:00 UTC. At once:\n")
-    print("  celery -A worker.app call orders.reprocess\n")
+    print("  python -m producer schedule run 'orders every night'\n")
     _say("Ctrl-C stops everything.")
 
 

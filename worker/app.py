@@ -8,22 +8,20 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from celery import Celery
-from celery.exceptions import Reject, Retry
 from celery.signals import setup_logging, worker_shutting_down
 
 from askonce.adapters.celery import AskOnce
 from askonce.answer import Codec
-from askonce.errors import SendFailed, StoreUnavailable
 from askonce.log import log_event
 from askonce.store_down.cache import LocalCache
 from settings.checks import check
-from settings.environment import SettingsInvalid, load_or_exit
+from settings.environment import load_or_exit
 from settings.logs import configure
 from settings.servers import new_store
-from tasks.catalog import CUSTOMERS_LOOKUP, MEETINGS_PART, ORDERS_ENRICH, TASKS, catalog
-from tasks.orders.reprocess import reprocess
+from tasks.catalog import CUSTOMERS_LOOKUP, MEETINGS_PART, TASKS, catalog
 from tasks.reasons import cure_of
 from tasks.resources import new_resources
+from tasks.schedule import entries
 from worker.events import GroupedEventsStep
 from worker.listeners.counts import count
 from worker.process import PerProcess
@@ -31,8 +29,6 @@ from worker.signs import add_signs
 from worker.successes import RecordedTask
 
 if TYPE_CHECKING:
-    from celery import Task as CeleryTask
-
     from askonce.events import Event
     from tasks.catalog import Task
 
@@ -68,6 +64,7 @@ once = AskOnce(
     local_cache=_new_cache,
     cure_of=cure_of,
     check=lambda once: check(settings, _specs.values(), once.process().store, app),
+    schedule=entries(settings),
 )
 add_signs(app)
 #: Whether the worker ends, in memory that the children of prefork share: no signal tells them.
@@ -103,38 +100,3 @@ def _register(task: Task) -> None:
 
 for _task in TASKS:
     _register(_task)
-
-
-@app.task(
-    name="orders.reprocess",
-    bind=True,
-    shared=False,
-    # With them, Celery's own tasks would take links too.
-    links=False,
-    # The message's expiry bounds both.
-    max_retries=None,
-    reject_on_worker_lost=True,
-    throws=(SettingsInvalid,),
-    # A long file takes longer than a call; less than the hour after which kombu's own transport sends again.
-    soft_time_limit=3000,
-    time_limit=3060,
-)
-def reprocess_orders(task: CeleryTask[..., object], max_age: float | None = None) -> dict[str, int]:
-    """Enqueue each order of ORDERS_FILE; an answer younger than *max_age* seconds is not made anew."""
-    enqueue = partial(once.producer.enqueue, _specs[ORDERS_ENRICH], max_age=max_age)
-    try:
-        return reprocess(settings.orders_file, enqueue)
-    except (StoreUnavailable, SendFailed) as exc:
-        raise _again(task, exc) from None
-
-
-def _again(task: CeleryTask[..., object], why: Exception) -> Exception:
-    """Send the message of *task* again for later: it starts with the first row, which costs nothing twice."""
-    try:
-        task.retry(exc=why, countdown=min(600, 2**task.request.retries))
-    except Retry as again:
-        return again
-    except Reject:
-        # The broker is down too. Celery would drop the message; requeued, it is there when both return.
-        return Reject("the broker is down", requeue=True)
-    raise AssertionError("retry always raises")

@@ -115,7 +115,8 @@ def test_beat_is_live_and_ready_also_while_its_broker_is_away(
     (tmp_path / "orders.jsonl").write_text("")
     env = {"HEALTH_FOLDER": str(folder), "ORDERS_FILE": str(tmp_path / "orders.jsonl")}
     machine = new_machine(env=env)
-    entry = '{"often": {"task": "orders.reprocess", "schedule": 0.5}}'
+    order = '{"order_id": "N", "cliente_id": 1}'
+    entry = f'{{"often": {{"task": "orders.enrich", "schedule": 0.5, "kwargs": {order}}}}}'
     beat = machine.start_beat("--", f"beat.schedule=(dict){entry}")
     eventually(lambda: not probe("ready"))
 

@@ -1,6 +1,5 @@
 """The metrics process beside real workers and servers: what it shows, also when a server is away."""
 
-import json
 import signal
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -8,12 +7,12 @@ from urllib.request import urlopen
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from sandbox.machine import stop
 from sandbox.server import free_port
 from sandbox.valkey import Valkey
 from tests.acceptance.conftest import Running
 from tests.deadlines import stretched
 from tests.servers.proxy import Proxy
+from tests.slots_by_hand import ORDERS, ends, schedules_of, start_slot
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
@@ -101,35 +100,32 @@ def test_jobs_of_all_processes_are_shown_and_outlive_every_one_of_them(machine, 
 def test_last_success_of_an_entry_stands_still_while_its_job_fails(
     new_machine, serve, eventually, tmp_path, pool
 ):
-    orders, entry = tmp_path / "orders.jsonl", "orders every night"
+    orders = tmp_path / "orders.jsonl"
     orders.write_text("")
     machine = new_machine(env={"ORDERS_FILE": str(orders)}, outside={"failure_rate": 0})
     never = serve(machine).until(lambda seen: seen["askonce_store_up",])
-    # One slot: each job has ended when the next one runs.
     machine.start_worker("-P", pool, "-c", "1")
-    often = {entry: {"task": "orders.reprocess", "schedule": 0.5}}
-    beat = machine.start_beat("--", f"beat.schedule=(dict){json.dumps(often)}")
 
-    def last():
+    def ran(what):
+        """Start a slot, and return the last success when the slot has ended so."""
+        with schedules_of(machine) as schedules:
+            before = len(ends(schedules))
+            assert 0 == start_slot(machine)
+            ended = eventually(lambda: len(ends(schedules)) > before and ends(schedules), 60)
+        assert what == ended[0][0]
         seen = serve(machine).until(lambda seen: seen["askonce_store_up",])
-        assert {entry} == {name[1] for name in seen if name[0] == LAST_SUCCESS}
-        return seen[LAST_SUCCESS, entry]
+        assert {ORDERS} == {name[1] for name in seen if name[0] == LAST_SUCCESS}
+        return seen[LAST_SUCCESS, ORDERS]
 
-    def failures():
-        return (machine.folder / "worker.log").read_text().count("orders.unreadable")
-
-    first = serve(machine).until(lambda seen: seen[LAST_SUCCESS, entry])[LAST_SUCCESS, entry]
+    first = ran("done")
     orders.unlink()
-    eventually(lambda: failures() >= 1, 60)
-    failed, so_far = last(), failures()
-    eventually(lambda: failures() > so_far + 1, 60)
-    failed_again = last()
+    failed = [ran("failed"), ran("failed")]
     orders.write_text("")
-    eventually(lambda: last() > failed, 60)
-    stop(beat)
+    last = ran("done")
 
-    assert (0, 1) == (never[LAST_SUCCESS, entry], never["askonce_schedule_entries",])
-    assert first <= failed == failed_again
+    assert (0, 1) == (never[LAST_SUCCESS, ORDERS], never["askonce_schedule_entries",])
+    assert [first, first] == failed
+    assert 0 < first < last
 
 
 def test_server_that_is_away_is_shown_and_read_again_when_it_is_back(idle_machine, serve):

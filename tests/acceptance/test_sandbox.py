@@ -14,6 +14,7 @@ import pytest
 from sandbox.machine import ROOT
 from sandbox.outside import ledger
 from tests.deadlines import stretched
+from tests.slots_by_hand import ends, schedules_of, start_slot
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 
@@ -134,38 +135,27 @@ def test_up_leaves_no_process_behind_when_it_is_killed(up, eventually):
     eventually(lambda: not alive(started), 45)
 
 
-@pytest.fixture
-def scheduled(new_machine, tmp_path):
-    """A machine whose beat has a file of orders enqueued every half second."""
+def test_scheduled_orders_are_looked_up_once_by_slots_and_a_person(new_machine, tmp_path, eventually):
     orders = tmp_path / "orders.jsonl"
     rows = ({"order_id": f"N-{number}", "cliente_id": number % 5 + 1} for number in range(20))
     orders.write_text("".join(f"{json.dumps(row)}\n" for row in rows) + '{"order_id": "N-20"}\n')
     machine = new_machine(outside={"failure_rate": 0}, env={"ORDERS_FILE": str(orders)})
-    machine.control(hold=True)
     machine.start_worker("-P", "threads", "-c", "32")
-    entry = {"task": "orders.reprocess", "schedule": 0.5, "kwargs": {"max_age": 60.0}}
-    machine.start_beat(
-        "--", f"beat.schedule=(dict){json.dumps({'often': entry})}", "beat.max_loop_interval=1"
-    )
-    return machine
+    machine.start_beat()
+    with schedules_of(machine) as schedules:
+        for number in (1, 2):
+            eventually(lambda: start_slot(machine) == 0, 60)
+            ended = eventually(lambda number=number: ends(schedules)[number - 1 :] and ends(schedules), 60)
+            assert ("done", 20, 1) == (ended[0][0], ended[0][1]["asked"] - 1, ended[0][1]["invalid"])
 
-
-def test_scheduled_orders_are_looked_up_once_while_ticks_overlap(scheduled, eventually):
-    log = scheduled.folder / "worker.log"
-
-    def runs():
-        lines = re.findall(r"orders\.reprocessed rows=21 (.*)", log.read_text())
-        return [{name: int(rows) for name, rows in re.findall(r"(\w+)=(\d+)", line)} for line in lines]
-
-    # The calls are held: whichever tick came first, the jobs of all orders are under way.
-    held = eventually(lambda: len(runs()) >= 3 and runs(), 60)
-    assert 20 == sum(run.get("admitted", 0) for run in held)
-    assert all(run.get("admitted", 0) + run.get("attached", 0) == 20 for run in held)
-    scheduled.control(hold=False)
-    eventually(lambda: {"hit": 20, "invalid": 1} in runs(), 60)
-
-    assert (5, 0) == (scheduled.ledger.customers.answered, scheduled.ledger.customers.surplus)
-    assert "orders.refused row=21 invalid: cliente_id Field required" in log.read_text()
+    assert (5, 0) == (machine.ledger.customers.answered, machine.ledger.customers.surplus)
+    refused = [
+        line
+        for line in (machine.folder / "worker.log").read_text().splitlines()
+        if "schedule.refused" in line
+    ]
+    assert all("row 21" in line and "cliente_id" in line for line in refused), refused
+    assert 2 == len(refused)
 
 
 def run_up(short_folder, *options):
