@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 #: Seconds that a step works at most: a worker that shuts down waits for it.
 STEP: Final = 10.0
 #: Seconds between two looks: at jobs in flight, at a paused entry, at a server that is away.
-LOOK, PAUSED, AWAY = 1.0, 10.0, 5.0
+LOOK, PAUSED, AWAY = 1.0, 5.0, 5.0
 #: Seconds after which a step leaves its position, so that little is asked again after a kill.
 _KEPT_EACH: Final = 1.0
 #: Seconds: no wait is shorter.
