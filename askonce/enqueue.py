@@ -17,10 +17,11 @@ from askonce.group import Row, conflicting, ids_of, latest, parts, superseded
 from askonce.handle import Handle
 from askonce.job import new_job_id
 from askonce.join import as_it_is, join_to
-from askonce.key import identify
+from askonce.key import identify, older_keys
 from askonce.lost import Resent
 from askonce.message import Message, SendsMany, message_of, send_each
 from askonce.off_loop import off_loop
+from askonce.older import with_older_answers
 from askonce.options import as_passed, id_of, name_of, routing_of, terms_of
 from askonce.outcomes import Admitted, Attached, Duplicate, Hit, joined, refused
 
@@ -47,6 +48,7 @@ class _Call(NamedTuple):
     tenant: str
     run: str
     options: Options
+    spec: JobSpec
     #: The option that chose the id of a new job; empty where the id is drawn.
     chose_id: str = ""
 
@@ -88,9 +90,10 @@ class Producer:
         call = self._call(spec, options, "" if job_id is None else "job")
         claim, join = self._claim(spec, payload, call, job_id), join_to(spec, payload)
         try:
-            return self._enqueue(claim, join, call)
+            outcome = self._enqueue(claim, join, call)
         except StoreUnavailable as down:
             return self._enqueue_without_store(spec, claim, join, down, call)
+        return with_older_answers(self.store, {0: outcome})[0] if spec.serves_versions else outcome
 
     async def enqueue_async(
         self, spec: JobSpec, payload: Mapping[str, object], **options: Unpack[Options]
@@ -141,7 +144,7 @@ class Producer:
     def _call(self, spec: JobSpec, options: Options, chose_id: str) -> _Call:
         terms = terms_of(spec, options, self.sender.more_urgent, self.clock())
         tenant, run = name_of("tenant", options.get("tenant", "")), name_of("run", options.get("run", ""))
-        return _Call(terms, routing_of(options), tenant, run, options, chose_id)
+        return _Call(terms, routing_of(options), tenant, run, options, spec, chose_id)
 
     def _claim(self, spec: JobSpec, payload: Mapping[str, object], call: _Call, job_id: str | None) -> Claim:
         job = identify(spec, payload, call.tenant, job_id, run=call.run, routing=call.routing)
@@ -184,7 +187,7 @@ class Producer:
         if lost is not None:
             for row in part[len(found) :]:
                 found[row.position] = self._enqueue_without_store(spec, row.claim, row.join, lost, call)
-        return found
+        return with_older_answers(self.store, found) if call.spec.serves_versions else found
 
     def _settle(
         self, row: Row, reply: Reply[Admission] | JobError, call: _Call, due: list[tuple[int, Message, bool]]
@@ -288,16 +291,17 @@ class Producer:
         if isinstance(decision, Run) and decision.meanwhile is not None:
             return Hit(key=key, job=job, answer=decision.meanwhile)
         if isinstance(decision, Run) and decision.new:
-            return Admitted(key=key, job=job, handle=self._handle(claim, job, join), stale=stale)
+            return Admitted(key=key, job=job, handle=self._handle(claim, job, join, call), stale=stale)
         if claim.terms.reject and decision.job != claim.job.id:
             return Duplicate(key=key, job=job)
-        handle = self._handle(claim, job, join)
+        handle = self._handle(claim, job, join, call)
         ignored = call.ignored_by(decision, claim) if call else ()
         return Attached(key=key, job=job, handle=handle, stale=stale, ignored=ignored)
 
-    def _handle(self, claim: Claim, job: JobId, join: Join) -> Handle:
+    def _handle(self, claim: Claim, job: JobId, join: Join, call: _Call | None) -> Handle:
         again, if_error = partial(self._enqueue_again, claim), claim.terms.stale_if_error
-        return Handle(self.store, claim.job, again, join, job, stale_if_error=if_error)
+        older = older_keys(call.spec, claim.job) if call else ()
+        return Handle(self.store, claim.job, again, join, job, stale_if_error=if_error, older=older)
 
     def _enqueue_again(self, claim: Claim, *, is_new: bool = True) -> Handle | Result:
         """Enqueue the same payload once more: the record of its job is gone, or was never made.

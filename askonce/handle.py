@@ -18,7 +18,7 @@ from askonce.off_loop import off_loop
 from askonce.waiting import waiting_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from askonce.errors import JobFailed
     from askonce.job import Key
@@ -41,6 +41,7 @@ class Handle:
         "fingerprint",
         "job",
         "key",
+        "older",
     )
 
     def __init__(
@@ -53,13 +54,15 @@ class Handle:
         *,
         is_admitted: bool = True,
         stale_if_error: float | None = None,
+        older: tuple[Key, ...] = (),
     ) -> None:
         """Follow *job*; *enqueue_again* admits the same payload once more when the record is gone.
 
         *join* joins the answer to this caller's own row; without it the answer is as the record keeps it.
         *job_id* is the id of an equal job that is in flight. A job that is not *is_admitted* was sent while
         the store was down: what the record has may be older than this request. After a failure, an answer
-        that is stale for *stale_if_error* seconds at most is good enough; None for any that is kept.
+        that is stale for *stale_if_error* seconds at most is good enough; None for any that is kept. *older*
+        are the keys of the same payload in older versions of the task.
         """
         self.key: Key = job.key
         self.job: JobId = job_id or job.id
@@ -70,6 +73,7 @@ class Handle:
         self._join = join
         self._is_admitted = is_admitted
         self._stale_if_error = stale_if_error
+        self.older = older
 
     @classmethod
     def from_key(cls, store: Store, key: Key, task: str = "") -> Self:
@@ -126,11 +130,23 @@ class Handle:
 
     def _last_good(self) -> Result | None:
         """Return the answer of an earlier job of the same payload."""
-        record = self._store.read([self.key])[0].checked()
-        if record.fingerprint not in ("", self.fingerprint or record.fingerprint):
+        record, *others = self._store.read([self.key, *self.older])
+        if record.checked().fingerprint not in ("", self.fingerprint or record.fingerprint):
             return None
         stale = last_good_answer(self.key, self.job, record)
-        return None if stale is None else self._join(stale)
+        if stale is not None:
+            return self._join(stale)
+        return self.older_answer(dict(zip(self.older, others, strict=True)))
+
+    def older_answer(self, records: Mapping[Key, Snapshot]) -> Result | None:
+        """Return the answer that an older version of the task gave to the same payload."""
+        for key in self.older:
+            record = records[key]
+            if record.error is None and record.fingerprint == self.fingerprint:
+                stale = last_good_answer(key, record.job, record)
+                if stale is not None:
+                    return self._join(stale)
+        return None
 
     async def aresult(self, timeout: float, *, fresh_within: float | None = None) -> Result:
         """Wait as ``result`` does, with its options and errors, on the running loop of asyncio.

@@ -54,13 +54,10 @@ def identify(
     _require_room(spec, canonical)
     fingerprint = sha256(canonical).hexdigest()
     identity = identity_of(spec, payload)
-    # A payload without key fields enters the key as its digest: it is hashed once. A JSON string is never
-    # equal to the object that key fields make.
-    material = b'"%b"' % fingerprint.encode() if identity is None else identity
-    key = sha256(b"%b,%b]" % (_prefix(tenant, spec.name, spec.version), material)).hexdigest()
+    key = _key(tenant, spec.name, spec.version, identity, fingerprint)
     # By position: each row of a group makes one, and names take twice as long.
     return Job(
-        Key(key),
+        key,
         JobId(job_id or token_hex(16)),
         Fingerprint(fingerprint),
         spec.name,
@@ -75,6 +72,22 @@ def identify(
         _shown_of(spec, payload) if spec.shown else (),
         _tags_of(spec.tags, payload) if spec.tags else (),
     )
+
+
+def older_keys(spec: JobSpec, job: Job) -> tuple[Key, ...]:
+    """Return the keys of the payload of *job* in the older versions that *spec* serves."""
+    if not spec.serves_versions:
+        return ()
+    identity = identity_of(spec, orjson.loads(job.payload)) if spec.key_fields else None
+    versions = spec.serves_versions
+    return tuple(_key(job.tenant, spec.name, version, identity, job.fingerprint) for version in versions)
+
+
+def _key(tenant: str, name: str, version: str, identity: bytes | None, fingerprint: str) -> Key:
+    # A payload without key fields enters the key as its digest: it is hashed once. A JSON string is never
+    # equal to the object that key fields make.
+    material = b'"%b"' % fingerprint.encode() if identity is None else identity
+    return Key(sha256(b"%b,%b]" % (_prefix(tenant, name, version), material)).hexdigest())
 
 
 def with_shown(spec: JobSpec, job: Job) -> Job:

@@ -90,6 +90,9 @@ class JobSpec:
     stale_if_error: float | None = None
     #: Keep the payload beside the answer, so that a schedule can make it anew before it is stale.
     keep_payload: bool = False
+    #: Older versions, the newest first. Until the first answer of this version, a caller who does not want to
+    #: wait is served theirs of the same payload, as a stale one.
+    serves_versions: tuple[str, ...] = ()
     #: Returns the tags of a payload, read after ``input``: at most 8 printable lines of 100 characters each.
     #: Answers of one tag, of whatever task, can be invalidated together.
     tags: Callable[[Mapping[str, object]], Iterable[str]] | None = None
@@ -137,10 +140,12 @@ class JobSpec:
         owner = f"JobSpec {self.name}"
         for name in ("name", "version", "model"):
             _require(owner, name, "text", fits=isinstance(getattr(self, name), str))
-        for name in ("key_fields", "shown"):
+        for name in ("key_fields", "shown", "serves_versions"):
             fields: object = getattr(self, name)
             named = isinstance(fields, tuple) and all(isinstance(each, str) for each in fields)
             _require(owner, name, 'a tuple of names, such as ("order_id",)', fits=named)
+        lines = "".join(self.serves_versions).isprintable() and self.version not in self.serves_versions
+        _require(owner, "serves_versions", "older versions, each one printable line", fits=lines)
         _require(owner, "shown", "printable lines", fits="".join(self.shown).isprintable())
         if taken := _SHOWN_ALREADY.intersection(self.shown):
             raise ValueError(f"{owner}: shown names {min(taken)!r}: that is the job's own")
