@@ -21,6 +21,7 @@ from settings.servers import new_store
 from tasks.catalog import CUSTOMERS_LOOKUP, MEETINGS_PART, TASKS, catalog
 from tasks.reasons import cure_of
 from tasks.resources import new_resources
+from tasks.run_inputs import inputs_of_run
 from tasks.schedule import entries
 from worker.events import GroupedEventsStep
 from worker.listeners.counts import count
@@ -63,6 +64,7 @@ once = AskOnce(
     reap_interval=settings.reap_interval,
     local_cache=_new_cache,
     cure_of=cure_of,
+    inputs_of_run=inputs_of_run,
     check=lambda once: check(settings, _specs.values(), once.process().store, app),
     schedule=entries(settings),
 )

@@ -68,7 +68,7 @@ def found_by(query: Query, site: Site, times: Times, run: str) -> Found:
         case StoredFile(path=path, max_age=max_age):
             return StoredRows([cast("Path", path)], times.of_rows(max_age, {"run": run}))
         case StoredRun(journal=journal, max_age=max_age):
-            inputs = _inputs_of(site, journal)
+            inputs = _inputs_of(site, journal, query.task)
             own = {"run": run, "tenant": inputs.tenant}
             return StoredRows(inputs.paths, times.of_rows(max_age, own))
         case DeadLetters():
@@ -82,13 +82,16 @@ def found_by(query: Query, site: Site, times: Times, run: str) -> Found:
     assert_never(query)
 
 
-def _inputs_of(site: Site, journal: Path) -> RunInputs:
+def _inputs_of(site: Site, journal: Path, task: str) -> RunInputs:
     if site.inputs_of_run is None:
         raise Refused("runs_unknown", "StoredRun: this app reads no journals of runs")
     try:
-        return site.inputs_of_run(journal)
+        inputs = site.inputs_of_run(journal)
     except InputsUnusable as unusable:
         raise Refused("run_unusable", f"{journal}: {unusable}") from None
+    if inputs.task != task:
+        raise Refused("run_unusable", f"{journal}: the run asked for {inputs.task}")
+    return inputs
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class RunInputs(NamedTuple):
 
     #: Files of JSON lines, in the order of its rows.
     paths: Sequence[Path]
+    task: str
     tenant: str = ""
 
 

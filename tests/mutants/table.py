@@ -20,6 +20,7 @@ from tests.mutants.pace import OF_PACE
 from tests.mutants.parking import OF_PARKING
 from tests.mutants.refusals import OF_REFUSALS
 from tests.mutants.resumed import OF_RESUMED
+from tests.mutants.running import OF_RUNNING
 from tests.mutants.scripts import MET_RARELY, MET_SOON, RECOVERY, WRITES, of_script
 from tests.mutants.shown import OF_SHOWN
 from tests.mutants.spent import OF_SPENT
@@ -122,6 +123,7 @@ MUTANTS = (
     *OF_SHOWN,
     *OF_COMMANDS,
     *OF_RESUMED,
+    *OF_RUNNING,
     *OF_SPENT,
     *OF_BILLS,
     *OF_STOPPING,
