@@ -1,7 +1,7 @@
 """Finds what a producer's run asked for, by its journal; for entries of the schedule.
 
-A journal holds the reports of rows, not the rows: they are read from the inputs that it names. Each worker must
-be able to read these by the same names.
+A journal holds the reports of rows, not the rows: they are read from the inputs that it names. Each worker
+must be able to read these by the same names.
 """
 
 from __future__ import annotations
