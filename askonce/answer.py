@@ -152,6 +152,30 @@ class StoredValue:
         return self.fresh_for > 0
 
 
+class Kept(NamedTuple):
+    """A fresh answer as a store returns it for a hit: nothing of it is decoded. Times in seconds."""
+
+    job: JobId
+    #: As a Codec wrote it.
+    data: bytes
+    #: As ``Meta.encode`` wrote it.
+    meta: bytes
+    fence: int
+    #: UTC, since 1970, by the store's clock.
+    stored_at: float
+    age: float
+    #: How long it stays fresh.
+    fresh_for: float
+    #: What it cost to make; None is unknown.
+    micro_usd: int | None = None
+
+    def stored(self) -> StoredValue:
+        """Return the same with its meta decoded."""
+        meta = Meta.decode(self.meta)
+        data, fence, stored_at, age = self.data, self.fence, self.stored_at, self.age
+        return StoredValue(data=data, meta=meta, fence=fence, stored_at=stored_at, age=age, fresh=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """An answer as a caller gets it. Times in seconds."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from askonce.announcements import Announcements
-    from askonce.answer import Encoded, Ttl
+    from askonce.answer import Encoded, Kept, Ttl
     from askonce.audit import Audit
     from askonce.board import Boards
     from askonce.checks import Finding
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from askonce.record import Snapshot
     from askonce.runs import Runs
     from askonce.schedules import Schedules
-    from askonce.subscription import Subscription
+    from askonce.subscription import Invalidations, Subscription
     from askonce.tally import Book, Tally
 
 
@@ -278,6 +278,9 @@ class Store(Protocol):
         A record that cannot be read costs no other one its reply: its ``error`` says why.
         """
 
+    def hit(self, job: Job) -> Kept | None:
+        """Return the answer to *job* while it is fresh, and count the hit; None leaves it to ``admit``."""
+
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""
 
@@ -359,6 +362,9 @@ class Store(Protocol):
 
     def subscribe(self, keys: Sequence[Key]) -> AbstractContextManager[Subscription]:
         """Wake up when a flight of one of *keys* ends."""
+
+    def invalidations(self) -> AbstractContextManager[Invalidations]:
+        """Hear which answers are invalidated from now on."""
 
     def levels(self) -> Levels:
         """Return what the store holds now, without its records: a few round trips, however many there are."""

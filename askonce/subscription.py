@@ -1,4 +1,7 @@
-"""The port to the wake-ups of a store."""
+"""What a store tells those who listen: jobs that ended, and answers that were invalidated.
+
+Either may be missed: only the record is certain.
+"""
 
 from __future__ import annotations
 
@@ -24,3 +27,14 @@ class Subscription(Protocol):
 
     def bell(self) -> Callable[[], None]:
         """Return a function that ends the wait under way, or the next one; any thread may call it."""
+
+
+class Invalidations(Protocol):
+    """Keys of answers that were invalidated."""
+
+    def wait(self, timeout: float) -> frozenset[Key] | None:
+        """Return the keys that came within *timeout* seconds, possibly none; None where any may have.
+
+        Raises:
+            StoreUnavailable: nothing is heard any more.
+        """

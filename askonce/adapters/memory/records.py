@@ -36,6 +36,8 @@ class Records:
         self.clock = clock
         self.by_key: dict[Key, MemoryRecord] = {}
         self.changed = Condition()
+        #: For each who listens for invalidations, the keys that were not fetched yet.
+        self.hearing: list[set[Key]] = []
         #: The number of each key's last end.
         self.ended: dict[Key, int] = {}
         #: Up to when each queue has delivered its messages, by its name and priority.
@@ -279,6 +281,12 @@ class Records:
             waits=longest_waits(progress),
             keys=len(known),
         )
+
+    def tell_invalidated(self, key: Key) -> None:
+        """Tell those who listen that the answer of *key* is invalidated."""
+        for keys in self.hearing:
+            keys.add(key)
+        self.changed.notify_all()
 
     def wake(self, key: Key) -> None:
         """Wake up those who wait for *key*."""

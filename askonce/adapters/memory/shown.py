@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from askonce import bill
-from askonce.answer import Meta, StoredValue
+from askonce.answer import Kept, Meta, StoredValue
 from askonce.job import Fingerprint, Owner
 from askonce.letters import DeadJob
 from askonce.record import QUARANTINE_KEPT, Failure, Parked, Snapshot, ended_at
@@ -115,6 +115,14 @@ def _stored(value: MemoryValue, now: float) -> StoredValue:
         fresh_for=max(0.0, round(value.fresh_until - now, 3)),
         stale_for=value.stale_for(now),
     )
+
+
+def to_kept(record: MemoryRecord, value: MemoryValue, now: float) -> Kept:
+    """Show a fresh *value* as every store's ``hit`` shows it."""
+    age, fresh_for = round(now - value.stored_at, 3), round(value.fresh_until - now, 3)
+    data, meta = value.answer.data, value.answer.meta
+    cost = value.answer.micro_usd
+    return Kept(record.job, data, meta, value.fence, value.stored_at, age, fresh_for, cost)
 
 
 def _failure(failed: MemoryFailure, now: float, spent: Spend) -> Failure:

@@ -22,9 +22,9 @@ from askonce.adapters.memory.record import MemoryRecord, MemoryValue
 from askonce.adapters.memory.records import Records
 from askonce.adapters.memory.runs import MemoryRuns
 from askonce.adapters.memory.schedules import MemorySchedules
-from askonce.adapters.memory.shown import disclosed, snapshot
+from askonce.adapters.memory.shown import disclosed, snapshot, to_kept
 from askonce.adapters.memory.start import copied, start
-from askonce.adapters.memory.subscription import MemorySubscription
+from askonce.adapters.memory.subscription import MemoryInvalidations, MemorySubscription
 from askonce.adapters.memory.used_queues import MemoryUsedQueues
 from askonce.events import EventType, Subject, emit, ignore
 from askonce.freshness import lets_stale_through
@@ -36,7 +36,7 @@ from askonce.store import Admission, Cancellation, Cancelled, Parking, Renewal, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from askonce.answer import Encoded, Ttl
+    from askonce.answer import Encoded, Kept, Ttl
     from askonce.checks import Finding
     from askonce.claim import Claim, Terms
     from askonce.errors import JobError, RecordDamaged
@@ -96,6 +96,19 @@ class MemoryStore:
         record = self._records.look(key)
         lost = record is not None and record.flight != "idle" and self._records.is_lost(record)
         return snapshot(record, self._records.now())._replace(lost=lost)
+
+    def hit(self, job: Job) -> Kept | None:
+        """Return the answer to *job* while it is fresh, and count the hit."""
+        with self._changed:
+            record, now = self._records.load(job.key), self._records.now()
+            if record is None or record.fingerprint != job.fingerprint:
+                return None
+            self.controls.apply(record, job)
+            if record.value is None or not record.fresh(now):
+                return None
+            self.tally.count((job.task, job.tenant, job.model), "hit")
+            self._served(record.value, job, Admission.HIT)
+            return to_kept(record, record.value, now)
 
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""
@@ -340,6 +353,7 @@ class MemoryStore:
     def invalidate(self, key: Key, *, expire: bool = False) -> Write:
         """Forget answer, failure and flight, or make the answer stale."""
         with self._changed:
+            self._records.tell_invalidated(key)
             record = self._records.load(key)
             if record is None:
                 return Write.ABSENT
@@ -383,6 +397,19 @@ class MemoryStore:
     def subscribe(self, keys: Sequence[Key]) -> Iterator[MemorySubscription]:
         """Wake up when a flight of one of *keys* ends."""
         yield MemorySubscription(self._changed, self._records.ended, keys)
+
+    @contextmanager
+    def invalidations(self) -> Iterator[MemoryInvalidations]:
+        """Hear which answers are invalidated from now on."""
+        heard = MemoryInvalidations(self._changed)
+        with self._changed:
+            self._records.hearing.append(heard.keys)
+        try:
+            yield heard
+        finally:
+            with self._changed:
+                # By identity: two that heard the same are equal.
+                self._records.hearing[:] = [each for each in self._records.hearing if each is not heard.keys]
 
 
 def _good_enough_meanwhile(record: MemoryRecord, terms: Terms, now: float) -> MemoryValue | None:

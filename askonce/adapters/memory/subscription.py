@@ -1,14 +1,14 @@
-"""Wake-ups for finished jobs of a memory store."""
+"""What a memory store tells: wake-ups for finished jobs, and the keys of invalidated answers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from askonce.job import Key
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from threading import Condition
-
-    from askonce.job import Key
 
 
 class MemorySubscription:
@@ -49,3 +49,20 @@ class MemorySubscription:
 
     def _woken(self) -> frozenset[Key]:
         return frozenset(key for key in self._keys if self._ended.get(key, 0) > self._seen)
+
+
+class MemoryInvalidations:
+    """Keys of invalidated answers, through the store's own condition."""
+
+    def __init__(self, changed: Condition) -> None:
+        """Listen from the moment at which the store adds to *keys*."""
+        self._changed = changed
+        self.keys = set[Key]()
+
+    def wait(self, timeout: float) -> frozenset[Key] | None:
+        """Return the keys that came within *timeout* seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.keys, timeout)
+            came = frozenset(self.keys)
+            self.keys.clear()
+            return came

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 VERBS = (
     "read",
+    "hit",
     "start",
     "renew",
     "checkpoint",

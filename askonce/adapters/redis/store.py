@@ -16,11 +16,12 @@ from askonce.adapters.redis.claims import arguments, milliseconds, to_admission,
 from askonce.adapters.redis.controls import RedisControls
 from askonce.adapters.redis.due import RedisDue
 from askonce.adapters.redis.flights import RedisFlights
+from askonce.adapters.redis.invalidations import invalidations, telling
 from askonce.adapters.redis.letters import RedisLetters
 from askonce.adapters.redis.levels import read_levels
 from askonce.adapters.redis.link import Link, ServerLink
 from askonce.adapters.redis.pusher import RedisPusher
-from askonce.adapters.redis.reply import read, to_full_snapshot, to_lost
+from askonce.adapters.redis.reply import read, to_full_snapshot, to_kept, to_lost
 from askonce.adapters.redis.runs import RedisRuns
 from askonce.adapters.redis.schedules import RedisSchedules
 from askonce.adapters.redis.scripts import Scripts
@@ -40,9 +41,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from askonce.adapters.redis.invalidations import RedisInvalidations
     from askonce.adapters.redis.scripts import Call
     from askonce.adapters.redis.subscription import RedisSubscription
-    from askonce.answer import Encoded, Ttl
+    from askonce.answer import Encoded, Kept, Ttl
     from askonce.claim import Claim
     from askonce.errors import RecordDamaged
     from askonce.events import Listener
@@ -138,6 +140,12 @@ class RedisStore:
         """Look at records; changes nothing."""
         replies = self._scripts.run_on_each("read", [(key, ()) for key in keys])
         return [to_full_snapshot(key, reply) for key, reply in zip(keys, replies, strict=True)]
+
+    def hit(self, job: Job) -> Kept | None:
+        """Return the answer to *job* while it is fresh, and count the hit."""
+        args = job.fingerprint, job.task, job.tenant, job.model
+        reply = self._scripts.run("hit", job.key, *args)
+        return None if reply is None else to_kept(reply)
 
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""
@@ -258,6 +266,10 @@ class RedisStore:
     def subscribe(self, keys: Sequence[Key]) -> AbstractContextManager[RedisSubscription]:
         """Wake up when a flight of one of *keys* ends."""
         return listening(self._link, keys, lambda key: self._scripts.record_keys(key)[0].encode())
+
+    def invalidations(self) -> AbstractContextManager[RedisInvalidations]:
+        """Hear which answers are invalidated from now on."""
+        return invalidations(self._scripts)
 
     def levels(self) -> Levels:
         """Return what the servers hold now."""
