@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sysconfig
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
@@ -16,7 +17,7 @@ from askonce.spec import LONGEST, is_seconds
 from askonce.spend import NOTHING, Costs, Spend, check, costs, spend_of_failure, total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from decimal import Decimal
 
     from askonce.answer import Codec, Result
@@ -108,6 +109,16 @@ def current_attempt() -> Attempt:
         LookupError: it does not run in a task body.
     """
     return _current.get()
+
+
+@contextmanager
+def inside(attempt: Attempt) -> Iterator[None]:
+    """Let the code of the block run in *attempt*: for a body that is called before ``make``."""
+    token = _current.set(attempt)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def calling_job() -> str:
@@ -221,20 +232,18 @@ def run(body: Callable[[], object], attempt: Attempt) -> Answer:
     Raises:
         CallFailed: the call failed, or the body raised another error.
     """
-    token = _current.set(attempt)
     try:
-        value = body()
+        with inside(attempt):
+            value = body()
     except CallFailed:
         raise
     except Exception as exc:
         # A mistake in the body: only its name and place, because its text may quote the payload.
-        raise Transient(f"{type(exc).__name__}@{_place(exc)}", maybe_billed=True) from exc
-    finally:
-        _current.reset(token)
+        raise Transient(f"{type(exc).__name__}@{place_of(exc)}", maybe_billed=True) from exc
     return value if isinstance(value, Answer) else Answer(value=value)
 
 
-def _place(exc: BaseException) -> str:
+def place_of(exc: BaseException) -> str:
     """Return file and line of *exc*: the last one that is no library's, else the last one."""
     place, trace, is_own = "?", exc.__traceback__, False
     while trace is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from threading import Event as Signal
 from typing import TYPE_CHECKING, NamedTuple, assert_never
@@ -52,7 +52,7 @@ _JITTER = 0.1
 _STALLED = "stalled"
 
 
-class _Started(NamedTuple):
+class Started(NamedTuple):
     """A run whose lease was granted, and the clock's time when its call began."""
 
     delivery: Delivery
@@ -66,12 +66,15 @@ class _Started(NamedTuple):
 
     @property
     def job(self) -> Job:
+        """The job that runs."""
         return self.delivery.job
 
     def parked_until(self, now: float) -> float:
+        """Return the seconds for which it has been parked."""
         return 0.0 if self.parked is None else self.parked + now - self.began
 
     def ran_until(self, now: float) -> dict[str, object]:
+        """Return what events say of this run."""
         return {"attempt": self.attempt.number, "run_seconds": now - self.began}
 
     def ended_at(self, now: float) -> dict[str, object]:
@@ -124,6 +127,16 @@ class Executor:
         Raises:
             StoreUnavailable: the store did not answer at the start; the body was not run.
         """
+        with ExitStack() as held:
+            begun = self.begin(delivery, held)
+            return self.finish(begun, body) if isinstance(begun, Started) else begun
+
+    def begin(self, delivery: Delivery, held: ExitStack) -> Started | Execution:
+        """Start the job; its lease is renewed until *held* is closed. ``finish`` is next, if it has started.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
         asked_at = self.clock()
         lease = Lease(delivery.job.key, new_owner(self.holder), delivery.spec.lease)
         decision = start(
@@ -131,15 +144,14 @@ class Executor:
         )
         match decision:
             case Run():
-                with self.leases.hold(lease) as held:
-                    attempt = self._attempt(delivery, held, decision)
-                    parked = decision.record.parked.seconds if decision.record.parked else None
-                    waited = wait_of(delivery.job, decision.record.now)
-                    run = _Started(delivery, lease, attempt, self.clock(), parked, waited)
-                    # The lease began after *asked_at*, so it can be over only if this time is longer.
-                    if run.began - asked_at >= lease.seconds:
-                        return self._give_back(run, Postponed(_STALLED), 0.0, FLIGHT_KEPT)
-                    return self._run(run, body)
+                attempt = self._attempt(delivery, held.enter_context(self.leases.hold(lease)), decision)
+                parked = decision.record.parked.seconds if decision.record.parked else None
+                waited = wait_of(delivery.job, decision.record.now)
+                run = Started(delivery, lease, attempt, self.clock(), parked, waited)
+                # The lease began after *asked_at*, so it can be over only if this time is longer.
+                if run.began - asked_at >= lease.seconds:
+                    return self._give_back(run, Postponed(_STALLED), 0.0, FLIGHT_KEPT)
+                return run
             case Serve(result=result):
                 return Reused.of(delivery.job, result)
             case Refuse(why=Why.FAILED):
@@ -173,7 +185,7 @@ class Executor:
         with suppress(JobError):
             self.store.checkpoint(lease, reference)
 
-    def _give_back(self, run: _Started, why: Postponed, after: float, within: float) -> Execution:
+    def _give_back(self, run: Started, why: Postponed, after: float, within: float) -> Execution:
         """Return a lease before anything was paid: the job uses no attempt, and others may run it."""
         reason, cost = why.reason, run.cost_until(why)
         try:
@@ -194,7 +206,8 @@ class Executor:
                 return self._overtaken(run.job)
         assert_never(parked)
 
-    def _run(self, run: _Started, body: Callable[[], object]) -> Execution:
+    def finish(self, run: Started, body: Callable[[], object]) -> Execution:
+        """Run *body* under the lease of *run*; store what it returns."""
         limit = run.delivery.spec.max_value_bytes
         try:
             made = make(body, run.attempt, codec=self.codec, max_bytes=limit, clock=self.clock)
@@ -212,7 +225,7 @@ class Executor:
             raise
         return self._complete(run, made)
 
-    def _complete(self, run: _Started, made: Made) -> Computed:
+    def _complete(self, run: Started, made: Made) -> Computed:
         self._report_unknown(run.job, made.costs.unknown)
         if made.refused_ttl:
             emit(self.listen, EventType.ANSWER_TTL_REFUSED, run.job, ttl=made.refused_ttl)
@@ -226,13 +239,13 @@ class Executor:
             result = replace(result, degraded=True)
         return Computed(key=run.job.key, job=run.job.id, result=result, stored=written)
 
-    def _unstored(self, run: _Started, made: Made, ttl: Ttl) -> Unstored:
+    def _unstored(self, run: Started, made: Made, ttl: Ttl) -> Unstored:
         """Return the write of an answer. It keeps the encoded answer only: the spill may hold it for long."""
         is_answer, encoded = made.source == "call", made.encoded
         write = self._write_of_answer(run, made, ttl) if is_answer else self._write_of_fallback(run, made)
         return Unstored(job=run.job, size=len(encoded.data) + len(encoded.meta), write=write)
 
-    def _write_of_answer(self, run: _Started, made: Made, ttl: Ttl) -> Callable[[], Write]:
+    def _write_of_answer(self, run: Started, made: Made, ttl: Ttl) -> Callable[[], Write]:
         lease, encoded, made_at = run.lease, made.encoded, made.made_at
         book, keeps = book_of(run.job, made.costs.paid), run.delivery.spec.keep_payload and made.keep
         # Its times to live began when it was made.
@@ -240,12 +253,12 @@ class Executor:
             lease, encoded, ttl.after(self.clock() - made_at), book, keep_payload=keeps
         )
 
-    def _write_of_fallback(self, run: _Started, made: Made) -> Callable[[], Write]:
+    def _write_of_fallback(self, run: Started, made: Made) -> Callable[[], Write]:
         ended = Failing(kind="fallback", reason=made.source, keep=REASON_KEPT_FOR, fallback=made.encoded)
         lease, fallback = run.lease, run.booked(ended, made.costs)
         return lambda: self.store.fail(lease, fallback).outcome
 
-    def _persist(self, run: _Started, made: Made, ttl: Ttl) -> tuple[Write, str]:
+    def _persist(self, run: Started, made: Made, ttl: Ttl) -> tuple[Write, str]:
         """Store a paid answer, or leave it to the spill; while that is full, try as long as a lease.
 
         Return also why no process keeps the answer, where that is so.
@@ -273,11 +286,11 @@ class Executor:
             Signal().wait(min(0.5, lease.seconds / 10))
 
     @staticmethod
-    def _unstorable(run: _Started, made: Made) -> Failing:
+    def _unstorable(run: Started, made: Made) -> Failing:
         keep = run.delivery.spec.failure_ttl
         return run.booked(Failing(kind="permanent", reason="unstored", keep=keep), made.costs)
 
-    def _report(self, run: _Started, made: Made, written: Write) -> None:
+    def _report(self, run: Started, made: Made, written: Write) -> None:
         ran, cost = run.ran_until(made.made_at), {"cost_usd": made.costs.paid.known.get("cost_usd")}
         match written:
             case Write.OK:
@@ -300,7 +313,7 @@ class Executor:
         for name in unknown:
             emit(self.listen, EventType.JOB_SPEND_UNKNOWN, job, field=name)
 
-    def _fail(self, run: _Started, error: CallFailed) -> Execution:
+    def _fail(self, run: Started, error: CallFailed) -> Execution:
         job, ran = run.job, run.ran_until(self.clock())
         cost = costs_of(error, run.attempt)
         spend = cost.paid
@@ -328,7 +341,7 @@ class Executor:
         report_done(self.listen, job, ended.kind, spend, reason=ended.reason, **run.ended_at(self.clock()))
         return ended
 
-    def _unstored_failure(self, run: _Started, failure: Failing) -> Unstored:
+    def _unstored_failure(self, run: Started, failure: Failing) -> Unstored:
         lease, failed_at = run.lease, self.clock()
 
         def write() -> Write:
@@ -339,21 +352,21 @@ class Executor:
         size = len(failure.reason) + len(failure.spent)
         return Unstored(job=run.job, size=size, write=write)
 
-    def _deferred(self, run: _Started, reason: str, after: float, spend: Spend) -> Deferred:
+    def _deferred(self, run: Started, reason: str, after: float, spend: Spend) -> Deferred:
         job, rest = run.job, {"reason": reason, "after_seconds": after}
         self.on_deferred(job.key, after)
         ran = run.ran_until(self.clock()) | run.requests
         emit(self.listen, EventType.JOB_DEFERRED, job, **rest, **ran, **spend.known)
         return Deferred(key=job.key, job=job.id, reason=reason, after=after)
 
-    def _parked(self, run: _Started, reason: str, after: float) -> Deferred:
+    def _parked(self, run: Started, reason: str, after: float) -> Deferred:
         self.on_deferred(run.job.key, after)
         # A process that stood still is news; thousands of jobs may wait for one provider.
         kind = EventType.JOB_DEFERRED if reason == _STALLED else EventType.JOB_PARKED
         emit(self.listen, kind, run.job, reason=reason, after_seconds=after)
         return Deferred(key=run.job.key, job=run.job.id, reason=reason, after=after, parked=True)
 
-    def _cancelled(self, run: _Started, cost: Spend) -> Failed:
+    def _cancelled(self, run: Started, cost: Spend) -> Failed:
         """Report the end of a job that was cancelled while its lease was held, and then given back."""
         job, number, why = run.job, run.attempt.number, {"kind": "cancelled", "reason": "cancelled"}
         now = self.clock()
@@ -367,14 +380,14 @@ class Executor:
         return Skipped(key=job.key, job=job.id, because=Refuse(why=Why.SUPERSEDED, job=job.id))
 
 
-def _kept(run: _Started, made: Made) -> dict[str, object]:
+def _kept(run: Started, made: Made) -> dict[str, object]:
     """Return how large a stored answer is, and for how long it is fresh; no later caller gets a fallback."""
     if made.source != "call":
         return {}
     return {"size": len(made.encoded.data), "ttl_seconds": made.lives(run.delivery.spec, 0.0).fresh}
 
 
-def _result(run: _Started, made: Made, ttl: Ttl) -> Result:
+def _result(run: Started, made: Made, ttl: Ttl) -> Result:
     fence = run.attempt.fence
     return Result(
         key=run.job.key,

@@ -12,6 +12,7 @@ read_marks(r)
 if r.vf <= r.mark or NOW >= r.sx then return nil end
 if not asked_for then redis.pcall('HSET', KEYS[1], 'as', 1) end
 local name = ARGV[2] .. '\n' .. ARGV[3] .. '\n' .. ARGV[4]
+if not asked_for then redis.pcall('HSET', KEYS[1], 'as', 1) end
 count(name, 'hit', 1)
 count(name, cost and 'avoided_micro_usd' or 'avoided_unknown', tonumber(cost or 1))
 return {job, data, meta or '', r.vf, tonumber(vt), NOW - vt, r.sx - NOW, tonumber(cost or -1)}
