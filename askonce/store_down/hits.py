@@ -15,11 +15,19 @@ from askonce.store_down.spill import Spill, Unstored
 from askonce.tally import Book
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from askonce.job import Job
     from askonce.spend import Spend
     from askonce.store import Store
 
 _Name = tuple[str, str, str]
+
+
+def hits_of(micro_usd: int | None) -> dict[str, int]:
+    """Return what one hit counts, by the cost that it avoided."""
+    avoided = {"avoided_unknown": 1} if micro_usd is None else {"avoided_micro_usd": micro_usd}
+    return {"hit": 1, "hit_in_memory": 1, **avoided}
 
 
 class LocalHits:
@@ -35,12 +43,12 @@ class LocalHits:
 
     def count(self, job: Job, avoided: Spend) -> None:
         """Count a hit of *job*, and the cost that it *avoided*."""
-        cost = avoided.micro_usd
+        self.add(job, hits_of(avoided.micro_usd))
+
+    def add(self, job: Job, hits: Mapping[str, int]) -> None:
+        """Count *hits* of jobs of this name, as ``hits_of`` returns one."""
         with self._lock:
-            sums = self._sums.setdefault((job.task, job.tenant, job.model), Counter())
-            sums["hit"] += 1
-            sums["hit_in_memory"] += 1
-            sums["avoided_unknown" if cost is None else "avoided_micro_usd"] += 1 if cost is None else cost
+            self._sums.setdefault((job.task, job.tenant, job.model), Counter()).update(hits)
         self._wait(job._replace(payload=b""))
 
     def _wait(self, job: Job) -> None:

@@ -1,0 +1,261 @@
+"""The way from a call of a cached function to its answer, for threads and for loops.
+
+    hit ── fresh ─────────────────────────────────────────────────────────────► answer
+     │ none
+    admit ── stale, and it may be served ── refresh apart ────────────────────► stale answer
+     │
+     ├── the call is ours: start ── call the function ── complete ────────────► answer
+     │                                    └── it raised: fail ────────────────► its own error
+     ├── another process makes it: wait ──────────────────────────────────────► its answer
+     │                                    └── it failed: admit again
+     └── the store is away: call the function within a budget ────────────────► degraded answer
+
+Of the calls of one process that need the same run, one goes this way, and the others share its end.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, assert_never
+
+from askonce.answer import Kept, Meta
+from askonce.decide import Policy, admit, end_of, report_reused
+from askonce.decision import Refuse, Run, Serve, Wait
+from askonce.errors import (
+    AnswerUnreadable,
+    JobError,
+    LayoutNewer,
+    RecordDamaged,
+    StoreUnavailable,
+    Superseded,
+)
+from askonce.execute import Started
+from askonce.execution import Computed, Deferred, Delivery, Failed, Reused, Skipped
+from askonce.functions.arguments import again
+from askonce.functions.effects import Await, Lead, Make, MakeAlone, Rest, Verb
+from askonce.functions.found import Found
+from askonce.store import Claim, Terms, Write
+
+if TYPE_CHECKING:
+    from askonce.answer import Result
+    from askonce.decision import Decision
+    from askonce.events import Listener
+    from askonce.execute import Executor
+    from askonce.execution import Execution
+    from askonce.functions.ask import Ask
+    from askonce.functions.effects import Way
+    from askonce.functions.flight import End, Flights
+    from askonce.job import JobId, Key
+    from askonce.record import Snapshot
+    from askonce.store_down.cache import LocalCache
+    from askonce.store_down.calls import LocalCalls
+    from askonce.waiting import Waiting
+
+#: Seconds before the record is looked at again, after a start that another process was given.
+_PAUSE = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answering:
+    """What answers need, once in a process."""
+
+    executor: Executor
+    local: LocalCalls
+    cache: LocalCache
+    waiting: Waiting
+    flights: Flights
+    listen: Listener
+
+    def answer(self, ask: Ask, away: JobError | None = None) -> Way:
+        """Find or make the answer; *away* is why the store cannot be asked.
+
+        Raises:
+            Exception: what the function raised.
+            ValueInvalid: it returned something without a JSON form.
+            StoreUnavailable: the store is away, and the budget for calls without it is spent.
+        """
+        ask.check_outside()
+        while away is None:
+            same = "force" if ask.force else "look", ask.job.key
+            try:
+                decision: Decision = yield Verb(partial(self._look, ask), same)
+            except (StoreUnavailable, RecordDamaged, LayoutNewer) as unusable:
+                away = unusable
+                break
+            match decision:
+                case Serve(result=result):
+                    return self._found(ask, result)
+                case Refuse(error=AnswerUnreadable() as unreadable):
+                    away = unreadable
+                    break
+                case Refuse():
+                    # No failure answers a function's caller, whoever kept it.
+                    ask.force = True
+                case Wait() | Run():
+                    found = yield from self._attached(ask, decision)
+                    if found is not None:
+                        return found
+            ask.job = again(ask.job)
+        return (yield from self._alone(ask, away))
+
+    def _look(self, ask: Ask) -> Serve | Wait | Run | Refuse:
+        claim = Claim(ask.job, Terms.of(ask.spec, force=ask.force))
+        return admit(self.executor.store.admit, claim, Policy.RUN, self.listen)
+
+    def _attached(self, ask: Ask, decision: Wait | Run) -> Way:
+        """Bring the flight of a job to its end, or share it; None where the record must be asked again."""
+        stale = decision.stale
+        end, is_first = self.flights.join(decision.job)
+        if stale is not None and stale.age < ask.serve_until and not ask.force:
+            if is_first and isinstance(decision, Run):
+                yield Lead(self._lead(ask, decision, end), apart=True)
+            elif is_first:
+                self.flights.leave(decision.job, end)
+            return self._served(ask, stale)
+        if is_first:
+            yield Lead(self._lead(ask, decision, end))
+        return (yield Await(end))
+
+    def _lead(self, ask: Ask, decision: Wait | Run, end: End) -> Way:
+        way = self._run(ask, decision) if isinstance(decision, Run) else self._wait(ask, decision)
+        yield from self._bring(decision.job, end, way)
+
+    def _bring(self, job: str, end: End, way: Way) -> Way:
+        """Go *way*, and give its end to all who wait for it."""
+        try:
+            end.set_result((yield from way))
+        except Exception as error:  # noqa: BLE001  # each caller gets it
+            end.set_exception(error)
+        finally:
+            # What ends a thread or a task is its own: the others ask again.
+            self.flights.leave(job, end)
+
+    def _run(self, ask: Ask, decision: Run) -> Way:
+        delivery = Delivery(spec=ask.spec, job=ask.job.under(decision.job))
+        with ExitStack() as held:
+            try:
+                begun = yield Verb(partial(self.executor.begin, delivery, held))
+            except (StoreUnavailable, RecordDamaged, LayoutNewer):
+                return None
+            if not isinstance(begun, Started):
+                if isinstance(begun, Skipped):
+                    yield Rest(_PAUSE)
+                return self._found(ask, begun.result) if isinstance(begun, Reused) else None
+            returned = yield Make(ask, begun.attempt)
+            executed = yield Verb(partial(self.executor.finish, begun, ask.body(returned)))
+        return self._ended(ask, decision, executed)
+
+    def _ended(self, ask: Ask, decision: Run, executed: Execution) -> Found | None:
+        match executed:
+            case Computed(result=result):
+                if executed.stored in (Write.OK, Write.UNAVAILABLE):
+                    self._keep(ask, result)
+                return Found(ask.job.key, result.job, ask.data, result.source, result)
+            case Reused(result=result):
+                return self._found(ask, result)
+            case Failed() | Deferred() | Skipped():
+                if ask.raised is None:
+                    return None
+                stale = _good_enough(ask, decision.stale)
+                if stale is not None and isinstance(ask.raised, Exception):
+                    return self._served(ask, stale)
+                raise ask.raised
+        assert_never(executed)
+
+    def _wait(self, ask: Ask, decision: Wait) -> Way:
+        """Wait for the run of another process; a lease at most, since that process may be stopped."""
+        awaited, longest = _Awaited(ask.job.key, decision.job), ask.spec.lease
+        try:
+            result = yield Await(self.waiting.wait(awaited, min(decision.rest or longest, longest)))
+        except JobError:
+            stale = _good_enough(ask, decision.stale)
+            return self._served(ask, stale) if stale is not None and awaited.has_failed else None
+        return self._found(ask, result)
+
+    def _alone(self, ask: Ask, away: JobError) -> Way:
+        """Answer without the store."""
+        end, is_first = self.flights.join(f"alone:{ask.job.key}")
+        if is_first:
+            yield Lead(self._bring(f"alone:{ask.job.key}", end, self._call_alone(ask, away)))
+        found = yield Await(end)
+        # Its maker's thread or task ended, and nothing is known.
+        return found or (yield from self._call_alone(ask, away))
+
+    def _call_alone(self, ask: Ask, away: JobError) -> Way:
+        down = _as_unavailable(away)
+        delivery, failed = Delivery(spec=ask.spec, job=ask.job), None
+        try:
+            executed = yield MakeAlone(ask, lambda body: self.local.run(delivery, body, down))
+        except StoreUnavailable as error:
+            executed, failed = None, error
+        # Not inside of the block above: what a function raised gets no other error as its context.
+        if ask.raised is not None:
+            raise ask.raised
+        if failed is not None:
+            raise failed
+        if isinstance(executed, Failed):
+            raise executed.to_error()
+        return self._found(ask, executed.result)
+
+    def _found(self, ask: Ask, result: Result) -> Found:
+        data = ask.codec.encode(result.value, ask.spec.max_value_bytes)
+        return Found(ask.job.key, result.job, data, result.source, result, degraded=result.degraded)
+
+    def _keep(self, ask: Ask, result: Result) -> None:
+        """Keep an answer in this process, unless one was invalidated since it was asked for."""
+        meta = Meta(attempts=result.attempts, spend=result.spend).encode()
+        # The record's own time is up to a tenth shorter than the terms say.
+        fresh_for = 0.9 * ask.spec.soft_ttl
+        kept = Kept(
+            result.job, ask.data, meta, result.fence, result.stored_at, 0.0, fresh_for, result.spend.micro_usd
+        )
+        job = ask.job
+        self.cache.put(job.key, job.fingerprint, result.job, kept, fresh_for, asked=ask.epoch)
+
+    def _served(self, ask: Ask, stale: Result) -> Found:
+        report_reused(self.listen, ask.job, stale)
+        return self._found(ask, stale)
+
+
+class _Awaited:
+    """One job that another process runs, as ``waiting.py`` follows it."""
+
+    __slots__ = ("_job", "has_failed", "key")
+
+    def __init__(self, key: Key, job: JobId) -> None:
+        self.key, self._job = key, job
+        self.has_failed = False
+
+    def settle(self, record: Snapshot) -> Result | None:
+        """Return the answer; None while the job is under way.
+
+        Raises:
+            JobError: there is none, or nobody runs the job any more.
+        """
+        if record.checked().job == self._job and record.flight != "idle" and not record.lost:
+            return None
+        match end_of(self.key, self._job, record):
+            case Serve(result=result):
+                return result
+            case Refuse():
+                self.has_failed = True
+        raise Superseded(key=self.key, job=self._job)
+
+
+def _good_enough(ask: Ask, stale: Result | None) -> Result | None:
+    """Return a *stale* answer that may be served because the call failed."""
+    return stale if stale is not None and stale.age < ask.stale_until else None
+
+
+def _as_unavailable(error: JobError) -> StoreUnavailable:
+    """Return why this process goes on without the store: a record that it cannot use is none to it."""
+    match error:
+        case StoreUnavailable():
+            return error
+        case RecordDamaged():
+            return StoreUnavailable(verb="admit", reason="record_damaged")
+        case LayoutNewer():
+            return StoreUnavailable(verb="admit", reason="layout_newer")
+    return StoreUnavailable(verb="admit", reason="answer_unreadable")

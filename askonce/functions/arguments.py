@@ -1,0 +1,134 @@
+"""Decides which calls of a function are the same: its bound arguments are the payload of its job."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin, get_type_hints
+
+from askonce.errors import PayloadInvalid
+from askonce.job import Job, new_job_id
+from askonce.key import identify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from askonce.spec import JobSpec
+
+#: What a framework puts in a parameter's default, or beside its type, where it passes the argument itself.
+_INJECTED: Final = frozenset(("Depends", "Security"))
+_FRAMEWORKS: Final = frozenset(("fastapi", "fast_depends", "faststream", "taskiq_dependencies"))
+_OWNERS: Final = frozenset(("self", "cls"))
+_MANY: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+#: Jobs of one function whose arguments are known by their identity, and characters of a text among them.
+_KNOWN_MOST, _KNOWN_TEXT = 1024, 200
+_KNOWN_TYPES: Final = frozenset((str, int, float, bool, type(None)))
+
+
+class Arguments:
+    """The arguments of one function, and which of them make its key."""
+
+    def __init__(self, function: Callable[..., object], ignore: tuple[str, ...]) -> None:
+        """Leave out *ignore*, and what a framework injects.
+
+        Raises:
+            ValueError: a name of *ignore* is no parameter, or a method's own object would be part of the key.
+        """
+        self.name = f"{function.__module__}.{function.__qualname__}"
+        self._signature = inspect.signature(function)
+        parameters = self._signature.parameters
+        if unknown := [name for name in ignore if name not in parameters]:
+            raise ValueError(f"{self.name}: ignore names {unknown[0]!r}, which is no parameter")
+        owner = next(iter(parameters), "")
+        if owner in _OWNERS and owner not in ignore:
+            raise ValueError(f"{self.name}: {owner} cannot be part of a key; say ignore=({owner!r},)")
+        self._left_out = frozenset(ignore) | _injected(function, parameters)
+        self._in_key = frozenset(parameters) - self._left_out
+        #: The parameters that take arguments without a name; none where their number is unknown.
+        self._places = () if _takes_many(parameters) else _places(parameters)
+        self._known: dict[object, Job] = {}
+
+    def job_of(self, spec: JobSpec, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Job:
+        """Return the job of one call; its id is new.
+
+        Raises:
+            TypeError: the arguments are not those of the function.
+            PayloadInvalid: one of them cannot be part of a key; names the function and the argument.
+        """
+        known = self._known_by(args, kwargs)
+        if known is None:
+            return self._identify(spec, args, kwargs)
+        job = self._known.get(known)
+        if job is None:
+            job = self._identify(spec, args, kwargs)
+            if len(self._known) >= _KNOWN_MOST:
+                self._known.clear()
+            self._known[known] = job
+        return job
+
+    def _known_by(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> object:
+        """Return what equal calls have in common, types included; None for large or nested arguments."""
+        values = (*args, *kwargs.values()) if kwargs else args
+        if self._left_out:
+            if len(args) > len(self._places):
+                return None
+            kept = [value for name, value in zip(self._places, args, strict=False) if name in self._in_key]
+            values = (*kept, *(value for name, value in kwargs.items() if name in self._in_key))
+        types = tuple(map(type, values))
+        if not _KNOWN_TYPES.issuperset(types):
+            return None
+        for value in values:
+            if type(value) is str and len(value) > _KNOWN_TEXT:
+                return None
+        return len(args), values, types, tuple(kwargs)
+
+    def _identify(self, spec: JobSpec, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Job:
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        payload = {name: value for name, value in bound.arguments.items() if name not in self._left_out}
+        try:
+            return identify(spec, payload)
+        except PayloadInvalid as invalid:
+            data = {**invalid.data, "field": invalid.field or "arguments", "function": self.name}
+            raise PayloadInvalid(data) from None
+
+
+def _takes_many(parameters: Mapping[str, inspect.Parameter]) -> bool:
+    return any(each.kind in _MANY for each in parameters.values())
+
+
+def _places(parameters: Mapping[str, inspect.Parameter]) -> tuple[str, ...]:
+    by_name = inspect.Parameter.KEYWORD_ONLY
+    return tuple(name for name, each in parameters.items() if each.kind is not by_name)
+
+
+def again(job: Job) -> Job:
+    """Return the job of one more call with the same arguments."""
+    return job.under(new_job_id())
+
+
+def _injected(function: Callable[..., object], parameters: Mapping[str, inspect.Parameter]) -> set[str]:
+    hints = _hints_of(function)
+    return {
+        name
+        for name, each in parameters.items()
+        if _is_injected(each.default) or any(map(_is_injected, _beside(hints.get(name, each.annotation))))
+    }
+
+
+def _hints_of(function: Callable[..., object]) -> dict[str, Any]:
+    try:
+        return get_type_hints(function, include_extras=True)
+    except Exception:  # noqa: BLE001  # names that exist for a type checker only
+        return {}
+
+
+def _beside(hint: object) -> tuple[object, ...]:
+    return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+
+
+def _is_injected(marker: object) -> bool:
+    """Return whether *marker* is a framework's, without importing that framework."""
+    return any(
+        each.__name__ in _INJECTED and each.__module__.partition(".")[0] in _FRAMEWORKS
+        for each in type(marker).__mro__
+    )

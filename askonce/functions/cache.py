@@ -1,0 +1,261 @@
+"""Makes functions cached ones, on one store: ``@cache.cached_json("forecast")``."""
+
+from __future__ import annotations
+
+import atexit
+import inspect
+import os
+import weakref
+from dataclasses import dataclass
+from functools import wraps
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack, cast
+
+from askonce.answer import Codec
+from askonce.functions.arguments import Arguments
+from askonce.functions.function import Function
+from askonce.functions.process import Process
+from askonce.functions.times import KINDS, Times
+from askonce.functions.values import Values
+from askonce.log import log_event
+from askonce.spec import LONGEST, SHORTEST
+from askonce.store_down.cache import LocalCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from askonce.events import Listener
+    from askonce.functions.wrapped import Decorator
+    from askonce.spec import JobSpec
+    from askonce.store import Store
+
+#: Seconds that a process waits at its end for a store that is down to accept its last answers.
+_DRAIN = 5.0
+_NAMESPACE_MOST = 100
+
+
+class Options(TypedDict, total=False):
+    """How a FunctionCache works; each may be left out."""
+
+    #: Seconds of each kind, such as ``{"forecast": 1800}``; ``KINDS`` has the others.
+    ttl: Mapping[str, float]
+    #: Gets every event; by default each is a line of the log.
+    listen: Listener
+    codec: Codec
+    #: Keeps answers in a process: while the store is away, and for functions with a ``local_ttl``.
+    local_cache: Callable[[], LocalCache]
+    #: Seconds for which a process that was killed holds up the keys whose functions it ran; 30.
+    lease: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Terms:
+    """What a FunctionCache was configured with."""
+
+    connect: Callable[[], Store]
+    kinds: Mapping[str, float]
+    listen: Listener
+    codec: Codec
+    local_cache: Callable[[], LocalCache]
+    lease: float
+
+
+class _Origin(NamedTuple):
+    """Where a function was defined: a module that is imported again defines the same one."""
+
+    module: str
+    file: str
+    name: str
+
+    def is_same(self, other: _Origin) -> bool:
+        return self.name == other.name and (self.module == other.module or self.file == other.file)
+
+
+class FunctionCache:
+    """Cached functions and values on one store; safe for threads, loops and forks."""
+
+    def __init__(self, store: Store | Callable[[], Store] | None = None, **options: Unpack[Options]) -> None:
+        """Use *store*, with the *options* of ``configure``; without one, ``configure`` follows."""
+        self._terms: _Terms | None = None
+        self._process: Process | None = None
+        self._lock = Lock()
+        self._origins: dict[str, _Origin] = {}
+        if store is not None:
+            self.configure(store, **options)
+        me = weakref.ref(self)
+        # A child must not wait for a lock that another thread of its parent held.
+        os.register_at_fork(after_in_child=lambda: _forget(me()))
+        atexit.register(lambda: _drain(me()))
+
+    def configure(self, store: Store | Callable[[], Store], **options: Unpack[Options]) -> None:
+        """Keep answers on *store*, or on what it returns once in each process; see ``Options``.
+
+        Raises:
+            ValueError: a kind of ``ttl`` is unknown, or its time cannot work.
+        """
+        connect = store if callable(store) else lambda: store
+        kinds = {**KINDS, **_checked(options.get("ttl", {}))}
+        with self._lock:
+            self._terms = _Terms(
+                connect=connect,
+                kinds=kinds,
+                listen=options.get("listen", log_event),
+                codec=options.get("codec") or Codec(),
+                local_cache=options.get("local_cache", LocalCache),
+                lease=options.get("lease", 30.0),
+            )
+            self._process = None
+
+    def cached_json(
+        self,
+        namespace: str,
+        *,
+        ttl: float | None = None,
+        keep: float | None = None,
+        stale_while_revalidate: float = 0.0,
+        stale_if_error: float | None = None,
+        local_ttl: float = 0.0,
+        ignore: tuple[str, ...] = (),
+        version: str = "1",
+    ) -> Decorator:
+        """Return a decorator that keeps what a function returns, as JSON, by its arguments.
+
+        Times are in seconds. An answer is fresh for *ttl*, by default that of the namespace's kind, and kept
+        for *keep*. After its ``ttl`` it is served for *stale_while_revalidate* while one call makes it anew,
+        and for *stale_if_error*, by default until *keep*, when the call fails. A process may answer by itself
+        for *local_ttl*. Arguments of the names in *ignore* make no other key. Another *version* makes other
+        keys.
+
+        Raises:
+            ValueError: an argument cannot work, or another function has the namespace.
+        """
+        _require_namespace(namespace)
+        _require_names(namespace, ignore)
+
+        def decorate(function: Callable[..., Any]) -> object:
+            arguments = _arguments_of(function, ignore)
+            times = Times(
+                function=arguments.name,
+                ttl=ttl,
+                keep=keep,
+                stale_while_revalidate=stale_while_revalidate,
+                stale_if_error=stale_if_error,
+                local_ttl=local_ttl,
+            )
+            self._claim(namespace, function)
+
+            def new_spec() -> JobSpec:
+                terms = self._configured()
+                return times.spec(f"fn.{namespace}", version, terms.kinds, namespace, terms.lease)
+
+            made = Function(function, arguments, times, self.process, new_spec)
+            return _wrapped(function, made)
+
+        return cast("Decorator", decorate)
+
+    def get_cache(self, namespace: str) -> Values:
+        """Return the values that are kept under *namespace* by keys of one's own.
+
+        Raises:
+            ValueError: *namespace* is no printable line.
+        """
+        _require_namespace(namespace)
+        return Values(namespace, self.process, lambda: self._configured().kinds)
+
+    def process(self) -> Process:
+        """Return what this process works with, built at its first use.
+
+        Raises:
+            RuntimeError: no store was configured.
+        """
+        process = self._process
+        if process is None:
+            with self._lock:
+                process = self._process = self._process or self._build()
+        return process
+
+    def _build(self) -> Process:
+        terms = self._configured()
+        return Process(terms.connect(), terms.local_cache(), terms.codec, terms.listen)
+
+    def _configured(self) -> _Terms:
+        if self._terms is None:
+            raise RuntimeError("cached functions have no store: call askonce.functions.configure(store)")
+        return self._terms
+
+    def _claim(self, namespace: str, function: Callable[..., Any]) -> None:
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        file = code.co_filename if code else function.__module__
+        origin = _Origin(function.__module__, file, function.__qualname__)
+        taken = self._origins.setdefault(namespace, origin)
+        if not taken.is_same(origin):
+            other, mine = f"{taken.module}.{taken.name}", f"{origin.module}.{origin.name}"
+            raise ValueError(f"{mine}: {other} has the namespace {namespace!r}; each function needs its own")
+
+    def forget(self) -> None:
+        """Begin anew in a forked child."""
+        self._process, self._lock = None, Lock()
+
+
+def _forget(cache: FunctionCache | None) -> None:
+    if cache is not None:
+        cache.forget()
+
+
+def _drain(cache: FunctionCache | None) -> None:
+    if cache is not None and cache._process is not None:  # noqa: SLF001  # its own module
+        cache._process.close(_DRAIN)  # noqa: SLF001
+
+
+def _require_namespace(namespace: object) -> None:
+    if isinstance(namespace, str) and 0 < len(namespace) <= _NAMESPACE_MOST and namespace.isprintable():
+        return
+    raise ValueError(f"namespace must be one printable line of at most {_NAMESPACE_MOST} characters")
+
+
+def _require_names(namespace: str, ignore: object) -> None:
+    if not isinstance(ignore, tuple) or not all(isinstance(each, str) for each in ignore):
+        raise ValueError(f'cached_json({namespace!r}): ignore must be a tuple of names, such as ("service",)')
+
+
+def _checked(ttl: Mapping[str, float]) -> Mapping[str, float]:
+    for kind, seconds in ttl.items():
+        if kind not in KINDS:
+            raise ValueError(f"ttl names {kind!r}; the kinds are {', '.join(KINDS)}")
+        if isinstance(seconds, bool) or not SHORTEST <= seconds <= LONGEST:
+            raise ValueError(f"ttl of {kind} must be {SHORTEST:g} to {LONGEST:.0f} seconds, not {seconds!r}")
+    return ttl
+
+
+def _arguments_of(function: Callable[..., Any], ignore: tuple[str, ...]) -> Arguments:
+    if isinstance(function, staticmethod | classmethod) or not hasattr(function, "__qualname__"):
+        kind = type(function).__name__
+        raise ValueError(
+            f"cached_json needs a function, not {kind}: put it below other decorators"
+        )  # as every refusal here
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ValueError(f"{function.__module__}.{function.__qualname__}: a generator cannot be cached")
+    return Arguments(function, ignore)
+
+
+def _wrapped(function: Callable[..., Any], made: Function) -> object:
+    """Return a real function, so that frameworks and classes treat it as the one that it wraps."""
+    wrapper: Any
+    if inspect.iscoroutinefunction(function):
+
+        @wraps(function)
+        async def answered(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # the function's own
+            return await made.call_on_loop(*args, **kwargs)
+
+        wrapper = answered
+        wrapper.invalidate, wrapper.refresh = made.invalidate_on_loop, made.refresh_on_loop
+    else:
+
+        @wraps(function)
+        def called(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            return made.call(*args, **kwargs)
+
+        wrapper = called
+        wrapper.invalidate, wrapper.refresh = made.invalidate, made.refresh
+    wrapper.cache_key, wrapper.last = made.cache_key, made.last
+    return wrapper

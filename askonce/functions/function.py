@@ -1,0 +1,178 @@
+"""One cached function: from its arguments to its answer, in a thread or on a loop."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from askonce.answer import Kept
+from askonce.errors import AnswerUnreadable, JobError, LayoutNewer, RecordDamaged, StoreUnavailable
+from askonce.events import EventType, emit
+from askonce.functions.arguments import Arguments, again
+from askonce.functions.ask import Ask
+from askonce.functions.found import Found
+from askonce.functions.loops import done
+from askonce.store import Write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from askonce.answer import Result
+    from askonce.functions.process import Process
+    from askonce.functions.times import Times
+    from askonce.job import Job, Key
+    from askonce.spec import JobSpec
+
+#: Positional and named arguments.
+Args = tuple[object, ...]
+Named = dict[str, Any]
+
+
+class Function:
+    """A function, its terms, and the process that answers its calls."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        arguments: Arguments,
+        times: Times,
+        process: Callable[[], Process],
+        new_spec: Callable[[], JobSpec],
+    ) -> None:
+        """Answer in what *process* returns, on the terms that *new_spec* returns in each process."""
+        self._function, self._arguments, self._times = function, arguments, times
+        self._process, self._new_spec = process, new_spec
+        self._of: tuple[Process, JobSpec] | None = None
+        self._last: ContextVar[Found | None] = ContextVar(f"askonce_last_{arguments.name}", default=None)
+
+    def call(self, *args: object, **kwargs: Any) -> Any:  # noqa: ANN401  # what the function returns
+        """Return the answer."""
+        process, spec = self._bound()
+        job = self._arguments.job_of(spec, args, kwargs)
+        found = self._recent(process, job)
+        away = None
+        if found is None:
+            found, away = self._hit(process, job)
+        if found is None:
+            ask = self._ask(process, spec, job, partial(self._function, *args, **kwargs))
+            found = process.threads.go(process.answering.answer(ask, away))
+        self._last.set(found)
+        return found.value()
+
+    async def call_on_loop(self, *args: object, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Return the answer of an async function."""
+        process, spec = self._bound()
+        job = self._arguments.job_of(spec, args, kwargs)
+        found = self._recent(process, job)
+        away = None
+        if found is None:
+            found, away = await done(process.loops.ask(partial(self._hit, process, job), ("hit", job.key)))
+        if found is None:
+            ask = self._ask(process, spec, job, partial(self._function, *args, **kwargs))
+            found = await process.loops.go(process.answering.answer(ask, away))
+        self._last.set(found)
+        return found.value()
+
+    def refresh(self, *args: object, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Make the answer anew."""
+        process, ask = self._forced(args, kwargs)
+        found = process.threads.go(process.answering.answer(ask))
+        self._last.set(found)
+        return found.value()
+
+    async def refresh_on_loop(self, *args: object, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Make the answer of an async function anew."""
+        process, ask = self._forced(args, kwargs)
+        found = await process.loops.go(process.answering.answer(ask))
+        self._last.set(found)
+        return found.value()
+
+    def invalidate(self, *args: object, **kwargs: object) -> bool:
+        """Forget the answer, here and on the store."""
+        process, spec = self._bound()
+        return self._invalidate(process, self._arguments.job_of(spec, args, kwargs).key)
+
+    async def invalidate_on_loop(self, *args: object, **kwargs: object) -> bool:
+        """Forget the answer of an async function."""
+        process, spec = self._bound()
+        key = self._arguments.job_of(spec, args, kwargs).key
+        return bool(await done(process.loops.ask(partial(self._invalidate, process, key))))
+
+    def cache_key(self, *args: object, **kwargs: object) -> Key:
+        """Return the key of the answer."""
+        return self._arguments.job_of(self._bound()[1], args, kwargs).key
+
+    def last(self) -> Result | None:
+        """Return the last answer in this context."""
+        found = self._last.get()
+        return None if found is None else found.result()
+
+    def _bound(self) -> tuple[Process, JobSpec]:
+        process = self._process()
+        if self._of is None or self._of[0] is not process:
+            if self._times.local_ttl > 0:
+                process.hearing.start()
+            self._of = process, self._new_spec()
+        return self._of
+
+    def _recent(self, process: Process, job: Job) -> Found | None:
+        """Return an answer that this process has for no longer than the function allows, and count it."""
+        if self._times.local_ttl <= 0:
+            return None
+        recent = process.cache.recent(job.key, job.fingerprint, self._times.local_ttl)
+        if recent is None:
+            return None
+        job_id, kept, since = recent
+        process.recent_hits.count(job, kept.micro_usd if isinstance(kept, Kept) else None)
+        return Found(job.key, job_id, kept.data, "cache", kept, since)
+
+    def _hit(self, process: Process, job: Job) -> tuple[Found | None, JobError | None]:
+        """Return the fresh answer of the store, or why the store cannot be asked; one round trip."""
+        asked = process.cache.epoch
+        try:
+            kept = process.store.hit(job)
+        except (StoreUnavailable, RecordDamaged, LayoutNewer) as away:
+            return None, away
+        if kept is None:
+            return None, None
+        found = Found(job.key, kept.job, kept.data, "cache", kept)
+        try:
+            found.value()
+        except AnswerUnreadable:
+            # The way that admits knows what that means.
+            return None, None
+        emit(process.listen, EventType.JOB_HIT, job, age_seconds=kept.age)
+        process.cache.put(job.key, job.fingerprint, kept.job, kept, kept.fresh_for, asked=asked)
+        return found, None
+
+    def _ask(
+        self, process: Process, spec: JobSpec, job: Job, call: Callable[[], Any], *, force: bool = False
+    ) -> Ask:
+        times = self._times
+        until = spec.hard_ttl
+        if times.stale_if_error is not None:
+            until = min(until, spec.soft_ttl + times.stale_if_error)
+        return Ask(
+            name=self._arguments.name,
+            spec=spec,
+            job=again(job),
+            call=call,
+            codec=process.codec,
+            serve_until=spec.soft_ttl + times.stale_while_revalidate if times.stale_while_revalidate else 0.0,
+            stale_until=until,
+            epoch=process.cache.epoch,
+            force=force,
+        )
+
+    def _forced(self, args: Args, kwargs: Named) -> tuple[Process, Ask]:
+        process, spec = self._bound()
+        job = self._arguments.job_of(spec, args, kwargs)
+        return process, self._ask(process, spec, job, partial(self._function, *args, **kwargs), force=True)
+
+    def _invalidate(self, process: Process, key: Key) -> bool:
+        process.cache.invalidate((key,))
+        written = process.store.invalidate(key)
+        # A caller that asked before may have kept the old answer meanwhile.
+        process.cache.invalidate((key,))
+        return written is Write.OK
