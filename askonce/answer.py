@@ -171,9 +171,14 @@ class Kept(NamedTuple):
 
     def stored(self) -> StoredValue:
         """Return the same with its meta decoded."""
-        meta = Meta.decode(self.meta)
-        data, fence, stored_at, age = self.data, self.fence, self.stored_at, self.age
-        return StoredValue(data=data, meta=meta, fence=fence, stored_at=stored_at, age=age, fresh=True)
+        return StoredValue(
+            data=self.data,
+            meta=Meta.decode(self.meta),
+            fence=self.fence,
+            stored_at=self.stored_at,
+            age=self.age,
+            fresh_for=self.fresh_for,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,22 +21,23 @@ from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from askonce.answer import Kept, Meta
+from askonce.claim import Claim, Terms
 from askonce.decide import Policy, admit, end_of, report_reused
 from askonce.decision import Refuse, Run, Serve, Wait
 from askonce.errors import (
-    AnswerUnreadable,
     JobError,
     LayoutNewer,
     RecordDamaged,
     StoreUnavailable,
     Superseded,
 )
-from askonce.execute import Started
 from askonce.execution import Computed, Deferred, Delivery, Failed, Reused, Skipped
+from askonce.freshness import is_within
 from askonce.functions.arguments import again
 from askonce.functions.effects import Await, Lead, Make, MakeAlone, Rest, Verb
 from askonce.functions.found import Found
-from askonce.store import Claim, Terms, Write
+from askonce.started import Started
+from askonce.store import Write
 
 if TYPE_CHECKING:
     from askonce.answer import Result
@@ -79,44 +80,41 @@ class Answering:
         ask.check_outside()
         while away is None:
             same = "force" if ask.force else "look", ask.job.key
-            try:
-                decision: Decision = yield Verb(partial(self._look, ask), same)
-            except (StoreUnavailable, RecordDamaged, LayoutNewer) as unusable:
-                away = unusable
-                break
-            match decision:
+            seen: Decision | JobError = yield Verb(partial(self._look, ask), same)
+            match seen:
+                case JobError():
+                    away = seen
                 case Serve(result=result):
                     return self._found(ask, result)
-                case Refuse(error=AnswerUnreadable() as unreadable):
-                    away = unreadable
-                    break
+                case Refuse(stale=stale) if stale is not None and not ask.force:
+                    return self._served(ask, stale)
                 case Refuse():
                     # No failure answers a function's caller, whoever kept it.
                     ask.force = True
                 case Wait() | Run():
-                    found = yield from self._attached(ask, decision)
+                    found = yield from self._attached(ask, seen)
                     if found is not None:
                         return found
             ask.job = again(ask.job)
         return (yield from self._alone(ask, away))
 
-    def _look(self, ask: Ask) -> Serve | Wait | Run | Refuse:
+    def _look(self, ask: Ask) -> Decision | JobError:
+        """Admit the call; return why the record cannot be used, where that is so."""
         claim = Claim(ask.job, Terms.of(ask.spec, force=ask.force))
-        return admit(self.executor.store.admit, claim, Policy.RUN, self.listen)
+        try:
+            decision = admit(self.executor.store.admit, claim, Policy.RUN, self.listen)
+        except (StoreUnavailable, RecordDamaged, LayoutNewer) as error:
+            return error
+        unreadable = decision.error if isinstance(decision, Refuse) else None
+        return unreadable or decision
 
     def _attached(self, ask: Ask, decision: Wait | Run) -> Way:
         """Bring the flight of a job to its end, or share it; None where the record must be asked again."""
-        stale = decision.stale
         end, is_first = self.flights.join(decision.job)
-        if stale is not None and stale.age < ask.serve_until and not ask.force:
-            if is_first and isinstance(decision, Run):
-                yield Lead(self._lead(ask, decision, end), apart=True)
-            elif is_first:
-                self.flights.leave(decision.job, end)
-            return self._served(ask, stale)
+        meanwhile = decision.meanwhile if isinstance(decision, Run) else None
         if is_first:
-            yield Lead(self._lead(ask, decision, end))
-        return (yield Await(end))
+            yield Lead(self._lead(ask, decision, end), apart=meanwhile is not None)
+        return (yield Await(end)) if meanwhile is None else self._served(ask, meanwhile)
 
     def _lead(self, ask: Ask, decision: Wait | Run, end: End) -> Way:
         way = self._run(ask, decision) if isinstance(decision, Run) else self._wait(ask, decision)
@@ -246,7 +244,8 @@ class _Awaited:
 
 def _good_enough(ask: Ask, stale: Result | None) -> Result | None:
     """Return a *stale* answer that may be served because the call failed."""
-    return stale if stale is not None and stale.age < ask.stale_until else None
+    is_good = stale is not None and not ask.force and is_within(stale.stale_for, ask.spec.stale_if_error)
+    return stale if is_good else None
 
 
 def _as_unavailable(error: JobError) -> StoreUnavailable:

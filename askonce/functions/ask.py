@@ -33,9 +33,6 @@ class Ask:
     #: Calls the function; of an async function, it returns the coroutine.
     call: Callable[[], Any]
     codec: Codec
-    #: Seconds after which an answer is too old to be served while it is refreshed, or when the call fails.
-    serve_until: float
-    stale_until: float
     #: That of this process's answers when the call began.
     epoch: int = 0
     #: Make a new answer although one is fresh.

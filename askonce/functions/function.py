@@ -149,18 +149,12 @@ class Function:
     def _ask(
         self, process: Process, spec: JobSpec, job: Job, call: Callable[[], Any], *, force: bool = False
     ) -> Ask:
-        times = self._times
-        until = spec.hard_ttl
-        if times.stale_if_error is not None:
-            until = min(until, spec.soft_ttl + times.stale_if_error)
         return Ask(
             name=self._arguments.name,
             spec=spec,
             job=again(job),
             call=call,
             codec=process.codec,
-            serve_until=spec.soft_ttl + times.stale_while_revalidate if times.stale_while_revalidate else 0.0,
-            stale_until=until,
             epoch=process.cache.epoch,
             force=force,
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from askonce.spec import LONGEST, SHORTEST, JobSpec, RetryPolicy
+from askonce.spec import LONGEST, MOST_ATTEMPTS, SHORTEST, JobSpec, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +23,8 @@ KINDS: Final[Mapping[str, float]] = MappingProxyType(
         "default": 3_600.0,
     }
 )
-#: An exception ends the one attempt that it came from (``calls.py``). A process that was killed has used an
-#: attempt too, and the next caller makes the call.
-_RETRY: Final = RetryPolicy(max_attempts=1_000_000, base=SHORTEST, cap=SHORTEST, on_give_up="backoff")
+#: Seconds, at most, for which a call that failed is left alone while there is a stale answer to serve.
+_REST: Final = 1.0
 
 
 def kind_of(namespace: str) -> str:
@@ -85,7 +84,9 @@ class Times:
             # Nothing that a function raises is kept.
             failure_ttl=SHORTEST,
             lease=lease,
-            retry=_RETRY,
+            stale_while_revalidate=self.stale_while_revalidate,
+            stale_if_error=self.stale_if_error,
+            retry=_retry(_REST if kept > fresh else SHORTEST),
             park_for=0.0,
             on_store_down="local",
         )
@@ -106,3 +107,11 @@ class Times:
         for name in ("stale_while_revalidate", "stale_if_error"):
             if fresh + (getattr(self, name) or 0.0) > self.keep:
                 raise ValueError(f"{self.function}: {name} must end within keep, which is {self.keep:g} s")
+
+
+def _retry(rest: float) -> RetryPolicy:
+    """Return how often a call is made: its error ends it (``ask.py``), and it *rests* at most so long then.
+
+    An attempt that ended with its process, which was killed, is followed by that of the next caller.
+    """
+    return RetryPolicy(max_attempts=MOST_ATTEMPTS, base=rest, cap=rest, on_give_up="backoff")

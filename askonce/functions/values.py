@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from askonce.answer import Encoded, Meta, Ttl, decode
+from askonce.claim import Claim, Terms
 from askonce.decide import start
 from askonce.decision import Run
 from askonce.errors import JobError, PayloadInvalid, ValueInvalid
@@ -17,7 +18,7 @@ from askonce.functions.times import Times
 from askonce.job import new_owner
 from askonce.key import identify
 from askonce.spec import JobSpec
-from askonce.store import Claim, Lease, Terms, Write
+from askonce.store import Lease, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

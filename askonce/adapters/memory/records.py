@@ -20,7 +20,7 @@ from askonce.store import Cancellation, Write
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from askonce.job import Key
+    from askonce.job import Job, Key
     from askonce.letters import DeadJob
     from askonce.lost import Delivered
     from askonce.record import Flight
@@ -281,6 +281,14 @@ class Records:
             waits=longest_waits(progress),
             keys=len(known),
         )
+
+    def fresh(self, job: Job) -> MemoryRecord | None:
+        """Return the record of *job* while its answer is fresh, for the caller of *job*."""
+        record = self.load(job.key)
+        if record is None or record.fingerprint != job.fingerprint:
+            return None
+        self.controls.apply(record, job)
+        return record if record.fresh(self.now()) else None
 
     def tell_invalidated(self, key: Key) -> None:
         """Tell those who listen that the answer of *key* is invalidated."""

@@ -68,3 +68,13 @@ def _grant(records: Records, record: MemoryRecord, lease: Lease, *, returns: boo
     record.grant(lease.owner, records.clock(), records.now(), lease.seconds)
     records.commit(lease.key, record)
     return Start.GRANTED
+
+
+def require_lease(lease: Lease) -> None:
+    """Refuse a lease of no time.
+
+    Raises:
+        ValueError: that it is one.
+    """
+    if lease.seconds <= 0:
+        raise ValueError("a lease must be longer than 0 seconds")

@@ -23,7 +23,7 @@ from askonce.adapters.memory.records import Records
 from askonce.adapters.memory.runs import MemoryRuns
 from askonce.adapters.memory.schedules import MemorySchedules
 from askonce.adapters.memory.shown import disclosed, snapshot, to_kept
-from askonce.adapters.memory.start import copied, start
+from askonce.adapters.memory.start import copied, require_lease, start
 from askonce.adapters.memory.subscription import MemoryInvalidations, MemorySubscription
 from askonce.adapters.memory.used_queues import MemoryUsedQueues
 from askonce.events import EventType, Subject, emit, ignore
@@ -100,11 +100,8 @@ class MemoryStore:
     def hit(self, job: Job) -> Kept | None:
         """Return the answer to *job* while it is fresh, and count the hit."""
         with self._changed:
-            record, now = self._records.load(job.key), self._records.now()
-            if record is None or record.fingerprint != job.fingerprint:
-                return None
-            self.controls.apply(record, job)
-            if record.value is None or not record.fresh(now):
+            record, now = self._records.fresh(job), self._records.now()
+            if record is None or record.value is None:
                 return None
             self.tally.count((job.task, job.tenant, job.model), "hit")
             self._served(record.value, job, Admission.HIT)
@@ -186,7 +183,7 @@ class MemoryStore:
         self, job: Job, lease: Lease, kept: float = TOMBSTONE_KEPT, *, returns: bool = False
     ) -> Reply[Start]:
         """Grant *lease* if *job* is the one admitted."""
-        _require_lease(lease)
+        require_lease(lease)
         with self._changed:
             record = self._records.look(job.key)
             if record is None:
@@ -207,7 +204,7 @@ class MemoryStore:
             return [self._renew(lease) for lease in leases]
 
     def _renew(self, lease: Lease) -> Renewal:
-        _require_lease(lease)
+        require_lease(lease)
         record, now = self._records.held(lease, "running"), self._records.now()
         if isinstance(record, Write):
             return Renewal.ABSENT if record is Write.ABSENT else Renewal.FENCED
@@ -398,18 +395,9 @@ class MemoryStore:
         """Wake up when a flight of one of *keys* ends."""
         yield MemorySubscription(self._changed, self._records.ended, keys)
 
-    @contextmanager
-    def invalidations(self) -> Iterator[MemoryInvalidations]:
+    def invalidations(self) -> MemoryInvalidations:
         """Hear which answers are invalidated from now on."""
-        heard = MemoryInvalidations(self._changed)
-        with self._changed:
-            self._records.hearing.append(heard.keys)
-        try:
-            yield heard
-        finally:
-            with self._changed:
-                # By identity: two that heard the same are equal.
-                self._records.hearing[:] = [each for each in self._records.hearing if each is not heard.keys]
+        return MemoryInvalidations(self._changed, self._records.hearing)
 
 
 def _good_enough_meanwhile(record: MemoryRecord, terms: Terms, now: float) -> MemoryValue | None:
@@ -418,8 +406,3 @@ def _good_enough_meanwhile(record: MemoryRecord, terms: Terms, now: float) -> Me
     if value is None or not lets_stale_through(failed.kind if failed else None):
         return None
     return value if value.stale_for(now, terms.max_age) < terms.stale_while_revalidate else None
-
-
-def _require_lease(lease: Lease) -> None:
-    if lease.seconds <= 0:
-        raise ValueError("a lease must be longer than 0 seconds")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from askonce.job import Key
 
@@ -52,12 +52,24 @@ class MemorySubscription:
 
 
 class MemoryInvalidations:
-    """Keys of invalidated answers, through the store's own condition."""
+    """Keys of invalidated answers, through the store's own condition; a context manager."""
 
-    def __init__(self, changed: Condition) -> None:
-        """Listen from the moment at which the store adds to *keys*."""
-        self._changed = changed
+    def __init__(self, changed: Condition, hearing: list[set[Key]]) -> None:
+        """Listen, once it is entered, for what the store adds to each set in *hearing*."""
+        self._changed, self._hearing = changed, hearing
         self.keys = set[Key]()
+
+    def __enter__(self) -> Self:
+        """Listen from now on."""
+        with self._changed:
+            self._hearing.append(self.keys)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Listen no more."""
+        with self._changed:
+            # By identity: two that heard the same are equal.
+            self._hearing[:] = [each for each in self._hearing if each is not self.keys]
 
     def wait(self, timeout: float) -> frozenset[Key] | None:
         """Return the keys that came within *timeout* seconds."""

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, cast, get_type_hints
 
 from askonce import bill
-from askonce.answer import Kept, Meta, StoredValue
+from askonce.answer import Meta, StoredValue
 from askonce.due import GoingStale
 from askonce.errors import JobError, LayoutNewer, RecordDamaged
 from askonce.job import Fingerprint, Job, JobId, Key, Owner, Routing
@@ -326,13 +326,6 @@ def _failure(part: _FailurePart, seen: Snapshot) -> Failure:
         # Of the attempts that have ended: all but the one under way.
         spend=bill.decode(part.spent, job, seen.attempts - (seen.flight == "running")),
     )
-
-
-def to_kept(reply: list[Any]) -> Kept:
-    """Return the answer of a hit."""
-    job, data, meta, fence, stored_at, age, fresh_for, cost = reply
-    times = stored_at / 1000, age / 1000, fresh_for / 1000
-    return Kept(JobId(job.decode()), data, meta, fence, *times, None if cost < 0 else cost)
 
 
 def to_lost(reply: list[Any]) -> Lost | RecordDamaged:

@@ -16,12 +16,12 @@ from askonce.adapters.redis.claims import arguments, milliseconds, to_admission,
 from askonce.adapters.redis.controls import RedisControls
 from askonce.adapters.redis.due import RedisDue
 from askonce.adapters.redis.flights import RedisFlights
-from askonce.adapters.redis.invalidations import invalidations, telling
+from askonce.adapters.redis.invalidations import invalidations
 from askonce.adapters.redis.letters import RedisLetters
 from askonce.adapters.redis.levels import read_levels
 from askonce.adapters.redis.link import Link, ServerLink
 from askonce.adapters.redis.pusher import RedisPusher
-from askonce.adapters.redis.reply import read, to_full_snapshot, to_kept, to_lost
+from askonce.adapters.redis.reply import read, to_full_snapshot, to_lost
 from askonce.adapters.redis.runs import RedisRuns
 from askonce.adapters.redis.schedules import RedisSchedules
 from askonce.adapters.redis.scripts import Scripts
@@ -29,10 +29,11 @@ from askonce.adapters.redis.servers import connect, place_of
 from askonce.adapters.redis.subscription import listening
 from askonce.adapters.redis.tally import RedisTally
 from askonce.adapters.redis.used_queues import RedisUsedQueues
+from askonce.answer import Kept
 from askonce.checks import Finding
 from askonce.errors import JobError, StoreUnavailable
 from askonce.events import EventType, Subject, emit, ignore
-from askonce.job import Key
+from askonce.job import JobId, Key
 from askonce.lost import DEFAULT_BUDGET, Budget
 from askonce.record import TOMBSTONE_KEPT
 from askonce.store import Cancellation, Cancelled, Parking, Renewal, Reply, Start, Write
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from askonce.adapters.redis.invalidations import RedisInvalidations
     from askonce.adapters.redis.scripts import Call
     from askonce.adapters.redis.subscription import RedisSubscription
-    from askonce.answer import Encoded, Kept, Ttl
+    from askonce.answer import Encoded, Ttl
     from askonce.claim import Claim
     from askonce.errors import RecordDamaged
     from askonce.events import Listener
@@ -145,7 +146,7 @@ class RedisStore:
         """Return the answer to *job* while it is fresh, and count the hit."""
         args = job.fingerprint, job.task, job.tenant, job.model
         reply = self._scripts.run("hit", job.key, *args)
-        return None if reply is None else to_kept(reply)
+        return None if reply is None else _to_kept(reply)
 
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""
@@ -320,6 +321,13 @@ def _cancelled(place: Place, cursor: bytes, *counts: int) -> Cancelled:
     """Read the reply of ``cancel_run.lua``."""
     left = place._replace(cursor=int(cursor)) if cursor != b"0" else None
     return Cancelled(dict(zip(_COUNTED, counts, strict=True)), left)
+
+
+def _to_kept(reply: list[Any]) -> Kept:
+    """Read the reply of ``hit.lua``."""
+    job, data, meta, fence, stored_at, age, fresh_for, cost = reply
+    times = stored_at / 1000, age / 1000, fresh_for / 1000
+    return Kept(JobId(job.decode()), data, meta, fence, *times, None if cost < 0 else cost)
 
 
 def _entry(book: Book | None) -> str:
