@@ -15,6 +15,7 @@ Of the calls of one process that need the same run, one goes this way, and the o
 
 from __future__ import annotations
 
+import random
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +41,8 @@ from askonce.started import Started
 from askonce.store import Write
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from askonce.answer import Result
     from askonce.decision import Decision
     from askonce.events import Listener
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from askonce.functions.ask import Ask
     from askonce.functions.effects import Way
     from askonce.functions.flight import End, Flights
+    from askonce.functions.patience import Patience
     from askonce.job import JobId, Key
     from askonce.record import Snapshot
     from askonce.store_down.cache import LocalCache
@@ -56,6 +60,8 @@ if TYPE_CHECKING:
 
 #: Seconds before the record is looked at again, after a start that another process was given.
 _PAUSE = 0.05
+#: Seconds, drawn between these, before a store that did not answer is asked again.
+_RETRY = 0.05, 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +73,9 @@ class Answering:
     cache: LocalCache
     waiting: Waiting
     flights: Flights
+    patience: Patience
     listen: Listener
+    draw: Callable[[float, float], float] = random.uniform
 
     def answer(self, ask: Ask, away: JobError | None = None) -> Way:
         """Find or make the answer; *away* is why the store cannot be asked.
@@ -78,25 +86,25 @@ class Answering:
             StoreUnavailable: the store is away, and the budget for calls without it is spent.
         """
         ask.check_outside()
-        while away is None:
+        while True:
             same = "force" if ask.force else "look", ask.job.key
-            seen: Decision | JobError = yield Verb(partial(self._look, ask), same)
+            seen: Decision | JobError = away or (yield Verb(partial(self._look, ask), same))
+            found, away = None, None
             match seen:
                 case JobError():
-                    away = seen
+                    found = yield from self._alone(ask, seen)
                 case Serve(result=result):
-                    return self._found(ask, result)
+                    found = self._found(ask, result)
                 case Refuse(stale=stale) if stale is not None and not ask.force:
-                    return self._served(ask, stale)
+                    found = self._served(ask, stale)
                 case Refuse():
                     # No failure answers a function's caller, whoever kept it.
                     ask.force = True
                 case Wait() | Run():
                     found = yield from self._attached(ask, seen)
-                    if found is not None:
-                        return found
+            if found is not None:
+                return found
             ask.job = again(ask.job)
-        return (yield from self._alone(ask, away))
 
     def _look(self, ask: Ask) -> Decision | JobError:
         """Admit the call; return why the record cannot be used, where that is so."""
@@ -105,8 +113,17 @@ class Answering:
             decision = admit(self.executor.store.admit, claim, Policy.RUN, self.listen)
         except (StoreUnavailable, RecordDamaged, LayoutNewer) as error:
             return error
+        self.patience.answered()
         unreadable = decision.error if isinstance(decision, Refuse) else None
         return unreadable or decision
+
+    def _answers(self, ask: Ask) -> bool:
+        try:
+            self.executor.store.read([ask.job.key])
+        except StoreUnavailable:
+            return False
+        self.patience.answered()
+        return True
 
     def _attached(self, ask: Ask, decision: Wait | Run) -> Way:
         """Bring the flight of a job to its end, or share it; None where the record must be asked again."""
@@ -173,16 +190,19 @@ class Answering:
         return self._found(ask, result)
 
     def _alone(self, ask: Ask, away: JobError) -> Way:
-        """Answer without the store."""
-        end, is_first = self.flights.join(f"alone:{ask.job.key}")
+        """Answer without the store; None where it is to be asked again."""
+        name = f"alone:{ask.job.key}"
+        end, is_first = self.flights.join(name)
         if is_first:
-            yield Lead(self._bring(f"alone:{ask.job.key}", end, self._call_alone(ask, away)))
-        found = yield Await(end)
-        # Its maker's thread or task ended, and nothing is known.
-        return found or (yield from self._call_alone(ask, away))
+            yield Lead(self._bring(name, end, self._call_alone(ask, away)))
+        return (yield Await(end))
 
     def _call_alone(self, ask: Ask, away: JobError) -> Way:
-        down = _as_unavailable(away)
+        down, job = _as_unavailable(away), ask.job
+        while down is away and self.patience.holds() and self.cache.get(job.key, job.fingerprint) is None:
+            yield Rest(self.draw(*_RETRY))
+            if (yield Verb(partial(self._answers, ask))):
+                return None
         delivery, failed = Delivery(spec=ask.spec, job=ask.job), None
         try:
             executed = yield MakeAlone(ask, lambda body: self.local.run(delivery, body, down))

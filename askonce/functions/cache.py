@@ -46,6 +46,8 @@ class Options(TypedDict, total=False):
     local_cache: Callable[[], LocalCache]
     #: Seconds for which a process that was killed holds up the keys whose functions it ran; 30.
     lease: float
+    #: Seconds after which a store that does not answer is away, so that functions run without it; 2.
+    patience: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class _Terms:
     codec: Codec
     local_cache: Callable[[], LocalCache]
     lease: float
+    patience: float
 
 
 class _Origin(NamedTuple):
@@ -103,6 +106,7 @@ class FunctionCache:
                 codec=options.get("codec") or Codec(),
                 local_cache=options.get("local_cache", LocalCache),
                 lease=options.get("lease", 30.0),
+                patience=options.get("patience", 2.0),
             )
             self._process = None
 
@@ -176,7 +180,7 @@ class FunctionCache:
 
     def _build(self) -> Process:
         terms = self._configured()
-        return Process(terms.connect(), terms.local_cache(), terms.codec, terms.listen)
+        return Process(terms.connect(), terms.local_cache(), terms.codec, terms.listen, terms.patience)
 
     def _configured(self) -> _Terms:
         if self._terms is None:

@@ -134,6 +134,8 @@ class Function:
             kept = process.store.hit(job)
         except (StoreUnavailable, RecordDamaged, LayoutNewer) as away:
             return None, away
+        if process.patience.since is not None:
+            process.patience.answered()
         if kept is None:
             return None, None
         found = Found(job.key, kept.job, kept.data, "cache", kept)

@@ -13,6 +13,7 @@ from askonce.functions.answering import Answering
 from askonce.functions.flight import Flights
 from askonce.functions.hearing import Hearing, RecentHits
 from askonce.functions.loops import Loops
+from askonce.functions.patience import Patience
 from askonce.functions.threads import Threads
 from askonce.lease import LeaseRenewer
 from askonce.store_down.calls import LocalCalls
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from askonce.store import Store
     from askonce.store_down.cache import LocalCache
 
-#: Threads that do round trips for loops; a link does so many at once.
-_VERBS = 16
+#: Threads that do round trips for loops: a crowd of processes must not open a crowd of connections each.
+_VERBS = 8
 #: Threads that refresh stale answers.
 _REFRESHES = 4
 
@@ -35,9 +36,12 @@ _REFRESHES = 4
 class Process:
     """The store, and what this process keeps beside it."""
 
-    def __init__(self, store: Store, cache: LocalCache, codec: Codec, listen: Listener) -> None:
-        """Answer from *store*, and from *cache* where that is allowed."""
+    def __init__(
+        self, store: Store, cache: LocalCache, codec: Codec, listen: Listener, patience: float
+    ) -> None:
+        """Answer from *store*, and from *cache* where that is allowed, or after seconds of *patience*."""
         self.store, self.cache, self.codec, self.listen = store, cache, codec, listen
+        self.patience = Patience(patience)
         store.report_to(listen)
         self.spill, self.waiting = Spill(listen=listen), waiting_on(store)
         holder = f"{socket.gethostname()}:{os.getpid()}"
@@ -56,6 +60,7 @@ class Process:
             cache=cache,
             waiting=self.waiting,
             flights=Flights(),
+            patience=self.patience,
             listen=listen,
         )
         self.hearing = Hearing(store, cache, self.recent_hits, listen)

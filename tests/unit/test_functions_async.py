@@ -1,0 +1,299 @@
+"""Cached async functions: they run on their caller's loop, and no wait takes a thread."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from askonce.adapters.memory import MemoryStore
+from askonce.attempt import current_attempt
+from askonce.errors import StoreUnavailable
+from askonce.functions import FunctionCache
+from tests.deadlines import eventually, stretched
+
+
+class Trends:
+    """An async function that notes its calls, and one cache for each process."""
+
+    def __init__(self, store, processes=2):
+        self.store, self.calls, self.loops, self.errors = store, [], [], []
+        self.caches = [FunctionCache(store, patience=0) for _ in range(processes)]
+        self.gate = None
+
+    def cached(self, process=0, **options):
+        async def trends(word, days=7):
+            self.calls.append(word)
+            self.loops.append(asyncio.get_running_loop())
+            if self.gate is not None:
+                await asyncio.wait_for(self.gate.wait(), stretched(20))
+            if self.errors:
+                raise self.errors.pop(0)
+            return {"word": word, "days": days}
+
+        return self.caches[process].cached_json("trends", **options)(trends)
+
+
+@pytest.fixture
+def store(clock):
+    return MemoryStore(clock)
+
+
+@pytest.fixture
+def trends(store):
+    return Trends(store)
+
+
+def run(coroutine):
+    return asyncio.run(asyncio.wait_for(coroutine, stretched(30)))
+
+
+async def until(condition):
+    """Wait in a thread, so that the loop goes on."""
+    await asyncio.to_thread(eventually, condition)
+
+
+def counted(store, what):
+    return sum(number for counter, number in store.tally.totals().items() if counter.what == what)
+
+
+def test_async_function_is_called_once_while_its_answer_is_fresh(trends, clock):
+    ask = trends.cached(ttl=60)
+
+    async def main():
+        answers = [await ask("ship"), await ask("ship", 7), await ask(word="ship")]
+        clock.advance(60)
+        return [*answers, await ask("ship")]
+
+    assert [{"word": "ship", "days": 7}] * 4 == run(main())
+    assert ["ship", "ship"] == trends.calls
+
+
+def test_tasks_at_once_share_one_call_and_one_look(trends):
+    ask = trends.cached()
+
+    async def main():
+        return await asyncio.gather(*(ask("ship") for _ in range(200)))
+
+    answers = run(main())
+
+    assert [{"word": "ship", "days": 7}] * 200 == answers
+    assert 200 == len({id(answer) for answer in answers})
+    assert ["ship"] == trends.calls
+    assert counted(trends.store, "attached") < 100
+
+
+def test_sync_and_async_callers_share_an_answer(trends):
+    async def main():
+        return await trends.cached()("ship")
+
+    run(main())
+    fn = trends.caches[1].cached_json("trends")(lambda word, days=7: pytest.fail("was called"))
+
+    assert {"word": "ship", "days": 7} == fn("ship")
+
+
+def test_function_runs_on_the_loop_of_its_caller(trends):
+    ask = trends.cached()
+
+    async def main():
+        await ask("ship")
+        return [asyncio.get_running_loop()] == trends.loops
+
+    assert run(main())
+
+
+def test_error_is_the_callers_own(trends):
+    ask, error = trends.cached(), KeyError("word")
+    trends.errors = [error]
+
+    async def main():
+        first = await asyncio.gather(*(ask("ship") for _ in range(5)), return_exceptions=True)
+        return first, await ask("ship")
+
+    first, second = run(main())
+
+    assert [error] * 5 == first
+    assert (None, None) == (error.__cause__, error.__context__)
+    assert {"word": "ship", "days": 7} == second
+
+
+def test_caller_that_is_cancelled_stops_no_call(trends):
+    ask = trends.cached()
+
+    async def main():
+        trends.gate = asyncio.Event()
+        first, other = asyncio.create_task(ask("ship")), asyncio.create_task(ask("ship"))
+        await until(lambda: trends.calls)
+        first.cancel()
+        trends.gate.set()
+        return await other, first.cancelled(), await ask("ship")
+
+    answer, is_cancelled, again = run(main())
+
+    assert (answer, True, answer) == (again, is_cancelled, {"word": "ship", "days": 7})
+    assert ["ship"] == trends.calls
+
+
+def test_loop_that_ends_leaves_the_call_to_others(trends):
+    ask = trends.cached()
+
+    async def cut_short():
+        trends.gate = asyncio.Event()
+        task = asyncio.create_task(ask("ship"))
+        await until(lambda: trends.calls)
+        return task
+
+    task = run(cut_short())
+    trends.gate = None
+
+    async def main():
+        return await ask("ship")
+
+    assert task.cancelled()
+    assert {"word": "ship", "days": 7} == run(main())
+
+
+def test_run_of_another_process_is_waited_for_without_a_thread_of_each_waiter(trends):
+    here, there = trends.cached(0), trends.cached(1)
+    # The pool of round trips, the renewal of leases, and the one that waits for all.
+    most = 16 + 16 + 4
+
+    async def main():
+        trends.gate = asyncio.Event()
+        runs = [asyncio.create_task(here(f"word {number}")) for number in range(100)]
+        await until(lambda: len(trends.calls) == 100)
+        waits = [asyncio.create_task(there(f"word {number}")) for number in range(100)]
+        await until(lambda: counted(trends.store, "attached") >= 100)
+        threads = threading.active_count()
+        trends.gate.set()
+        return threads, await asyncio.gather(*runs) == await asyncio.gather(*waits)
+
+    before = threading.active_count()
+    threads, are_same = run(main())
+
+    assert are_same
+    assert 100 == len(trends.calls)
+    assert threads - before <= most
+
+
+def test_functions_that_call_each_other_need_no_free_thread(store):
+    cache = FunctionCache(store)
+
+    @cache.cached_json("inner")
+    async def inner(number):
+        await asyncio.sleep(0)
+        return number
+
+    @cache.cached_json("outer")
+    async def outer(number):
+        return await inner(number) + await inner(number % 3)
+
+    async def main():
+        return await asyncio.gather(*(outer(number) for number in range(100)))
+
+    assert [number + number % 3 for number in range(100)] == run(main())
+
+
+def test_callers_on_two_loops_share_one_call(trends):
+    entered, release = threading.Event(), threading.Event()
+
+    async def slow():
+        entered.set()
+        await asyncio.to_thread(release.wait, stretched(20))
+        return 1
+
+    shared = trends.caches[0].cached_json("slow")(slow)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(asyncio.run, shared())
+        assert entered.wait(stretched(20))
+        other = pool.submit(asyncio.run, shared())
+        eventually(lambda: counted(trends.store, "attached") == 1)
+        release.set()
+
+        assert (1, 1) == (first.result(stretched(20)), other.result(stretched(20)))
+
+
+def test_stale_answer_is_served_at_once_while_one_task_makes_it_anew(trends, clock):
+    ask = trends.cached(ttl=60, stale_while_revalidate=600)
+
+    async def main():
+        await ask("ship")
+        clock.advance(100)
+        trends.gate = asyncio.Event()
+        stale = await asyncio.gather(*(ask("ship") for _ in range(10)))
+        source = ask.last().source if ask.last() else None
+        trends.gate.set()
+        await until(lambda: counted(trends.store, "done") == 2)
+        await ask("ship")
+        return stale, source, ask.last().source
+
+    stale, _, source = run(main())
+
+    assert [{"word": "ship", "days": 7}] * 10 == stale
+    assert "cache" == source
+    assert ["ship", "ship"] == trends.calls
+
+
+def test_refresh_and_invalidate_are_awaited(trends):
+    ask = trends.cached()
+
+    async def main():
+        await ask("ship")
+        refreshed = await ask.refresh("ship")
+        return refreshed, await ask.invalidate("ship"), await ask.invalidate("boat"), await ask("ship")
+
+    answer = {"word": "ship", "days": 7}
+    assert (answer, True, False, answer) == run(main())
+    assert 3 == len(trends.calls)
+
+
+def test_function_knows_its_attempt(store):
+    cache = FunctionCache(store)
+
+    @cache.cached_json("attempts")
+    async def attempt():
+        await asyncio.sleep(0)
+        return [current_attempt().number, current_attempt().key]
+
+    async def main():
+        return await attempt()
+
+    assert [1, attempt.cache_key()] == run(main())
+
+
+class Away(MemoryStore):
+    """A store that does not answer."""
+
+    def hit(self, _job):
+        raise StoreUnavailable(verb="hit", reason="ConnectionError")
+
+    def admit(self, _claim):
+        raise StoreUnavailable(verb="admit", reason="ConnectionError")
+
+
+def test_async_function_runs_without_the_store_on_its_loop():
+    trends = Trends(Away(), processes=1)
+    ask = trends.cached()
+
+    async def main():
+        answers = await asyncio.gather(*(ask("ship") for _ in range(20)))
+        return answers, trends.loops == [asyncio.get_running_loop()], await ask("ship")
+
+    answers, is_own_loop, again = run(main())
+
+    assert [{"word": "ship", "days": 7}] * 20 == answers
+    assert is_own_loop
+    assert (again, ["ship"]) == (answers[0], trends.calls)
+
+
+def test_error_without_the_store_is_the_callers_own():
+    trends = Trends(Away(), processes=1)
+    ask, error = trends.cached(), KeyError("word")
+    trends.errors = [error]
+
+    async def main():
+        return await asyncio.gather(ask("ship"), ask("ship"), return_exceptions=True)
+
+    assert [error, error] == run(main())
+    assert error.__context__ is None
