@@ -1,5 +1,5 @@
 """``python -m benchmarks [part ...]``: enqueue, bulk, worker, slow, provider, read, startup, reaper, memory,
-jobs, million, batch, scrape, due.
+jobs, million, batch, scrape, due, functions.
 
 Without a name, all of them.
 
@@ -32,6 +32,7 @@ PARTS = {
     "batch": "rows",
     "scrape": "jobs",
     "due": "jobs",
+    "functions": "rounds",
 }
 
 

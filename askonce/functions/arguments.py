@@ -48,38 +48,33 @@ class Arguments:
         self._known: dict[object, Job] = {}
 
     def job_of(self, spec: JobSpec, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Job:
-        """Return the job of one call; its id is new.
+        """Return the job of a call; one of ``again`` is for each further call.
 
         Raises:
             TypeError: the arguments are not those of the function.
             PayloadInvalid: one of them cannot be part of a key; names the function and the argument.
         """
-        known = self._known_by(args, kwargs)
-        if known is None:
+        call = self._values(args, kwargs)
+        # With their types: 1, 1.0 and True are equal to Python.
+        known = len(args), call, tuple(map(type, call)), tuple(kwargs)
+        try:
+            job = self._known.get(known)
+        except TypeError:  # a list, for example
             return self._identify(spec, args, kwargs)
-        job = self._known.get(known)
         if job is None:
             job = self._identify(spec, args, kwargs)
-            if len(self._known) >= _KNOWN_MOST:
-                self._known.clear()
-            self._known[known] = job
+            if _is_small(call):
+                if len(self._known) >= _KNOWN_MOST:
+                    self._known.clear()
+                self._known[known] = job
         return job
 
-    def _known_by(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> object:
-        """Return what equal calls have in common, types included; None for large or nested arguments."""
-        values = (*args, *kwargs.values()) if kwargs else args
-        if self._left_out:
-            if len(args) > len(self._places):
-                return None
+    def _values(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> tuple[object, ...]:
+        """Return the arguments that are part of the key, as they were given."""
+        if self._left_out and len(args) <= len(self._places):
             kept = [value for name, value in zip(self._places, args, strict=False) if name in self._in_key]
-            values = (*kept, *(value for name, value in kwargs.items() if name in self._in_key))
-        types = tuple(map(type, values))
-        if not _KNOWN_TYPES.issuperset(types):
-            return None
-        for value in values:
-            if type(value) is str and len(value) > _KNOWN_TEXT:
-                return None
-        return len(args), values, types, tuple(kwargs)
+            return *kept, *[value for name, value in kwargs.items() if name in self._in_key]
+        return (*args, *kwargs.values()) if kwargs else args
 
     def _identify(self, spec: JobSpec, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Job:
         bound = self._signature.bind(*args, **kwargs)
@@ -99,6 +94,13 @@ def _takes_many(parameters: Mapping[str, inspect.Parameter]) -> bool:
 def _places(parameters: Mapping[str, inspect.Parameter]) -> tuple[str, ...]:
     by_name = inspect.Parameter.KEYWORD_ONLY
     return tuple(name for name, each in parameters.items() if each.kind is not by_name)
+
+
+def _is_small(values: tuple[object, ...]) -> bool:
+    """Return whether *values* may be kept to know an equal call by them."""
+    return _KNOWN_TYPES.issuperset(map(type, values)) and not any(
+        type(value) is str and len(value) > _KNOWN_TEXT for value in values
+    )
 
 
 def again(job: Job) -> Job:

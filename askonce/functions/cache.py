@@ -249,7 +249,7 @@ def _wrapped(function: Callable[..., Any], made: Function) -> object:
 
         @wraps(function)
         async def answered(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # the function's own
-            return await made.call_on_loop(*args, **kwargs)
+            return await made.call_on_loop(args, kwargs)
 
         wrapper = answered
         wrapper.invalidate, wrapper.refresh = made.invalidate_on_loop, made.refresh_on_loop
@@ -257,7 +257,7 @@ def _wrapped(function: Callable[..., Any], made: Function) -> object:
 
         @wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            return made.call(*args, **kwargs)
+            return made.call(args, kwargs)
 
         wrapper = called
         wrapper.invalidate, wrapper.refresh = made.invalidate, made.refresh

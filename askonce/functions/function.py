@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from askonce.answer import Kept
+from askonce.answer import Kept, decode
 from askonce.errors import AnswerUnreadable, JobError, LayoutNewer, RecordDamaged, StoreUnavailable
 from askonce.events import EventType, emit
 from askonce.functions.arguments import Arguments, again
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from askonce.job import Job, Key
     from askonce.spec import JobSpec
 
+#: Seconds after which a hit is kept again for the time when the store is away.
+_KEPT_FOR = 30.0
 #: Positional and named arguments.
 Args = tuple[object, ...]
 Named = dict[str, Any]
@@ -43,31 +45,33 @@ class Function:
         """Answer in what *process* returns, on the terms that *new_spec* returns in each process."""
         self._function, self._arguments, self._times = function, arguments, times
         self._process, self._new_spec = process, new_spec
+        self._local_ttl = times.local_ttl
         self._of: tuple[Process, JobSpec] | None = None
         self._last: ContextVar[Found | None] = ContextVar(f"askonce_last_{arguments.name}", default=None)
 
-    def call(self, *args: object, **kwargs: Any) -> Any:  # noqa: ANN401  # what the function returns
+    def call(self, args: Args, kwargs: Named) -> Any:  # noqa: ANN401  # what the function returns
         """Return the answer."""
         process, spec = self._bound()
-        job = self._arguments.job_of(spec, args, kwargs)
-        found = self._recent(process, job)
-        away = None
+        job, away = self._arguments.job_of(spec, args, kwargs), None
+        found = self._recent(process, job) if self._local_ttl else None
         if found is None:
-            found, away = self._hit(process, job)
-        if found is None:
+            found, away, value = self._hit(process, job)
+            if found is not None:
+                self._last.set(found)
+                return value
             ask = self._ask(process, spec, job, partial(self._function, *args, **kwargs))
             found = process.threads.go(process.answering.answer(ask, away))
         self._last.set(found)
         return found.value()
 
-    async def call_on_loop(self, *args: object, **kwargs: Any) -> Any:  # noqa: ANN401
+    async def call_on_loop(self, args: Args, kwargs: Named) -> Any:  # noqa: ANN401
         """Return the answer of an async function."""
         process, spec = self._bound()
-        job = self._arguments.job_of(spec, args, kwargs)
-        found = self._recent(process, job)
-        away = None
+        job, away = self._arguments.job_of(spec, args, kwargs), None
+        found = self._recent(process, job) if self._local_ttl else None
         if found is None:
-            found, away = await done(process.loops.ask(partial(self._hit, process, job), ("hit", job.key)))
+            looking = process.loops.ask(partial(self._hit, process, job), ("hit", job.key))
+            found, away, _ = await done(looking)
         if found is None:
             ask = self._ask(process, spec, job, partial(self._function, *args, **kwargs))
             found = await process.loops.go(process.answering.answer(ask, away))
@@ -111,42 +115,42 @@ class Function:
     def _bound(self) -> tuple[Process, JobSpec]:
         process = self._process()
         if self._of is None or self._of[0] is not process:
-            if self._times.local_ttl > 0:
+            if self._local_ttl:
                 process.hearing.start()
             self._of = process, self._new_spec()
         return self._of
 
     def _recent(self, process: Process, job: Job) -> Found | None:
         """Return an answer that this process has for no longer than the function allows, and count it."""
-        if self._times.local_ttl <= 0:
-            return None
-        recent = process.cache.recent(job.key, job.fingerprint, self._times.local_ttl)
+        recent = process.cache.recent(job.key, job.fingerprint, self._local_ttl)
         if recent is None:
             return None
         job_id, kept, since = recent
         process.recent_hits.count(job, kept.micro_usd if isinstance(kept, Kept) else None)
         return Found(job.key, job_id, kept.data, "cache", kept, since)
 
-    def _hit(self, process: Process, job: Job) -> tuple[Found | None, JobError | None]:
-        """Return the fresh answer of the store, or why the store cannot be asked; one round trip."""
+    def _hit(self, process: Process, job: Job) -> tuple[Found | None, JobError | None, object]:
+        """Return the fresh answer of the store and its value, or why the store cannot be asked.
+
+        One round trip.
+        """
         asked = process.cache.epoch
         try:
             kept = process.store.hit(job)
+            value = None if kept is None else decode(kept.data)
         except (StoreUnavailable, RecordDamaged, LayoutNewer) as away:
-            return None, away
+            return None, away, None
+        except AnswerUnreadable:
+            # The way that admits knows what that means.
+            return None, None, None
         if process.patience.since is not None:
             process.patience.answered()
         if kept is None:
-            return None, None
-        found = Found(job.key, kept.job, kept.data, "cache", kept)
-        try:
-            found.value()
-        except AnswerUnreadable:
-            # The way that admits knows what that means.
-            return None, None
+            return None, None, None
         emit(process.listen, EventType.JOB_HIT, job, age_seconds=kept.age)
-        process.cache.put(job.key, job.fingerprint, kept.job, kept, kept.fresh_for, asked=asked)
-        return found, None
+        if self._local_ttl or not process.cache.has(job.key, kept.fence, _KEPT_FOR):
+            process.cache.put(job.key, job.fingerprint, kept.job, kept, kept.fresh_for, asked=asked)
+        return Found(job.key, kept.job, kept.data, "cache", kept), None, value
 
     def _ask(
         self, process: Process, spec: JobSpec, job: Job, call: Callable[[], Any], *, force: bool = False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from threading import Event as Signal
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from askonce.background import is_alive, start_thread
 from askonce.errors import StoreUnavailable
+from askonce.store_down.hits import hits_of
 
 if TYPE_CHECKING:
     from threading import Thread
@@ -20,39 +22,33 @@ if TYPE_CHECKING:
 
 #: Seconds between two counts of hits, and before the store is tried again.
 _WAIT, _REST = 1.0, 0.5
+#: Hits that wait to be counted; of more in one wait, the first are not.
+_MOST_HITS = 1_000_000
 
 
 class RecentHits:
-    """Hits without the store since they were counted last: a hit must not cost a round trip."""
+    """Hits without the store since they were counted last: a hit must not cost a round trip, nor a lock."""
 
     def __init__(self, hits: LocalHits) -> None:
         """Count in *hits*, at each ``flush``."""
         self._hits = hits
-        #: By task, a job of it, and: hits, micro-dollars that they avoided, hits of an unknown cost.
-        self._sums: dict[str, tuple[Job, list[int]]] = {}
+        self._came: deque[tuple[str, int | None]] = deque(maxlen=_MOST_HITS)
+        #: The last job of each task: its key says where its counters are.
+        self._jobs: dict[str, Job] = {}
         self._lock = Lock()
 
     def count(self, job: Job, micro_usd: int | None) -> None:
-        """Count one hit, and the cost that it avoided."""
-        with self._lock:
-            sums = self._sums.get(job.task)
-            if sums is None:
-                sums = self._sums[job.task] = (job, [0, 0, 0])
-            counted = sums[1]
-            counted[0] += 1
-            if micro_usd is None:
-                counted[2] += 1
-            else:
-                counted[1] += micro_usd
+        """Count one hit, and the micro-dollars that it avoided; None is unknown."""
+        self._jobs[job.task] = job
+        self._came.append((job.task, micro_usd))
 
     def flush(self) -> None:
         """Hand over what came since the last time."""
         with self._lock:
-            sums, self._sums = self._sums, {}
-        for job, (count, micro_usd, unknown) in sums.values():
-            known = {"avoided_micro_usd": micro_usd} if micro_usd else {}
-            others = {"avoided_unknown": unknown} if unknown else {}
-            self._hits.add(job, {"hit": count, "hit_in_memory": count, **known, **others})
+            came = Counter(self._came.popleft() for _ in range(len(self._came)))
+        for (task, micro_usd), number in came.items():
+            counted = {what: number * each for what, each in hits_of(micro_usd).items()}
+            self._hits.add(self._jobs[task], counted)
 
 
 class Hearing:

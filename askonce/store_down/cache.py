@@ -103,15 +103,23 @@ class LocalCache:
         self, key: Key, fingerprint: Fingerprint, within: float
     ) -> tuple[JobId, StoredValue | Kept, float] | None:
         """Return what ``get`` returns, if it came here at most *within* seconds ago."""
-        with self._lock:
-            entry = self._entries.get(key)
-            if entry is None or entry.fingerprint != fingerprint:
-                return None
-            now = self._clock()
-            if now - entry.put_at >= within or now >= entry.ends_at:
-                return None
+        # No lock on the path of every hit: each step is one of the interpreter's.
+        entry = self._entries.get(key)
+        if entry is None or entry.fingerprint != fingerprint:
+            return None
+        now = self._clock()
+        if now - entry.put_at >= within or now >= entry.ends_at:
+            return None
+        try:
             self._entries.move_to_end(key)
-            return entry.job, entry.value, now - entry.put_at
+        except KeyError:  # dropped meanwhile
+            return None
+        return entry.job, entry.value, now - entry.put_at
+
+    def has(self, key: Key, fence: int, within: float) -> bool:
+        """Return whether the answer of *fence* came here at most *within* seconds ago."""
+        entry = self._entries.get(key)
+        return entry is not None and entry.value.fence == fence and self._clock() - entry.put_at < within
 
     def get(self, key: Key, fingerprint: Fingerprint) -> tuple[JobId, StoredValue, float] | None:
         """Return the job, the answer and its seconds in here; None for the answer of another payload."""

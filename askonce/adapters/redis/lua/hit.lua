@@ -10,7 +10,6 @@ if tonumber(lv) < LAYOUT then return nil end
 local r = {task = ARGV[2], ask = ask or '', own = '', fen = 0, vf = tonumber(vf), sx = tonumber(sx), mark = 0, aged = 0}
 read_marks(r)
 if r.vf <= r.mark or NOW >= r.sx then return nil end
-if not asked_for then redis.pcall('HSET', KEYS[1], 'as', 1) end
 local name = ARGV[2] .. '\n' .. ARGV[3] .. '\n' .. ARGV[4]
 if not asked_for then redis.pcall('HSET', KEYS[1], 'as', 1) end
 count(name, 'hit', 1)
