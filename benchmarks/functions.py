@@ -76,7 +76,7 @@ def _answer(city: str) -> dict[str, str]:
 
 def _dogpile(prefix: str) -> Any:  # dogpile leaves its regions untyped
     arguments = {
-        "url": URL,
+        "url": f"{URL}?max_connections=1000",
         "redis_expiration_time": 600,
         "distributed_lock": True,
         "thread_local_lock": False,

@@ -45,6 +45,7 @@ class Arguments:
         self._in_key = frozenset(parameters) - self._left_out
         #: The parameters that take arguments without a name; none where their number is unknown.
         self._places = () if _takes_many(parameters) else _places(parameters)
+        self._is_simple = not self._left_out
         self._known: dict[object, Job] = {}
 
     def job_of(self, spec: JobSpec, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Job:
@@ -54,7 +55,7 @@ class Arguments:
             TypeError: the arguments are not those of the function.
             PayloadInvalid: one of them cannot be part of a key; names the function and the argument.
         """
-        call = self._values(args, kwargs)
+        call = args if self._is_simple and not kwargs else self._values(args, kwargs)
         # With their types: 1, 1.0 and True are equal to Python.
         known = len(args), call, tuple(map(type, call)), tuple(kwargs)
         try:

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from askonce.answer import Kept, decode
+from askonce.answer import decode
 from askonce.errors import AnswerUnreadable, JobError, LayoutNewer, RecordDamaged, StoreUnavailable
 from askonce.events import EventType, emit
 from askonce.functions.arguments import Arguments, again
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from askonce.functions.times import Times
     from askonce.job import Job, Key
     from askonce.spec import JobSpec
+    from askonce.store_down.cache import Entry, LocalCache
 
 #: Seconds after which a hit is kept again for the time when the store is away.
 _KEPT_FOR = 30.0
@@ -47,31 +48,36 @@ class Function:
         self._process, self._new_spec = process, new_spec
         self._local_ttl = times.local_ttl
         self._of: tuple[Process, JobSpec] | None = None
-        self._last: ContextVar[Found | None] = ContextVar(f"askonce_last_{arguments.name}", default=None)
+        #: One that came from this process is made a Found when somebody looks.
+        self._last: ContextVar[Found | tuple[LocalCache, Key, Entry] | None] = ContextVar(
+            f"askonce_last_{arguments.name}", default=None
+        )
 
     def call(self, args: Args, kwargs: Named) -> Any:  # noqa: ANN401  # what the function returns
         """Return the answer."""
         process, spec = self._bound()
         job, away = self._arguments.job_of(spec, args, kwargs), None
-        found = self._recent(process, job) if self._local_ttl else None
+        recent = self._recent(process, job) if self._local_ttl else None
+        if recent is not None:
+            return decode(recent.value.data)
+        found, away, value = self._hit(process, job)
         if found is None:
-            found, away, value = self._hit(process, job)
-            if found is not None:
-                self._last.set(found)
-                return value
             ask = self._ask(process, spec, job, partial(self._function, *args, **kwargs))
             found = process.threads.go(process.answering.answer(ask, away))
+            value = found.value()
         self._last.set(found)
-        return found.value()
+        return value
 
     async def call_on_loop(self, args: Args, kwargs: Named) -> Any:  # noqa: ANN401
         """Return the answer of an async function."""
         process, spec = self._bound()
         job, away = self._arguments.job_of(spec, args, kwargs), None
-        found = self._recent(process, job) if self._local_ttl else None
-        if found is None:
-            looking = process.loops.ask(partial(self._hit, process, job), ("hit", job.key))
-            found, away, _ = await done(looking)
+        recent = self._recent(process, job) if self._local_ttl else None
+        if recent is not None:
+            return decode(recent.value.data)
+        # Callers that ask together share the reply, and no value.
+        looking = process.loops.ask(partial(self._hit, process, job), ("hit", job.key))
+        found, away, _ = await done(looking)
         if found is None:
             ask = self._ask(process, spec, job, partial(self._function, *args, **kwargs))
             found = await process.loops.go(process.answering.answer(ask, away))
@@ -109,8 +115,12 @@ class Function:
 
     def last(self) -> Result | None:
         """Return the last answer in this context."""
-        found = self._last.get()
-        return None if found is None else found.result()
+        last = self._last.get()
+        if last is None or isinstance(last, Found):
+            return None if last is None else last.result()
+        cache, key, recent = last
+        since = cache.seconds(recent)
+        return Found(key, recent.job, recent.value.data, "cache", recent.value, since).result()
 
     def _bound(self) -> tuple[Process, JobSpec]:
         process = self._process()
@@ -120,14 +130,13 @@ class Function:
             self._of = process, self._new_spec()
         return self._of
 
-    def _recent(self, process: Process, job: Job) -> Found | None:
+    def _recent(self, process: Process, job: Job) -> Entry | None:
         """Return an answer that this process has for no longer than the function allows, and count it."""
         recent = process.cache.recent(job.key, job.fingerprint, self._local_ttl)
-        if recent is None:
-            return None
-        job_id, kept, since = recent
-        process.recent_hits.count(job, kept.micro_usd if isinstance(kept, Kept) else None)
-        return Found(job.key, job_id, kept.data, "cache", kept, since)
+        if recent is not None:
+            process.recent_hits.count(job, recent.value)
+            self._last.set((process.cache, job.key, recent))
+        return recent
 
     def _hit(self, process: Process, job: Job) -> tuple[Found | None, JobError | None, object]:
         """Return the fresh answer of the store and its value, or why the store cannot be asked.

@@ -7,6 +7,7 @@ from threading import Event as Signal
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from askonce.answer import Kept, StoredValue
 from askonce.background import is_alive, start_thread
 from askonce.errors import StoreUnavailable
 from askonce.store_down.hits import hits_of
@@ -32,23 +33,26 @@ class RecentHits:
     def __init__(self, hits: LocalHits) -> None:
         """Count in *hits*, at each ``flush``."""
         self._hits = hits
-        self._came: deque[tuple[str, int | None]] = deque(maxlen=_MOST_HITS)
-        #: The last job of each task: its key says where its counters are.
-        self._jobs: dict[str, Job] = {}
+        self._came: deque[tuple[Job, Kept | StoredValue]] = deque(maxlen=_MOST_HITS)
         self._lock = Lock()
 
-    def count(self, job: Job, micro_usd: int | None) -> None:
-        """Count one hit, and the micro-dollars that it avoided; None is unknown."""
-        self._jobs[job.task] = job
-        self._came.append((job.task, micro_usd))
+    def count(self, job: Job, answer: Kept | StoredValue) -> None:
+        """Count one hit of *job*, and what it avoided."""
+        self._came.append((job, answer))
 
     def flush(self) -> None:
         """Hand over what came since the last time."""
         with self._lock:
-            came = Counter(self._came.popleft() for _ in range(len(self._came)))
-        for (task, micro_usd), number in came.items():
-            counted = {what: number * each for what, each in hits_of(micro_usd).items()}
-            self._hits.add(self._jobs[task], counted)
+            came = [self._came.popleft() for _ in range(len(self._came))]
+        # Told apart by the object: comparing what answers hold takes longer.
+        numbers = Counter(id(answer) for _, answer in came)
+        for job, answer in {id(pair[1]): pair for pair in came}.values():
+            number = numbers[id(answer)]
+            self._hits.add(job, {what: number * each for what, each in hits_of(_cost_of(answer)).items()})
+
+
+def _cost_of(answer: Kept | StoredValue) -> int | None:
+    return answer.micro_usd if isinstance(answer, Kept) else answer.meta.spend.micro_usd
 
 
 class Hearing:

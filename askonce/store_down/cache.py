@@ -30,7 +30,9 @@ _OVERHEAD = 600
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
+    """One answer, and when it came and ends by the cache's clock."""
+
     fingerprint: Fingerprint
     job: JobId
     value: StoredValue | Kept
@@ -39,6 +41,7 @@ class _Entry:
 
     @property
     def size(self) -> int:
+        """The bytes that it takes."""
         return len(self.value.data) + _OVERHEAD
 
 
@@ -59,7 +62,7 @@ class LocalCache:
         """Keep at most *max_bytes* and *max_entries*, each answer at most *ttl* seconds."""
         self.ttl = ttl
         self._max_bytes, self._max_entries, self._clock = max_bytes, max_entries, clock
-        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._entries: OrderedDict[Key, Entry] = OrderedDict()
         self._lock = Lock()
         self.bytes = 0
         #: Rises with each invalidation: an answer that was asked for before one is not kept after it.
@@ -80,7 +83,7 @@ class LocalCache:
         *asked* is the epoch in which it was asked for.
         """
         now = self._clock()
-        entry = _Entry(fingerprint, job, value, now, now + min(self.ttl, fresh_for))
+        entry = Entry(fingerprint, job, value, now, now + min(self.ttl, fresh_for))
         with self._lock:
             if asked is not None and asked != self.epoch:
                 return
@@ -99,10 +102,8 @@ class LocalCache:
             for key in tuple(self._entries) if keys is None else keys:
                 self._drop(key)
 
-    def recent(
-        self, key: Key, fingerprint: Fingerprint, within: float
-    ) -> tuple[JobId, StoredValue | Kept, float] | None:
-        """Return what ``get`` returns, if it came here at most *within* seconds ago."""
+    def recent(self, key: Key, fingerprint: Fingerprint, within: float) -> Entry | None:
+        """Return an answer that came here at most *within* seconds ago; None as for ``get``."""
         # No lock on the path of every hit: each step is one of the interpreter's.
         entry = self._entries.get(key)
         if entry is None or entry.fingerprint != fingerprint:
@@ -114,7 +115,11 @@ class LocalCache:
             self._entries.move_to_end(key)
         except KeyError:  # dropped meanwhile
             return None
-        return entry.job, entry.value, now - entry.put_at
+        return entry
+
+    def seconds(self, entry: Entry) -> float:
+        """Return for how long *entry* is in here."""
+        return self._clock() - entry.put_at
 
     def has(self, key: Key, fence: int, within: float) -> bool:
         """Return whether the answer of *fence* came here at most *within* seconds ago."""

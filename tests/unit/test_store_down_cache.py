@@ -78,3 +78,68 @@ def test_newer_answer_takes_the_place_of_the_older(cache):
         put(cache, "a")
 
     assert cache.bytes == SIZE
+
+
+def test_no_more_entries_are_kept_than_allowed(clock):
+    cache = LocalCache(max_entries=2, clock=clock)
+    for key in "abc":
+        put(cache, key)
+
+    assert kept(cache, *"abc") == ["b", "c"]
+    assert cache.bytes == 2 * SIZE
+
+
+def test_recent_answer_is_given_for_its_time_only(cache, clock):
+    put(cache, "a")
+    clock.advance(4.5)
+    assert cache.recent("a", "fp", 5.0).value == VALUE
+
+    clock.advance(0.5)
+
+    assert cache.recent("a", "fp", 5.0) is None
+    assert cache.get("a", "fp")
+
+
+def test_recent_answer_is_given_no_longer_than_it_is_fresh(cache, clock):
+    put(cache, "a", fresh_for=2.0)
+
+    clock.advance(2.0)
+
+    assert cache.recent("a", "fp", 5.0) is None
+
+
+def test_recent_answer_of_another_payload_is_not_given(cache):
+    put(cache, "a")
+
+    assert cache.recent("a", "other", 5.0) is None
+
+
+def test_recent_answer_that_is_used_is_not_the_first_to_go(cache):
+    for key in "abc":
+        put(cache, key)
+    cache.recent("a", "fp", 5.0)
+
+    put(cache, "d")
+
+    assert kept(cache, *"abcd") == ["a", "c", "d"]
+
+
+def test_invalidated_answers_are_forgotten(cache):
+    for key in "abc":
+        put(cache, key)
+
+    cache.invalidate(["a"])
+    assert kept(cache, *"abc") == ["b", "c"]
+    cache.invalidate(None)
+
+    assert kept(cache, *"abc") == []
+    assert cache.bytes == 0
+
+
+def test_answer_that_was_asked_for_before_an_invalidation_is_not_kept(cache):
+    asked = cache.epoch
+    cache.invalidate(["b"])
+
+    cache.put("a", "fp", "job", VALUE, 600.0, asked=asked)
+
+    assert kept(cache, "a") == []
