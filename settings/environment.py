@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
+from askonce.kinds import KINDS
 from askonce.spec import LONGEST_LEASE, SHORTEST
 from settings.http import HttpUrl, socks_proxies
 from settings.prices import ModelPrice, read_prices
@@ -35,6 +36,8 @@ Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 LeaseSeconds = Annotated[float, Field(ge=SHORTEST, le=LONGEST_LEASE, allow_inf_nan=False)]
 #: A call must end well before the visibility timeout of an hour that kombu's own transport has.
 CallSeconds = Annotated[float, Field(gt=0, le=3_000, allow_inf_nan=False)]
+#: For how long an answer may be fresh: a year.
+TtlSeconds = Annotated[float, Field(ge=SHORTEST, le=31_536_000, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(gt=0)]
 #: Not decoded by pydantic-settings: its error for a text that is no JSON would end the process with a trace.
 Prices = Annotated[dict[str, ModelPrice], NoDecode, BeforeValidator(read_prices)]
@@ -55,6 +58,14 @@ class Settings(ServerSettings):
     reap_interval: Seconds = 5.0
 
     cache_ttl_hours: Annotated[float, Field(gt=0, le=8_760, allow_inf_nan=False)] = 24.0
+    #: Of cached functions, by the kind of what they look up.
+    cache_ttl_default: TtlSeconds = KINDS["default"]
+    cache_ttl_keywords: TtlSeconds = KINDS["keywords"]
+    cache_ttl_metrics: TtlSeconds = KINDS["metrics"]
+    cache_ttl_trends: TtlSeconds = KINDS["trends"]
+    cache_ttl_local_info: TtlSeconds = KINDS["local-info"]
+    cache_ttl_forecast: TtlSeconds = KINDS["forecast"]
+    cache_ttl_rankings: TtlSeconds = KINDS["rankings"]
     cache_compression_threshold: Bytes = 1024
     cache_fallback_enabled: bool = True
     cache_fallback_ttl: Seconds = 300.0
@@ -113,6 +124,10 @@ class Settings(ServerSettings):
     def llm_flavour(self) -> Literal["responses", "chat"]:
         """Return the form of the API that calls to the model use."""
         return _flavour(self.llm_api, self.openai_base_url)
+
+    def ttl_of_kinds(self) -> dict[str, float]:
+        """Return the seconds for which a cached function's answer is fresh, by its kind."""
+        return {kind: getattr(self, f"cache_ttl_{kind.replace('-', '_')}") for kind in KINDS}
 
     def longest_call(self) -> float:
         """Return the seconds that the longest call to a service may take."""

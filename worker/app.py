@@ -19,6 +19,7 @@ from settings.environment import load_or_exit
 from settings.logs import configure
 from settings.servers import new_store
 from tasks.catalog import CUSTOMERS_LOOKUP, MEETINGS_PART, TASKS, catalog
+from tasks.lookups.functions import use
 from tasks.reasons import cure_of
 from tasks.resources import new_resources
 from tasks.run_inputs import inputs_of_run
@@ -68,6 +69,8 @@ once = AskOnce(
     check=lambda once: check(settings, _specs.values(), once.process().store, app),
     schedule=entries(settings),
 )
+# Bodies of tasks may call cached functions.
+use(settings, listen)
 add_signs(app)
 #: Whether the worker ends, in memory that the children of prefork share: no signal tells them.
 _is_ending = mmap(-1, 1)

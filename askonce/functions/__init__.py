@@ -5,9 +5,9 @@
 """
 
 from askonce.functions.cache import FunctionCache
-from askonce.functions.times import KINDS
 from askonce.functions.values import Values
 from askonce.functions.wrapped import CachedCoroutineFunction, CachedFunction, Decorator
+from askonce.kinds import KINDS
 
 __all__ = [
     "KINDS",

@@ -15,8 +15,9 @@ from askonce.answer import Codec
 from askonce.functions.arguments import Arguments
 from askonce.functions.function import Function
 from askonce.functions.process import Process
-from askonce.functions.times import KINDS, Times
+from askonce.functions.times import Times
 from askonce.functions.values import Values
+from askonce.kinds import KINDS
 from askonce.log import log_event
 from askonce.spec import LONGEST, SHORTEST
 from askonce.store_down.cache import LocalCache
@@ -96,6 +97,7 @@ class FunctionCache:
         Raises:
             ValueError: a kind of ``ttl`` is unknown, or its time cannot work.
         """
+        self.close()
         connect = store if callable(store) else lambda: store
         kinds = {**KINDS, **_checked(options.get("ttl", {}))}
         with self._lock:
@@ -108,7 +110,6 @@ class FunctionCache:
                 lease=options.get("lease", 30.0),
                 patience=options.get("patience", 2.0),
             )
-            self._process = None
 
     def cached_json(
         self,
@@ -196,6 +197,16 @@ class FunctionCache:
             other, mine = f"{taken.module}.{taken.name}", f"{origin.module}.{origin.name}"
             raise ValueError(f"{mine}: {other} has the namespace {namespace!r}; each function needs its own")
 
+    def close(self, timeout: float = _DRAIN) -> None:
+        """Wait at most *timeout* seconds until the store has what is to be kept; a later call begins anew.
+
+        A process does so at its end.
+        """
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            process.close(timeout)
+
     def forget(self) -> None:
         """Begin anew in a forked child."""
         self._process, self._lock = None, Lock()
@@ -207,8 +218,8 @@ def _forget(cache: FunctionCache | None) -> None:
 
 
 def _drain(cache: FunctionCache | None) -> None:
-    if cache is not None and cache._process is not None:  # noqa: SLF001  # its own module
-        cache._process.close(_DRAIN)  # noqa: SLF001
+    if cache is not None:
+        cache.close()
 
 
 def _require_namespace(namespace: object) -> None:

@@ -62,7 +62,11 @@ class Hearing:
         """Forget in *cache* what *store* tells, and flush *recent* hits meanwhile."""
         self._store, self._cache, self._recent, self._listen = store, cache, recent, listen
         self._thread: Thread | None = None
-        self._lock = Lock()
+        self._lock, self._ends = Lock(), Signal()
+
+    def stop(self) -> None:
+        """Listen no more, after the wait under way."""
+        self._ends.set()
 
     def start(self) -> None:
         """Begin to listen, if nothing does."""
@@ -71,16 +75,16 @@ class Hearing:
                 self._thread = start_thread("askonce-invalidated", self._listen_on, self._listen)
 
     def _listen_on(self) -> None:
-        while True:
+        while not self._ends.is_set():
             try:
                 with self._store.invalidations() as heard:
                     # What was told before was not heard.
                     self._cache.invalidate(None)
-                    while True:
+                    while not self._ends.is_set():
                         keys = heard.wait(_WAIT)
                         self._recent.flush()
                         if keys is None or keys:
                             self._cache.invalidate(keys)
             except StoreUnavailable:
                 self._recent.flush()
-                Signal().wait(_REST)
+                self._ends.wait(_REST)

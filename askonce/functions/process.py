@@ -68,7 +68,8 @@ class Process:
         self.loops = Loops(lambda: self._verbs)
 
     def close(self, timeout: float) -> None:
-        """Wait at most *timeout* seconds until the store has what is to be kept and counted."""
+        """Stop listening, and wait at most *timeout* seconds until the store has what is to be kept."""
+        self.hearing.stop()
         self.recent_hits.flush()
         self.spill.drain(timeout)
 

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from askonce.kinds import kind_of
 from askonce.spec import LONGEST, MOST_ATTEMPTS, SHORTEST, JobSpec, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Seconds for which an answer is fresh, by the kind of what is looked up.
-KINDS: Final[Mapping[str, float]] = MappingProxyType(
-    {
-        "keywords": 86_400.0,
-        "metrics": 43_200.0,
-        "trends": 21_600.0,
-        "local-info": 86_400.0,
-        "forecast": 1_800.0,
-        "rankings": 10.0,
-        "default": 3_600.0,
-    }
-)
 #: Seconds, at most, for which a call that failed is left alone while there is a stale answer to serve.
 _REST: Final = 1.0
-
-
-def kind_of(namespace: str) -> str:
-    """Return the kind of a namespace: its first word, such as ``forecast`` of ``forecast.daily``."""
-    first = namespace.replace(":", ".").replace("/", ".").partition(".")[0]
-    return first.replace("_", "-").lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from sandbox.outside import openai_wire, ways
 from sandbox.outside.controls import BadSetting, Controls
-from sandbox.outside.customers import Customers, problem
+from sandbox.outside.customers import Customers, found, problem
 from sandbox.outside.ledger import Call, LedgerWriter, content_of
 from sandbox.outside.limits import ClientLeft
 from sandbox.outside.model import Asked, Model
@@ -31,6 +31,7 @@ class Services(Protocol):
     controls: Controls
     customers: Customers
     customer_calls: LedgerWriter
+    lookup_calls: LedgerWriter
     model: Model
     model_calls: LedgerWriter
 
@@ -66,6 +67,8 @@ class Handler(BaseHTTPRequestHandler):
                 self._send(Reply(status=HTTPStatus.OK, body=state))
             case ["customers", customer] if customer:
                 self._look_up(unquote(customer))
+            case ["lookups", kind, name] if kind and name:
+                self._look_up_any(unquote(kind), unquote(name))
             case ["v1", *rest]:
                 self._look(rest)
             case _:
@@ -91,6 +94,14 @@ class Handler(BaseHTTPRequestHandler):
         else:
             reply = problem(HTTPStatus.SERVICE_UNAVAILABLE, "The customer service is overloaded.")
         self._finish(self.server.customer_calls, call, reply)
+
+    def _look_up_any(self, kind: str, name: str) -> None:
+        call = self.server.lookup_calls.begun(content_of(f"{kind}/{name}"))
+        if self.server.controls.let_through(call):
+            reply = found(kind, name)
+        else:
+            reply = problem(HTTPStatus.SERVICE_UNAVAILABLE, "The lookup service is overloaded.")
+        self._finish(self.server.lookup_calls, call, reply)
 
     def _change(self, raw: bytes) -> Reply:
         try:
@@ -190,7 +201,7 @@ def _end(calls: LedgerWriter, call: Call, reply: Reply, *, delivered: bool) -> N
 
 
 def _not_found(path: str) -> Reply:
-    if path.startswith("/customers"):
+    if path.startswith(("/customers", "/lookups")):
         return problem(HTTPStatus.NOT_FOUND, f"No such path: {path}.")
     # What the web server of a wrong address says.
     headers = {"Content-Type": "text/html; charset=utf-8"}

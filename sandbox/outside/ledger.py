@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Service = Literal["openai", "customers"]
+Service = Literal["openai", "customers", "lookups"]
 
 _FIRST_REFUSAL = 400
 
@@ -66,6 +66,7 @@ class Ledger:
 
     openai: ServiceCalls
     customers: ServiceCalls
+    lookups: ServiceCalls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ class Call:
 
 def read(folder: Path) -> Ledger:
     """Add up the ledger in `folder`; a service without a file was not called."""
-    return Ledger(openai=_add_up(folder / "openai.jsonl"), customers=_add_up(folder / "customers.jsonl"))
+    return Ledger(**{name: _add_up(folder / f"{name}.jsonl") for name in ("openai", "customers", "lookups")})
 
 
 def content_of(*parts: str) -> str:

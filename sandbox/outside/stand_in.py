@@ -6,6 +6,7 @@ Start it with `python -m sandbox.outside.stand_in --ledger DIR`. It prints its a
 
     GET  /healthz                200
     GET  /customers/{id}         200, 404, or at the failure rate 503
+    GET  /lookups/{kind}/{name}  200, or at the failure rate 503
     POST /v1/responses           200, 400, 401, 404, 429, or at the failure rate 503 and 429,
                                  at the error rate 500;
                                  with `background` 200 at once; at the failure rate it fails later;
@@ -71,6 +72,7 @@ class StandIn(ThreadingHTTPServer):
         self.controls = Controls(settings)
         self.customers = Customers(customers)
         self.customer_calls = LedgerWriter(ledger, "customers")
+        self.lookup_calls = LedgerWriter(ledger, "lookups")
         self.model_calls = LedgerWriter(ledger, "openai")
         self.model = Model(controls=self.controls, script=self._script, name=model)
 

@@ -34,7 +34,7 @@ def test_slip_in_the_name_of_a_variable_that_others_share_is_named_too(slip, mea
     assert line.endswith(f"nothing reads {slip}; did you mean {meant}?")
 
 
-@pytest.mark.parametrize("name", ["ASKONCE_QUEUE", "LLM_TEMPERATURE", "CACHE_TTL_KEYWORDS"])
+@pytest.mark.parametrize("name", ["ASKONCE_QUEUE", "LLM_TEMPERATURE", "CACHE_TTL_WEATHER"])
 def test_variable_with_a_prefix_of_ours_that_nothing_reads_is_named(name):
     assert [f"warning: settings: nothing reads {name}; docs/configuration.md has all variables"] == lines(
         **{name: "x"}
