@@ -10,7 +10,7 @@ from askonce.answer import Answer
 from askonce.attempt import current_attempt
 from askonce.cli.explained import explain_row
 from askonce.cli.letters import DeadLetters
-from askonce.cli.result import _why
+from askonce.cli.result import why_none
 from askonce.errors import JobFailed, Permanent, Postponed, Transient
 from askonce.execution import Failed
 from askonce.job import new_owner
@@ -270,14 +270,14 @@ def test_row_and_commands_tell_what_a_failed_job_cost(scene, client, attempt):
     [letter] = DeadLetters(client).matching(task=None, reason=None)
     shown = [letter.shown(), explain_row(client, scene.spec.name, row, "")["failure"]]
     assert [(each["cost_usd"], each["usage"]) for each in shown] == [(0.000426, TWICE)] * 2
-    assert "malformed_answer: cost_usd=0.000426 attempts=2" in _why(client, scene.read(), report.key)
+    assert "malformed_answer: cost_usd=0.000426 attempts=2" in why_none(client, scene.read(), report.key)
 
 
 def test_result_says_that_a_cost_is_unknown(scene, client, attempt):
     scene.ask()
     attempt(Permanent("malformed_answer", usage=USAGE, cost_usd=None))
 
-    assert "cost_usd=unknown attempts=1" in _why(client, scene.read(), "key")
+    assert "cost_usd=unknown attempts=1" in why_none(client, scene.read(), "key")
 
 
 KEPT = bill.encode("job-1", 2, Spend(usage=USAGE, cost_usd=CENTS, calls=2))

@@ -9,7 +9,7 @@ import pytest
 from askonce.cli.dead import dead
 from askonce.cli.explained import explain_row
 from askonce.cli.letters import DeadLetters
-from askonce.cli.result import _why
+from askonce.cli.result import why_none
 from askonce.controls import Pause
 from askonce.errors import Permanent, Postponed, Transient
 from askonce.record import PAUSE_REST
@@ -52,7 +52,7 @@ def replays(text, key):
 def test_result_of_a_job_given_up_says_how_to_ask_again(scene, client, given_up):
     key = given_up(Transient(OPEN))
 
-    line = _why(client, scene.read(), key)
+    line = why_none(client, scene.read(), key)
 
     assert line.startswith(f"{key}: no answer, the job is quarantined: {OPEN}: {PAID}: {CURES['timeout']}")
     assert replays(line, key)
@@ -61,7 +61,7 @@ def test_result_of_a_job_given_up_says_how_to_ask_again(scene, client, given_up)
 def test_result_of_a_failed_job_says_what_to_change(scene, client, given_up):
     key = given_up(Permanent("context_length_exceeded"))
 
-    line = _why(client, scene.read(), key)
+    line = why_none(client, scene.read(), key)
 
     assert f"context_length_exceeded: {PAID}: {CURES['context_length_exceeded']} Then: " in line
     assert "LLM_MAX_INPUT_CHARS" in line
@@ -71,7 +71,7 @@ def test_result_of_a_failed_job_says_what_to_change(scene, client, given_up):
 def test_result_of_a_job_under_way_says_no_more(scene, client):
     scene.ask()
 
-    assert _why(client, scene.read(), "k").endswith("the job is queued")
+    assert why_none(client, scene.read(), "k").endswith("the job is queued")
 
 
 def submitted(scene, client):

@@ -10,8 +10,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from askonce.adapters.memory.admit import admit, serve
 from askonce.adapters.memory.announcements import MemoryAnnouncements
-from askonce.adapters.memory.attach import attach
 from askonce.adapters.memory.audit import MemoryAudit
 from askonce.adapters.memory.boards import MemoryBoards
 from askonce.adapters.memory.due import MemoryDue
@@ -27,10 +27,9 @@ from askonce.adapters.memory.start import copied, require_lease, start
 from askonce.adapters.memory.subscription import MemoryInvalidations, MemorySubscription
 from askonce.adapters.memory.used_queues import MemoryUsedQueues
 from askonce.events import EventType, Subject, emit, ignore
-from askonce.freshness import lets_stale_through
 from askonce.job import JobId
 from askonce.lost import DEFAULT_BUDGET, Budget, Lost
-from askonce.record import BUCKETS, MAX_RESENDS, TOMBSTONE_KEPT, WAITERS_KEPT, Snapshot
+from askonce.record import BUCKETS, TOMBSTONE_KEPT, WAITERS_KEPT, Snapshot
 from askonce.store import Admission, Cancellation, Cancelled, Parking, Renewal, Reply, Start, Write
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
     from askonce.answer import Encoded, Kept, Ttl
     from askonce.checks import Finding
-    from askonce.claim import Claim, Terms
+    from askonce.claim import Claim
     from askonce.errors import JobError, RecordDamaged
     from askonce.events import Listener
     from askonce.job import Job, Key
@@ -104,7 +103,7 @@ class MemoryStore:
             if record is None or record.value is None:
                 return None
             self.tally.count((job.task, job.tenant, job.model), "hit")
-            self._served(record.value, job, Admission.HIT)
+            serve(self._records, record.value, job, Admission.HIT)
             return to_kept(record, record.value, now)
 
     def admit(self, claim: Claim) -> Reply[Admission]:
@@ -128,7 +127,7 @@ class MemoryStore:
             handed_out = record.resender == job.id and self._records.now() < record.handed_out_until
             if record.flight == "queued" and handed_out:
                 return Reply(Admission.RESEND, disclosed(record, self._records.now(), to_sender=True))
-            outcome, ignored = self._admit(record, claim)
+            outcome, ignored = admit(self._records, record, claim)
             self.tally.count((job.task, job.tenant, job.model), outcome.value)
             shown = disclosed(record, self._records.now(), to_sender=outcome is Admission.RESEND)
             return Reply(outcome, shown, ignored=ignored)
@@ -137,47 +136,6 @@ class MemoryStore:
         """Admit each of *claims*."""
         with self._changed:
             return [self.admit(claim) for claim in claims]
-
-    def _admit(self, record: MemoryRecord, claim: Claim) -> tuple[Admission, tuple[str, ...]]:
-        now, (job, terms) = self._records.now(), claim
-        value = record.value if record.fresh(now) and not terms.force else None
-        if value and (terms.max_age is None or now - value.stored_at <= terms.max_age):
-            return self._served(value, job, Admission.HIT)
-        meanwhile = _good_enough_meanwhile(record, terms, now)
-        if record.flight != "idle":
-            if meanwhile and (record.paused is not None or not self._records.is_lost(record)):
-                return self._served(meanwhile, job, Admission.STALE)
-            return self._attach_or_resend(record, claim)
-        if meanwhile and not terms.force and (record.failure_answers(now) or now < record.not_before):
-            return self._served(meanwhile, job, Admission.STALE)
-        if not terms.force and record.failure_answers(now):
-            return Admission.NEGATIVE, ()
-        if not terms.force and now < record.not_before:
-            return Admission.BACKOFF, ()
-        record.enter(claim, now)
-        self._records.commit(job.key, record)
-        return Admission.ADMITTED, ()
-
-    def _served(self, value: MemoryValue, job: Job, outcome: Admission) -> tuple[Admission, tuple[str, ...]]:
-        value.asked, cost = True, value.answer.micro_usd
-        what = "avoided_unknown" if cost is None else "avoided_micro_usd"
-        self.tally.count((job.task, job.tenant, job.model), what, 1 if cost is None else cost)
-        return outcome, ()
-
-    def _attach_or_resend(self, record: MemoryRecord, claim: Claim) -> tuple[Admission, tuple[str, ...]]:
-        now, job = self._records.now(), claim.job
-        lost = record.paused is None and self._records.is_lost(record)
-        if lost and record.flight == "running" and not self._records.requeue(job.key, record):
-            return Admission.NEGATIVE, ()
-        if lost and record.resent >= MAX_RESENDS:
-            self._records.quarantine(job.key, record, "undeliverable")
-            return Admission.NEGATIVE, ()
-        ignored, resend = ((), False) if claim.terms.reject else attach(record, claim, now)
-        if resend or lost:
-            record.resender = job.id
-            record.hand_out(now)
-        self._records.commit(job.key, record)
-        return (Admission.RESEND if resend or lost else Admission.ATTACHED), ignored
 
     def start(
         self, job: Job, lease: Lease, kept: float = TOMBSTONE_KEPT, *, returns: bool = False
@@ -398,11 +356,3 @@ class MemoryStore:
     def invalidations(self) -> MemoryInvalidations:
         """Hear which answers are invalidated from now on."""
         return MemoryInvalidations(self._changed, self._records.hearing)
-
-
-def _good_enough_meanwhile(record: MemoryRecord, terms: Terms, now: float) -> MemoryValue | None:
-    """Return the answer for a caller who waits for none that is made anew."""
-    value, failed = record.value_at(now), record.failed_at(now)
-    if value is None or not lets_stale_through(failed.kind if failed else None):
-        return None
-    return value if value.stale_for(now, terms.max_age) < terms.stale_while_revalidate else None
