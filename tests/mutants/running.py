@@ -20,7 +20,7 @@ OF_RUNNING = (
         f"{SLOTS}asking.py",
         "JobId(drawn[:32])",
         'JobId(__import__("secrets").token_hex(16))',
-        f"{CEILING}test_no_order_of_ends_and_kills_passes_the_ceiling_or_loses_a_row[1]",
+        f"{FILE}test_slot_of_a_killed_worker_goes_on_and_each_row_is_called_once[{{}}-3-after]",
     ),
     Mutant(
         "what a killed worker was about to enqueue is forgotten",
