@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -211,3 +212,12 @@ def test_row_whose_message_the_broker_refuses_is_a_job_all_the_same(one_entry, s
 
     assert ("broker_unavailable", 5.0) == (rest.reason, rest.after)
     assert ((3, 3), 3) == ((facts["admitted"], facts["done"]), made)
+
+
+def test_schedule_of_the_page_has_three_entries():
+    page = (Path(__file__).parents[3] / "docs/reprocessing.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
+    defined = {}
+    exec(code, defined)  # our own page
+
+    assert ["rates", "new prompt", "after an outage"] == [entry.name for entry in defined["SCHEDULE"]]
