@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import orjson
@@ -36,6 +37,8 @@ class Position:
 
     #: When the first step began.
     began: float
+    #: Which query *mark* is of: a deployment may change the entry meanwhile.
+    query: str = ""
     #: Where the query goes on: its own words, in JSON. None is its start.
     mark: object = None
     #: No further job is enqueued sooner.
@@ -54,6 +57,8 @@ class Position:
     #: The jobs that are followed.
     flight: dict[JobId, Key] = field(default_factory=dict)
     planned: Planned | None = None
+    #: So many steps in a row found nothing to do: each rests longer.
+    idle: int = 0
     #: The slot has paused its entry, or was about to, when that had been resumed so often.
     held: int | None = None
 
@@ -62,6 +67,7 @@ class Position:
         fields = {
             "form": _FORM,
             "began": self.began,
+            "query": self.query,
             "mark": self.mark,
             "due": self.due,
             "counts": self.counts,
@@ -69,9 +75,16 @@ class Position:
             "money": [self.spent, self.forgiven, self.dearest, self.unknown],
             "flight": self.flight,
             "planned": self.planned and list(self.planned),
+            "idle": self.idle,
             "held": self.held,
         }
         return orjson.dumps(fields).decode()
+
+    def go_on_with(self, query: object) -> None:
+        """Go on with *query*: at its start, where the entry had another one before."""
+        named = sha256(repr(query).encode()).hexdigest()[:16]
+        if self.query != named:
+            self.query, self.mark, self.planned = named, None, None
 
     @classmethod
     def decode(cls, text: str) -> Self | None:
@@ -87,6 +100,7 @@ class Position:
         spent, forgiven, dearest, unknown = found["money"]
         return cls(
             began=found["began"],
+            query=found["query"],
             mark=found["mark"],
             due=found["due"],
             counts=Counter(found["counts"]),
@@ -97,5 +111,6 @@ class Position:
             unknown=unknown,
             flight=dict(found["flight"]),
             planned=Planned(*found["planned"]) if found["planned"] else None,
+            idle=found["idle"],
             held=found["held"],
         )

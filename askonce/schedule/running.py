@@ -73,6 +73,12 @@ class _Slot:
         self._asking = Asking(site, entry, slot)
         most = entry.policy.max_cost
         self._ceiling = None if most is None else Ceiling(to_micros(most), self._position)
+        self._position.go_on_with(entry.query)
+        if self._ceiling is None:
+            # Nobody follows them any more, where a deployment took the ceiling away.
+            self._position.flight.clear()
+        #: Whether this step found anything to do.
+        self._is_idle = True
 
     def step(self) -> Facts:
         """Ask for what is due; see ``run_slot``."""
@@ -89,7 +95,7 @@ class _Slot:
             self._take(item)
             self._look_up()
         if self._position.flight:
-            self._go_on("goes_on", LOOK)
+            self._wait_for_ends()
         return self._facts()
 
     def _found(self) -> Found:
@@ -148,7 +154,7 @@ class _Slot:
         if self._has_room():
             return
         if self._position.flight:
-            self._go_on("goes_on", LOOK)
+            self._wait_for_ends()
         asked = self._position.counts.total()
         whole = self._count_rest(items)
         of = f" of {asked + 1 + whole}" if whole is not None else ""
@@ -165,6 +171,11 @@ class _Slot:
             if self._left <= 0:
                 return None
         return count
+
+    def _wait_for_ends(self) -> NoReturn:
+        """Be parked until jobs of the slot have ended: longer each time where none has."""
+        self._position.idle = self._position.idle + 1 if self._is_idle else 0
+        self._go_on("goes_on", min(PAUSED, LOOK * 2**self._position.idle))
 
     def _hold(self, note: str) -> NoReturn:
         """Pause the entry, and this slot with it, until a person resumes it."""
@@ -196,6 +207,7 @@ class _Slot:
                 ceiling.repeated += max(0, record.attempts - 1)
                 continue
             del flight[job]
+            self._is_idle = False
             self._position.ends[ended.word] += 1
             is_known &= ceiling.count(ended)
         if not is_known:
@@ -209,6 +221,7 @@ class _Slot:
             emit(self._site.listen, EventType.SCHEDULE_REFUSED, **where, reason=asked.refused)
         if asked.own is not None:
             self._count_own(asked.own)
+        self._is_idle = False
         self._position.counts[asked.word] += 1
         self._position.mark, self._position.planned = item.mark, None
         if not asked.is_sent:

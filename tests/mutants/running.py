@@ -114,6 +114,20 @@ OF_RUNNING = (
         f"{STALE}test_answers_of_an_older_version_are_left_alone",
     ),
     Mutant(
+        "an entry that was changed goes on in the middle",
+        f"{SLOTS}position.py",
+        "if self.query != named:",
+        "if not self.query:",
+        f"{CEILING}test_entry_that_is_changed_under_way_begins_with_its_new_query",
+    ),
+    Mutant(
+        "a slot waits for jobs that nobody follows",
+        f"{SLOTS}running.py",
+        "self._position.flight.clear()",
+        "pass",
+        f"{CEILING}test_entry_that_is_changed_under_way_begins_with_its_new_query",
+    ),
+    Mutant(
         "an older version's answer to another payload is served",
         "askonce/handle.py",
         "if record.error is None and record.fingerprint == self.fingerprint:",

@@ -1,10 +1,12 @@
 import random
+from dataclasses import replace
 
 import pytest
 
 from askonce.answer import Answer
 from askonce.errors import Permanent
 from askonce.execution import Computed
+from askonce.schedule import GoingStale, Policy
 from askonce.schedule.ceiling import to_micros
 from askonce.schedule.position import WINDOW, Position
 from tests.unit.schedule.conftest import ENTRY, PRICE, Killed
@@ -197,3 +199,29 @@ def test_position_of_another_form_is_none():
     assert mine == Position.decode(mine.encode())
     for text in ("", "{}", "[]", mine.encode().replace('"form":1', '"form":2'), "not json"):
         assert Position.decode(text) is None
+
+
+def test_slot_that_waits_for_long_calls_looks_less_often(one_entry, scene):
+    one_entry.write_rows(3)
+    one_entry.begin(max_cost=10.0)
+
+    rests = [one_entry.step().after for _ in range(6)]
+    one_entry.work()
+
+    assert [1.0, 2.0, 4.0, 5.0, 5.0, 5.0] == rests
+    assert 1.0 == one_entry.step().after
+
+
+def test_entry_that_is_changed_under_way_begins_with_its_new_query(one_entry, scene):
+    one_entry.write_rows(20)
+    one_entry.begin(max_cost=10.0)
+    one_entry.step()
+    one_entry.work()
+    one_entry.step()
+    query = GoingStale(task=one_entry.spec.name)
+    one_entry.entry = replace(one_entry.entry, query=query, policy=Policy())
+
+    done = one_entry.step()
+
+    assert isinstance(done, Computed)
+    assert 20 == done.result.value["admitted"]

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,18 @@ def test_rows_that_are_added_are_asked_and_another_file_is_read_from_its_start(o
     for row in replaced:
         scene.ask(row)
     assert [] == scene.sender.sent
+
+
+def test_stale_answer_is_made_anew_although_it_is_served_meanwhile(one_entry, scene):
+    one_entry.spec = scene.spec = replace(one_entry.spec, stale_while_revalidate=86_400.0)
+    one_entry.write_rows(3)
+    scene.ask({"currency": "C0"})
+    one_entry.work()
+    scene.clock.advance(4000.0)
+    one_entry.begin(rate=1.0)
+
+    assert ({"asked": 3, "admitted": 3}, 3) == one_entry.finish()
+    assert len(one_entry.waited) + len(scene.heard.named("job.parked")) >= 2
 
 
 def test_rows_of_a_run_have_its_name_and_that_of_the_slot(one_entry, scene):
