@@ -79,6 +79,7 @@ DECIDERS = {
     for name in (
         "decide.py",
         "store.py",
+        "adapters/memory/admit.py",
         "adapters/memory/start.py",
         "adapters/memory/store.py",
         "adapters/redis/claims.py",

@@ -36,10 +36,20 @@ PAIRS = st.tuples(LIMITS, LIMITS).filter(lambda pair: None in pair or pair[1] < 
 ROUTINGS = st.builds(routed, NAMES, st.none() | st.integers(0, 255), PAIRS, HEADERS)
 
 
-@given(tenant=NAMES, model=NAMES, version=NAMES, routing=ROUTINGS, admitted_at=st.integers(0, 2**52))
-def test_what_was_brought_is_read_as_it_was_written(tenant, model, version, routing, admitted_at):
-    brought = Brought(tenant, model, version, routing, admitted_at)
-    stores_own = f"3\n60000\n{admitted_at}\n0\n"
+BROUGHT = st.builds(
+    Brought,
+    tenant=NAMES,
+    model=NAMES,
+    version=NAMES,
+    routing=ROUTINGS,
+    tags=st.lists(NAMES.filter(len), max_size=8).map(tuple),
+    admitted_at=st.integers(0, 2**52),
+)
+
+
+@given(brought=BROUGHT)
+def test_what_was_brought_is_read_as_it_was_written(brought):
+    stores_own = f"3\n60000\n{brought.admitted_at}\n0\n"
 
     assert brought == Brought.decode((stores_own + brought.encode()).encode())
 
