@@ -124,6 +124,7 @@ class Work:
         self.restore()
         self.stop_in_time()
         self.look_after()
+        self.schedule()
         self.watch()
         self.measure()
         stop(self.worker)
@@ -226,6 +227,22 @@ class Work:
         self.produce("cache", "invalidate", "--tag", "acl")
         self.produce("cache", "clear", "--task", "meetings.full", "--yes")
         self.produce("cache", "warm", "orders.enrich", self.rows({"order_id": "A", "cliente_id": 1}))
+
+    def schedule(self):
+        """Fire the slots of a schedule, and look after it."""
+        entry = "orders every night"
+        beat = self.spawn(
+            "producer", "beat", "-s", str(self.rows().with_suffix(".beat")), until=b"maxinterval"
+        )
+        # A scheduler has seen the entry.
+        self.eventually(lambda: f'"entry": "{entry}"' in self.produce("schedule", "list", "--json"), 60)
+        self.produce("schedule", "pause", entry)
+        self.produce("schedule", "run", entry, code=1)
+        self.produce("schedule", "resume", entry)
+        self.produce("schedule", "run", entry)
+        self.eventually(lambda: " done " in self.produce("schedule", "history", entry), 60)
+        assert entry in self.produce("schedule", "next", "-n", "1")
+        stop(beat)
 
     def leave_counters(self):
         """Leave the counters of a day long ago, which a worker folds."""

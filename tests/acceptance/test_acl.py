@@ -55,7 +55,9 @@ def site(tmp_path_factory, customers):
     with ExitStack() as stack:
         server = stack.enter_context(Valkey(tcp=True, options=f'aclfile "{folder}/users.acl"'))
         proxies = {role: stack.enter_context(NotingProxy(server.port)) for role in ROLES}
+        (folder / "orders.jsonl").write_text('{"order_id": "S", "cliente_id": 7}\n')
         env = {"REAP_INTERVAL": "0.5", "FLOWER_UNAUTHENTICATED_API": "true"}
+        env |= {"ORDERS_FILE": str(folder / "orders.jsonl")}
         machine = stack.enter_context(Machine(outside=outside, env=env))
         site = Site(server, proxies, machine)
         stack.callback(site.operator.close)

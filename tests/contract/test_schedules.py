@@ -200,6 +200,16 @@ def test_slot_that_waits_begins_when_its_pause_ends(schedules, decide):
     assert (None, Slot(2 * HOUR), 1) == (state.paused, state.open, state.resumed)
 
 
+def test_slot_that_waits_is_passed_by_no_other_one(schedules, decide):
+    decide(1, waiting=1)
+    decide(2, waiting=1)
+    schedules.pause("night", "stop")
+    schedules.ended("night", Slot(HOUR), "done", {})
+
+    assert [SKIP] == decide(Slot(9 * HOUR, by_hand=True), waiting=1, force=True)
+    assert (Slot(2 * HOUR),) == schedules.look(["night"]).states["night"].waiting
+
+
 def test_note_of_a_pause_is_cut_and_never_empty(schedules):
     notes = []
     for note in ("x" * 1000, ""):

@@ -21,6 +21,7 @@ from tests.mutants.parking import OF_PARKING
 from tests.mutants.refusals import OF_REFUSALS
 from tests.mutants.resumed import OF_RESUMED
 from tests.mutants.running import OF_RUNNING
+from tests.mutants.scheduling import OF_SCHEDULING
 from tests.mutants.scripts import MET_RARELY, MET_SOON, RECOVERY, WRITES, of_script
 from tests.mutants.shown import OF_SHOWN
 from tests.mutants.spent import OF_SPENT
@@ -137,4 +138,5 @@ MUTANTS = (
     *OF_GROUPS,
     *OF_METRICS,
     *OF_WAITS,
+    *OF_SCHEDULING,
 )
