@@ -10,10 +10,15 @@ from celery import Celery
 from celery.beat import ScheduleEntry
 from celery.schedules import crontab, schedule
 
+from askonce.adapters.celery import AskOnce, IdempotentTask
+from askonce.adapters.memory import MemoryStore
 from askonce.options import terms_of
+from askonce.schedule import Cron
+from askonce.schedule.slots import after
 from askonce.spec import JobSpec
 
 PAGE = (Path(__file__).parents[2] / "docs/scheduling.md").read_text()
+CODE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 BERLIN = ZoneInfo("Europe/Berlin")
 SPRING, AUTUMN = datetime(2027, 3, 27, 12, tzinfo=UTC), datetime(2026, 10, 24, 12, tzinfo=UTC)
 
@@ -38,8 +43,48 @@ def sent():
     return run
 
 
+def test_schedule_of_the_page_is_one_that_an_app_takes():
+    app, found = Celery(set_as_current=False), {}
+    exec(CODE[0], found)  # our own page
+    once = AskOnce(app, store=MemoryStore, schedule=found["SCHEDULE"])
+
+    @app.task(name="orders.enrich", base=IdempotentTask, spec=JobSpec(), shared=False)
+    def enrich(order_id):
+        return order_id
+
+    assert ([], ["orders every night", "dead letters"]) == (once.check_schedule(), list(once.schedule))
+
+
+@pytest.mark.parametrize(
+    ("at", "spring", "autumn"),
+    [
+        (Cron("30 2 * * *", "Europe/Berlin"), ["03:00+02"], ["02:30+02"]),
+        (
+            Cron("15 * * * *", "Europe/Berlin"),
+            ["00:15+01", "01:15+01", "03:15+02", "04:15+02"],
+            ["00:15+02", "01:15+02", "02:15+02", "02:15+01", "03:15+01", "04:15+01"],
+        ),
+        (
+            Cron("*/15 2 * * *", "Europe/Berlin"),
+            [],
+            [f"02:{minute}+0{hour}" for hour in (2, 1) for minute in ("00", "15", "30", "45")],
+        ),
+    ],
+)
+def test_slots_of_the_page_are_those_of_both_changes(at, spring, autumn):
+    assert (spring, autumn) == (slots_by(at, SPRING), slots_by(at, AUTUMN))
+
+
+def slots_by(at, start):
+    """Return what a clock on the wall shows at the slots of the morning after *start*."""
+    slot, found = int(start.timestamp() * 1000), []
+    while (slot := after(at, slot)) < (start + timedelta(hours=18)).timestamp() * 1000:
+        found.append(f"{datetime.fromtimestamp(slot / 1000, BERLIN):%H:%M%z}"[:8])
+    return [time for time in found if time < "05"]
+
+
 def test_entries_of_the_page_are_entries_whose_options_enqueue_takes():
-    [code] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    [_, code] = CODE
     app = Celery(set_as_current=False)
     exec(code, {"app": app})  # our own page
 

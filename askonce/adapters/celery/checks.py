@@ -14,6 +14,7 @@ from askonce.checks import REACHABLE, Finding, without_secrets
 from askonce.lease import LOOK, RENEWALS
 from askonce.record import TOMBSTONE_KEPT
 from askonce.schedule.entry import GoingStale
+from askonce.schedule.site import SLOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -102,7 +103,8 @@ def check_schedule(entries: Iterable[Entry], specs: Mapping[str, JobSpec]) -> li
         task = entry.query.task
         if task not in specs:
             text = f"{entry.name!r} is of task {task!r}, which is no idempotent task of this app"
-            findings.append(_error("schedule", "task", text, f"name one of {', '.join(sorted(specs))}"))
+            others = ", ".join(sorted(specs.keys() - {SLOT.name})) or "none"
+            findings.append(_error("schedule", "task", text, f"its idempotent tasks are: {others}"))
         elif isinstance(entry.query, GoingStale) and not specs[task].keep_payload:
             text = f"{entry.name!r} makes answers of {task!r} anew, which keeps no payloads"
             findings.append(_error("schedule", "payload", text, "set keep_payload=True in its JobSpec"))
