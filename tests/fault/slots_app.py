@@ -15,7 +15,7 @@ from askonce.schedule import Cron, Entry, Every, Policy, StoredFile
 from askonce.schedule.firing import Firing
 from askonce.spec import JobSpec
 
-URL = os.environ["SLOTS_URL"]
+URL, STORE_URL = os.environ["SLOTS_URL"], os.environ["SLOTS_STORE_URL"]
 CLOCK = (Path(__file__).parent / "moved_clock.lua").read_text()
 QUERY = StoredFile(task="rates.fetch", path=Path(os.environ["SLOTS_FILE"]))
 client = Redis.from_url(URL)
@@ -58,7 +58,7 @@ app.conf.update(
 )
 once = AskOnce(
     app,
-    store=lambda: RedisStore(Redis.from_url(URL, socket_timeout=30), namespace="slots", clock=CLOCK),
+    store=lambda: RedisStore(Redis.from_url(STORE_URL, socket_timeout=30), namespace="slots", clock=CLOCK),
     reap_interval=0.5,
     listen=listen,
     schedule=ENTRIES[os.environ["SLOTS_OF"]],

@@ -26,11 +26,12 @@ SPRING, AUTUMN = datetime(2027, 3, 27, 23, tzinfo=UTC), datetime(2027, 10, 30, 2
 
 
 class Site:
-    """One server with schedulers and workers of one app, and what they did."""
+    """Schedulers and workers of one app, and what they did; *server* is the broker, and the store beside."""
 
-    def __init__(self, server, client, folder, of):
-        self.server, self.client, self.folder, self.of = server, client, folder, of
-        self.store = RedisStore(Redis.from_url(server.url), namespace="slots", clock=CLOCK)
+    def __init__(self, server, store, folder, of):
+        self.server, self.store_server, self.folder, self.of = server, store, folder, of
+        self.client, self.clock = Redis.from_url(server.url), Redis.from_url(store.url)
+        self.store = RedisStore(Redis.from_url(store.url), namespace="slots", clock=CLOCK)
         self.running = {}
         (folder / "rows").write_text('{"currency": "BRL"}\n')
 
@@ -38,6 +39,7 @@ class Site:
         env = {
             **os.environ,
             "SLOTS_URL": self.server.url,
+            "SLOTS_STORE_URL": self.store_server.url,
             "SLOTS_OF": self.of,
             "SLOTS_FILE": str(self.folder / "rows"),
             "PYTHONPATH": f"{HERE}:{ROOT}",
@@ -69,11 +71,11 @@ class Site:
 
     def move_to(self, moment):
         """Set the store's time."""
-        seconds, micros = self.client.time()
-        self.client.set("moved", round(moment.timestamp() * 1_000_000) - seconds * 1_000_000 - micros)
+        seconds, micros = self.clock.time()
+        self.clock.set("moved", round(moment.timestamp() * 1_000_000) - seconds * 1_000_000 - micros)
 
     def advance(self, seconds):
-        self.client.incrby("moved", seconds * 1_000_000)
+        self.clock.incrby("moved", seconds * 1_000_000)
 
     def wait_until_begun(self, *names):
         eventually(lambda: all(state.last for state in self.states(*names).values()), 60)
@@ -93,18 +95,32 @@ class Site:
             slots.setdefault(each["entry"], []).append(each["slot"])
         return slots
 
+    def plain(self):
+        """Return how often Celery's own entry ran."""
+        return int(self.client.get("plain") or 0)
+
     def close(self):
         for process in self.running.values():
             process.kill()
         for process in self.running.values():
             process.wait(stretched(15))
         self.store.close()
+        self.client.close()
+        self.clock.close()
 
 
 @pytest.fixture
 def site(request, tmp_path):
-    with Valkey(tcp=True) as server, Redis.from_url(server.url) as client:
-        site = Site(server, client, tmp_path, request.param)
+    with Valkey(tcp=True) as server:
+        site = Site(server, server, tmp_path, request.param)
+        yield site
+        site.close()
+
+
+@pytest.fixture
+def site_of_two_servers(request, tmp_path):
+    with Valkey(tcp=True) as server, Valkey(tcp=True) as store:
+        site = Site(server, store, tmp_path, request.param)
         yield site
         site.close()
 
@@ -151,8 +167,8 @@ def test_each_slot_runs_once_over_a_change_of_clocks_and_killed_schedulers(
     assert [stamp(start, hour * HOUR + 900) for hour in range(hours)] == ran["hourly"]
     assert [stamp(start, hour * HOUR) for hour in range(hours) if is_even(start, hour)] == ran["seconds"]
     assert [] == site.heard("schedule.missed")
-    plain = int(site.client.get("plain"))
-    eventually(lambda: int(site.client.get("plain")) >= plain + 3, 60)
+    plain = site.plain()
+    eventually(lambda: site.plain() >= plain + 3, 60)
 
 
 def stamp(start, seconds):
@@ -229,3 +245,25 @@ def test_slot_of_a_scheduler_that_is_killed_before_it_enqueues_runs_all_the_same
 
     eventually(lambda: len(site.ran()) == 3, 60)
     assert {name: ["2027-01-01T01:00:00Z"] for name in ("once", "all", "never")} == site.ran()
+
+
+@pytest.mark.parametrize("site_of_two_servers", ["policies"], indirect=True)
+def test_store_that_is_away_stops_no_plain_entry_and_is_caught_up_with(site_of_two_servers):
+    site = site_of_two_servers
+    site.move_to(datetime(2027, 1, 1, 0, 30, tzinfo=UTC))
+    site.start_worker()
+    site.start_beat("first")
+    site.wait_until_begun("once", "all", "never")
+    site.store_server.stop()
+    eventually(lambda: site.heard("schedule.away"), 60)
+    plain = site.plain()
+    eventually(lambda: site.plain() >= plain + 3, 60)
+
+    site.store_server.start()
+    site.move_to(datetime(2027, 1, 1, 2, 30, tzinfo=UTC))
+
+    slots = ["2027-01-01T01:00:00Z", "2027-01-01T02:00:00Z"]
+    eventually(lambda: len(site.ran().get("all", ())) == 2 and site.ran().get("once"), 60)
+    assert {"once": slots[1:], "all": slots} == site.ran()
+    assert 1 == len(site.heard("schedule.away"))
+    assert 1 == len(site.heard("schedule.back"))

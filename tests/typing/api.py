@@ -63,6 +63,7 @@ from askonce.letters import DeadJob, DeadMessage
 from askonce.options import Options
 from askonce.pace import Allowance, Pace, Provider, Rest, State, Turn
 from askonce.runner import Runner
+from askonce.schedule import Cron, Entry, Every, GoingStale, Policy
 from askonce.store import Admission, Lease, Renewal, Reply, Start, Store, Write
 from askonce.store_down.cache import LocalCache
 from askonce.store_down.calls import LocalCalls
@@ -315,7 +316,9 @@ def dead_letters(store: Store) -> None:
 
 def join(app: Celery) -> AskOnce:
     """An app of one's own, with a listener."""
-    once = AskOnce(app, store=MemoryStore, codec=Codec(compression="zlib"), listen=listen)
+    night = Entry(name="night", at=Cron("0 3 * * *"), query=GoingStale(task="rates.fetch"))
+    schedule = [night, Entry(name="often", at=Every(60), query=night.query, policy=Policy(rate=5))]
+    once = AskOnce(app, store=MemoryStore, codec=Codec(compression="zlib"), listen=listen, schedule=schedule)
 
     @app.task(name="rates.fetch", base=IdempotentTask, spec=SPEC)
     def fetch(currency: str) -> str:
