@@ -53,7 +53,6 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_cancel_long_running_tasks_on_connection_loss=False,
     beat_max_loop_interval=0.1,
-    beat_scheduler="askonce.adapters.celery.scheduler:Scheduler",
     beat_schedule={"plain": {"task": "plain", "schedule": 0.5}},
 )
 once = AskOnce(

@@ -189,6 +189,13 @@ def test_scheduler_sends_both_schedules(new_app, new_scheduler):
     assert store.schedules.look(["night"]).states["night"].last is not None
 
 
+def test_beat_of_an_app_with_a_schedule_fires_it_unless_the_app_names_another(new_app):
+    named = new_app(entry(), beat_scheduler="celery.beat:PersistentScheduler")
+
+    assert "askonce.adapters.celery.scheduler:Scheduler" == new_app(entry()).conf.beat_scheduler
+    assert {"celery.beat:PersistentScheduler"} == {app.conf.beat_scheduler for app in (named, new_app())}
+
+
 def test_app_without_a_schedule_has_no_task_of_slots(new_app):
     assert SLOT.name not in new_app().tasks
     assert SLOT.name in new_app(entry(query=DeadLetters(task="rates.fetch"))).tasks

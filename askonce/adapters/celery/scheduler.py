@@ -1,6 +1,6 @@
-"""Celery's scheduler, which fires the slots of the app's own schedule too: ``celery -A APP beat -S ...``.
+"""Celery's scheduler, which fires the slots of the app's own schedule too: ``celery -A APP beat``.
 
-Set ``beat_scheduler = "askonce.adapters.celery.scheduler:Scheduler"``. Any number of such schedulers may run.
+Any number of them may run. An app with a schedule has it, unless its ``beat_scheduler`` names another one.
 """
 
 from __future__ import annotations

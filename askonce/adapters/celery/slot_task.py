@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from askonce.adapters.celery.task import IdempotentTask
 from askonce.adapters.celery.verdict import Verdict
@@ -60,7 +60,9 @@ class SlotTask(IdempotentTask):
 
 
 def register(once: AskOnce) -> None:
-    """Make the task of the slots on the app of *once*."""
+    """Make the task of the slots on the app of *once*, and let its beat fire them."""
+    # Celery's own would fire nothing, and say so nowhere. An app that names another one has that.
+    cast("Any", once.app).add_defaults({"beat_scheduler": "askonce.adapters.celery.scheduler:Scheduler"})
 
     @once.app.task(name=SLOT.name, base=SlotTask, spec=SLOT, shared=False)
     def run(entry: str, slot: str) -> object:
