@@ -77,7 +77,7 @@ def test_answer_is_a_hit_while_it_is_made_anew(scene):
     assert ANSWER == hit(scene).data
 
 
-@pytest.mark.parametrize("mark", [Mark("task", "orders"), Mark("tenant", "acme")], ids=str)
+@pytest.mark.parametrize("mark", [Mark("task", "orders"), Mark("tenant", "acme")], ids=["task", "tenant"])
 def test_marked_answer_is_no_hit(scene, mark):
     scene.admit(tenant="acme")
     scene.start()

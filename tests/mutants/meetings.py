@@ -73,7 +73,7 @@ OF_MEETINGS = (
     ),
     Mutant(
         "a meeting forgets the parts that it does not come to again",
-        "askonce/execute.py",
+        "askonce/started.py",
         "return found if found.calls > before.calls else before",
         "return found",
         f"{CANCELLED}test_meeting_that_comes_to_fewer_parts_than_before_cost_no_less",

@@ -56,7 +56,7 @@ OF_SPENT = (
     ),
     Mutant(
         "an attempt books what the earlier ones have booked",
-        "askonce/execute.py",
+        "askonce/started.py",
         "book=book_of(self.job, cost.paid), spent=spent)",
         "book=book_of(self.job, cost.made), spent=spent)",
         f"{COSTS}test_failure_costs_what_all_attempts_cost[permanent]",

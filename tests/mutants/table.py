@@ -6,6 +6,7 @@ from tests.mutants.calls import OF_CALLS
 from tests.mutants.commands import OF_COMMANDS
 from tests.mutants.decisions import OF_DECISIONS
 from tests.mutants.edges import OF_EDGES
+from tests.mutants.functions import OF_FUNCTIONS
 from tests.mutants.groups import OF_GROUPS
 from tests.mutants.inputs import OF_INPUTS
 from tests.mutants.invalidation import OF_INVALIDATION
@@ -139,4 +140,5 @@ MUTANTS = (
     *OF_METRICS,
     *OF_WAITS,
     *OF_SCHEDULING,
+    *OF_FUNCTIONS,
 )

@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[2]
 API = Path(__file__).with_name("api.py")
 ERRORS = API.with_name("errors.py")
 ASYNCHRONOUS = API.with_name("asynchronous.py")
+FUNCTIONS = API.with_name("functions.py")
 
 
 def check(file, cache):
@@ -29,7 +30,7 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("mypy")
 
 
-@pytest.mark.parametrize("file", [API, ERRORS, ASYNCHRONOUS], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", [API, ERRORS, ASYNCHRONOUS, FUNCTIONS], ids=lambda file: file.stem)
 def test_public_api_passes_the_type_checker(cache, file):
     assert check(file, cache) == (0, "")
 

@@ -202,7 +202,8 @@ def test_end_of_a_thread_is_not_the_end_of_those_who_wait_for_it(weather, eventu
         eventually(lambda: attached(weather.store) == 1)
         weather.gate.set()
 
-        assert {"city": "Lisbon", "days": [3]} == other.result(stretched(20))
+        assert other.exception(stretched(20)) is None
+        assert {"city": "Lisbon", "days": [3]} == other.result()
     assert isinstance(first.exception(), SystemExit)
 
 
@@ -229,6 +230,16 @@ def test_stale_answer_is_not_served_beyond_its_time(weather, clock):
     forecast = weather.cached(ttl=60, stale_if_error=600)
     forecast("Lisbon")
     clock.advance(60 + 600)
+    weather.errors = [OSError("away")]
+
+    with pytest.raises(OSError, match="away"):
+        forecast("Lisbon")
+
+
+def test_stale_answer_that_is_kept_for_longer_is_not_served_either(weather, clock):
+    forecast = weather.cached(ttl=60, stale_if_error=30, keep=3600)
+    forecast("Lisbon")
+    clock.advance(60 + 31)
     weather.errors = [OSError("away")]
 
     with pytest.raises(OSError, match="away"):
@@ -268,10 +279,14 @@ def test_stale_answer_is_served_at_once_while_one_call_makes_it_anew(weather, cl
     clock.advance(100)
     weather.gate.clear()
 
-    answers = [forecast("Lisbon") for _ in range(10)]
+    with ThreadPoolExecutor(10) as pool:
+        asked = [pool.submit(forecast, "Lisbon") for _ in range(10)]
+        try:
+            eventually(lambda: all(each.done() for each in asked), 5)
+        finally:
+            weather.gate.set()
 
-    assert [{"city": "Lisbon", "days": [3]}] * 10 == answers
-    weather.gate.set()
+    assert [{"city": "Lisbon", "days": [3]}] * 10 == [each.result() for each in asked]
     eventually(lambda: forecast.last() and forecast("Lisbon") and forecast.last().source == "cache")
     assert 2 == len(weather.calls)
 

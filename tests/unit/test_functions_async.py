@@ -127,7 +127,8 @@ def test_caller_that_is_cancelled_stops_no_call(trends):
         await until(lambda: trends.calls)
         first.cancel()
         trends.gate.set()
-        return await other, first.cancelled(), await ask("ship")
+        [end] = await asyncio.gather(other, return_exceptions=True)
+        return end, first.cancelled(), await ask("ship")
 
     answer, is_cancelled, again = run(main())
 

@@ -98,6 +98,13 @@ def test_what_fastapi_injects_makes_no_other_key(cache):
     assert key("Lisbon") == key("Lisbon", object(), object(), annotated=object())
 
 
+def test_function_that_gets_what_fastapi_injects_is_called_once(cache):
+    calls = []
+    ask = cache.cached_json("lookups")(lambda city, client=DEPENDS: calls.append(city))
+
+    assert ask.cache_key("Lisbon", "one client") == ask.cache_key("Lisbon", "another")
+
+
 def test_fastapi_sees_the_function_that_is_wrapped(cache):
     calls = []
     app = fastapi.FastAPI()

@@ -1,0 +1,153 @@
+"""Guards of cached functions."""
+
+from tests.mutants.mutant import Mutant
+from tests.mutants.scripts import of_script
+
+_HITS = "tests/contract/test_store_hits.py::"
+_THREADS = "tests/unit/test_functions.py::"
+_LOOPS = "tests/unit/test_functions_async.py::"
+_KEYS = "tests/unit/test_functions_key.py::"
+_CACHE = "tests/unit/test_store_down_cache.py::"
+
+OF_FUNCTIONS = (
+    of_script(
+        "hit serves a marked answer",
+        "hit",
+        "if r.vf <= r.mark or NOW >= r.sx then return nil end",
+        "",
+        f"{_HITS}test_marked_answer_is_no_hit[task]",
+    ),
+    of_script(
+        "hit serves another payload's answer",
+        "hit",
+        "or fp ~= ARGV[1] or",
+        "or",
+        f"{_HITS}test_answer_to_another_payload_is_no_hit",
+    ),
+    of_script(
+        "hit serves a stale answer",
+        "hit",
+        "or NOW >= tonumber(sx)",
+        "",
+        f"{_HITS}test_answer_is_no_hit_from_the_moment_at_which_it_is_stale",
+    ),
+    of_script(
+        "hit is not counted",
+        "hit",
+        "count(name, 'hit', 1)\n",
+        "",
+        f"{_HITS}test_hit_of_an_unknown_cost_is_counted_as_that",
+    ),
+    Mutant(
+        "nobody is told of an invalidation",
+        "askonce/adapters/redis/store.py",
+        '        self._scripts.send("invalidate", telling(self._scripts, key))\n',
+        "",
+        f"{_HITS}test_who_listens_is_told_which_answer_was_invalidated[valkey]",
+    ),
+    Mutant(
+        "a call that failed is made again by others",
+        "askonce/functions/ask.py",
+        "maybe_billed=True, max_attempts=1)",
+        "maybe_billed=True)",
+        f"{_THREADS}test_text_of_an_error_is_in_no_event",
+    ),
+    Mutant(
+        "each caller flies alone",
+        "askonce/functions/flight.py",
+        "            if end is not None:\n",
+        "            if end is None and False:\n",
+        f"{_THREADS}test_callers_of_one_process_get_the_same_error",
+    ),
+    Mutant(
+        "the end of a thread is everybody's",
+        "askonce/functions/answering.py",
+        "        except Exception as error:  # noqa: BLE001  # each caller gets it\n",
+        "        except BaseException as error:\n",
+        f"{_THREADS}test_end_of_a_thread_is_not_the_end_of_those_who_wait_for_it",
+    ),
+    Mutant(
+        "a stale answer is served beyond its time",
+        "askonce/functions/answering.py",
+        "and is_within(stale.stale_for, ask.spec.stale_if_error)",
+        "",
+        f"{_THREADS}test_stale_answer_that_is_kept_for_longer_is_not_served_either",
+    ),
+    Mutant(
+        "who is served a stale answer waits for the new one",
+        "askonce/functions/answering.py",
+        "apart=meanwhile is not None)",
+        "apart=False)",
+        f"{_THREADS}test_stale_answer_is_served_at_once_while_one_call_makes_it_anew",
+    ),
+    Mutant(
+        "a crowd gives up the store at once",
+        "askonce/functions/patience.py",
+        "return now - self.since < self._seconds",
+        "return False",
+        f"{_THREADS}test_store_that_answers_again_in_time_saves_the_call",
+    ),
+    Mutant(
+        "a cancelled caller stops the call",
+        "askonce/functions/loops.py",
+        "asyncio.shield(asyncio.wrap_future(future))",
+        "asyncio.wrap_future(future)",
+        f"{_LOOPS}test_caller_that_is_cancelled_stops_no_call",
+    ),
+    Mutant(
+        "arguments are known without their types",
+        "askonce/functions/arguments.py",
+        "tuple(map(type, call)), tuple(kwargs)",
+        "tuple(kwargs)",
+        f"{_KEYS}test_arguments_of_other_types_are_other_calls[(1, True)]",
+    ),
+    Mutant(
+        "what a framework injects is part of the key",
+        "askonce/functions/arguments.py",
+        "self._left_out = frozenset(ignore) | _injected(function, parameters)",
+        "self._left_out = frozenset(ignore)",
+        f"{_KEYS}test_function_that_gets_what_fastapi_injects_is_called_once",
+    ),
+    Mutant(
+        "two functions share a namespace",
+        "askonce/functions/cache.py",
+        "        if not taken.is_same(origin):\n",
+        "        if False:\n",
+        f"{_KEYS}test_two_functions_of_one_namespace_are_refused",
+    ),
+    Mutant(
+        "a child works with its parent's process",
+        "askonce/functions/cache.py",
+        "        self._process, self._lock = None, Lock()\n\n\ndef _forget",
+        "        self._lock = Lock()\n\n\ndef _forget",
+        "tests/integration/test_functions.py::test_forked_child_has_connections_and_answers_of_its_own",
+    ),
+    Mutant(
+        "a writer that died holds up the next one",
+        "askonce/functions/values.py",
+        "        self._process().store.invalidate(job.key)\n        return write(again(job))\n",
+        "        return False\n",
+        "tests/unit/test_functions_values.py::test_writer_that_died_holds_up_nobody",
+    ),
+    Mutant(
+        "an answer from before an invalidation is kept",
+        "askonce/store_down/cache.py",
+        "            if asked is not None and asked != self.epoch:\n                return\n",
+        "",
+        f"{_CACHE}test_answer_that_was_asked_for_before_an_invalidation_is_not_kept",
+    ),
+    Mutant(
+        "a recent answer is served for as long as it is fresh",
+        "askonce/store_down/cache.py",
+        "if now - entry.put_at >= within or now >= entry.ends_at:",
+        "if now >= entry.ends_at:",
+        f"{_CACHE}test_recent_answer_is_given_for_its_time_only",
+    ),
+    Mutant(
+        "entries have no bound",
+        "askonce/store_down/cache.py",
+        " or len(self._entries) > self._max_entries:",
+        ":",
+        f"{_CACHE}test_no_more_entries_are_kept_than_allowed",
+    ),
+)
