@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from askonce import functions
 from askonce.adapters.redis import RedisStore
-from askonce.functions import cached_json
+from askonce.functions import FunctionCache
 
 pytestmark = pytest.mark.integration
 
@@ -33,12 +34,15 @@ def page(tcp_server, monkeypatch):
         stores.append(connect(tcp_server.url, namespace=namespace))
         return stores[-1]
 
-    connect = RedisStore.from_url
+    connect, cache = RedisStore.from_url, FunctionCache()
     monkeypatch.setattr(RedisStore, "from_url", from_url)
+    # The process's own has functions of these namespaces already.
+    for name in ("cached_json", "configure", "get_cache"):
+        monkeypatch.setattr(functions, name, getattr(cache, name))
     defined = {"__name__": "weather"}
     exec(MODULE, defined)  # our own page
     yield defined
-    cached_json.__self__.close()
+    cache.close()
     for store in stores:
         store.close()
 

@@ -38,12 +38,12 @@ OF_FUNCTIONS = (
         "",
         f"{_HITS}test_hit_of_an_unknown_cost_is_counted_as_that",
     ),
-    Mutant(
-        "nobody is told of an invalidation",
-        "askonce/adapters/redis/store.py",
-        '        self._scripts.send("invalidate", telling(self._scripts, key))\n',
-        "",
-        f"{_HITS}test_who_listens_is_told_which_answer_was_invalidated[valkey]",
+    of_script(
+        "nobody is told that an answer is not there",
+        "invalidate",
+        "  redis.call('PUBLISH', ARGV[2], string.sub(KEYS[1], -64))\n  return 'absent'",
+        "  return 'absent'",
+        f"{_HITS}test_answer_that_is_not_there_is_told_too",
     ),
     Mutant(
         "a call that failed is made again by others",
