@@ -57,7 +57,9 @@ class Arguments:
         """
         call = args if self._is_simple and not kwargs else self._values(args, kwargs)
         # With their types: 1, 1.0 and True are equal to Python.
-        known = len(args), call, tuple(map(type, call)), tuple(kwargs)
+        known: tuple[object, ...] = (call, *map(type, call))
+        if call is not args:
+            known = (len(args), *known, *kwargs)
         try:
             job = self._known.get(known)
         except TypeError:  # a list, for example

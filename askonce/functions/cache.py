@@ -256,6 +256,7 @@ def _arguments_of(function: Callable[..., Any], ignore: tuple[str, ...]) -> Argu
 def _wrapped(function: Callable[..., Any], made: Function) -> object:
     """Return a real function, so that frameworks and classes treat it as the one that it wraps."""
     wrapper: Any
+    call = made.call
     if inspect.iscoroutinefunction(function):
 
         @wraps(function)
@@ -268,7 +269,7 @@ def _wrapped(function: Callable[..., Any], made: Function) -> object:
 
         @wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            return made.call(args, kwargs)
+            return call(args, kwargs)
 
         wrapper = called
         wrapper.invalidate, wrapper.refresh = made.invalidate, made.refresh

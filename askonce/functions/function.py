@@ -134,7 +134,7 @@ class Function:
         """Return an answer that this process has for no longer than the function allows, and count it."""
         recent = process.cache.recent(job.key, job.fingerprint, self._local_ttl)
         if recent is not None:
-            process.recent_hits.count(job, recent.value)
+            process.recent_hits.count((job, recent.value))
             self._last.set((process.cache, job.key, recent))
         return recent
 

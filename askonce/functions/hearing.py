@@ -35,10 +35,8 @@ class RecentHits:
         self._hits = hits
         self._came: deque[tuple[Job, Kept | StoredValue]] = deque(maxlen=_MOST_HITS)
         self._lock = Lock()
-
-    def count(self, job: Job, answer: Kept | StoredValue) -> None:
-        """Count one hit of *job*, and what it avoided."""
-        self._came.append((job, answer))
+        #: Counts one hit: a job, and the answer that it got.
+        self.count = self._came.append
 
     def flush(self) -> None:
         """Hand over what came since the last time."""

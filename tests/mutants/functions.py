@@ -13,22 +13,22 @@ OF_FUNCTIONS = (
     of_script(
         "hit serves a marked answer",
         "hit",
-        "if r.vf <= r.mark or NOW >= r.sx then return nil end",
-        "",
+        "if r.vf <= r.mark or NOW >= r.sx then",
+        "if NOW >= r.sx then",
         f"{_HITS}test_marked_answer_is_no_hit[task]",
     ),
     of_script(
         "hit serves another payload's answer",
         "hit",
-        "or fp ~= ARGV[1] or",
-        "or",
+        " or fp ~= ARGV[1]",
+        "",
         f"{_HITS}test_answer_to_another_payload_is_no_hit",
     ),
     of_script(
         "hit serves a stale answer",
         "hit",
-        "or NOW >= tonumber(sx)",
-        "",
+        "if r.vf <= r.mark or NOW >= r.sx then",
+        "if r.vf <= r.mark then",
         f"{_HITS}test_answer_is_no_hit_from_the_moment_at_which_it_is_stale",
     ),
     of_script(
@@ -97,8 +97,8 @@ OF_FUNCTIONS = (
     Mutant(
         "arguments are known without their types",
         "askonce/functions/arguments.py",
-        "tuple(map(type, call)), tuple(kwargs)",
-        "tuple(kwargs)",
+        "(call, *map(type, call))",
+        "(call,)",
         f"{_KEYS}test_arguments_of_other_types_are_other_calls[(1, True)]",
     ),
     Mutant(

@@ -4,7 +4,7 @@
 -- returns nothing | {job, answer, meta, fence, stored at, age, fresh for, micro-dollars (-1: unknown)}
 local lv, fp, sx, vf, vt, job, ask, cost, asked_for, data, meta = unpack(redis.call('HMGET', KEYS[1],
   'lv', 'fp', 'sx', 'vf', 'vt', 'job', 'ask', 'uc', 'as', 'val', 'vm'))
-if not data or fp ~= ARGV[1] or NOW >= tonumber(sx) then return nil end
+if not data or fp ~= ARGV[1] then return nil end
 if tonumber(lv) > LAYOUT then error('ASKONCE_LAYOUT_NEWER') end
 if tonumber(lv) < LAYOUT then return nil end
 local r = {task = ARGV[2], ask = ask or '', own = '', fen = 0, vf = tonumber(vf), sx = tonumber(sx), mark = 0, aged = 0}
