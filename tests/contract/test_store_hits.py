@@ -3,7 +3,7 @@ import pytest
 from askonce.answer import Kept
 from askonce.controls import Mark
 from askonce.job import JobId
-from tests.contract.key_under_test import ANSWER, META
+from tests.contract.key_under_test import ANSWER, KEY, META
 from tests.contract.test_store_tally import counted
 
 # One suite for every store: a hit is one look that is counted, and nothing else.
@@ -137,3 +137,33 @@ def test_all_who_listen_are_told(scene, eventually):
         scene.invalidate()
 
         assert all(eventually(lambda each=each: scene.key in (each.wait(0.5) or ())) for each in (one, other))
+
+
+@pytest.mark.parametrize("name", ["red", "x" * 23])
+def test_mark_tells_that_any_answer_may_be_old(scene, eventually, name):
+    mark = Mark("tag", name)
+    with scene.store.invalidations() as invalidations:
+        scene.store.controls.mark(mark)
+
+        assert eventually(lambda: invalidations.wait(0.5) is None)
+
+
+def test_notice_of_a_mark_may_be_as_long_as_a_key():
+    assert len(KEY) == len(Mark("tag", "x" * 23).notice)
+
+
+@pytest.mark.parametrize("end", ["expires", "is removed"])
+def test_answer_of_a_key_that_is_made_old_is_no_hit(scene, end):
+    scene.done()
+    scene.invalidate(expire=end == "expires")
+
+    assert hit(scene) is None
+
+
+def test_answer_whose_tag_expired_is_no_hit(scene):
+    scene.admit(tags=("red",))
+    scene.start()
+    scene.complete()
+    scene.store.controls.mark(Mark("tag", "red", mode="expire"))
+
+    assert hit(scene, tags=("red",)) is None

@@ -139,6 +139,15 @@ OF_INVALIDATION = (
         "tests/unit/test_store_down_calls.py::test_answer_that_was_refused_is_not_kept_for_the_time_without_a_store",
     ),
     Mutant(
+        "a mark that is as long as a key is taken for one",
+        "askonce/adapters/redis/invalidations.py",
+        ' and text[0] != "{"',
+        "",
+        "tests/contract/test_store_hits.py::test_mark_tells_that_any_answer_may_be_old[valkey-"
+        + "x" * 23
+        + "]",
+    ),
+    Mutant(
         "one text is a list of its letters",
         "askonce/key.py",
         "tags = [] if isinstance(found, str) else list(found)",

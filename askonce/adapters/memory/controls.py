@@ -9,10 +9,10 @@ from askonce.errors import StoreUnavailable
 from askonce.record import MARK_KEPT, MAX_MARKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from threading import Condition
+    from collections.abc import Iterable, Mapping
 
     from askonce.adapters.memory.record import MemoryRecord
+    from askonce.adapters.memory.records import Records
     from askonce.job import Job
 
 
@@ -26,19 +26,9 @@ class _Marked(NamedTuple):
 class MemoryControls:
     """The controls of one store, behind its lock."""
 
-    def __init__(
-        self,
-        changed: Condition,
-        clock: Callable[[], float],
-        on_resume: Callable[[], None],
-        kept_until: Callable[[], float],
-    ) -> None:
-        """Begin without any; *on_resume* is called, under the lock, when a pause ends.
-
-        *kept_until* returns, under the lock, until when the last of the answers is kept.
-        """
-        self._changed, self._clock, self._on_resume = changed, clock, on_resume
-        self._kept_until = kept_until
+    def __init__(self, records: Records) -> None:
+        """Begin without any; *records* learn what they change."""
+        self._records, self._changed = records, records.changed
         self._pauses: dict[Pause, str] = {}
         self._marks: dict[Mark, _Marked] = {}
 
@@ -51,21 +41,21 @@ class MemoryControls:
     def resume(self, pause: Pause) -> bool:
         """End *pause*; return whether there was one."""
         with self._changed:
-            self._on_resume()
+            self._records.look_at_paused()
             return self._pauses.pop(pause, None) is not None
 
     def mark(self, mark: Mark) -> None:
         """Make every answer of *mark* old whose run began before now."""
         require_mark(mark)
         with self._changed:
-            now = self._clock()
+            now = self._records.clock()
             self._marks = {each: at for each, at in self._marks.items() if at.until > now}
-            if (
-                mark not in self._marks
-                and len({each.field for each in self._marks} | {mark.field}) > MAX_MARKS
-            ):
+            fields = {each.field for each in self._marks} | {mark.field}
+            if len(fields) > MAX_MARKS:
                 raise StoreUnavailable(verb="mark", reason="marks_full", server="memory")
-            self._marks[mark] = _Marked(int(now * 1_000_000), max(now + MARK_KEPT, self._kept_until()))
+            until = max(now + MARK_KEPT, self._records.kept_until())
+            self._marks[mark] = _Marked(int(now * 1_000_000), until)
+            self._records.tell_invalidated(None)
 
     def pauses(self) -> Mapping[Pause, str]:
         """Return the pauses that hold, with their notes."""

@@ -36,23 +36,23 @@ class Records:
         self.clock = clock
         self.by_key: dict[Key, MemoryRecord] = {}
         self.changed = Condition()
-        #: For each who listens for invalidations, the keys that were not fetched yet.
-        self.hearing: list[set[Key]] = []
+        #: For each who listens for invalidations, the keys that were not fetched yet; None is any.
+        self.hearing: list[set[Key | None]] = []
         #: The number of each key's last end.
         self.ended: dict[Key, int] = {}
         #: Up to when each queue has delivered its messages, by its name and priority.
         self.delivered: dict[tuple[str, int | Literal["*"]], float] = {}
-        self.controls = MemoryControls(self.changed, clock, self._look_at_paused, self._kept_until)
+        self.controls = MemoryControls(self)
         self.tally = MemoryTally(self.changed, self.now)
         self._ends = count(1)
 
-    def _look_at_paused(self) -> None:
+    def look_at_paused(self) -> None:
         """Look at the jobs that a pause has put aside."""
         for record in self.by_key.values():
             if record.flight != "idle" and record.look_at >= self.now() + PAUSE_REST:
                 record.looked_again = self.now()
 
-    def _kept_until(self) -> float:
+    def kept_until(self) -> float:
         """Return until when the last of the answers is kept."""
         values = (record.value for record in self.by_key.values())
         return max((value.kept_until for value in values if value is not None), default=0.0)
@@ -290,8 +290,8 @@ class Records:
         self.controls.apply(record, job)
         return record if record.fresh(self.now()) else None
 
-    def tell_invalidated(self, key: Key) -> None:
-        """Tell those who listen that the answer of *key* is invalidated."""
+    def tell_invalidated(self, key: Key | None) -> None:
+        """Tell those who listen that the answer of *key* is invalidated; None: that any may be."""
         for keys in self.hearing:
             keys.add(key)
         self.changed.notify_all()

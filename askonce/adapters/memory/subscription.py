@@ -54,10 +54,10 @@ class MemorySubscription:
 class MemoryInvalidations:
     """Keys of invalidated answers, through the store's own condition; a context manager."""
 
-    def __init__(self, changed: Condition, hearing: list[set[Key]]) -> None:
+    def __init__(self, changed: Condition, hearing: list[set[Key | None]]) -> None:
         """Listen, once it is entered, for what the store adds to each set in *hearing*."""
         self._changed, self._hearing = changed, hearing
-        self.keys = set[Key]()
+        self.keys = set[Key | None]()
 
     def __enter__(self) -> Self:
         """Listen from now on."""
@@ -72,9 +72,10 @@ class MemoryInvalidations:
             self._hearing[:] = [each for each in self._hearing if each is not self.keys]
 
     def wait(self, timeout: float) -> frozenset[Key] | None:
-        """Return the keys that came within *timeout* seconds."""
+        """Return the keys that came within *timeout* seconds; None where any may have."""
         with self._changed:
             self._changed.wait_for(lambda: self.keys, timeout)
-            came = frozenset(self.keys)
+            came = frozenset(key for key in self.keys if key is not None)
+            is_any = None in self.keys
             self.keys.clear()
-            return came
+            return None if is_any else came

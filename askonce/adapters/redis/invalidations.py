@@ -69,7 +69,8 @@ class RedisInvalidations:
                 self.open()
                 return None
             found = list(self._messages(self._pubsub, timeout))
-        keys = frozenset(Key(text) for text in found if len(text) == _KEY_LENGTH)
+        # A mark, which is JSON, may be as long as a key.
+        keys = frozenset(Key(text) for text in found if len(text) == _KEY_LENGTH and text[0] != "{")
         return keys if len(keys) == len(set(found)) else None
 
     @staticmethod

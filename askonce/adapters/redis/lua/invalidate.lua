@@ -4,12 +4,13 @@
 -- returns ok | absent
 --
 -- Where the answer stays, a job in flight goes on; what a run gives that has begun already is stale too.
+-- Who listens is told in any case, and finds what this script leaves.
+redis.call('PUBLISH', ARGV[2], string.sub(KEYS[1], -64))
 local known, r = pcall(load, KEYS[1])
 if not known then
   if string.find(tostring(type(r) == 'table' and r.err or r), 'ASKONCE_LAYOUT_NEWER', 1, true) then error('ASKONCE_LAYOUT_NEWER') end
   redis.call('DEL', KEYS[1])
   redis.call('ZREM', KEYS[2], string.sub(KEYS[1], -64))
-  redis.call('PUBLISH', ARGV[2], string.sub(KEYS[1], -64))
   return 'ok'
 end
 if not r.present then
@@ -28,5 +29,4 @@ else
   forget(r)
 end
 commit(r, KEYS[2])
-redis.call('PUBLISH', ARGV[2], string.sub(KEYS[1], -64))
 return 'ok'
