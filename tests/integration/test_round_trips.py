@@ -7,6 +7,7 @@ from redis import Redis
 from redis.connection import AbstractConnection
 
 from askonce.adapters.redis import RedisStore
+from askonce.controls import Mark
 from askonce.enqueue import Producer
 from askonce.handle import as_completed
 from askonce.key import identify
@@ -54,6 +55,15 @@ def idle(new_shop):
     shop.add.enqueue({"n": 0})
     shop.add.enqueue_many([{"n": 0}])
     return shop
+
+
+def test_mark_of_any_number_of_answers_takes_one_trip(store, writes):
+    store.controls.mark(Mark("all"))
+    writes.clear()
+
+    store.controls.mark(Mark("tag", "customer-7"))
+
+    assert 1 == len(writes)
 
 
 def answer(store, job):

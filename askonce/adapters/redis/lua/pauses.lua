@@ -3,8 +3,9 @@
 --
 -- Set what marks say of the record, and return the note of the pause that holds for the job, or nil.
 local function control(r, task, tail, run)
-  if redis.call('EXISTS', SLOT .. 'ctl', SLOT .. 'marks') == 0 then return nil end
   read_marks(r)
+  -- One key in each command: while a bucket moves to another node of a cluster, its server refuses two.
+  if redis.call('EXISTS', SLOT .. 'ctl') == 0 then return nil end
   local tenant, model, _, queue = brought(tail)
   run = run or redis.call('HGET', r.key, 'run') or ''
   local pauses = redis.call('HMGET', SLOT .. 'ctl', 'pause\nall', 'pause\nqueue\n' .. queue, 'pause\ntask\n' .. task,
