@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from askonce.adapters.redis.scripts import Scripts
 
 _KEY_LENGTH = 64
+#: Seconds: as long as any reply may take.
+_CONFIRMED_WITHIN = 1.0
 
 
 @contextmanager
@@ -59,6 +61,8 @@ class RedisInvalidations:
         # Any node of a cluster receives what is published on another one.
         self._pubsub = self._link.client_of(self._channel).pubsub()  # type: ignore[no-untyped-call]  # redis-py
         self._pubsub.subscribe(self._channel)
+        # Once the server has confirmed it, what is published is heard.
+        self._pubsub.get_message(timeout=_CONFIRMED_WITHIN)
 
     def wait(self, timeout: float) -> frozenset[Key] | None:
         """Return the keys that came within *timeout* seconds; None where any may have."""
