@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from askonce.controls import NOTE_KEPT, QUEUE_SCOPES, Mark, Pause, require_mark, require_pause
 from askonce.errors import StoreUnavailable
 from askonce.record import MARK_KEPT, MAX_MARKS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from threading import Condition
 
     from askonce.adapters.memory.record import MemoryRecord
-    from askonce.adapters.memory.records import Records
-    from askonce.job import Job
+    from askonce.job import Job, Key
 
 
 class _Marked(NamedTuple):
@@ -23,10 +23,26 @@ class _Marked(NamedTuple):
     until: float
 
 
+class Controlled(Protocol):
+    """The records, as far as controls concern them; each method is called under the lock ``changed``."""
+
+    clock: Callable[[], float]
+    changed: Condition
+
+    def look_at_paused(self) -> None:
+        """Look at the jobs that a pause has put aside."""
+
+    def kept_until(self) -> float:
+        """Return until when the last of the answers is kept."""
+
+    def tell_invalidated(self, key: Key | None) -> None:
+        """Tell those who listen that the answer of *key* is invalidated; None: that any may be."""
+
+
 class MemoryControls:
     """The controls of one store, behind its lock."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Controlled) -> None:
         """Begin without any; *records* learn what they change."""
         self._records, self._changed = records, records.changed
         self._pauses: dict[Pause, str] = {}
