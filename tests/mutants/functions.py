@@ -5,6 +5,8 @@ from tests.mutants.scripts import of_script
 
 _HITS = "tests/contract/test_store_hits.py::"
 _THREADS = "tests/unit/test_functions.py::"
+_STALE = "tests/unit/test_functions_stale.py::"
+_ALONE = "tests/unit/test_functions_alone.py::"
 _LOOPS = "tests/unit/test_functions_async.py::"
 _KEYS = "tests/unit/test_functions_key.py::"
 _CACHE = "tests/unit/test_store_down_cache.py::"
@@ -71,21 +73,21 @@ OF_FUNCTIONS = (
         "askonce/functions/answering.py",
         "and is_within(stale.stale_for, ask.spec.stale_if_error)",
         "",
-        f"{_THREADS}test_stale_answer_that_is_kept_for_longer_is_not_served_either",
+        f"{_STALE}test_stale_answer_that_is_kept_for_longer_is_not_served_either",
     ),
     Mutant(
         "who is served a stale answer waits for the new one",
         "askonce/functions/answering.py",
         "apart=meanwhile is not None)",
         "apart=False)",
-        f"{_THREADS}test_stale_answer_is_served_at_once_while_one_call_makes_it_anew",
+        f"{_STALE}test_stale_answer_is_served_at_once_while_one_call_makes_it_anew",
     ),
     Mutant(
         "a crowd gives up the store at once",
         "askonce/functions/patience.py",
         "return now - self.since < self._seconds",
         "return False",
-        f"{_THREADS}test_store_that_answers_again_in_time_saves_the_call",
+        f"{_ALONE}test_store_that_answers_again_in_time_saves_the_call",
     ),
     Mutant(
         "a cancelled caller stops the call",

@@ -1,0 +1,154 @@
+"""Stale answers of cached functions, and answers that are made anew."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from askonce.adapters.memory import MemoryStore
+from tests.deadlines import stretched
+from tests.unit.weather import Weather
+
+
+@pytest.fixture
+def store(clock):
+    return MemoryStore(clock)
+
+
+@pytest.fixture
+def weather(store):
+    return Weather(store, processes=2)
+
+
+def test_stale_answer_is_served_when_the_call_fails(weather, clock):
+    forecast = weather.cached(ttl=60, stale_if_error=600)
+    forecast("Lisbon")
+    clock.advance(100)
+    weather.errors = [OSError("away")]
+
+    assert {"city": "Lisbon", "days": [3]} == forecast("Lisbon")
+    assert ("stale", 100.0) == (forecast.last().source, forecast.last().age)
+    assert "job.reused" in weather.names()
+
+
+def test_stale_answer_is_not_served_beyond_its_time(weather, clock):
+    forecast = weather.cached(ttl=60, stale_if_error=600)
+    forecast("Lisbon")
+    clock.advance(60 + 600)
+    weather.errors = [OSError("away")]
+
+    with pytest.raises(OSError, match="away"):
+        forecast("Lisbon")
+
+
+def test_stale_answer_that_is_kept_for_longer_is_not_served_either(weather, clock):
+    forecast = weather.cached(ttl=60, stale_if_error=30, keep=3600)
+    forecast("Lisbon")
+    clock.advance(60 + 31)
+    weather.errors = [OSError("away")]
+
+    with pytest.raises(OSError, match="away"):
+        forecast("Lisbon")
+
+
+def test_without_more_time_no_answer_is_served_that_is_not_fresh(weather, clock):
+    forecast = weather.cached(ttl=60)
+    forecast("Lisbon")
+    clock.advance(60)
+    weather.errors = [OSError("away")]
+
+    with pytest.raises(OSError, match="away"):
+        forecast("Lisbon")
+
+
+def test_call_that_failed_is_left_alone_while_there_is_a_stale_answer(weather, clock):
+    forecast = weather.cached(ttl=60, keep=3600)
+    forecast("Lisbon")
+    clock.advance(100)
+    weather.errors = [OSError("away"), OSError("away")]
+    process = weather.caches[0].process()
+    object.__setattr__(process.executor, "draw", lambda _least, most: most)
+
+    answers = [forecast("Lisbon") for _ in range(5)]
+
+    assert [{"city": "Lisbon", "days": [3]}] * 5 == answers
+    assert 2 == len(weather.calls)
+    clock.advance(1)
+    forecast("Lisbon")
+    assert 3 == len(weather.calls)
+
+
+def test_stale_answer_is_served_at_once_while_one_call_makes_it_anew(weather, clock, eventually):
+    forecast = weather.cached(ttl=60, stale_while_revalidate=600)
+    forecast("Lisbon")
+    clock.advance(100)
+    weather.gate.clear()
+
+    with ThreadPoolExecutor(10) as pool:
+        asked = [pool.submit(forecast, "Lisbon") for _ in range(10)]
+        try:
+            eventually(lambda: all(each.done() for each in asked), 5)
+        finally:
+            weather.gate.set()
+
+    assert [{"city": "Lisbon", "days": [3]}] * 10 == [each.result() for each in asked]
+    eventually(lambda: forecast.last() and forecast("Lisbon") and forecast.last().source == "cache")
+    assert 2 == len(weather.calls)
+
+
+def test_answer_that_is_too_stale_is_waited_for(weather, clock):
+    forecast = weather.cached(ttl=60, stale_while_revalidate=30)
+    forecast("Lisbon")
+    clock.advance(60 + 30)
+
+    forecast("Lisbon")
+
+    assert "call" == forecast.last().source
+
+
+def test_invalidated_answer_is_made_anew_by_every_process(weather):
+    here, there = weather.cached(0), weather.cached(1)
+    here("Lisbon")
+    here("Porto")
+
+    assert (True, False) == (there.invalidate("Lisbon"), there.invalidate("Oslo"))
+
+    here("Lisbon")
+    here("Porto")
+    assert [("Lisbon", 3), ("Porto", 3), ("Lisbon", 3)] == weather.calls
+
+
+def test_answer_of_a_run_that_was_invalidated_under_way_is_its_callers_alone(weather, eventually):
+    forecast = weather.cached(local_ttl=60)
+    weather.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(forecast, "Lisbon")
+        eventually(lambda: weather.calls)
+        forecast.invalidate("Lisbon")
+        weather.gate.set()
+        first.result(stretched(20))
+
+    forecast("Lisbon")
+
+    assert 2 == len(weather.calls)
+
+
+def test_refresh_calls_anew_and_keeps_the_answer(weather):
+    forecast = weather.cached()
+    forecast("Lisbon")
+
+    assert {"city": "Lisbon", "days": [3]} == forecast.refresh("Lisbon")
+
+    forecast("Lisbon")
+    assert 2 == len(weather.calls)
+
+
+def test_refresh_that_fails_raises_and_leaves_the_answer(weather):
+    forecast = weather.cached(ttl=60, keep=600)
+    forecast("Lisbon")
+    weather.errors = [OSError("away")]
+
+    with pytest.raises(OSError, match="away"):
+        forecast.refresh("Lisbon")
+
+    assert {"city": "Lisbon", "days": [3]} == forecast("Lisbon")
+    assert 2 == len(weather.calls)
