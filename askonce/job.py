@@ -64,6 +64,8 @@ class Routing(NamedTuple):
 #: A caller leaves everything to the task.
 NO_CHOICE = Routing()
 
+#: How the tasks of cached functions begin, and of values that are kept by keys of one's own.
+FUNCTIONS, VALUES = "fn.", "kv."
 #: Fields of a payload that monitors and logs may show, with their values: ``JobSpec.shown``.
 Shown = tuple[tuple[str, str | int], ...]
 
@@ -102,3 +104,11 @@ class Job(NamedTuple):
     def sent_by(self, routing: Routing) -> Self:
         """Return the same job with this *routing*."""
         return type(self)(*self[:9], routing, *self[10:])
+
+
+def is_of_callers(job: Job) -> bool:
+    """Return whether *job* is a cached function's or a value's: it has no message, and its task no worker.
+
+    Its process was killed, if it is lost. Whoever asks next makes the call.
+    """
+    return not job.routing.queue and job.task.startswith((FUNCTIONS, VALUES))

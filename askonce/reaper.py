@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from askonce.background import is_alive, start_thread
 from askonce.events import EventType, Listener, Subject, emit, ignore
+from askonce.job import is_of_callers
 from askonce.lost import Budget, Lost, Resent
 from askonce.record import BUCKETS
 
@@ -121,6 +122,9 @@ class Reaper:
             if self._stopped:
                 # Each could wait for a broker that hangs. What is left is handed out to another process.
                 break
+            if is_of_callers(each.job):
+                self._store.cancel(each.job.key)
+                continue
             # Whatever a router or the broker raises costs its own job, which is handed out again later.
             try:
                 self._send(each)

@@ -17,6 +17,7 @@ from askonce.functions.function import Function
 from askonce.functions.process import Process
 from askonce.functions.times import Times
 from askonce.functions.values import Values
+from askonce.job import FUNCTIONS
 from askonce.kinds import KINDS
 from askonce.log import log_event
 from askonce.spec import LONGEST, SHORTEST
@@ -151,7 +152,7 @@ class FunctionCache:
 
             def new_spec() -> JobSpec:
                 terms = self._configured()
-                return times.spec(f"fn.{namespace}", version, terms.kinds, namespace, terms.lease)
+                return times.spec(f"{FUNCTIONS}{namespace}", version, terms.kinds, namespace, terms.lease)
 
             made = Function(function, arguments, times, self.process, new_spec)
             return _wrapped(function, made)

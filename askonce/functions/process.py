@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,9 @@ class Process:
     def close(self, timeout: float) -> None:
         """Stop listening, and wait at most *timeout* seconds until the store has what is to be kept."""
         self.hearing.stop()
-        self.recent_hits.flush()
+        # At the end of the interpreter no thread can be started: then the hits of the last second are lost.
+        with suppress(RuntimeError):
+            self.recent_hits.flush()
         self.spill.drain(timeout)
 
     @cached_property

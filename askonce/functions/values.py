@@ -15,7 +15,7 @@ from askonce.decision import Run
 from askonce.errors import JobError, PayloadInvalid, ValueInvalid
 from askonce.functions.arguments import again
 from askonce.functions.times import Times
-from askonce.job import new_owner
+from askonce.job import VALUES, new_owner
 from askonce.key import identify
 from askonce.spec import JobSpec
 from askonce.store import Lease, Write
@@ -40,7 +40,7 @@ class Values:
         """Keep values of *namespace*, for as long as *kinds* has for it."""
         self.namespace, self._process, self._kinds = namespace, process, kinds
         self._counts, self._lock = Counter[str](), Lock()
-        self._name = f"kv.{namespace}"
+        self._name = f"{VALUES}{namespace}"
         #: Only names the values: their times are those of each ``set``.
         self._spec = JobSpec(name=self._name, on_store_down="fail")
 

@@ -55,6 +55,13 @@ OF_FUNCTIONS = (
         f"{_THREADS}test_text_of_an_error_is_in_no_event",
     ),
     Mutant(
+        "a message is sent for a function",
+        "askonce/reaper.py",
+        "            if is_of_callers(each.job):\n",
+        "            if False:\n",
+        f"{_THREADS}test_reaper_ends_what_a_killed_process_left_and_sends_no_message",
+    ),
+    Mutant(
         "each caller flies alone",
         "askonce/functions/flight.py",
         "            if end is not None:\n",

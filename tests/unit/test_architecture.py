@@ -127,6 +127,7 @@ def test_engine_knows_no_vendor():
         loaded("import askonce, askonce.execute, askonce.inline, askonce.reaper, askonce.log", vendors) == []
     )
     assert loaded("import askonce.adapters.memory", vendors) == []
+    assert loaded("import askonce.functions", vendors) == []
 
 
 def test_verbs_in_the_command_line_of_celery_load_only_click():

@@ -6,6 +6,8 @@ import pytest
 
 from askonce.adapters.memory import MemoryStore
 from askonce.errors import Permanent, ValueInvalid
+from askonce.reaper import Reaper
+from askonce.record import BUCKETS
 from tests.deadlines import stretched
 from tests.unit.weather import Weather, at_once, attached
 
@@ -213,3 +215,22 @@ def test_hits_and_calls_are_counted(weather):
     }
     assert (1, 1, 2) == (counted["admitted"], counted["done"], counted["hit"])
     assert 2 == weather.names().count("job.hit")
+
+
+def test_reaper_ends_what_a_killed_process_left_and_sends_no_message(weather, clock, eventually):
+    here, there = weather.cached(0), weather.cached(1)
+    weather.gate.clear()
+    sent = []
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(here, "Lisbon")
+        eventually(lambda: weather.calls)
+        # As long as a lease: the process of the first call looks dead to the store.
+        clock.advance(31)
+
+        Reaper(weather.store, sent.append).sweep(range(BUCKETS))
+
+        seen = weather.store.read([here.cache_key("Lisbon")])[0]
+        weather.gate.set()
+        assert {"city": "Lisbon", "days": [3]} == there("Lisbon")
+        first.result(stretched(20))
+    assert ([], "idle") == (sent, seen.flight)
