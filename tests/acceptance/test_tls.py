@@ -4,9 +4,9 @@ from contextlib import closing
 import pytest
 
 from askonce.adapters.redis import RedisStore
+from askonce.claim import Claim, Terms
 from askonce.job import Job
 from askonce.spec import JobSpec
-from askonce.store import Claim, Terms
 from sandbox.valkey import Valkey
 from tests.acceptance.papers import env_of
 from tests.deadlines import stretched

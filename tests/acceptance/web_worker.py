@@ -12,7 +12,8 @@ SECONDS = float(os.environ["WEB_SECONDS"])
 
 
 def call_the_bank(currency, day):
-    with Redis.from_url(own_celery_app.REDIS_URL) as server:
+    # It waits for longer than a client does by default.
+    with Redis.from_url(own_celery_app.REDIS_URL, socket_timeout=None) as server:
         server.rpush("ledger", currency)
         assert server.blpop(f"gate:{currency}", SECONDS), "never let go"
     if currency == "unknown":

@@ -18,79 +18,30 @@ from askonce.adapters.memory import MemoryStore
 from askonce.adapters.redis import RedisStore, scripts
 from askonce.adapters.redis.sources import with_numbers
 from askonce.answer import Meta
-from askonce.controls import MARK_MODES, Mark, Pause
-from askonce.job import Routing
+from askonce.controls import MARK_MODES
 from askonce.lost import Resent
 from askonce.record import Snapshot
 from askonce.spend import Spend
 from askonce.store import Admission, Cancellation, Parking, Renewal, Start, Write
-from askonce.tally import Book
+from tests.contract.histories import (
+    AGES,
+    BOOK,
+    BROUGHT,
+    FAILURES,
+    FINGERPRINTS,
+    JOBS,
+    LEASES,
+    MARKS,
+    OWNERS,
+    PAUSES,
+    TIMES,
+)
 from tests.contract.key_under_test import KEY, KeyUnderTest
 from tests.mutants.scripts import MET_SOON
 
 pytestmark = pytest.mark.integration
 
 RECORD, INDEX = f"{{askonce:test:b0a}}:rec:{KEY}", "{askonce:test:b0a}:idx"
-
-# Durations are sums of eighths of a second: the reference computes in floats, the scripts in
-# milliseconds, and both are exact there. None stands for the record's own value at that moment.
-JOBS = st.sampled_from(["job-1", "job-2", None, None, None])
-OWNERS = st.sampled_from(["owner-1", "owner-2", "owner-3", None, None, None])
-FINGERPRINTS = st.sampled_from(["fp-1"] * 5 + ["fp-2"])
-LEASES = st.sampled_from([0.125, 30.0])
-#: Of the message that starts a job.
-AGES = st.sampled_from([None, 3599.875, 3600.0])
-TIMES = st.sampled_from([0.125, 9.0, 30.0, 60.0, 600.0])
-FAILURES = st.fixed_dictionaries(
-    {
-        "kind": st.sampled_from(
-            ["transient", "transient", "transient", "permanent", "configuration", "cancelled", "fallback"]
-        ),
-        "reason": st.sampled_from(["http_503", "undeliverable"]),
-        "after": st.sampled_from([0.0, 9.0]),
-        "keep": st.sampled_from([0.0, 9.0, 120.0]),
-        "quarantine": st.booleans(),
-        "max_attempts": st.sampled_from([None, None, None, 1, 2, 5]),
-        "data": st.sampled_from([None, b"j0"]),
-    }
-)
-
-
-#: What a caller may bring; most bring nothing.
-BROUGHT = st.one_of(
-    st.just({}),
-    st.fixed_dictionaries(
-        {
-            "countdown": st.sampled_from([0.0, 9.0, 30.0]),
-            "expires": st.sampled_from([None, 9.0, 60.0]),
-            "routing": st.sampled_from([Routing(), Routing("slow", 3), Routing("", 6), Routing("", 3)]),
-            "chosen": st.sampled_from([(), ("queue", "priority<"), ("priority>",)]),
-            "run": st.sampled_from(["", "night"]),
-            "reject": st.booleans(),
-            "tags": st.sampled_from([(), ("red",), ("blue", "red")]),
-        }
-    ),
-)
-MARKS = st.sampled_from(
-    [
-        Mark("task", "orders"),
-        Mark("version", "orders", "1"),
-        Mark("tenant", "x"),
-        Mark("tag", "red"),
-        Mark("all"),
-    ]
-)
-PAUSES = st.sampled_from(
-    [
-        Pause("all"),
-        Pause("task", "orders"),
-        Pause("run", "night"),
-        Pause("tenant", "x"),
-        Pause("queue", "slow"),
-    ]
-)
-BOOK = Book("orders", "", "", (("calls", 1), ("micro_usd", 7)))
-
 
 #: On an absent key most verbs have one outcome only: they are called there only after a loss.
 known = precondition(lambda self: self.before.present or self.lost)

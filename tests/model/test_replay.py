@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from askonce.adapters.memory import MemoryStore, reap, store
+from askonce.adapters.memory import MemoryStore, admit, reap
 from askonce.controls import Pause
 from askonce.lost import ANY_PRIORITY, Resent
 from askonce.record import PROGRESS_SLACK, TOMBSTONE_KEPT
@@ -24,7 +24,7 @@ KINDS = ("transient", "transient", "permanent", "configuration", "fallback")
 
 @pytest.fixture(autouse=True)
 def few_resends(monkeypatch):
-    for module in (reap, store):
+    for module in (admit, reap):
         monkeypatch.setattr(module, "MAX_RESENDS", RESENDS)
 
 

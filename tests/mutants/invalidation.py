@@ -101,7 +101,7 @@ OF_INVALIDATION = (
         "invalidate",
         "  if r.fl == 'running' then set(r, {xm = NOW_US}) end\n",
         "",
-        f"{MARKS}test_expiry_of_a_key_lets_its_jobs_go_on",
+        "tests/contract/test_store_expired_keys.py::test_expiry_of_a_key_lets_its_jobs_go_on",
     ),
     of_script(
         "an answer that expired goes stale soon",
