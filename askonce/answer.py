@@ -153,7 +153,7 @@ class StoredValue:
 
 
 class Kept(NamedTuple):
-    """A fresh answer as a store returns it for a hit: nothing of it is decoded. Times in seconds."""
+    """An answer as a store returns it for a hit: nothing of it is decoded. Times in seconds."""
 
     job: JobId
     #: As a Codec wrote it.
@@ -164,7 +164,7 @@ class Kept(NamedTuple):
     #: UTC, since 1970, by the store's clock.
     stored_at: float
     age: float
-    #: How long it stays fresh.
+    #: How long it stays fresh; below 0 it is stale for so long.
     fresh_for: float
     #: What it cost to make; None is unknown.
     micro_usd: int | None = None
@@ -177,7 +177,8 @@ class Kept(NamedTuple):
             fence=self.fence,
             stored_at=self.stored_at,
             age=self.age,
-            fresh_for=self.fresh_for,
+            fresh_for=max(0.0, self.fresh_for),
+            stale_for=max(0.0, -self.fresh_for),
         )
 
 

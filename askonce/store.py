@@ -278,8 +278,11 @@ class Store(Protocol):
         A record that cannot be read costs no other one its reply: its ``error`` says why.
         """
 
-    def hit(self, job: Job) -> Kept | None:
-        """Return the answer to *job* while it is fresh, and count the hit; None leaves it to ``admit``."""
+    def hit(self, job: Job, meanwhile: float = 0.0) -> Kept | None:
+        """Return the answer to *job* while it is fresh, and count the hit; None leaves it to ``admit``.
+
+        An answer that is stale for less than *meanwhile* is one too, while a living job makes it anew.
+        """
 
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""

@@ -17,6 +17,7 @@ from dogpile.cache import make_region
 from askonce.adapters.redis import RedisStore
 from askonce.functions import FunctionCache
 from benchmarks.apps import URL, VALUE
+from benchmarks.measure import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,8 @@ def run(table: Table, *, rounds: int = ROUNDS) -> None:
     client.set("bench:get", orjson.dumps(VALUE))
     cache = FunctionCache(RedisStore.from_url(URL, namespace="bench.functions"))
     _hits(table, client, cache, rounds)
-    _herds(table, cache)
+    _herds(table, cache, rounds)
+    _stale(table, cache, rounds)
 
 
 def _hits(table: Table, client: redis.Redis, cache: FunctionCache, rounds: int) -> None:
@@ -127,7 +129,7 @@ def _decorated(cache: FunctionCache, answer: Any) -> Any:  # of two libraries
     return cache.cached_json("trends")(answer)
 
 
-def _herds(table: Table, cache: FunctionCache) -> None:
+def _herds(table: Table, cache: FunctionCache, rounds: int) -> None:
     table.title(f"{READERS} readers of one key at its expiry, a call of {_CALL} s")
     calls: list[str] = []
 
@@ -141,39 +143,96 @@ def _herds(table: Table, cache: FunctionCache) -> None:
         await asyncio.sleep(_CALL)
         return VALUE
 
-    rival = Cache()
-    rival.setup(URL)
-    theirs = rival(ttl="10m", key="bench:herd:{city}", lock=True)(slow_on_loop)
     region = _dogpile("bench.herd")
-    contestants: dict[str, Callable[[], float]] = {
-        "threads, ours": lambda: _threads(cache.cached_json("herd.threads")(slow)),
-        "threads, dogpile.cache": lambda: _threads(region.cache_on_arguments()(slow)),
-        "tasks, ours": lambda: asyncio.run(_tasks(cache.cached_json("herd.tasks")(slow_on_loop))),
-        "tasks, cashews with its lock": lambda: asyncio.run(_tasks(theirs)),
+    threads, tasks = cache.cached_json("herd.threads")(slow), cache.cached_json("herd.tasks")(slow_on_loop)
+    their_threads = region.cache_on_arguments()(slow)
+    contestants: dict[str, Callable[[str], float]] = {
+        "threads, ours": lambda city: _threads(threads, city)[0],
+        "threads, dogpile.cache": lambda city: _threads(their_threads, city)[0],
+        "tasks, ours": lambda city: asyncio.run(_tasks(tasks, city)),
+        "tasks, cashews with its lock": lambda city: asyncio.run(_cashews(slow_on_loop, city)),
     }
-    for name, contest in contestants.items():
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    made: dict[str, int] = dict.fromkeys(contestants, 0)
+    # The first round connects.
+    for number in range(rounds + 1):
+        for name, contest in contestants.items():
+            calls.clear()
+            took = contest(f"City {number}")
+            if number:
+                seconds[name].append(took)
+                made[name] += len(calls)
+    for name, each in seconds.items():
+        goal = {"goal": f"{rounds} calls", "met": made[name] == rounds} if "ours" in name else {}
+        table.line(name, f"{median(each) * 1000:,.0f} ms", f"{made[name]} calls", **goal)  # type: ignore[arg-type]
+    ours, dogpile, on_loop, cashews = seconds.values()
+    table.at_most("threads, ours beside dogpile.cache", _beside(ours, dogpile), 1.0)
+    table.at_most("tasks, ours beside cashews", _beside(on_loop, cashews), 1.0)
+
+
+def _beside(ours: list[float], theirs: list[float]) -> float:
+    return median(a / b for a, b in zip(ours, theirs, strict=True))
+
+
+def _stale(table: Table, cache: FunctionCache, rounds: int) -> None:
+    """Measure what the readers of a stale answer wait, beside the same readers of a fresh one."""
+    calls: list[str] = []
+
+    def slow(city: str) -> dict[str, str]:
+        calls.append(city)
+        time.sleep(_CALL)  # noqa: TID251  # stands in for the call
+        return VALUE
+
+    fresh = cache.cached_json("herd.fresh", ttl=600)(slow)
+    stale = cache.cached_json("herd.stale", ttl=_CALL, stale_while_revalidate=600)(slow)
+    ratios, slowest = [], []
+    for number in range(rounds + 1):
+        city = f"City {number}"
+        for ask in (fresh, stale):
+            ask(city)
+        time.sleep(_CALL)  # noqa: TID251  # until it is stale
         calls.clear()
-        seconds = contest()
-        goal = {"goal": "1 call", "met": len(calls) == 1} if "ours" in name else {}
-        table.line(name, f"{seconds * 1000:,.0f} ms", f"{len(calls)} calls", **goal)  # type: ignore[arg-type]
+        plain, served = (percentile(_threads(ask, city)[1], 99) for ask in (fresh, stale))
+        if len(calls) != 1:
+            raise RuntimeError(f"{len(calls)} calls at the expiry of one key")
+        if number:
+            ratios.append(served / plain)
+            slowest.append(served)
+    table.title(f"{READERS} threads that read one key at once: stale, and made anew by one call of {_CALL} s")
+    table.at_most(
+        "p99 of all, beside a fresh answer's", median(ratios), 3.0, f"{median(slowest) * 1000:.0f} ms"
+    )
 
 
-def _threads(ask: Any) -> float:  # of two libraries
+def _threads(ask: Any, city: str) -> tuple[float, list[float]]:  # of two libraries
+    """Return the seconds in all, and those of each reader."""
     barrier = Barrier(READERS)
 
-    def read(_number: int) -> None:
+    def read(_number: int) -> float:
         barrier.wait()
-        ask("Lisbon")
+        began = time.perf_counter()
+        ask(city)
+        return time.perf_counter() - began
 
     with ThreadPoolExecutor(READERS) as pool:
         began = time.perf_counter()
-        list(pool.map(read, range(READERS)))
-        return time.perf_counter() - began
+        each = list(pool.map(read, range(READERS)))
+        return time.perf_counter() - began, each
 
 
-async def _tasks(ask: Any) -> float:  # of two libraries
+async def _cashews(slow: Any, city: str) -> float:  # cashews leaves it untyped
+    rival = Cache()
+    rival.setup(URL)
+    # It connects, as ours did before.
+    await rival.get("bench:nothing")
+    seconds = await _tasks(rival(ttl="10m", key="bench:herd:{city}", lock=True)(slow), city)
+    await rival.close()
+    return seconds
+
+
+async def _tasks(ask: Any, city: str) -> float:  # of two libraries
     began = time.perf_counter()
-    await asyncio.gather(*(ask("Lisbon") for _ in range(READERS)))
+    await asyncio.gather(*(ask(city) for _ in range(READERS)))
     return time.perf_counter() - began
 
 

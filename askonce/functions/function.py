@@ -60,7 +60,7 @@ class Function:
         recent = self._recent(process, job) if self._local_ttl else None
         if recent is not None:
             return decode(recent.value.data)
-        found, away, value = self._hit(process, job)
+        found, away, value = self._hit(process, spec, job)
         if found is None:
             ask = self._ask(process, spec, job, partial(self._function, *args, **kwargs))
             found = process.threads.go(process.answering.answer(ask, away))
@@ -76,7 +76,7 @@ class Function:
         if recent is not None:
             return decode(recent.value.data)
         # Callers that ask together share the reply, and no value.
-        looking = process.loops.ask(partial(self._hit, process, job), ("hit", job.key))
+        looking = process.loops.ask(partial(self._hit, process, spec, job), ("hit", job.key))
         found, away, _ = await done(looking)
         if found is None:
             ask = self._ask(process, spec, job, partial(self._function, *args, **kwargs))
@@ -138,14 +138,16 @@ class Function:
             self._last.set((process.cache, job.key, recent))
         return recent
 
-    def _hit(self, process: Process, job: Job) -> tuple[Found | None, JobError | None, object]:
-        """Return the fresh answer of the store and its value, or why the store cannot be asked.
+    def _hit(self, process: Process, spec: JobSpec, job: Job) -> tuple[Found | None, JobError | None, object]:
+        """Return the answer of the store and its value, or why the store cannot be asked.
+
+        It is fresh, or stale and made anew by another call.
 
         One round trip.
         """
         asked = process.cache.epoch
         try:
-            kept = process.store.hit(job)
+            kept = process.store.hit(job, spec.stale_while_revalidate)
             value = None if kept is None else decode(kept.data)
         except (StoreUnavailable, RecordDamaged, LayoutNewer) as away:
             return None, away, None
@@ -156,6 +158,11 @@ class Function:
             process.patience.answered()
         if kept is None:
             return None, None, None
+        if kept.fresh_for <= 0:
+            emit(
+                process.listen, EventType.JOB_STALE, job, age_seconds=kept.age, stale_seconds=-kept.fresh_for
+            )
+            return Found(job.key, kept.job, kept.data, "stale", kept), None, value
         emit(process.listen, EventType.JOB_HIT, job, age_seconds=kept.age)
         if self._local_ttl or not process.cache.has(job.key, kept.fence, _KEPT_FOR):
             process.cache.put(job.key, job.fingerprint, kept.job, kept, kept.fresh_for, asked=asked)

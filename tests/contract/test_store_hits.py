@@ -167,3 +167,46 @@ def test_answer_whose_tag_expired_is_no_hit(scene):
     scene.store.controls.mark(Mark("tag", "red", mode="expire"))
 
     assert hit(scene, tags=("red",)) is None
+
+
+def stale(scene, seconds):
+    """Leave an answer that is stale for so long."""
+    scene.done(soft=60.0, hard=600.0)
+    scene.clock.advance(60.0 + seconds)
+
+
+def test_stale_answer_is_a_hit_while_a_job_makes_it_anew(scene):
+    stale(scene, 5.0)
+    scene.run("owner-2", "job-2")
+    before = counted(scene)
+
+    kept = scene.store.hit(scene.job("job-9"), 6.0)
+
+    assert (ANSWER, 65.0, -5.0) == (kept.data, kept.age, kept.fresh_for)
+    assert {**before, "stale": 1, "avoided_unknown": 1} == counted(scene)
+
+
+def test_stale_answer_that_nobody_makes_anew_is_no_hit(scene):
+    # The lease of the run that made it would last.
+    scene.done(soft=1.0, hard=600.0)
+    scene.clock.advance(5.0)
+
+    assert scene.store.hit(scene.job("job-9"), 6.0) is None
+
+
+def test_answer_that_is_stale_for_too_long_is_no_hit(scene):
+    stale(scene, 6.0)
+    scene.admit("job-2")
+
+    assert scene.store.hit(scene.job("job-9"), 6.0) is None
+
+
+def test_stale_answer_is_no_hit_when_the_job_that_makes_it_anew_is_lost_or_failed(scene):
+    stale(scene, 5.0)
+    scene.run("owner-2", "job-2")
+    scene.clock.advance(30.0)
+    lost = scene.store.hit(scene.job("job-9"), 500.0)
+    scene.start("owner-3", "job-2")
+    scene.fail("owner-3", after=9.0)
+
+    assert (None, None) == (lost, scene.store.hit(scene.job("job-9"), 500.0))

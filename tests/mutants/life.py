@@ -92,6 +92,21 @@ OF_LIFE = (
         "",
         "tests/integration/test_redis_store.py::test_forgotten_answer_leaves_its_index_at_once",
     ),
+    of_script(
+        "a stale answer is a hit although nobody makes it anew",
+        "hit",
+        "local is_made_anew = fl ~= 'idle' and",
+        "local is_made_anew =",
+        "tests/contract/test_store_hits.py::test_stale_answer_that_nobody_makes_anew_is_no_hit",
+    ),
+    of_script(
+        "a failed refresh is told by nobody",
+        "hit",
+        " and not ex\n",
+        "\n",
+        "tests/contract/test_store_hits.py::"
+        "test_stale_answer_is_no_hit_when_the_job_that_makes_it_anew_is_lost_or_failed",
+    ),
     Mutant(
         "the first caller waits for the refresh that it sent",
         "askonce/enqueue.py",

@@ -111,9 +111,9 @@ class Flickering(MemoryStore):
             self.failures -= 1
             raise StoreUnavailable(verb="any", reason="TimeoutError")
 
-    def hit(self, job):
+    def hit(self, job, meanwhile=0.0):
         self._fail()
-        return super().hit(job)
+        return super().hit(job, meanwhile)
 
     def admit(self, claim):
         self._fail()

@@ -266,7 +266,7 @@ def test_function_knows_its_attempt(store):
 class Away(MemoryStore):
     """A store that does not answer."""
 
-    def hit(self, _job):
+    def hit(self, _job, _meanwhile=0.0):
         raise StoreUnavailable(verb="hit", reason="ConnectionError")
 
     def admit(self, _claim):

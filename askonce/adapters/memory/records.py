@@ -282,13 +282,18 @@ class Records:
             keys=len(known),
         )
 
-    def fresh(self, job: Job) -> MemoryRecord | None:
-        """Return the record of *job* while its answer is fresh, for the caller of *job*."""
+    def answered(self, job: Job, meanwhile: float) -> MemoryRecord | None:
+        """Return the record of *job* while its answer is fresh, or is made anew, for who takes a stale one."""
         record = self.load(job.key)
         if record is None or record.fingerprint != job.fingerprint:
             return None
         self.controls.apply(record, job)
-        return record if record.fresh(self.now()) else None
+        now = self.now()
+        if record.fresh(now):
+            return record
+        value = record.value_at(now)
+        is_made_anew = record.flight != "idle" and now < record.deadline and record.failed_at(now) is None
+        return record if value and is_made_anew and value.stale_for(now) < meanwhile else None
 
     def tell_invalidated(self, key: Key | None) -> None:
         """Tell those who listen that the answer of *key* is invalidated; None: that any may be."""

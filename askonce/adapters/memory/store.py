@@ -96,14 +96,15 @@ class MemoryStore:
         lost = record is not None and record.flight != "idle" and self._records.is_lost(record)
         return snapshot(record, self._records.now())._replace(lost=lost)
 
-    def hit(self, job: Job) -> Kept | None:
-        """Return the answer to *job* while it is fresh, and count the hit."""
+    def hit(self, job: Job, meanwhile: float = 0.0) -> Kept | None:
+        """Return the answer to *job* while it is fresh or made anew, and count the hit."""
         with self._changed:
-            record, now = self._records.fresh(job), self._records.now()
+            record, now = self._records.answered(job, meanwhile), self._records.now()
             if record is None or record.value is None:
                 return None
-            self.tally.count((job.task, job.tenant, job.model), "hit")
-            serve(self._records, record.value, job, Admission.HIT)
+            outcome = Admission.HIT if record.fresh(now) else Admission.STALE
+            self.tally.count((job.task, job.tenant, job.model), outcome.value)
+            serve(self._records, record.value, job, outcome)
             return to_kept(record, record.value, now)
 
     def admit(self, claim: Claim) -> Reply[Admission]:

@@ -142,9 +142,9 @@ class RedisStore:
         replies = self._scripts.run_on_each("read", [(key, ()) for key in keys])
         return [to_full_snapshot(key, reply) for key, reply in zip(keys, replies, strict=True)]
 
-    def hit(self, job: Job) -> Kept | None:
-        """Return the answer to *job* while it is fresh, and count the hit."""
-        args = job.fingerprint, job.task, job.tenant, job.model
+    def hit(self, job: Job, meanwhile: float = 0.0) -> Kept | None:
+        """Return the answer to *job* while it is fresh or made anew, and count the hit."""
+        args = job.fingerprint, job.task, job.tenant, job.model, milliseconds(meanwhile)
         reply = self._scripts.run("hit", job.key, *args)
         return None if reply is None else _to_kept(reply)
 

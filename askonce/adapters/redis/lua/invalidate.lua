@@ -13,11 +13,7 @@ if not known then
   redis.call('ZREM', KEYS[2], string.sub(KEYS[1], -64))
   return 'ok'
 end
-if not r.present then
-  -- A process may still have the answer.
-  redis.call('PUBLISH', ARGV[2], string.sub(KEYS[1], -64))
-  return 'absent'
-end
+if not r.present then return 'absent' end
 if ARGV[1] == '1' then
   r.keep = NOW + TOMBSTONE_KEPT
   if r.hx > 0 then set(r, {sx = math.min(r.sx, NOW)}) end
