@@ -283,7 +283,7 @@ class Records:
         )
 
     def answered(self, job: Job, meanwhile: float) -> MemoryRecord | None:
-        """Return the record of *job* while its answer is fresh, or is made anew, for who takes a stale one."""
+        """Return the record of *job* while its answer is fresh, or made anew for who takes a stale one."""
         record = self.load(job.key)
         if record is None or record.fingerprint != job.fingerprint:
             return None
