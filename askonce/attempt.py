@@ -82,7 +82,8 @@ class Attempt:
         if self.stale is None:
             raise LookupError("there is no kept answer that could be unmodified")
         own = check(usage or {}, cost_usd).spend
-        whole = total([self.stale.spend, own])
+        caused = total([self.spent, own])
+        whole = total([self.stale.spend, caused])
         return Answer(
             self.stale.value,
             cost_usd=whole.cost_usd,
@@ -90,7 +91,7 @@ class Attempt:
             calls=whole.calls,
             ttl=ttl,
             paid=own,
-            caused=own,
+            caused=caused,
         )
 
     @property

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Self
 
 from askonce.answer import Result, to_result
 from askonce.bill import to_error
-from askonce.errors import JobError, RecordAbsent, ResultTimeout, StoreUnavailable, Superseded
+from askonce.errors import (
+    AnswerUnreadable,
+    JobError,
+    RecordAbsent,
+    ResultTimeout,
+    StoreUnavailable,
+    Superseded,
+)
 from askonce.follow import POLL, Follower, timed_out
 from askonce.freshness import last_good_answer
 from askonce.job import Fingerprint, Job, JobId
@@ -115,7 +122,7 @@ class Handle:
         """
         began = time.monotonic()
         if fresh_within is not None and fresh_within < timeout:
-            with suppress(ResultTimeout):
+            with suppress(ResultTimeout, StoreUnavailable):
                 return self._wait(max(0.0, fresh_within))
             if (stale := self._last_good()) is not None:
                 return stale
@@ -129,13 +136,16 @@ class Handle:
         raise AssertionError("as_completed yields every handle")
 
     def _last_good(self) -> Result | None:
-        """Return the answer of an earlier job of the same payload."""
-        record, *others = self._store.read([self.key, *self.older])
-        if record.checked().fingerprint not in ("", self.fingerprint or record.fingerprint):
+        """Return the answer of an earlier job of the same payload; the caller is no worse off without one."""
+        try:
+            record, *others = self._store.read([self.key, *self.older])
+            if record.checked().fingerprint not in ("", self.fingerprint or record.fingerprint):
+                return None
+            stale = last_good_answer(self.key, self.job, record)
+            if stale is not None:
+                return self._join(stale)
+        except (StoreUnavailable, AnswerUnreadable):
             return None
-        stale = last_good_answer(self.key, self.job, record)
-        if stale is not None:
-            return self._join(stale)
         return self.older_answer(dict(zip(self.older, others, strict=True)))
 
     def older_answer(self, records: Mapping[Key, Snapshot]) -> Result | None:
@@ -158,7 +168,7 @@ class Handle:
 
         waiting, began = waiting_on(self._store), time.monotonic()
         if fresh_within is not None and fresh_within < timeout:
-            with suppress(ResultTimeout):
+            with suppress(ResultTimeout, StoreUnavailable):
                 return await wrap_future(waiting.wait(self, max(0.0, fresh_within)))
             if (stale := await off_loop(self._last_good)) is not None:
                 return stale

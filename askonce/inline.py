@@ -153,7 +153,7 @@ class Caller:
         self, delivery: Delivery, body: Callable[[], object], timeout: float, longest_rest: float
     ) -> Execution:
         key, job_id, executor = delivery.job.key, delivery.job.id, self.runner.executor
-        claim = delivery.claim
+        claim = self._claim(delivery)
         listen, give_up_at = executor.listen, self.clock() + timeout
         while True:
             decision = self._with_its_stale(admit(executor.store.admit, claim, Policy.RUN, listen))
@@ -176,6 +176,12 @@ class Caller:
                         return Reused(key=key, job=job_id, result=answer)
             if self.clock() >= give_up_at:
                 raise ResultTimeout(key=key, state=_state_of(decision), waited_seconds=timeout)
+
+    def _claim(self, delivery: Delivery) -> Claim:
+        claim = delivery.claim
+        if self.serve_stale:
+            return claim
+        return claim._replace(terms=claim.terms._replace(stale_while_revalidate=0.0))
 
     def _with_its_stale(self, decision: Decision) -> Decision:
         """Return *decision*, without a stale answer that this caller does not want."""

@@ -310,11 +310,19 @@ class Store(Protocol):
         """Keep the provider's reference of a call under way, for the next worker of the job."""
 
     def complete(
-        self, lease: Lease, answer: Encoded, ttl: Ttl, book: Book | None = None, *, keep_payload: bool = False
+        self,
+        lease: Lease,
+        answer: Encoded,
+        ttl: Ttl,
+        book: Book | None = None,
+        *,
+        keep_payload: bool = False,
+        begun_for: float = 0.0,
     ) -> Write:
         """Publish *answer* and end the flight; count what *book* says, also where the answer is refused.
 
-        With *keep_payload*, the record keeps the job's payload as long as the answer.
+        With *keep_payload*, the record keeps the job's payload as long as the answer. *begun_for* are the
+        seconds since the call began, where that was before its lease.
         """
 
     def fail(self, lease: Lease, failure: Failing) -> Reply[Write]:

@@ -223,9 +223,10 @@ class Answering:
 
     def _keep(self, ask: Ask, result: Result) -> None:
         """Keep an answer in this process, unless one was invalidated since it was asked for."""
+        if result.source != "call" or result.fresh_for <= 0:
+            return
         meta = Meta(attempts=result.attempts, spend=result.spend).encode()
-        # The record's own time is up to a tenth shorter than the terms say.
-        fresh_for = 0.9 * ask.spec.soft_ttl
+        fresh_for = result.fresh_for
         kept = Kept(
             result.job, ask.data, meta, result.fence, result.stored_at, 0.0, fresh_for, result.spend.micro_usd
         )

@@ -162,6 +162,7 @@ class LocalCalls:
     ) -> Computed | Failed:
         self._spend(down)
         job, began, attempt = delivery.job, self._clock(), _attempt_without_record(delivery)
+        epoch = self._cache.epoch
         try:
             made = make(
                 body,
@@ -182,7 +183,7 @@ class LocalCalls:
         self._report_made(delivery, made, began, attempt.requests)
         value = _stored(made, delivery.spec)
         if made.source == "call" and made.keep:
-            self._keep_for_later(delivery, value, made)
+            self._keep_for_later(delivery, value, made, began, epoch)
         else:
             self._keep_money(job, made.costs.paid)
         result = replace(to_result(job.key, job.id, value), degraded=True)
@@ -222,16 +223,18 @@ class LocalCalls:
             if self._spent > self._budget:
                 raise StoreUnavailable(verb=down.verb, reason="calls_spent") from down
 
-    def _keep_for_later(self, delivery: Delivery, value: StoredValue, made: Made) -> None:
+    def _keep_for_later(
+        self, delivery: Delivery, value: StoredValue, made: Made, began: float, epoch: int
+    ) -> None:
         job = delivery.job._replace(payload=compact(delivery.job.payload))
         kept, encoded, cost = replace(delivery, job=job), made.encoded, made.costs
-        self._cache.put(job.key, job.fingerprint, job.id, value, value.fresh_for)
+        self._cache.put(job.key, job.fingerprint, job.id, value, value.fresh_for, asked=epoch)
         # One token for all tries: a verb may have been executed although its reply was lost.
-        owner, made_at, ttl = new_owner(self._holder), self._clock(), made.lives(delivery.spec, 0.0)
+        owner, ttl = new_owner(self._holder), made.lives(delivery.spec, 0.0)
         unstored = Unstored(
             job=job,
             size=len(encoded.data) + len(encoded.meta),
-            write=lambda: self._write(kept, owner, encoded, made_at, cost, ttl),
+            write=lambda: self._write(kept, owner, encoded, cost, ttl, began),
         )
         self._keep(unstored)
 
@@ -251,7 +254,7 @@ class LocalCalls:
             emit(self._listen, EventType.JOB_UNKEPT, unstored.job, reason="no_room")
 
     def _write(
-        self, delivery: Delivery, owner: Owner, encoded: Encoded, made_at: float, cost: Costs, ttl: Ttl
+        self, delivery: Delivery, owner: Owner, encoded: Encoded, cost: Costs, ttl: Ttl, began: float
     ) -> Write:
         """Store an answer that was made without a lease: fenced if another run has one, or has answered."""
         store, spec, book = self._store, delivery.spec, _book_of(delivery.job, cost.paid)
@@ -264,9 +267,11 @@ class LocalCalls:
         written = store.complete(
             lease,
             encoded,
-            ttl.after(self._clock() - made_at),
+            # Its times to live began when it was asked for: a lease tells nothing of that.
+            ttl.after(self._clock() - began),
             book if granted else None,
             keep_payload=spec.keep_payload,
+            begun_for=self._clock() - began,
         )
         if written is not Write.OK:
             # No run of the record was overtaken, so none is in doubt: counted beside the record.

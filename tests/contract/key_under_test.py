@@ -72,10 +72,10 @@ class KeyUnderTest:
         meta=META,
         micro_usd=None,
         book=None,
-        keep_payload=False,
+        **kept,
     ):
         encoded, ttl = Encoded(data, meta, micro_usd), Ttl(soft, hard)
-        return self.store.complete(self.lease(owner), encoded, ttl, book, keep_payload=keep_payload)
+        return self.store.complete(self.lease(owner), encoded, ttl, book, **kept)
 
     def fail(self, owner="owner-1", kind="transient", reason="http_503", *, data=None, meta=b"", **more):
         fallback = None if data is None else Encoded(data, meta)

@@ -108,5 +108,9 @@ class MemoryControls:
         if (value := record.value) is not None and value.fence <= record.aged:
             value.fresh_until = min(value.fresh_until, record.aged // 1000 / 1000)
 
+    def latest_mark(self) -> int:
+        """Return when the last mark was made, in microseconds."""
+        return max((each.at for each in self._marks.values()), default=0)
+
     def _latest(self, marks: Iterable[Mark]) -> int:
         return max(self._marks[mark].at if mark in self._marks else 0 for mark in marks)

@@ -171,6 +171,9 @@ class MemoryRecord:
     def enter(self, claim: Claim, now: float) -> None:
         """Begin the flight of *claim*; the last answer and the fence stay."""
         job, terms = claim
+        if self.value is not None and self.value.fence <= self.mark:
+            # This job may bring other tags, and the marks of the answer's own are not met any more.
+            self.value = None
         self._forget_completed()
         self.leave()
         self.flight = "queued"
@@ -353,10 +356,10 @@ class MemoryRecord:
         if self.failed and self.failed.owner and self.failed.owner != self.owner:
             self.forgotten.append(self.failed.owner)
 
-    def grant(self, owner: Owner, clock: float, now: float, lease: float) -> None:
-        """Begin a run of *owner*."""
+    def grant(self, owner: Owner, fence: int, now: float, lease: float) -> None:
+        """Begin a run of *owner*, with a *fence* of at least so much."""
         self.flight, self.owner = "running", owner
-        self.fence = max(self.fence + 1, int(clock * 1_000_000))
+        self.fence = max(self.fence + 1, fence)
         self.deadline, self.attempts = now + lease, self.attempts + 1
         self.resent, self.resender, self.not_before = 0, JobId(""), 0.0
         self.sent_at, self.handed_out_until = None, 0.0

@@ -181,7 +181,14 @@ class MemoryStore:
             return Write.OK
 
     def complete(
-        self, lease: Lease, answer: Encoded, ttl: Ttl, book: Book | None = None, *, keep_payload: bool = False
+        self,
+        lease: Lease,
+        answer: Encoded,
+        ttl: Ttl,
+        book: Book | None = None,
+        *,
+        keep_payload: bool = False,
+        begun_for: float = 0.0,
     ) -> Write:
         """Publish *answer* and end the flight."""
         with self._changed:
@@ -194,7 +201,10 @@ class MemoryStore:
                 return Write.OK
             self.tally.book(book)
             self.controls.apply_marks(record)
-            if record.fence <= record.mark:
+            began = record.fence
+            if begun_for:
+                began = min(began, int((self._records.clock() - begun_for) * 1_000_000))
+            if began <= record.mark:
                 self._records.refuse(lease.key, record, book)
                 return Write.FENCED
             if record.flight == "running":
@@ -202,7 +212,7 @@ class MemoryStore:
             else:
                 self.tally.count(record.name, "in_doubt", -1)
             self.tally.count(record.name, "done")
-            fresh = 0.0 if record.fence <= record.aged else ttl.fresh
+            fresh = 0.0 if began <= record.aged else ttl.fresh
             record.value = MemoryValue(answer, record.fence, now, now + fresh, now + ttl.kept)
             record.forget_failure()
             record.leave()

@@ -188,12 +188,19 @@ class RedisStore:
         return self._write("checkpoint", lease, reference)
 
     def complete(
-        self, lease: Lease, answer: Encoded, ttl: Ttl, book: Book | None = None, *, keep_payload: bool = False
+        self,
+        lease: Lease,
+        answer: Encoded,
+        ttl: Ttl,
+        book: Book | None = None,
+        *,
+        keep_payload: bool = False,
+        begun_for: float = 0.0,
     ) -> Write:
         """Publish *answer* and end the flight."""
         cost = -1 if answer.micro_usd is None else answer.micro_usd
         times = milliseconds(ttl.fresh), milliseconds(ttl.kept)
-        kept = cost, _entry(book), int(keep_payload)
+        kept = cost, _entry(book), int(keep_payload), milliseconds(begun_for)
         return self._write("complete", lease, answer.data, answer.meta, *times, *kept)
 
     def fail(self, lease: Lease, failure: Failing) -> Reply[Write]:

@@ -1,6 +1,6 @@
 -- complete: publish the answer and end the flight.
 -- KEYS record, index   ARGV owner, answer, meta, soft, hard, micro-dollars (-1: unknown), book, whether the payload
---                           is kept beside the answer (0, 1)
+--                           is kept beside the answer (0, 1), how long ago the call began (0: since the lease did)
 -- returns ok | fenced | absent
 --
 --   owner A               owner B
@@ -26,8 +26,9 @@ end
 if r.fl == 'idle' and r.vf == r.fen then return 'ok' end
 book(entry)
 read_marks(r)
-local ran = r.fl == 'running'
-if r.fen <= r.mark then
+local ran, began = r.fl == 'running', math.min(r.fen, NOW_US - ARGV[9] * 1000)
+if ARGV[9] == '0' then began = r.fen end
+if began <= r.mark then
   if entry ~= '' then note_booked(owner) end
   if ran then
     count_ended(r)
@@ -44,7 +45,7 @@ clear_failure(r)
 drop(r, 'nx', 'at', 'ho', 'pk', 'rep', 'rt', 'ref')
 remove(r, 'uc', 'sp', 'as')
 if ARGV[8] ~= '1' then remove(r, 'env') end
-set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = r.fen <= r.aged and NOW or NOW + ARGV[4],
+set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = began <= r.aged and NOW or NOW + ARGV[4],
   hx = NOW + ARGV[5], fl = 'idle'})
 if r.xm > 0 then drop(r, 'xm') end
 -- An answer that is kept for less than a wake-up takes still reaches those who waited for it.

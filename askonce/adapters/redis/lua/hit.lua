@@ -8,7 +8,7 @@ local meanwhile = tonumber(ARGV[5])
 if not data or fp ~= ARGV[1] then return nil end
 if tonumber(lv) > LAYOUT then error('ASKONCE_LAYOUT_NEWER') end
 if tonumber(lv) < LAYOUT then return nil end
-local r = {task = ARGV[2], ask = ask or '', own = '', fen = 0, vf = tonumber(vf), sx = tonumber(sx), mark = 0, aged = 0}
+local r = {task = ARGV[2], ask = ask or '', own = '', ref = '', fen = 0, vf = tonumber(vf), sx = tonumber(sx), mark = 0, aged = 0}
 read_marks(r)
 if r.vf <= r.mark then return nil end
 local is_stale = NOW >= r.sx

@@ -8,7 +8,8 @@ local function latest_mark() return tonumber(redis.call('HGET', SLOT .. 'marks',
 -- fresh until then.
 local function read_marks(r)
   local latest = latest_mark()
-  if (r.vf == 0 or r.vf > latest) and (r.own == '' or r.fen > latest) then return end
+  r.latest = latest
+  if (r.vf == 0 or r.vf > latest) and (r.own == '' and r.ref == '' or r.fen > latest) then return end
   local tenant, _, version, _, _, _, _, tags = brought(asked(r).tail)
   local names = {'all', 'task\n' .. r.task, 'tenant\n' .. tenant, 'version\n' .. r.task .. '\n' .. version}
   for tag in string.gmatch(tags, '[^\n]+') do names[#names + 1] = 'tag\n' .. tag end

@@ -41,7 +41,11 @@ local function grant()
   if r.fen < admitted_at * 1000 then count_waited(r, admitted_at) else count_run(r, 'restarted', 1) end
   drop(r, 'rep', 'rt', 'nx', 'at', 'ho')
   if is_put_aside(r) then drop(r, 'pk') end
-  set(r, {fl = 'running', own = owner, fen = math.max(r.fen + 1, NOW_US), dl = NOW + lease, att = r.att + 1})
+  -- A call that began before a mark still gives the answer of then.
+  if r.fen <= math.max(r.mark, r.aged) then drop(r, 'ref') end
+  -- No mark is about this run, also where it was made while the clock was ahead.
+  local fence = math.max(r.fen + 1, NOW_US, r.latest + 1)
+  set(r, {fl = 'running', own = owner, fen = fence, dl = NOW + lease, att = r.att + 1})
   commit(r, KEYS[2])
   return reply('granted', r)
 end
