@@ -15,7 +15,7 @@ OF_INVALIDATION = (
     of_script(
         "an answer of a run of before is kept",
         "complete",
-        "if r.fen <= r.mark then",
+        "if r.began <= r.mark then",
         "if false then",
         f"{MARKS}test_answer_whose_run_began_before_a_mark_is_refused",
     ),
@@ -50,7 +50,7 @@ OF_INVALIDATION = (
     of_script(
         "an answer that expired during its run is fresh",
         "complete",
-        "sx = r.fen <= r.aged and NOW or NOW + ARGV[4]",
+        "sx = r.began <= r.aged and NOW or NOW + ARGV[4]",
         "sx = NOW + ARGV[4]",
         f"{MARKS}test_answer_that_expired_during_its_run_stays_stale_when_the_mark_is_forgotten",
     ),

@@ -159,8 +159,52 @@ OF_LIFE = (
     Mutant(
         "an unmodified answer is paid again",
         "askonce/attempt.py",
-        "            paid=own,\n            caused=own,\n",
+        "            paid=own,\n            caused=caused,\n",
         "",
         f"{UNIT}test_unmodified_answer_is_fresh_again_and_pays_for_the_question_alone",
+    ),
+    of_script(
+        "an answer made without the store is as young as its lease",
+        "complete",
+        "r.began = ARGV[9] == '0' and r.fen or",
+        "r.began = true and r.fen or",
+        "tests/contract/test_store_marks.py::"
+        "test_call_that_began_before_its_lease_is_judged_by_its_own_time[remove-Write.FENCED]",
+    ),
+    of_script(
+        "a call that began before a mark goes on after it",
+        "start",
+        "  if r.fen <= math.max(r.mark, r.aged) then drop(r, 'ref') end\n",
+        "",
+        "tests/contract/test_store_marks.py::test_call_that_began_before_a_mark_is_begun_anew[park-remove]",
+    ),
+    of_script(
+        "a mark of the future refuses all runs",
+        "start",
+        "math.max(r.fen + 1, NOW_US, r.latest + 1)",
+        "math.max(r.fen + 1, NOW_US)",
+        "tests/contract/test_store_marks.py::"
+        "test_run_after_a_mark_that_was_made_while_the_clock_was_ahead_is_kept",
+    ),
+    of_script(
+        "other tags bring a removed answer back",
+        "admit",
+        "  if r.vf > 0 and r.vf <= r.mark then clear_value(r) elseif",
+        "  if",
+        "tests/contract/test_store_marks.py::test_new_job_with_other_tags_brings_no_old_answer_back[remove]",
+    ),
+    Mutant(
+        "an unmodified answer forgets the attempts before",
+        "askonce/attempt.py",
+        "caused = total([self.spent, own])",
+        "caused = own",
+        f"{UNIT}test_unmodified_answer_pays_for_the_attempts_that_failed",
+    ),
+    Mutant(
+        "who wants no stale answer is served one in line",
+        "askonce/inline.py",
+        "        if self.serve_stale:\n            return claim\n",
+        "        return claim\n",
+        f"{UNIT}test_caller_who_wants_no_stale_answer_makes_it_anew",
     ),
 )

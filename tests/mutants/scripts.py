@@ -125,8 +125,8 @@ MET_SOON = (
     of_script(
         "fence stands still",
         "start",
-        "fen = math.max(r.fen + 1, NOW_US)",
-        "fen = NOW_US",
+        "local fence = math.max(r.fen + 1, NOW_US, r.latest + 1)",
+        "local fence = math.max(NOW_US, r.latest + 1)",
         f"{WRITES}test_fence_rises_with_every_run_when_the_clock_steps_back",
     ),
     of_script(

@@ -8,7 +8,7 @@ import pytest
 
 from askonce.answer import Answer
 from askonce.attempt import current_attempt
-from askonce.errors import JobFailed, OptionInvalid, Permanent, ResultTimeout, Transient
+from askonce.errors import JobFailed, OptionInvalid, Permanent, ResultTimeout, StoreUnavailable, Transient
 from askonce.outcomes import Attached, Backoff, Hit
 from askonce.spec import JobSpec, RetryPolicy
 
@@ -201,3 +201,42 @@ def test_asynchronous_waiter_gets_the_stale_answer_too(scene, aged):
     stale = asyncio.run(asked.aresult(1.0, fresh_within=0.0))
 
     assert ("stale", 95.0) == (stale.source, stale.age)
+
+
+def test_unmodified_answer_pays_for_the_attempts_that_failed(scene, raising):
+    scene.use(scene.store, replace(scene.spec, soft_ttl=100.0, hard_ttl=1000.0))
+    scene.ask()
+    scene.work(lambda: Answer("first", cost_usd=0.5))
+    scene.clock.advance(200.0)
+    asked = scene.ask()
+    scene.work(raising(Transient("http_503", cost_usd=0.25)))
+    scene.clock.advance(100.0)
+
+    scene.work(lambda: current_attempt().not_modified(cost_usd=0.01))
+
+    made = asked.result(0)
+    assert (0.76, 0.26) == (made.cost_usd, made.spend.own.cost_usd)
+
+
+def test_store_that_is_away_for_a_moment_ends_no_wait_for_a_fresh_answer(scene, aged):
+    aged(95.0)
+    asked, read, away = scene.ask(), scene.store.read, [2]
+
+    def flickering(keys):
+        if away[0]:
+            away[0] -= 1
+            raise StoreUnavailable(verb="read", reason="TimeoutError")
+        return read(keys)
+
+    scene.store.read = flickering
+
+    with pytest.raises(ResultTimeout):
+        asked.result(0.05, fresh_within=0.0)
+
+
+def test_caller_who_wants_no_stale_answer_makes_it_anew(scene, aged):
+    aged(95.0, stale_while_revalidate=30.0)
+    scene.caller = replace(scene.caller, serve_stale=False)
+    scene.ask()
+
+    assert "call" == scene.call().source

@@ -384,3 +384,17 @@ def test_hits_without_the_store_are_counted_when_it_is_back(scene):
     assert settled(scene) == PAID
     hits = {"hit": 3, "hit_in_memory": 3, "avoided_micro_usd": 750_000}
     assert counted(scene, hits.keys()) == hits
+
+
+@pytest.mark.parametrize(("mode", "fresh"), [("remove", None), ("expire", False)])
+def test_answer_made_without_the_store_before_a_mark_is_stored_as_an_old_one(scene, eventually, mode, fresh):
+    heal = down(scene, "admit", "complete")
+    key = scene.call().key
+    scene.clock.advance(1)
+    scene.store.controls.mark(Mark("task", scene.spec.name, mode=mode))
+    scene.clock.advance(1)
+    heal()
+
+    stored(scene, eventually)
+    value = scene.read(key).value
+    assert fresh is (None if value is None else value.fresh)

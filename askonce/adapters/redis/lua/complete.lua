@@ -25,10 +25,10 @@ if r.own ~= owner then
 end
 if r.fl == 'idle' and r.vf == r.fen then return 'ok' end
 book(entry)
+local ran = r.fl == 'running'
+r.began = ARGV[9] == '0' and r.fen or math.min(r.fen, NOW_US - ARGV[9] * 1000)
 read_marks(r)
-local ran, began = r.fl == 'running', math.min(r.fen, NOW_US - ARGV[9] * 1000)
-if ARGV[9] == '0' then began = r.fen end
-if began <= r.mark then
+if r.began <= r.mark then
   if entry ~= '' then note_booked(owner) end
   if ran then
     count_ended(r)
@@ -45,7 +45,7 @@ clear_failure(r)
 drop(r, 'nx', 'at', 'ho', 'pk', 'rep', 'rt', 'ref')
 remove(r, 'uc', 'sp', 'as')
 if ARGV[8] ~= '1' then remove(r, 'env') end
-set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = began <= r.aged and NOW or NOW + ARGV[4],
+set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = r.began <= r.aged and NOW or NOW + ARGV[4],
   hx = NOW + ARGV[5], fl = 'idle'})
 if r.xm > 0 then drop(r, 'xm') end
 -- An answer that is kept for less than a wake-up takes still reaches those who waited for it.

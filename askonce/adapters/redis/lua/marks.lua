@@ -9,7 +9,7 @@ local function latest_mark() return tonumber(redis.call('HGET', SLOT .. 'marks',
 local function read_marks(r)
   local latest = latest_mark()
   r.latest = latest
-  if (r.vf == 0 or r.vf > latest) and (r.own == '' and r.ref == '' or r.fen > latest) then return end
+  if (r.vf == 0 or r.vf > latest) and (r.own == '' and r.ref == '' or (r.began or r.fen) > latest) then return end
   local tenant, _, version, _, _, _, _, tags = brought(asked(r).tail)
   local names = {'all', 'task\n' .. r.task, 'tenant\n' .. tenant, 'version\n' .. r.task .. '\n' .. version}
   for tag in string.gmatch(tags, '[^\n]+') do names[#names + 1] = 'tag\n' .. tag end
