@@ -168,7 +168,7 @@ OF_LIFE = (
         "complete",
         "r.began = ARGV[9] == '0' and r.fen or",
         "r.began = true and r.fen or",
-        "tests/contract/test_store_marks.py::"
+        "tests/contract/test_store_begun_before.py::"
         "test_call_that_began_before_its_lease_is_judged_by_its_own_time[remove-Write.FENCED]",
     ),
     of_script(
@@ -176,14 +176,14 @@ OF_LIFE = (
         "start",
         "  if r.fen <= math.max(r.mark, r.aged) then drop(r, 'ref') end\n",
         "",
-        "tests/contract/test_store_marks.py::test_call_that_began_before_a_mark_is_begun_anew[park-remove]",
+        "tests/contract/test_store_begun_before.py::test_call_that_began_before_a_mark_is_begun_anew[park-remove]",
     ),
     of_script(
         "a mark of the future refuses all runs",
         "start",
         "math.max(r.fen + 1, NOW_US, r.latest + 1)",
         "math.max(r.fen + 1, NOW_US)",
-        "tests/contract/test_store_marks.py::"
+        "tests/contract/test_store_begun_before.py::"
         "test_run_after_a_mark_that_was_made_while_the_clock_was_ahead_is_kept",
     ),
     of_script(
@@ -191,7 +191,7 @@ OF_LIFE = (
         "admit",
         "  if r.vf > 0 and r.vf <= r.mark then clear_value(r) elseif",
         "  if",
-        "tests/contract/test_store_marks.py::test_new_job_with_other_tags_brings_no_old_answer_back[remove]",
+        "tests/contract/test_store_begun_before.py::test_new_job_with_other_tags_brings_no_old_answer_back[remove]",
     ),
     Mutant(
         "an unmodified answer forgets the attempts before",
