@@ -135,6 +135,8 @@ class Asker:
         self, rows: Sequence[Row], *, force: bool = False, options: Mapping[str, object] | None = None
     ) -> list[Outcome | JobError]:
         options = dict(self.options if options is None else options)
+        # A run waits for the jobs that it makes, and its bill has them.
+        options.setdefault("stale_while_revalidate", 0.0)
         not_before = self.again.of(rows[0].number).not_before
         if force:
             options["force"] = True

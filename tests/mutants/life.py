@@ -207,4 +207,11 @@ OF_LIFE = (
         "        return claim\n",
         f"{UNIT}test_caller_who_wants_no_stale_answer_makes_it_anew",
     ),
+    Mutant(
+        "a run takes a stale answer, and pays for one that no bill has",
+        "producer/run/ask.py",
+        '        options.setdefault("stale_while_revalidate", 0.0)\n',
+        "",
+        "tests/unit/test_run_stale.py::test_row_whose_answer_is_stale_waits_for_the_job_that_it_pays_for",
+    ),
 )
