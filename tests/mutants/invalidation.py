@@ -197,4 +197,11 @@ OF_INVALIDATION = (
         'if most is not None and counts["asked"] > most:',
         f"{CACHE}test_no_more_new_jobs_are_made_than_were_allowed",
     ),
+    Mutant(
+        "a job that makes a stale answer anew is no call",
+        "askonce/cli/warmed.py",
+        ", tenant=tenant, stale_while_revalidate=0.0)",
+        ", tenant=tenant)",
+        f"{CACHE}test_jobs_that_make_stale_answers_anew_count_as_new_ones",
+    ),
 )

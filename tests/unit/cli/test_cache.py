@@ -333,6 +333,20 @@ def test_no_more_new_jobs_are_made_than_were_allowed(scene, verb, rows):
     assert told.stdout.endswith("stopped at --max-calls\n")
 
 
+def test_jobs_that_make_stale_answers_anew_count_as_new_ones(scene, verb, rows):
+    scene.use(scene.store, replace(scene.spec, soft_ttl=60.0, stale_while_revalidate=600.0))
+    for currency in ("BRL", "USD", "EUR"):
+        answered(scene, currency)
+    scene.clock.advance(100)
+    sent = len(scene.sender.sent)
+    file = rows(*({"currency": each, "note": MARKER} for each in ("BRL", "USD", "EUR")))
+
+    told = verb("warm", "rates.fetch", file, "--max-calls", "1")
+
+    assert (3, 1) == (told.exit_code, len(scene.sender.sent) - sent)
+    assert "0 fresh already, 1 asked, 0 under way" in told.stdout
+
+
 def test_warm_of_an_unknown_task_or_file_is_refused(verb, rows):
     assert "unknown task 'rates'" in refused(verb("warm", "rates", rows()))
     assert "no-such-file: No such file or directory" in refused(verb("warm", "rates.fetch", "no-such-file"))
