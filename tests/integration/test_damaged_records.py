@@ -4,6 +4,9 @@ import pytest
 
 from askonce.adapters.redis import RedisStore
 from askonce.adapters.redis.claims import arguments
+from askonce.answer import Ttl
+from askonce.controls import Mark
+from askonce.due import Walked
 from askonce.errors import LayoutNewer, RecordDamaged, StoreUnavailable
 from askonce.job import JobId
 from askonce.lost import Lost, Resent
@@ -107,6 +110,57 @@ def test_damaged_record_costs_no_other_job_its_rescue(client, server_clock, shif
     assert WRONG_TYPE == damaged.key
     assert SECRET not in str(damaged)
     assert others == [each.job.key for each in looked_at if isinstance(each, Lost)]
+
+
+#: What the callers' part of an admission is not.
+DAMAGES_OF_ANSWERS = DAMAGES | {"names": lambda client, name: client.hset(name, "ask", "1\n2\n3\n0\nx")}
+
+
+@pytest.fixture(params=DAMAGES_OF_ANSWERS.values(), ids=DAMAGES_OF_ANSWERS)
+def damaged_answer(request, client, shifted_store):
+    """Two answers, of which one is damaged."""
+    for key in (WRONG_TYPE, NO_NUMBER):
+        answered(shifted_store, key)
+    request.param(client, name_of(WRONG_TYPE))
+    return shifted_store
+
+
+def unharmed(verb, *args):
+    """Return what *verb* returns; fail where a damaged record costs it all of its reply."""
+    try:
+        return verb(*args)
+    except (RecordDamaged, StoreUnavailable) as error:
+        pytest.fail(str(error))
+
+
+def answered(store, key):
+    store.admit(new_claim(key))
+    store.start(new_job(key), new_lease(key))
+    store.complete(new_lease(key), ANSWER, Ttl(30.0, 600.0))
+    store.admit(new_claim(key, "job-2"))
+
+
+def test_damaged_answer_costs_no_other_its_sweep_and_no_job_its_rescue(client, server_clock, damaged_answer):
+    damaged_answer.admit(new_claim(WELL))
+    damaged_answer.controls.mark(Mark("all"))
+    server_clock.advance(60)
+
+    looked_at = unharmed(damaged_answer.reap, [10], DELIVERED)
+
+    assert [WELL] == [each.job.key for each in looked_at if isinstance(each, Lost)]
+    assert 0 == client.hexists(name_of(NO_NUMBER), "val")
+
+
+def test_damaged_answer_hides_no_other_that_is_kept_or_goes_stale(server_clock, damaged_answer):
+    damaged_answer.controls.mark(Mark("all", mode="expire"))
+    server_clock.advance(1)
+    answered(damaged_answer, WELL)
+
+    kept, _ = unharmed(damaged_answer.due.answers, [Walked(10)])
+    going_stale = unharmed(damaged_answer.due.going_stale, [10], "t", 60.0)
+
+    assert {NO_NUMBER, WELL} <= {each.key for each in kept}
+    assert [WELL] == [each.key for each in going_stale if each.key != WRONG_TYPE]
 
 
 #: What hides who a dead letter is.

@@ -8,6 +8,8 @@ BYTES = "tests/contract/test_record_bytes.py::"
 KEPT = "tests/contract/test_kept_answers.py::"
 TAGS = "tests/unit/test_tags.py::"
 CACHE = "tests/unit/cli/test_cache.py::"
+DAMAGED = "tests/integration/test_damaged_records.py::"
+HIDES_NONE = f"{DAMAGED}test_damaged_answer_hides_no_other_that_is_kept_or_goes_stale[names]"
 OF_TASK = "[Mark(scope='task', name='orders', version='', mode='remove')]"
 EXPIRED = OF_TASK.replace("remove", "expire")
 
@@ -203,5 +205,26 @@ OF_INVALIDATION = (
         ", tenant=tenant, stale_while_revalidate=0.0)",
         ", tenant=tenant)",
         f"{CACHE}test_jobs_that_make_stale_answers_anew_count_as_new_ones",
+    ),
+    Mutant(
+        "a damaged answer ends each look for lost jobs",
+        "askonce/adapters/redis/lua/due.lua",
+        "local known, again = pcall(look_at_answer, member)",
+        "local known, again = true, look_at_answer(member)",
+        f"{DAMAGED}test_damaged_answer_costs_no_other_its_sweep_and_no_job_its_rescue[names]",
+    ),
+    Mutant(
+        "a damaged answer hides those that are kept",
+        "askonce/adapters/redis/lua/kept.lua",
+        "pcall(look_at, member)",
+        "look_at(member)",
+        HIDES_NONE,
+    ),
+    Mutant(
+        "a damaged answer hides those that go stale",
+        "askonce/adapters/redis/lua/going_stale.lua",
+        "pcall(look_at, members[i])",
+        "look_at(members[i])",
+        HIDES_NONE,
     ),
 )

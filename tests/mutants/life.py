@@ -59,8 +59,8 @@ OF_LIFE = (
     of_script(
         "a refresh under way is asked for again",
         "going_stale",
-        "r.task == ARGV[3] and r.fl == 'idle' then",
-        "r.task == ARGV[3] then",
+        "r.task ~= ARGV[3] or r.fl ~= 'idle' then return end",
+        "r.task ~= ARGV[3] then return end",
         f"{LIFE}test_answer_that_is_made_anew_already_does_not_go_stale",
     ),
     of_script(

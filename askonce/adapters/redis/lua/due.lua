@@ -4,23 +4,24 @@ local function delete_removed(r)
   if r.fl == 'idle' and r.ek ~= 'quarantined' then redis.call('HDEL', r.key, 'env') end
 end
 
+-- When to look at this answer again; nil where there is none any more.
+local function look_at_answer(member)
+  local r = load(SLOT .. 'rec:' .. member)
+  if not r.present or NOW >= r.hx then return nil end
+  read_marks(r)
+  if has_value(r) then return r.hx end
+  delete_removed(r)
+  return nil
+end
+
 -- The answers of this bucket, by when somebody should look at them: when one goes stale, then when it ends. So each is
--- looked at twice in its life, and what is not due costs nothing.
-local function sweep()
+-- looked at twice in its life, and what is not due costs nothing. Looks at some that are due, at most so many.
+local function sweep(most)
   local due = SLOT .. 'due'
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', NOW, 'LIMIT', 0, LOOKS)) do
-    local known, r = pcall(load, SLOT .. 'rec:' .. member)
-    local kept = known and r.present and NOW < r.hx
-    if kept then read_marks(r) end
-    if kept and not has_value(r) then
-      delete_removed(r)
-      kept = false
-    end
-    -- One of a newer version is left to its own workers.
-    if known and not kept then
-      redis.call('ZREM', due, member)
-    else
-      redis.call('ZADD', due, known and r.hx or NOW + DAMAGED_REST, member)
-    end
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', NOW, 'LIMIT', 0, most)) do
+    local known, again = pcall(look_at_answer, member)
+    -- One of a newer version is left to its own workers; a damaged one costs no other its look.
+    if not known then again = NOW + DAMAGED_REST end
+    if again then redis.call('ZADD', due, again, member) else redis.call('ZREM', due, member) end
   end
 end

@@ -11,15 +11,17 @@ end
 
 local seen = tonumber(ARGV[1])
 local members, found = {unpack(ARGV, 8)}, {0}
-if seen >= 0 then members = redis.call('ZRANGE', SLOT .. 'due', seen, seen + LOOKS - 1) end
-for _, member in ipairs(members) do
-  local known, r = pcall(load, SLOT .. 'rec:' .. member)
-  if known and r.present and is_meant(r) then
-    read_marks(r)
-    if has_value(r) then
-      for _, part in ipairs({member, r.task, r.ask, NOW - r.vt, r.sx - NOW, r.hx - NOW}) do found[#found + 1] = part end
-    end
-  end
+
+local function look_at(member)
+  local r = load(SLOT .. 'rec:' .. member)
+  if not r.present or not is_meant(r) then return end
+  read_marks(r)
+  if not has_value(r) then return end
+  for _, part in ipairs({member, r.task, r.ask, NOW - r.vt, r.sx - NOW, r.hx - NOW}) do found[#found + 1] = part end
 end
+
+if seen >= 0 then members = redis.call('ZRANGE', SLOT .. 'due', seen, seen + LOOKS - 1) end
+-- A damaged record costs no other its look.
+for _, member in ipairs(members) do pcall(look_at, member) end
 if seen >= 0 and #members == LOOKS then found[1] = seen + LOOKS end
 return found

@@ -85,7 +85,7 @@ local function look_at(member)
 end
 
 if jobs == 0 then return lost end
-sweep()
+sweep(LOOKS)
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', NOW, 'LIMIT', 0, LOOKS)) do
   local known, goes_on = pcall(look_at, member)
   if not known then
