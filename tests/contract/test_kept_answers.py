@@ -87,3 +87,13 @@ def test_answers_of_a_bucket_are_walked_some_at_a_time(scene):
 def test_answers_are_counted(scene, three):
     assert [0, 1, 1, 1, 0] == scene.store.due.counts()[:5]
     assert BUCKETS == len(scene.store.due.counts())
+
+
+def test_answers_that_ended_are_counted_no_more_where_nobody_reaps(scene):
+    for number in range(20):
+        scene.at(f"0a{number:062x}").done(soft=1.0, hard=2.0)
+    scene.clock.advance(3)
+    for number in range(20, 40):
+        scene.at(f"0a{number:062x}").done()
+
+    assert 20 == scene.store.due.counts()[BUCKET]

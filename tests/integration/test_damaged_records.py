@@ -191,3 +191,16 @@ def test_full_server_is_no_damaged_record(store, client):
             store._scripts.run_on_each("admit", [(WELL, arguments(new_claim(WELL)))])
     finally:
         client.config_set("maxmemory", "0")
+
+
+def test_index_that_cannot_be_swept_costs_no_answer(store, client):
+    store.admit(new_claim(WELL))
+    store.start(new_job(WELL), new_lease(WELL))
+    client.execute_command("ACL", "SETUSER", "default", "-zrangebyscore")
+    try:
+        stored = unharmed(store.complete, new_lease(WELL), ANSWER, TTL)
+    finally:
+        client.execute_command("ACL", "SETUSER", "default", "+zrangebyscore")
+
+    assert Write.OK is stored
+    assert store.read([WELL])[0].value.fresh

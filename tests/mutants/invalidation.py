@@ -227,4 +227,18 @@ OF_INVALIDATION = (
         "look_at(members[i])",
         HIDES_NONE,
     ),
+    of_script(
+        "answers that ended stay in their index until somebody reaps",
+        "complete",
+        "pcall(sweep, 2)\n",
+        "",
+        f"{KEPT}test_answers_that_ended_are_counted_no_more_where_nobody_reaps",
+    ),
+    Mutant(
+        "an index that cannot be swept costs a paid answer",
+        "askonce/adapters/redis/lua/complete.lua",
+        "pcall(sweep, 2)",
+        "sweep(2)",
+        f"{DAMAGED}test_index_that_cannot_be_swept_costs_no_answer",
+    ),
 )
