@@ -41,8 +41,8 @@ class Walked(NamedTuple):
     """How far a walk through the answers of one bucket has come."""
 
     bucket: int
-    #: So many were looked at.
-    answers: int = 0
+    #: Where the last look ended, as its store says; 0 before the first.
+    cursor: int = 0
 
 
 class Meant(NamedTuple):
@@ -69,7 +69,7 @@ class Due(Protocol):
     def answers(self, walks: Sequence[Walked], meant: Meant = ANY) -> tuple[list[KeptAnswer], list[Walked]]:
         """Return some answers that are meant after each walk, and those that go on; one round trip.
 
-        A walk to the end of a bucket meets each answer that is there and is not made anew meanwhile.
+        A walk to the end of a bucket meets each answer that is there from its start on; some of them twice.
         """
 
     def look(self, key: Key) -> KeptAnswer | None:

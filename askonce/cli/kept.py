@@ -73,12 +73,14 @@ def walk(due: Due, meant: Meant, report: Callable[[int], None]) -> Iterator[Kept
     """Yield the answers that are meant, some buckets after the others; *report* gets how many were read."""
     read = 0
     for first in range(0, BUCKETS, _AT_ONCE):
-        walks = [Walked(bucket) for bucket in range(first, first + _AT_ONCE)]
+        walks, known = [Walked(bucket) for bucket in range(first, first + _AT_ONCE)], set[Key]()
         while walks:
-            found, walks = due.answers(walks, meant)
+            some, walks = due.answers(walks, meant)
+            found = {each.key: each for each in some if each.key not in known}
+            known |= found.keys()
             read += len(found)
             report(read)
-            yield from found
+            yield from found.values()
 
 
 def line_of(kept: KeptAnswer) -> dict[str, object]:

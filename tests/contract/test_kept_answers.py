@@ -84,6 +84,24 @@ def test_answers_of_a_bucket_are_walked_some_at_a_time(scene):
     assert trips <= 4
 
 
+def test_walk_meets_each_answer_that_stays_while_others_leave(scene):
+    ends, stays = ([f"0a{number:062x}" for number in numbers] for numbers in (range(50), range(50, 300)))
+    for key in ends:
+        scene.at(key).done(soft=1.0, hard=2.0)
+    for key in stays:
+        scene.at(key).done()
+    found, walks = scene.store.due.answers([Walked(BUCKET)])
+    met = {each.key for each in found}
+    scene.clock.advance(3)
+    scene.reap()
+
+    while walks:
+        found, walks = scene.store.due.answers(walks)
+        met |= {each.key for each in found}
+
+    assert set(stays) <= met
+
+
 def test_answers_are_counted(scene, three):
     assert [0, 1, 1, 1, 0] == scene.store.due.counts()[:5]
     assert BUCKETS == len(scene.store.due.counts())

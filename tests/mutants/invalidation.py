@@ -122,7 +122,7 @@ OF_INVALIDATION = (
     of_script(
         "a walk ends with its first look",
         "kept",
-        "if seen >= 0 and #members == LOOKS then found[1] = seen + LOOKS end\n",
+        "  found[1] = cursor\n",
         "",
         f"{KEPT}test_answers_of_a_bucket_are_walked_some_at_a_time",
     ),
@@ -240,5 +240,20 @@ OF_INVALIDATION = (
         "pcall(sweep, 2)",
         "sweep(2)",
         f"{DAMAGED}test_index_that_cannot_be_swept_costs_no_answer",
+    ),
+    of_script(
+        "a walk goes by rank",
+        "kept",
+        "local cursor, page = unpack(redis.call('ZSCAN', SLOT .. 'due', ARGV[1], 'COUNT', LOOKS))",
+        "local page = redis.call('ZRANGE', SLOT .. 'due', ARGV[1], ARGV[1] + LOOKS - 1, 'WITHSCORES')\n"
+        "  local cursor = #page == 2 * LOOKS and ARGV[1] + LOOKS or 0",
+        f"{KEPT}test_walk_meets_each_answer_that_stays_while_others_leave",
+    ),
+    Mutant(
+        "an answer that a walk meets twice is listed twice",
+        "askonce/cli/kept.py",
+        " if each.key not in known}",
+        "}",
+        f"{CACHE}test_answer_that_a_walk_meets_twice_is_listed_once",
     ),
 )

@@ -38,13 +38,13 @@ class RedisDue:
     def answers(self, walks: Sequence[Walked], meant: Meant = ANY) -> tuple[list[KeptAnswer], list[Walked]]:
         """Return some answers that are meant after each walk, and those that go on."""
         calls: list[Call] = [
-            ((self._scripts.bucket_key(walk.bucket, "idx"),), (walk.answers, *_words(meant)))
-            for walk in walks
+            ((self._scripts.bucket_key(walk.bucket, "idx"),), (walk.cursor, *_words(meant))) for walk in walks
         ]
         replies = self._scripts.run_all("kept", calls)
         found = [each for reply in replies for each in _kept(reply[1:])]
         came = zip(walks, replies, strict=True)
-        return found, [walk._replace(answers=reply[0]) for walk, reply in came if reply[0] > 0]
+        cursors = [(walk, int(reply[0])) for walk, reply in came]
+        return found, [walk._replace(cursor=cursor) for walk, cursor in cursors if cursor]
 
     def look(self, key: Key) -> KeptAnswer | None:
         """Return the answer of *key*, fresh or stale."""

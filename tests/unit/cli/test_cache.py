@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from askonce.controls import Mark
+from askonce.due import Walked
 from askonce.errors import Permanent, StoreUnavailable
 from askonce.key import identify
 from askonce.outcomes import Admitted, Hit
@@ -296,6 +297,15 @@ def rows(tmp_path):
         return file
 
     return write
+
+
+def test_answer_that_a_walk_meets_twice_is_listed_once(scene, verb, monkeypatch):
+    key = answered(scene)
+    met = scene.store.due.answers([Walked(int(key[:2], 16))])[0]
+    pages = iter([(met, [Walked(0, 1)]), (met, [])])
+    monkeypatch.setattr(scene.store.due, "answers", lambda *_: next(pages, ([], [])))
+
+    assert [key] == [each["key"] for each in shown(verb("list", "--json"))]
 
 
 def test_rows_are_asked_for_ahead_and_fresh_ones_cost_nothing(scene, verb, rows):

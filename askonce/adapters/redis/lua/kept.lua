@@ -1,7 +1,7 @@
 -- kept: answers of this bucket, or of some of its keys, that have some names.
--- KEYS index           ARGV how many were looked at before (-1: only the keys that follow), for task, tenant and tag in
---                           turn: whether it counts (0, 1), the name; then keys
--- returns how many were looked at (0: there are no more), then for each answer its key, task, ask, age, how long it is
+-- KEYS index           ARGV where the last look ended (0: this is the first; -1: only the keys that follow), for task,
+--                           tenant and tag in turn: whether it counts (0, 1), the name; then keys
+-- returns where this look ended (0: there are no more), then for each answer its key, task, ask, age, how long it is
 -- fresh (negative: since when it is stale), how long it is kept
 local function is_meant(r)
   local tenant, _, _, _, _, _, _, tags = brought(asked(r).tail)
@@ -9,7 +9,6 @@ local function is_meant(r)
     and (ARGV[6] == '0' or string.find(tags .. '\n', '\n' .. ARGV[7] .. '\n', 1, true) ~= nil)
 end
 
-local seen = tonumber(ARGV[1])
 local members, found = {unpack(ARGV, 8)}, {0}
 
 local function look_at(member)
@@ -20,8 +19,12 @@ local function look_at(member)
   for _, part in ipairs({member, r.task, r.ask, NOW - r.vt, r.sx - NOW, r.hx - NOW}) do found[#found + 1] = part end
 end
 
-if seen >= 0 then members = redis.call('ZRANGE', SLOT .. 'due', seen, seen + LOOKS - 1) end
+if ARGV[1] ~= '-1' then
+  -- By its cursor: by rank it would pass over answers whenever others leave their places before them.
+  local cursor, page = unpack(redis.call('ZSCAN', SLOT .. 'due', ARGV[1], 'COUNT', LOOKS))
+  found[1] = cursor
+  for i = 1, #page, 2 do members[#members + 1] = page[i] end
+end
 -- A damaged record costs no other its look.
 for _, member in ipairs(members) do pcall(look_at, member) end
-if seen >= 0 and #members == LOOKS then found[1] = seen + LOOKS end
 return found
