@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
 
 import orjson
 
-from askonce.spec import TAG_KEPT
+from askonce.spec import LONGEST, TAG_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -77,14 +77,16 @@ class Controls(Protocol):
     def resume(self, pause: Pause) -> bool:
         """End *pause*; return whether there was one."""
 
-    def mark(self, mark: Mark) -> None:
+    def mark(self, mark: Mark, kept: float = 0.0) -> None:
         """Make every answer of *mark* old whose run began before now, in one round trip.
 
         When this has returned, no process gets such an answer from the store as a fresh one. The mark is
         kept as long as the answers of before, and for a day at least: a run that takes longer is not met.
+        How long answers of a release without marks are kept, the store does not know: name their longest
+        ``hard_ttl``, and the mark is *kept* for so many seconds at least.
 
         Raises:
-            ValueError: *mark* names nothing, or what no answer can have.
+            ValueError: *mark* names nothing, or what no answer can have; *kept* is no such time.
             StoreUnavailable: also with the reason ``marks_full``: the store keeps MAX_MARKS of them.
         """
 
@@ -101,8 +103,10 @@ def require_pause(pause: Pause) -> None:
         raise ValueError(f"a pause names a {pause.scope}: 1 to {NAME_KEPT} printable characters")
 
 
-def require_mark(mark: Mark) -> None:
-    """Raise ValueError where *mark* names nothing, or what no answer can have."""
+def require_mark(mark: Mark, kept: float = 0.0) -> None:
+    """Raise ValueError where *mark* names nothing, what no answer can have, or *kept* is no such time."""
+    if not 0 <= kept <= LONGEST:
+        raise ValueError(f"a mark is kept for 0 to {LONGEST:.0f} seconds, not {kept}")
     if mark.scope not in MARK_SCOPES:
         raise ValueError(f"the scope of a mark is one of {', '.join(MARK_SCOPES)}, not {mark.scope!r}")
     if mark.mode not in MARK_MODES:

@@ -216,12 +216,14 @@ def _site_of(mark: Mark) -> Site:
 
 def _mark(mark: Mark, note: str) -> None:
     with unavailable():
-        store = _site_of(mark).store
+        site = _site_of(mark)
+        store = site.store
         name = ":".join(filter(None, (mark.name, mark.version)))
         option = f"--{mark.scope} {name}".rstrip()
         done = f"{option} --expire" if mark.mode == "expire" else option
         write_down(store, "invalidate", done, note)
-        store.controls.mark(mark)
+        # For answers of a release without marks, whose ends the store does not know.
+        store.controls.mark(mark, max((spec.hard_ttl for spec in site.specs.values()), default=0.0))
     became = "stale" if mark.mode == "expire" else "removed"
     echo(f"{option}: each answer whose call began before now is {became}")
 

@@ -147,6 +147,25 @@ def test_mark_lasts_as_long_as_any_answer_of_before(few_marks, scene, mode):
     assert scene.admit("job-3", **JOB).outcome is Admission.ADMITTED
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["once", "again"])
+def test_mark_lasts_as_long_as_its_caller_knows_of_answers(few_marks, scene, again):
+    scene.store.controls.mark(MARK, LONG)
+    if again:
+        scene.store.controls.mark(MARK)
+    scene.clock.advance(LONG - 1)
+    room = [has_room(scene, f"t-{number}") for number in range(few_marks)]
+    scene.clock.advance(2)
+
+    assert [True] * (few_marks - 1) + [False] == room
+    assert has_room(scene, "one more")
+
+
+@pytest.mark.parametrize("kept", [-1.0, float("nan"), 1e12])
+def test_mark_that_cannot_be_kept_so_long_is_refused(scene, kept):
+    with pytest.raises(ValueError, match=r"a mark is kept for 0 to 315360000 seconds, not"):
+        scene.store.controls.mark(MARK, kept)
+
+
 @pytest.mark.parametrize("mark", MARKS, ids=str)
 def test_who_asks_after_a_mark_does_not_join_a_run_of_before(scene, mark):
     scene.run(**JOB)

@@ -80,8 +80,8 @@ OF_INVALIDATION = (
     of_script(
         "a mark is forgotten before its answers are",
         "mark",
-        "math.max(NOW + MARK_KEPT, tonumber(redis.call('HGET', SLOT .. 'answers', 'until') or 0))",
-        "NOW + MARK_KEPT",
+        "NOW + ARGV[3], tonumber(redis.call('HGET', SLOT .. 'answers', 'until') or 0))",
+        "NOW + ARGV[3])",
         f"{MARKS}test_mark_lasts_as_long_as_any_answer_of_before[remove]",
     ),
     of_script(
@@ -255,5 +255,26 @@ OF_INVALIDATION = (
         " if each.key not in known}",
         "}",
         f"{CACHE}test_answer_that_a_walk_meets_twice_is_listed_once",
+    ),
+    of_script(
+        "a mark lasts for a day, whatever its caller knows",
+        "mark",
+        "NOW + ARGV[3], ",
+        "",
+        f"{MARKS}test_mark_lasts_as_long_as_its_caller_knows_of_answers[once]",
+    ),
+    of_script(
+        "a second mark forgets for how long the first is kept",
+        "mark",
+        "over = math.max(over, tonumber(ends or 0))",
+        "",
+        f"{MARKS}test_mark_lasts_as_long_as_its_caller_knows_of_answers[again]",
+    ),
+    Mutant(
+        "a command does not say for how long answers are kept",
+        "askonce/cli/cache.py",
+        "store.controls.mark(mark, max((spec.hard_ttl for spec in site.specs.values()), default=0.0))",
+        "store.controls.mark(mark)",
+        f"{CACHE}test_mark_lasts_as_long_as_an_answer_of_an_older_release_may",
     ),
 )

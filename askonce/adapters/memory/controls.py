@@ -60,16 +60,19 @@ class MemoryControls:
             self._records.look_at_paused()
             return self._pauses.pop(pause, None) is not None
 
-    def mark(self, mark: Mark) -> None:
+    def mark(self, mark: Mark, kept: float = 0.0) -> None:
         """Make every answer of *mark* old whose run began before now."""
-        require_mark(mark)
+        require_mark(mark, kept)
         with self._changed:
             now = self._records.clock()
             self._marks = {each: at for each, at in self._marks.items() if at.until > now}
             fields = {each.field for each in self._marks} | {mark.field}
             if len(fields) > MAX_MARKS:
                 raise StoreUnavailable(verb="mark", reason="marks_full", server="memory")
-            until = max(now + MARK_KEPT, self._records.kept_until())
+            before = max(
+                (at.until for each, at in self._marks.items() if each.field == mark.field), default=0.0
+            )
+            until = max(now + MARK_KEPT, now + kept, self._records.kept_until(), before)
             self._marks[mark] = _Marked(int(now * 1_000_000), until)
             self._records.tell_invalidated(None)
 

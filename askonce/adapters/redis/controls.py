@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from askonce.adapters.redis.claims import milliseconds
 from askonce.controls import NOTE_KEPT, Pause, require_mark, require_pause
 from askonce.errors import StoreUnavailable
 from askonce.record import BUCKETS
@@ -35,13 +36,14 @@ class RedisControls:
         """End *pause*; return whether there was one."""
         return self._set(pause.field, "")
 
-    def mark(self, mark: Mark) -> None:
+    def mark(self, mark: Mark, kept: float = 0.0) -> None:
         """Make every answer of *mark* old whose run began before now, in one round trip."""
-        require_mark(mark)
+        require_mark(mark, kept)
+        words = mark.field, mark.mode, milliseconds(kept)
         indexes = [self._scripts.bucket_key(bucket, "idx") for bucket in range(BUCKETS)]
-        calls: list[Call] = [((index,), (mark.field, mark.mode, "", "")) for index in indexes]
+        calls: list[Call] = [((index,), (*words, "", "")) for index in indexes]
         # The last one tells: who learns of it finds every bucket marked.
-        calls[-1] = (indexes[-1],), (mark.field, mark.mode, self._scripts.invalidated, mark.notice)
+        calls[-1] = (indexes[-1],), (*words, self._scripts.invalidated, mark.notice)
         if not all(self._scripts.run_all("mark", calls)):
             server = self._scripts.link.place_of(indexes[0])
             raise StoreUnavailable(verb="mark", reason="marks_full", server=server)

@@ -255,6 +255,17 @@ def test_full_room_for_marks_ends_with_one_line(scene, verb, monkeypatch):
     assert "marks_full" in told.stderr
 
 
+def test_mark_lasts_as_long_as_an_answer_of_an_older_release_may(scene, verb, monkeypatch):
+    monkeypatch.setattr("askonce.adapters.memory.controls.MAX_MARKS", 1)
+    scene.use(scene.store, replace(scene.spec, hard_ttl=30 * 86_400.0))
+    verb("invalidate", "--tag", "red")
+    scene.clock.advance(29 * 86_400.0)
+    early = verb("invalidate", "--tag", "blue")
+    scene.clock.advance(2 * 86_400.0)
+
+    assert (69, 0) == (early.exit_code, verb("invalidate", "--tag", "blue").exit_code)
+
+
 @pytest.mark.parametrize("option", [[], ["--task", "rates.fetch"]], ids=str)
 def test_clear_removes_all_and_is_written_down(scene, verb, option):
     key = answered(scene)
