@@ -183,6 +183,19 @@ def test_sweep_deletes_what_a_mark_removed(scene, client, mode, kept):
     assert [kept] * 3 == [client.hexists(RECORD, name) for name in ("val", "vm")] + [client.exists(DUE) == 1]
 
 
+def test_payload_that_is_kept_leaves_with_its_answer(scene, client):
+    scene.done(hard=90.0, keep_payload=True)
+    scene.run("owner-2", "job-2", force=True)
+    scene.fail("owner-2", "permanent", keep=600.0)
+    seen = []
+    for _ in range(2):
+        scene.clock.advance(61)
+        scene.reap()
+        seen.append(client.hexists(RECORD, "env"))
+
+    assert [True, False] == seen
+
+
 def test_sweep_leaves_the_run_that_follows_a_removed_answer(scene, client):
     scene.done()
     scene.store.controls.mark(Mark("task", "orders"))

@@ -158,6 +158,43 @@ def test_payload_is_kept_only_where_the_task_says_so(scene):
     assert [b""] == [each.payload for each in scene.going_stale()]
 
 
+#: How a refresh ends without an answer.
+ENDS = {
+    "failed": lambda scene: (scene.start("owner-2", "job-2"), scene.fail("owner-2", "permanent", keep=5.0)),
+    "spent": lambda scene: (scene.start("owner-2", "job-2"), scene.fail("owner-2", quarantine=False)),
+    "cancelled": lambda scene: scene.cancel(),
+    "expired": lambda scene: (scene.clock.advance(10.0), scene.reap()),
+}
+REFRESH = {"force": True, "max_attempts": 1, "expires": 10.0}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_refresh_that_gives_no_answer_leaves_the_payload_that_is_kept(scene, end):
+    scene.done(keep_payload=True)
+    scene.admit("job-x")
+    scene.admit("job-2", **REFRESH)
+
+    end(scene)
+
+    scene.clock.advance(10.0)
+    assert [b'{"n":1}'] == [each.payload for each in scene.going_stale(within=100.0)]
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_payload_that_is_not_kept_leaves_with_the_refresh_that_gives_no_answer(scene, end):
+    scene.done(keep_payload=True)
+    scene.clock.advance(1.0)
+    scene.run("owner-3", "job-3", force=True)
+    scene.complete("owner-3")
+    scene.admit("job-x")
+    scene.admit("job-2", **REFRESH)
+
+    end(scene)
+
+    scene.clock.advance(10.0)
+    assert [b""] == [each.payload for each in scene.going_stale(within=100.0)]
+
+
 def test_stale_answer_that_was_served_is_wanted_no_more_than_a_fresh_one(scene):
     stale(scene)
     scene.admit("job-2", **MEANWHILE)

@@ -115,7 +115,7 @@ OF_INVALIDATION = (
     Mutant(
         "what a mark removed stays on the server",
         "askonce/adapters/redis/lua/due.lua",
-        "  redis.call('HDEL', r.key, 'val', 'vm', 'uc', 'as')\n",
+        "  if NOW < r.hx then redis.call('HDEL', r.key, 'val', 'vm', 'uc', 'as') end\n",
         "",
         f"{BYTES}test_sweep_deletes_what_a_mark_removed[remove-False]",
     ),

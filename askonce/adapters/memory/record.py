@@ -52,6 +52,8 @@ class MemoryValue:
     kept_until: float
     #: Whether somebody was served it.
     asked: bool = False
+    #: Whether the payload is kept beside it.
+    with_payload: bool = False
 
     def stale_for(self, now: float, max_age: float | None = None) -> float:
         """Return for how long it has been too old, for one who takes none older than *max_age*."""
@@ -287,8 +289,15 @@ class MemoryRecord:
         """End a job that no worker shall run any more."""
         self.fail(kind, kind, now + REASON_KEPT_FOR)
         self.leave()
-        self.not_before, self.payload, self.checkpoint = 0.0, b"", ""
+        self.not_before, self.checkpoint = 0.0, ""
+        self.forget_payload(now)
         self.keep(now + TOMBSTONE_KEPT)
+
+    def forget_payload(self, now: float) -> None:
+        """Forget the payload, unless the last good answer is kept with one."""
+        value = self.value_at(now)
+        if value is None or not value.with_payload:
+            self.payload = b""
 
     def as_job(self, key: Key) -> Job:
         """Return the job in flight."""

@@ -213,7 +213,9 @@ class MemoryStore:
                 self.tally.count(record.name, "in_doubt", -1)
             self.tally.count(record.name, "done")
             fresh = 0.0 if began <= record.aged else ttl.fresh
-            record.value = MemoryValue(answer, record.fence, now, now + fresh, now + ttl.kept)
+            record.value = MemoryValue(
+                answer, record.fence, now, now + fresh, now + ttl.kept, with_payload=keep_payload
+            )
             record.forget_failure()
             record.leave()
             record.checkpoint, record.not_before, record.spent = "", 0.0, b""
@@ -264,7 +266,8 @@ class MemoryStore:
             else:
                 own = failure.kind in ("fallback", "cancelled")
                 self.tally.count(record.name, failure.kind if own else "failed")
-                record.payload, record.checkpoint = b"", ""
+                record.checkpoint = ""
+                record.forget_payload(now)
                 kept = now + TOMBSTONE_KEPT
             if failure.kind == "fallback":
                 failed.fallback = failure.fallback

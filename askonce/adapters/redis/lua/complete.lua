@@ -44,7 +44,7 @@ end
 clear_failure(r)
 drop(r, 'nx', 'at', 'ho', 'pk', 'rep', 'rt', 'ref')
 remove(r, 'uc', 'sp', 'as')
-if ARGV[8] ~= '1' then remove(r, 'env') end
+if ARGV[8] == '1' then set(r, {kp = 1}) else remove(r, 'env', 'kp') end
 set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = r.began <= r.aged and NOW or NOW + ARGV[4],
   hx = NOW + ARGV[5], fl = 'idle'})
 if r.xm > 0 then drop(r, 'xm') end

@@ -1,16 +1,12 @@
--- Delete an answer that a mark removed. The times of its record stay: its owner may repeat the write.
-local function delete_removed(r)
-  redis.call('HDEL', r.key, 'val', 'vm', 'uc', 'as')
-  if r.fl == 'idle' and r.ek ~= 'quarantined' then redis.call('HDEL', r.key, 'env') end
-end
-
--- When to look at this answer again; nil where there is none any more.
+-- When to look at this answer again; nil where there is none any more. What a mark removed is deleted, and a payload that
+-- was kept for it. The times of its record stay: its owner may repeat the write.
 local function look_at_answer(member)
   local r = load(SLOT .. 'rec:' .. member)
-  if not r.present or NOW >= r.hx then return nil end
+  if not r.present then return nil end
   read_marks(r)
   if has_value(r) then return r.hx end
-  delete_removed(r)
+  if NOW < r.hx then redis.call('HDEL', r.key, 'val', 'vm', 'uc', 'as') end
+  if r.fl == 'idle' and r.ek ~= 'quarantined' then redis.call('HDEL', r.key, 'env', 'kp') end
   return nil
 end
 

@@ -19,6 +19,11 @@ local function end_flight(r)
   r.keep = NOW + TOMBSTONE_KEPT
 end
 
+-- Remove the payload of a job that ended, unless the last good answer is kept with one: a failed refresh leaves both.
+local function remove_payload(r)
+  if not (has_value(r) and redis.call('HGET', r.key, 'kp')) then remove(r, 'env') end
+end
+
 -- The payload stays with a quarantined job, so that a person can replay it.
 local function quarantine(r, reason)
   count(name_of(r), 'quarantined', 1)
@@ -35,7 +40,7 @@ local function end_unrun(r, reason)
   fail(r, reason, reason, REASON_KEPT_FOR)
   end_flight(r)
   drop(r, 'nx', 'ref')
-  remove(r, 'env')
+  remove_payload(r)
   wake(r)
 end
 

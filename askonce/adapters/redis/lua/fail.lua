@@ -38,7 +38,7 @@ else
   fail(r, kind, reason, keep)
   end_flight(r)
   drop(r, 'ref')
-  remove(r, 'env')
+  remove_payload(r)
   set(r, {nx = NOW + after})
   if kind == 'fallback' then set(r, {ed = ARGV[7], em = ARGV[8]}) end
 end

@@ -7,7 +7,8 @@
 --   at the last message's time (absent: the admission's; 0: none is out)   ho handed out until
 --   pk parked: since, times (0: by a pause), reason    run, sh  its run; other runs share it
 --   val vm answer and its meta   vf its fence   vt stored at   sx fresh until   hx kept until
---   as asked for since it was made    uc its cost in micro-dollars   ek er failure kind, reason (see `is_cancelled`)
+--   as asked for since it was made    uc its cost in micro-dollars    kp the payload is kept beside it
+--   ek er failure kind, reason (see `is_cancelled`)
 --   ej its job   eo the owner that last failed
 --   ex answers until   ed em fallback and meta   hist reasons of the attempts so far
 --   sp what the attempts so far cost: `askonce/bill.py`
@@ -107,7 +108,7 @@ end
 
 local function clear_value(r)
   if r.hx > 0 then
-    remove(r, 'val', 'vm', 'uc', 'as')
+    remove(r, 'val', 'vm', 'uc', 'as', 'kp')
     redis.call('ZREM', SLOT .. 'due', string.sub(r.key, -64))
   end
   drop(r, 'vf', 'vt', 'sx', 'hx')
