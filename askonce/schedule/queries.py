@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, assert_never, cast
 
 import orjson
@@ -16,7 +17,6 @@ from askonce.schedule.stored_rows import StoredRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from askonce.due import GoingStale as GoingStaleAnswer
     from askonce.job import Key
@@ -66,9 +66,9 @@ def found_by(query: Query, site: Site, times: Times, run: str) -> Found:
         case StoredFile(path=None):
             raise Refused("path_not_set", "the path of its StoredFile is not set")
         case StoredFile(path=path, max_age=max_age):
-            return StoredRows([cast("Path", path)], times.of_rows(max_age, {"run": run}))
+            return StoredRows([Path(cast("Path | str", path))], times.of_rows(max_age, {"run": run}))
         case StoredRun(journal=journal, max_age=max_age):
-            inputs = _inputs_of(site, journal, query.task)
+            inputs = _inputs_of(site, Path(journal), query.task)
             own = {"run": run, "tenant": inputs.tenant}
             return StoredRows(inputs.paths, times.of_rows(max_age, own))
         case DeadLetters():

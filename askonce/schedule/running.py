@@ -39,6 +39,8 @@ LOOK, PAUSED, AWAY = 1.0, 5.0, 5.0
 _KEPT_EACH: Final = 1.0
 #: Seconds: no wait is shorter.
 _INSTANT: Final = 0.001
+#: The words of what was not asked, because it cannot be.
+_NOT_ASKED: Final = frozenset(("invalid", "refused"))
 #: Characters of an entry's name in the name of a run, beside which the slot has room.
 _NAME_IN_RUN: Final = 160
 
@@ -96,7 +98,14 @@ class _Slot:
             self._look_up()
         if self._position.flight:
             self._wait_for_ends()
+        self._require_one_asked()
         return self._facts()
+
+    def _require_one_asked(self) -> None:
+        """Refuse a slot of which nothing could be asked: an entry with a wrong field is no success."""
+        counts = self._position.counts
+        if counts and not counts.keys() - _NOT_ASKED:
+            raise Refused("all_refused", f"all {counts.total()} that it found were refused")
 
     def _found(self) -> Found:
         at = self._slot.at

@@ -68,7 +68,7 @@ class Passed(NamedTuple):
     has_older: bool
 
 
-def require_slots(at: At) -> None:
+def require_slots(at: object) -> None:
     """Raise ValueError where *at* has no slots, or ModuleNotFoundError where cronsim is missing."""
     match at:
         case Every():
@@ -76,7 +76,8 @@ def require_slots(at: At) -> None:
         case Cron():
             _require_cron(at)
         case _:
-            assert_never(at)
+            kind = type(at).__name__
+            raise ValueError(f'at must be Every(600) or Cron("30 2 * * *"), for example, not {kind}')
 
 
 def latest(at: At, now: int) -> int:

@@ -146,6 +146,8 @@ def entry(name="night", task="rates.fetch", **more):
     [
         ((entry(), entry(task="plain")), "schedule: two entries have the name 'night'"),
         (("night",), "schedule: must have entries, not str"),
+        (entry(), "schedule: must be a list of entries, not Entry"),
+        (None, "schedule: must be a list of entries, not NoneType"),
     ],
 )
 def test_schedule_that_cannot_be_is_refused_where_it_is_written(schedule, said):

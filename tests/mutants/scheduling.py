@@ -7,6 +7,7 @@ SLOTS, FIRING, ENDING = (f"askonce/schedule/{name}.py" for name in ("slots", "fi
 COMMANDS = "askonce/cli/schedule.py"
 STORES = "tests/contract/test_schedules.py::"
 TIMES = "tests/unit/test_slots.py::"
+ENTRIES = "tests/unit/schedule/test_entry.py::"
 UNIT = "tests/unit/schedule/test_firing.py::"
 TOLD = "tests/unit/cli/test_schedule.py::"
 CELERY = "tests/integration/test_celery_schedule.py::"
@@ -207,6 +208,27 @@ OF_SCHEDULING = (
         "if entry.name in found:",
         "if entry in found:",
         f"{CELERY}test_schedule_that_cannot_be_is_refused_where_it_is_written",
+    ),
+    Mutant(
+        "a time that no answer has is taken for an age",
+        "askonce/schedule/entry.py",
+        '        require_within(owner, "max_age", seconds, 0.0, LONGEST)',
+        "        pass",
+        f"{ENTRIES}test_field_that_cannot_be_is_refused_where_it_is_written",
+    ),
+    Mutant(
+        "the letters of a text are reasons",
+        "askonce/schedule/entry.py",
+        "texts = isinstance(reasons, tuple) and",
+        "texts = isinstance(reasons, tuple | str) and",
+        f"{ENTRIES}test_field_that_cannot_be_is_refused_where_it_is_written",
+    ),
+    Mutant(
+        "a slot that asked for nothing it found is a success",
+        "askonce/schedule/running.py",
+        "        if counts and not counts.keys() - _NOT_ASKED:",
+        "        if False:",
+        "tests/unit/schedule/test_slot_of_a_file.py::test_slot_of_which_each_row_was_refused_is_no_success",
     ),
     Mutant(
         "an entry of an unknown task is fired",

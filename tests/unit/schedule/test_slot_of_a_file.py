@@ -162,6 +162,32 @@ def test_entry_that_cannot_be_asked_for_is_refused_by_name(one_entry, scene, mon
     assert [("", f"{ENTRY}: {why}")] == refusals(scene)
 
 
+@pytest.mark.parametrize("policy", [{}, {"dry_run": True}, {"max_cost": 1.0}], ids=str)
+def test_slot_of_which_each_row_was_refused_is_no_success(one_entry, scene, policy):
+    one_entry.write("no row", '{"currency": NaN}')
+    one_entry.begin(**policy)
+
+    failed = one_entry.step()
+
+    assert isinstance(failed, Failed)
+    assert ("configuration", "all_refused") == (failed.kind, failed.reason)
+    assert ("", f"{ENTRY}: all 2 that it found were refused") == refusals(scene)[-1]
+
+
+def test_file_without_rows_is_a_success(one_entry):
+    one_entry.write()
+    one_entry.begin()
+
+    assert {"asked": 0} == one_entry.step().result.value
+
+
+def test_path_may_be_a_text(one_entry):
+    one_entry.write_rows(2)
+    one_entry.begin(StoredFile(task=one_entry.spec.name, path=str(one_entry.file)))
+
+    assert ({"asked": 2, "admitted": 2}, 2) == one_entry.finish()
+
+
 def test_task_that_the_app_does_not_have_is_refused_by_name(one_entry, scene):
     one_entry.begin(StoredFile(task="rates.fetsch", path=one_entry.file))
 
