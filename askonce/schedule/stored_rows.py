@@ -52,7 +52,11 @@ class StoredRows:
         stream.seek(place.offset)
         for row in read_rows(stream):
             number, offset = place.row + row.number, stream.tell()
-            mark = [place.file, offset, number, _digest(stream, offset)]
+            is_whole = os.pread(stream.fileno(), 1, offset - 1) == b"\n"
+            if not is_whole and (isinstance(row, BadRow) or os.fstat(stream.fileno()).st_size > offset):
+                return  # it is being written: a later look finds the whole of it
+            # The end of a line that comes later is of this row, and not one more.
+            mark = [place.file, offset, number if is_whole else number - 1, _digest(stream, offset)]
             name = f"{place.file}:{number}"
             if isinstance(row, BadRow):
                 yield Unusable(name, mark, f"row {number}", row.field, row.reason)

@@ -231,6 +231,13 @@ OF_SCHEDULING = (
         "tests/unit/schedule/test_slot_of_a_file.py::test_slot_of_which_each_row_was_refused_is_no_success",
     ),
     Mutant(
+        "half of a row is none",
+        "askonce/schedule/stored_rows.py",
+        "if not is_whole and (isinstance",
+        "if False and (isinstance",
+        "tests/unit/schedule/test_slot_of_a_file.py::test_row_that_is_half_written_is_asked_for_when_it_is_whole",
+    ),
+    Mutant(
         "an entry of an unknown task is fired",
         "askonce/adapters/celery/scheduler.py",
         "        refuse(once.check_schedule())\n",
