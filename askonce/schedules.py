@@ -145,6 +145,15 @@ class SlotDecision(Enum):
     BEGUN = "begun"
 
 
+class Decided(NamedTuple):
+    """What ``decide`` did."""
+
+    #: For each slot.
+    slots: list[SlotDecision]
+    #: Whether this call noted what was missed: one scheduler's did.
+    noted: bool = False
+
+
 class Ended(NamedTuple):
     """What ``ended`` did."""
 
@@ -170,7 +179,7 @@ class Schedules(Protocol):
     def look(self, entries: Sequence[str]) -> Look:
         """Return the time and what is known of these entries."""
 
-    def decide(self, entry: str, due: Due) -> list[SlotDecision]:
+    def decide(self, entry: str, due: Due) -> Decided:
         """Decide each slot of *due*, once for all schedulers.
 
         A reply that is lost costs no slot: the slot is under way, and a slot under way without a job is

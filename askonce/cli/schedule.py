@@ -78,7 +78,7 @@ def run(name: str, *, force: bool, note: str) -> None:
         look = firing.store.schedules.look([name])
         due = by_hand(entry, look.now, force=force)
         write_down(firing.store, "run", f"schedule {name}", note)
-        [decision] = firing.store.schedules.decide(name, due)
+        [decision] = firing.store.schedules.decide(name, due).slots
         [slot] = due.slots
         if is_sent := _is_sent(decision):
             firing.send(name, slot)
@@ -166,12 +166,14 @@ def _is_sent(decision: SlotDecision) -> bool:
 def _why_not(decision: SlotDecision, name: str, state: EntryState) -> tuple[str, Exit]:
     from askonce.schedules import SlotDecision
 
-    under_way = state.open.name if state.open is not None else "another slot"
+    first, *_ = [each.name for each in (state.open, *state.waiting) if each is not None] or ["another slot"]
     match decision:
         case SlotDecision.WAIT:
-            return f"{name}: waits until {under_way} has ended", Exit.OK
+            return f"{name}: waits until {first} has ended", Exit.OK
+        case SlotDecision.SKIP if state.open is None and state.paused is not None and state.waiting:
+            return f"{name}: nothing was started: {first} waits until the entry is resumed", Exit.FAILED
         case SlotDecision.SKIP:
-            return f"{name}: nothing was started: {under_way} is under way", Exit.FAILED
+            return f"{name}: nothing was started: {first} is under way", Exit.FAILED
         case SlotDecision.PAUSED:
             return f"{name} is paused: {state.paused}; --force starts it all the same", Exit.FAILED
         case SlotDecision.SEND | SlotDecision.KNOWN | SlotDecision.BEGUN:

@@ -145,11 +145,11 @@ class Firing:
         if found is None:
             return None
         decided = self.store.schedules.decide(entry.name, found)
-        if found.missed is not None and SlotDecision.KNOWN not in decided:
+        if found.missed is not None and decided.noted:
             first, until = Slot(found.missed.first).name, Slot(found.missed.last).name
             emit(self.listen, EventType.SCHEDULE_MISSED, entry=entry.name, slot=first, until=until)
         send = None
-        for slot, decision in zip(found.slots, decided, strict=True):
+        for slot, decision in zip(found.slots, decided.slots, strict=True):
             match decision:
                 case SlotDecision.SEND:
                     send = slot

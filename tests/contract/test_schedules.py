@@ -42,7 +42,7 @@ def decide(schedules):
     """Decide slots of an entry, which begins with the slot 0."""
 
     def decide(*slots, entry="night", **more):
-        return schedules.decide(entry, Due(tuple(map(as_slot, slots)), **more))
+        return schedules.decide(entry, Due(tuple(map(as_slot, slots)), **more)).slots
 
     decide(0)
     return decide
@@ -60,7 +60,7 @@ def lines(schedules, entry="night"):
 def test_first_start_of_an_entry_fires_nothing(schedules, scene):
     before = schedules.look(["night"])
 
-    begun = schedules.decide("night", Due((Slot(HOUR),)))
+    begun = schedules.decide("night", Due((Slot(HOUR),))).slots
 
     assert Look(before.now, {"night": EntryState()}) == before
     assert round(float(scene.clock()) * 1000) == before.now
@@ -134,18 +134,19 @@ def test_slots_that_were_missed_fire_in_their_order(schedules, decide):
 
 def test_slots_that_passed_are_noted_once_by_all_schedulers(schedules, decide):
     missed = Missed(HOUR, 2 * HOUR)
-    for _ in range(2):
-        decide(missed=missed)
+    noted = [schedules.decide("night", Due((), missed=missed)).noted for _ in range(2)]
     decide(3, missed=missed)
 
+    assert [True, False] == noted
     assert [(1, "missed"), (3, "sent")] == lines(schedules)
     assert {"until": "1970-01-01T02:00:00Z"} == schedules.history("night")[-1].facts
     assert [KNOWN, KNOWN] == [*decide(1), *decide(2)]
 
 
 def test_first_start_notes_no_slot_as_missed(schedules):
-    schedules.decide("night", Due((Slot(3 * HOUR),), missed=Missed(HOUR, 2 * HOUR)))
+    begun = schedules.decide("night", Due((Slot(3 * HOUR),), missed=Missed(HOUR, 2 * HOUR)))
 
+    assert not begun.noted
     assert [] == schedules.history("night")
 
 
@@ -222,7 +223,9 @@ def test_note_of_a_pause_is_cut_and_never_empty(schedules):
 def test_entry_that_was_paused_before_its_first_slot_begins_paused(schedules):
     schedules.pause("night", "not yet")
 
-    assert [[BEGUN], [PAUSED]] == [schedules.decide("night", Due((Slot(slot),))) for slot in (HOUR, 2 * HOUR)]
+    decided = [schedules.decide("night", Due((Slot(slot),))).slots for slot in (HOUR, 2 * HOUR)]
+
+    assert [[BEGUN], [PAUSED]] == decided
 
 
 def test_person_starts_a_slot_beside_those_of_the_grid(schedules, decide):
@@ -251,11 +254,11 @@ def test_person_starts_a_slot_of_a_paused_entry_by_force_alone(schedules, decide
 def test_person_starts_a_slot_of_an_entry_that_never_began(schedules):
     slot = Slot(5 * HOUR, by_hand=True)
 
-    decided = schedules.decide("night", Due((slot,)))
+    decided = schedules.decide("night", Due((slot,))).slots
     schedules.ended("night", slot, "done", {})
 
     assert [SEND] == decided
-    assert [BEGUN] == schedules.decide("night", Due((Slot(HOUR),)))
+    assert [BEGUN] == schedules.decide("night", Due((Slot(HOUR),))).slots
 
 
 def test_progress_is_of_the_slot_under_way(schedules, decide):

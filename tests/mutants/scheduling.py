@@ -238,6 +238,13 @@ OF_SCHEDULING = (
         "tests/unit/schedule/test_slot_of_a_file.py::test_row_that_is_half_written_is_asked_for_when_it_is_whole",
     ),
     Mutant(
+        "each scheduler says what was missed",
+        FIRING,
+        "if found.missed is not None and decided.noted:",
+        "if found.missed is not None:",
+        f"{UNIT}test_what_was_missed_is_said_by_the_scheduler_that_decided_it",
+    ),
+    Mutant(
         "an entry of an unknown task is fired",
         "askonce/adapters/celery/scheduler.py",
         "        refuse(once.check_schedule())\n",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from askonce.schedules import (
     LINES_KEPT,
     NOTE_KEPT,
+    Decided,
     Due,
     Ended,
     EntryState,
@@ -53,15 +54,16 @@ class MemorySchedules:
         with self._changed:
             return Look(self._now(), {entry: _state(self._look(entry)) for entry in entries})
 
-    def decide(self, entry: str, due: Due) -> list[SlotDecision]:
+    def decide(self, entry: str, due: Due) -> Decided:
         """Decide each slot of *due*, once for all schedulers."""
         with self._changed:
             kept = self._keep(entry)
             has_begun = kept.last is not None
-            if due.missed is not None and kept.last is not None and due.missed.last > kept.last:
+            noted = due.missed is not None and kept.last is not None and due.missed.last > kept.last
+            if due.missed is not None and noted:
                 self._note(kept, Slot(due.missed.first), "missed", due.missed.facts)
                 kept.last = due.missed.last
-            return [self._decide(kept, slot, due, has_begun=has_begun) for slot in due.slots]
+            return Decided([self._decide(kept, each, due, has_begun=has_begun) for each in due.slots], noted)
 
     def _decide(self, kept: _Kept, slot: Slot, due: Due, *, has_begun: bool) -> SlotDecision:
         if slot == kept.open or slot in kept.waiting:

@@ -8,6 +8,7 @@ from askonce.errors import RecordDamaged, StoreUnavailable
 from askonce.schedules import (
     ENTRY_KEPT,
     NOTE_KEPT,
+    Decided,
     Due,
     Ended,
     EntryState,
@@ -44,13 +45,14 @@ class RedisSchedules:
         now, *found = self._run("schedule_look", keys)
         return Look(now, dict(zip(entries, map(_state, found), strict=False)))
 
-    def decide(self, entry: str, due: Due) -> list[SlotDecision]:
+    def decide(self, entry: str, due: Due) -> Decided:
         """Decide each slot of *due*, once for all schedulers."""
         missed = due.missed
         passed = ("", "", "") if missed is None else (missed.first, missed.last, encode(missed.facts))
         slots = (slot.token for slot in due.slots)
         args = (due.waiting, _KEPT, int(due.force), *passed, *slots)
-        return [_DECISIONS[reply] for reply in self._run("schedule_decide", (self._key(entry),), *args)]
+        noted, decided = self._run("schedule_decide", (self._key(entry),), *args)
+        return Decided([_DECISIONS[reply] for reply in decided], bool(noted))
 
     def ended(
         self,

@@ -145,6 +145,18 @@ def test_paused_entry_is_started_by_force_alone(verb, schedules):
     assert "ana@laptop: too dear" == schedules.look(["night"]).states["night"].paused
 
 
+def test_forced_start_says_which_slot_waits_while_none_is_under_way(verb, schedules):
+    schedules.decide("night", Due((Slot(0),)))
+    schedules.decide("night", Due((Slot(HOUR), Slot(2 * HOUR)), waiting=1))
+    schedules.pause("night", "stop")
+    schedules.ended("night", Slot(HOUR), "done", {})
+
+    forced = verb("run", "night", "--force")
+
+    said = "night: nothing was started: 1970-01-01T02:00:00Z waits until the entry is resumed\n"
+    assert (1, said) == (forced.exit_code, forced.stderr)
+
+
 def test_pause_and_resume_are_audited(verb, schedules, scene):
     verb("pause", "night", "--note", "too dear")
     told, again = verb("resume", "night", "--note", "paid"), verb("resume", "night")

@@ -283,6 +283,19 @@ def test_hours_without_a_scheduler_are_caught_up_with_as_the_policy_says(
     assert [{"entry": "night", **each} for each in missed] == machine.said(EventType.SCHEDULE_MISSED)
 
 
+def test_what_was_missed_is_said_by_the_scheduler_that_decided_it(machine, clock):
+    machine = machine(entry(at=Cron("0 * * * *"), catch_up="never"))
+    machine.scheduler().tick()
+    clock.advance(3 * 3600 + 600)
+    one, other = machine.scheduler(), machine.scheduler()
+    state, look = machine.store.schedules.look(["night"]).states["night"], machine.store.schedules.look([])
+    # Both have looked before either decides.
+    for scheduler in (one, other):
+        scheduler._decide(scheduler.entries["night"], state, look)
+
+    assert 1 == len(machine.said(EventType.SCHEDULE_MISSED))
+
+
 @pytest.mark.parametrize(("late", "fires"), [(LATE, True), (LATE + 0.001, False)])
 def test_slot_that_is_a_little_late_was_not_missed(late, fires):
     found = due(entry(catch_up="never"), 0, MINUTE + round(late * 1000))

@@ -1,7 +1,7 @@
 -- schedule_decide: decide slots of one entry in their order, each once for all schedulers.
 -- KEYS entry           ARGV most that wait, kept for, although it is paused (0, 1), first and last slot that passed and
 --                           do not fire (nothing: none), their facts, then the slots
--- returns for each slot: send | wait | skip | paused | known | begun
+-- returns {whether what passed was noted (0, 1), for each slot: send | wait | skip | paused | known | begun}
 local key = KEYS[1]
 local last, open, wait, paused = unpack(redis.call('HMGET', key, 'last', 'open', 'wait', 'paused'))
 local waits, newest, decided = {}, tonumber(last or -1), {}
@@ -10,7 +10,9 @@ for slot in string.gmatch(wait or '', '%S+') do
   waits[slot] = true
 end
 
+local noted = 0
 if last and tonumber(ARGV[5]) and tonumber(ARGV[5]) > newest then
+  noted = 1
   schedule_note(key, ARGV[4], 'missed', ARGV[6])
   newest = tonumber(ARGV[5])
 end
@@ -46,4 +48,4 @@ for i = 7, #ARGV do decided[#decided + 1] = decide(ARGV[i]) end
 if newest >= 0 then redis.call('HSET', key, 'last', string.format('%.0f', newest)) end
 redis.call('HSET', key, 'wait', table.concat(waits, ' '))
 redis.call('PEXPIREAT', key, NOW + ARGV[2])
-return decided
+return {noted, decided}
