@@ -123,31 +123,44 @@ def test_rows_that_are_added_are_asked_and_another_file_is_read_from_its_start(o
 
 
 def test_row_that_is_half_written_is_asked_for_when_it_is_whole(one_entry, scene):
-    one_entry.write({"currency": "A"})
+    one_entry.write_rows(2)
     with one_entry.file.open("a") as file:
         file.write('{"currency": "hal')
     one_entry.begin(max_cost=10.0)
     one_entry.step()
+    made = one_entry.work()
+    one_entry.step()
+    # The second row is under way, and the slot has seen the half of the third.
     with one_entry.file.open("a") as file:
         file.write('f"}\n{"currency": "B"}\nno row\n')
 
-    facts, made = one_entry.finish()
+    facts, more = one_entry.finish()
 
-    assert ((4, 3, 1), 3) == ((facts["asked"], facts["admitted"], facts["invalid"]), made)
-    assert [("row 4", "not JSON: Expecting value at column 1")] == refusals(scene)
+    assert ((5, 4, 1), 4) == ((facts["asked"], facts["admitted"], facts["invalid"]), made + more)
+    assert [("row 5", "not JSON: Expecting value at column 1")] == refusals(scene)
+
+
+def test_row_that_is_half_written_is_left_to_the_next_slot(one_entry, scene):
+    one_entry.file.write_text('{"currency": "A"}\n{"currency": "hal')
+    one_entry.begin()
+
+    assert {"asked": 1, "admitted": 1} == one_entry.step().result.value
+    assert [] == refusals(scene)
 
 
 def test_last_row_may_have_no_end_of_its_line(one_entry, scene):
-    one_entry.file.write_text('{"currency": "A"}')
+    one_entry.file.write_text('{"currency": "A"}\n{"currency": "B"}')
     one_entry.begin(max_cost=10.0)
+    one_entry.step()
+    one_entry.work()
     one_entry.step()
     with one_entry.file.open("a") as file:
         file.write("\nno row\n")
 
     facts, _ = one_entry.finish()
 
-    assert (2, 1, 1) == (facts["asked"], facts["admitted"], facts["invalid"])
-    assert [("row 2", "not JSON: Expecting value at column 1")] == refusals(scene)
+    assert (3, 2, 1) == (facts["asked"], facts["admitted"], facts["invalid"])
+    assert [("row 3", "not JSON: Expecting value at column 1")] == refusals(scene)
 
 
 def test_stale_answer_is_made_anew_although_it_is_served_meanwhile(one_entry, scene):
