@@ -46,9 +46,9 @@ class Asked(NamedTuple):
 class Asking:
     """Asks for payloads in the name of one slot."""
 
-    def __init__(self, site: Site, entry: Entry, slot: str) -> None:
-        """Enqueue on *site* for the slot of this name."""
-        self._site, self._task = site, entry.query.task
+    def __init__(self, site: Site, entry: Entry, slot: str, *, repeats: bool) -> None:
+        """Enqueue on *site* for the slot of this name; *repeats*: perhaps once more, after a kill."""
+        self._site, self._task, self._repeats = site, entry.query.task, repeats
         self._named = f"{entry.name}\0{slot}"
 
     def own(self, item: Item) -> Own:
@@ -67,6 +67,9 @@ class Asking:
         Raises:
             StoreUnavailable: nothing was enqueued.
         """
+        if self._repeats and self._has_ended(own):
+            # Its answer may be stale already, and this slot has paid for it.
+            return Asked("admitted", own)
         if item.dead is not None:
             return self._replay(item.dead, own)
         try:
@@ -80,6 +83,10 @@ class Asking:
         except JobError as error:
             # Of this payload's record, or its options: the others go on.
             return Asked("refused", refused=str(error))
+
+    def _has_ended(self, own: Own) -> bool:
+        record = self._site.store.read([own.key])[0]
+        return record.job == own.job and record.flight == "idle"
 
     def _replay(self, dead: DeadJob, own: Own) -> Asked:
         done = replay(self._site, dead, job=own.job)

@@ -1,7 +1,7 @@
 """How far a slot has come: what one of its steps leaves for the next one, in another process perhaps.
 
 It may be older than what was done: its worker was killed in between. What is asked for again then costs
-nothing, because it has the same key and, under a ceiling, the same job.
+nothing, because it has the same key and the same job.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ class Position:
     #: The jobs that are followed.
     flight: dict[JobId, Key] = field(default_factory=dict)
     planned: Planned | None = None
+    #: A step asks for payloads beyond *mark*. Where the next one finds that, they may have been asked for.
+    asking: bool = False
     #: So many steps in a row found nothing to do: each rests longer.
     idle: int = 0
     #: The slot has paused its entry, or was about to, when that had been resumed so often.
@@ -75,6 +77,7 @@ class Position:
             "money": [self.spent, self.forgiven, self.dearest, self.unknown],
             "flight": self.flight,
             "planned": self.planned and list(self.planned),
+            "asking": self.asking,
             "idle": self.idle,
             "held": self.held,
         }
@@ -111,6 +114,7 @@ class Position:
             unknown=unknown,
             flight=dict(found["flight"]),
             planned=Planned(*found["planned"]) if found["planned"] else None,
+            asking=found["asking"],
             idle=found["idle"],
             held=found["held"],
         )

@@ -71,8 +71,12 @@ class _Slot:
         self._began = self._kept_at = site.clock()
         look = site.store.schedules.look([entry.name])
         self._store_began, self._state = look.now / 1000, look.states[entry.name]
-        self._position = Position.decode(attempt.reference) or Position(self._store_began)
-        self._asking = Asking(site, entry, slot)
+        known = Position.decode(attempt.reference)
+        self._position = known or Position(self._store_began)
+        # The last step was cut off; or what is left of it cannot be read.
+        self._repeats = self._position.asking or bool(attempt.reference and not known)
+        self._asking = Asking(site, entry, slot, repeats=self._repeats)
+        self._position.asking = False
         most = entry.policy.max_cost
         self._ceiling = None if most is None else Ceiling(to_micros(most), self._position)
         self._position.go_on_with(entry.query)
@@ -131,6 +135,8 @@ class _Slot:
 
     def _go_on(self, reason: str, rest: float) -> NoReturn:
         """Leave the position, and be parked for *rest* seconds."""
+        # A whole step asks for more than a killed one did since it left its position; a shorter one may not.
+        self._position.asking = self._repeats and self._left > 0
         self._keep()
         self._site.store.schedules.progress(self._entry.name, self._slot, self._facts())
         raise Postponed(reason, retry_after=rest)
@@ -245,9 +251,11 @@ class _Slot:
             return refusal(invalid)
         if self._entry.policy.dry_run:
             return self._asking.look_at(item, own.key)
+        is_first, self._position.asking = not self._position.asking, True
         if self._ceiling is not None:
             # Before the call: a killed worker must not leave a job behind whose cost nobody counts.
             self._position.planned = Planned(*own, item.mark)
+        if is_first or self._ceiling is not None:
             self._keep()
         return self._asking.ask(item, own)
 

@@ -245,6 +245,14 @@ OF_SCHEDULING = (
         f"{UNIT}test_what_was_missed_is_said_by_the_scheduler_that_decided_it",
     ),
     Mutant(
+        "a slot of a killed worker pays for stale answers again",
+        "askonce/schedule/asking.py",
+        "if self._repeats and self._has_ended(own):",
+        "if False:",
+        "tests/unit/schedule/test_slot_of_a_file.py"
+        "::test_answer_that_is_stale_when_its_killed_slot_goes_on_is_not_paid_again",
+    ),
+    Mutant(
         "an entry of an unknown task is fired",
         "askonce/adapters/celery/scheduler.py",
         "        refuse(once.check_schedule())\n",

@@ -72,6 +72,57 @@ def test_slot_of_a_killed_worker_goes_on_and_each_row_is_called_once(one_entry, 
         assert (8, 2.0) == (facts["done"], facts["cost_usd"])
 
 
+@pytest.mark.parametrize("number", [0, 1, 3])
+@pytest.mark.parametrize("policy", [{}, {"rate": 2.0}, {"max_cost": 100.0}], ids=str)
+def test_answer_that_is_stale_when_its_killed_slot_goes_on_is_not_paid_again(
+    one_entry, scene, policy, number
+):
+    one_entry.spec = scene.spec = replace(one_entry.spec, soft_ttl=5.0)
+    one_entry.write_rows(5)
+    one_entry.begin(**policy)
+    one_entry.kill(number, "after")
+    made = one_entry.work_until_killed() + one_entry.work()
+    scene.clock.advance(30.0)
+
+    facts, more = one_entry.finish()
+
+    assert (5, 5, 5) == (made + more, facts["asked"], facts["admitted"])
+
+
+def test_stale_answer_is_not_paid_again_after_a_kill_and_a_pause(one_entry, scene):
+    one_entry.spec = scene.spec = replace(one_entry.spec, soft_ttl=5.0)
+    one_entry.write_rows(5)
+    one_entry.begin()
+    one_entry.kill(3, "after")
+    made = one_entry.work_until_killed() + one_entry.work()
+    scene.store.schedules.pause(ENTRY, "stop")
+    scene.clock.advance(30.0)
+    paused = one_entry.step()
+    one_entry.resume()
+
+    _, more = one_entry.finish()
+
+    assert ("paused", 5) == (paused.reason, made + more)
+
+
+def test_row_that_the_store_lost_sight_of_is_not_paid_again(one_entry, scene):
+    one_entry.spec = scene.spec = replace(one_entry.spec, soft_ttl=2.0)
+    one_entry.write_rows(3)
+    one_entry.begin()
+
+    def away(number):
+        if number == 2:
+            raise StoreUnavailable(verb="admit", reason="TimeoutError")
+
+    one_entry.before = away
+    one_entry.step()
+    made = one_entry.work()
+    scene.clock.advance(5.0)
+    facts, more = one_entry.finish()
+
+    assert (3, {"asked": 3, "admitted": 3}) == (made + more, facts)
+
+
 @pytest.mark.parametrize("max_age", [60.0, 0.0])
 def test_row_that_was_answered_since_the_slot_costs_nothing_when_it_is_asked_again(one_entry, scene, max_age):
     one_entry.write_rows(1)
