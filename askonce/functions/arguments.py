@@ -42,10 +42,8 @@ class Arguments:
         if owner in _OWNERS and owner not in ignore:
             raise ValueError(f"{self.name}: {owner} cannot be part of a key; say ignore=({owner!r},)")
         self._left_out = frozenset(ignore) | _injected(function, parameters)
-        self._in_key = frozenset(parameters) - self._left_out
-        #: The parameters that take arguments without a name; none where their number is unknown.
-        self._places = () if _takes_many(parameters) else _places(parameters)
-        self._is_simple = not self._left_out
+        #: Only then is a call known by what was given: every value belongs to one parameter of the key.
+        self._is_simple = not self._left_out and not _takes_many(parameters)
         self._known: dict[object, Job] = {}
 
     def job_of(self, spec: JobSpec, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Job:
@@ -55,10 +53,12 @@ class Arguments:
             TypeError: the arguments are not those of the function.
             PayloadInvalid: one of them cannot be part of a key; names the function and the argument.
         """
-        call = args if self._is_simple and not kwargs else self._values(args, kwargs)
+        if not self._is_simple:
+            return self._identify(spec, args, kwargs)
+        call = (*args, *kwargs.values()) if kwargs else args
         # With their types: 1, 1.0 and True are equal to Python.
         known: tuple[object, ...] = (call, *map(type, call))
-        if call is not args:
+        if kwargs:
             known = (len(args), *known, *kwargs)
         try:
             job = self._known.get(known)
@@ -71,13 +71,6 @@ class Arguments:
                     self._known.clear()
                 self._known[known] = job
         return job
-
-    def _values(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> tuple[object, ...]:
-        """Return the arguments that are part of the key, as they were given."""
-        if self._left_out and len(args) <= len(self._places):
-            kept = [value for name, value in zip(self._places, args, strict=False) if name in self._in_key]
-            return *kept, *[value for name, value in kwargs.items() if name in self._in_key]
-        return (*args, *kwargs.values()) if kwargs else args
 
     def _identify(self, spec: JobSpec, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Job:
         bound = self._signature.bind(*args, **kwargs)
@@ -92,11 +85,6 @@ class Arguments:
 
 def _takes_many(parameters: Mapping[str, inspect.Parameter]) -> bool:
     return any(each.kind in _MANY for each in parameters.values())
-
-
-def _places(parameters: Mapping[str, inspect.Parameter]) -> tuple[str, ...]:
-    by_name = inspect.Parameter.KEYWORD_ONLY
-    return tuple(name for name, each in parameters.items() if each.kind is not by_name)
 
 
 def _is_small(values: tuple[object, ...]) -> bool:

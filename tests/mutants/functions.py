@@ -104,6 +104,20 @@ OF_FUNCTIONS = (
         f"{_KEYS}test_arguments_of_other_types_are_other_calls[(1, True)]",
     ),
     Mutant(
+        "a call is known by its positional arguments",
+        "askonce/functions/arguments.py",
+        "        call = (*args, *kwargs.values()) if kwargs else args\n",
+        "        call = args\n",
+        f"{_KEYS}test_named_arguments_of_other_values_are_other_calls",
+    ),
+    Mutant(
+        "a call with ignored arguments is known by what was given",
+        "askonce/functions/arguments.py",
+        "        if not self._is_simple:\n",
+        "        if self._left_out and not args:\n            kwargs = {}\n        if not self._is_simple:\n",
+        f"{_KEYS}test_named_arguments_count_beside_ignored_ones",
+    ),
+    Mutant(
         "what a framework injects is part of the key",
         "askonce/functions/arguments.py",
         "self._left_out = frozenset(ignore) | _injected(function, parameters)",

@@ -65,6 +65,25 @@ def test_ignored_arguments_make_no_other_key(cache):
     assert key("Lisbon", "Porto") != key("Porto", "Lisbon")
 
 
+def test_named_arguments_of_other_values_are_other_calls(cache):
+    key = keyed(cache, lambda city, days=3, hours=0: None)
+
+    calls = [{}, {"days": 1}, {"days": 2}, {"hours": 1}, {"hours": 2}]
+    assert len(calls) == len({key("Lisbon", **call) for call in calls * 2})
+
+
+def test_named_arguments_count_beside_ignored_ones(cache):
+    def search(service, *words, unit="C", **query):
+        return query
+
+    key = keyed(cache, search, ignore=("service",))
+
+    calls = [{"q": "a"}, {"q": "b"}, {"q": "a", "page": 2}, {"unit": "a"}, {"unit": "F", "q": "a"}]
+    # Twice: the second time by what may be known of the first.
+    assert len(calls) == len({key(service=object(), **call) for call in calls * 2})
+    assert key(None, "a", q=1) != key(None, q=1) != key("a", q=1, page=2)
+
+
 def test_namespace_and_version_are_part_of_the_key(cache):
     def city(name):
         return name
