@@ -9,11 +9,12 @@ import weakref
 from dataclasses import dataclass
 from functools import wraps
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 from askonce.answer import Codec
 from askonce.functions.arguments import Arguments
 from askonce.functions.function import Function
+from askonce.functions.origin import Origin
 from askonce.functions.process import Process
 from askonce.functions.times import Times
 from askonce.functions.values import Values
@@ -65,17 +66,6 @@ class _Terms:
     patience: float
 
 
-class _Origin(NamedTuple):
-    """Where a function was defined: a module that is imported again defines the same one."""
-
-    module: str
-    file: str
-    name: str
-
-    def is_same(self, other: _Origin) -> bool:
-        return self.name == other.name and (self.module == other.module or self.file == other.file)
-
-
 class FunctionCache:
     """Cached functions and values on one store; safe for threads, loops and forks."""
 
@@ -84,7 +74,7 @@ class FunctionCache:
         self._terms: _Terms | None = None
         self._process: Process | None = None
         self._lock = Lock()
-        self._origins: dict[str, _Origin] = {}
+        self._origins: dict[str, Origin] = {}
         if store is not None:
             self.configure(store, **options)
         me = weakref.ref(self)
@@ -190,9 +180,7 @@ class FunctionCache:
         return self._terms
 
     def _claim(self, namespace: str, function: Callable[..., Any]) -> None:
-        code = getattr(inspect.unwrap(function), "__code__", None)
-        file = code.co_filename if code else function.__module__
-        origin = _Origin(function.__module__, file, function.__qualname__)
+        origin = Origin.of(function)
         taken = self._origins.setdefault(namespace, origin)
         if not taken.is_same(origin):
             other, mine = f"{taken.module}.{taken.name}", f"{origin.module}.{origin.name}"

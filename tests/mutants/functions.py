@@ -132,6 +132,20 @@ OF_FUNCTIONS = (
         f"{_KEYS}test_two_functions_of_one_namespace_are_refused",
     ),
     Mutant(
+        "functions of one factory share a namespace",
+        "askonce/functions/origin.py",
+        "return [*map(id, self.outer)] == [*map(id, other.outer)]",
+        "return True",
+        f"{_KEYS}test_functions_of_one_name_are_two_all_the_same[of a factory]",
+    ),
+    Mutant(
+        "lambdas share a namespace",
+        "askonce/functions/origin.py",
+        "return \"<\" not in self.name and not self.outer",
+        "return not self.outer",
+        f"{_KEYS}test_functions_of_one_name_are_two_all_the_same[lambdas]",
+    ),
+    Mutant(
         "a child works with its parent's process",
         "askonce/functions/cache.py",
         "        self._process, self._lock = None, Lock()\n\n\ndef _forget",

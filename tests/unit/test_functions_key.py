@@ -252,6 +252,37 @@ def test_two_functions_of_one_namespace_are_refused(cache):
         cache.cached_json("forecast")(other)
 
 
+def made(around):
+    def get(path):
+        return [around, path]
+
+    return get
+
+
+def named(module):
+    space = {"__name__": module}
+    exec("def fetch(page):\n    return __name__", space)  # code that is no file
+    return space["fetch"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(lambda x: 1, lambda x: 2), (made("http://a"), made("http://b")), (named("one"), named("two"))],
+    ids=["lambdas", "of a factory", "of no file"],
+)
+def test_functions_of_one_name_are_two_all_the_same(cache, one, other):
+    cache.cached_json("lookups")(one)
+
+    with pytest.raises(ValueError, match="has the namespace 'lookups'; each function needs its own"):
+        cache.cached_json("lookups")(other)
+
+
+def test_function_that_is_defined_again_around_the_same_keeps_its_namespace(cache):
+    around = ["shared"]
+    for _ in range(2):
+        assert [["shared"], "x"] == cache.cached_json("lookups")(made(around))("x")
+
+
 def test_function_whose_module_is_imported_again_keeps_its_namespace(cache):
     code = "def city(name):\n    return name\n"
     for name in ("shop", "shop", "__main__"):
