@@ -36,7 +36,7 @@ from askonce.execution import Computed, Deferred, Delivery, Failed, Reused, Skip
 from askonce.freshness import is_within
 from askonce.functions.arguments import again
 from askonce.functions.effects import Await, Lead, Make, MakeAlone, Rest, Verb
-from askonce.functions.found import Found
+from askonce.functions.found import Found, Raised
 from askonce.started import Started
 from askonce.store import Write
 
@@ -78,10 +78,9 @@ class Answering:
     draw: Callable[[float, float], float] = random.uniform
 
     def answer(self, ask: Ask, away: JobError | None = None) -> Way:
-        """Find or make the answer; *away* is why the store cannot be asked.
+        """Find or make the answer, or return what the function raised; *away* is why no store can be asked.
 
         Raises:
-            Exception: what the function raised.
             ValueInvalid: it returned something without a JSON form.
             StoreUnavailable: the store is away, and the budget for calls without it is spent.
         """
@@ -139,13 +138,20 @@ class Answering:
 
     def _bring(self, job: str, end: End, way: Way) -> Way:
         """Go *way*, and give its end to all who wait for it."""
+        own: BaseException | None = None
         try:
-            end.set_result((yield from way))
+            brought = yield from way
+            if isinstance(brought, Raised) and not brought.is_shared:
+                own = brought.error
+            else:
+                end.set_result(brought)
         except Exception as error:  # noqa: BLE001  # each caller gets it
             end.set_exception(error)
         finally:
             # What ends a thread or a task is its own: the others ask again.
             self.flights.leave(job, end)
+        if own is not None:
+            raise own
 
     def _run(self, ask: Ask, decision: Run) -> Way:
         delivery = Delivery(spec=ask.spec, job=ask.job.under(decision.job))
@@ -162,7 +168,7 @@ class Answering:
             executed = yield Verb(partial(self.executor.finish, begun, ask.body(returned)))
         return self._ended(ask, decision, executed)
 
-    def _ended(self, ask: Ask, decision: Run, executed: Execution) -> Found | None:
+    def _ended(self, ask: Ask, decision: Run, executed: Execution) -> Found | Raised | None:
         match executed:
             case Computed(result=result):
                 if executed.stored in (Write.OK, Write.UNAVAILABLE):
@@ -176,7 +182,7 @@ class Answering:
                 stale = _good_enough(ask, decision.stale)
                 if stale is not None and isinstance(ask.raised, Exception):
                     return self._served(ask, stale)
-                raise ask.raised
+                return Raised(ask.raised, ask.is_shared)
         assert_never(executed)
 
     def _wait(self, ask: Ask, decision: Wait) -> Way:
@@ -210,7 +216,7 @@ class Answering:
             executed, failed = None, error
         # Not inside of the block above: what a function raised gets no other error as its context.
         if ask.raised is not None:
-            raise ask.raised
+            return Raised(ask.raised, ask.is_shared)
         if failed is not None:
             raise failed
         if isinstance(executed, Failed):

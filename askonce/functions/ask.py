@@ -40,6 +40,8 @@ class Ask:
     #: What the function raised, and what it returned, encoded.
     raised: BaseException | None = field(default=None, init=False)
     data: bytes = field(default=b"", init=False)
+    #: Those who wait for this call share what it raised.
+    is_shared: bool = field(default=True, init=False)
 
     def check_outside(self) -> None:
         """Refuse a function that waits for itself.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from concurrent.futures import Future
 from threading import Lock
 
-from askonce.functions.found import Found
+from askonce.functions.found import Found, Raised
 
 #: None: the end concerned its own caller only, so that the others must ask again.
-End = Future[Found | None]
+End = Future[Found | Raised | None]
 
 
 class Flights:

@@ -12,6 +12,25 @@ if TYPE_CHECKING:
     from askonce.job import JobId, Key
 
 
+class Raised(NamedTuple):
+    """What the function raised: a value until its caller gets it, since StopIteration cannot leave a way."""
+
+    error: BaseException
+    #: Others share it; what ends a thread or a cancelled task is its own.
+    is_shared: bool
+
+
+def found_in(end: Found | Raised) -> Found:
+    """Return the answer.
+
+    Raises:
+        BaseException: what the function raised.
+    """
+    if isinstance(end, Raised):
+        raise end.error
+    return end
+
+
 class Found(NamedTuple):
     """An answer, and where it came from."""
 

@@ -11,7 +11,7 @@ from askonce.errors import AnswerUnreadable, JobError, LayoutNewer, RecordDamage
 from askonce.events import EventType, emit
 from askonce.functions.arguments import Arguments, again
 from askonce.functions.ask import Ask
-from askonce.functions.found import Found
+from askonce.functions.found import Found, found_in
 from askonce.functions.loops import done
 from askonce.store import Write
 
@@ -63,7 +63,7 @@ class Function:
         found, away, value = self._hit(process, spec, job)
         if found is None:
             ask = self._ask(process, spec, job, partial(self._function, *args, **kwargs))
-            found = process.threads.go(process.answering.answer(ask, away))
+            found = found_in(process.threads.go(process.answering.answer(ask, away)))
             value = found.value()
         self._last.set(found)
         return value
@@ -80,21 +80,21 @@ class Function:
         found, away, _ = await done(looking)
         if found is None:
             ask = self._ask(process, spec, job, partial(self._function, *args, **kwargs))
-            found = await process.loops.go(process.answering.answer(ask, away))
+            found = found_in(await process.loops.go(process.answering.answer(ask, away)))
         self._last.set(found)
         return found.value()
 
     def refresh(self, *args: object, **kwargs: Any) -> Any:  # noqa: ANN401
         """Make the answer anew."""
         process, ask = self._forced(args, kwargs)
-        found = process.threads.go(process.answering.answer(ask))
+        found = found_in(process.threads.go(process.answering.answer(ask)))
         self._last.set(found)
         return found.value()
 
     async def refresh_on_loop(self, *args: object, **kwargs: Any) -> Any:  # noqa: ANN401
         """Make the answer of an async function anew."""
         process, ask = self._forced(args, kwargs)
-        found = await process.loops.go(process.answering.answer(ask))
+        found = found_in(await process.loops.go(process.answering.answer(ask)))
         self._last.set(found)
         return found.value()
 

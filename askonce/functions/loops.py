@@ -117,5 +117,12 @@ async def _outcome(ask: Ask) -> Callable[[], object]:
         with ask.inside():
             value = await ask.call()
     except BaseException as error:  # noqa: BLE001  # its caller gets it
+        # This task is nobody's own: only that the loop ends it concerns no caller.
+        ask.is_shared = not (isinstance(error, asyncio.CancelledError) and _is_cancelled())
         return raising(error)
     return lambda: value
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -64,6 +64,7 @@ def _outcome(ask: Ask) -> Callable[[], object]:
         with ask.inside():
             value = ask.call()
     except BaseException as error:  # noqa: BLE001  # its caller gets it
+        ask.is_shared = isinstance(error, Exception)
         return raising(error)
     return lambda: value
 

@@ -63,9 +63,9 @@ OF_FUNCTIONS = (
     ),
     Mutant(
         "the end of a thread is everybody's",
-        "askonce/functions/answering.py",
-        "        except Exception as error:  # noqa: BLE001  # each caller gets it\n",
-        "        except BaseException as error:\n",
+        "askonce/functions/threads.py",
+        "        ask.is_shared = isinstance(error, Exception)\n",
+        "",
         f"{_THREADS}test_end_of_a_thread_is_not_the_end_of_those_who_wait_for_it",
     ),
     Mutant(
@@ -95,6 +95,20 @@ OF_FUNCTIONS = (
         "asyncio.shield(asyncio.wrap_future(future))",
         "asyncio.wrap_future(future)",
         f"{_LOOPS}test_caller_that_is_cancelled_stops_no_call",
+    ),
+    Mutant(
+        "a function that ends itself is called again",
+        "askonce/functions/loops.py",
+        "isinstance(error, asyncio.CancelledError) and _is_cancelled()",
+        "not isinstance(error, Exception)",
+        f"{_LOOPS}test_function_that_ends_itself_is_called_once[abort-store]",
+    ),
+    Mutant(
+        "the end of a loop is everybody's",
+        "askonce/functions/loops.py",
+        "ask.is_shared = not (isinstance(error, asyncio.CancelledError) and _is_cancelled())",
+        "ask.is_shared = True",
+        f"{_LOOPS}test_loop_that_ends_leaves_the_call_to_those_who_wait",
     ),
     Mutant(
         "arguments are known without their types",
@@ -141,7 +155,7 @@ OF_FUNCTIONS = (
     Mutant(
         "lambdas share a namespace",
         "askonce/functions/origin.py",
-        "return \"<\" not in self.name and not self.outer",
+        'return "<" not in self.name and not self.outer',
         "return not self.outer",
         f"{_KEYS}test_functions_of_one_name_are_two_all_the_same[lambdas]",
     ),

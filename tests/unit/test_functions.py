@@ -84,6 +84,16 @@ def test_error_is_the_callers_own_and_is_kept_for_nobody(weather):
     assert {"city": "Lisbon", "days": [3]} == forecast("Lisbon")
 
 
+def test_end_of_an_iterator_is_an_error_like_others(weather):
+    error = StopIteration("none left")
+    weather.errors = [error]
+
+    with pytest.raises(StopIteration) as caught:
+        weather.cached()("Lisbon")
+
+    assert caught.value is error
+
+
 def test_error_of_ours_is_kept_for_nobody_either(weather):
     weather.errors = [Permanent("no_such_city")]
     forecast = weather.cached()

@@ -120,6 +120,27 @@ def test_error_is_the_callers_own(trends):
     assert {"word": "ship", "days": 7} == second
 
 
+class Abort(BaseException):
+    """No error of a function, but what ends it."""
+
+
+@pytest.mark.parametrize("store_is_away", [False, True], ids=["store", "away"])
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), Abort()], ids=["cancelled", "abort"])
+def test_function_that_ends_itself_is_called_once(store, error, store_is_away):
+    trends = Trends(Away() if store_is_away else store, processes=1)
+    ask = trends.cached()
+    # A second call would succeed, and a third.
+    trends.errors = [error]
+
+    async def main():
+        with pytest.raises(type(error)) as caught:
+            await ask("ship")
+        return caught.value
+
+    assert run(main()) is error
+    assert ["ship"] == trends.calls
+
+
 def test_caller_that_is_cancelled_stops_no_call(trends):
     ask = trends.cached()
 
@@ -155,6 +176,30 @@ def test_loop_that_ends_leaves_the_call_to_others(trends):
 
     assert task.cancelled()
     assert {"word": "ship", "days": 7} == run(main())
+
+
+def test_loop_that_ends_leaves_the_call_to_those_who_wait(trends):
+    ask, calls = trends.caches[0].cached_json("slow"), []
+
+    @ask
+    async def slow():
+        calls.append(1)
+        if len(calls) == 1:
+            await asyncio.sleep(stretched(60))
+        return 1
+
+    async def cut_short(pool):
+        task = asyncio.create_task(slow())
+        await until(lambda: calls)
+        other = pool.submit(asyncio.run, slow())
+        await until(lambda: counted(trends.store, "attached") == 1)
+        return task, other
+
+    with ThreadPoolExecutor(1) as pool:
+        task, other = run(cut_short(pool))
+
+        assert (1, True) == (other.result(stretched(20)), task.cancelled())
+    assert 2 == len(calls)
 
 
 def test_run_of_another_process_is_waited_for_without_a_thread_of_each_waiter(trends):
