@@ -25,8 +25,8 @@ OF_RUNNING = (
     Mutant(
         "what a killed worker was about to enqueue is forgotten",
         f"{SLOTS}running.py",
-        "            self._position.planned = Planned(*own, item.mark)\n            self._keep()\n",
-        "            self._position.planned = Planned(*own, item.mark)\n",
+        "if is_first or self._ceiling is not None:",
+        "if is_first:",
         f"{DEAD}test_cost_of_a_replay_is_counted_also_after_a_kill[2-after]",
     ),
     Mutant(
