@@ -138,7 +138,8 @@ class Handle:
     def _last_good(self) -> Result | None:
         """Return the answer of an earlier job of the same payload; the caller is no worse off without one."""
         try:
-            record, *others = self._store.read([self.key, *self.older])
+            keys = [self.key, *self.older]
+            record, *_ = records = self._store.read(keys)
             if record.checked().fingerprint not in ("", self.fingerprint or record.fingerprint):
                 return None
             stale = last_good_answer(self.key, self.job, record)
@@ -146,13 +147,21 @@ class Handle:
                 return self._join(stale)
         except (StoreUnavailable, AnswerUnreadable):
             return None
-        return self.older_answer(dict(zip(self.older, others, strict=True)))
+        return self.older_answer(dict(zip(keys, records, strict=True)))
 
     def older_answer(self, records: Mapping[Key, Snapshot]) -> Result | None:
-        """Return the answer that an older version of the task gave to the same payload."""
+        """Return the answer that an older version of the task gave to the same payload.
+
+        *records* are those of the key and of the *older* ones. Where the key has an answer of its own, no
+        older one is better. Where that was removed, neither is one that was made before.
+        """
+        own = records[self.key]
+        if own.value is not None:
+            return None
         for key in self.older:
             record = records[key]
-            if record.error is None and record.fingerprint == self.fingerprint:
+            made_at = record.value.fence if record.value is not None else 0
+            if record.fingerprint == self.fingerprint and made_at > own.removed_at:
                 stale = last_good_answer(key, record.job, record)
                 if stale is not None:
                     return self._join(stale)

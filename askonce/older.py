@@ -23,6 +23,7 @@ _FoundT = TypeVar("_FoundT", "Outcome", "Outcome | JobError")
 def with_older_answers(store: Store, found: dict[int, _FoundT]) -> dict[int, _FoundT]:
     """Return *found*, where who waits for a job also has an answer of an older version, as a stale one.
 
+    Not where the key had an answer of its own: that was newer, and was removed or made doubtful.
     One more round trip for all that wait and have no stale answer; none where nobody does.
     """
     waiting = {
@@ -30,7 +31,9 @@ def with_older_answers(store: Store, found: dict[int, _FoundT]) -> dict[int, _Fo
         for position, outcome in found.items()
         if isinstance(outcome, Admitted | Attached) and outcome.stale is None
     }
-    keys = list(dict.fromkeys(key for outcome in waiting.values() for key in outcome.handle.older))
+    serving = [outcome for outcome in waiting.values() if outcome.handle.older]
+    own = dict.fromkeys(outcome.handle.key for outcome in serving)
+    keys = list(own | dict.fromkeys(key for outcome in serving for key in outcome.handle.older))
     if not keys:
         return found
     try:

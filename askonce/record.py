@@ -133,8 +133,8 @@ class Parked(NamedTuple):
 class Snapshot(NamedTuple):
     """One record at one moment of the store's clock; times in seconds.
 
-    Only ``read`` fills *task*, *fingerprint*, *owner*, *lost*, *late*, *due_at* and *ended_at*. A writer
-    knows the first two, and the owner's token authorises writes.
+    Only ``read`` fills *task*, *fingerprint*, *owner*, *lost*, *late*, *due_at*, *ended_at* and *removed_at*.
+    A writer knows the first two, and the owner's token authorises writes.
     """
 
     present: bool = False
@@ -176,6 +176,8 @@ class Snapshot(NamedTuple):
     due_at: float = 0.0
     #: When the job ended without an answer, in seconds since 1970; 0 where it did not, or that is unknown.
     ended_at: float = 0.0
+    #: When an answer was removed before its time, in microseconds as fences; 0 where none was since the last.
+    removed_at: int = 0
     #: What the job's earlier attempts cost; only the reply to a start that is granted.
     spent: Spend = NOTHING
 

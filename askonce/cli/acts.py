@@ -43,6 +43,8 @@ class _Verb(NamedTuple):
     states: tuple[str, ...]
     #: With the run whose jobs alone are meant, if any.
     do: Callable[[Site, Sequence[Key], str | None], Iterator[_Done]]
+    #: Also to what older versions keep of the jobs that are named.
+    forgets: bool = False
 
 
 def _replay(site: Site, keys: Sequence[Key], _run: str | None) -> Iterator[_Done]:
@@ -81,7 +83,7 @@ def _invalidate(site: Site, keys: Sequence[Key], _run: str | None) -> Iterator[_
 
 _REPLAY = _Verb("replay", ("dead",), _replay)
 _CANCEL = _Verb("cancel", ("queued", "parked", "paused", "running"), _cancel)
-_INVALIDATE = _Verb("invalidate", (), _invalidate)
+_INVALIDATE = _Verb("invalidate", (), _invalidate, forgets=True)
 
 
 def _acting(command: Callable[..., None]) -> Callable[..., None]:
@@ -145,7 +147,7 @@ def _act(
     signed(note, NOTE_KEPT)
     with unavailable():
         site = open_site()
-        keys, missing = _named_keys(site, what, tenant) if what else (_fitting(site, verb, chosen), 0)
+        keys, missing = _named_keys(site, verb, what, tenant) if what else (_fitting(site, verb, chosen), 0)
         if not keys and not what:
             doubt_task(site, chosen["task"])
         if dry_run:
@@ -157,12 +159,12 @@ def _act(
     sys.exit(Exit.FAILED if counts[False] or missing else Exit.OK)
 
 
-def _named_keys(site: Site, what: tuple[str, ...], tenant: str) -> tuple[list[Key], int]:
+def _named_keys(site: Site, verb: _Verb, what: tuple[str, ...], tenant: str) -> tuple[list[Key], int]:
     """Return the keys that *what* names, and how many words name none."""
     keys: dict[Key, None] = {}
     missing = 0
     for each in named(site, what, tenant):
-        keys |= dict.fromkeys(each.keys)
+        keys |= dict.fromkeys(each.forgettable if verb.forgets else each.keys)
         if each.missing:
             echo(f"{each.what}: {each.missing}", err=True)
             missing += 1

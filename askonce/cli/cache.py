@@ -234,7 +234,7 @@ def _invalidate_keys(what: Sequence[str], tenant: str, note: str, *, expire: boo
     with unavailable():
         site = open_site()
         found = list(named(site, what, tenant))
-        keys: list[Key] = list(dict.fromkeys(key for each in found for key in each.keys))
+        keys: list[Key] = list(dict.fromkeys(key for each in found for key in each.forgettable))
         missing = [f"{each.what}: {each.missing}" for each in found if each.missing]
         write_down(site.store, "invalidate", _in_words(what, keys, expire=expire), note)
         absent = [key for key in keys if site.store.invalidate(key, expire=expire) is Write.ABSENT]

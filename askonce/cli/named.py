@@ -14,7 +14,7 @@ from askonce.cli.keys import is_key
 from askonce.errors import PayloadInvalid
 from askonce.flights import Names
 from askonce.job import Key
-from askonce.key import identify
+from askonce.key import identify, older_keys
 from askonce.record import BUCKETS
 
 if TYPE_CHECKING:
@@ -41,6 +41,15 @@ class Named(NamedTuple):
     keys: list[Key]
     #: Why there are none, and what to do; empty where there are some.
     missing: str = ""
+    #: Those of the same payloads in older versions that the task serves: there is something kept under each.
+    older: tuple[Key, ...] = ()
+    #: Whether nothing is kept under *keys*, which are named all the same.
+    is_absent: bool = False
+
+    @property
+    def forgettable(self) -> list[Key]:
+        """The keys to forget so that no caller gets what was kept, by an older version either."""
+        return [*([] if self.is_absent and self.older else self.keys), *self.older]
 
 
 def by_keys(store: Store, names: Sequence[str]) -> Iterator[Named]:
@@ -83,8 +92,12 @@ def by_fields(
     what = f"{task} {' '.join(words)}"
     if spec.key_fields and given.keys() >= set(spec.key_fields):
         keys = list(dict.fromkeys(job.key for job, _ in readings))
-        present = [key for key, each in zip(keys, site.store.flights.show(keys), strict=True) if each.present]
-        return Named(what, present or keys[:1])
+        older = list(dict.fromkeys(key for job, _ in readings for key in older_keys(spec, job)))
+        shown = site.store.flights.show([*keys, *older])
+        kept = {key for key, each in zip([*keys, *older], shown, strict=True) if each.present}
+        present = [key for key in keys if key in kept]
+        also = tuple(key for key in older if key in kept)
+        return Named(what, present or keys[:1], older=also, is_absent=not present)
     found = dict[Key, None]()
     for first in range(0, BUCKETS, _BUCKETS_AT_ONCE):
         for _, fields in readings:

@@ -44,6 +44,24 @@ def totals(scene):
     return {counter.what: amount for counter, amount in scene.store.tally.totals().items()}
 
 
+def test_when_an_answer_was_removed_is_known_until_the_next_one(scene):
+    scene.admit(**JOB)
+    scene.start()
+    scene.complete()
+    removed = []
+    for remove in (scene.invalidate, lambda: scene.store.controls.mark(MARK)):
+        scene.clock.advance(1)
+        remove()
+        scene.clock.advance(1)
+        scene.admit("job-2", **JOB)
+        scene.start("owner-2", "job-2")
+        removed.append(round(float(scene.clock()) - scene.read().removed_at / 1_000_000, 3))
+        scene.complete("owner-2")
+        removed.append(scene.read().removed_at)
+
+    assert [1.0, 0, 1.0, 0] == removed
+
+
 @pytest.fixture
 def few_marks(monkeypatch):
     """A store that has room for few marks; how many."""

@@ -52,8 +52,8 @@ OF_LIFE = (
     of_script(
         "a wish for the last answer is one for the next",
         "complete",
-        "'sp', 'as')",
-        "'sp')",
+        "'sp', 'as', 'iv')",
+        "'sp', 'iv')",
         f"{LIFE}test_nobody_wants_the_next_answer_until_it_is_asked_for",
     ),
     of_script(

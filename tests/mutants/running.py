@@ -1,6 +1,7 @@
 """Guards of what a slot runs: its position, its pace, its ceiling and its queries."""
 
 from tests.mutants.mutant import Mutant
+from tests.mutants.scripts import of_script
 
 SLOTS = "askonce/schedule/"
 TESTS = "tests/unit/schedule/"
@@ -130,9 +131,38 @@ OF_RUNNING = (
     Mutant(
         "an older version's answer to another payload is served",
         "askonce/handle.py",
-        "if record.error is None and record.fingerprint == self.fingerprint:",
-        "if record.error is None:",
+        "if record.fingerprint == self.fingerprint and made_at > own.removed_at:",
+        "if made_at > own.removed_at:",
         "tests/unit/test_older_versions.py::test_other_payload_and_other_tenant_get_nothing_of_it",
+    ),
+    Mutant(
+        "an older version gives back what was invalidated",
+        "askonce/handle.py",
+        "self.fingerprint and made_at > own.removed_at:",
+        "self.fingerprint:",
+        "tests/unit/test_older_versions.py"
+        "::test_answer_that_was_invalidated_does_not_come_back_from_an_older_version",
+    ),
+    of_script(
+        "a tombstone does not know that an answer was removed",
+        "ends",
+        "set(r, {fl = 'idle', iv = NOW_US})",
+        "set(r, {fl = 'idle'})",
+        "tests/contract/test_store_marks.py::test_when_an_answer_was_removed_is_known_until_the_next_one[valkey]",
+    ),
+    of_script(
+        "a new job does not know that an answer was removed by a mark",
+        "admit",
+        "    set(r, {iv = r.mark})\n",
+        "",
+        "tests/contract/test_store_marks.py::test_when_an_answer_was_removed_is_known_until_the_next_one[valkey]",
+    ),
+    Mutant(
+        "older versions keep what a person forgets",
+        "askonce/cli/named.py",
+        "        older = list(dict.fromkeys(key for job, _ in readings for key in older_keys(spec, job)))",
+        "        older: list[Key] = []",
+        "tests/unit/cli/test_acts.py::test_answers_of_older_versions_are_invalidated_with_those_of_fields",
     ),
     Mutant(
         "each row of a group reads its older answer alone",

@@ -253,6 +253,14 @@ OF_SCHEDULING = (
         "::test_answer_that_is_stale_when_its_killed_slot_goes_on_is_not_paid_again",
     ),
     Mutant(
+        "a pause forgets that a slot was cut off",
+        "askonce/schedule/running.py",
+        "self._position.asking = self._repeats and self._left > 0",
+        "self._position.asking = False",
+        "tests/unit/schedule/test_slot_of_a_file.py"
+        "::test_stale_answer_is_not_paid_again_after_a_kill_and_a_pause",
+    ),
+    Mutant(
         "an entry of an unknown task is fired",
         "askonce/adapters/celery/scheduler.py",
         "        refuse(once.check_schedule())\n",

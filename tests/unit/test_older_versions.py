@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from askonce.controls import Mark
 from askonce.errors import Permanent, ResultTimeout, StoreUnavailable
 from askonce.outcomes import Admitted, Attached, Hit
 from askonce.spec import JobSpec
@@ -72,6 +73,60 @@ def test_failure_of_the_new_version_is_not_hidden_by_the_old_answer(rolled, rais
         asked.result(0)
 
 
+@pytest.mark.parametrize("when", ["answered", "queued", "running"])
+def test_answer_that_was_invalidated_does_not_come_back_from_an_older_version(rolled, when):
+    asked = rolled.ask()
+    if when == "answered":
+        rolled.work(lambda: {"rate": 6.0})
+    if when == "running":
+        rolled.work(lambda: rolled.store.invalidate(asked.key) and {"rate": 6.0})
+    else:
+        rolled.store.invalidate(asked.key)
+
+    first, second = rolled.ask(), rolled.ask()
+
+    assert (None, None) == (first.stale, second.stale)
+    with pytest.raises(ResultTimeout):
+        second.result(0.01, fresh_within=0)
+    # Also while its job runs.
+    rolled.work(lambda: {"rate": 7.0} if rolled.ask().stale is None else pytest.fail("it came back"))
+    assert {"rate": 7.0} == rolled.ask().answer.value
+
+
+def test_older_version_made_since_the_invalidation_is_served(rolled):
+    rolled.store.invalidate(rolled.ask().key)
+    newer = rolled.spec
+    rolled.use(rolled.store, replace(rolled.spec, version="1", serves_versions=()))
+    rolled.clock.advance(1.0)
+    rolled.answered(force=True)
+    rolled.use(rolled.store, newer)
+
+    assert rolled.answer == rolled.ask().stale.value
+
+
+def test_version_that_was_invalidated_is_not_replaced_by_an_older_one(rolled):
+    rolled.ask()
+    rolled.work(lambda: {"rate": 6.0})
+    rolled.store.controls.mark(Mark("version", rolled.spec.name, "2"))
+
+    assert rolled.ask().stale is None
+
+
+def test_invalidated_version_leaves_older_answers_to_payloads_that_it_never_answered(rolled):
+    rolled.store.controls.mark(Mark("version", rolled.spec.name, "2"))
+
+    assert rolled.answer == rolled.ask().stale.value
+
+
+def test_doubtful_answer_is_not_replaced_by_an_older_one(rolled, raising):
+    rolled.ask()
+    rolled.work(lambda: {"rate": 6.0})
+    asked = rolled.ask(force=True)
+    rolled.work(raising(Permanent("http_400")))
+
+    assert asked.handle._last_good() is None
+
+
 def test_group_reads_older_answers_in_one_round_trip(rolled, monkeypatch):
     rolled.use(rolled.store, replace(rolled.spec, version="1", serves_versions=()))
     rolled.answered(OTHER)
@@ -83,7 +138,7 @@ def test_group_reads_older_answers_in_one_round_trip(rolled, monkeypatch):
 
     outcomes = rolled.producer.enqueue_many(rolled.spec, rows)
 
-    assert [3] == reads
+    assert [6] == reads
     assert [True, True, False] == [outcome.stale is not None for outcome in outcomes]
 
 

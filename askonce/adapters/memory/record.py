@@ -116,6 +116,8 @@ class MemoryRecord:
     mark: int = 0
     #: An answer of no higher fence is never fresh.
     aged: int = 0
+    #: When an answer was removed before its time; 0 where none was since the last one.
+    removed_at: int = 0
     paused: str | None = None
     queue_paused: bool = False
     #: Owners whose writes were counted, and that this record forgets.
@@ -175,7 +177,7 @@ class MemoryRecord:
         job, terms = claim
         if self.value is not None and self.value.fence <= self.mark:
             # This job may bring other tags, and the marks of the answer's own are not met any more.
-            self.value = None
+            self.value, self.removed_at = None, self.mark
         self._forget_completed()
         self.leave()
         self.flight = "queued"

@@ -265,8 +265,9 @@ class Records:
         """Forget all but the fence and the task, under which a fenced write is counted."""
         record.forget()
         self.note_booked(record)
-        kept_until = self.now() + TOMBSTONE_KEPT
-        self.by_key[key] = MemoryRecord(task=record.task, fence=record.fence, kept_until=kept_until)
+        tombstone = MemoryRecord(task=record.task, fence=record.fence, kept_until=self.now() + TOMBSTONE_KEPT)
+        tombstone.removed_at = int(self.clock() * 1_000_000)
+        self.by_key[key] = tombstone
         self.wake(key)
 
     def levels(self, dead_messages: int) -> Levels:

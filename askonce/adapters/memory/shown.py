@@ -47,6 +47,7 @@ def snapshot(record: MemoryRecord | None, now: float) -> Snapshot:
         version=record.version,
         admitted_at=int(record.admitted_at * 1000),
         tags=record.tags,
+        removed_at=record.removed_at,
     )
     due_at = round(record.not_before * 1000)
     kept_until = 0 if record.value else round(record.kept_until * 1000)
@@ -95,7 +96,7 @@ def disclosed(
     A start that is *granted* shows what earlier attempts cost.
     """
     shown = snapshot(record, now)._replace(task="", fingerprint=Fingerprint(""), owner=Owner(""), late=None)
-    shown = shown._replace(due_at=0.0, ended_at=0.0)
+    shown = shown._replace(due_at=0.0, ended_at=0.0, removed_at=0)
     if granted:
         shown = shown._replace(spent=_spent(record, record.job))
     return (

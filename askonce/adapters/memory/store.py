@@ -218,7 +218,7 @@ class MemoryStore:
             )
             record.forget_failure()
             record.leave()
-            record.checkpoint, record.not_before, record.spent = "", 0.0, b""
+            record.checkpoint, record.not_before, record.spent, record.removed_at = "", 0.0, b"", 0
             if not keep_payload:
                 record.payload = b""
             self._records.commit(lease.key, record, now + WAITERS_KEPT)

@@ -77,7 +77,7 @@ class _MorePart(NamedTuple):
 
 
 class _OwnPart(NamedTuple):
-    """What only ``read`` returns; ``got`` holds the run, and until when the record is kept."""
+    """What only ``read`` returns; ``got`` holds the run, until when the record is kept, and ``iv``."""
 
     task: Annotated[bytes, "r.task"]
     fingerprint: Annotated[bytes, "r.fp"]
@@ -87,6 +87,7 @@ class _OwnPart(NamedTuple):
     lost: Annotated[int, "r.fl ~= 'idle' and is_lost(r) and 1 or 0"]
     due_at: Annotated[int, "r.nx"]
     kept_until: Annotated[int, "r.vf == 0 and tonumber(got[2]) or 0"]
+    removed_at: Annotated[int, "tonumber(got[3] or 0)"]
 
 
 class _LostPart(NamedTuple):
@@ -299,6 +300,7 @@ def _to_full_snapshot(reply: list[Any]) -> Snapshot:
         due_at=own.due_at / 1000,
         ended_at=ended_at(seen, due_at=own.due_at, kept_until=own.kept_until),
         late=_value(_ValuePart._make(late), seen.now) if late else None,
+        removed_at=own.removed_at,
     )
 
 

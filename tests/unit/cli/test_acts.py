@@ -10,6 +10,7 @@ from askonce.controls import Pause
 from askonce.errors import LayoutNewer, PayloadInvalid, StoreUnavailable, Transient
 from askonce.spec import RetryPolicy
 from producer.client import Client
+from tests.unit.cli.conftest import Site
 
 
 @pytest.fixture
@@ -156,6 +157,21 @@ def test_answer_is_invalidated_by_its_key_fields(scene, verb):
     assert None is scene.read(key).value
     assert ["invalidate", "invalidate"] == [act for _, act, _, _ in acts(scene)]
     assert 0 == again.exit_code  # its tombstone
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+@pytest.mark.parametrize("words", ["jobs invalidate", "cache invalidate"])
+def test_answers_of_older_versions_are_invalidated_with_those_of_fields(scene, run_verb, words, is_answered):
+    older = scene.answered({"currency": "EUR"}).key
+    scene.use(scene.store, replace(scene.spec, version="2", serves_versions=("1",)))
+    if is_answered:
+        scene.answered({"currency": "EUR"})
+    site = Site(specs={scene.spec.name: scene.spec}, store=scene.store, producer=scene.producer)
+
+    told = run_verb(site, *words.split(), "rates.fetch", "currency=EUR")
+
+    assert (0, None) == (told.exit_code, scene.read(older).value)
+    assert scene.ask({"currency": "EUR"}).stale is None
 
 
 def test_record_of_a_newer_version_is_left_alone_and_those_after_it_are_invalidated(scene, verb, monkeypatch):

@@ -102,7 +102,12 @@ local over = due + ARGV[5]
 if expires > 0 then over = math.min(over, NOW + expires) end
 if r.present then -- a new record has nothing to forget
   -- This job may bring other tags, and the marks of the answer's own are not met any more.
-  if r.vf > 0 and r.vf <= r.mark then clear_value(r) elseif r.vf > 0 and r.vf <= r.aged then set(r, {sx = r.sx}) end
+  if r.vf > 0 and r.vf <= r.mark then
+    clear_value(r)
+    set(r, {iv = r.mark})
+  elseif r.vf > 0 and r.vf <= r.aged then
+    set(r, {sx = r.sx})
+  end
   clear_failure(r)
   if completed_by ~= '' then note_booked(completed_by) end
   drop(r, 'own', 'att', 'rep', 'rt', 'nx', 'at', 'ho', 'pk', 'ref')

@@ -43,7 +43,7 @@ if r.began <= r.mark then
 end
 clear_failure(r)
 drop(r, 'nx', 'at', 'ho', 'pk', 'rep', 'rt', 'ref')
-remove(r, 'uc', 'sp', 'as')
+remove(r, 'uc', 'sp', 'as', 'iv')
 if ARGV[8] == '1' then set(r, {kp = 1}) else remove(r, 'env', 'kp') end
 set(r, {val = ARGV[2], vm = ARGV[3], vf = r.fen, vt = NOW, sx = r.began <= r.aged and NOW or NOW + ARGV[4],
   hx = NOW + ARGV[5], fl = 'idle'})

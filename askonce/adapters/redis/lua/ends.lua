@@ -49,7 +49,7 @@ local function forget(r)
   clear_value(r)
   clear_failure(r)
   wake(r)
-  set(r, {fl = 'idle'})
+  set(r, {fl = 'idle', iv = NOW_US})
   drop(r, 'own', 'fp', 'job', 'att', 'rep', 'rt', 'nx', 'dl', 'at', 'ho', 'pk', 'ref', 'ask', 'xm')
   remove(r, 'env', 'sh', 'run', 'sp')
   r.keep = NOW + TOMBSTONE_KEPT

@@ -8,4 +8,4 @@ if r.fl == 'idle' and NOW >= r.hx and r.vf > r.mark then
   local got = redis.call('HMGET', r.key, 'val', 'vm')
   if got[1] then late = value_part(nil, r, got) end -- else a sweep has deleted it
 end
-return {reply('ok', r), own_part(nil, r, redis.call('HMGET', r.key, 'run', 'xp')), late}
+return {reply('ok', r), own_part(nil, r, redis.call('HMGET', r.key, 'run', 'xp', 'iv')), late}

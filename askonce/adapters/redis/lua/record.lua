@@ -12,7 +12,7 @@
 --   ej its job   eo the owner that last failed
 --   ex answers until   ed em fallback and meta   hist reasons of the attempts so far
 --   sp what the attempts so far cost: `askonce/bill.py`
---   xm an answer that an earlier run gives is never fresh
+--   xm an answer that an earlier run gives is never fresh   iv when an answer was removed before its time, until the next
 --   xp the whole record is kept until
 -- Beside the records of a bucket, in the same slot: idx (jobs in flight, by when to look at them), due (answers, by when
 -- they go stale, then by when they end), answers (until when they are kept), dead (quarantined jobs), ctl (pauses),
