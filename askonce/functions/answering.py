@@ -19,6 +19,7 @@ import random
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from threading import Event as Signal
 from typing import TYPE_CHECKING, assert_never
 
 from askonce.answer import Kept, Meta
@@ -156,8 +157,10 @@ class Answering:
     def _run(self, ask: Ask, decision: Run) -> Way:
         delivery = Delivery(spec=ask.spec, job=ask.job.under(decision.job))
         with ExitStack() as held:
+            is_left = Signal()
+            held.callback(is_left.set)
             try:
-                begun = yield Verb(partial(self.executor.begin, delivery, held))
+                begun = yield Verb(partial(self._begin, delivery, held, is_left))
             except (StoreUnavailable, RecordDamaged, LayoutNewer):
                 return None
             if not isinstance(begun, Started):
@@ -167,6 +170,13 @@ class Answering:
             returned = yield Make(ask, begun.attempt)
             executed = yield Verb(partial(self.executor.finish, begun, ask.body(returned)))
         return self._ended(ask, decision, executed)
+
+    def _begin(self, delivery: Delivery, held: ExitStack, is_left: Signal) -> Started | Execution:
+        """Start the job; its lease is not held where the way was left meanwhile, with its task."""
+        begun = self.executor.begin(delivery, held)
+        if is_left.is_set():
+            held.close()
+        return begun
 
     def _ended(self, ask: Ask, decision: Run, executed: Execution) -> Found | Raised | None:
         match executed:

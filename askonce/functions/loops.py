@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from inspect import GEN_CLOSED, getgeneratorstate
+from threading import Event as Signal
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, assert_never
 
 from askonce.attempt import inside
+from askonce.background import is_alive, start_thread
 from askonce.functions.effects import Await, Lead, Make, MakeAlone, Rest, Verb
 from askonce.functions.threads import raising
 
@@ -15,21 +18,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from concurrent.futures import Executor as Pool
 
+    from askonce.events import Listener
     from askonce.functions.ask import Ask
     from askonce.functions.effects import Effect, Way
+
+#: Seconds between two looks for loops that were closed with calls under way.
+_LOOK = 0.5
 
 
 class Loops:
     """Goes ways on the loops of one process."""
 
-    def __init__(self, verbs: Callable[[], Pool]) -> None:
+    def __init__(self, verbs: Callable[[], Pool], listen: Listener) -> None:
         """Make round trips in the pool that *verbs* returns."""
-        self._verbs = verbs
+        self._verbs, self._listen = verbs, listen
         #: What is asked next of each key: those who come before it is sent share the reply.
         self._next: dict[Hashable, Future[Any]] = {}
         self._lock = Lock()
-        #: A loop keeps only a weak reference to its tasks.
-        self._tasks = set[asyncio.Task[Any]]()
+        #: The ways that others wait for. A loop keeps only a weak reference to its tasks.
+        self._leads: dict[asyncio.Task[Any], Way] = {}
+        self._watcher: Thread | None = None
 
     async def go(self, way: Way) -> Any:  # noqa: ANN401  # what the way returns
         """Go *way* to its end; return what it returns, or raise what it raises."""
@@ -42,6 +50,8 @@ class Loops:
             try:
                 argument, step = await self._do(effect), way.send
             except BaseException as error:  # noqa: BLE001  # the way decides
+                if getgeneratorstate(way) == GEN_CLOSED:  # by _watch: this task is only thrown away
+                    return None
                 argument, step = error, way.throw
 
     async def _do(self, effect: Effect) -> Any:  # noqa: ANN401
@@ -54,16 +64,33 @@ class Loops:
             case MakeAlone(ask=ask, call=call_with):
                 return await done(self._alone(ask, call_with))
             case Lead(way=way):
-                # A task of its own: its first caller may be cancelled, and others wait for the same answer.
-                task = asyncio.get_running_loop().create_task(self.go(way))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-                return None
+                return self._lead(way)
             case Await(future=future):
                 return await done(future)
             case Rest(seconds=seconds):
                 return await asyncio.sleep(seconds)
         assert_never(effect)
+
+    def _lead(self, way: Way) -> None:
+        """Go *way* in a task of its own: its caller may be cancelled, and others wait for the same answer."""
+        task = asyncio.get_running_loop().create_task(self.go(way))
+        self._leads[task] = way
+        task.add_done_callback(lambda ended: self._leads.pop(ended, None))
+        with self._lock:
+            if not is_alive(self._watcher):
+                self._watcher = start_thread("askonce-loops", self._watch, self._listen)
+
+    def _watch(self) -> None:
+        """End the ways of closed loops, which tell nobody: their leases would be renewed for ever."""
+        while True:
+            Signal().wait(_LOOK)
+            with self._lock:
+                if not self._leads:
+                    self._watcher = None
+                    return
+            for task in tuple(self._leads):
+                if task.get_loop().is_closed() and (way := self._leads.pop(task, None)) is not None:
+                    way.close()
 
     def ask(self, call: Callable[[], object], same: Hashable = None) -> Future[Any]:
         """Make a round trip in a thread; of those that ask the *same* before it is sent, only one."""
@@ -94,7 +121,12 @@ class Loops:
         loop, end = asyncio.get_running_loop(), Future[Any]()
 
         def on_loop() -> object:
-            return asyncio.run_coroutine_threadsafe(_outcome(ask), loop).result()()
+            outcome = asyncio.run_coroutine_threadsafe(_outcome(ask), loop)
+            while not wait([outcome], _LOOK).done:
+                if loop.is_closed():
+                    ask.is_shared = False
+                    raise asyncio.CancelledError
+            return outcome.result()()
 
         def run() -> None:
             try:

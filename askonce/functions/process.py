@@ -66,7 +66,7 @@ class Process:
         )
         self.hearing = Hearing(store, cache, self.recent_hits, listen)
         self.threads = Threads(lambda: self._refreshes)
-        self.loops = Loops(lambda: self._verbs)
+        self.loops = Loops(lambda: self._verbs, listen)
 
     def close(self, timeout: float) -> None:
         """Stop listening, and wait at most *timeout* seconds until the store has what is to be kept."""

@@ -111,6 +111,20 @@ OF_FUNCTIONS = (
         f"{_LOOPS}test_loop_that_ends_leaves_the_call_to_those_who_wait",
     ),
     Mutant(
+        "a closed loop holds its calls",
+        "askonce/functions/loops.py",
+        "                    way.close()\n",
+        "                    pass\n",
+        f"{_LOOPS}test_loop_that_is_closed_with_a_call_under_way_holds_it_no_longer[store]",
+    ),
+    Mutant(
+        "a task that was cancelled holds a lease",
+        "askonce/functions/answering.py",
+        "        if is_left.is_set():\n",
+        "        if False:\n",
+        f"{_LOOPS}test_lease_that_is_given_to_a_cancelled_task_is_not_held",
+    ),
+    Mutant(
         "arguments are known without their types",
         "askonce/functions/arguments.py",
         "(call, *map(type, call))",

@@ -202,6 +202,56 @@ def test_loop_that_ends_leaves_the_call_to_those_who_wait(trends):
     assert 2 == len(calls)
 
 
+@pytest.mark.parametrize("is_away", [False, True], ids=["store", "away"])
+def test_loop_that_is_closed_with_a_call_under_way_holds_it_no_longer(is_away):
+    cache, calls = FunctionCache(Away() if is_away else MemoryStore(), patience=0, lease=0.5), []
+
+    @cache.cached_json("slow")
+    async def slow():
+        calls.append(1)
+        if len(calls) == 1:
+            await asyncio.Event().wait()
+        return 1
+
+    async def abandon():
+        tasks.append(asyncio.create_task(slow()))
+        await until(lambda: calls)
+
+    tasks, loop = [], asyncio.new_event_loop()
+    loop.run_until_complete(abandon())
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(run, asyncio.wait_for(slow(), stretched(4)))
+        loop.close()
+
+        assert waits.exception(stretched(60)) is None
+        assert 1 == waits.result()
+    assert 2 == len(calls)
+
+
+def test_lease_that_is_given_to_a_cancelled_task_is_not_held(trends):
+    starting, go, start = threading.Event(), threading.Event(), trends.store.start
+
+    def slow_start(*args, **named):
+        starting.set()
+        assert go.wait(stretched(20))
+        return start(*args, **named)
+
+    trends.store.start = slow_start
+
+    async def cut_short():
+        task = asyncio.create_task(trends.cached()("ship"))
+        await until(starting.is_set)
+        return task
+
+    run(cut_short())
+    go.set()
+    process = trends.caches[0].process()
+
+    process._verbs.shutdown(wait=True)
+    assert not process.executor.leases._held
+    assert not trends.calls
+
+
 def test_run_of_another_process_is_waited_for_without_a_thread_of_each_waiter(trends):
     here, there = trends.cached(0), trends.cached(1)
     # The pool of round trips, the renewal of leases, and the one that waits for all.
