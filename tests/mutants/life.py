@@ -224,9 +224,10 @@ OF_LIFE = (
     of_script(
         "other tags bring a removed answer back",
         "admit",
-        "  if r.vf > 0 and r.vf <= r.mark then clear_value(r) elseif",
-        "  if",
-        "tests/contract/test_store_begun_before.py::test_new_job_with_other_tags_brings_no_old_answer_back[remove]",
+        "  if r.vf > 0 and r.vf <= r.mark then\n    clear_value(r)\n",
+        "  if r.vf > 0 and r.vf <= r.mark then\n",
+        "tests/contract/test_store_begun_before.py::"
+        "test_new_job_with_other_tags_brings_no_old_answer_back[remove]",
     ),
     Mutant(
         "an unmodified answer forgets the attempts before",
