@@ -148,14 +148,14 @@ OF_RUNNING = (
         "ends",
         "set(r, {fl = 'idle', iv = NOW_US})",
         "set(r, {fl = 'idle'})",
-        "tests/contract/test_store_marks.py::test_when_an_answer_was_removed_is_known_until_the_next_one[valkey]",
+        "tests/contract/test_store_marks.py::test_when_an_answer_was_removed_is_known_until_the_next_one",
     ),
     of_script(
         "a new job does not know that an answer was removed by a mark",
         "admit",
         "    set(r, {iv = r.mark})\n",
         "",
-        "tests/contract/test_store_marks.py::test_when_an_answer_was_removed_is_known_until_the_next_one[valkey]",
+        "tests/contract/test_store_marks.py::test_when_an_answer_was_removed_is_known_until_the_next_one",
     ),
     Mutant(
         "older versions keep what a person forgets",
