@@ -130,7 +130,7 @@ class Answering:
         end, is_first = self.flights.join(decision.job)
         meanwhile = decision.meanwhile if isinstance(decision, Run) else None
         if is_first:
-            yield Lead(self._lead(ask, decision, end), apart=meanwhile is not None)
+            yield Lead(self._lead(ask, decision, end), end, apart=meanwhile is not None)
         return (yield Await(end)) if meanwhile is None else self._served(ask, meanwhile)
 
     def _lead(self, ask: Ask, decision: Wait | Run, end: End) -> Way:
@@ -210,7 +210,7 @@ class Answering:
         name = f"alone:{ask.job.key}"
         end, is_first = self.flights.join(name)
         if is_first:
-            yield Lead(self._bring(name, end, self._call_alone(ask, away)))
+            yield Lead(self._bring(name, end, self._call_alone(ask, away)), end)
         return (yield Await(end))
 
     def _call_alone(self, ask: Ask, away: JobError) -> Way:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 #: The keys whose functions run around this code.
 _inside: ContextVar[frozenset[Key]] = ContextVar("askonce_functions_inside", default=frozenset())
+
+
+def outside() -> Context:
+    """Return this context for a call that nobody here waits for."""
+    context = copy_context()
+    context.run(_inside.set, frozenset())
+    return context
 
 
 @dataclass(slots=True)

@@ -49,6 +49,8 @@ class Lead:
     """Go a way that others wait for too: to its end, or, beside its caller, with *apart*."""
 
     way: Way
+    #: What the way brings.
+    end: Future[Any]
     apart: bool = False
 
 

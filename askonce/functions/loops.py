@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from askonce.attempt import inside
 from askonce.background import is_alive, start_thread
+from askonce.functions.ask import outside
 from askonce.functions.effects import Await, Lead, Make, MakeAlone, Rest, Verb
 from askonce.functions.threads import raising
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from concurrent.futures import Executor as Pool
+    from contextvars import Context
 
     from askonce.events import Listener
     from askonce.functions.ask import Ask
@@ -37,6 +39,8 @@ class Loops:
         self._lock = Lock()
         #: The ways that others wait for. A loop keeps only a weak reference to its tasks.
         self._leads: dict[asyncio.Task[Any], Way] = {}
+        #: Those of them that a thread is at, which notices by itself that its loop was closed.
+        self._away = set[asyncio.Task[Any] | None]()
         self._watcher: Thread | None = None
 
     async def go(self, way: Way) -> Any:  # noqa: ANN401  # what the way returns
@@ -63,17 +67,17 @@ class Loops:
                     return await _outcome(ask)
             case MakeAlone(ask=ask, call=call_with):
                 return await done(self._alone(ask, call_with))
-            case Lead(way=way):
-                return self._lead(way)
+            case Lead(way=way, apart=apart):
+                return self._lead(way, outside() if apart else None)
             case Await(future=future):
                 return await done(future)
             case Rest(seconds=seconds):
                 return await asyncio.sleep(seconds)
         assert_never(effect)
 
-    def _lead(self, way: Way) -> None:
+    def _lead(self, way: Way, context: Context | None) -> None:
         """Go *way* in a task of its own: its caller may be cancelled, and others wait for the same answer."""
-        task = asyncio.get_running_loop().create_task(self.go(way))
+        task = asyncio.get_running_loop().create_task(self.go(way), context=context)
         self._leads[task] = way
         task.add_done_callback(lambda ended: self._leads.pop(ended, None))
         with self._lock:
@@ -89,7 +93,9 @@ class Loops:
                     self._watcher = None
                     return
             for task in tuple(self._leads):
-                if task.get_loop().is_closed() and (way := self._leads.pop(task, None)) is not None:
+                is_ended = task.get_loop().is_closed() and task not in self._away
+                way = self._leads.pop(task, None) if is_ended else None
+                if way is not None:
                     way.close()
 
     def ask(self, call: Callable[[], object], same: Hashable = None) -> Future[Any]:
@@ -118,7 +124,9 @@ class Loops:
 
         In the pool it could wait for a call that waits for the pool.
         """
-        loop, end = asyncio.get_running_loop(), Future[Any]()
+        loop, end, task = asyncio.get_running_loop(), Future[Any](), asyncio.current_task()
+        self._away.add(task)
+        end.add_done_callback(lambda _: self._away.discard(task))
 
         def on_loop() -> object:
             outcome = asyncio.run_coroutine_threadsafe(_outcome(ask), loop)

@@ -7,11 +7,12 @@ from threading import Event as Signal
 from typing import TYPE_CHECKING, Any, assert_never
 
 from askonce.attempt import inside
+from askonce.functions.ask import outside
 from askonce.functions.effects import Await, Lead, Make, MakeAlone, Rest, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
     from askonce.functions.ask import Ask
     from askonce.functions.effects import Effect, Way
@@ -23,6 +24,8 @@ class Threads:
     def __init__(self, refreshes: Callable[[], ThreadPoolExecutor]) -> None:
         """Go ways apart in the pool that *refreshes* returns."""
         self._refreshes = refreshes
+        #: What no thread of the pool is free for. Who waits for its end goes it: the threads may wait too.
+        self._queued: dict[Future[Any], Way] = {}
 
     def go(self, way: Way) -> Any:  # noqa: ANN401  # what the way returns
         """Go *way* to its end; return what it returns, or raise what it raises."""
@@ -46,16 +49,23 @@ class Threads:
                     return _outcome(ask)
             case MakeAlone(ask=ask, call=call_with):
                 return call_with(ask.body(partial(_called, ask)))
-            case Lead(way=way, apart=True):
-                self._refreshes().submit(self.go, way)
-                return None
+            case Lead(way=way, end=end, apart=True):
+                self._queued[end] = way
+                return self._refreshes().submit(outside().run, self._go_queued, end)
             case Lead(way=way):
                 return self.go(way)
             case Await(future=future):
+                self._go_queued(future)
                 return future.result()
             case Rest(seconds=seconds):
                 return Signal().wait(seconds)
         assert_never(effect)
+
+    def _go_queued(self, end: Future[Any]) -> None:
+        """Go the way to *end*, unless another thread does."""
+        way = self._queued.pop(end, None)
+        if way is not None:
+            self.go(way)
 
 
 def _outcome(ask: Ask) -> Callable[[], object]:

@@ -83,6 +83,20 @@ OF_FUNCTIONS = (
         f"{_STALE}test_stale_answer_is_served_at_once_while_one_call_makes_it_anew",
     ),
     Mutant(
+        "calls that are made anew wait for each other",
+        "askonce/functions/threads.py",
+        "                self._go_queued(future)\n",
+        "",
+        f"{_STALE}test_calls_that_are_made_anew_may_wait_for_each_other",
+    ),
+    Mutant(
+        "a call that is made anew has no context",
+        "askonce/functions/threads.py",
+        "submit(outside().run, self._go_queued, end)",
+        "submit(self._go_queued, end)",
+        f"{_STALE}test_answer_is_made_anew_in_the_context_of_its_caller",
+    ),
+    Mutant(
         "a crowd gives up the store at once",
         "askonce/functions/patience.py",
         "return now - self.since < self._seconds",

@@ -1,6 +1,8 @@
 """Stale answers of cached functions, and answers that are made anew."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from threading import Event, Thread
 
 import pytest
 
@@ -93,6 +95,79 @@ def test_stale_answer_is_served_at_once_while_one_call_makes_it_anew(weather, cl
     assert [{"city": "Lisbon", "days": [3]}] * 10 == [each.result() for each in asked]
     eventually(lambda: forecast.last() and forecast("Lisbon") and forecast.last().source == "cache")
     assert 2 == len(weather.calls)
+
+
+def test_calls_that_are_made_anew_may_wait_for_each_other(weather, clock, eventually):
+    inner = weather.cached(ttl=60, stale_while_revalidate=60, namespace="inner")
+    entered, go = [], Event()
+    go.set()
+
+    @weather.caches[0].cached_json("outer", ttl=60, stale_while_revalidate=3600)
+    def outer(number):
+        entered.append(number)
+        assert go.wait(stretched(20))
+        return inner("Lisbon")
+
+    crowd = range(8)
+    for number in crowd:
+        outer(number)
+    clock.advance(100)
+    go.clear()
+    for number in crowd:
+        outer(number)
+    # Stale too: it is made anew after those of the crowd, who need it.
+    inner("Lisbon")
+    clock.advance(100)
+    go.set()
+
+    answers = []
+    Thread(target=lambda: answers.append(inner("Lisbon")), daemon=True).start()
+    try:
+        eventually(lambda: answers, 3)
+    finally:
+        # Where they wait for each other: or no process that tests this would end.
+        threads = weather.caches[0].process().threads
+        for end in tuple(threads._queued):
+            threads._go_queued(end)
+    assert [{"city": "Lisbon", "days": [3]}] == answers
+    eventually(lambda: len(entered) == 2 * len(crowd))
+
+
+def test_answer_is_made_anew_in_the_context_of_its_caller(weather, clock, eventually):
+    seen, user = [], ContextVar("user", default="")
+
+    @weather.caches[0].cached_json("users", ttl=60, stale_while_revalidate=600)
+    def look():
+        seen.append(user.get())
+        return 1
+
+    user.set("ana")
+    look()
+    clock.advance(100)
+    look()
+
+    eventually(lambda: len(seen) == 2)
+    assert ["ana", "ana"] == seen
+
+
+def test_function_that_is_made_anew_may_ask_for_its_caller(weather, clock, eventually):
+    cache, made = weather.caches[0], []
+
+    @cache.cached_json("inner", ttl=60, stale_while_revalidate=600)
+    def inner():
+        made.append(outer() if made else 0)
+        return len(made)
+
+    @cache.cached_json("outer", ttl=600)
+    def outer():
+        return inner()
+
+    inner()
+    clock.advance(100)
+    outer()
+
+    eventually(lambda: len(made) == 2)
+    assert [0, 1] == made
 
 
 def test_answer_that_is_too_stale_is_waited_for(weather, clock):
