@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from functools import partial
+from threading import Event as Signal
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from askonce.answer import Encoded, Meta, Ttl, decode
 from askonce.claim import Claim, Terms
 from askonce.decide import start
-from askonce.decision import Run
+from askonce.decision import Run, Wait
 from askonce.errors import JobError, PayloadInvalid, ValueInvalid
 from askonce.functions.arguments import again
 from askonce.functions.times import Times
@@ -23,11 +23,14 @@ from askonce.store import Lease, Write
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from askonce.decision import Decision
     from askonce.functions.process import Process
     from askonce.job import Job
 
 #: Seconds: longer than the two round trips that a value takes to be written.
 _LEASE = 10.0
+#: Times that a value is tried to be written while another one is, and seconds between two.
+_TRIES, _REST = 10, 0.02
 _COUNTED = ("hits", "misses", "sets", "deletes", "errors")
 
 
@@ -62,18 +65,20 @@ class Values:
         The last one that is set wins. A reader never gets a part of one.
 
         Raises:
+            PayloadInvalid: *key* is no text.
             ValueInvalid: *value* has no JSON form, or is too large.
             ValueError: *ttl* cannot work.
         """
         name = f"get_cache({self.namespace!r}).set"
         times = Times(function=name, ttl=ttl)
         spec = times.spec(self._name, "1", self._kinds(), self.namespace, _LEASE)
+        job = self._job(key)
         try:
             data = self._process().codec.encode(value, spec.max_value_bytes)
         except ValueInvalid as invalid:
             raise ValueInvalid({**invalid.data, "function": name}) from None
         try:
-            written = self._write(self._job(key), spec, data)
+            written = self._write(job, spec, data)
         except JobError:
             self._count("errors")
             return False
@@ -118,22 +123,30 @@ class Values:
         return identify(self._spec, {"key": key})
 
     def _write(self, job: Job, spec: JobSpec, data: bytes) -> bool:
-        """Write as a run does, so that a late one of an older value is fenced."""
-        write = partial(self._run, spec=spec, data=data)
-        if write(job):
-            return True
-        # Another value is written at this moment, or its writer has died: it is fenced.
+        """Write as a run does, so that a late one of an older value is fenced; a pause is obeyed."""
+        for _ in range(_TRIES):
+            end = self._run(job, spec, data)
+            if end is Write.OK:
+                return True
+            if isinstance(end, Wait) and end.paused is not None:
+                return False
+            # Another value is written at this moment. Nobody is to miss the one before.
+            Signal().wait(_REST)
+            job = again(job)
+        # Its writer has died: it is fenced, and the value before is forgotten with it.
         self._process().store.invalidate(job.key)
-        return write(again(job))
+        return self._run(job, spec, data) is Write.OK
 
-    def _run(self, job: Job, *, spec: JobSpec, data: bytes) -> bool:
+    def _run(self, job: Job, spec: JobSpec, data: bytes) -> Write | Decision:
+        """Return what became of the write, or why it did not start."""
         store = self._process().store
         admitted = store.admit(Claim(job, Terms.of(spec, force=True))).record
         lease = Lease(job.key, new_owner("values"), _LEASE)
-        if not isinstance(start(store, spec, job.under(admitted.job), lease), Run):
-            return False
+        decision = start(store, spec, job.under(admitted.job), lease)
+        if not isinstance(decision, Run):
+            return decision
         answer = Encoded(data, Meta().encode())
-        return store.complete(lease, answer, Ttl(spec.soft_ttl, spec.hard_ttl)) is Write.OK
+        return store.complete(lease, answer, Ttl(spec.soft_ttl, spec.hard_ttl))
 
     def _count(self, *names: str) -> None:
         with self._lock:

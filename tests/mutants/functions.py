@@ -197,9 +197,23 @@ OF_FUNCTIONS = (
     Mutant(
         "a writer that died holds up the next one",
         "askonce/functions/values.py",
-        "        self._process().store.invalidate(job.key)\n        return write(again(job))\n",
-        "        return False\n",
+        "        self._process().store.invalidate(job.key)\n        return self._run(",
+        "        return self._run(",
         "tests/unit/test_functions_values.py::test_writer_that_died_holds_up_nobody",
+    ),
+    Mutant(
+        "a value that may not be set removes the one before",
+        "askonce/functions/values.py",
+        "isinstance(end, Wait) and end.paused is not None",
+        "False",
+        "tests/unit/test_functions_values.py::test_value_that_may_not_be_set_leaves_the_one_before",
+    ),
+    Mutant(
+        "readers miss while two values are written",
+        "askonce/functions/values.py",
+        "in range(_TRIES)",
+        "in range(1)",
+        "tests/unit/test_functions_values.py::test_reader_does_not_miss_while_two_values_are_written",
     ),
     Mutant(
         "an answer from before an invalidation is kept",

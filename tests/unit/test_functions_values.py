@@ -1,12 +1,15 @@
 """Values under keys of one's own."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
 from askonce.adapters.memory import MemoryStore
+from askonce.controls import Pause
 from askonce.errors import PayloadInvalid, StoreUnavailable, ValueInvalid
 from askonce.functions import FunctionCache
+from tests.deadlines import stretched
 
 
 @pytest.fixture
@@ -84,6 +87,47 @@ def test_writer_that_died_holds_up_nobody(values, store):
     assert 3 == values.get("ana")
 
 
+def test_value_that_may_not_be_set_leaves_the_one_before(values, store):
+    values.set("ana", 1)
+    store.controls.pause(Pause("all", ""), "ana: why")
+
+    assert (False, 1) == (values.set("ana", 2), values.get("ana"))
+    store.controls.resume(Pause("all", ""))
+    assert (True, 2) == (values.set("ana", 2), values.get("ana"))
+
+
+def test_reader_does_not_miss_while_two_values_are_written(values, store):
+    values.set("ana", 1)
+    complete, seen = store.complete, []
+
+    def slow(*args, **named):
+        store.complete = complete
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(values.set, "ana", 3)
+            started.wait(stretched(20))
+            seen.append(values.get("ana"))
+            go.set()
+            written = complete(*args, **named)
+            other.result(stretched(20))
+        return written
+
+    started, go, start = Event(), Event(), store.start
+    starts = []
+
+    def counted(*args, **named):
+        starts.append(1)
+        reply = start(*args, **named)
+        if len(starts) > 2:
+            started.set()
+            assert go.wait(stretched(20))
+        return reply
+
+    store.complete, store.start = slow, counted
+    assert values.set("ana", 2)
+
+    assert ([1], 3) == (seen, values.get("ana"))
+
+
 @pytest.mark.parametrize("value", [{1, 2}, b"x", 1j, float("nan")], ids=repr)
 def test_value_without_a_json_form_is_refused(values, value):
     with pytest.raises(ValueInvalid, match="sessions"):
@@ -91,8 +135,11 @@ def test_value_without_a_json_form_is_refused(values, value):
 
 
 def test_key_is_text(values):
-    with pytest.raises(PayloadInvalid, match="field=key reason=must be text, not int"):
-        values.get(5)
+    for use in (values.get, values.delete, lambda key: values.set(key, 1)):
+        with pytest.raises(PayloadInvalid, match="field=key reason=must be text, not int"):
+            use(5)
+        with pytest.raises(PayloadInvalid, match="field=key"):
+            use("\ud800")
 
 
 @pytest.mark.parametrize("ttl", [0, -1, float("inf"), float("nan"), True])
