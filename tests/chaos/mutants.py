@@ -9,7 +9,7 @@ MUTANTS = {
     "start forgets the pause": ("start", "if r.paused then", "if false then"),
     "admit forgets the answer": ("admit", "if fresh then", "if false then"),
     "cancel forgets the run": ("cancel", "local running = r.fl == 'running'", "local running = false"),
-    "the fence stands still": ("start", "fen = math.max(r.fen + 1, NOW_US)", "fen = math.max(r.fen, 1)"),
+    "the fence stands still": ("start", "math.max(r.fen + 1, NOW_US, r.latest + 1)", "math.max(r.fen, 1)"),
 }
 
 
