@@ -29,6 +29,7 @@ from askonce.decision import Refuse, Run, Serve, Wait
 from askonce.errors import (
     JobError,
     LayoutNewer,
+    Postponed,
     RecordDamaged,
     StoreUnavailable,
     Superseded,
@@ -165,6 +166,8 @@ class Answering:
                 return None
             if not isinstance(begun, Started):
                 if isinstance(begun, Skipped):
+                    if isinstance(begun.because, Wait) and begun.because.paused is not None:
+                        return self._paused(ask, decision.stale, begun.because.paused)
                     yield Rest(_PAUSE)
                 return self._found(ask, begun.result) if isinstance(begun, Reused) else None
             returned = yield Make(ask, begun.attempt)
@@ -197,6 +200,8 @@ class Answering:
 
     def _wait(self, ask: Ask, decision: Wait) -> Way:
         """Wait for the run of another process; a lease at most, since that process may be stopped."""
+        if decision.paused is not None:
+            return self._paused(ask, decision.stale, decision.paused)
         awaited, longest = _Awaited(ask.job.key, decision.job), ask.spec.lease
         try:
             result = yield Await(self.waiting.wait(awaited, min(decision.rest or longest, longest)))
@@ -204,6 +209,13 @@ class Answering:
             stale = _good_enough(ask, decision.stale)
             return self._served(ask, stale) if stale is not None and awaited.has_failed else None
         return self._found(ask, result)
+
+    def _paused(self, ask: Ask, stale: Result | None, note: str) -> Found | Raised:
+        """Answer a caller whom a pause holds back: nobody knows its end, and no request may wait for it."""
+        kept = _good_enough(ask, stale)
+        if kept is not None:
+            return self._served(ask, kept)
+        return Raised(Postponed("paused", note=note, function=ask.name), is_shared=True)
 
     def _alone(self, ask: Ask, away: JobError) -> Way:
         """Answer without the store; None where it is to be asked again."""

@@ -32,6 +32,7 @@ class CachedFunction(Protocol[P, _R]):
             PayloadInvalid: an argument cannot be part of a key.
             ValueInvalid: the function returned something without a JSON form.
             StoreUnavailable: the store is away, and so many calls were made without it that no more may be.
+            Postponed: a pause holds the call back: ``reason`` is ``paused``, ``note`` that of the pause.
         """
 
     @overload

@@ -139,6 +139,13 @@ OF_FUNCTIONS = (
         f"{_LOOPS}test_lease_that_is_given_to_a_cancelled_task_is_not_held",
     ),
     Mutant(
+        "a pause has no name for callers",
+        "askonce/functions/answering.py",
+        'return Raised(Postponed("paused", note=note, function=ask.name), is_shared=True)',
+        'return Raised(TimeoutError("paused"), is_shared=True)',
+        f"{_THREADS}test_pause_is_told_to_its_callers_at_once[all]",
+    ),
+    Mutant(
         "arguments are known without their types",
         "askonce/functions/arguments.py",
         "(call, *map(type, call))",

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from askonce.adapters.memory import MemoryStore
-from askonce.errors import Permanent, ValueInvalid
+from askonce.controls import Pause
+from askonce.errors import Permanent, Postponed, ValueInvalid
 from askonce.reaper import Reaper
 from askonce.record import BUCKETS
 from tests.deadlines import stretched
@@ -82,6 +83,34 @@ def test_error_is_the_callers_own_and_is_kept_for_nobody(weather):
     assert caught.value is error
     assert (None, None, False) == (error.__cause__, error.__context__, error.__suppress_context__)
     assert {"city": "Lisbon", "days": [3]} == forecast("Lisbon")
+
+
+@pytest.mark.parametrize(
+    "pause", [Pause("all", ""), Pause("task", "fn.forecast")], ids=lambda pause: pause.scope
+)
+def test_pause_is_told_to_its_callers_at_once(weather, pause):
+    forecast, controls = weather.cached(ttl=60), weather.store.controls
+    forecast("Lisbon")
+    controls.pause(pause, "ana: over the limit")
+
+    assert {"city": "Lisbon", "days": [3]} == forecast("Lisbon")
+    for ask in (forecast, weather.cached(1), forecast.refresh):
+        with pytest.raises(Postponed, match="reason=paused note=ana: over the limit function=.*forecast"):
+            ask("Porto")
+
+    assert [("Lisbon", 3)] == weather.calls
+    controls.resume(pause)
+    assert {"city": "Porto", "days": [3]} == forecast("Porto")
+
+
+def test_stale_answer_is_served_while_its_call_is_paused(weather, clock):
+    forecast = weather.cached(ttl=60, stale_if_error=600)
+    forecast("Lisbon")
+    clock.advance(100)
+    weather.store.controls.pause(Pause("all", ""), "ana: why")
+
+    assert {"city": "Lisbon", "days": [3]} == forecast("Lisbon")
+    assert "stale" == forecast.last().source
 
 
 def test_end_of_an_iterator_is_an_error_like_others(weather):
