@@ -219,7 +219,8 @@ class Answering:
 
     def _alone(self, ask: Ask, away: JobError) -> Way:
         """Answer without the store; None where it is to be asked again."""
-        name = f"alone:{ask.job.key}"
+        # A refresh shares no answer that was kept.
+        name = f"{'anew' if ask.force else 'alone'}:{ask.job.key}"
         end, is_first = self.flights.join(name)
         if is_first:
             yield Lead(self._bring(name, end, self._call_alone(ask, away)), end)
@@ -227,13 +228,15 @@ class Answering:
 
     def _call_alone(self, ask: Ask, away: JobError) -> Way:
         down, job = _as_unavailable(away), ask.job
-        while down is away and self.patience.holds() and self.cache.get(job.key, job.fingerprint) is None:
+        while down is away and self.patience.holds():
+            if not ask.force and self.cache.get(job.key, job.fingerprint) is not None:
+                break
             yield Rest(self.draw(*_RETRY))
             if (yield Verb(partial(self._answers, ask))):
                 return None
         delivery, failed = Delivery(spec=ask.spec, job=ask.job), None
         try:
-            executed = yield MakeAlone(ask, lambda body: self.local.run(delivery, body, down))
+            executed = yield MakeAlone(ask, lambda body: self.local.run(delivery, body, down, anew=ask.force))
         except StoreUnavailable as error:
             executed, failed = None, error
         # Not inside of the block above: what a function raised gets no other error as its context.

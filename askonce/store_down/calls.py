@@ -94,15 +94,15 @@ class LocalCalls:
         self._cache.put(job.key, job.fingerprint, result.job, value, result.fresh_for)
 
     def run(
-        self, delivery: Delivery, body: Callable[[], object], down: StoreUnavailable
+        self, delivery: Delivery, body: Callable[[], object], down: StoreUnavailable, *, anew: bool = False
     ) -> Computed | Reused | Failed:
-        """Answer *delivery* without the store, which is *down*.
+        """Answer *delivery* without the store, which is *down*; *anew*: by no answer that is kept here.
 
         Raises:
             StoreUnavailable: there is no answer here, and the call may not be made or failed for now.
         """
         job = delivery.job
-        decision = run_without_store(delivery.spec, self._kept(delivery), job, down)
+        decision = run_without_store(delivery.spec, None if anew else self._kept(delivery), job, down)
         match decision:
             case Serve(result=result):
                 self._report(delivery, "cache")

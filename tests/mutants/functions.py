@@ -90,6 +90,13 @@ OF_FUNCTIONS = (
         f"{_STALE}test_calls_that_are_made_anew_may_wait_for_each_other",
     ),
     Mutant(
+        "a refresh without the store is an old answer",
+        "askonce/functions/answering.py",
+        "anew=ask.force",
+        "anew=False",
+        f"{_ALONE}test_refresh_calls_anew_while_the_store_is_away",
+    ),
+    Mutant(
         "a call that is made anew has no context",
         "askonce/functions/threads.py",
         "submit(outside().run, self._go_queued, end)",

@@ -134,6 +134,16 @@ def test_answer_from_before_is_served_while_the_store_is_away(away, monkeypatch)
     assert ("cache", True, 1) == (forecast.last().source, forecast.last().degraded, len(away.calls))
 
 
+def test_refresh_calls_anew_while_the_store_is_away(away, monkeypatch):
+    forecast = away.cached()
+    forecast("Lisbon")
+    monkeypatch.setattr(Away, "down", True)
+
+    assert {"city": "Lisbon", "days": [3]} == forecast.refresh("Lisbon")
+
+    assert ("call", True, 2) == (forecast.last().source, forecast.last().degraded, len(away.calls))
+
+
 def test_error_is_the_callers_own_while_the_store_is_away(away, monkeypatch):
     forecast, error = away.cached(), KeyError("city")
     away.errors = [error]
