@@ -21,7 +21,7 @@ from askonce.functions.values import Values
 from askonce.job import FUNCTIONS
 from askonce.kinds import KINDS
 from askonce.log import log_event
-from askonce.spec import LONGEST, SHORTEST
+from askonce.spec import LONGEST, LONGEST_LEASE, SHORTEST
 from askonce.store_down.cache import LocalCache
 
 if TYPE_CHECKING:
@@ -70,13 +70,14 @@ class FunctionCache:
     """Cached functions and values on one store; safe for threads, loops and forks."""
 
     def __init__(self, store: Store | Callable[[], Store] | None = None, **options: Unpack[Options]) -> None:
-        """Use *store*, with the *options* of ``configure``; without one, ``configure`` follows."""
+        """Use *store*, with the *options* of ``configure``; without one, ``configure`` follows and may add some."""
         self._terms: _Terms | None = None
         self._process: Process | None = None
         self._lock = Lock()
         self._origins: dict[str, Origin] = {}
+        self._options = _checked_options(options)
         if store is not None:
-            self.configure(store, **options)
+            self.configure(store)
         me = weakref.ref(self)
         # A child must not wait for a lock that another thread of its parent held.
         os.register_at_fork(after_in_child=lambda: _forget(me()))
@@ -86,11 +87,12 @@ class FunctionCache:
         """Keep answers on *store*, or on what it returns once in each process; see ``Options``.
 
         Raises:
-            ValueError: a kind of ``ttl`` is unknown, or its time cannot work.
+            ValueError: an option or a kind of ``ttl`` is unknown, or its time cannot work.
         """
+        options = {**self._options, **_checked_options(options)}
         self.close()
         connect = store if callable(store) else lambda: store
-        kinds = {**KINDS, **_checked(options.get("ttl", {}))}
+        kinds = {**KINDS, **options.get("ttl", {})}
         with self._lock:
             self._terms = _Terms(
                 connect=connect,
@@ -127,6 +129,8 @@ class FunctionCache:
         """
         _require_namespace(namespace)
         _require_names(namespace, ignore)
+        if not isinstance(version, str) or not version:
+            raise ValueError(f"cached_json({namespace!r}): version must be text, not {version!r}")
 
         def decorate(function: Callable[..., Any]) -> object:
             arguments = _arguments_of(function, ignore)
@@ -220,6 +224,19 @@ def _require_namespace(namespace: object) -> None:
 def _require_names(namespace: str, ignore: object) -> None:
     if not isinstance(ignore, tuple) or not all(isinstance(each, str) for each in ignore):
         raise ValueError(f'cached_json({namespace!r}): ignore must be a tuple of names, such as ("service",)')
+
+
+def _checked_options(options: Options) -> Options:
+    """Refuse by its name what cannot work."""
+    if unknown := sorted(options.keys() - Options.__annotations__.keys()):
+        raise ValueError(f"option {unknown[0]!r} is unknown; there are {', '.join(Options.__annotations__)}")
+    for name, least, most in (("lease", SHORTEST, LONGEST_LEASE), ("patience", 0.0, LONGEST)):
+        seconds = options.get(name, least)
+        number = seconds if isinstance(seconds, int | float) and not isinstance(seconds, bool) else -1.0
+        if not least <= number <= most:  # NaN is within no limits
+            raise ValueError(f"{name} must be {least:g} to {most:.0f} seconds, not {seconds!r}")
+    _checked(options.get("ttl", {}))
+    return options
 
 
 def _checked(ttl: Mapping[str, float]) -> Mapping[str, float]:

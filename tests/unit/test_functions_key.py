@@ -231,6 +231,12 @@ def test_ignore_is_a_tuple(cache):
         cache.cached_json("lookups", ignore="service")
 
 
+@pytest.mark.parametrize("version", [2, "", None], ids=repr)
+def test_version_is_text(cache, version):
+    with pytest.raises(ValueError, match=r"cached_json\('lookups'\): version must be text"):
+        cache.cached_json("lookups", version=version)
+
+
 def test_generator_is_refused(cache):
     def rows():
         yield 1
@@ -338,6 +344,30 @@ def test_times_of_kinds_may_be_configured(clock):
 def test_kind_that_cannot_work_is_refused_by_name(ttl):
     with pytest.raises(ValueError, match=next(iter(ttl))):
         FunctionCache(MemoryStore(), ttl=ttl)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"tll": {}}, "option 'tll' is unknown; there are ttl, listen"),
+        ({"lease": -1}, "lease must be 0.001 to 3600 seconds, not -1"),
+        ({"patience": math.nan}, "patience must be 0 to 315360000 seconds, not nan"),
+        ({"patience": True}, "patience must be"),
+    ],
+    ids=str,
+)
+def test_option_of_a_cache_that_cannot_work_is_refused_by_name(options, said):
+    with pytest.raises(ValueError, match=said):
+        FunctionCache(**options)
+    with pytest.raises(ValueError, match=said):
+        FunctionCache().configure(MemoryStore(), **options)
+
+
+def test_options_without_a_store_are_kept():
+    cache = FunctionCache(ttl={"forecast": 5}, lease=7)
+    cache.configure(MemoryStore(), lease=9)
+
+    assert (5, 9) == (cache._terms.kinds["forecast"], cache._terms.lease)
 
 
 def test_time_of_a_kind_beyond_keep_is_refused_at_the_first_call(cache):
