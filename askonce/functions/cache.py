@@ -70,7 +70,7 @@ class FunctionCache:
     """Cached functions and values on one store; safe for threads, loops and forks."""
 
     def __init__(self, store: Store | Callable[[], Store] | None = None, **options: Unpack[Options]) -> None:
-        """Use *store*, with the *options* of ``configure``; without one, ``configure`` follows and may add some."""
+        """Use *store*, with the *options* of ``configure``; without one, ``configure`` follows."""
         self._terms: _Terms | None = None
         self._process: Process | None = None
         self._lock = Lock()

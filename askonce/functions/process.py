@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from askonce.execute import Executor
@@ -64,6 +66,8 @@ class Process:
             patience=self.patience,
             listen=listen,
         )
+        #: What values did, by namespace and word. Here: a child of a fork begins anew, and so does the lock.
+        self.counted, self.counting = Counter[tuple[str, str]](), Lock()
         self.hearing = Hearing(store, cache, self.recent_hits, listen)
         self.threads = Threads(lambda: self._refreshes)
         self.loops = Loops(lambda: self._verbs, listen)

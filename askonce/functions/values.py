@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from threading import Event as Signal
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from askonce.answer import Encoded, Meta, Ttl, decode
@@ -42,7 +40,6 @@ class Values:
     ) -> None:
         """Keep values of *namespace*, for as long as *kinds* has for it."""
         self.namespace, self._process, self._kinds = namespace, process, kinds
-        self._counts, self._lock = Counter[str](), Lock()
         self._name = f"{VALUES}{namespace}"
         #: Only names the values: their times are those of each ``set``.
         self._spec = JobSpec(name=self._name, on_store_down="fail")
@@ -99,8 +96,9 @@ class Values:
 
     def get_metrics(self) -> dict[str, float]:
         """Return what this process did here: counts, and the share of hits among all gets."""
-        with self._lock:
-            counts = {name: self._counts[name] for name in _COUNTED}
+        process = self._process()
+        with process.counting:
+            counts = {name: process.counted[self.namespace, name] for name in _COUNTED}
         asked = counts["hits"] + counts["misses"]
         return {**counts, "total_requests": asked, "hit_rate": counts["hits"] / asked if asked else 0.0}
 
@@ -149,5 +147,6 @@ class Values:
         return store.complete(lease, answer, Ttl(spec.soft_ttl, spec.hard_ttl))
 
     def _count(self, *names: str) -> None:
-        with self._lock:
-            self._counts.update(names)
+        process = self._process()
+        with process.counting:
+            process.counted.update((self.namespace, name) for name in names)

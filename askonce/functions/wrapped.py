@@ -44,7 +44,7 @@ class CachedFunction(Protocol[P, _R]):
     ) -> Callable[_P2, _R]: ...
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Forget the answer for these arguments; return whether something was forgotten.
+        """Forget the answer for these arguments; return False where their key has no record.
 
         Raises:
             StoreUnavailable: the store did not answer.
@@ -87,7 +87,7 @@ class CachedCoroutineFunction(Protocol[P, _R]):
     ) -> Callable[_P2, Coroutine[Any, Any, _R]]: ...
 
     async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Forget the answer for these arguments; return whether something was forgotten."""
+        """Forget the answer for these arguments; return False where their key has no record."""
 
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> _R:
         """Call the function although an answer is fresh, keep what it returns, and return it."""

@@ -167,6 +167,17 @@ def test_metrics_count_what_this_process_did(values):
     assert seen == values.get_metrics()
 
 
+def test_child_of_a_fork_waits_for_no_lock_and_counts_anew(store):
+    cache = FunctionCache(store)
+    values = cache.get_cache("sessions")
+    values.set("ana", 1)
+    with cache.process().counting:
+        cache.forget()  # what a child does, while another thread of its parent counts
+
+        assert (1, 1) == (values.get("ana"), values.get_metrics()["total_requests"])
+    assert 0 == values.get_metrics()["sets"]
+
+
 def test_health_names_the_backend_and_its_latency(values):
     health = values.health_check()
 
