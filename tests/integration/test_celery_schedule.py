@@ -193,7 +193,10 @@ def test_scheduler_sends_both_schedules(new_app, new_scheduler):
 
 def test_beat_of_an_app_with_a_schedule_fires_it_unless_the_app_names_another(new_app):
     named = new_app(entry(), beat_scheduler="celery.beat:PersistentScheduler")
+    configured = Celery(set_as_current=False, config_source={"beat_scheduler": "worker.signs:Scheduler"})
+    AskOnce(configured, store=MemoryStore, schedule=[entry()])
 
+    assert "worker.signs:Scheduler" == configured.conf.beat_scheduler
     assert "askonce.adapters.celery.scheduler:Scheduler" == new_app(entry()).conf.beat_scheduler
     assert {"celery.beat:PersistentScheduler"} == {app.conf.beat_scheduler for app in (named, new_app())}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from askonce.adapters.celery.task import IdempotentTask
 from askonce.adapters.celery.verdict import Verdict
@@ -62,7 +62,7 @@ class SlotTask(IdempotentTask):
 def register(once: AskOnce) -> None:
     """Make the task of the slots on the app of *once*, and let its beat fire them."""
     # Celery's own would fire nothing, and say so nowhere. An app that names another one has that.
-    cast("Any", once.app).add_defaults({"beat_scheduler": "askonce.adapters.celery.scheduler:Scheduler"})
+    _fire_by_default(once.app)
 
     @once.app.task(name=SLOT.name, base=SlotTask, spec=SLOT, shared=False)
     def run(entry: str, slot: str) -> object:
@@ -72,6 +72,20 @@ def register(once: AskOnce) -> None:
         facts = run_slot(site_of(once), found, slot, current_attempt())
         # What the jobs of the slot paid is counted by each of them.
         return Answer(facts, calls=0, cost_usd=0.0, paid=NOTHING)
+
+
+def _fire_by_default(app: Any) -> None:
+    """Let the beat of *app* fire its slots, unless its settings name a scheduler."""
+
+    def configure(**_: object) -> None:
+        # The last of the maps are Celery's own defaults.
+        if not any("beat_scheduler" in named for named in app.conf.maps[:-1]):
+            app.conf.beat_scheduler = "askonce.adapters.celery.scheduler:Scheduler"
+
+    if app.configured:
+        configure()
+    else:
+        app.on_after_configure.connect(configure, weak=False)
 
 
 def site_of(once: AskOnce) -> Site:

@@ -53,7 +53,7 @@ r.keep = NOW + WAITERS_KEPT
 if ARGV[6] ~= '-1' then set(r, {uc = ARGV[6]}) end
 commit(r, KEYS[2])
 redis.call('ZADD', SLOT .. 'due', r.sx, string.sub(r.key, -64))
-note_kept(r)
+redis.call('PEXPIREAT', SLOT .. 'due', note_kept(r))
 -- Each answer is looked at twice. So the index does not grow where no reaper runs, as beside cached functions alone.
 pcall(sweep, 2)
 -- A repetition of this write may find the record gone.

@@ -22,12 +22,14 @@ local function read_marks(r)
   if r.vf <= r.aged then r.sx = math.min(r.sx, math.floor(r.aged / 1000)) end
 end
 
--- Note until when the answers of this bucket are kept, an hour ahead: so few of them write it. A mark lasts as long.
+-- Note until when the answers of this bucket are kept, an hour ahead: so few of them write it. A mark lasts as long, and
+-- so does their index. Return that time.
 local function note_kept(r)
   local known = tonumber(redis.call('HGET', SLOT .. 'answers', 'until') or 0)
-  if r.hx <= known then return end
+  if r.hx <= known then return known end
   redis.call('HSET', SLOT .. 'answers', 'until', r.hx + TOMBSTONE_KEPT)
   redis.call('PEXPIREAT', SLOT .. 'answers', r.hx + TOMBSTONE_KEPT)
+  return r.hx + TOMBSTONE_KEPT
 end
 
 -- Whether the run that has the lease began before a mark that removes: its answer would be as good as none.
