@@ -83,13 +83,6 @@ OF_FUNCTIONS = (
         f"{_STALE}test_stale_answer_is_served_at_once_while_one_call_makes_it_anew",
     ),
     Mutant(
-        "calls that are made anew wait for each other",
-        "askonce/functions/threads.py",
-        "                self._go_queued(future)\n",
-        "",
-        f"{_STALE}test_calls_that_are_made_anew_may_wait_for_each_other",
-    ),
-    Mutant(
         "a refresh without the store is an old answer",
         "askonce/functions/answering.py",
         "anew=ask.force",

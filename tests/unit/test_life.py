@@ -13,6 +13,19 @@ from askonce.outcomes import Attached, Backoff, Hit
 from askonce.spec import JobSpec, RetryPolicy
 
 
+@pytest.fixture(autouse=True)
+def _still(scene):
+    """What it takes to store an answer is none of the scene's time."""
+    use = scene.use
+
+    def use_still(store, spec=None):
+        use(store, spec)
+        scene.executor = replace(scene.executor, clock=lambda: 0.0)
+
+    scene.use = use_still
+    scene.use(scene.store)
+
+
 @pytest.fixture
 def aged(scene):
     """Return a function that leaves an answer, made so many seconds ago by a task of these terms."""
