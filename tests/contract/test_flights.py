@@ -1,12 +1,17 @@
+from dataclasses import replace
+
 import pytest
 
+from askonce import bill
 from askonce.flights import Names
 from askonce.record import BUCKETS, REASON_KEPT_FOR
+from askonce.spend import Spend
 from tests.contract.key_under_test import BUCKET
 
 # One suite for every store: what an operator's list of jobs is made of.
 
 ORDERS = Names("orders")
+CENTS = Spend(usage={"input_tokens": 7}, cost_usd=0.000213)
 PAYLOAD = b'{"id":"7","part":{"n":2},"n":1,"text":"say \\"id\\":\\"8\\""}'
 
 
@@ -55,15 +60,22 @@ def test_shown_record_is_the_one_that_read_returns_without_data(scene):
 
 def test_shown_failure_has_its_cost_and_no_substitute(scene):
     scene.run()
-    scene.fail(kind="fallback", data=b"j1")
+    scene.fail(kind="fallback", data=b"j1", spent=bill.encode("job-1", 1, CENTS))
 
     read, [shown] = scene.read(), scene.store.flights.show([scene.key])
 
-    assert (None, read.failure.kind, read.failure.reason) == (
-        shown.failure.fallback,
-        shown.failure.kind,
-        shown.failure.reason,
-    )
+    assert CENTS == shown.failure.spend.own
+    assert replace(read.failure, fallback=None) == shown.failure
+    assert read == shown._replace(failure=read.failure)
+
+
+def test_shown_record_says_when_its_answer_was_removed(scene):
+    scene.done()
+    scene.invalidate()
+
+    read, [shown] = scene.read(), scene.store.flights.show([scene.key])
+
+    assert 0 < read.removed_at == shown.removed_at
 
 
 @pytest.mark.parametrize(
