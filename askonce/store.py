@@ -325,6 +325,12 @@ class Store(Protocol):
         seconds since the call began, where that was before its lease.
         """
 
+    def put(self, job: Job, answer: Encoded, ttl: Ttl) -> bool:
+        """Keep *answer*, which no run gives, in place of what the record had; the last one wins.
+
+        A run under way is fenced. False where a pause holds for *job*: the one before stays.
+        """
+
     def fail(self, lease: Lease, failure: Failing) -> Reply[Write]:
         """Record why there is no answer; the failure's kind decides whether the job goes on."""
 

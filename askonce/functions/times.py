@@ -44,7 +44,7 @@ class Times:
             self._require_kept(self.ttl)
 
     def spec(
-        self, name: str, version: str, kinds: Mapping[str, float], namespace: str, lease: float
+        self, name: str, version: str, kinds: Mapping[str, float], namespace: str, lease: float = 30.0
     ) -> JobSpec:
         """Return the terms of the function's jobs; without a ``ttl``, *kinds* has that of its namespace.
 

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import time
-from threading import Event as Signal
 from typing import TYPE_CHECKING
 
 from askonce.answer import Encoded, Meta, Ttl, decode
-from askonce.claim import Claim, Terms
-from askonce.decide import start
-from askonce.decision import Run, Wait
 from askonce.errors import JobError, PayloadInvalid, ValueInvalid
-from askonce.functions.arguments import again
 from askonce.functions.times import Times
-from askonce.job import VALUES, new_owner
+from askonce.job import VALUES
 from askonce.key import identify
 from askonce.spec import JobSpec
-from askonce.store import Lease, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from askonce.decision import Decision
     from askonce.functions.process import Process
     from askonce.job import Job
 
-#: Seconds: longer than the two round trips that a value takes to be written.
-_LEASE = 10.0
-#: Times that a value is tried to be written while another one is, and seconds between two.
-_TRIES, _REST = 10, 0.02
 _COUNTED = ("hits", "misses", "sets", "deletes", "errors")
 
 
@@ -68,14 +57,14 @@ class Values:
         """
         name = f"get_cache({self.namespace!r}).set"
         times = Times(function=name, ttl=ttl)
-        spec = times.spec(self._name, "1", self._kinds(), self.namespace, _LEASE)
+        spec = times.spec(self._name, "1", self._kinds(), self.namespace)
         job = self._job(key)
         try:
-            data = self._process().codec.encode(value, spec.max_value_bytes)
+            answer = Encoded(self._process().codec.encode(value, spec.max_value_bytes), Meta().encode())
         except ValueInvalid as invalid:
             raise ValueInvalid({**invalid.data, "function": name}) from None
         try:
-            written = self._write(job, spec, data)
+            written = self._process().store.put(job, answer, Ttl(spec.soft_ttl, spec.hard_ttl))
         except JobError:
             self._count("errors")
             return False
@@ -119,32 +108,6 @@ class Values:
                 field="key", reason=f"must be text, not {type(key).__name__}", function=where
             )
         return identify(self._spec, {"key": key})
-
-    def _write(self, job: Job, spec: JobSpec, data: bytes) -> bool:
-        """Write as a run does, so that a late one of an older value is fenced; a pause is obeyed."""
-        for _ in range(_TRIES):
-            end = self._run(job, spec, data)
-            if end is Write.OK:
-                return True
-            if isinstance(end, Wait) and end.paused is not None:
-                return False
-            # Another value is written at this moment. Nobody is to miss the one before.
-            Signal().wait(_REST)
-            job = again(job)
-        # Its writer has died: it is fenced, and the value before is forgotten with it.
-        self._process().store.invalidate(job.key)
-        return self._run(job, spec, data) is Write.OK
-
-    def _run(self, job: Job, spec: JobSpec, data: bytes) -> Write | Decision:
-        """Return what became of the write, or why it did not start."""
-        store = self._process().store
-        admitted = store.admit(Claim(job, Terms.of(spec, force=True))).record
-        lease = Lease(job.key, new_owner("values"), _LEASE)
-        decision = start(store, spec, job.under(admitted.job), lease)
-        if not isinstance(decision, Run):
-            return decision
-        answer = Encoded(data, Meta().encode())
-        return store.complete(lease, answer, Ttl(spec.soft_ttl, spec.hard_ttl))
 
     def _count(self, *names: str) -> None:
         process = self._process()

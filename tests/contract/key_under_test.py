@@ -77,6 +77,10 @@ class KeyUnderTest:
         encoded, ttl = Encoded(data, meta, micro_usd), Ttl(soft, hard)
         return self.store.complete(self.lease(owner), encoded, ttl, book, **kept)
 
+    def put(self, data=ANSWER, soft=60.0, hard=600.0, *, job="job-1", fingerprint="fp-1", **part_of_key):
+        encoded = Encoded(data, META)
+        return self.store.put(self.job(job, fingerprint, **part_of_key), encoded, Ttl(soft, hard))
+
     def fail(self, owner="owner-1", kind="transient", reason="http_503", *, data=None, meta=b"", **more):
         fallback = None if data is None else Encoded(data, meta)
         failing = Failing(kind=kind, reason=reason, fallback=fallback, **more)

@@ -143,6 +143,16 @@ class Actors(RuleBasedStateMachine):
         if outcome is Write.OK or owner == self.before.owner:
             self.leases.pop(owner, None)
 
+    @rule(fingerprint=FINGERPRINTS, soft=TIMES, tags=st.sampled_from([(), ("red",)]))
+    def put(self, fingerprint, soft, tags):
+        self.calls += 1
+        data = b"j%d" % self.calls
+        if self.both("put", data, soft, soft + 600.0, fingerprint=fingerprint, tags=tags):
+            self.leases.clear()
+            assert self.before.fence < self.now().value.fence
+        else:
+            assert self.before == self.now()
+
     @known
     @rule(owner=OWNERS, failure=FAILURES)
     def fail(self, owner, failure):

@@ -135,10 +135,14 @@ def invalidated(scene):
     scene.invalidate()
 
 
+def put_over(scene):
+    scene.put(job="job-2")
+
+
 FAILED = [by_another, failed_by_another, completed_by_another, lost_by_another]
 
 
-@pytest.mark.parametrize("then", [*FAILED, replaced, replaced_and_done, invalidated])
+@pytest.mark.parametrize("then", [*FAILED, replaced, replaced_and_done, invalidated, put_over])
 def test_failure_repeated_late_is_counted_once(scene, then):
     scene.run(max_attempts=2)
     scene.fail(after=9.0, book=BOOK)
@@ -151,7 +155,7 @@ def test_failure_repeated_late_is_counted_once(scene, then):
     assert counted["calls"] == 1
 
 
-@pytest.mark.parametrize("then", [again, forced, replaced, replaced_and_done, invalidated])
+@pytest.mark.parametrize("then", [again, forced, replaced, replaced_and_done, invalidated, put_over])
 def test_answer_repeated_late_is_counted_once(scene, then):
     scene.run()
     scene.complete(soft=5.0, book=BOOK)

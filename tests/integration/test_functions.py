@@ -111,6 +111,13 @@ def test_call_is_four_round_trips(new_cache, commands):
     assert ["hit", "admit", "start", "complete"] == [each for each in seen if each != "note_queues"]
 
 
+def test_value_is_set_in_one_round_trip(new_cache, commands):
+    values = new_cache().get_cache("sessions")
+    values.set("ana", 1)
+
+    assert ["put"] == commands(lambda: values.set("ana", 2))
+
+
 def test_process_that_is_killed_holds_up_nobody_for_longer_than_its_lease(new_cache, client, eventually):
     cache = new_cache(lease=1.0)
     forecast = cache.cached_json("forecast")(lambda city: client.incr("ledger:calls"))

@@ -10,6 +10,7 @@ _ALONE = "tests/unit/test_functions_alone.py::"
 _LOOPS = "tests/unit/test_functions_async.py::"
 _KEYS = "tests/unit/test_functions_key.py::"
 _CACHE = "tests/unit/test_store_down_cache.py::"
+_PUT = "tests/contract/test_store_put.py::"
 
 OF_FUNCTIONS = (
     of_script(
@@ -201,26 +202,33 @@ OF_FUNCTIONS = (
         "        self._lock = Lock()\n\n\ndef _forget",
         "tests/integration/test_functions.py::test_forked_child_has_connections_and_answers_of_its_own",
     ),
-    Mutant(
-        "a writer that died holds up the next one",
-        "askonce/functions/values.py",
-        "        self._process().store.invalidate(job.key)\n        return self._run(",
-        "        return self._run(",
-        "tests/unit/test_functions_values.py::test_writer_that_died_holds_up_nobody",
+    of_script(
+        "a value is set in spite of a pause",
+        "put",
+        "if control(r, task, tail, '') then return 0 end",
+        "control(r, task, tail, '')",
+        f"{_PUT}test_pause_keeps_the_one_before",
     ),
-    Mutant(
-        "a value that may not be set removes the one before",
-        "askonce/functions/values.py",
-        "isinstance(end, Wait) and end.paused is not None",
-        "False",
-        "tests/unit/test_functions_values.py::test_value_that_may_not_be_set_leaves_the_one_before",
+    of_script(
+        "a value that is set is in no list",
+        "put",
+        "note_answer(r)\n",
+        "",
+        f"{_PUT}test_answer_is_listed",
     ),
-    Mutant(
-        "readers miss while two values are written",
-        "askonce/functions/values.py",
-        "in range(_TRIES)",
-        "in range(1)",
-        "tests/unit/test_functions_values.py::test_reader_does_not_miss_while_two_values_are_written",
+    of_script(
+        "a run writes over a value that was set after its start",
+        "put",
+        "drop(r, 'own', ",
+        "drop(r, ",
+        f"{_PUT}test_run_under_way_is_fenced",
+    ),
+    of_script(
+        "a run that a value overtook is not in doubt",
+        "put",
+        "doubt(r)\n",
+        "",
+        f"{_PUT}test_forgotten_run_is_in_doubt_until_its_late_write",
     ),
     Mutant(
         "an answer from before an invalidation is kept",

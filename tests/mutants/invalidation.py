@@ -229,14 +229,14 @@ OF_INVALIDATION = (
     ),
     of_script(
         "answers that ended stay in their index until somebody reaps",
-        "complete",
+        "due",
         "pcall(sweep, 2)\n",
         "",
         f"{KEPT}test_answers_that_ended_are_counted_no_more_where_nobody_reaps",
     ),
     Mutant(
         "an index that cannot be swept costs a paid answer",
-        "askonce/adapters/redis/lua/complete.lua",
+        "askonce/adapters/redis/lua/due.lua",
         "pcall(sweep, 2)",
         "sweep(2)",
         f"{DAMAGED}test_index_that_cannot_be_swept_costs_no_answer",

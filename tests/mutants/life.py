@@ -215,7 +215,7 @@ OF_LIFE = (
     ),
     of_script(
         "a mark of the future refuses all runs",
-        "start",
+        "marks",
         "math.max(r.fen + 1, NOW_US, r.latest + 1)",
         "math.max(r.fen + 1, NOW_US)",
         "tests/contract/test_store_begun_before.py::"

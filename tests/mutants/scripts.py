@@ -124,9 +124,9 @@ MET_SOON = (
     ),
     of_script(
         "fence stands still",
-        "start",
-        "local fence = math.max(r.fen + 1, NOW_US, r.latest + 1)",
-        "local fence = math.max(NOW_US, r.latest + 1)",
+        "marks",
+        "math.max(r.fen + 1, NOW_US, r.latest + 1)",
+        "math.max(NOW_US, r.latest + 1)",
         f"{WRITES}test_fence_rises_with_every_run_when_the_clock_steps_back",
     ),
     of_script(

@@ -81,6 +81,10 @@ class Records:
         if time <= latest and (known < time or known > latest):
             self.delivered[which] = time
 
+    def next_fence(self) -> int:
+        """Return the least fence of a run that begins now: no mark is about it."""
+        return max(int(self.clock() * 1_000_000), self.controls.latest_mark() + 1)
+
     def now(self) -> float:
         """Return the time in seconds, to the millisecond, as the scripts see it."""
         return int(self.clock() * 1000) / 1000

@@ -68,8 +68,7 @@ def _grant(records: Records, record: MemoryRecord, lease: Lease, *, returns: boo
     if record.fence <= max(record.mark, record.aged):
         # A call that began before a mark still gives the answer of then.
         record.checkpoint = ""
-    fence = max(int(records.clock() * 1_000_000), records.controls.latest_mark() + 1)
-    record.grant(lease.owner, fence, records.now(), lease.seconds)
+    record.grant(lease.owner, records.next_fence(), records.now(), lease.seconds)
     records.commit(lease.key, record)
     return Start.GRANTED
 

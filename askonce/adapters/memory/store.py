@@ -17,6 +17,7 @@ from askonce.adapters.memory.boards import MemoryBoards
 from askonce.adapters.memory.due import MemoryDue
 from askonce.adapters.memory.flights import MemoryFlights
 from askonce.adapters.memory.letters import MemoryLetters
+from askonce.adapters.memory.put import put
 from askonce.adapters.memory.reap import reap
 from askonce.adapters.memory.record import MemoryRecord, MemoryValue
 from askonce.adapters.memory.records import Records
@@ -227,6 +228,13 @@ class MemoryStore:
                 self.tally.note_booked([lease.owner])
             self._records.wake(lease.key)
             return Write.OK
+
+    def put(self, job: Job, answer: Encoded, ttl: Ttl) -> bool:
+        """Keep *answer*, which no run gives."""
+        with self._changed:
+            record = self._records.load(job.key) or MemoryRecord()
+            self.controls.apply(record, job)
+            return put(self._records, record, job, answer, ttl)
 
     def fail(self, lease: Lease, failure: Failing) -> Reply[Write]:
         """Record why there is no answer."""

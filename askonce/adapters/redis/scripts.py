@@ -34,6 +34,7 @@ VERBS = (
     "renew",
     "checkpoint",
     "complete",
+    "put",
     "fail",
     "park",
     "cancel",

@@ -21,7 +21,7 @@ from askonce.adapters.redis.letters import RedisLetters
 from askonce.adapters.redis.levels import read_levels
 from askonce.adapters.redis.link import Link, ServerLink
 from askonce.adapters.redis.pusher import RedisPusher
-from askonce.adapters.redis.reply import read, to_full_snapshot, to_lost
+from askonce.adapters.redis.reply import Brought, read, to_full_snapshot, to_lost
 from askonce.adapters.redis.runs import RedisRuns
 from askonce.adapters.redis.schedules import RedisSchedules
 from askonce.adapters.redis.scripts import Scripts
@@ -202,6 +202,13 @@ class RedisStore:
         times = milliseconds(ttl.fresh), milliseconds(ttl.kept)
         kept = cost, _entry(book), int(keep_payload), milliseconds(begun_for)
         return self._write("complete", lease, answer.data, answer.meta, *times, *kept)
+
+    def put(self, job: Job, answer: Encoded, ttl: Ttl) -> bool:
+        """Keep *answer*, which no run gives."""
+        brought = Brought(job.tenant, job.model, job.version, job.routing, job.tags).encode()
+        terms = job.id, job.fingerprint, job.task, brought
+        times = milliseconds(ttl.fresh), milliseconds(ttl.kept)
+        return bool(self._scripts.run("put", job.key, *terms, answer.data, answer.meta, *times))
 
     def fail(self, lease: Lease, failure: Failing) -> Reply[Write]:
         """Record why there is no answer."""

@@ -52,10 +52,7 @@ if r.xm > 0 then drop(r, 'xm') end
 r.keep = NOW + WAITERS_KEPT
 if ARGV[6] ~= '-1' then set(r, {uc = ARGV[6]}) end
 commit(r, KEYS[2])
-redis.call('ZADD', SLOT .. 'due', r.sx, string.sub(r.key, -64))
-redis.call('PEXPIREAT', SLOT .. 'due', note_kept(r))
--- Each answer is looked at twice. So the index does not grow where no reaper runs, as beside cached functions alone.
-pcall(sweep, 2)
+note_answer(r)
 -- A repetition of this write may find the record gone.
 if entry ~= '' and r.xp < NOW + TOMBSTONE_KEPT then note_booked(owner) end
 -- A full server counts what comes after a write.

@@ -34,3 +34,6 @@ end
 
 -- Whether the run that has the lease began before a mark that removes: its answer would be as good as none.
 local function is_void(r) return r.fl == 'running' and r.fen <= r.mark end
+
+-- The fence of a run that begins now. No mark is about it, also where one was made while the clock was ahead.
+local function next_fence(r) return math.max(r.fen + 1, NOW_US, r.latest + 1) end

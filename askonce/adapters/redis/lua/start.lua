@@ -43,9 +43,7 @@ local function grant()
   if is_put_aside(r) then drop(r, 'pk') end
   -- A call that began before a mark still gives the answer of then.
   if r.fen <= math.max(r.mark, r.aged) then drop(r, 'ref') end
-  -- No mark is about this run, also where it was made while the clock was ahead.
-  local fence = math.max(r.fen + 1, NOW_US, r.latest + 1)
-  set(r, {fl = 'running', own = owner, fen = fence, dl = NOW + lease, att = r.att + 1})
+  set(r, {fl = 'running', own = owner, fen = next_fence(r), dl = NOW + lease, att = r.att + 1})
   commit(r, KEYS[2])
   return reply('granted', r)
 end
