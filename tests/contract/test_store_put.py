@@ -107,9 +107,9 @@ def test_nothing_is_counted_since_nobody_called(scene):
 def test_answer_is_listed(scene):
     scene.put(tags=("red",))
 
-    [[found], _] = scene.store.due.answers([Walked(BUCKET)], Meant(tag="red"))
+    found, _ = scene.store.due.answers([Walked(BUCKET)], Meant(tag="red"))
 
-    assert scene.key == found.key
+    assert [scene.key] == [each.key for each in found]
 
 
 def test_forgotten_run_is_in_doubt_until_its_late_write(scene):

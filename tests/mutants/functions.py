@@ -16,7 +16,7 @@ OF_FUNCTIONS = (
     of_script(
         "hit serves a marked answer",
         "hit",
-        "if r.vf <= r.mark then return nil end",
+        "read_marks(r)\n",
         "",
         f"{_HITS}test_marked_answer_is_no_hit[task]",
     ),
@@ -30,8 +30,8 @@ OF_FUNCTIONS = (
     of_script(
         "hit serves a stale answer",
         "hit",
-        "if is_stale and (",
-        "if false and (",
+        "if is_stale and not (",
+        "if false and not (",
         f"{_HITS}test_answer_is_no_hit_from_the_moment_at_which_it_is_stale",
     ),
     of_script(

@@ -16,9 +16,9 @@ OF_LIFE = (
     ),
     of_script(
         "a stale answer is served for ever",
-        "admit",
-        "stale_for(r, max_age) < tonumber(ARGV[16])",
-        "tonumber(ARGV[16]) > 0",
+        "record",
+        "stale_for(r, max_age) < meanwhile",
+        "meanwhile > 0",
         f"{LIFE}test_answer_that_is_stale_for_too_long_is_waited_for",
     ),
     of_script(
@@ -37,7 +37,7 @@ OF_LIFE = (
     ),
     of_script(
         "a stale answer hides a permanent failure",
-        "admit",
+        "record",
         "has_value(r) and not is_doubtful(r)",
         "has_value(r)",
         f"{LIFE}test_failure_that_makes_the_answer_doubtful_is_not_hidden_by_it[permanent]",

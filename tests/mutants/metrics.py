@@ -130,7 +130,7 @@ OF_METRICS = (
         "an entry that never succeeded has no series",
         "worker/metrics/exposition.py",
         "        for entry in self._entries:\n",
-        "        for entry in successes:\n",
+        "        for entry in store.successes:\n",
         f"{EXPOSITION}test_entries_of_the_schedule_show_their_last_success_and_0_for_never",
     ),
     Mutant(

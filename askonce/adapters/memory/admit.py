@@ -12,7 +12,7 @@ from askonce.store import Admission
 if TYPE_CHECKING:
     from askonce.adapters.memory.record import MemoryRecord, MemoryValue
     from askonce.adapters.memory.records import Records
-    from askonce.claim import Claim, Terms
+    from askonce.claim import Claim
     from askonce.job import Job
 
 
@@ -22,7 +22,7 @@ def admit(records: Records, record: MemoryRecord, claim: Claim) -> tuple[Admissi
     value = record.value if record.fresh(now) and not terms.force else None
     if value and (terms.max_age is None or now - value.stored_at <= terms.max_age):
         return serve(records, value, job, Admission.HIT), ()
-    meanwhile = _good_enough_meanwhile(record, terms, now)
+    meanwhile = _good_meanwhile(record, now, terms.max_age, terms.stale_while_revalidate)
     if record.flight != "idle":
         if meanwhile and (record.paused is not None or not records.is_lost(record)):
             return serve(records, meanwhile, job, Admission.STALE), ()
@@ -46,12 +46,27 @@ def serve(records: Records, value: MemoryValue, job: Job, outcome: Admission) ->
     return outcome
 
 
-def _good_enough_meanwhile(record: MemoryRecord, terms: Terms, now: float) -> MemoryValue | None:
-    """Return the answer for a caller who waits for none that is made anew."""
+def answered(records: Records, job: Job, meanwhile: float) -> MemoryRecord | None:
+    """Return the record of *job* while its answer is fresh, or made anew for who takes a stale one."""
+    record = records.load(job.key)
+    if record is None or record.fingerprint != job.fingerprint:
+        return None
+    records.controls.apply(record, job)
+    now = records.now()
+    if record.fresh(now):
+        return record
+    is_made_anew = record.flight != "idle" and now < record.deadline and record.failed_at(now) is None
+    return record if is_made_anew and _good_meanwhile(record, now, None, meanwhile) else None
+
+
+def _good_meanwhile(
+    record: MemoryRecord, now: float, max_age: float | None, meanwhile: float
+) -> MemoryValue | None:
+    """Return the answer for one to whom it is good enough while it is made anew, or its key rests."""
     value, failed = record.value_at(now), record.failed_at(now)
     if value is None or not lets_stale_through(failed.kind if failed else None):
         return None
-    return value if value.stale_for(now, terms.max_age) < terms.stale_while_revalidate else None
+    return value if value.stale_for(now, max_age) < meanwhile else None
 
 
 def _attach_or_resend(

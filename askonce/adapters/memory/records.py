@@ -20,7 +20,7 @@ from askonce.store import Cancellation, Write
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from askonce.job import Job, Key
+    from askonce.job import Key
     from askonce.letters import DeadJob
     from askonce.lost import Delivered
     from askonce.record import Flight
@@ -286,19 +286,6 @@ class Records:
             waits=longest_waits(progress),
             keys=len(known),
         )
-
-    def answered(self, job: Job, meanwhile: float) -> MemoryRecord | None:
-        """Return the record of *job* while its answer is fresh, or made anew for who takes a stale one."""
-        record = self.load(job.key)
-        if record is None or record.fingerprint != job.fingerprint:
-            return None
-        self.controls.apply(record, job)
-        now = self.now()
-        if record.fresh(now):
-            return record
-        value = record.value_at(now)
-        is_made_anew = record.flight != "idle" and now < record.deadline and record.failed_at(now) is None
-        return record if value and is_made_anew and value.stale_for(now) < meanwhile else None
 
     def tell_invalidated(self, key: Key | None) -> None:
         """Tell those who listen that the answer of *key* is invalidated; None: that any may be."""

@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from askonce.adapters.memory.admit import admit, serve
+from askonce.adapters.memory.admit import admit, answered, serve
 from askonce.adapters.memory.announcements import MemoryAnnouncements
 from askonce.adapters.memory.audit import MemoryAudit
 from askonce.adapters.memory.boards import MemoryBoards
@@ -100,7 +100,7 @@ class MemoryStore:
     def hit(self, job: Job, meanwhile: float = 0.0) -> Kept | None:
         """Return the answer to *job* while it is fresh or made anew, and count the hit."""
         with self._changed:
-            record, now = self._records.answered(job, meanwhile), self._records.now()
+            record, now = answered(self._records, job, meanwhile), self._records.now()
             if record is None or record.value is None:
                 return None
             outcome = Admission.HIT if record.fresh(now) else Admission.STALE

@@ -62,7 +62,7 @@ if fresh then
   return served('hit')
 end
 -- The answer is made anew, or its key rests after a failure: this caller waits for neither.
-local meanwhile = has_value(r) and not is_doubtful(r) and stale_for(r, max_age) < tonumber(ARGV[16])
+local meanwhile = is_good_meanwhile(r, max_age, tonumber(ARGV[16]))
 if meanwhile and r.fl ~= 'idle' and (r.paused or not is_lost(r)) then return served('stale') end
 
 if r.fl ~= 'idle' then

@@ -4,18 +4,17 @@
 -- returns nothing | {job, answer, meta, fence, stored at, age, fresh for (stale: below 0), micro-dollars (-1: unknown)}
 local lv, fp, sx, hx, vf, vt, job, ask, cost, asked_for, data, meta, fl, dl, ex = unpack(redis.call('HMGET', KEYS[1],
   'lv', 'fp', 'sx', 'hx', 'vf', 'vt', 'job', 'ask', 'uc', 'as', 'val', 'vm', 'fl', 'dl', 'ex'))
-local meanwhile = tonumber(ARGV[5])
 if not data or fp ~= ARGV[1] then return nil end
 if tonumber(lv) > LAYOUT then error('ASKONCE_LAYOUT_NEWER') end
 if tonumber(lv) < LAYOUT then return nil end
-local r = {task = ARGV[2], ask = ask or '', own = '', ref = '', fen = 0, vf = tonumber(vf), sx = tonumber(sx), mark = 0, aged = 0}
+local r = {task = ARGV[2], ask = ask or '', own = '', ref = '', fen = 0, vf = tonumber(vf), vt = tonumber(vt), sx = tonumber(sx),
+  hx = tonumber(hx), ek = '', ex = 0, mark = 0, aged = 0}
 read_marks(r)
-if r.vf <= r.mark then return nil end
-local is_stale = NOW >= r.sx
+local is_stale = not is_fresh(r)
 local is_made_anew = fl ~= 'idle' and NOW < tonumber(dl or 0) and not ex
-if is_stale and (NOW - r.sx >= meanwhile or NOW >= tonumber(hx) or not is_made_anew) then return nil end
+if is_stale and not (is_made_anew and is_good_meanwhile(r, -1, tonumber(ARGV[5]))) then return nil end
 local name = ARGV[2] .. '\n' .. ARGV[3] .. '\n' .. ARGV[4]
 if not asked_for then redis.pcall('HSET', KEYS[1], 'as', 1) end
 count(name, is_stale and 'stale' or 'hit', 1)
 count(name, cost and 'avoided_micro_usd' or 'avoided_unknown', tonumber(cost or 1))
-return {job, data, meta or '', r.vf, tonumber(vt), NOW - vt, r.sx - NOW, tonumber(cost or -1)}
+return {job, data, meta or '', r.vf, r.vt, NOW - r.vt, r.sx - NOW, tonumber(cost or -1)}

@@ -137,6 +137,12 @@ local function is_doubtful(r)
   return NOW < r.ex and r.ek ~= 'transient' and r.ek ~= 'quarantined' and r.ek ~= 'expired'
 end
 
+-- Whether the last good answer may be served while it is made anew, or while its key rests, to a caller for whom one is
+-- good enough that has been too old for less than *meanwhile*.
+local function is_good_meanwhile(r, max_age, meanwhile)
+  return has_value(r) and not is_doubtful(r) and stale_for(r, max_age) < meanwhile
+end
+
 local function failure_answers(r) return NOW < r.ex and (r.ek == 'permanent' or r.ek == 'quarantined') end
 
 -- Of a job under way: its call may still give an answer, and what would queue the job again ends it. It is kept as a
