@@ -132,6 +132,7 @@ def test_dead_message_for_a_queue_without_workers_is_kept(dead, store):
     assert ["elsewhere"] == [letter.queue for letter in store.letters.dead_messages()]
 
 
+@pytest.mark.long
 def test_long_quarantine_is_listed_in_pages(dead, store):
     keys = [f"{n % 256:02x}{n:062x}" for n in range(1, 2_001)]
     for key in keys:

@@ -131,9 +131,10 @@ def real_meetings():
     return [json.loads(line) for line in (Path(folder) / "meetings.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("made_up", "real", "kills"),
-    [(20, list, [0.2]), pytest.param(400, real_meetings, [0.1, 0.3, 0.5], marks=pytest.mark.long)],
+    [(20, list, [0.2]), (400, real_meetings, [0.1, 0.3, 0.5])],
     ids=["made up", "real too"],
 )
 def test_new_prompt_pays_for_each_row_once_and_never_more_than_its_ceiling(

@@ -78,6 +78,7 @@ def hears_of(server):
     return sum(int(each["sub"]) for each in server.client_list(_type="pubsub"))
 
 
+@pytest.mark.long
 def test_thousand_waiters_take_no_more_threads_and_connections_than_ten(scene):
     gate = threading.Barrier(_AT_ONCE)
 
