@@ -30,6 +30,9 @@ def inputs_of_run(journal: Path) -> RunInputs:
     found = _last_round(journal)
     if found.get("limit") is not None or found.get("sample") is not None:
         raise InputsUnusable("the run asked for some rows of its inputs only: name a file of them instead")
+    if read_by := found.get("read_by"):
+        options = ", ".join(map(str, read_by))
+        raise InputsUnusable(f"the run read its inputs by {options}: name a file of its rows instead")
     task, tenant = found.get("task"), found.get("tenant", "")
     if not isinstance(task, str) or not isinstance(tenant, str):
         raise InputsUnusable("is no journal of a run")

@@ -187,7 +187,10 @@ def _to_come(entry: Entry, now: int) -> Iterator[dict[str, str]]:
 
     slot = now
     while True:
-        slot = after(entry.at, slot)
+        try:
+            slot = after(entry.at, slot)
+        except OverflowError:  # the last one that a calendar knows
+            return
         local = _on_wall(slot, entry.at.zone) if isinstance(entry.at, Cron) and entry.at.zone != "UTC" else ""
         yield {"slot": Slot(slot).name, "entry": entry.name, "local": local}
 

@@ -190,7 +190,9 @@ def _require(owner: str, name: str, kind: str, *, fits: bool) -> None:
 
 
 def _require_path(owner: str, name: str, path: object) -> None:
-    _require(owner, name, "a path", fits=isinstance(path, Path | str) and bool(str(path)))
+    _require(
+        owner, name, "a path", fits=isinstance(path, Path | str) and bool(str(path)) and "\0" not in str(path)
+    )
 
 
 def _require_max_age(owner: str, seconds: float | None) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from math import inf, isfinite
+from math import inf
+from sys import float_info
 from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -115,7 +116,8 @@ def require_within(owner: str, name: str, number: object, least: float, most: fl
     """Raise ValueError where *number* is none from *least* to *most*; naming *owner* and its field *name*."""
     # NaN is within no limits.
     fits = isinstance(number, int | float) and not isinstance(number, bool) and least <= number <= most
-    if not fits or not isfinite(number):  # type: ignore[arg-type]  # a number, or it does not fit
+    # An integer may be larger than any float.
+    if not fits or abs(number) > float_info.max:  # type: ignore[arg-type]  # a number, or it does not fit
         limits = f"at least {least:g}" if most == inf else f"from {least:g} to {most:g}"
         raise ValueError(f"{owner}: {name} must be {limits}, not {number}")
 

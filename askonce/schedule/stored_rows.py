@@ -65,9 +65,9 @@ class StoredRows:
 
 
 def _opened(path: Path) -> BinaryIO:
-    if path.exists() and not path.is_file():
-        raise Refused("file_unreadable", f"{path}: must be a plain file")
     try:
+        if path.exists() and not path.is_file():
+            raise Refused("file_unreadable", f"{path}: must be a plain file")
         return path.open("rb")
     except OSError as exc:
         raise Refused("file_unreadable", f"{path}: {exc.strerror}") from None

@@ -52,6 +52,7 @@ class Inputs:
         self._checked: tuple[str, int] | None = None
         self._spent = False
         self.names = tuple(source.name for source in sources)
+        self.read_by = reading.options
         #: Whether the rows can be read again: not those of stdin or of a pipe.
         self.replayable = all(source.stamp is not None for source in sources)
 

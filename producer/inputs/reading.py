@@ -63,6 +63,17 @@ class Reading:
             raise InputInvalid("--encoding", "is no encoding of text that Python knows, such as cp1252")
 
     @property
+    def options(self) -> tuple[str, ...]:
+        """The options that were given, by their names on the command line."""
+        given = {
+            "--format": self.format,
+            "--map": self.columns,
+            "--delimiter": self.delimiter,
+            "--encoding": self.encoding,
+        }
+        return tuple(name for name, value in given.items() if value)
+
+    @property
     def separator(self) -> str | None:
         """The delimiter as a character."""
         return _TAB.get(self.delimiter, self.delimiter) if self.delimiter else self.delimiter

@@ -50,6 +50,8 @@ class Round:
     version: str
     tenant: str = ""
     inputs: tuple[str, ...] = ()
+    #: The options that said how to read them: by the names of the inputs alone, other rows would be found.
+    read_by: tuple[str, ...] = ()
     #: Of all inputs; empty where they can be read only once.
     digest: str = ""
     #: Seconds since 1970.
@@ -77,7 +79,7 @@ class Round:
         if not isinstance(found, dict):
             return None
         known = {each.name: found[each.name] for each in fields(cls) if each.name in found}
-        known["inputs"] = tuple(known.get("inputs", ()))
+        known |= {name: tuple(known.get(name, ())) for name in ("inputs", "read_by")}
         try:
             return cls(**known)
         except TypeError:

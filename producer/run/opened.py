@@ -132,6 +132,7 @@ def new_round(wanted: Wanted, inputs: Inputs, version: str) -> Round:
         version=version,
         tenant=wanted.tenant,
         inputs=inputs.names,
+        read_by=inputs.read_by,
         digest=inputs.digest() if wanted.file is not None else "",
         started=now,
         holder=new_holder(),

@@ -77,4 +77,6 @@ def test_csv_and_transcripts_go_in_and_csv_comes_out(machine, producer, tmp_path
         [row] = csv.DictReader(stream)
     assert (order["order_id"], "done") == (row["id"], row["status"])
     assert json.loads(row["result"])["cliente_nome"]
+    [begun] = [line["run"] for line in lines(table.with_name("out.csv.journal")) if "run" in line]
+    assert ["--map"] == begun["read_by"]
     assert [("monday", "done")] == [(line["id"], line["status"]) for line in lines(answers)]

@@ -281,4 +281,18 @@ OF_SCHEDULING = (
         "            pass\n",
         f"{TOLD}test_person_starts_a_slot_now",
     ),
+    Mutant(
+        "rows of a run are read by other columns than it read them",
+        "producer/run/opened.py",
+        "        read_by=inputs.read_by,\n",
+        "",
+        "tests/acceptance/test_cli_inputs.py::test_csv_and_transcripts_go_in_and_csv_comes_out",
+    ),
+    Mutant(
+        "a run that mapped its columns is asked for as it stands",
+        "tasks/run_inputs.py",
+        'if read_by := found.get("read_by"):',
+        'if read_by := found.get("no such field"):',
+        "tests/unit/schedule/test_slot_of_a_run.py::test_run_whose_rows_cannot_be_had_is_refused_by_name",
+    ),
 )

@@ -95,6 +95,15 @@ def test_next_slots_are_shown_over_a_change_of_clocks(verb, schedules):
     ] == [(each["slot"], each["local"]) for each in as_json(told)]
 
 
+def test_slots_end_where_the_calendar_does(verb, schedules):
+    leap = Entry(name="leap", at=Cron("0 0 * 2 mon#5"), query=QUERY)
+
+    told = verb("next", "leap", "-n", 1000, "--json", entries=[leap])
+
+    assert 0 == told.exit_code
+    assert as_json(told)[-1]["slot"] < "9999-12-31"
+
+
 def test_next_slots_of_all_entries_are_in_the_order_of_time(verb, schedules):
     told = verb("next", "-n", 2)
 

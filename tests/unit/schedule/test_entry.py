@@ -35,6 +35,8 @@ CASES = [
     (lambda: stored(max_age="60"), f"StoredFile of 't': max_age must be {WITHIN} 60"),
     (lambda: stored(path=5), "StoredFile of 't': path must be a path"),
     (lambda: stored(path=""), "StoredFile of 't': path must be a path"),
+    (lambda: stored(path="/a\0b"), "StoredFile of 't': path must be a path"),
+    (lambda: Policy(max_cost=10**400), f"Policy: max_cost must be at least 0, not {10**400}"),
     (lambda: stored(task=None), "StoredFile: task must be the name of a task"),
     (lambda: stored(task=""), "StoredFile: task must be the name of a task"),
     (lambda: StoredRun(task="t", journal=None), "StoredRun of 't': journal must be a path"),

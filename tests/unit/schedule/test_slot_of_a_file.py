@@ -241,6 +241,7 @@ def test_rows_of_a_run_have_its_name_and_that_of_the_slot(one_entry, scene):
         (None, "path_not_set", "the path of its StoredFile is not set"),
         ("nothing.jsonl", "file_unreadable", "nothing.jsonl: No such file or directory"),
         (".", "file_unreadable", ".: must be a plain file"),
+        ("n" * 300, "file_unreadable", f"{'n' * 300}: File name too long"),
     ],
 )
 def test_entry_that_cannot_be_asked_for_is_refused_by_name(one_entry, scene, monkeypatch, path, word, why):

@@ -55,6 +55,7 @@ def test_rows_of_a_run_are_asked_for_again_for_its_tenant(one_entry, scene, jour
         ({"inputs": ("-",)}, "the run read its rows from stdin"),
         ({"inputs": ("rows.jsonl",)}, "input rows.jsonl is relative to the producer's folder"),
         ({"inputs": ("/rows.csv",)}, "input /rows.csv must be JSON lines"),
+        ({"inputs": ("/rows.jsonl",), "read_by": ("--map",)}, "the run read its inputs by --map: "),
         ({"inputs": ()}, "is no journal of a run"),
     ],
 )
