@@ -198,8 +198,8 @@ def test_loop_that_ends_leaves_the_call_to_those_who_wait(trends):
     with ThreadPoolExecutor(1) as pool:
         task, other = run(cut_short(pool))
 
-        assert (1, True) == (other.result(stretched(20)), task.cancelled())
-    assert 2 == len(calls)
+        assert (None, True) == (other.exception(stretched(20)), task.cancelled())
+    assert (1, 2) == (other.result(), len(calls))
 
 
 @pytest.mark.parametrize("is_away", [False, True], ids=["store", "away"])
