@@ -140,10 +140,10 @@ OF_FUNCTIONS = (
         f"{_LOOPS}test_lease_that_is_given_to_a_cancelled_task_is_not_held",
     ),
     Mutant(
-        "a pause has no name for callers",
+        "a pause is told to callers without its note",
         "askonce/functions/answering.py",
         'return Raised(Postponed("paused", note=note, function=ask.name), is_shared=True)',
-        'return Raised(TimeoutError("paused"), is_shared=True)',
+        'return Raised(Postponed("paused", function=ask.name), is_shared=True)',
         f"{_THREADS}test_pause_is_told_to_its_callers_at_once[all]",
     ),
     Mutant(
