@@ -164,7 +164,9 @@ OF_FUNCTIONS = (
         "a call with ignored arguments is known by what was given",
         "askonce/functions/arguments.py",
         "        if not self._is_simple:\n",
-        "        if self._left_out and not args:\n            kwargs = {}\n        if not self._is_simple:\n",
+        "        if self._left_out:\n"
+        "            kwargs = {name: kwargs[name] for name in self._left_out & kwargs.keys()}\n"
+        "        if not self._is_simple:\n",
         f"{_KEYS}test_named_arguments_count_beside_ignored_ones",
     ),
     Mutant(
