@@ -11,6 +11,7 @@ from askonce.adapters.celery.one_step import new_producer
 from askonce.adapters.celery.queues import open_queues
 from askonce.adapters.celery.sender import CelerySender
 from askonce.events import ignore
+from askonce.key import identify
 from askonce.listening import Listening, listening
 from askonce.log import log_event
 from askonce.schedule.entry import by_name
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from askonce.enqueue import Producer
     from askonce.errors import JobError
     from askonce.events import Listener
+    from askonce.job import Job
     from askonce.letters import DeadMessage
     from askonce.outcomes import Outcome
     from askonce.queues import Queues
@@ -53,6 +55,10 @@ class Client:
     def enqueue(self, task: str, payload: Mapping[str, object], **options: object) -> Outcome:
         """Enqueue *payload* for *task*; options and errors as ``Producer.enqueue``."""
         return self.producer.enqueue(self.specs[task], payload, **options)  # type: ignore[arg-type]  # passed on
+
+    def identify(self, task: str, payload: Mapping[str, object], tenant: str = "") -> Job:
+        """Return the job that ``enqueue`` would make of *payload*; raises PayloadInvalid."""
+        return identify(self.specs[task], payload, tenant)
 
     def enqueue_many(
         self, task: str, payloads: Sequence[Mapping[str, object]], *, jobs: Sequence[str], **options: object

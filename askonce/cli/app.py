@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from askonce.adapters.celery.app import AskOnce
+    from askonce.job import Job
     from askonce.letters import DeadMessage
     from askonce.outcomes import Outcome
     from askonce.queues import Queues
@@ -47,7 +48,11 @@ class AppSite:
 
     def enqueue(self, task: str, payload: Mapping[str, object], **options: object) -> Outcome:
         """Enqueue *payload* for *task*; options and errors as ``Producer.enqueue``."""
-        return self._once.producer.enqueue(self.specs[task], payload, **options)  # type: ignore[arg-type]  # passed on
+        return self._once.enqueue(task, payload, **options)
+
+    def identify(self, task: str, payload: Mapping[str, object], tenant: str = "") -> Job:
+        """Return the job that *task* makes of *payload*, as ``AskOnce.identify``."""
+        return self._once.identify(task, payload, tenant)
 
     def cure_of(self, reason: str, *, kind: str = "", key: str = "ID") -> str:
         """Return what a person can do about a failure, as ``AskOnce.cure_of``: the app's own words."""

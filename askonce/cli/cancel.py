@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from askonce.cli.site import Site
     from askonce.job import Key
     from askonce.rows import BadRow, Row
-    from askonce.spec import JobSpec
     from askonce.store import Cancellation, Store
 
 #: How people read what became of jobs, by the names of ``Cancellation``.
@@ -154,12 +153,12 @@ def _end_rows(site: Site, name: str, run: str | None, task: str, tenant: str) ->
     """End the jobs of the rows that were submitted as *name*."""
     from askonce.cli.explained import read_file
 
-    spec, invalid = site.specs[task], 0
+    invalid = 0
 
     def keys() -> Iterator[Key]:
         nonlocal invalid
-        for row in (mounted().read or read_file)(name, spec):
-            key = _key_of(spec, row, tenant)
+        for row in (mounted().read or read_file)(name, site.specs[task]):
+            key = _key_of(site, task, row, tenant)
             if key is None:
                 invalid += 1
             else:
@@ -169,14 +168,13 @@ def _end_rows(site: Site, name: str, run: str | None, task: str, tenant: str) ->
     return _Ended(name, counts, invalid=invalid)
 
 
-def _key_of(spec: JobSpec, row: Row | BadRow, tenant: str) -> Key | None:
+def _key_of(site: Site, task: str, row: Row | BadRow, tenant: str) -> Key | None:
     """Return the key of *row*; None for one that never was a job."""
     from askonce.errors import PayloadInvalid
-    from askonce.key import identify
     from askonce.rows import BadRow
 
     try:
-        return None if isinstance(row, BadRow) else identify(spec, row.payload, tenant).key
+        return None if isinstance(row, BadRow) else site.identify(task, row.payload, tenant).key
     except PayloadInvalid:
         return None
 

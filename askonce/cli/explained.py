@@ -10,7 +10,7 @@ import orjson
 
 from askonce.cli.standing import hears, holder_of, waits
 from askonce.errors import LayoutNewer, PayloadInvalid, RecordDamaged
-from askonce.key import identify, identity_of
+from askonce.key import identity_of
 from askonce.record import Status
 from askonce.rows import BadRow, Row, parse_row, read_rows
 
@@ -65,7 +65,7 @@ def explain_row(
         return {"row": row.number, "error": {"field": row.field, "reason": row.reason}}
     spec = site.specs[task]
     try:
-        identity = identify(spec, row.payload, tenant)
+        identity = site.identify(task, row.payload, tenant)
     except PayloadInvalid as exc:
         return {"row": row.number, "error": _invalid(exc)}
     try:

@@ -17,7 +17,6 @@ from askonce.cli.table import Table, room_of_stdout
 from askonce.due import Walked
 from askonce.errors import PayloadInvalid
 from askonce.job import Key
-from askonce.key import identify
 from askonce.line import one_line
 from askonce.record import BUCKETS
 
@@ -62,7 +61,7 @@ def one_key(site: Site, what: Sequence[str], tenant: str) -> Key:
 
 def _key_of(site: Site, task: str, text: str, tenant: str) -> Key:
     try:
-        return identify(site.specs[task], orjson.loads(text), tenant).key
+        return site.identify(task, orjson.loads(text), tenant).key
     except orjson.JSONDecodeError:
         raise click.UsageError("the payload is no JSON") from None
     except PayloadInvalid as invalid:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from askonce.checks import Finding
+    from askonce.job import Job
     from askonce.letters import DeadMessage
     from askonce.outcomes import Outcome
     from askonce.queues import Queues
@@ -37,6 +38,15 @@ class Site(Protocol):
 
     def enqueue(self, task: str, payload: Mapping[str, object], **options: object) -> Outcome:
         """Enqueue *payload* for *task*; options and errors as ``Producer.enqueue``."""
+
+    def identify(self, task: str, payload: Mapping[str, object], tenant: str = "") -> Job:
+        """Return the job that ``enqueue`` would make of *payload*.
+
+        The terms of *task* alone do not tell: its application may fill in what a row leaves out.
+
+        Raises:
+            PayloadInvalid: the task would refuse it; names the field.
+        """
 
     def cure_of(self, reason: str, *, kind: str = "", key: str = "ID") -> str:
         """Return what a person can do about a failure, in one line; empty where nothing is known.

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from askonce.errors import JobError, PayloadInvalid, SendFailed, StoreUnavailable
 from askonce.job import JobId
-from askonce.key import identify
 from askonce.outcomes import Admitted
 from askonce.record import Status
 from askonce.replay import replay
@@ -57,7 +56,7 @@ class Asking:
         Raises:
             PayloadInvalid: names the field.
         """
-        key = identify(self._site.specs[self._task], item.payload, str(item.options.get("tenant", ""))).key
+        key = self._site.identify(self._task, item.payload, str(item.options.get("tenant", ""))).key
         drawn = sha256(f"{self._named}\0{item.name}\0{key}".encode()).hexdigest()
         return Own(JobId(drawn[:32]), key)
 

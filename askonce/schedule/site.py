@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from askonce.job import Job
     from askonce.outcomes import Outcome
     from askonce.store import Store
 
@@ -60,6 +61,8 @@ class Site:
     specs: Mapping[str, JobSpec]
     #: Enqueues a payload for a task; options and errors as ``Producer.enqueue``.
     enqueue: Callable[..., Outcome]
+    #: Returns the job that this would make of a task's payload for a tenant. Raises PayloadInvalid.
+    identify: Callable[[str, Mapping[str, object], str], Job]
     #: Returns what a run asked for, by the path of its journal; None where no app knows journals.
     #: Raises InputsUnusable.
     inputs_of_run: Callable[[Path], RunInputs] | None = None

@@ -36,6 +36,7 @@ class ScheduledShop(Shop):
         missing = StoredFile(task="add", path=rows.with_name("none"))
         self.schedule = [
             Entry(name="rows", at=AT, query=query),
+            Entry(name="defaults", at=AT, query=query),
             Entry(name="queued", at=AT, query=query, policy=Policy(overlap="queue_one")),
             Entry(name="missing", at=AT, query=missing, policy=Policy(pause_on_failure=True)),
         ]
@@ -70,6 +71,16 @@ def test_worker_ends_the_slot_that_it_ran_without_any_scheduler(shop):
     assert ["sent", "done"] == shop.history("rows")
     assert 2 == line.facts["asked"]
     assert shop.state("rows").succeeded > 0
+
+
+def test_slot_asks_for_the_jobs_of_the_tasks_own_callers(shop):
+    shop.fire("defaults")
+    eventually(lambda: shop.state("defaults").open is None, 30)
+
+    answers = [shop.add.enqueue({"n": n}).result(timeout=20).value for n in (1, 2)]
+
+    assert [2, 3] == answers
+    assert [[("add", n, 1)] for n in (1, 2)] == [shop.calls.of(n) for n in (1, 2)]
 
 
 def test_slot_that_waited_begins_where_the_one_before_ended(shop):

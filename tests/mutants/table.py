@@ -21,6 +21,7 @@ from tests.mutants.pace import OF_PACE
 from tests.mutants.parking import OF_PARKING
 from tests.mutants.refusals import OF_REFUSALS
 from tests.mutants.resumed import OF_RESUMED
+from tests.mutants.rows_of_commands import OF_ROWS_OF_COMMANDS
 from tests.mutants.running import OF_RUNNING
 from tests.mutants.scheduling import OF_SCHEDULING
 from tests.mutants.scripts import MET_RARELY, MET_SOON, RECOVERY, WRITES, of_script
@@ -124,6 +125,7 @@ MUTANTS = (
     *OF_MONITORS,
     *OF_SHOWN,
     *OF_COMMANDS,
+    *OF_ROWS_OF_COMMANDS,
     *OF_RESUMED,
     *OF_RUNNING,
     *OF_SPENT,

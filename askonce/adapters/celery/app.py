@@ -31,7 +31,7 @@ from askonce.answer import Codec
 from askonce.errors import OptionInvalid
 from askonce.execute import Executor
 from askonce.inline import Caller
-from askonce.key import with_shown
+from askonce.key import identify, with_shown
 from askonce.lease import LeaseRenewer
 from askonce.line import one_line
 from askonce.listening import Listening, listening
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from askonce.events import Listener
     from askonce.job import Job, Routing
     from askonce.lost import Lost
+    from askonce.outcomes import Outcome
     from askonce.schedule.entry import Entry
     from askonce.schedule.site import RunInputs
     from askonce.spec import JobSpec
@@ -192,6 +193,23 @@ class AskOnce:
         store = self.process().store
         workers, pauses = store.announcements.workers(), store.controls.pauses()
         return listening(spec, self.sender.queue_of(name), workers, pauses)
+
+    def enqueue(self, task: str, payload: Mapping[str, object], **options: Any) -> Outcome:
+        """Enqueue *payload* for the task of this name, as that task's own ``enqueue`` does.
+
+        A producer with the task's spec would not: it knows no signature, so it fills in no defaults.
+        """
+        found: Any = self.app.tasks[task]
+        return cast("Outcome", found.enqueue(payload, **options))
+
+    def identify(self, task: str, payload: Mapping[str, object], tenant: str = "") -> Job:
+        """Return the job that ``enqueue`` would make of *payload*.
+
+        Raises:
+            PayloadInvalid: the task would refuse it; names the field.
+        """
+        found: Any = self.app.tasks[task]
+        return identify(found.job_spec, found.bind_row((), payload), tenant)
 
     @property
     def specs(self) -> Mapping[str, JobSpec]:

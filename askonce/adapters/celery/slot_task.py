@@ -90,15 +90,11 @@ def _fire_by_default(app: Any) -> None:
 
 def site_of(once: AskOnce) -> Site:
     """Return what the slots of *once* work on."""
-    store, specs = once.process().store, once.specs
-
-    def enqueue(task: str, payload: Mapping[str, object], **options: Any) -> Any:
-        return once.producer.enqueue(specs[task], payload, **options)
-
     return Site(
-        store=store,
-        specs=specs,
-        enqueue=enqueue,
+        store=once.process().store,
+        specs=once.specs,
+        enqueue=once.enqueue,
+        identify=once.identify,
         inputs_of_run=once.inputs_of_run,
         listen=once.listen,
     )

@@ -7,6 +7,7 @@ import pytest
 from askonce.answer import Answer
 from askonce.attempt import current_attempt
 from askonce.execution import Computed, Delivery
+from askonce.key import identify
 from askonce.schedule import Entry, Every, Policy, StoredFile
 from askonce.schedule.running import run_slot
 from askonce.schedule.site import SLOT, Site
@@ -69,6 +70,7 @@ class OneEntry:
             store=self.scene.store,
             specs={self.spec.name: self.spec},
             enqueue=self._enqueue,
+            identify=lambda _task, payload, tenant: identify(self.spec, payload, tenant),
             listen=self.scene.heard.append,
             clock=lambda: float(self.scene.clock()),
             wait=self._wait,
