@@ -111,4 +111,9 @@ def is_of_callers(job: Job) -> bool:
 
     Its process was killed, if it is lost. Whoever asks next makes the call.
     """
-    return not job.routing.queue and job.task.startswith((FUNCTIONS, VALUES))
+    return not job.routing.queue and is_function(job.task)
+
+
+def is_function(task: str) -> bool:
+    """Return whether the records of *task* are a cached function's, or those of values of one's own."""
+    return task.startswith((FUNCTIONS, VALUES))

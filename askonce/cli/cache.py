@@ -11,7 +11,7 @@ from askonce.cli.choosing import NAME, named
 from askonce.cli.exits import Exit, is_terminal, unavailable
 from askonce.cli.printed import echo, to_json
 from askonce.cli.signed import in_few_words, signed, write_down
-from askonce.cli.site import FILE, mounted, open_site, require_task
+from askonce.cli.site import FILE, mounted, open_site, require_records
 from askonce.cli.working import working
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _site_of(mark: Mark) -> Site:
     """Return the application; end the command where it has no task that *mark* names."""
     site = open_site()
     if mark.scope in ("task", "version"):
-        require_task(mark.name, site.specs)
+        require_records(mark.name, site.specs)
     return site
 
 

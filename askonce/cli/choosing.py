@@ -9,7 +9,7 @@ import click
 
 from askonce.cli.printed import echo
 from askonce.cli.since import SINCE
-from askonce.cli.site import require_task
+from askonce.cli.site import has_records, require_task
 from askonce.cli.working import working
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def wanted(states: Sequence[str], chosen: dict[str, Any]) -> Wanted:
 
 def doubt_task(site: Site, task: str | None) -> None:
     """Say that no task has this name, where no job has: it may be a slip."""
-    if task is not None and task not in site.specs:
+    if task is not None and not has_records(task, site.specs):
         echo(f"no task of this application has the name {task!r}", err=True)
 
 

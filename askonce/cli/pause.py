@@ -11,7 +11,7 @@ import click
 from askonce.cli.exits import Exit, unavailable
 from askonce.cli.printed import echo, to_json
 from askonce.cli.signed import signed, write_down
-from askonce.cli.site import open_site, require_task
+from askonce.cli.site import open_site, require_records
 
 if TYPE_CHECKING:
     from askonce.cli.site import Site
@@ -46,7 +46,7 @@ def pause(note: str, **named: Any) -> None:  # noqa: ANN401  # click's
     with unavailable():
         site = open_site()
         if chosen.scope == "task":
-            require_task(chosen.name, site.specs)
+            require_records(chosen.name, site.specs)
         write_down(site.store, "pause", option_of(chosen), note)
         site.store.controls.pause(chosen, whole)
         echo(f"paused {line_of(chosen, whole)}")

@@ -122,7 +122,23 @@ def _is_text(word: str) -> bool:
     return True
 
 
+def has_records(task: str, specs: Mapping[str, JobSpec]) -> bool:
+    """Return whether records may be of *task*: one of *specs*, or a cached function, which has none."""
+    from askonce.job import is_function
+
+    return task in specs or is_function(task)
+
+
+def require_records(task: str, specs: Mapping[str, JobSpec]) -> None:
+    """End the command with a usage error where no record may be of *task*."""
+    if not has_records(task, specs):
+        require_task(task, specs)
+
+
 def require_task(task: str, specs: Mapping[str, JobSpec]) -> None:
-    """End the command with a usage error where *specs* have no *task*."""
-    if task not in specs:
-        raise click.UsageError(f"unknown task {task!r}; there are: {', '.join(sorted(specs)) or 'none'}")
+    """End the command with a usage error where *specs* have no *task*, whose payloads it is about."""
+    if task in specs:
+        return
+    if has_records(task, specs):
+        raise click.UsageError(f"{task} is no task but a cached function's: KEY names one of its answers")
+    raise click.UsageError(f"unknown task {task!r}; there are: {', '.join(sorted(specs)) or 'none'}")

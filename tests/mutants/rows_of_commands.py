@@ -2,6 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
+FUNCTIONS = "tests/unit/cli/test_functions.py::"
 ROWS = "tests/integration/test_commands_of_tasks.py::"
 
 OF_ROWS_OF_COMMANDS = (
@@ -25,5 +26,26 @@ OF_ROWS_OF_COMMANDS = (
         "enqueue=once.enqueue,",
         "enqueue=lambda task, row, **more: once.producer.enqueue(once.specs[task], row, **more),",
         "tests/integration/test_celery_schedule.py::test_slot_asks_for_the_jobs_of_the_tasks_own_callers",
+    ),
+    Mutant(
+        "cached functions have no records",
+        "askonce/cli/site.py",
+        "return task in specs or is_function(task)",
+        "return task in specs",
+        f"{FUNCTIONS}test_name_needs_no_record_yet[pause-fn.forecast]",
+    ),
+    Mutant(
+        "any name is taken for a cached function's",
+        "askonce/job.py",
+        "return task.startswith((FUNCTIONS, VALUES))",
+        "return task.lower().startswith((FUNCTIONS, VALUES))",
+        f"{FUNCTIONS}test_name_of_another_form_is_a_slip[Fn.forecast]",
+    ),
+    Mutant(
+        "a list without answers of a function is taken for a slip",
+        "askonce/cli/choosing.py",
+        "not has_records(task, site.specs)",
+        "task not in site.specs",
+        f"{FUNCTIONS}test_list_without_any_of_a_function_is_no_slip[cache list-fn.forecast]",
     ),
 )
