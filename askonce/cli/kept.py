@@ -12,6 +12,7 @@ from askonce.answer import to_result
 from askonce.cli.explained import is_json
 from askonce.cli.keys import is_key
 from askonce.cli.named import by_fields
+from askonce.cli.printed import to_json
 from askonce.cli.site import require_task
 from askonce.cli.table import Table, room_of_stdout
 from askonce.due import Walked
@@ -132,15 +133,19 @@ def shown(kept: KeptAnswer, record: Snapshot, *, with_value: bool) -> dict[str, 
 
 
 def lines_of(facts: Mapping[str, object]) -> list[str]:
-    """Return facts in lines for people, without what is empty; an unknown cost is said."""
-    known = {name: fact for name, fact in facts.items() if fact not in ("", [], {}) or name == "value"}
+    """Return facts in lines for people, without what is empty; an unknown cost is said. A value is JSON."""
+    known = {name: _as_text(fact) for name, fact in facts.items() if fact not in ("", [], {})}
+    if "value" in facts:
+        known["value"] = to_json(facts["value"])
     width = max(map(len, known))
-    return [f"{name.ljust(width)}  {_as_text(fact)}" for name, fact in known.items()]
+    return [f"{name.ljust(width)}  {text}" for name, text in known.items()]
 
 
 def _as_text(fact: object) -> str:
     if fact is None:
         return "unknown"
+    if isinstance(fact, dict):
+        return to_json(fact)
     return " ".join(map(str, fact)) if isinstance(fact, list) else str(fact)
 
 

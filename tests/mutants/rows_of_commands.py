@@ -48,4 +48,11 @@ OF_ROWS_OF_COMMANDS = (
         "task not in site.specs",
         f"{FUNCTIONS}test_list_without_any_of_a_function_is_no_slip[cache list-fn.forecast]",
     ),
+    Mutant(
+        "a value is shown as people write it, not as JSON",
+        "askonce/cli/kept.py",
+        'known["value"] = to_json(facts["value"])',
+        'known["value"] = _as_text(facts["value"])',
+        "tests/unit/cli/test_cache.py::test_value_is_shown_as_json_whatever_it_is[None]",
+    ),
 )
