@@ -45,11 +45,12 @@ def end_of(record: Snapshot) -> Exit:
 
 
 def why_none(site: Site, record: Snapshot, key: str) -> str:
-    """Return why there is no answer, what that cost, and what a person can do about it."""
+    """Return why there is no answer, what that cost, and what a person can do; states as ``jobs show``."""
+    from askonce.cli.standing import state_of
     from askonce.line import one_line
     from askonce.log import digits_of
 
-    words = f"{key}: no answer, the job is {record.status.value}"
+    words = f"{key}: no answer, the job is {state_of(record).value}"
     if record.failure is None:
         return words
     kind, reason, cost = record.failure.kind, record.failure.reason, record.failure.spend.cost_usd

@@ -47,6 +47,8 @@ def test_each_command_means_the_job_of_the_tasks_own_callers(idle, run, number):
     assert f"{key}: no answer, the job is queued\n" == kept.stderr
     assert (0, 1) == (warmed["asked"], warmed["under_way"])
     assert (1, 0) == (ended["cancelled"], ended["absent"])
+    gone = run(idle, "cache", "get", "add", json.dumps(row))
+    assert f"{key}: no answer, the job is ended: cancelled" in gone.stderr
     assert "ended" == json.loads(run(idle, "jobs", "show", key, "--json").stdout)["state"]
 
 

@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 FUNCTIONS = "tests/unit/cli/test_functions.py::"
+GET = "tests/unit/cli/test_get.py::"
 ROWS = "tests/integration/test_commands_of_tasks.py::"
 
 OF_ROWS_OF_COMMANDS = (
@@ -53,6 +54,13 @@ OF_ROWS_OF_COMMANDS = (
         "askonce/cli/kept.py",
         'known["value"] = to_json(facts["value"])',
         'known["value"] = _as_text(facts["value"])',
-        "tests/unit/cli/test_cache.py::test_value_is_shown_as_json_whatever_it_is[None]",
+        f"{GET}test_value_is_shown_as_json_whatever_it_is[None]",
+    ),
+    Mutant(
+        "a job that ended is said to be none",
+        "askonce/cli/result.py",
+        "state_of(record).value",
+        "record.status.value",
+        f"{GET}test_state_without_an_answer_is_the_one_of_the_list_of_jobs[cancelled]",
     ),
 )

@@ -54,7 +54,7 @@ def test_result_of_a_job_given_up_says_how_to_ask_again(scene, client, given_up)
 
     line = why_none(client, scene.read(), key)
 
-    assert line.startswith(f"{key}: no answer, the job is quarantined: {OPEN}: {PAID}: {CURES['timeout']}")
+    assert line.startswith(f"{key}: no answer, the job is dead: {OPEN}: {PAID}: {CURES['timeout']}")
     assert replays(line, key)
 
 

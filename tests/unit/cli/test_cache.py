@@ -79,20 +79,6 @@ def test_value_is_shown_only_where_it_is_wanted(scene, verb):
     assert "currency-BRL rates" in verb("get", key).stdout
 
 
-@pytest.mark.parametrize(
-    "value",
-    [None, ["a b", "c"], [], {}, {"a": None}, "", "5", "a\nb", "\x1b[2J", 5, 0.5, False, "é"],
-    ids=repr,
-)
-def test_value_is_shown_as_json_whatever_it_is(scene, verb, value):
-    key = scene.answered(body=lambda: value).key
-
-    lines = verb("get", key, "--value").stdout.splitlines()
-
-    [shown] = [line.removeprefix("value").lstrip() for line in lines if line.startswith("value")]
-    assert (value, True) == (json.loads(shown), shown.isprintable())
-
-
 def test_answer_that_is_not_there_is_said_why(scene, verb, raising):
     queued = scene.ask().key
     absent = verb("get", "a" * 64)
