@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import orjson
 
 from askonce.errors import JobError, LayoutNewer, SendFailed, StoreUnavailable
-from askonce.outcomes import Admitted
+from askonce.key import identify
+from askonce.outcomes import Admitted, Attached, Hit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from askonce.job import Job
+    from askonce.job import Job, Key
     from askonce.letters import DeadJob
     from askonce.outcomes import Outcome
     from askonce.spec import JobSpec
@@ -46,34 +47,45 @@ class App(Protocol):
 def replay(app: App, dead: DeadJob, **chosen: object) -> Replayed:
     """Enqueue *dead*, which has its payload, again; *chosen* are options beside those of its first message.
 
+    A new version of the task gives the payload a new key. What is there under that key answers: it is paid.
+
     Raises:
-        StoreUnavailable: nothing was enqueued.
+        StoreUnavailable: nothing was enqueued; or it was, and the dead job is on the list still.
     """
     job = dead.job
     if job.task not in app.specs:
         return Replayed("unknown task", ok=False)
     try:
         payload = orjson.loads(job.payload)
-        # Forced, because the stored failure would answer. It attaches to an equal job in flight.
-        outcome = app.enqueue(job.task, payload, force=True, **as_first(job), **chosen)
+        key = identify(app.specs[job.task], payload, job.tenant).key
+        # Forced under its own key alone, where the stored failure would answer.
+        outcome = app.enqueue(job.task, payload, force=key == job.key, **as_first(job), **chosen)
     except SendFailed:
-        return Replayed("admitted, but not sent; a worker sends it after the queue deadline", ok=True)
+        done = _replaced(app, job, key, Replayed("admitted", ok=True))
+        return done._replace(words=f"{done.words}, but not sent; a worker sends it after the queue deadline")
     except StoreUnavailable:
         raise
     except (JobError, orjson.JSONDecodeError) as exc:
         return Replayed(f"refused: {exc}", ok=False)
-    if outcome.key != job.key and isinstance(outcome, Admitted):
-        # A new version of the task gives the payload a new key. The new job replaces the old one.
-        refused = forget(app, job)
-        words = "; ".join(filter(None, (f"admitted as {outcome.key}", refused)))
-        return Replayed(words, not refused, outcome)
-    return Replayed(type(outcome).__name__.lower(), outcome.key == job.key, outcome)
+    word = type(outcome).__name__.lower()
+    if not isinstance(outcome, Admitted | Attached | Hit):
+        return Replayed(word, ok=False, outcome=outcome)
+    return _replaced(app, job, outcome.key, Replayed(word, ok=True, outcome=outcome))
 
 
-def forget(app: App, job: Job) -> str:
-    """Forget what is kept under the key of *job*; return why the store does not, empty where it does."""
+def _replaced(app: App, job: Job, key: Key, done: Replayed) -> Replayed:
+    """Forget the dead *job* where its payload has a new *key*: what is under that replaces it."""
+    if key == job.key:
+        return done
+    refused = forget(app, job.key)
+    words = "; ".join(filter(None, (f"{done.words} as {key}", refused)))
+    return Replayed(words, not refused, done.outcome)
+
+
+def forget(app: App, key: Key) -> str:
+    """Forget what is kept under *key*; return why the store does not, empty where it does."""
     try:
-        app.store.invalidate(job.key)
+        app.store.invalidate(key)
     except LayoutNewer as exc:
         # It concerns this job alone, not those after it.
         return f"refused: {exc}"

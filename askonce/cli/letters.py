@@ -120,7 +120,7 @@ class QuarantinedJob:
         key = self.found.job.key
         if self.site.store.letters.show([key])[0] is None:
             return Done("gone", ok=False)
-        refused = forget(self.site, self.found.job)
+        refused = forget(self.site, key)
         return Done(refused or "discarded", ok=not refused)
 
 

@@ -12,7 +12,7 @@ from askonce.errors import JobError, PayloadInvalid, SendFailed, StoreUnavailabl
 from askonce.job import JobId
 from askonce.outcomes import Admitted
 from askonce.record import Status
-from askonce.replay import replay
+from askonce.replay import forget, replay
 
 if TYPE_CHECKING:
     from askonce.job import Key
@@ -68,7 +68,7 @@ class Asking:
         """
         if self._repeats and self._has_ended(own):
             # Its answer may be stale already, and this slot has paid for it.
-            return Asked("admitted", own)
+            return Asked("admitted", own, refused=self.forget_letter(item.letter, own.key))
         if item.dead is not None:
             return self._replay(item.dead, own)
         try:
@@ -87,11 +87,22 @@ class Asking:
         record = self._site.store.read([own.key])[0]
         return record.job == own.job and record.flight == "idle"
 
+    def forget_letter(self, letter: Key | None, key: Key) -> str:
+        """Forget the dead *letter* whose payload has the new *key*; return why the store does not.
+
+        A worker was killed between the two, or the letter would be replayed by the next slot too.
+        """
+        return "" if letter in (None, key) else forget(self._site, letter)
+
     def _replay(self, dead: DeadJob, own: Own) -> Asked:
         done = replay(self._site, dead, job=own.job)
-        if not done.ok:
-            return Asked("refused", refused=done.words)
-        return Asked("admitted", own, is_sent=False) if done.outcome is None else _asked(done.outcome, own)
+        if done.outcome is None:
+            return Asked("admitted", own, is_sent=False) if done.ok else Asked("refused", refused=done.words)
+        asked = _asked(done.outcome, own)
+        if done.ok:
+            return asked
+        # A job that was made costs, also where its letter could not be forgotten.
+        return asked._replace(word=asked.word if asked.own else "refused", refused=done.words)
 
     def look_at(self, item: Item, key: Key) -> Asked:
         """Return what asking for *item* would come to."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from askonce.job import Key
     from askonce.letters import DeadJob
 
 
@@ -32,6 +33,11 @@ class Item(NamedTuple):
     options: Mapping[str, object]
     #: The dead letter that it was.
     dead: DeadJob | None = None
+
+    @property
+    def letter(self) -> Key | None:
+        """The key of the dead letter that it was."""
+        return None if self.dead is None else self.dead.job.key
 
 
 class Unusable(NamedTuple):

@@ -29,6 +29,8 @@ class Planned(NamedTuple):
     key: Key
     #: Where the query goes on after it, as ``Position.mark``.
     mark: object
+    #: The dead letter that is forgotten afterwards.
+    letter: Key | None = None
 
 
 @dataclass(slots=True)
@@ -76,7 +78,7 @@ class Position:
             "ends": self.ends,
             "money": [self.spent, self.forgiven, self.dearest, self.unknown],
             "flight": self.flight,
-            "planned": self.planned and list(self.planned),
+            "planned": self.planned and [each for each in self.planned if each is not None],
             "asking": self.asking,
             "idle": self.idle,
             "held": self.held,

@@ -208,6 +208,7 @@ class _Slot:
             self._count_own(Own(planned.job, planned.key))
             self._position.counts["admitted"] += 1
             self._position.mark = planned.mark
+            self._asking.forget_letter(planned.letter, planned.key)
 
     def _settle(self) -> None:
         """Count what the jobs cost that have ended."""
@@ -254,7 +255,7 @@ class _Slot:
         is_first, self._position.asking = not self._position.asking, True
         if self._ceiling is not None:
             # Before the call: a killed worker must not leave a job behind whose cost nobody counts.
-            self._position.planned = Planned(*own, item.mark)
+            self._position.planned = Planned(*own, item.mark, item.letter)
         if is_first or self._ceiling is not None:
             self._keep()
         return self._asking.ask(item, own)

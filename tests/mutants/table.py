@@ -26,6 +26,7 @@ from tests.mutants.running import OF_RUNNING
 from tests.mutants.scheduling import OF_SCHEDULING
 from tests.mutants.scripts import MET_RARELY, MET_SOON, RECOVERY, WRITES, of_script
 from tests.mutants.shown import OF_SHOWN
+from tests.mutants.slots import OF_SLOTS
 from tests.mutants.spent import OF_SPENT
 from tests.mutants.stopping import OF_STOPPING
 from tests.mutants.waits import OF_WAITS
@@ -124,6 +125,7 @@ MUTANTS = (
     *OF_MEETINGS,
     *OF_MONITORS,
     *OF_SHOWN,
+    *OF_SLOTS,
     *OF_COMMANDS,
     *OF_ROWS_OF_COMMANDS,
     *OF_RESUMED,

@@ -66,3 +66,18 @@ def test_job_replayed_under_a_new_key_tells_that_its_old_record_was_left_alone(s
     assert (1, "1 done, 1 not\n") == (told.exit_code, told.stderr)
     assert (True, False) == tuple("; refused: The record was written" in each for each in (first, second))
     assert {newer} == left(scene)
+
+
+def test_job_whose_new_key_is_answered_or_in_flight_leaves_the_list_and_is_not_paid_again(scene, verb, dead):
+    scene.use(scene.store, replace(scene.spec, version="2"))
+    answered = scene.answered({"currency": "one"}).key
+    attached = scene.ask({"currency": "two"}).key
+    scene.sender.sent.clear()
+
+    told = verb("replay", "--all")
+
+    assert (0, "2 done, 0 not\n", set()) == (told.exit_code, told.stderr, left(scene))
+    assert {f"{dead[0]} hit as {answered}", f"{dead[1]} attached as {attached}"} == set(
+        told.stdout.splitlines()
+    )
+    assert [] == scene.sender.sent

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from askonce.errors import Transient
@@ -103,3 +105,61 @@ def test_dead_letter_goes_where_its_first_message_went(one_entry, scene):
         message.job.run,
         message.job.routing.headers,
     )
+
+
+def deploy(one_entry, scene, version="2"):
+    """Let the task have another version: each payload has a new key then."""
+    one_entry.spec = scene.spec = replace(one_entry.spec, version=version)
+
+
+def test_letter_whose_new_key_has_an_answer_is_not_paid_again(one_entry, scene):
+    kill_jobs(one_entry, scene, "A")
+    deploy(one_entry, scene)
+    scene.ask({"currency": "A"})
+    one_entry.work()
+    scene.clock.advance(10.0)
+    one_entry.begin(DeadLetters(task=one_entry.spec.name))
+
+    assert ({"asked": 1, "hit": 1}, 0) == one_entry.finish()
+    assert 0 == dead(scene)
+
+
+def test_letter_whose_new_key_is_in_flight_is_forgotten_and_not_paid_again(one_entry, scene):
+    kill_jobs(one_entry, scene, "A")
+    deploy(one_entry, scene)
+    scene.ask({"currency": "A"})
+    scene.clock.advance(10.0)
+    one_entry.begin(DeadLetters(task=one_entry.spec.name))
+
+    assert ({"asked": 1, "attached": 1}, 1) == one_entry.finish()
+    assert 0 == dead(scene)
+
+
+@pytest.mark.parametrize("policy", [{}, {"max_cost": 100.0}], ids=str)
+@pytest.mark.parametrize("is_done", [False, True])
+def test_letter_of_a_killed_worker_is_paid_once_under_its_new_key(one_entry, scene, policy, is_done):
+    kill_jobs(one_entry, scene, "A", "B")
+    deploy(one_entry, scene)
+    scene.clock.advance(10.0)
+    one_entry.begin(DeadLetters(task=one_entry.spec.name), **policy)
+    one_entry.kill(1, "after")
+    made = one_entry.work_until_killed() + (one_entry.work() if is_done else 0)
+    scene.clock.advance(60.0)
+
+    facts, more = one_entry.finish()
+
+    assert (2, 0) == (made + more, dead(scene))
+    # Without a ceiling the counts of the step that was cut off are lost.
+    assert (2 if policy else 1) == facts["admitted"]
+
+
+def test_letter_whose_new_key_has_failed_stays(one_entry, scene):
+    kill_jobs(one_entry, scene, "A")
+    deploy(one_entry, scene)
+    kill_jobs(one_entry, scene, "A")
+    scene.clock.advance(10.0)
+    one_entry.begin(DeadLetters(task=one_entry.spec.name))
+
+    facts, made = one_entry.finish()
+
+    assert ({"asked": 2, "refused": 1, "admitted": 1}, 1, 1) == (facts, made, dead(scene))
