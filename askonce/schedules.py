@@ -92,6 +92,8 @@ class EntryState:
     facts: Mapping[str, Fact] = field(default_factory=dict)
     #: When a slot succeeded last; 0 for never.
     succeeded: int = 0
+    #: Whether a person started the slot under way although the entry was paused, and nobody paused it since.
+    forced: bool = False
 
 
 class Look(NamedTuple):
@@ -124,7 +126,7 @@ class Due(NamedTuple):
     #: How many may wait behind the slot under way.
     waiting: int = 0
     missed: Missed | None = None
-    #: Although the entry is paused.
+    #: Although the entry is paused: the slot that begins does not rest for that pause.
     force: bool = False
 
 
@@ -210,7 +212,10 @@ class Schedules(Protocol):
         """
 
     def pause(self, entry: str, note: str) -> None:
-        """Fire no slot of the entry any more; *note* says who wants that and why."""
+        """Fire no slot of the entry any more; *note* says who wants that and why.
+
+        The slot under way rests, also where it was forced before.
+        """
 
     def resume(self, entry: str) -> bool:
         """End the pause, and begin what waits; return whether there was one."""

@@ -64,7 +64,7 @@ def next_(name: str | None, *, most: int, as_json: bool) -> None:
 
 @schedule.command()
 @click.argument("name")
-@click.option("--force", is_flag=True, help="Although the entry is paused.")
+@click.option("--force", is_flag=True, help="Although the entry is paused, and stays so.")
 @_NOTE
 def run(name: str, *, force: bool, note: str) -> None:
     """Start a slot of the entry NAME now, beside those of its times; its policy holds all the same."""

@@ -127,7 +127,8 @@ class _Slot:
         return STEP - (self._site.clock() - self._began)
 
     def _rest_while_paused(self) -> None:
-        if self._state.paused is not None:
+        is_forced = self._state.forced and self._state.open == self._slot
+        if self._state.paused is not None and not is_forced:
             self._go_on("paused", PAUSED)
         held, self._position.held = self._position.held, None
         if held is not None and self._state.resumed > held and self._ceiling is not None:

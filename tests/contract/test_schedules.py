@@ -251,6 +251,47 @@ def test_person_starts_a_slot_of_a_paused_entry_by_force_alone(schedules, decide
     assert "stop" == schedules.look(["night"]).states["night"].paused
 
 
+def is_forced(schedules):
+    return schedules.look(["night"]).states["night"].forced
+
+
+def test_slot_is_forced_from_its_begin_until_its_end(schedules, decide):
+    first, second, third = (Slot(hour * HOUR, by_hand=True) for hour in (5, 6, 7))
+    decide(first, force=True)
+    forced = [is_forced(schedules)]
+    schedules.ended("night", first, "done", {})
+    schedules.pause("night", "stop")
+    decide(second, force=True)
+    forced.append(is_forced(schedules))
+    assert [KNOWN] == decide(second, force=True)
+    assert [SKIP] == decide(third, force=True)
+    forced.append(is_forced(schedules))
+    schedules.ended("night", second, "done", {})
+    forced.append(is_forced(schedules))
+
+    # The entry was not paused when the first one began.
+    assert [False, True, True, False] == forced
+
+
+def test_slot_that_waits_behind_a_forced_one_is_not_forced(schedules, decide):
+    slot = Slot(5 * HOUR, by_hand=True)
+    schedules.pause("night", "stop")
+    decide(slot, force=True)
+    schedules.resume("night")
+    decide(1, waiting=1)
+    schedules.ended("night", slot, "done", {})
+
+    assert (Slot(HOUR), False) == (schedules.look(["night"]).states["night"].open, is_forced(schedules))
+
+
+def test_pause_after_a_forced_begin_is_meant_for_that_slot_too(schedules, decide):
+    schedules.pause("night", "stop")
+    decide(Slot(5 * HOUR, by_hand=True), force=True)
+    schedules.pause("night", "stop that too")
+
+    assert not is_forced(schedules)
+
+
 def test_person_starts_a_slot_of_an_entry_that_never_began(schedules):
     slot = Slot(5 * HOUR, by_hand=True)
 

@@ -1,8 +1,11 @@
 """Guards of what a slot asks for, and of what that may cost."""
 
 from tests.mutants.mutant import Mutant
+from tests.mutants.scripts import of_script
 
 RUNNING, CEILING, ASKING = (f"askonce/schedule/{name}.py" for name in ("running", "ceiling", "asking"))
+STORES = "tests/contract/test_schedules.py::"
+BOUNDS = "tests/unit/schedule/test_slot_ceiling.py::"
 LETTERS = "tests/unit/schedule/test_slot_of_dead_letters.py::"
 
 OF_SLOTS = (
@@ -26,5 +29,40 @@ OF_SLOTS = (
         'return "" if letter in (None, key) else forget(self._site, letter)',
         'return ""',
         f"{LETTERS}test_letter_of_a_killed_worker_is_paid_once_under_its_new_key",
+    ),
+    of_script(
+        "a slot that was forced is as any other",
+        "schedule_decide",
+        "    if paused then redis.call('HSET', key, 'forced', 1) end\n",
+        "",
+        f"{STORES}test_slot_is_forced_from_its_begin_until_its_end",
+    ),
+    of_script(
+        "a pause does not mean the slot that was forced before",
+        "schedule_pause",
+        "  redis.call('HDEL', key, 'forced')",
+        "  ",
+        f"{STORES}test_pause_after_a_forced_begin_is_meant_for_that_slot_too",
+    ),
+    of_script(
+        "a slot that was forced is so after its end",
+        "schedule_ended",
+        "'open', 'since', 'facts', 'forced')",
+        "'open', 'since', 'facts')",
+        f"{STORES}test_slot_is_forced_from_its_begin_until_its_end",
+    ),
+    Mutant(
+        "a slot that was forced rests in the pause",
+        RUNNING,
+        "is_forced = self._state.forced and",
+        "is_forced = False and",
+        f"{BOUNDS}test_slot_that_is_forced_runs_although_its_entry_is_paused",
+    ),
+    Mutant(
+        "a slot runs in a pause beside one that was forced",
+        RUNNING,
+        "self._state.forced and self._state.open == self._slot",
+        "self._state.forced",
+        f"{BOUNDS}test_slot_rests_while_another_one_of_its_entry_is_forced",
     ),
 )

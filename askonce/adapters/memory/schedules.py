@@ -38,6 +38,7 @@ class _Kept:
     resumed: int = 0
     facts: bytes = b"{}"
     succeeded: int = 0
+    forced: bool = False
     lines: list[Line] = field(default_factory=list)
 
 
@@ -78,6 +79,7 @@ class MemorySchedules:
             return self._refuse(kept, slot, SlotDecision.PAUSED, "paused")
         if kept.open is None and not kept.waiting:
             self._send(kept, slot)
+            kept.forced = kept.paused is not None
             return SlotDecision.SEND
         if len(kept.waiting) >= due.waiting:
             return self._refuse(kept, slot, SlotDecision.SKIP, "skipped")
@@ -106,7 +108,7 @@ class MemorySchedules:
                 return Ended(was_open=False)
             kept = self._keep(entry)
             self._note(kept, slot, what, decode(encoded))
-            kept.open, kept.since, kept.facts = None, 0, b"{}"
+            kept.open, kept.since, kept.facts, kept.forced = None, 0, b"{}", False
             if what == "done":
                 kept.succeeded = self._now()
             kept.paused = pause[:NOTE_KEPT] or kept.paused
@@ -125,7 +127,9 @@ class MemorySchedules:
     def pause(self, entry: str, note: str) -> None:
         """Fire no slot of the entry any more."""
         with self._changed:
-            self._keep(entry).paused = note[:NOTE_KEPT] or "paused"
+            kept = self._keep(entry)
+            # Who pauses it again means a slot that was forced too.
+            kept.paused, kept.forced = note[:NOTE_KEPT] or "paused", False
 
     def resume(self, entry: str) -> bool:
         """End the pause, and begin what waits."""
@@ -151,7 +155,7 @@ class MemorySchedules:
         return self._entries.setdefault(entry, _Kept())
 
     def _send(self, kept: _Kept, slot: Slot) -> None:
-        kept.open, kept.since, kept.facts = slot, self._now(), b"{}"
+        kept.open, kept.since, kept.facts, kept.forced = slot, self._now(), b"{}", False
         self._note(kept, slot, "sent")
 
     def _next(self, kept: _Kept) -> Slot | None:
@@ -175,4 +179,5 @@ def _state(kept: _Kept) -> EntryState:
         resumed=kept.resumed,
         facts=decode(kept.facts),
         succeeded=kept.succeeded,
+        forced=kept.forced,
     )

@@ -97,7 +97,7 @@ class RedisSchedules:
 
 
 def _state(parts: list[bytes | None]) -> EntryState:
-    last, opened, since, wait, paused, resumed, facts, done = parts
+    last, opened, since, wait, paused, resumed, facts, done, forced = parts
     return EntryState(
         last=None if last is None else int(last),
         open=None if opened is None else Slot.of_token(opened.decode()),
@@ -107,4 +107,5 @@ def _state(parts: list[bytes | None]) -> EntryState:
         resumed=int(resumed or 0),
         facts=decode(facts or b"{}"),
         succeeded=int(done or 0),
+        forced=forced is not None,
     )

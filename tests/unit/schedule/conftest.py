@@ -61,11 +61,11 @@ class OneEntry:
 
         setattr(self, when, end)
 
-    def begin(self, query=None, **policy):
+    def begin(self, query=None, *, by_hand=False, **policy):
         """Let a slot begin now."""
         query = query or StoredFile(task=self.spec.name, path=self.file)
         self.entry = Entry(name=ENTRY, at=Every(600.0), query=query, policy=Policy(**policy))
-        self.slot = Slot(round(float(self.scene.clock()) * 1000)).name
+        self.slot = Slot(round(float(self.scene.clock()) * 1000), by_hand).name
         self.site = Site(
             store=self.scene.store,
             specs={self.spec.name: self.spec},

@@ -9,6 +9,7 @@ from askonce.execution import Computed
 from askonce.schedule import GoingStale, Policy
 from askonce.schedule.ceiling import to_micros
 from askonce.schedule.position import WINDOW, Position
+from askonce.schedules import Due, Slot, SlotDecision
 from tests.unit.schedule.conftest import ENTRY, PRICE, Killed
 
 
@@ -187,6 +188,55 @@ def test_slot_of_an_entry_that_a_person_paused_asks_for_nothing(one_entry, scene
     one_entry.resume()
 
     assert ({"asked": 2, "admitted": 2}, 2) == one_entry.finish()
+
+
+def force(one_entry, scene, **policy):
+    """Pause the entry, and start a slot of it all the same."""
+    scene.store.schedules.pause(ENTRY, "ana: invoice")
+    one_entry.begin(by_hand=True, **policy)
+    due = Due((Slot.named(one_entry.slot),), force=True)
+    assert [SlotDecision.SEND] == scene.store.schedules.decide(ENTRY, due).slots
+
+
+def test_slot_that_is_forced_runs_although_its_entry_is_paused(one_entry, scene):
+    one_entry.write_rows(2)
+    force(one_entry, scene)
+
+    assert ({"asked": 2, "admitted": 2}, 2) == one_entry.finish()
+    assert "ana: invoice" == one_entry.state.paused
+
+
+def test_slot_that_is_forced_rests_in_a_pause_that_comes_later(one_entry, scene):
+    one_entry.write_rows(30)
+    force(one_entry, scene, rate=1.0)
+    asked = one_entry.step().reason
+    scene.store.schedules.pause(ENTRY, "ana: that too")
+
+    assert ("goes_on", "paused") == (asked, one_entry.step().reason)
+
+
+def test_slot_that_is_forced_is_held_by_its_ceiling_until_a_person_resumes_it(one_entry, scene):
+    one_entry.write_rows(4)
+    force(one_entry, scene, max_cost=0.5)
+    made = 0
+    while (reason := one_entry.step().reason) == "goes_on":
+        made += one_entry.work()
+    assert ("held", 2, "paused", 0) == (reason, made, one_entry.step().reason, one_entry.work())
+    one_entry.resume()
+
+    facts, made = one_entry.finish()
+
+    assert (2, 4) == (made, facts["done"])
+
+
+def test_slot_rests_while_another_one_of_its_entry_is_forced(one_entry, scene):
+    one_entry.write_rows(2)
+    force(one_entry, scene)
+    scene.clock.advance(1.0)
+    one_entry.begin()
+    one_entry.step()
+
+    assert [] == scene.sender.sent
 
 
 @pytest.mark.parametrize(("dollars", "micros"), [(0.1, 100_000), (0.29, 290_000), (1e-7, 0), (3, 3_000_000)])

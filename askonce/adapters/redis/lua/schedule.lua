@@ -2,6 +2,7 @@
 -- and one that a person made has an `h` after it.
 --   last the latest slot that was decided    open the slot under way   since its begin   facts how far it is
 --   wait the slots that begin after it       paused a note             resumed how often
+--   forced whether the slot under way began although its entry was paused
 --   done when a slot succeeded last          log what became of the last slots: slot, what, when, facts, one a line
 local function schedule_note(key, slot, what, facts)
   local log = string.format('%s %s %.0f %s\n', slot, what, NOW, facts or '{}') .. (redis.call('HGET', key, 'log') or '')
@@ -12,7 +13,7 @@ end
 
 local function schedule_send(key, slot)
   redis.call('HSET', key, 'open', slot, 'since', NOW)
-  redis.call('HDEL', key, 'facts')
+  redis.call('HDEL', key, 'facts', 'forced')
   schedule_note(key, slot, 'sent')
 end
 

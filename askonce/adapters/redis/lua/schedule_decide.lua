@@ -35,6 +35,7 @@ local function decide(slot)
   if not open and #waits == 0 then
     open = slot
     schedule_send(key, slot)
+    if paused then redis.call('HSET', key, 'forced', 1) end
     return 'send'
   end
   if #waits >= tonumber(ARGV[1]) then return refuse(slot, by_hand, 'skip', 'skipped') end

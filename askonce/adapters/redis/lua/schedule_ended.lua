@@ -4,7 +4,7 @@
 local key = KEYS[1]
 if redis.call('HGET', key, 'open') ~= ARGV[1] then return {0, ''} end
 schedule_note(key, ARGV[1], ARGV[2], ARGV[3])
-redis.call('HDEL', key, 'open', 'since', 'facts')
+redis.call('HDEL', key, 'open', 'since', 'facts', 'forced')
 if ARGV[2] == 'done' then redis.call('HSET', key, 'done', NOW) end
 if ARGV[4] ~= '' then redis.call('HSET', key, 'paused', ARGV[4]) end
 local begun = schedule_next(key) or ''

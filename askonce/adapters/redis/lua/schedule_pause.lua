@@ -4,6 +4,7 @@
 local key, changed = KEYS[1], 1
 if ARGV[1] ~= '' then
   redis.call('HSET', key, 'paused', ARGV[1])
+  redis.call('HDEL', key, 'forced') -- who pauses it again means that slot too
 else
   changed = redis.call('HDEL', key, 'paused')
   if changed == 1 then redis.call('HINCRBY', key, 'resumed', 1) end
