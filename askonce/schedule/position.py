@@ -89,7 +89,7 @@ class Position:
         """Go on with *query*: at its start, where the entry had another one before."""
         named = sha256(repr(query).encode()).hexdigest()[:16]
         if self.query != named:
-            self.query, self.mark, self.planned = named, None, None
+            self.query, self.mark = named, None
 
     @classmethod
     def decode(cls, text: str) -> Self | None:

@@ -79,7 +79,6 @@ class _Slot:
         self._position.asking = False
         most = entry.policy.max_cost
         self._ceiling = None if most is None else Ceiling(to_micros(most), self._position)
-        self._position.go_on_with(entry.query)
         if self._ceiling is None:
             # Nobody follows them any more, where a deployment took the ceiling away.
             self._position.flight.clear()
@@ -91,7 +90,9 @@ class _Slot:
         if not self._attempt.reference:
             self._keep()
         self._rest_while_paused()
+        # In this order: what was planned costs, also where a deployment has changed the query since.
         self._recall_planned()
+        self._position.go_on_with(self._entry.query)
         self._settle()
         items = self._found().items(self._position.mark)
         for item in items:

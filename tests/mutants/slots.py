@@ -65,4 +65,13 @@ OF_SLOTS = (
         "self._state.forced",
         f"{BOUNDS}test_slot_rests_while_another_one_of_its_entry_is_forced",
     ),
+    Mutant(
+        "a job of a killed worker costs nothing where its query is changed",
+        RUNNING,
+        "        self._recall_planned()\n        self._position.go_on_with(self._entry.query)\n",
+        "        self._position.go_on_with(self._entry.query)\n"
+        "        self._position.planned = self._position.mark and self._position.planned\n"
+        "        self._recall_planned()\n",
+        f"{BOUNDS}test_job_of_a_killed_worker_costs_although_its_query_is_changed",
+    ),
 )

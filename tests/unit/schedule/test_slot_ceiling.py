@@ -6,7 +6,7 @@ import pytest
 from askonce.answer import Answer
 from askonce.errors import Permanent
 from askonce.execution import Computed
-from askonce.schedule import GoingStale, Policy
+from askonce.schedule import GoingStale, Policy, StoredFile
 from askonce.schedule.ceiling import to_micros
 from askonce.schedule.position import WINDOW, Position
 from askonce.schedules import Due, Slot, SlotDecision
@@ -275,3 +275,21 @@ def test_entry_that_is_changed_under_way_begins_with_its_new_query(one_entry, sc
 
     assert isinstance(done, Computed)
     assert 20 == done.result.value["admitted"]
+
+
+def test_job_of_a_killed_worker_costs_although_its_query_is_changed(one_entry, scene):
+    one_entry.write_rows(20)
+    one_entry.begin(max_cost=0.5)
+    one_entry.kill(1, "after")
+    made = one_entry.work_until_killed()
+    scene.clock.advance(60.0)
+    other = one_entry.folder / "others.jsonl"
+    other.write_text('{"currency": "D0"}\n{"currency": "D1"}\n')
+    query = StoredFile(task=one_entry.spec.name, path=other)
+    one_entry.entry = replace(one_entry.entry, query=query)
+
+    assert 2 == made + step_until_held(one_entry, scene)
+    one_entry.resume()
+    facts, made = one_entry.finish()
+
+    assert (2, 4, 1.0) == (made, facts["done"], facts["cost_usd"])
