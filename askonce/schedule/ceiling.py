@@ -4,7 +4,8 @@
 
 The first job is a pilot: before anybody knows what one costs, there is one at a time. An attempt of unknown
 cost, such as that of a killed worker, counts as the dearest so far, never as nothing. A job that costs more
-than each before it may pass the ceiling by the difference.
+than each before it may pass the ceiling by the difference. Once one has cost more than the whole ceiling,
+each further job is a pilot too: there is one at a time.
 """
 
 from __future__ import annotations
@@ -69,7 +70,15 @@ class Ceiling:
         if now.dearest is None:
             return left > 0 and not flying
         held = flying + self.repeated + now.unknown
+        if self.too_dear is not None:
+            return left > 0 and not held
         return flying < WINDOW and left > 0 and (held + 1) * now.dearest <= left
+
+    @property
+    def too_dear(self) -> int | None:
+        """What a single job cost, in millionths of a dollar, where that is more than all may; else None."""
+        dearest = self._position.dearest
+        return dearest if dearest is not None and dearest > self._most else None
 
     def count(self, ended: Ended) -> bool:
         """Count what a job cost; return False where that is unknown, and so is what any other one costs."""

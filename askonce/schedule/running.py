@@ -175,7 +175,9 @@ class _Slot:
         asked = self._position.counts.total()
         whole = self._count_rest(items)
         of = f" of {asked + 1 + whole}" if whole is not None else ""
-        self._hold(f"cost ceiling {self._entry.policy.max_cost:.2f} USD reached, {asked}{of} asked")
+        too_dear = self._ceiling.too_dear if self._ceiling is not None else None
+        why = f"; a single job cost {too_dear / 1e6:.12g} USD" if too_dear is not None else ""
+        self._hold(f"cost ceiling {self._entry.policy.max_cost:.12g} USD reached, {asked}{of} asked{why}")
 
     def _has_room(self) -> bool:
         return self._ceiling is None or self._ceiling.has_room

@@ -74,4 +74,18 @@ OF_SLOTS = (
         "        self._recall_planned()\n",
         f"{BOUNDS}test_job_of_a_killed_worker_costs_although_its_query_is_changed",
     ),
+    Mutant(
+        "an entry with one dear job never goes on",
+        CEILING,
+        "return left > 0 and not held",
+        "return False",
+        f"{BOUNDS}test_entry_whose_job_costs_more_than_its_ceiling_goes_on_with_one_at_a_time",
+    ),
+    Mutant(
+        "several jobs follow one that was too dear",
+        CEILING,
+        "return left > 0 and not held",
+        "return left > 0",
+        f"{BOUNDS}test_entry_whose_job_costs_more_than_its_ceiling_goes_on_with_one_at_a_time",
+    ),
 )

@@ -31,7 +31,7 @@ def step_until_held(one_entry, scene, body=None):
 def test_entry_pauses_at_its_ceiling_and_a_person_gives_it_as_much_again(one_entry, scene):
     one_entry.write_rows(10)
     one_entry.begin(max_cost=1.10)
-    note = "cost ceiling 1.10 USD reached, 4 of 10 asked"
+    note = "cost ceiling 1.1 USD reached, 4 of 10 asked"
 
     assert 4 == step_until_held(one_entry, scene)
     assert (note, [note]) == (one_entry.state.paused, held(scene))
@@ -40,7 +40,7 @@ def test_entry_pauses_at_its_ceiling_and_a_person_gives_it_as_much_again(one_ent
 
     one_entry.resume()
     assert 4 == step_until_held(one_entry, scene)
-    assert "cost ceiling 1.10 USD reached, 8 of 10 asked" == one_entry.state.paused
+    assert "cost ceiling 1.1 USD reached, 8 of 10 asked" == one_entry.state.paused
     one_entry.resume()
     facts, made = one_entry.finish()
 
@@ -108,7 +108,7 @@ def test_ceiling_of_nothing_asks_for_nothing(one_entry, scene):
     one_entry.step()
 
     assert [] == scene.sender.sent
-    assert "cost ceiling 0.00 USD reached, 0 of 3 asked" == one_entry.state.paused
+    assert "cost ceiling 0 USD reached, 0 of 3 asked" == one_entry.state.paused
 
 
 def test_price_that_nobody_knows_pauses_the_entry_by_name(one_entry, scene):
@@ -132,7 +132,7 @@ def test_cost_that_one_job_does_not_tell_counts_as_the_dearest(one_entry, scene)
     one_entry.work(in_doubt, most=1)
 
     assert 2 == step_until_held(one_entry, scene)
-    assert "cost ceiling 1.00 USD reached, 4 of 10 asked" == one_entry.state.paused
+    assert "cost ceiling 1 USD reached, 4 of 10 asked" == one_entry.state.paused
 
 
 def test_unpaid_failure_is_no_pilot(one_entry, scene):
@@ -174,7 +174,7 @@ def test_kill_before_the_pause_gives_no_more_to_spend(one_entry, scene):
 
     assert 2 == made
     assert 0 == step_until_held(one_entry, scene)
-    assert "cost ceiling 0.50 USD reached, 2 of 10 asked" == one_entry.state.paused
+    assert "cost ceiling 0.5 USD reached, 2 of 10 asked" == one_entry.state.paused
 
 
 def test_slot_of_an_entry_that_a_person_paused_asks_for_nothing(one_entry, scene):
@@ -293,3 +293,40 @@ def test_job_of_a_killed_worker_costs_although_its_query_is_changed(one_entry, s
     facts, made = one_entry.finish()
 
     assert (2, 4, 1.0) == (made, facts["done"], facts["cost_usd"])
+
+
+@pytest.mark.parametrize(
+    ("prices", "expected"),
+    [
+        # Each is dearer than the ceiling: one for each resume.
+        ([0.25] * 3, [1, 1, 1]),
+        # A cheap one leaves room, and the next one is a pilot again.
+        ([0.25, 0.03, 0.03, 0.25, 0.03], [1, 3, 1]),
+    ],
+)
+def test_entry_whose_job_costs_more_than_its_ceiling_goes_on_with_one_at_a_time(
+    one_entry, scene, prices, expected
+):
+    one_entry.write_rows(len(prices))
+    one_entry.begin(max_cost=0.1)
+    bodies = iter([Answer(1, cost_usd=price) for price in prices])
+    made = []
+    for _ in expected:
+        calls, last = 0, one_entry.step()
+        while one_entry.state.paused is None and not isinstance(last, Computed):
+            assert len(scene.sender.sent) <= 1
+            calls, last = calls + one_entry.work(lambda: next(bodies)), one_entry.step()
+        made.append(calls)
+        one_entry.resume()
+
+    assert expected == made
+    note = f"cost ceiling 0.1 USD reached, 1 of {len(prices)} asked; a single job cost 0.25 USD"
+    assert note == held(scene)[0]
+
+
+def test_limit_of_a_part_of_a_cent_is_shown(one_entry, scene):
+    one_entry.write_rows(2)
+    one_entry.begin(max_cost=0.004)
+    step_until_held(one_entry, scene, lambda: Answer(1, cost_usd=0.004))
+
+    assert ["cost ceiling 0.004 USD reached, 1 of 2 asked"] == held(scene)

@@ -80,7 +80,7 @@ def test_ceiling_holds_for_replays(one_entry, scene):
         one_entry.step()
         one_entry.work()
 
-    assert (2, "cost ceiling 0.60 USD reached, 2 of 4 asked") == (dead(scene), one_entry.state.paused)
+    assert (2, "cost ceiling 0.6 USD reached, 2 of 4 asked") == (dead(scene), one_entry.state.paused)
 
 
 def test_dry_run_replays_nothing(one_entry, scene):

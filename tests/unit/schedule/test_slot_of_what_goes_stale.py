@@ -73,7 +73,7 @@ def test_refresh_has_a_ceiling_and_goes_on_behind_what_failed(one_entry, scene):
         one_entry.step()
         one_entry.work()
 
-    assert "cost ceiling 1.00 USD reached, 4 of 8 asked" == one_entry.state.paused
+    assert "cost ceiling 1 USD reached, 4 of 8 asked" == one_entry.state.paused
     one_entry.resume()
     facts, made = one_entry.finish()
     assert (4, 2.0, 8) == (made, facts["cost_usd"], facts["asked"])
