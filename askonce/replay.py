@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import orjson
 
 from askonce.errors import JobError, LayoutNewer, SendFailed, StoreUnavailable
-from askonce.key import identify
 from askonce.outcomes import Admitted, Attached, Hit
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def replay(app: App, dead: DeadJob, **chosen: object) -> Replayed:
         return Replayed("unknown task", ok=False)
     try:
         payload = orjson.loads(job.payload)
-        key = identify(app.specs[job.task], payload, job.tenant).key
+        key = app.identify(job.task, payload, job.tenant).key
         # Forced under its own key alone, where the stored failure would answer.
         outcome = app.enqueue(job.task, payload, force=key == job.key, **as_first(job), **chosen)
     except SendFailed:

@@ -6,7 +6,7 @@ So a payload that is asked for again after a kill is the same job: it is counted
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from askonce.errors import JobError, PayloadInvalid, SendFailed, StoreUnavailable
 from askonce.job import JobId
@@ -15,12 +15,15 @@ from askonce.record import Status
 from askonce.replay import forget, replay
 
 if TYPE_CHECKING:
-    from askonce.job import Key
+    from askonce.job import Fingerprint, Job, Key
     from askonce.letters import DeadJob
     from askonce.outcomes import Outcome
     from askonce.schedule.entry import Entry
     from askonce.schedule.item import Item
     from askonce.schedule.site import Site
+
+#: So many payloads of one step of a dry run are known again.
+_TRIED: Final = 10_000
 
 
 class Own(NamedTuple):
@@ -49,6 +52,8 @@ class Asking:
         """Enqueue on *site* for the slot of this name; *repeats*: perhaps once more, after a kill."""
         self._site, self._task, self._repeats = site, entry.query.task, repeats
         self._named = f"{entry.name}\0{slot}"
+        #: The payloads of a dry run that would be asked.
+        self._tried: dict[Key, Fingerprint] = {}
 
     def own(self, item: Item) -> Own:
         """Return the job that the slot makes of *item*.
@@ -56,7 +61,7 @@ class Asking:
         Raises:
             PayloadInvalid: names the field.
         """
-        key = self._site.identify(self._task, item.payload, str(item.options.get("tenant", ""))).key
+        key = self._identify(item).key
         drawn = sha256(f"{self._named}\0{item.name}\0{key}".encode()).hexdigest()
         return Own(JobId(drawn[:32]), key)
 
@@ -104,18 +109,45 @@ class Asking:
         # A job that was made costs, also where its letter could not be forgotten.
         return asked._replace(word=asked.word if asked.own else "refused", refused=done.words)
 
-    def look_at(self, item: Item, key: Key) -> Asked:
-        """Return what asking for *item* would come to."""
+    def look_at(self, item: Item) -> Asked:
+        """Return what asking for *item* would come to; one read.
+
+        Raises:
+            PayloadInvalid: names the field.
+        """
+        return self._look_at(item, self._identify(item))
+
+    def try_out(self, item: Item) -> Asked:
+        """Return what asking for *item* would come to, after those that this step has tried out before.
+
+        Raises:
+            PayloadInvalid: names the field.
+        """
+        job = self._identify(item)
+        tried = self._tried.get(job.key)
+        asked = Asked("attached") if tried == job.fingerprint else self._look_at(item, job, tried)
+        if asked.word == "would_ask" and len(self._tried) < _TRIED:
+            self._tried[job.key] = job.fingerprint
+        return asked
+
+    def _identify(self, item: Item) -> Job:
+        return self._site.identify(self._task, item.payload, str(item.options.get("tenant", "")))
+
+    def _look_at(self, item: Item, job: Job, tried: Fingerprint | None = None) -> Asked:
         try:
-            record = self._site.store.read([key])[0].checked()
+            record = self._site.store.read([job.key])[0].checked()
         except StoreUnavailable:
             raise
         except JobError as error:
             return Asked("refused", refused=str(error))
+        if (tried or record.fingerprint) not in ("", job.fingerprint):
+            # What is under the key is of another payload: it answers nothing.
+            refuses = self._site.specs[self._task].on_mismatch == "conflict"
+            return Asked("conflict" if refuses else "would_ask")
         max_age, value = cast("float | None", item.options.get("max_age")), record.value
         if record.flight != "idle":
             return Asked("attached")
-        if item.dead is not None:
+        if item.letter == job.key:
             return Asked("would_ask")
         if value is not None and value.fresh and (max_age is None or value.age <= max_age):
             return Asked("hit")

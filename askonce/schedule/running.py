@@ -41,6 +41,8 @@ _KEPT_EACH: Final = 1.0
 _INSTANT: Final = 0.001
 #: The words of what was not asked, because it cannot be.
 _NOT_ASKED: Final = frozenset(("invalid", "refused"))
+#: The words of what is answered by what is there: it costs nothing.
+_ANSWERED: Final = frozenset(("hit", "negative"))
 #: Characters of an entry's name in the name of a run, beside which the slot has room.
 _NAME_IN_RUN: Final = 160
 
@@ -97,8 +99,7 @@ class _Slot:
         items = self._found().items(self._position.mark)
         for item in items:
             if not self._entry.policy.dry_run:
-                self._wait_for_turn()
-                self._wait_for_room(items)
+                self._wait_for_place(item, items)
             self._take(item)
             self._look_up()
         if self._position.flight:
@@ -155,6 +156,23 @@ class _Slot:
             self._go_on("goes_on", LOOK)
         if self._site.clock() - self._kept_at >= _KEPT_EACH:
             self._keep()
+
+    def _wait_for_place(self, item: Item | Unusable, items: Iterator[Item | Unusable]) -> None:
+        """Wait for a turn, and for room under the ceiling, unless *item* takes neither."""
+        has_turn = self._position.due <= self._now()
+        if (has_turn and self._has_room()) or self._is_answered(item):
+            return
+        self._wait_for_turn()
+        self._wait_for_room(items)
+
+    def _is_answered(self, item: Item | Unusable) -> bool:
+        """Whether asking for *item* makes no job; not one where nobody can know that."""
+        if isinstance(item, Unusable):
+            return True
+        try:
+            return self._asking.look_at(item).word in _ANSWERED
+        except PayloadInvalid:
+            return True
 
     def _wait_for_turn(self) -> None:
         """Wait until the rate allows one more job: for less than a second in the worker, else parked."""
@@ -251,11 +269,11 @@ class _Slot:
         if isinstance(item, Unusable):
             return Asked("invalid", refused=f"{item.field} {item.reason}".strip())
         try:
+            if self._entry.policy.dry_run:
+                return self._asking.try_out(item)
             own = self._asking.own(item)
         except PayloadInvalid as invalid:
             return refusal(invalid)
-        if self._entry.policy.dry_run:
-            return self._asking.look_at(item, own.key)
         is_first, self._position.asking = not self._position.asking, True
         if self._ceiling is not None:
             # Before the call: a killed worker must not leave a job behind whose cost nobody counts.

@@ -6,6 +6,7 @@ from tests.mutants.scripts import of_script
 RUNNING, CEILING, ASKING = (f"askonce/schedule/{name}.py" for name in ("running", "ceiling", "asking"))
 STORES = "tests/contract/test_schedules.py::"
 BOUNDS = "tests/unit/schedule/test_slot_ceiling.py::"
+PACE, FILE = "tests/unit/schedule/test_slot_pace.py::", "tests/unit/schedule/test_slot_of_a_file.py::"
 LETTERS = "tests/unit/schedule/test_slot_of_dead_letters.py::"
 
 OF_SLOTS = (
@@ -87,5 +88,26 @@ OF_SLOTS = (
         "return left > 0 and not held",
         "return left > 0",
         f"{BOUNDS}test_entry_whose_job_costs_more_than_its_ceiling_goes_on_with_one_at_a_time",
+    ),
+    Mutant(
+        "what costs nothing waits as a job does",
+        RUNNING,
+        "if (has_turn and self._has_room()) or self._is_answered(item):",
+        "if has_turn and self._has_room():",
+        f"{PACE}test_what_costs_nothing_waits_neither_for_a_turn_nor_for_room",
+    ),
+    Mutant(
+        "the answer to another payload is taken for a hit",
+        ASKING,
+        'if (tried or record.fingerprint) not in ("", job.fingerprint):',
+        "if False:",
+        f"{PACE}test_row_whose_key_has_an_answer_to_another_payload_waits",
+    ),
+    Mutant(
+        "a dry run counts equal rows as many calls",
+        ASKING,
+        "if tried == job.fingerprint",
+        "if False",
+        f"{FILE}test_dry_run_counts_a_row_that_comes_again_as_the_slot_would",
     ),
 )

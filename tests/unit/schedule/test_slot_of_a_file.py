@@ -303,6 +303,33 @@ def test_dry_run_counts_what_would_be_asked_and_asks_nothing(one_entry, scene):
     assert [] == scene.sender.sent
 
 
+def test_dry_run_counts_a_row_that_comes_again_as_the_slot_would(one_entry):
+    one_entry.write({"currency": "A"}, {"currency": "A"}, {"currency": "A", "day": 1}, {"currency": "A"})
+    one_entry.begin(dry_run=True)
+    tried = one_entry.step().result.value
+    one_entry.scene.clock.advance(1.0)
+    one_entry.begin()
+
+    assert ({"would_ask": 3, "attached": 1}, {"asked": 4, "admitted": 3, "attached": 1}) == (
+        tried,
+        one_entry.step().result.value,
+    )
+
+
+def test_dry_run_does_not_take_the_answer_to_another_payload_for_a_hit(one_entry, scene):
+    one_entry.write({"currency": "A", "day": 1})
+    scene.ask({"currency": "A"})
+    one_entry.work()
+    words = []
+    for spec in (one_entry.spec, replace(one_entry.spec, on_mismatch="conflict")):
+        one_entry.spec = scene.spec = spec
+        one_entry.begin(dry_run=True)
+        words.append(one_entry.step().result.value)
+        scene.clock.advance(1.0)
+
+    assert [{"would_ask": 1}, {"conflict": 1}] == words
+
+
 def test_slot_whose_job_is_cancelled_asks_for_no_other_row(one_entry, scene):
     one_entry.write_rows(5)
     one_entry.begin()
