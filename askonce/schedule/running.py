@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 #: Seconds that a step works at most: a worker that shuts down waits for it.
 STEP: Final = 10.0
-#: Seconds between two looks: at jobs in flight, at a paused entry, at a server that is away.
-LOOK, PAUSED, AWAY = 1.0, 5.0, 5.0
+#: Seconds between two looks: at jobs in flight, at least and at most; at a paused entry, where each look is a
+#: line in the log; at a server that is away.
+LOOK, LONGEST_LOOK, PAUSED, AWAY = 1.0, 5.0, 10.0, 5.0
 #: Seconds after which a step leaves its position, so that little is asked again after a kill.
 _KEPT_EACH: Final = 1.0
 #: Seconds: no wait is shorter.
@@ -212,7 +213,7 @@ class _Slot:
     def _wait_for_ends(self) -> NoReturn:
         """Be parked until jobs of the slot have ended: longer each time where none has."""
         self._position.idle = self._position.idle + 1 if self._is_idle else 0
-        self._go_on("goes_on", min(PAUSED, LOOK * 2**self._position.idle))
+        self._go_on("goes_on", min(LONGEST_LOOK, LOOK * 2**self._position.idle))
 
     def _hold(self, note: str) -> NoReturn:
         """Pause the entry, and this slot with it, until a person resumes it."""

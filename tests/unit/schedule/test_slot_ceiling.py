@@ -36,7 +36,7 @@ def test_entry_pauses_at_its_ceiling_and_a_person_gives_it_as_much_again(one_ent
     assert 4 == step_until_held(one_entry, scene)
     assert (note, [note]) == (one_entry.state.paused, held(scene))
     rest = one_entry.step()
-    assert ("paused", 5.0, 0) == (rest.reason, rest.after, one_entry.work())
+    assert ("paused", 10.0, 0) == (rest.reason, rest.after, one_entry.work())
 
     one_entry.resume()
     assert 4 == step_until_held(one_entry, scene)
@@ -184,7 +184,7 @@ def test_slot_of_an_entry_that_a_person_paused_asks_for_nothing(one_entry, scene
 
     rest = one_entry.step()
     assert [] == scene.sender.sent
-    assert ("paused", 5.0) == (rest.reason, rest.after)
+    assert ("paused", 10.0) == (rest.reason, rest.after)
     one_entry.resume()
 
     assert ({"asked": 2, "admitted": 2}, 2) == one_entry.finish()
