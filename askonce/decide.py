@@ -136,7 +136,8 @@ def _on_start(reply: Reply[Start], job: Job) -> Decision:  # noqa: C901, PLR0911
         case Start.BACKOFF:
             return Wait(job=record.job, rest=record.wait)
         case Start.PAUSED:
-            return Wait(job=record.job, rest=record.wait, paused=record.paused)
+            stale = _stale(job.key, record)
+            return Wait(job=record.job, rest=record.wait, paused=record.paused, stale=stale)
         case Start.RETURNED:
             return Wait(job=record.job, paused=record.paused, returns=True)
         case Start.SUPERSEDED:

@@ -25,6 +25,7 @@ from askonce.execution import (
     report_done,
     wait_of,
 )
+from askonce.freshness import last_good_answer
 from askonce.job import new_owner
 from askonce.lease import since_boot
 from askonce.record import FLIGHT_KEPT, REASON_KEPT_FOR
@@ -102,7 +103,7 @@ class Executor:
             case Serve(result=result):
                 return Reused.of(delivery.job, result)
             case Refuse(why=Why.FAILED):
-                ended = Failed.of(delivery.job, decision.failure, decision.attempts)
+                ended = Failed.of(delivery.job, decision.failure, decision.attempts, decision.stale)
                 if decision.unrun:
                     why = {"reason": ended.reason, "attempts": ended.attempts}
                     report_done(self.listen, delivery.job, ended.kind, **why)
@@ -280,7 +281,9 @@ class Executor:
         record = reply.record
         if record.flight != "idle":
             return self._deferred(run, error.reason, record.wait, spend)
-        ended = Failed.of(job, record.failure, record.attempts)
+        # Of now: what was there when the call began may have been removed since.
+        stale = last_good_answer(job.key, job.id, record)
+        ended = Failed.of(job, record.failure, record.attempts, stale)
         why = {"kind": ended.kind, "reason": ended.reason}
         if isinstance(error, Unstorable):
             why |= {"field": error.field, "value_type": error.value_type}

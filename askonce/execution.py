@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
 
 from askonce.bill import to_error
@@ -106,14 +106,17 @@ class Failed(Executed):
     attempts: int
     #: What all attempts of the job cost.
     spend: Spend = field(default_factory=Spend)
+    #: The last good answer as the store had it at this end, where the failure lets it through.
+    stale: Result | None = None
 
     @classmethod
-    def of(cls, job: Job, failure: Failure | None, attempts: int) -> Self:
+    def of(cls, job: Job, failure: Failure | None, attempts: int, stale: Result | None = None) -> Self:
         """Return the end of *job* by *failure*, which is unknown where the store did not return it."""
         kind = failure.kind if failure else "transient"
         reason = failure.reason if failure else "unknown"
         spend = failure.spend if failure else Spend()
-        return cls(key=job.key, job=job.id, kind=kind, reason=reason, attempts=attempts, spend=spend)
+        end = cls(key=job.key, job=job.id, kind=kind, reason=reason, attempts=attempts, spend=spend)
+        return end if stale is None else replace(end, stale=stale)
 
     def to_error(self) -> JobFailed:
         """Return the error of a caller who waits."""

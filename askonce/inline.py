@@ -13,20 +13,20 @@ from math import inf
 from threading import Event as Signal
 from typing import TYPE_CHECKING, assert_never
 
+from askonce.answer import Result
 from askonce.claim import Terms
 from askonce.decide import Policy, admit, end_of
 from askonce.decision import Refuse, Run, Serve, Wait, Why
 from askonce.errors import FingerprintMismatch, JobFailed, ResultTimeout
 from askonce.events import ignore
 from askonce.execution import Computed, Deferred, Delivery, Failed, Reused, Skipped
-from askonce.freshness import is_within, lets_stale_through
+from askonce.freshness import is_within
 from askonce.join import join_to
 from askonce.record import PAUSED, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from askonce.answer import Result
     from askonce.claim import Claim
     from askonce.decision import Decision
     from askonce.execution import Execution
@@ -165,7 +165,7 @@ class Caller:
                 return Reused(key=key, job=job_id, result=answer)
             match decision:
                 case Run():
-                    executed = self._run(delivery, decision, body, claim.terms.stale_if_error)
+                    executed = self._run(delivery, decision.job, body, claim.terms.stale_if_error)
                     if executed is not None:
                         return executed
                     Signal().wait(min(_PAUSE, max(0.0, give_up_at - self.clock())))
@@ -188,17 +188,13 @@ class Caller:
         return decision if self.serve_stale or isinstance(decision, Serve) else decision._replace(stale=None)
 
     def _run(
-        self, delivery: Delivery, decision: Run, body: Callable[[], object], if_error: float | None
+        self, delivery: Delivery, job: JobId, body: Callable[[], object], if_error: float | None
     ) -> Execution | None:
-        """Run the job here; None when the call should look at the record again."""
-        stale = decision.stale
-        if stale is not None and not is_within(stale.stale_for, if_error):
-            stale = None
-        executed = self._execute(replace(delivery, job=delivery.job.under(decision.job)), body)
+        """Run *job* here; None when the call should look at the record again."""
+        executed = self._execute(replace(delivery, job=delivery.job.under(job)), body)
         match executed:
-            case Failed(kind=kind, reason=reason) if stale is not None and lets_stale_through(kind):
-                last_good = replace(stale, reason=reason)
-                return Reused(key=executed.key, job=executed.job, result=last_good)
+            case Failed(stale=Result() as stale) if self.serve_stale and is_within(stale.stale_for, if_error):
+                return Reused(key=executed.key, job=executed.job, result=stale)
             case Skipped(because=Refuse(why=Why.CONFLICT)):
                 raise FingerprintMismatch(key=executed.key)
             case Skipped() | Deferred():

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import random
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event as Signal
 from typing import TYPE_CHECKING, assert_never
@@ -157,6 +157,8 @@ class Answering:
 
     def _run(self, ask: Ask, decision: Run) -> Way:
         delivery = Delivery(spec=ask.spec, job=ask.job.under(decision.job))
+        clock, stale = self.executor.clock, decision.stale
+        seen_at = clock()
         with ExitStack() as held:
             is_left = Signal()
             held.callback(is_left.set)
@@ -167,12 +169,15 @@ class Answering:
             if not isinstance(begun, Started):
                 if isinstance(begun, Skipped):
                     if isinstance(begun.because, Wait) and begun.because.paused is not None:
-                        return self._paused(ask, decision.stale, begun.because.paused)
+                        return self._paused(ask, begun.because.stale, begun.because.paused)
                     yield Rest(_PAUSE)
                 return self._found(ask, begun.result) if isinstance(begun, Reused) else None
             returned = yield Make(ask, begun.attempt)
             executed = yield Verb(partial(self.executor.finish, begun, ask.body(returned)))
-        return self._ended(ask, decision, executed)
+        if isinstance(executed, Deferred):
+            # The failure could not be written: what was seen before it is all that is known.
+            return self._failed(ask, stale and _aged(stale, clock() - seen_at, ask.spec.hard_ttl))
+        return self._ended(ask, executed)
 
     def _begin(self, delivery: Delivery, held: ExitStack, is_left: Signal) -> Started | Execution:
         """Start the job; its lease is not held where the way was left meanwhile, with its task."""
@@ -181,7 +186,7 @@ class Answering:
             held.close()
         return begun
 
-    def _ended(self, ask: Ask, decision: Run, executed: Execution) -> Found | Raised | None:
+    def _ended(self, ask: Ask, executed: Computed | Reused | Failed | Skipped) -> Found | Raised | None:
         match executed:
             case Computed(result=result):
                 if executed.stored in (Write.OK, Write.UNAVAILABLE):
@@ -189,14 +194,19 @@ class Answering:
                 return Found(ask.job.key, result.job, ask.data, result.source, result)
             case Reused(result=result):
                 return self._found(ask, result)
-            case Failed() | Deferred() | Skipped():
-                if ask.raised is None:
-                    return None
-                stale = _good_enough(ask, decision.stale)
-                if stale is not None and isinstance(ask.raised, Exception):
-                    return self._served(ask, stale)
-                return Raised(ask.raised, ask.is_shared)
+            case Failed(stale=stale):
+                return self._failed(ask, stale)
+            case Skipped():
+                # Another run has the key, or somebody removed its answer.
+                return self._failed(ask, None)
         assert_never(executed)
+
+    def _failed(self, ask: Ask, stale: Result | None) -> Found | Raised | None:
+        """Answer the caller of a call that failed, by the *stale* answer where it is good enough."""
+        kept = _good_enough(ask, stale)
+        if kept is not None and isinstance(ask.raised, Exception):
+            return self._served(ask, kept)
+        return None if ask.raised is None else Raised(ask.raised, ask.is_shared)
 
     def _wait(self, ask: Ask, decision: Wait) -> Way:
         """Wait for the run of another process; a lease at most, since that process may be stopped."""
@@ -206,8 +216,8 @@ class Answering:
         try:
             result = yield Await(self.waiting.wait(awaited, min(decision.rest or longest, longest)))
         except JobError:
-            stale = _good_enough(ask, decision.stale)
-            return self._served(ask, stale) if stale is not None and awaited.has_failed else None
+            stale = _good_enough(ask, awaited.stale)
+            return None if stale is None else self._served(ask, stale)
         return self._found(ask, result)
 
     def _paused(self, ask: Ask, stale: Result | None, note: str) -> Found | Raised:
@@ -272,11 +282,12 @@ class Answering:
 class _Awaited:
     """One job that another process runs, as ``waiting.py`` follows it."""
 
-    __slots__ = ("_job", "has_failed", "key")
+    __slots__ = ("_job", "key", "stale")
 
     def __init__(self, key: Key, job: JobId) -> None:
         self.key, self._job = key, job
-        self.has_failed = False
+        #: The last good answer, as the record had it when the job failed.
+        self.stale: Result | None = None
 
     def settle(self, record: Snapshot) -> Result | None:
         """Return the answer; None while the job is under way.
@@ -289,8 +300,8 @@ class _Awaited:
         match end_of(self.key, self._job, record):
             case Serve(result=result):
                 return result
-            case Refuse():
-                self.has_failed = True
+            case Refuse(stale=stale):
+                self.stale = stale
         raise Superseded(key=self.key, job=self._job)
 
 
@@ -298,6 +309,12 @@ def _good_enough(ask: Ask, stale: Result | None) -> Result | None:
     """Return a *stale* answer that may be served because the call failed."""
     is_good = stale is not None and not ask.force and is_within(stale.stale_for, ask.spec.stale_if_error)
     return stale if is_good else None
+
+
+def _aged(stale: Result, seconds: float, kept: float) -> Result | None:
+    """Return a *stale* answer so many *seconds* later; None where it is *kept* no more."""
+    age, since = stale.age + seconds, stale.stale_for + seconds
+    return replace(stale, age=age, stale_for=since) if age < kept else None
 
 
 def _as_unavailable(error: JobError) -> StoreUnavailable:

@@ -13,6 +13,27 @@ _CACHE = "tests/unit/test_store_down_cache.py::"
 _PUT = "tests/contract/test_store_put.py::"
 
 OF_FUNCTIONS = (
+    Mutant(
+        "a stale answer of before the failed call is served",
+        "askonce/functions/answering.py",
+        "        if isinstance(executed, Deferred):\n",
+        "        if isinstance(executed, Deferred | Failed | Skipped):\n",
+        f"{_STALE}test_stale_answer_that_is_gone_when_the_call_fails_is_not_served[invalidate]",
+    ),
+    Mutant(
+        "a stale answer has no age of now where its failure cannot be written",
+        "askonce/functions/answering.py",
+        "    age, since = stale.age + seconds, stale.stale_for + seconds\n",
+        "    age, since = stale.age, stale.stale_for\n",
+        f"{_STALE}test_stale_answer_is_served_within_its_keep_where_the_failure_cannot_be_written[3500]",
+    ),
+    Mutant(
+        "an inline call that failed serves an answer that is stale for too long",
+        "askonce/inline.py",
+        "if self.serve_stale and is_within(stale.stale_for, if_error):",
+        "if self.serve_stale:",
+        "tests/unit/test_inline.py::test_age_of_a_stale_answer_is_that_of_the_moment_at_which_the_call_failed",
+    ),
     of_script(
         "hit serves a marked answer",
         "hit",

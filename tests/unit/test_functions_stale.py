@@ -7,8 +7,10 @@ from threading import Event, Thread
 import pytest
 
 from askonce.adapters.memory import MemoryStore
+from askonce.controls import Mark
 from tests.deadlines import stretched
-from tests.unit.weather import Weather
+from tests.unit.conftest import Failing
+from tests.unit.weather import Weather, attached
 
 
 @pytest.fixture
@@ -50,6 +52,96 @@ def test_stale_answer_that_is_kept_for_longer_is_not_served_either(weather, cloc
 
     with pytest.raises(OSError, match="away"):
         forecast("Lisbon")
+
+
+@pytest.mark.parametrize("how", ["mark", "invalidate", "keep", "stale_if_error"])
+def test_stale_answer_that_is_gone_when_the_call_fails_is_not_served(weather, clock, how):
+    times = {"stale_if_error": 100} if how == "stale_if_error" else {}
+
+    @weather.caches[0].cached_json("gone", ttl=60, keep=3600, **times)
+    def ask():
+        weather.calls.append(1)
+        if len(weather.calls) > 1:
+            remove[how]()
+            raise OSError("away")
+        return 1
+
+    remove = {
+        "mark": lambda: weather.store.controls.mark(Mark("all")),
+        "invalidate": lambda: weather.store.invalidate(ask.cache_key()),
+        "keep": lambda: clock.advance(3600),
+        "stale_if_error": lambda: clock.advance(61),
+    }
+    ask()
+    clock.advance(100)
+
+    with pytest.raises(OSError, match="away"):
+        ask()
+
+
+def test_age_of_a_stale_answer_is_that_of_the_moment_at_which_the_call_failed(weather, clock):
+    @weather.caches[0].cached_json("age", ttl=60, keep=3600)
+    def ask():
+        weather.calls.append(1)
+        if len(weather.calls) > 1:
+            clock.advance(20)
+            raise OSError("away")
+        return 1
+
+    ask()
+    clock.advance(100)
+
+    assert 1 == ask()
+    assert 120.0 == ask.last().age
+    assert 60.0 <= ask.last().stale_for
+
+
+@pytest.mark.parametrize("seconds", [20, 3500])
+def test_stale_answer_is_served_within_its_keep_where_the_failure_cannot_be_written(store, clock, seconds):
+    failing = Failing(store, "fail", 0)
+    weather = Weather(failing)
+
+    @weather.caches[0].cached_json("unwritten", ttl=60, keep=3600)
+    def ask():
+        weather.calls.append(1)
+        if len(weather.calls) > 1:
+            failing.left = 1
+            clock.advance(seconds)
+            raise OSError("away")
+        return 1
+
+    object.__setattr__(weather.caches[0].process().executor, "clock", clock)
+    ask()
+    clock.advance(100)
+
+    if seconds < 3500:
+        assert 1 == ask()
+        assert 100.0 + seconds == pytest.approx(ask.last().age)
+    else:
+        with pytest.raises(OSError, match="away"):
+            ask()
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_who_waits_for_another_process_is_served_what_is_there_when_its_call_fails(
+    weather, clock, eventually, is_gone
+):
+    here, there = weather.cached(0, ttl=60, keep=3600), weather.cached(1, ttl=60, keep=3600)
+    here("Lisbon")
+    clock.advance(100)
+    weather.gate.clear()
+    weather.errors = [OSError("away")]
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(here, "Lisbon")
+        eventually(lambda: len(weather.calls) == 2)
+        second = pool.submit(lambda: (there("Lisbon"), there.last().source)[1])
+        eventually(lambda: attached(weather.store))
+        if is_gone:
+            weather.store.controls.mark(Mark("all"))
+        weather.gate.set()
+        first.exception(stretched(20))
+
+        assert ("call" if is_gone else "stale") == second.result(stretched(20))
 
 
 def test_without_more_time_no_answer_is_served_that_is_not_fresh(weather, clock):

@@ -4,7 +4,7 @@ from threading import Barrier, current_thread
 import pytest
 
 from askonce.answer import Answer
-from askonce.controls import Pause
+from askonce.controls import Mark, Pause
 from askonce.errors import (
     Configuration,
     FingerprintMismatch,
@@ -174,6 +174,40 @@ def test_stale_answer_is_served_when_the_call_fails(scene, raising):
     result = scene.call(raising(Transient("http_503")))
 
     assert (result.value, result.source) == (scene.answer, "stale")
+
+
+@pytest.mark.parametrize("how", ["mark", "invalidate", "keep"])
+def test_stale_answer_that_is_gone_when_the_call_fails_is_not_served(scene, how):
+    scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=1)))
+    key = scene.stale().key
+    remove = {
+        "mark": lambda: scene.store.controls.mark(Mark("all")),
+        "invalidate": lambda: scene.store.invalidate(key),
+        "keep": lambda: scene.clock.advance(scene.spec.hard_ttl),
+    }
+
+    def fail():
+        remove.pop(how, int)()
+        failed()
+
+    with pytest.raises(JobFailed, match="http_503"):
+        scene.call(fail)
+
+
+def test_age_of_a_stale_answer_is_that_of_the_moment_at_which_the_call_failed(scene):
+    scene.use(scene.store, replace(scene.spec, retry=RetryPolicy(max_attempts=1)))
+    scene.stale()
+
+    def fail():
+        scene.clock.advance(20)
+        failed()
+
+    result = scene.call(fail, stale_if_error=26.0)
+
+    # It was fresh for a tenth less than its time.
+    assert (80.0, 26.0, "http_503") == (result.age, result.stale_for, result.reason)
+    with pytest.raises(JobFailed, match="http_503"):
+        scene.call(fail, stale_if_error=45.0, force=True)
 
 
 def test_stale_answer_is_served_while_the_job_rests(scene, raising):
