@@ -1,7 +1,7 @@
 import pytest
 
 from askonce.controls import Mark
-from askonce.store import Admission, Write
+from askonce.store import Admission, Start, Write
 
 # One suite for every store: what began before a mark gives no new answer after it.
 
@@ -55,6 +55,42 @@ def test_call_that_began_before_its_lease_is_judged_by_its_own_time(scene, mode,
 
     assert written is scene.complete(begun_for=5.0)
     assert scene.read().value is None if mode == "remove" else not scene.read().value.fresh
+
+
+@pytest.mark.parametrize("begun_for", [0.5, 5.0])
+def test_call_that_began_without_a_lease_before_its_key_was_invalidated_is_refused(scene, begun_for):
+    scene.clock.advance(10)
+    scene.done()
+    scene.invalidate()
+    scene.clock.advance(1)
+    scene.run("owner-2", "job-2")
+
+    written = scene.complete("owner-2", begun_for=begun_for)
+
+    assert (Write.OK if begun_for < 1 else Write.FENCED) is written
+    assert (scene.read().value is None) == (begun_for > 1)
+
+
+def test_call_that_has_a_lease_since_its_key_was_invalidated_is_kept(scene):
+    scene.done()
+    scene.clock.advance(1)
+    scene.invalidate()
+    scene.run("owner-2", "job-2")
+
+    assert Write.OK is scene.complete("owner-2")
+
+
+def test_refused_answer_of_a_call_without_a_lease_leaves_its_key_to_others(scene):
+    scene.clock.advance(10)
+    scene.done()
+    scene.invalidate()
+    scene.clock.advance(1)
+    scene.run("owner-2", "job-2")
+    scene.complete("owner-2", begun_for=5.0)
+
+    assert Admission.ADMITTED is scene.admit("job-3").outcome
+    assert Start.GRANTED is scene.start("owner-3", "job-3").outcome
+    assert Write.OK is scene.complete("owner-3")
 
 
 def test_run_after_a_mark_that_was_made_while_the_clock_was_ahead_is_kept(scene):

@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 from tests.mutants.scripts import of_script
 
 MARKS = "tests/contract/test_store_marks.py::"
+BEGUN = "tests/contract/test_store_begun_before.py::"
 BYTES = "tests/contract/test_record_bytes.py::"
 KEPT = "tests/contract/test_kept_answers.py::"
 TAGS = "tests/unit/test_tags.py::"
@@ -14,6 +15,20 @@ OF_TASK = "[Mark(scope='task', name='orders', version='', mode='remove')]"
 EXPIRED = OF_TASK.replace("remove", "expire")
 
 OF_INVALIDATION = (
+    of_script(
+        "an answer of a call without a lease comes back after its key was invalidated",
+        "complete",
+        "if ARGV[9] ~= '0' then r.mark =",
+        "if false then r.mark =",
+        f"{BEGUN}test_call_that_began_without_a_lease_before_its_key_was_invalidated_is_refused[5.0]",
+    ),
+    Mutant(
+        "memory keeps an answer of a call without a lease after its key was invalidated",
+        "askonce/adapters/memory/store.py",
+        "                record.mark = max(record.mark, record.removed_at)\n",
+        "",
+        f"{BEGUN}test_call_that_began_without_a_lease_before_its_key_was_invalidated_is_refused[memory-5.0]",
+    ),
     of_script(
         "an answer of a run of before is kept",
         "complete",

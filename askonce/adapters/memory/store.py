@@ -205,6 +205,8 @@ class MemoryStore:
             began = record.fence
             if begun_for:
                 began = min(began, int((self._records.clock() - begun_for) * 1_000_000))
+                # No fence says that the key was invalidated since.
+                record.mark = max(record.mark, record.removed_at)
             if began <= record.mark:
                 self._records.refuse(lease.key, record, book)
                 return Write.FENCED

@@ -11,7 +11,7 @@
 --
 -- An owner whose lease ran out still publishes while no other run has started: its answer is paid for. So does
 -- one whose job was quarantined, cancelled or expired while its process stood still. An answer whose run began before a
--- mark is refused, or stale at once.
+-- mark is refused, or stale at once. So is one whose call began without a lease, before its key was invalidated.
 local r = load(KEYS[1])
 local owner, entry = ARGV[1], ARGV[7]
 if not r.present then
@@ -28,6 +28,7 @@ book(entry)
 local ran = r.fl == 'running'
 r.began = ARGV[9] == '0' and r.fen or math.min(r.fen, NOW_US - ARGV[9] * 1000)
 read_marks(r)
+if ARGV[9] ~= '0' then r.mark = math.max(r.mark, tonumber(redis.call('HGET', r.key, 'iv') or 0)) end
 if r.began <= r.mark then
   if entry ~= '' then note_booked(owner) end
   if ran then
