@@ -24,8 +24,8 @@ OF_INVALIDATION = (
     ),
     Mutant(
         "memory keeps an answer of a call without a lease after its key was invalidated",
-        "askonce/adapters/memory/store.py",
-        "                record.mark = max(record.mark, record.removed_at)\n",
+        "askonce/adapters/memory/records.py",
+        "        record.mark = max(record.mark, record.removed_at)\n",
         "",
         f"{BEGUN}test_call_that_began_without_a_lease_before_its_key_was_invalidated_is_refused[memory-5.0]",
     ),

@@ -85,6 +85,14 @@ class Records:
         """Return the least fence of a run that begins now: no mark is about it."""
         return max(int(self.clock() * 1_000_000), self.controls.latest_mark() + 1)
 
+    def began(self, record: MemoryRecord, begun_for: float) -> int:
+        """Return when the call of the run began, in microseconds: with its lease, or before it."""
+        if not begun_for:
+            return record.fence
+        # No fence says that the key was invalidated since.
+        record.mark = max(record.mark, record.removed_at)
+        return min(record.fence, int((self.clock() - begun_for) * 1_000_000))
+
     def now(self) -> float:
         """Return the time in seconds, to the millisecond, as the scripts see it."""
         return int(self.clock() * 1000) / 1000

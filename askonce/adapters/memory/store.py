@@ -202,11 +202,7 @@ class MemoryStore:
                 return Write.OK
             self.tally.book(book)
             self.controls.apply_marks(record)
-            began = record.fence
-            if begun_for:
-                began = min(began, int((self._records.clock() - begun_for) * 1_000_000))
-                # No fence says that the key was invalidated since.
-                record.mark = max(record.mark, record.removed_at)
+            began = self._records.began(record, begun_for)
             if began <= record.mark:
                 self._records.refuse(lease.key, record, book)
                 return Write.FENCED
