@@ -17,6 +17,8 @@ class Terms(NamedTuple):
     on_mismatch: Literal["replace", "conflict"] = "replace"
     #: Admit a new job although an answer is fresh or a failure is kept.
     force: bool = False
+    #: Admit a new job although a failure is kept or the key rests; a fresh answer is still served.
+    retry: bool = False
     #: Admit a new job when the answer is older.
     max_age: float | None = None
     #: A job that is queued for longer ends without an answer.

@@ -88,7 +88,7 @@ class Answering:
         """
         ask.check_outside()
         while True:
-            same = "force" if ask.force else "look", ask.job.key
+            same = ("force" if ask.force else "retry" if ask.retry else "look"), ask.job.key
             seen: Decision | JobError = away or (yield Verb(partial(self._look, ask), same))
             found, away = None, None
             match seen:
@@ -99,8 +99,7 @@ class Answering:
                 case Refuse(stale=stale) if stale is not None and not ask.force:
                     found = self._served(ask, stale)
                 case Refuse():
-                    # No failure answers a function's caller, whoever kept it.
-                    ask.force = True
+                    ask.retry = True
                 case Wait() | Run():
                     found = yield from self._attached(ask, seen)
             if found is not None:
@@ -109,7 +108,7 @@ class Answering:
 
     def _look(self, ask: Ask) -> Decision | JobError:
         """Admit the call; return why the record cannot be used, where that is so."""
-        claim = Claim(ask.job, Terms.of(ask.spec, force=ask.force))
+        claim = Claim(ask.job, Terms.of(ask.spec, force=ask.force)._replace(retry=ask.retry))
         try:
             decision = admit(self.executor.store.admit, claim, Policy.RUN, self.listen)
         except (StoreUnavailable, RecordDamaged, LayoutNewer) as error:

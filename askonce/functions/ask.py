@@ -44,6 +44,8 @@ class Ask:
     epoch: int = 0
     #: Make a new answer although one is fresh.
     force: bool = False
+    #: Call although another call has failed: no failure answers a function's caller, whoever kept it.
+    retry: bool = field(default=False, init=False)
     #: What the function raised, and what it returned, encoded.
     raised: BaseException | None = field(default=None, init=False)
     data: bytes = field(default=b"", init=False)

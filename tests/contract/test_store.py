@@ -144,6 +144,30 @@ def test_force_admits_although_a_failure_answers_or_rests(scene):
     assert (Admission.ADMITTED, Admission.ADMITTED) == (permanent.outcome, resting.outcome)
 
 
+def test_retry_admits_although_a_failure_answers_or_rests(scene):
+    scene.run()
+    scene.fail(kind="permanent", keep=600.0)
+    permanent = scene.admit("job-2", retry=True)
+    scene.start("owner-2", "job-2")
+    scene.fail("owner-2", kind="configuration", after=60.0)
+    resting = scene.admit("job-3", retry=True)
+
+    assert (Admission.ADMITTED, "job-2") == (permanent.outcome, permanent.record.job)
+    assert (Admission.ADMITTED, "job-3") == (resting.outcome, resting.record.job)
+
+
+def test_retry_takes_a_fresh_answer_or_the_job_in_flight(scene):
+    scene.admit()
+    attached = scene.admit("job-2", retry=True)
+    scene.start()
+    scene.complete()
+
+    hit = scene.admit("job-3", retry=True)
+
+    assert (Admission.ATTACHED, "job-1") == (attached.outcome, attached.record.job)
+    assert (Admission.HIT, "job-1") == (hit.outcome, hit.record.job)
+
+
 def test_force_does_not_overtake_a_job_in_flight(scene):
     scene.run()
 

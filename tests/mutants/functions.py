@@ -13,6 +13,27 @@ _CACHE = "tests/unit/test_store_down_cache.py::"
 _PUT = "tests/contract/test_store_put.py::"
 
 OF_FUNCTIONS = (
+    of_script(
+        "a call after a failure is made although the answer is fresh",
+        "terms",
+        "ARGV[8] == '1', ARGV[8] == '2'\n",
+        "ARGV[8] ~= '0', false\n",
+        "tests/contract/test_store.py::test_retry_takes_a_fresh_answer_or_the_job_in_flight",
+    ),
+    of_script(
+        "a kept failure answers a function's caller",
+        "admit",
+        "if not force and not retry then",
+        "if not force then",
+        "tests/contract/test_store.py::test_retry_admits_although_a_failure_answers_or_rests",
+    ),
+    Mutant(
+        "a call after another's failure is forced",
+        "askonce/functions/answering.py",
+        "                    ask.retry = True\n",
+        "                    ask.force = True\n",
+        f"{_THREADS}test_answer_that_came_after_the_failure_of_another_process_is_taken",
+    ),
     Mutant(
         "a stale answer of before the failed call is served",
         "askonce/functions/answering.py",

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from askonce.adapters.memory import MemoryStore
+from askonce.answer import Encoded, Ttl
 from askonce.controls import Pause
 from askonce.errors import Permanent, Postponed, ValueInvalid
 from askonce.reaper import Reaper
@@ -132,6 +133,27 @@ def test_error_of_ours_is_kept_for_nobody_either(weather):
 
     assert {"city": "Lisbon", "days": [3]} == forecast("Lisbon")
     assert {"city": "Lisbon", "days": [3]} == weather.cached(1)("Lisbon")
+
+
+def test_answer_that_came_after_the_failure_of_another_process_is_taken(store, weather):
+    here, there = weather.cached(0, keep=36_000), weather.cached(1, keep=36_000)
+    weather.errors, admit = [OSError("away")], store.admit
+    object.__setattr__(weather.caches[0].process().executor, "draw", lambda _least, most: most)
+    with pytest.raises(OSError, match="away"):
+        here("Lisbon")
+    asked = []
+
+    def admit_later(claim):
+        asked.append(claim)
+        if len(asked) == 2:
+            # A third process was faster.
+            store.put(claim.job, Encoded(b'j"of the third"', b""), Ttl(60.0, 60.0))
+        return admit(claim)
+
+    store.admit = admit_later
+
+    assert "of the third" == there("Lisbon")
+    assert (2, 1) == (len(asked), len(weather.calls))
 
 
 def test_text_of_an_error_is_in_no_event(weather):

@@ -27,7 +27,7 @@ def admit(records: Records, record: MemoryRecord, claim: Claim) -> tuple[Admissi
         if meanwhile and (record.paused is not None or not records.is_lost(record)):
             return serve(records, meanwhile, job, Admission.STALE), ()
         return _attach_or_resend(records, record, claim)
-    if not terms.force:
+    if not terms.force and not terms.retry:
         fails, rests = record.failure_answers(now), now < record.not_before
         if meanwhile and (fails or rests):
             return serve(records, meanwhile, job, Admission.STALE), ()

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 # Looked up by the bytes of the reply: calling the enum would decode and search.
 _ADMISSIONS = {outcome.value.encode(): outcome for outcome in Admission}
 
+#: How ``admit`` is told what of a record does not answer: nothing of it, or no failure.
+_FORCED, _RETRIED = 1, 2
+
 
 def milliseconds(seconds: float) -> int:
     """Return *seconds* as the scripts count them."""
@@ -32,7 +35,7 @@ def arguments(claim: Claim) -> tuple[bytes | str | int, ...]:
         milliseconds(terms.queue_deadline),
         terms.max_attempts,
         terms.on_mismatch,
-        int(terms.force),
+        _FORCED if terms.force else _RETRIED if terms.retry else 0,
         -1 if terms.max_age is None else milliseconds(terms.max_age),
         0 if terms.expires is None else max(1, milliseconds(terms.expires)),
         milliseconds(terms.countdown),

@@ -1,6 +1,7 @@
 -- admit: the first caller may send a message; every other caller gets that job.
 -- KEYS record, index   ARGV job, fingerprint, task, payload, queue deadline, max attempts,
---                           on_mismatch (replace, conflict), force (0, 1), max age (-1: any),
+--                           on_mismatch (replace, conflict), force (0; 1; 2: only over a failure or
+--                           a rest, and not over a fresh answer), max age (-1: any),
 --                           expires (0: never), countdown, what the caller brings (see `brought`),
 --                           which of that it chose itself, such as "queue priority>", its run,
 --                           whether to change nothing of a job in flight (0, 1), and for how long a stale
@@ -91,7 +92,7 @@ if r.fl ~= 'idle' then
   return counted('attached')
 end
 
-if not force then
+if not force and not retry then
   if meanwhile and (failure_answers(r) or NOW < r.nx) then return served('stale') end
   if failure_answers(r) then return counted('negative') end
   if NOW < r.nx then return counted('backoff') end
