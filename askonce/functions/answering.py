@@ -131,7 +131,9 @@ class Answering:
         meanwhile = decision.meanwhile if isinstance(decision, Run) else None
         if is_first:
             yield Lead(self._lead(ask, decision, end), end, apart=meanwhile is not None)
-        return (yield Await(end)) if meanwhile is None else self._served(ask, meanwhile)
+        if meanwhile is not None:
+            return self._served(ask, meanwhile)
+        return (yield Await(end)) or ask.own
 
     def _lead(self, ask: Ask, decision: Wait | Run, end: End) -> Way:
         way = self._run(ask, decision) if isinstance(decision, Run) else self._wait(ask, decision)
@@ -188,9 +190,14 @@ class Answering:
     def _ended(self, ask: Ask, executed: Computed | Reused | Failed | Skipped) -> Found | Raised | None:
         match executed:
             case Computed(result=result):
-                if executed.stored in (Write.OK, Write.UNAVAILABLE):
+                found = Found(ask.job.key, result.job, ask.data, result.source, result)
+                if executed.stored is Write.FENCED:
+                    # Those who wait get the answer of a new job, as they do in other processes.
+                    ask.own = found
+                    return None
+                if executed.stored is not Write.ABSENT:
                     self._keep(ask, result)
-                return Found(ask.job.key, result.job, ask.data, result.source, result)
+                return found
             case Reused(result=result):
                 return self._found(ask, result)
             case Failed(stale=stale):

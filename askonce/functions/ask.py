@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from askonce.answer import Codec
+    from askonce.functions.found import Found
     from askonce.job import Job, Key
     from askonce.spec import JobSpec
 
@@ -49,6 +50,8 @@ class Ask:
     #: What the function raised, and what it returned, encoded.
     raised: BaseException | None = field(default=None, init=False)
     data: bytes = field(default=b"", init=False)
+    #: The answer of this very call, which the store refused: it is its caller's alone.
+    own: Found | None = field(default=None, init=False)
     #: Those who wait for this call share what it raised.
     is_shared: bool = field(default=True, init=False)
 

@@ -13,6 +13,20 @@ _CACHE = "tests/unit/test_store_down_cache.py::"
 _PUT = "tests/contract/test_store_put.py::"
 
 OF_FUNCTIONS = (
+    Mutant(
+        "who waits gets the answer of a call that was invalidated",
+        "askonce/functions/answering.py",
+        "                    ask.own = found\n                    return None\n",
+        "                    return found\n",
+        f"{_STALE}test_who_waits_for_a_run_that_was_invalidated_under_way_asks_again",
+    ),
+    Mutant(
+        "a call that was invalidated is made again for its own caller",
+        "askonce/functions/answering.py",
+        "return (yield Await(end)) or ask.own\n",
+        "return (yield Await(end))\n",
+        f"{_LOOPS}test_task_that_waits_for_a_run_that_was_invalidated_under_way_asks_again",
+    ),
     of_script(
         "a call after a failure is made although the answer is fresh",
         "terms",

@@ -333,6 +333,32 @@ def test_stale_answer_is_served_at_once_while_one_task_makes_it_anew(trends, clo
     assert ["ship", "ship"] == trends.calls
 
 
+def test_task_that_waits_for_a_run_that_was_invalidated_under_way_asks_again(trends):
+    data = ["old"]
+
+    @trends.caches[0].cached_json("data")
+    async def read():
+        seen = data[-1]
+        trends.calls.append(seen)
+        if seen == "old":
+            await asyncio.wait_for(trends.gate.wait(), stretched(20))
+        return seen
+
+    async def main():
+        trends.gate = asyncio.Event()
+        first = asyncio.create_task(read())
+        await until(lambda: trends.calls)
+        waiting = asyncio.create_task(read())
+        await until(lambda: counted(trends.store, "attached"))
+        data.append("new")
+        await read.invalidate()
+        trends.gate.set()
+        return await first, await waiting
+
+    assert ("old", "new") == run(main())
+    assert ["old", "new"] == trends.calls
+
+
 def test_refresh_and_invalidate_are_awaited(trends):
     ask = trends.cached()
 

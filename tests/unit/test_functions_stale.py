@@ -299,6 +299,30 @@ def test_answer_of_a_run_that_was_invalidated_under_way_is_its_callers_alone(wea
     assert 2 == len(weather.calls)
 
 
+def test_who_waits_for_a_run_that_was_invalidated_under_way_asks_again(weather, eventually):
+    data, go = ["old"], Event()
+
+    @weather.caches[0].cached_json("data")
+    def read():
+        seen = data[-1]
+        weather.calls.append(seen)
+        assert seen == "new" or go.wait(stretched(20))
+        return seen
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(read)
+        eventually(lambda: weather.calls)
+        waiting = pool.submit(read)
+        eventually(lambda: attached(weather.store))
+        data.append("new")
+        read.invalidate()
+        go.set()
+
+        assert ["old", "new"] == [each.result(stretched(20)) for each in (first, waiting)]
+    assert ["old", "new"] == weather.calls
+    assert ("new", "cache") == (read(), read.last().source)
+
+
 def test_refresh_calls_anew_and_keeps_the_answer(weather):
     forecast = weather.cached()
     forecast("Lisbon")
