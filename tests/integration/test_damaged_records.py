@@ -72,6 +72,64 @@ def test_verb_on_a_damaged_record_raises_its_own_error(damaged, verb, key):
     assert SECRET not in str(caught.value)
 
 
+NUMBERS = ("fen", "att", "rep", "dl", "nx", "ex", "vf", "vt", "sx", "hx", "uc", "xp")
+VERBS = {
+    "hit": lambda store: store.hit(new_job(WELL)),
+    "read": lambda store: store.read([WELL])[0].checked(),
+    "show": lambda store: store.flights.show([WELL])[0].checked(),
+    "letters": lambda store: store.letters.show([WELL], payload=False),
+    "answers": lambda store: store.due.answers([Walked(10)]),
+    "admit": lambda store: store.admit(new_claim(WELL, "job-9")),
+    "start": lambda store: store.start(new_job(WELL), new_lease(WELL)),
+    "fail": lambda store: store.fail(new_lease(WELL), Failing(kind="transient", reason="http_503")),
+}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [*((number, SECRET + "x") for number in NUMBERS), *((text, b"\xff\xfe") for text in ("job", "vm"))],
+    ids=[*NUMBERS, "job", "vm"],
+)
+def test_field_that_is_damaged_is_an_error_of_its_record_or_none(store, client, damage):
+    store.admit(new_claim(WELL))
+    store.start(new_job(WELL), new_lease(WELL))
+    store.complete(new_lease(WELL), ANSWER, Ttl(30.0, 600.0))
+    client.hset(name_of(WELL), *damage)
+
+    errors = [error for verb in VERBS.values() if (error := error_of(verb, store)) is not None]
+
+    assert {WELL} >= {error.key for error in errors}
+    assert SECRET not in str(errors)
+
+
+def error_of(verb, store):
+    """Return the error of a damaged record; fail on any that is no error of this package."""
+    try:
+        verb(store)
+    except RecordDamaged as error:
+        return error
+    except (TypeError, ValueError, AttributeError) as error:
+        pytest.fail(repr(error))
+    return None
+
+
+@pytest.mark.parametrize(
+    ("verb", "field", "value"),
+    [("hit", "job", b"\xff\xfe"), ("read", "vt", SECRET + "x")],
+    ids=["bytes that are no text", "no number"],
+)
+def test_reply_that_cannot_be_read_is_a_damaged_record(store, client, verb, field, value):
+    store.admit(new_claim(WELL))
+    store.start(new_job(WELL), new_lease(WELL))
+    store.complete(new_lease(WELL), ANSWER, Ttl(30.0, 600.0))
+    client.hset(name_of(WELL), field, value)
+
+    with pytest.raises(RecordDamaged) as caught:
+        VERBS[verb](store)
+
+    assert WELL == caught.value.key
+
+
 def test_damaged_record_costs_no_other_run_its_lease(damaged):
     renewals = damaged.renew([new_lease(key) for key in (*DAMAGED, WELL)])
 

@@ -15,6 +15,20 @@ OF_TASK = "[Mark(scope='task', name='orders', version='', mode='remove')]"
 EXPIRED = OF_TASK.replace("remove", "expire")
 
 OF_INVALIDATION = (
+    Mutant(
+        "a reply that ends where no number was is a traceback",
+        "askonce/adapters/redis/reply.py",
+        "DAMAGE = ValueError, TypeError  #",
+        "DAMAGE = (ValueError,)  #",
+        f"{DAMAGED}test_field_that_is_damaged_is_an_error_of_its_record_or_none[vt]",
+    ),
+    Mutant(
+        "a hit of damaged bytes is a traceback",
+        "askonce/adapters/redis/store.py",
+        "    except DAMAGE as error:\n",
+        "    except KeyError as error:\n",
+        f"{DAMAGED}test_field_that_is_damaged_is_an_error_of_its_record_or_none[job]",
+    ),
     of_script(
         "an answer of a call without a lease comes back after its key was invalidated",
         "complete",

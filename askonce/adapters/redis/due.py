@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError
 
 from askonce.adapters.redis.claims import milliseconds
-from askonce.adapters.redis.reply import Brought, to_going_stale
+from askonce.adapters.redis.reply import DAMAGE, Brought, to_going_stale
 from askonce.due import ANY, KeptAnswer
 from askonce.job import Key
 from askonce.record import BUCKETS
@@ -77,7 +77,7 @@ def _readable(replies: list[Any]) -> list[GoingStale]:
     for reply in replies:
         try:
             found.append(to_going_stale(reply))
-        except ValueError:
+        except DAMAGE:
             continue
     return found
 

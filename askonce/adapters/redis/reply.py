@@ -135,6 +135,7 @@ class _DuePart(NamedTuple):
 _PARTS = (_FlightPart, _ValuePart, _FailurePart, _MorePart, _OwnPart, _LostPart, _DeadPart, _DuePart)
 #: Lines that the store writes before what the admission brought: attempts, queue deadline, admission, expiry.
 _STORES_OWN = 4
+DAMAGE = ValueError, TypeError  # bytes that are no text; a reply that ends where no number was
 
 
 def lua_parts() -> str:
@@ -196,7 +197,7 @@ def read(key: Key, reply: list[Any]) -> tuple[bytes, Snapshot]:
     """
     try:
         return _read(reply)
-    except ValueError as error:  # also bytes that are no text
+    except DAMAGE as error:
         raise RecordDamaged(key=key, reason=type(error).__name__) from None
 
 
@@ -281,7 +282,7 @@ def to_full_snapshot(key: Key, reply: list[Any] | JobError) -> Snapshot:
         return Snapshot(present=True, error=reply)
     try:
         return _to_full_snapshot(reply)
-    except ValueError as error:
+    except DAMAGE as error:
         return Snapshot(present=True, error=RecordDamaged(key=key, reason=type(error).__name__))
 
 
@@ -335,10 +336,10 @@ def to_lost(reply: list[Any]) -> Lost | RecordDamaged:
     key = Key(reply[0].decode(errors="replace"))
     if len(reply) == 1:
         return RecordDamaged(key=key, reason="unreadable")
-    lost = _LostPart._make(reply)
     try:
+        lost = _LostPart._make(reply)
         return Lost(_job(key, lost, lost.payload), lost.resent, lost.now, parked=bool(lost.parked))
-    except ValueError as error:
+    except DAMAGE as error:
         return RecordDamaged(key=key, reason=type(error).__name__)
 
 
@@ -364,7 +365,7 @@ def to_going_stale(reply: list[Any]) -> GoingStale:
     """Return one answer that goes stale.
 
     Raises:
-        ValueError: something else wrote to its record.
+        ValueError, TypeError: something else wrote to its record.
     """
     due = _DuePart._make(reply)
     brought, key = Brought.decode(due.ask), Key(due.key.decode())
@@ -373,13 +374,12 @@ def to_going_stale(reply: list[Any]) -> GoingStale:
 
 def to_dead_job(key: Key, reply: list[Any] | JobError) -> DeadJob | None:
     """Return a quarantined job; None where the key has none. Of one that cannot be read the key is known."""
-    if isinstance(reply, LayoutNewer):
-        return DeadJob.unreadable(key, "layout_newer")
     if isinstance(reply, JobError):
-        return DeadJob.unreadable(key, "record_damaged")
+        newer = isinstance(reply, LayoutNewer)
+        return DeadJob.unreadable(key, "layout_newer" if newer else "record_damaged")
     try:
         return _dead_job(key, _DeadPart._make(reply)) if reply else None
-    except ValueError:  # also bytes that are no text
+    except DAMAGE:
         return DeadJob.unreadable(key, "record_damaged")
 
 

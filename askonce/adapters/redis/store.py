@@ -21,7 +21,7 @@ from askonce.adapters.redis.letters import RedisLetters
 from askonce.adapters.redis.levels import read_levels
 from askonce.adapters.redis.link import Link, ServerLink
 from askonce.adapters.redis.pusher import RedisPusher
-from askonce.adapters.redis.reply import Brought, read, to_full_snapshot, to_lost
+from askonce.adapters.redis.reply import DAMAGE, Brought, read, to_full_snapshot, to_lost
 from askonce.adapters.redis.runs import RedisRuns
 from askonce.adapters.redis.schedules import RedisSchedules
 from askonce.adapters.redis.scripts import Scripts
@@ -31,7 +31,7 @@ from askonce.adapters.redis.tally import RedisTally
 from askonce.adapters.redis.used_queues import RedisUsedQueues
 from askonce.answer import Kept
 from askonce.checks import Finding
-from askonce.errors import JobError, StoreUnavailable
+from askonce.errors import JobError, RecordDamaged, StoreUnavailable
 from askonce.events import EventType, Subject, emit, ignore
 from askonce.job import JobId, Key
 from askonce.lost import DEFAULT_BUDGET, Budget
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from askonce.adapters.redis.subscription import RedisSubscription
     from askonce.answer import Encoded, Ttl
     from askonce.claim import Claim
-    from askonce.errors import RecordDamaged
     from askonce.events import Listener
     from askonce.job import Job
     from askonce.levels import Levels
@@ -146,7 +145,7 @@ class RedisStore:
         """Return the answer to *job* while it is fresh or made anew, and count the hit."""
         args = job.fingerprint, job.task, job.tenant, job.model, milliseconds(meanwhile)
         reply = self._scripts.run("hit", job.key, *args)
-        return None if reply is None else _to_kept(reply)
+        return None if reply is None else _to_kept(job.key, reply)
 
     def admit(self, claim: Claim) -> Reply[Admission]:
         """Give the first caller the right to send a message; give every other caller that job."""
@@ -337,11 +336,18 @@ def _cancelled(place: Place, cursor: bytes, *counts: int) -> Cancelled:
     return Cancelled(dict(zip(_COUNTED, counts, strict=True)), left)
 
 
-def _to_kept(reply: list[Any]) -> Kept:
-    """Read the reply of ``hit.lua``."""
-    job, data, meta, fence, stored_at, age, fresh_for, cost = reply
-    times = stored_at / 1000, age / 1000, fresh_for / 1000
-    return Kept(JobId(job.decode()), data, meta, fence, *times, None if cost < 0 else cost)
+def _to_kept(key: Key, reply: list[Any]) -> Kept:
+    """Read the reply of ``hit.lua``.
+
+    Raises:
+        RecordDamaged: something else wrote to the record.
+    """
+    try:
+        job, data, meta, fence, stored_at, age, fresh_for, cost = reply
+        times = stored_at / 1000, age / 1000, fresh_for / 1000
+        return Kept(JobId(job.decode()), data, meta, fence, *times, None if cost < 0 else cost)
+    except DAMAGE as error:
+        raise RecordDamaged(key=key, reason=type(error).__name__) from None
 
 
 def _entry(book: Book | None) -> str:
