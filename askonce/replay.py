@@ -42,6 +42,9 @@ class App(Protocol):
     def enqueue(self, task: str, payload: Mapping[str, object], **options: object) -> Outcome:
         """Enqueue *payload* for *task*; options and errors as ``Producer.enqueue``."""
 
+    def identify(self, task: str, payload: Mapping[str, object], tenant: str, /) -> Job:
+        """Return the job that ``enqueue`` would make of *payload*. Raises PayloadInvalid."""
+
 
 def replay(app: App, dead: DeadJob, **chosen: object) -> Replayed:
     """Enqueue *dead*, which has its payload, again; *chosen* are options beside those of its first message.
