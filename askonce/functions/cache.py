@@ -6,10 +6,12 @@ import atexit
 import inspect
 import os
 import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from math import nan
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack, cast
 
 from askonce.answer import Codec
 from askonce.functions.arguments import Arguments
@@ -25,8 +27,6 @@ from askonce.spec import LONGEST, LONGEST_LEASE, SHORTEST
 from askonce.store_down.cache import LocalCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from askonce.events import Listener
     from askonce.functions.wrapped import Decorator
     from askonce.spec import JobSpec
@@ -35,6 +35,13 @@ if TYPE_CHECKING:
 #: Seconds that a process waits at its end for a store that is down to accept its last answers.
 _DRAIN = 5.0
 _NAMESPACE_MOST = 100
+#: What an option must be that is no number.
+_TYPES: Final[tuple[tuple[str, Any, str], ...]] = (
+    ("ttl", Mapping, 'the seconds of each kind, such as {"forecast": 600}'),
+    ("listen", Callable, "a function"),
+    ("codec", Codec, "a Codec"),
+    ("local_cache", Callable, "a function that returns a LocalCache"),
+)
 
 
 class Options(TypedDict, total=False):
@@ -87,8 +94,9 @@ class FunctionCache:
         """Keep answers on *store*, or on what it returns once in each process; see ``Options``.
 
         Raises:
-            ValueError: an option or a kind of ``ttl`` is unknown, or its time cannot work.
+            ValueError: *store* is neither, an option or a kind of ``ttl`` is unknown, or it cannot work.
         """
+        _require_store(store)
         options = {**self._options, **_checked_options(options)}
         self.close()
         connect = store if callable(store) else lambda: store
@@ -98,7 +106,7 @@ class FunctionCache:
                 connect=connect,
                 kinds=kinds,
                 listen=options.get("listen", log_event),
-                codec=options.get("codec") or Codec(),
+                codec=options.get("codec", Codec()),
                 local_cache=options.get("local_cache", LocalCache),
                 lease=options.get("lease", 30.0),
                 patience=options.get("patience", 2.0),
@@ -221,6 +229,13 @@ def _require_namespace(namespace: object) -> None:
     raise ValueError(f"namespace must be one printable line of at most {_NAMESPACE_MOST} characters")
 
 
+def _require_store(store: object) -> None:
+    if not callable(store) and not hasattr(store, "admit"):
+        # Its type alone: the URL of a server may have a password.
+        needed = "a store, such as RedisStore.from_url(...), or a function that returns one"
+        raise ValueError(f"store must be {needed}, not {type(store).__name__}")
+
+
 def _require_names(namespace: str, ignore: object) -> None:
     if not isinstance(ignore, tuple) or not all(isinstance(each, str) for each in ignore):
         raise ValueError(f'cached_json({namespace!r}): ignore must be a tuple of names, such as ("service",)')
@@ -230,22 +245,29 @@ def _checked_options(options: Options) -> Options:
     """Refuse by its name what cannot work."""
     if unknown := sorted(options.keys() - Options.__annotations__.keys()):
         raise ValueError(f"option {unknown[0]!r} is unknown; there are {', '.join(Options.__annotations__)}")
+    given: Mapping[str, object] = {**options}
+    for name, kind, what in _TYPES:
+        if name in given and not isinstance(given[name], kind):
+            raise ValueError(f"{name} must be {what}, not {given[name]!r}")
     for name, least, most in (("lease", SHORTEST, LONGEST_LEASE), ("patience", 0.0, LONGEST)):
         seconds = options.get(name, least)
-        number = seconds if isinstance(seconds, int | float) and not isinstance(seconds, bool) else -1.0
-        if not least <= number <= most:  # NaN is within no limits
+        if not least <= _number(seconds) <= most:
             raise ValueError(f"{name} must be {least:g} to {most:.0f} seconds, not {seconds!r}")
-    _checked(options.get("ttl", {}))
+    _require_kinds(options.get("ttl", {}))
     return options
 
 
-def _checked(ttl: Mapping[str, float]) -> Mapping[str, float]:
+def _number(seconds: object) -> float:
+    """Return *seconds*; what is no number is within no limits, as NaN is."""
+    return seconds if isinstance(seconds, int | float) and not isinstance(seconds, bool) else nan
+
+
+def _require_kinds(ttl: Mapping[str, float]) -> None:
     for kind, seconds in ttl.items():
         if kind not in KINDS:
             raise ValueError(f"ttl names {kind!r}; the kinds are {', '.join(KINDS)}")
-        if isinstance(seconds, bool) or not SHORTEST <= seconds <= LONGEST:
+        if not SHORTEST <= _number(seconds) <= LONGEST:
             raise ValueError(f"ttl of {kind} must be {SHORTEST:g} to {LONGEST:.0f} seconds, not {seconds!r}")
-    return ttl
 
 
 def _arguments_of(function: Callable[..., Any], ignore: tuple[str, ...]) -> Arguments:

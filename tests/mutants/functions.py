@@ -14,6 +14,20 @@ _PUT = "tests/contract/test_store_put.py::"
 
 OF_FUNCTIONS = (
     Mutant(
+        "an option of another type is taken",
+        "askonce/functions/cache.py",
+        "        if name in given and not isinstance(given[name], kind):\n",
+        "        if False:\n",
+        f"{_KEYS}test_option_of_a_cache_that_cannot_work_is_refused_by_name",
+    ),
+    Mutant(
+        "what is no store is taken",
+        "askonce/functions/cache.py",
+        "    _require_store(store)\n",
+        "",
+        f"{_KEYS}test_what_is_no_store_is_refused_at_once_without_its_text",
+    ),
+    Mutant(
         "who waits gets the answer of a call that was invalidated",
         "askonce/functions/answering.py",
         "                    ask.own = found\n                    return None\n",

@@ -354,6 +354,14 @@ def test_kind_that_cannot_work_is_refused_by_name(ttl):
         ({"lease": -1}, "lease must be 0.001 to 3600 seconds, not -1"),
         ({"patience": math.nan}, "patience must be 0 to 315360000 seconds, not nan"),
         ({"patience": True}, "patience must be"),
+        ({"lease": "30"}, "lease must be 0.001 to 3600 seconds, not '30'"),
+        ({"ttl": {"forecast": "600"}}, "ttl of forecast must be 0.001 to 315360000 seconds, not '600'"),
+        ({"ttl": {"forecast": None}}, "ttl of forecast must be"),
+        ({"ttl": None}, 'ttl must be the seconds of each kind, such as {"forecast": 600}, not None'),
+        ({"ttl": 600}, "ttl must be the seconds of each kind"),
+        ({"codec": "zstd"}, "codec must be a Codec, not 'zstd'"),
+        ({"local_cache": None}, "local_cache must be a function that returns a LocalCache, not None"),
+        ({"listen": "log"}, "listen must be a function, not 'log'"),
     ],
     ids=str,
 )
@@ -362,6 +370,16 @@ def test_option_of_a_cache_that_cannot_work_is_refused_by_name(options, said):
         FunctionCache(**options)
     with pytest.raises(ValueError, match=said):
         FunctionCache().configure(MemoryStore(), **options)
+
+
+@pytest.mark.parametrize("store", ["redis://:secret@127.0.0.1:6379/0", 6379, {}], ids=str)
+def test_what_is_no_store_is_refused_at_once_without_its_text(store):
+    said = r"store must be a store, .*, or a function that returns one, not (str|int|dict)$"
+
+    with pytest.raises(ValueError, match=said):
+        FunctionCache(store)
+    with pytest.raises(ValueError, match=said):
+        FunctionCache().configure(store)
 
 
 def test_options_without_a_store_are_kept():
