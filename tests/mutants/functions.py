@@ -23,7 +23,7 @@ OF_FUNCTIONS = (
     Mutant(
         "what is no store is taken",
         "askonce/functions/cache.py",
-        "    _require_store(store)\n",
+        "        _require_store(store)\n",
         "",
         f"{_KEYS}test_what_is_no_store_is_refused_at_once_without_its_text",
     ),
