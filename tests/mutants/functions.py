@@ -14,6 +14,13 @@ _PUT = "tests/contract/test_store_put.py::"
 
 OF_FUNCTIONS = (
     Mutant(
+        "a call that a pause holds back is served what was there at its admission",
+        "askonce/functions/answering.py",
+        "self._paused(ask, begun.because.stale, begun.because.paused)",
+        "self._paused(ask, stale, begun.because.paused)",
+        f"{_STALE}test_call_that_a_pause_holds_back_at_its_start_is_served_what_is_there_then[True]",
+    ),
+    Mutant(
         "an option of another type is taken",
         "askonce/functions/cache.py",
         "        if name in given and not isinstance(given[name], kind):\n",

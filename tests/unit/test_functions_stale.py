@@ -7,7 +7,8 @@ from threading import Event, Thread
 import pytest
 
 from askonce.adapters.memory import MemoryStore
-from askonce.controls import Mark
+from askonce.controls import Mark, Pause
+from askonce.errors import Postponed
 from tests.deadlines import stretched
 from tests.unit.conftest import Failing
 from tests.unit.weather import Weather, attached
@@ -120,6 +121,28 @@ def test_stale_answer_is_served_within_its_keep_where_the_failure_cannot_be_writ
     else:
         with pytest.raises(OSError, match="away"):
             ask()
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_call_that_a_pause_holds_back_at_its_start_is_served_what_is_there_then(weather, clock, is_gone):
+    forecast, start = weather.cached(ttl=60, keep=3600), weather.store.start
+    forecast("Lisbon")
+    clock.advance(100)
+
+    def start_later(*args, **options):
+        weather.store.controls.pause(Pause("all"), "invoice")
+        if is_gone:
+            weather.store.controls.mark(Mark("all"))
+        return start(*args, **options)
+
+    weather.store.start = start_later
+
+    if is_gone:
+        with pytest.raises(Postponed, match="paused"):
+            forecast("Lisbon")
+    else:
+        assert {"city": "Lisbon", "days": [3]} == forecast("Lisbon")
+    assert 1 == len(weather.calls)
 
 
 @pytest.mark.parametrize("is_gone", [False, True])
