@@ -12,6 +12,7 @@ from askonce.cli.moments import moment
 from askonce.cli.pauses import line_of
 from askonce.controls import pauses_of_job
 from askonce.errors import BrokerUnavailable
+from askonce.job import is_function
 from askonce.listening import listening
 from askonce.record import REASON_KEPT_FOR, Status
 
@@ -203,6 +204,8 @@ def stands(site: Site, key: Key, record: Snapshot) -> str:
 
 def _queued(site: Site, record: Snapshot) -> str:
     if record.task not in site.specs:
+        if is_function(record.task):
+            return "it is a cached function's: no worker runs it, and whoever asks next makes the call"
         return f"this application has no task {record.task!r}: look with the one that has it"
     why = waits(site, record, hears(site)) or ""
     is_sent = state_of(record) is State.QUEUED and record.wait <= 0 and not record.lost

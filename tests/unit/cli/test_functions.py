@@ -33,6 +33,20 @@ def test_function_is_paused_and_resumed_by_its_name(scene, verb, forecast):
     assert "Lisbon" == forecast("Lisbon")["city"]
 
 
+def test_call_that_a_pause_held_back_waits_for_its_next_caller(verb, forecast):
+    verb("pause", "--task", "fn.forecast")
+    with pytest.raises(Postponed):
+        forecast("Lisbon")
+    verb("resume", "--task", "fn.forecast")
+
+    shown = json.loads(verb("jobs", "show", forecast.cache_key("Lisbon"), "--json").stdout)
+
+    assert "queued" == shown["state"]
+    assert (
+        "it is a cached function's: no worker runs it, and whoever asks next makes the call" == shown["why"]
+    )
+
+
 @pytest.mark.parametrize(
     "words",
     [
