@@ -10,6 +10,7 @@ _ALONE = "tests/unit/test_functions_alone.py::"
 _LOOPS = "tests/unit/test_functions_async.py::"
 _KEYS = "tests/unit/test_functions_key.py::"
 _CACHE = "tests/unit/test_store_down_cache.py::"
+_OPTIONS = "tests/unit/test_functions_options.py::"
 _PUT = "tests/contract/test_store_put.py::"
 
 OF_FUNCTIONS = (
@@ -25,14 +26,14 @@ OF_FUNCTIONS = (
         "askonce/functions/cache.py",
         "        if name in given and not isinstance(given[name], kind):\n",
         "        if False:\n",
-        f"{_KEYS}test_option_of_a_cache_that_cannot_work_is_refused_by_name",
+        f"{_OPTIONS}test_option_of_a_cache_that_cannot_work_is_refused_by_name",
     ),
     Mutant(
         "what is no store is taken",
         "askonce/functions/cache.py",
         "        _require_store(store)\n",
         "",
-        f"{_KEYS}test_what_is_no_store_is_refused_at_once_without_its_text",
+        f"{_OPTIONS}test_what_is_no_store_is_refused_at_once_without_its_text",
     ),
     Mutant(
         "who waits gets the answer of a call that was invalidated",

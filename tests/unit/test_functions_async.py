@@ -8,30 +8,10 @@ import pytest
 
 from askonce.adapters.memory import MemoryStore
 from askonce.attempt import current_attempt
-from askonce.errors import StoreUnavailable
 from askonce.functions import FunctionCache
 from tests.deadlines import eventually, stretched
-
-
-class Trends:
-    """An async function that notes its calls, and one cache for each process."""
-
-    def __init__(self, store, processes=2):
-        self.store, self.calls, self.loops, self.errors = store, [], [], []
-        self.caches = [FunctionCache(store, patience=0) for _ in range(processes)]
-        self.gate = None
-
-    def cached(self, process=0, **options):
-        async def trends(word, days=7):
-            self.calls.append(word)
-            self.loops.append(asyncio.get_running_loop())
-            if self.gate is not None:
-                await asyncio.wait_for(self.gate.wait(), stretched(20))
-            if self.errors:
-                raise self.errors.pop(0)
-            return {"word": word, "days": days}
-
-        return self.caches[process].cached_json("trends", **options)(trends)
+from tests.unit.trends import Away, Trends, run, until
+from tests.unit.weather import counted
 
 
 @pytest.fixture
@@ -42,19 +22,6 @@ def store(clock):
 @pytest.fixture
 def trends(store):
     return Trends(store)
-
-
-def run(coroutine):
-    return asyncio.run(asyncio.wait_for(coroutine, stretched(30)))
-
-
-async def until(condition):
-    """Wait in a thread, so that the loop goes on."""
-    await asyncio.to_thread(eventually, condition)
-
-
-def counted(store, what):
-    return sum(number for counter, number in store.tally.totals().items() if counter.what == what)
 
 
 def test_async_function_is_called_once_while_its_answer_is_fresh(trends, clock):
@@ -384,40 +351,3 @@ def test_function_knows_its_attempt(store):
         return await attempt()
 
     assert [1, attempt.cache_key()] == run(main())
-
-
-class Away(MemoryStore):
-    """A store that does not answer."""
-
-    def hit(self, _job, _meanwhile=0.0):
-        raise StoreUnavailable(verb="hit", reason="ConnectionError")
-
-    def admit(self, _claim):
-        raise StoreUnavailable(verb="admit", reason="ConnectionError")
-
-
-def test_async_function_runs_without_the_store_on_its_loop():
-    trends = Trends(Away(), processes=1)
-    ask = trends.cached()
-
-    async def main():
-        answers = await asyncio.gather(*(ask("ship") for _ in range(20)))
-        return answers, trends.loops == [asyncio.get_running_loop()], await ask("ship")
-
-    answers, is_own_loop, again = run(main())
-
-    assert [{"word": "ship", "days": 7}] * 20 == answers
-    assert is_own_loop
-    assert (again, ["ship"]) == (answers[0], trends.calls)
-
-
-def test_error_without_the_store_is_the_callers_own():
-    trends = Trends(Away(), processes=1)
-    ask, error = trends.cached(), KeyError("word")
-    trends.errors = [error]
-
-    async def main():
-        return await asyncio.gather(ask("ship"), ask("ship"), return_exceptions=True)
-
-    assert [error, error] == run(main())
-    assert error.__context__ is None
