@@ -26,7 +26,8 @@ OF_FUNCTIONS = (
         "askonce/functions/cache.py",
         "        if name in given and not isinstance(given[name], kind):\n",
         "        if False:\n",
-        f"{_OPTIONS}test_option_of_a_cache_that_cannot_work_is_refused_by_name",
+        f"{_OPTIONS}test_option_of_a_cache_that_cannot_work_is_refused_by_name"
+        "[{'codec': 'zstd'}-codec must be a Codec, not 'zstd']",
     ),
     Mutant(
         "what is no store is taken",
