@@ -32,6 +32,10 @@ class Planned(NamedTuple):
     #: The dead letter that is forgotten afterwards.
     letter: Key | None = None
 
+    def encode(self) -> list[object]:
+        """Return it without a letter where it has none: workers of an older version read three parts."""
+        return list(self if self.letter is not None else self[:3])
+
 
 @dataclass(slots=True)
 class Position:
@@ -78,7 +82,7 @@ class Position:
             "ends": self.ends,
             "money": [self.spent, self.forgiven, self.dearest, self.unknown],
             "flight": self.flight,
-            "planned": self.planned and [each for each in self.planned if each is not None],
+            "planned": self.planned and self.planned.encode(),
             "asking": self.asking,
             "idle": self.idle,
             "held": self.held,
