@@ -6,7 +6,7 @@ import pytest
 
 from tests.acceptance.crowds import ANSWERS, meetings
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
 #: The answers of the service -> the kind of the failure, its calls, and a word of its cure.
 GIVEN_UP = {

@@ -7,7 +7,7 @@ from askonce.letters import DeadMessage
 from askonce.store import Failing
 from tests.jobs import new_claim, new_job, new_lease
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
 STRANGER = str(Path(__file__).with_name("send_raw.py"))
 
@@ -72,7 +72,6 @@ def test_discarded_job_is_forgotten_and_may_be_enqueued_again(machine, dead, sto
     assert "absent" == store.read([key])[0].status.value
 
 
-@pytest.mark.long
 def test_message_that_is_no_job_is_listed_and_others_run(
     machine, dead, start, submit, new_order, store, eventually, tmp_path
 ):
@@ -132,7 +131,6 @@ def test_dead_message_for_a_queue_without_workers_is_kept(dead, store):
     assert ["elsewhere"] == [letter.queue for letter in store.letters.dead_messages()]
 
 
-@pytest.mark.long
 def test_long_quarantine_is_listed_in_pages(dead, store):
     keys = [f"{n % 256:02x}{n:062x}" for n in range(1, 2_001)]
     for key in keys:

@@ -15,7 +15,7 @@ from sandbox.valkey import Valkey
 from tests.acceptance.conftest import Told
 from tests.deadlines import stretched
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
 [SHOP] = re.findall(
     r'^```python\n([^`]*Celery\("shop".*?)^```$', (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
@@ -73,7 +73,6 @@ def test_what_runs_is_the_wheel(shop, wheel, askonce):
     assert f"{metadata.stem.replace('-', ', version ')}\n" == askonce("--version").out
 
 
-@pytest.mark.long
 def test_answer_of_the_apps_own_task_is_explained_counted_and_printed(shop, askonce):
     assert [0, 0] == [shop.run("shop.py").code for _ in range(2)]
 
@@ -91,7 +90,6 @@ def test_answer_of_the_apps_own_task_is_explained_counted_and_printed(shop, asko
     assert "unknown" in askonce("cost").out
 
 
-@pytest.mark.long
 def test_answers_are_asked_for_ahead_shown_and_made_old(shop, askonce, eventually):
     rows = shop.folder / "ahead.jsonl"
     rows.write_text('{"currency": "SEK"}\n{"currency": "NOK"}\n')
@@ -118,7 +116,6 @@ def test_answers_are_asked_for_ahead_shown_and_made_old(shop, askonce, eventuall
     assert askonce("cache", "stats", "--json").reports[-2]["total"]
 
 
-@pytest.mark.long
 def test_message_of_a_stranger_is_listed_sent_again_and_discarded(shop, askonce, eventually):
     with Celery(broker=shop.url, set_as_current=False) as stranger:
         stranger.send_task("no.such.task")
@@ -134,7 +131,6 @@ def test_message_of_a_stranger_is_listed_sent_again_and_discarded(shop, askonce,
     assert "0 dead letters\n" == askonce("dead", "list").err
 
 
-@pytest.mark.long
 def test_paused_task_waits_says_why_and_goes_on(shop, askonce, eventually):
     ask = "import shop; print(shop.fetch.enqueue({'currency': 'CHF'}).key)"
     paused = askonce("pause", "--task", "rates.fetch", "--note", "the invoice")
@@ -151,7 +147,6 @@ def test_paused_task_waits_says_why_and_goes_on(shop, askonce, eventually):
     assert (0, 1) == (doctor.code, doctor.out.count("warning: pauses: task rates.fetch is paused: "))
 
 
-@pytest.mark.long
 def test_jobs_of_a_run_are_cancelled_by_its_name(shop, askonce):
     ask = "import shop; [shop.fetch.enqueue({'currency': c}, run='monday') for c in ('USD', 'GBP')]"
     askonce("pause", "--task", "rates.fetch")

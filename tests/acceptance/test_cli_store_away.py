@@ -5,7 +5,7 @@ import pytest
 from sandbox.valkey import Valkey
 from tests.servers.proxy import Proxy
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
 NOWHERE, SECRET = "redis://:geheim-4711@127.0.0.1:1/0", "geheim-4711"
 

@@ -11,7 +11,7 @@ import pytest
 from sandbox.machine import ROOT
 from tests.deadlines import stretched
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120), pytest.mark.long]
 
 #: A session gets the terminal that it opens first, and with it the Ctrl-C; tests that a shell runs in the
 #: background ignore that, and so would their children.

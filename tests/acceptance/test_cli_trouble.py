@@ -6,7 +6,7 @@ import pytest
 
 from tests.deadlines import stretched
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
 #: A producer's start is part of it, on a busy machine.
 SOON = 15.0

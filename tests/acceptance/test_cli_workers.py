@@ -5,7 +5,7 @@ import pytest
 
 from settings.environment import Settings
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
 TODAY, TOMORROW = Settings.model_fields["openai_model"].default, "model-of-tomorrow"
 

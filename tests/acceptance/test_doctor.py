@@ -11,7 +11,7 @@ from sandbox.valkey import Valkey
 from tasks.reasons import CURES
 from tests.deadlines import stretched
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
 SECRET = "geheim-4711"
 WORKER = ("-m", "celery", "-A", "worker.app", "worker", "--without-gossip", "--without-mingle")
@@ -231,7 +231,6 @@ def test_worker_refuses_a_lease_that_nothing_could_fence(idle_machine, start, ur
 
 
 @pytest.mark.redis_broker("is told of both servers in one line")
-@pytest.mark.long
 def test_worker_starts_in_spite_of_warnings_and_logs_each_once(new_machine, submit, new_order):
     machine = new_machine(outside={"failure_rate": 0}, env={"REAP_INTERVAL": "1"})
     with Redis.from_url(machine.valkey.url) as client:

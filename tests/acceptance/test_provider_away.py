@@ -8,7 +8,7 @@ from tests.acceptance.crowds import ANSWERS, POOLS, SLOTS, assert_all_answered, 
 from tests.deadlines import stretched
 from tests.records import open_records
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
 #: Enough that the service goes away in the middle of them.
 ROWS = {"threads": 500, "prefork": 200}
@@ -70,7 +70,6 @@ def test_rows_wait_for_a_model_that_is_away_without_an_attempt(working, begin_su
     assert 1 == len(events(machine, "provider.back"))
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("pool", POOLS)
 def test_rows_are_answered_although_connections_are_reset(working, begin_submit, eventually, pool):
     machine = working(pool, llm_latency=0.1)
@@ -90,7 +89,6 @@ def test_rows_are_answered_although_connections_are_reset(working, begin_submit,
     assert machine.ledger.openai.refused <= most
 
 
-@pytest.mark.long
 def test_row_that_is_refused_alone_ends_after_its_attempts(working, submit):
     machine = working("threads", answers=ANSWERS, script={"ODD": ["503_bare", "*"]})
     [odd] = meetings(1, "ODD")

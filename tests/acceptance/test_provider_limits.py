@@ -5,7 +5,7 @@ import pytest
 from tests.acceptance.crowds import POOLS, SLOTS, assert_all_answered, meetings
 from tests.deadlines import stretched
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
 #: What a service with a limit tells of it: headers with every reply, and a wish with a refusal.
 TELLING = {
@@ -39,7 +39,6 @@ def assert_few_refused(machine, count):
     assert calls.refused <= min(0.5, stretched(0.15)) * calls.calls, (calls.calls, calls.refused)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("telling", ["nothing", "headers and a wish"])
 def test_rows_beyond_a_rate_wait_for_their_turn(limited, submit, telling):
     machine = limited(20, telling, POOLS["threads"])
@@ -50,7 +49,6 @@ def test_rows_beyond_a_rate_wait_for_their_turn(limited, submit, telling):
     assert_few_refused(machine, 200)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.parametrize("telling", TELLING)
 def test_rows_beyond_a_low_rate_wait_for_their_turn(limited, submit, telling, pool):
@@ -62,7 +60,6 @@ def test_rows_beyond_a_low_rate_wait_for_their_turn(limited, submit, telling, po
     assert_few_refused(machine, 200)
 
 
-@pytest.mark.long
 def test_workers_share_a_rate_also_when_one_is_killed(limited, begin_submit, eventually):
     machine = limited(10, "nothing", *[("-P", "threads", "-c", "16")] * 4)
 

@@ -9,7 +9,7 @@ from redis import Redis
 
 from sandbox.valkey import Valkey
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
 MARK = "geheim-4711"
 
@@ -100,7 +100,6 @@ def guarded():
         yield settings
 
 
-@pytest.mark.long
 def test_no_secret_is_in_what_workers_and_commands_say(guarded, new_machine, producer, rows_file, new_order):
     order, wrong = new_order(), f"{MARK}-wrong"
     machine = new_machine(outside={"failure_rate": 0}, env={"REAP_INTERVAL": "1", **guarded()})

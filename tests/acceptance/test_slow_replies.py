@@ -6,7 +6,7 @@ from askonce.record import Status
 from tests.acceptance.crowds import ANSWERS, meetings
 from tests.records import open_records
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
 #: Seconds of a call.
 TIMEOUT = 2.0
@@ -37,7 +37,6 @@ def test_rows_are_answered_while_all_slots_had_replies_that_never_end(
     assert {1} == set(machine.ledger.openai.by_content.values())
 
 
-@pytest.mark.long
 def test_row_whose_replies_never_end_closes_its_connections_and_ends(machine, submit, eventually):
     told = submit(machine, "meetings.extract", meetings(1, "BAD"), "--wait")
 

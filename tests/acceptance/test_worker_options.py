@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.machine import wait_for
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
 CELERY = ("-m", "celery", "-A", "worker.app")
 QUIET = ("--without-gossip", "--without-mingle")
@@ -41,7 +41,6 @@ def test_worker_refuses_an_option_that_its_pool_cannot_honour(idle_machine, star
     assert "Traceback" not in told.err
 
 
-@pytest.mark.long
 def test_prefork_worker_honours_autoscale_and_limits(new_machine, submit, new_order):
     machine = new_machine(outside={"failure_rate": 0})
     machine.start_worker(
@@ -90,7 +89,6 @@ def test_log_file_has_the_lines_of_the_worker_and_its_jobs(new_machine, submit, 
     assert "INFO" not in said.read_text()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
 def test_detached_workers_log_to_their_files(
     new_machine, start, submit, new_order, eventually, detached, pool, way
@@ -110,7 +108,6 @@ def test_detached_workers_log_to_their_files(
     eventually(lambda: "job.done" in "".join(log.read_text() for log in logs))
 
 
-@pytest.mark.long
 def test_detached_worker_that_is_refused_logs_why(new_machine, start, eventually, detached):
     machine = new_machine(outside={"failure_rate": 0})
     folder = machine.folder / "own"

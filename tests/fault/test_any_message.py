@@ -16,7 +16,11 @@ from tests.deadlines import eventually
 from tests.fault.any_stage import Stage
 from tests.jobs import new_header
 
-pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("writes kombu's own items into a list")]
+pytestmark = [
+    pytest.mark.fault,
+    pytest.mark.redis_broker("writes kombu's own items into a list"),
+    pytest.mark.long,
+]
 
 OURS = "askonce.adapters.kombu.redis:Transport"
 #: A worker that ended would fail every smaller example too.
@@ -131,7 +135,6 @@ def test_compressed_message_is_inflated_within_bounds_only(stage, compression):
 CALLING = ["kept", "plain", "linked", "celery.map", "celery.accumulate", "celery.chain"]
 
 
-@pytest.mark.long
 @settings(phases=(Phase.explicit, Phase.generate), max_examples=40)
 @given(changed=st.lists(linked(), min_size=1, max_size=4))
 def test_worker_outlives_any_link(canvas_stage, changed):
@@ -140,7 +143,6 @@ def test_worker_outlives_any_link(canvas_stage, changed):
     canvas_stage.end(*(item_of(each, task) for each in changed for task in CALLING), calling=True)
 
 
-@pytest.mark.long
 @settings(phases=(Phase.explicit, Phase.generate), max_examples=20)
 @given(changed=st.lists(changes(), min_size=1, max_size=4))
 def test_tasks_of_celery_outlive_any_value(canvas_stage, changed):

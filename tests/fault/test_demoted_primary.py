@@ -17,7 +17,7 @@ from tests.preloaded import patient
 from tests.servers.clusters import Cluster, ask, await_that
 from tests.servers.proxy import Proxy
 
-pytestmark = [pytest.mark.fault]
+pytestmark = [pytest.mark.fault, pytest.mark.long]
 
 KEY, OTHER = "0a" + "0" * 62, "0a" + "1" * 62
 LEASE = new_lease(KEY)

@@ -2,7 +2,11 @@ import pytest
 
 from tests.deadlines import stretched
 
-pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
+pytestmark = [
+    pytest.mark.fault,
+    pytest.mark.redis_broker("its servers and links are Redis's"),
+    pytest.mark.long,
+]
 
 #: What the server drops under pressure has a time to live: records, and never a queue.
 VOLATILE = "maxmemory-policy volatile-ttl\nmaxmemory-samples 64"

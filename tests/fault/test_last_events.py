@@ -8,7 +8,7 @@ from celery import Celery
 
 from tests.deadlines import stretched
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.long]
 POOLS = pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.long)])
 
 

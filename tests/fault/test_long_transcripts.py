@@ -13,7 +13,7 @@ from tasks.meetings.parts import split
 from tasks.meetings.prompts import PROMPTS
 from tests.deadlines import stretched
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.long]
 
 #: Characters of a part; a transcript is three parts.
 PART = 120
@@ -111,7 +111,6 @@ def test_two_meetings_with_one_transcript_share_its_parts(new_scene):
     assert 3 == first.meta.spend.own.calls + second.meta.spend.own.calls
 
 
-@pytest.mark.long
 def test_part_of_a_killed_worker_is_asked_again_and_the_others_are_not(scene, kill):
     meeting, latency = long_meeting(next(_numbers)), stretched(2)
     scene.machine.control(hold=True, llm_latency=latency)
@@ -147,7 +146,6 @@ def reference_of_part(scene):
     return str(found)
 
 
-@pytest.mark.long
 def test_meeting_that_is_cancelled_in_its_first_part_pays_for_no_other(new_scene):
     scene = new_scene(LLM_MAX_INPUT_CHARS=str(PART))
     scene.machine.start_worker("-P", "threads", "-c", "2")
@@ -167,7 +165,6 @@ def test_meeting_that_is_cancelled_in_its_first_part_pays_for_no_other(new_scene
     assert calls_of(scene, meeting) == [1, 0, 0]
 
 
-@pytest.mark.long
 def test_long_transcript_outlasts_the_time_of_one_attempt(new_scene):
     scene = new_scene(LLM_MAX_INPUT_CHARS=str(PART), LLM_TIMEOUT="2")
     scene.machine.start_worker("-P", "prefork", "-c", "1", "--loglevel", "DEBUG")

@@ -1,6 +1,10 @@
 import pytest
 
-pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("tampers with what Redis keeps of messages")]
+pytestmark = [
+    pytest.mark.fault,
+    pytest.mark.redis_broker("tampers with what Redis keeps of messages"),
+    pytest.mark.long,
+]
 
 
 def test_full_server_refuses_new_jobs_and_keeps_the_old_ones(scene):

@@ -5,7 +5,11 @@ from sandbox.valkey import Valkey
 from tests.deadlines import stretched
 from tests.servers.proxy import Proxy
 
-pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
+pytestmark = [
+    pytest.mark.fault,
+    pytest.mark.redis_broker("its servers and links are Redis's"),
+    pytest.mark.long,
+]
 
 
 class Pair:

@@ -7,7 +7,11 @@ import pytest
 from askonce.adapters.redis.scripts import sources
 from tests.deadlines import stretched
 
-pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
+pytestmark = [
+    pytest.mark.fault,
+    pytest.mark.redis_broker("its servers and links are Redis's"),
+    pytest.mark.long,
+]
 
 #: Seconds; longer than the silence, so that the job stays with its worker.
 LONG_LEASE = "30"
@@ -88,7 +92,6 @@ def degraded(scene):
     return re.findall("job.degraded .* policy=local source=(\\w+)", scene.log())
 
 
-@pytest.mark.long
 def test_job_that_may_run_without_the_store_is_one_call(new_linked_scene):
     scene = new_linked_scene()
     scene.machine.start_worker("-P", "threads", "-c", "4")
@@ -158,7 +161,6 @@ def refused(answer):
     return answer["asked"], answer["reason"]
 
 
-@pytest.mark.long
 def test_outage_longer_than_the_leases_adds_no_call(new_linked_scene):
     scene = new_linked_scene(REAP_INTERVAL="5")
     scene.machine.start_worker("-P", "threads", "-c", "16")

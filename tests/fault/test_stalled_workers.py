@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.long]
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])

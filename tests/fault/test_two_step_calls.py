@@ -1,6 +1,6 @@
 import pytest
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.long]
 
 POOLS = {"prefork": ("-P", "prefork", "-c", "2"), "threads": ("-P", "threads", "-c", "2")}
 
@@ -40,7 +40,6 @@ def test_jobs_of_a_worker_killed_while_it_waits_cost_no_more(scene, kill_group, 
     assert calls.output_tokens == sum(each.usage["output_tokens"] for each in spent)
 
 
-@pytest.mark.long
 def test_next_worker_reads_a_response_that_was_made_meanwhile(scene, kill):
     scene.machine.start_worker(*POOLS["prefork"], name="first")
     scene.machine.start_worker(*POOLS["prefork"], name="second")
@@ -56,7 +55,6 @@ def test_next_worker_reads_a_response_that_was_made_meanwhile(scene, kill):
     assert "" == scene.record(keys[0]).checkpoint
 
 
-@pytest.mark.long
 def test_job_that_kills_its_process_twice_is_paid_once(new_scene, kill):
     scene = new_scene(JOB_LEASE="1", LLM_BACKGROUND="true")
     scene.machine.start_worker(*POOLS["prefork"])
@@ -72,7 +70,6 @@ def test_job_that_kills_its_process_twice_is_paid_once(new_scene, kill):
     assert 1 == scene.machine.ledger.openai.calls
 
 
-@pytest.mark.long
 def test_call_that_outlasts_an_attempt_is_gone_on_with_by_the_next(new_scene):
     scene = new_scene(LLM_TIMEOUT="2", LLM_BACKGROUND="true")
     scene.machine.start_worker(*POOLS["threads"])

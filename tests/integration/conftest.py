@@ -216,7 +216,9 @@ def commands(tcp_server):
             function()
             speaker.echo("end of the test")
             said = takewhile(lambda each: "end of the test" not in each["command"], heard)
-            return [name(each["command"].split()) for each in said if each["client_type"] != "lua"]
+            named = [name(each["command"].split()) for each in said if each["client_type"] != "lua"]
+            # A connection that is made anew, on a busy machine or by a thread, is nobody's question.
+            return [each for each in named if each != "HELLO"]
 
     speaker.ping()
     yield watch

@@ -17,7 +17,7 @@ from settings.prices import ModelPrice
 from tasks.meetings.prompts import PROMPTS
 from tasks.providers.openai.model import LanguageModel
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 ANSWERS = read_answers(Path(__file__).parents[1] / "answers.jsonl")
 #: The stand-in's own price, and a model that reasons for longer than its answers may be.

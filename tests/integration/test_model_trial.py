@@ -18,7 +18,7 @@ from tasks.providers.openai.trial import try_model
 from tasks.reasons import CURES
 from tests.deadlines import stretched
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 MODEL = "sandbox-extractive-1"
 #: Words of the doctor's two questions, by which the stand-in knows them.

@@ -36,7 +36,10 @@ MIXES = {
 LARGE = {
     "a bit of everything",
     "dead claims",
+    "cancelled jobs",
+    "countdowns",
     "delivery",
+    "late copies",
     "operator",
     "pauses while a worker stalls",
     "same job again",

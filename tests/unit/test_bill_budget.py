@@ -15,6 +15,8 @@ from producer.bill.worst import Worst
 from settings.environment import Settings
 from settings.prices import ModelPrice
 
+pytestmark = pytest.mark.long
+
 LARGE = Worst(6, 1000)
 
 

@@ -17,6 +17,8 @@ from settings.prices import ModelPrice
 from tasks.catalog import MEETINGS_PART, catalog
 from tasks.meetings.prompts import PROMPTS
 
+pytestmark = pytest.mark.long
+
 OWN, MODEL = "http://127.0.0.1:1/v1", "gpt-6-luna"
 TASK = "meetings.full"
 #: Bytes of the instructions and the schema, about.

@@ -10,6 +10,8 @@ import pytest
 from producer.bill.estimate import Range
 from producer.bill.pilot import Pilot
 
+pytestmark = pytest.mark.long
+
 ROWS, PILOT = 2000, 100
 
 

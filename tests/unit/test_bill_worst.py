@@ -18,6 +18,8 @@ from settings.prices import ModelPrice
 from tasks.meetings.prompts import PROMPTS
 from tasks.providers.openai.model import LanguageModel
 
+pytestmark = pytest.mark.long
+
 OWN, OPENAI, MODEL = "http://127.0.0.1:1/v1", "https://api.openai.com/v1", "gpt-6-luna"
 TEXT = "Ana: Wir schließen den Vertrag am Freitag. 契約は金曜日です。\n" * 20
 ROW = {"meeting_id": "m", "transcript": TEXT}

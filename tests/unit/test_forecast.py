@@ -92,7 +92,7 @@ def test_forecast_names_rows_of_one_key_with_other_content(scene):
     )
 
 
-INPUTS = SimpleNamespace(names=("rows.jsonl",), digest=lambda: "d")
+INPUTS = SimpleNamespace(names=("rows.jsonl",), read_by=(), digest=lambda: "d")
 ROUND = Round(
     name="nightly", uid="1", task="t", version="1", inputs=INPUTS.names, digest="d", started=0.0, holder="h:1"
 )

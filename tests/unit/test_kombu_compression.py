@@ -8,6 +8,8 @@ from kombu import compression
 
 from askonce.adapters.kombu.compression import INFLATED_MAX, bound_decoders
 
+pytestmark = pytest.mark.long
+
 #: What packs a body in steps, by the name that Celery's setting has for it.
 PACKERS = {"gzip": zlib.compressobj, "bzip2": bz2.BZ2Compressor, "xz": lambda: lzma.LZMACompressor(preset=0)}
 MIB = 1 << 20

@@ -22,6 +22,8 @@ from tests.unit.transport.calls import (
     reason_of,
 )
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirect_is_not_followed_but_named(serve, calling, service, status):

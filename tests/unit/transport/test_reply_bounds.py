@@ -24,6 +24,8 @@ from tests.unit.transport.calls import (
     reason_of,
 )
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("trickle", TRICKLES)
 def test_call_ends_with_its_time_when_a_reply_trickles(serve, calling, service, trickle):
