@@ -2,7 +2,7 @@ from random import randrange
 
 import pytest
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180), pytest.mark.long]
 
 DAY = "2026-11-26"
 #: Fields in which two rows of one meeting differ, although they are the same job.

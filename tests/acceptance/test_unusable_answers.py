@@ -4,10 +4,10 @@ import pytest
 
 from sandbox.outside.openai_wire import PRICE
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
 
-@pytest.fixture(params=["responses", pytest.param("chat", marks=pytest.mark.long)])
+@pytest.fixture(params=["responses", "chat"])
 def machine(new_machine, request):
     """A machine of the test's own: its model's answers are cut in half."""
     machine = new_machine(env={"REAP_INTERVAL": "1", "LLM_API": request.param}, outside={"failure_rate": 0})

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.long]
 
 THREADS = ("-P", "threads", "-c", "2")
 
@@ -45,7 +45,6 @@ def test_call_that_fails_for_now_after_a_cancel_is_not_made_again(scene, cancell
     assert_ended(key)
 
 
-@pytest.mark.long
 def test_call_of_a_worker_that_is_killed_after_a_cancel_is_not_made_again(
     scene, cancelled, assert_ended, kill_group
 ):

@@ -6,7 +6,11 @@ import pytest
 
 from tests.deadlines import stretched
 
-pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("tampers with what Redis keeps of messages")]
+pytestmark = [
+    pytest.mark.fault,
+    pytest.mark.redis_broker("tampers with what Redis keeps of messages"),
+    pytest.mark.long,
+]
 
 TAMPERED = ("-I", "tests.fault.tampered")
 PREFORK = ("-P", "prefork", "-c", "1")
@@ -29,7 +33,7 @@ def deadly_scene(new_scene, tmp_path):
     [
         ("after start", 1, 2),
         ("before store", 2, 2),
-        pytest.param("after store", 1, 1, marks=pytest.mark.long),
+        ("after store", 1, 1),
     ],
 )
 def test_job_of_a_process_dying_between_steps_has_one_answer(deadly_scene, death, calls, attempts):
@@ -45,7 +49,6 @@ def test_job_of_a_process_dying_between_steps_has_one_answer(deadly_scene, death
     assert (attempts, first) == (scene.record(key).attempts, scene.record(key).value.fence)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("death", "transport"),
     [("before kombu-note", "redis"), ("before our-note", "askonce.adapters.kombu.redis:Transport")],

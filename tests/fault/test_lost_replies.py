@@ -18,7 +18,11 @@ from tests.deadlines import stretched
 from tests.jobs import DELIVERED, TTL, new_claim, new_lease
 from tests.servers.proxy import Proxy
 
-pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("its servers and links are Redis's")]
+pytestmark = [
+    pytest.mark.fault,
+    pytest.mark.redis_broker("its servers and links are Redis's"),
+    pytest.mark.long,
+]
 
 KEY = "0a" + "0" * 62
 CLAIM, LEASE = new_claim(KEY, task="orders"), new_lease(KEY)
@@ -154,7 +158,6 @@ def test_job_of_which_a_reply_is_lost_is_one_call(scene, verb):
     assert not re.findall("job.(?:fenced|skipped|reused)", scene.log())
 
 
-@pytest.mark.long
 def test_job_whose_reaper_got_no_reply_is_one_call(new_linked_scene):
     scene = new_linked_scene(together=True, JOB_QUEUE_DEADLINE="1")
     [key] = scene.submit("meetings.extract", scene.meetings(1))

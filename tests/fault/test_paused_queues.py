@@ -8,7 +8,7 @@ from askonce.controls import Pause
 from askonce.record import BUCKETS
 from tests.deadlines import stretched
 
-pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("has brokers of its own")]
+pytestmark = [pytest.mark.fault, pytest.mark.redis_broker("has brokers of its own"), pytest.mark.long]
 
 JOBS = 30
 QUEUE = Pause("queue", "slow")
@@ -50,7 +50,6 @@ def sent(stage):
     return stage.client.info("commandstats")["cmdstat_lpush"]["calls"]
 
 
-@pytest.mark.long
 def test_queue_that_is_paused_again_and_again_is_worked_off_in_its_order(redis_stage):
     stage = redis_stage
     handles = stage.enqueue(JOBS)
@@ -74,7 +73,6 @@ def look_times(stage):
     return [time for name in indexes for _, time in stage.client.zrange(name, 0, -1, withscores=True)]
 
 
-@pytest.mark.long
 @SCOPES
 def test_paused_queue_gets_no_second_message_however_long_it_is_paused(redis_stage, pause):
     stage = redis_stage
@@ -147,7 +145,7 @@ def test_pause_outlives_a_lost_connection_to_the_broker(redis_stage):
     assert 0 == handle.result(stretched(30)).value
 
 
-@pytest.mark.parametrize("pool", [pytest.param("prefork", marks=pytest.mark.long), "solo", "gevent"])
+@pytest.mark.parametrize("pool", ["prefork", "solo", "gevent"])
 def test_every_pool_leaves_a_paused_queue_alone(redis_stage, pool):
     if pool == "gevent":
         pytest.importorskip("gevent")
@@ -166,7 +164,7 @@ def test_every_pool_leaves_a_paused_queue_alone(redis_stage, pool):
     assert (list(range(20)), 20) == (sorted(stage.calls()), sent(stage))
 
 
-@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.long)])
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_messages_that_wait_in_a_worker_go_back_in_order(redis_stage, pool):
     stage = redis_stage
     handles = stage.enqueue(JOBS)
@@ -187,7 +185,6 @@ def test_messages_that_wait_in_a_worker_go_back_in_order(redis_stage, pool):
     assert sum(one > other for one, other in pairwise(stage.calls())) <= 2
 
 
-@pytest.mark.long
 def test_many_workers_give_back_what_they_hold_in_order(redis_stage):
     stage, jobs, slots = redis_stage, 600, 8
     handles = stage.enqueue(jobs)

@@ -13,7 +13,7 @@ from settings.environment import Settings
 from tasks.meetings.prompts import PROMPTS
 from tasks.providers.openai.model import LanguageModel
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 ANSWERS = read_answers(Path(__file__).parents[1] / "answers.jsonl")
 #: What the file expects -> the class of the failure.

@@ -14,7 +14,7 @@ from sandbox.outside.ledger import content_of, read
 from tasks.meetings.prompts import MeetingExtract
 from tests.deadlines import stretched
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 ROOT = Path(__file__).parents[2]
 TRANSCRIPT = (

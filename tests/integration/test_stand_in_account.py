@@ -3,7 +3,7 @@ import pytest
 
 from sandbox.outside.ledger import read
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 BODY = {"model": "m", "input": "x"}
 KEY = {"Authorization": "Bearer sk-sandbox"}

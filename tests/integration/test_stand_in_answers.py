@@ -12,7 +12,7 @@ from sandbox.outside.answers import read as read_answers
 from sandbox.outside.ledger import read
 from sandbox.outside.ways import BOMB, LASTING, SHORT
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 ROOT = Path(__file__).parents[2]
 ANSWERS = read_answers(ROOT / "tests" / "answers.jsonl")
@@ -155,7 +155,6 @@ def test_lasting_way_ends_when_the_client_leaves(stand_in, way, eventually):
     assert (1, 1) == (read(stand_in.ledger).openai.answered, read(stand_in.ledger).openai.undelivered)
 
 
-@pytest.mark.long
 def test_gzip_bomb_is_small_on_its_way_and_large_when_it_is_unpacked(stand_in):
     stand_in.set(script={"ROW-1": [BOMB]})
     with stand_in.http.stream("POST", "/v1/responses", headers=KEY, json=body_of("responses")) as got:

@@ -6,7 +6,7 @@ import pytest
 from sandbox.outside.ledger import read
 from sandbox.outside.process import Outside
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 @pytest.fixture

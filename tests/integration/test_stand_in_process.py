@@ -12,7 +12,7 @@ import pytest
 
 from tests.deadlines import stretched
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 20

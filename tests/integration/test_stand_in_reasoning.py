@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.outside.ledger import read
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 KEY = {"Authorization": "Bearer sk-sandbox"}
 FORMS = {"responses": "max_output_tokens", "chat": "max_completion_tokens"}

@@ -8,7 +8,7 @@ import pytest
 from sandbox.outside.ledger import read
 from tests.deadlines import stretched
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 DEADLINE_SECONDS = 20
 
