@@ -90,6 +90,7 @@ class Actors(RuleBasedStateMachine):
         elif self.before.flight != "idle" and self.before.deadline_in > 0 and not brought:
             after = self.now()
             joined = {"run": after.run, "deadline_in": after.deadline_in, "wait": after.wait}
+            joined["due_at"] = after.due_at
             if self.before.is_cancelled:
                 joined["failure"] = None
             assert self.before._replace(**joined) == after, "admit changed a job that is alive"

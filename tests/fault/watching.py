@@ -65,13 +65,13 @@ class Watched:
             return preloaded.start(arguments, self.machine.env, stdout=out, stderr=out)
 
     def said_by(self, *arguments):
-        """Return the lines that a program of the project writes."""
-        path = self.folder / "said"
-        with path.open("wb") as out, (self.folder / "said.err").open("wb") as err:
-            assert 0 == preloaded.start(arguments, self.machine.env, stdout=out, stderr=err).wait(
-                stretched(60)
-            )
-        return path.read_text()
+        """Return the lines that a program of the project writes; it may find that a busy server is away."""
+        self.eventually(lambda: self._say(arguments) == 0, 60)
+        return (self.folder / "said").read_text()
+
+    def _say(self, arguments):
+        with (self.folder / "said").open("wb") as out, (self.folder / "said.err").open("wb") as err:
+            return preloaded.start(arguments, self.machine.env, stdout=out, stderr=err).wait(stretched(60))
 
     def get(self, path):
         with urlopen(f"http://127.0.0.1:{self.port}/{path}", timeout=stretched(30)) as answer:
